@@ -1,0 +1,21 @@
+//! What a model means: images, colour groups, masks, ops, and the networks made of them.
+//!
+//! One definition serves everyone who reads a network: [`Preset::expand`] or [`Builder`] hand out a list of [`Node`]s,
+//! which a trainer, a float reference and a quantizer interpret each in its own way. All of it is `no_std` and without
+//! allocator.
+//!
+//! Source: van den Oord, Kalchbrenner, Kavukcuoglu, "Pixel Recurrent Neural Networks", arXiv 1601.06759.
+
+mod error;
+mod image;
+mod mask;
+mod network;
+mod op;
+mod preset;
+
+pub use error::NetworkError;
+pub use image::{Image, InputMap, MAX_LEVELS, Output};
+pub use mask::{ColourGroups, Features, Mask};
+pub use network::{Builder, MAX_FEATURES, MAX_NAME, MAX_NESTING};
+pub use op::{DiagonalBilstm, MaskedConv, Name, Node, Op, Presence, RowLstm, Shape, TensorSpec, ValueId};
+pub use preset::{Architecture, Preset, check_image};
