@@ -1,0 +1,117 @@
+//! The first 64 bytes of a blob.
+
+use crate::model::{Image, Output};
+use bytemuck::{Pod, Zeroable};
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
+
+/// The first four bytes.
+pub const MAGIC: [u8; 4] = *b"PRNN";
+
+/// The version of the format that this crate reads and writes.
+pub const VERSION: u16 = 1;
+
+/// Bytes of a header.
+pub const HEADER_BYTES: usize = size_of::<Header>();
+
+/// CRC-32 as in PNG and zip, for blobs and for images.
+pub const CRC32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+
+/// The header, as it lies in the blob; all numbers little-endian, offsets from the start of the blob.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Header {
+    /// [`MAGIC`].
+    pub magic: [u8; 4],
+    /// [`VERSION`].
+    pub version: u16,
+    /// How weights are laid out: 0, row-major by output.
+    pub layout: u8,
+    /// Type of the weights: 0, `i8`.
+    pub weights: u8,
+    /// Bytes of the blob.
+    pub length: u32,
+    /// [`CRC32`] of all other bytes.
+    pub checksum: u32,
+    /// Bytes of state that an engine needs: registers, logits, patch and the ops' own.
+    pub state_bytes: u32,
+    /// Bytes of the registers.
+    pub register_bytes: u32,
+    /// Bytes of the patch: the longest input of a convolution's dot products.
+    pub patch_bytes: u32,
+    /// Rows of an image.
+    pub height: u16,
+    /// Columns of an image.
+    pub width: u16,
+    /// 1 or 3.
+    pub channels: u8,
+    /// 0: softmax; 1: Bernoulli.
+    pub output: u8,
+    /// 2 to 256.
+    pub levels: u16,
+    /// Classes to condition on; 0: none.
+    pub classes: u16,
+    /// How many ops there are.
+    pub op_count: u16,
+    /// Where the input table is: `levels` bytes, the activation of each value.
+    pub input_table: u32,
+    /// Where the ops are, 64 bytes each.
+    pub ops: u32,
+    /// Where the ops' names are, one a line, up to `names_bytes`; for people alone.
+    pub names: u32,
+    /// Bytes of the names.
+    pub names_bytes: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+impl Header {
+    /// The images of the model.
+    pub const fn image(&self) -> Image {
+        Image {
+            height: self.height as usize,
+            width: self.width as usize,
+            channels: self.channels as usize,
+            levels: self.levels as usize,
+        }
+    }
+
+    /// The distribution over a value's levels; `None` for a byte that means nothing.
+    pub const fn output(&self) -> Option<Output> {
+        match self.output {
+            0 => Some(Output::Softmax),
+            1 => Some(Output::Bernoulli),
+            _ => None,
+        }
+    }
+}
+
+/// Checksum of a blob: [`CRC32`] of all bytes but those of the `checksum` field.
+pub fn checksum(blob: &[u8]) -> u32 {
+    const FIELD: usize = core::mem::offset_of!(Header, checksum);
+    let mut digest = CRC32.digest();
+    if let (Some(before), Some(after)) = (blob.get(..FIELD), blob.get(FIELD + 4..)) {
+        digest.update(before);
+        digest.update(after);
+    }
+    digest.finalize()
+}
+
+/// Size of the state that a blob needs, in words of four bytes; for buffers that are sized when the program is compiled.
+///
+/// # Panics
+/// When the bytes are not a blob of this version; in a `const`, that is an error of the compiler.
+pub const fn state_words(blob: &[u8]) -> usize {
+    const STATE: usize = core::mem::offset_of!(Header, state_bytes);
+    assert!(blob.len() >= HEADER_BYTES, "not a model blob: it is shorter than a header");
+    assert!(
+        blob[0] == MAGIC[0] && blob[1] == MAGIC[1] && blob[2] == MAGIC[2] && blob[3] == MAGIC[3],
+        "not a model blob: it does not begin with `PRNN`"
+    );
+    assert!(u16::from_le_bytes([blob[4], blob[5]]) == VERSION, "the blob is of another version of the format");
+    assert!(
+        u32::from_le_bytes([blob[8], blob[9], blob[10], blob[11]]) as usize == blob.len(),
+        "the blob declares another length than it has"
+    );
+    let bytes = u32::from_le_bytes([blob[STATE], blob[STATE + 1], blob[STATE + 2], blob[STATE + 3]]) as usize;
+    bytes.div_ceil(4)
+}

@@ -1,0 +1,269 @@
+//! Reads a blob in place and checks all of it once, so that an engine can trust it.
+
+use super::error::BlobError;
+use super::header::{self, HEADER_BYTES, Header, MAGIC, VERSION};
+use super::record::{AddRecord, ConvRecord, Destination, Instruction, RECORD_BYTES, Record};
+use crate::model::{Image, Output, check_image};
+
+/// The largest state that a blob may ask for, in bytes.
+pub const MAX_STATE_BYTES: u32 = 1 << 30;
+
+/// A checked model, read in place.
+///
+/// ```
+/// use pixelrnn::{BlobError, Model};
+///
+/// assert_eq!(Model::new(&[0; 8]).unwrap_err(), BlobError::TooShort { got: 8 });
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'a> {
+    blob: &'a [u8],
+    header: &'a Header,
+    records: &'a [Record],
+    output: Output,
+}
+
+impl<'a> Model<'a> {
+    /// Checks `blob` from its checksum to the last offset, and reads it in place from then on.
+    ///
+    /// # Errors
+    /// What is wrong with the blob; see [`BlobError`].
+    pub fn new(blob: &'a [u8]) -> Result<Self, BlobError> {
+        let head = blob.get(..HEADER_BYTES).ok_or(BlobError::TooShort { got: blob.len() })?;
+        let header: &Header = bytemuck::try_from_bytes(head).map_err(|_| BlobError::Misaligned)?;
+        if header.magic != MAGIC {
+            return Err(BlobError::Magic);
+        }
+        if header.version != VERSION {
+            return Err(BlobError::Version { got: header.version });
+        }
+        if header.length as usize != blob.len() {
+            return Err(BlobError::Length { declared: header.length, got: blob.len() });
+        }
+        if header.checksum != header::checksum(blob) {
+            return Err(BlobError::Checksum);
+        }
+        let records = slice(blob, header.ops, header.op_count as usize, RECORD_BYTES)
+            .and_then(|bytes| bytemuck::try_cast_slice(bytes).ok())
+            .ok_or(BlobError::Header { field: "ops" })?;
+        let output = header.output().ok_or(BlobError::Header { field: "output" })?;
+        let model = Self { blob, header, records, output };
+        model.check_header()?;
+        model.check_ops()?;
+        Ok(model)
+    }
+
+    fn check_header(&self) -> Result<(), BlobError> {
+        let h = self.header;
+        let field = |field| Err(BlobError::Header { field });
+        if h.layout != 0 {
+            return field("layout");
+        }
+        if h.weights != 0 {
+            return field("weights");
+        }
+        if check_image(&h.image(), self.output).is_err() {
+            return field("image");
+        }
+        if h.reserved != 0 {
+            return field("reserved");
+        }
+        if h.register_bytes % 4 != 0 || (h.register_bytes as usize) < h.image().channels {
+            return field("register_bytes");
+        }
+        if h.patch_bytes % 4 != 0 {
+            return field("patch_bytes");
+        }
+        if slice(self.blob, h.input_table, h.image().levels, 1).is_none() {
+            return field("input_table");
+        }
+        if slice(self.blob, h.names, h.names_bytes as usize, 1).is_none_or(|n| core::str::from_utf8(n).is_err()) {
+            return field("names");
+        }
+        Ok(())
+    }
+
+    fn check_ops(&self) -> Result<(), BlobError> {
+        let Image { height, width, channels, .. } = self.image();
+        let mut needed = self.op_state_start() as u64;
+        for (op, record) in self.records.iter().enumerate() {
+            let instruction = record.instruction().ok_or(BlobError::Op { op, field: "kind" })?;
+            let first_reads_image = op != 0
+                || matches!(&instruction, Instruction::MaskedConv(c)
+                    if c.mask == 0 && c.input == 0 && usize::from(c.inputs) == channels);
+            let is_last = op + 1 == self.records.len();
+            let makes_logits = matches!(&instruction, Instruction::MaskedConv(c)
+                if c.destination() == Some(Destination::Logits));
+            let checked = if !first_reads_image {
+                Err("input")
+            } else if is_last != makes_logits {
+                Err("destination")
+            } else {
+                self.check_op(&instruction)
+            };
+            checked.map_err(|field| BlobError::Op { op, field })?;
+            needed += instruction.state_bytes(height, width) as u64;
+        }
+        if self.records.is_empty() {
+            return Err(BlobError::Header { field: "op_count" });
+        }
+        let declared = self.header.state_bytes;
+        if u64::from(declared) != needed || declared > MAX_STATE_BYTES {
+            return Err(BlobError::State { declared, needed });
+        }
+        Ok(())
+    }
+
+    fn check_op(&self, instruction: &Instruction<'_>) -> Result<(), &'static str> {
+        let narrow = |field, at: u32, count: u16| self.check_register(field, at, count, 1);
+        let wide = |field, at: u32, count: u16| self.check_register(field, at, count, 2);
+        match *instruction {
+            Instruction::MaskedConv(conv) => self.check_conv(conv),
+            Instruction::Quantize(q) => {
+                wide("input", q.input, q.count)?;
+                narrow("output", q.output, q.count)?;
+                q.rescale.is_valid().then_some(()).ok_or("rescale")
+            }
+            Instruction::Relu(r) => {
+                wide("input", r.input, r.count)?;
+                wide("output", r.output, r.count)
+            }
+            Instruction::Elu(e) => {
+                wide("input", e.input, e.count)?;
+                wide("output", e.output, e.count)?;
+                e.exponent.is_valid().then_some(()).ok_or("exponent")
+            }
+            Instruction::Add(AddRecord { a, b, output, count, negate, rescale_a, rescale_b, .. }) => {
+                wide("a", *a, *count)?;
+                wide("b", *b, *count)?;
+                wide("output", *output, *count)?;
+                if *negate > 1 {
+                    return Err("negate");
+                }
+                (rescale_a.is_valid() && rescale_b.is_valid()).then_some(()).ok_or("rescale")
+            }
+        }
+    }
+
+    fn check_conv(&self, conv: &ConvRecord) -> Result<(), &'static str> {
+        let groups = self.image().channels;
+        let outputs = usize::from(conv.outputs);
+        let destination = conv.destination().ok_or("destination")?;
+        if conv.mask > 1 {
+            return Err("mask");
+        }
+        if conv.left > 31 || conv.logit_shift > 31 {
+            return Err("left");
+        }
+        if conv.kernel.iter().chain([&conv.dilation]).any(|k| !(1..=127).contains(k)) {
+            return Err("kernel");
+        }
+        self.check_register("input", conv.input, conv.inputs, 1)?;
+        match destination {
+            Destination::Activation => self.check_register("output", conv.output, conv.outputs, 1)?,
+            Destination::Stream | Destination::Accumulate => {
+                self.check_register("output", conv.output, conv.outputs, 2)?;
+            }
+            Destination::Logits => {
+                if outputs != groups * self.output.logits_per_channel(self.image().levels) {
+                    return Err("outputs");
+                }
+            }
+        }
+        if conv.length(groups, groups - 1) > self.header.patch_bytes as usize {
+            return Err("patch_bytes");
+        }
+        slice(self.blob, conv.weights, conv.weight_count(groups), 1).ok_or("weights")?;
+        for (field, at, count) in [
+            ("bias", conv.bias, outputs),
+            ("multipliers", conv.multipliers, outputs),
+            ("class_bias", conv.class_bias, outputs * usize::from(self.header.classes)),
+        ] {
+            if field == "class_bias" && at == 0 {
+                continue;
+            }
+            if at % 4 != 0 || slice(self.blob, at, count, 4).is_none() {
+                return Err(field);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_register(&self, field: &'static str, at: u32, count: u16, size: u32) -> Result<(), &'static str> {
+        let end = u64::from(at) + u64::from(count) * u64::from(size);
+        if count == 0 || at % size != 0 || end > u64::from(self.header.register_bytes) {
+            return Err(field);
+        }
+        Ok(())
+    }
+
+    /// Bytes of the state before the ops' own: registers, logits, patch.
+    fn op_state_start(&self) -> usize {
+        self.header.register_bytes as usize + 4 * self.image().levels + self.header.patch_bytes as usize
+    }
+
+    /// The blob itself.
+    pub const fn blob(&self) -> &'a [u8] {
+        self.blob
+    }
+
+    /// The header.
+    pub const fn header(&self) -> &'a Header {
+        self.header
+    }
+
+    /// The images that the model makes.
+    pub const fn image(&self) -> Image {
+        self.header.image()
+    }
+
+    /// The distribution over a value's levels.
+    pub const fn output(&self) -> Output {
+        self.output
+    }
+
+    /// Classes to condition on; 0: none.
+    pub const fn classes(&self) -> usize {
+        self.header.classes as usize
+    }
+
+    /// Size of the state that an engine needs, in words of four bytes.
+    pub const fn state_words(&self) -> usize {
+        (self.header.state_bytes as usize).div_ceil(4)
+    }
+
+    /// The ops, in the order in which they run.
+    pub fn instructions(&self) -> impl ExactSizeIterator<Item = Option<Instruction<'a>>> + use<'a> {
+        self.records.iter().map(Record::instruction)
+    }
+
+    /// The ops' names as the converter wrote them, one for each op, where it did.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let bytes = slice(self.blob, self.header.names, self.header.names_bytes as usize, 1).unwrap_or_default();
+        core::str::from_utf8(bytes).unwrap_or_default().lines()
+    }
+
+    /// Multiply-adds that a pixel costs.
+    pub fn multiply_adds(&self) -> usize {
+        let groups = self.image().channels;
+        self.instructions().flatten().map(|op| op.multiply_adds(groups)).sum()
+    }
+
+    pub(crate) fn input_table(&self) -> &'a [i8] {
+        bytemuck::cast_slice(slice(self.blob, self.header.input_table, self.image().levels, 1).unwrap_or_default())
+    }
+
+    pub(crate) fn weights(&self, at: u32, count: usize) -> Option<&'a [i8]> {
+        slice(self.blob, at, count, 1).map(bytemuck::cast_slice)
+    }
+
+    pub(crate) fn numbers(&self, at: u32, count: usize) -> Option<&'a [i32]> {
+        bytemuck::try_cast_slice(slice(self.blob, at, count, 4)?).ok()
+    }
+}
+
+/// `count` elements of `size` bytes from `at` on.
+fn slice(blob: &[u8], at: u32, count: usize, size: usize) -> Option<&[u8]> {
+    let at = at as usize;
+    blob.get(at..at.checked_add(count.checked_mul(size)?)?)
+}

@@ -1,0 +1,188 @@
+//! From logits to the integer distribution that a symbol is drawn from, scored with or coded by.
+
+use crate::numbers::{cost_bits, exp2_neg};
+
+/// Frequencies of a distribution sum to `2^TOTAL_BITS`.
+pub const TOTAL_BITS: u32 = 24;
+
+/// Sum of all frequencies of a distribution.
+pub const TOTAL: u32 = 1 << TOTAL_BITS;
+
+/// How much the predictions are sharpened or flattened before a draw: logits are divided by the temperature.
+///
+/// Held as its inverse in units of 2⁻¹⁶, so that no float is needed where there is no FPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Temperature {
+    inverse: u32,
+}
+
+impl Temperature {
+    /// 1: the model as it is.
+    pub const ONE: Self = Self { inverse: 1 << 16 };
+
+    /// The lowest and the highest temperature, in thousandths.
+    pub const RANGE_MILLI: core::ops::RangeInclusive<u32> = 10..=100_000;
+
+    /// A temperature in thousandths, rounded to the nearest inverse; `None` outside [`Temperature::RANGE_MILLI`].
+    pub const fn from_milli(milli: u32) -> Option<Self> {
+        if milli < *Self::RANGE_MILLI.start() || milli > *Self::RANGE_MILLI.end() {
+            return None;
+        }
+        Some(Self { inverse: ((1000 << 16) + milli / 2) / milli })
+    }
+
+    /// `1 / temperature` in units of 2⁻¹⁶.
+    pub const fn inverse(self) -> u32 {
+        self.inverse
+    }
+}
+
+impl Default for Temperature {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
+/// Distribution over the levels of one value: a frequency of at least 1 for each level, [`TOTAL`] in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Distribution<'a> {
+    frequencies: &'a [u32],
+}
+
+impl<'a> Distribution<'a> {
+    /// The integer softmax of `logits`, in place: base-2 logits in units of 2⁻¹⁶ go in, frequencies come out.
+    ///
+    /// With `d` the distance of a logit to the largest, divided by the temperature, its weight is `w = 2^-d`
+    /// ([`exp2_neg`]) and its frequency `1 + (w · scale >> 32)`, `scale = ((2²⁴ - levels) · 2³² / Σ w)`; what is
+    /// missing to 2²⁴ goes to the first of the largest.
+    pub(crate) fn softmax(logits: &'a mut [u32], temperature: Temperature) -> Self {
+        let mut largest = i32::MIN;
+        let mut at = 0;
+        for (v, &logit) in logits.iter().enumerate() {
+            if logit as i32 > largest || v == 0 {
+                largest = logit as i32;
+                at = v;
+            }
+        }
+        let mut sum = 0u64;
+        for logit in logits.iter_mut() {
+            let distance = (i64::from(largest) - i64::from(*logit as i32)) as u64;
+            let distance = (distance * u64::from(temperature.inverse)) >> 16;
+            *logit = exp2_neg(if distance > u64::from(u32::MAX) { u32::MAX } else { distance as u32 });
+            sum += u64::from(*logit);
+        }
+        let budget = u64::from(TOTAL) - logits.len() as u64;
+        let scale = (budget << 32) / sum.max(1);
+        let mut left = TOTAL;
+        for weight in logits.iter_mut() {
+            *weight = 1 + ((u64::from(*weight) * scale) >> 32) as u32;
+            left = left.wrapping_sub(*weight);
+        }
+        if let Some(frequency) = logits.get_mut(at) {
+            *frequency = frequency.wrapping_add(left);
+        }
+        Self { frequencies: logits }
+    }
+
+    /// Levels of the value.
+    pub const fn levels(&self) -> usize {
+        self.frequencies.len()
+    }
+
+    /// How many of [`TOTAL`] chances `value` has; 0 for a value that is no level.
+    pub fn frequency(&self, value: u8) -> u32 {
+        self.frequencies.get(usize::from(value)).copied().unwrap_or(0)
+    }
+
+    /// Sum of the frequencies of all levels below `value`.
+    pub fn cumulative(&self, value: u8) -> u32 {
+        self.frequencies.iter().take(usize::from(value)).fold(0, |sum, f| sum.wrapping_add(*f))
+    }
+
+    /// The value whose share of `0..TOTAL` holds `point`; the last one for points beyond.
+    pub fn find(&self, point: u32) -> u8 {
+        let mut end = 0u32;
+        let mut value = 0;
+        for (v, frequency) in self.frequencies.iter().enumerate() {
+            end = end.wrapping_add(*frequency);
+            value = v as u8;
+            if point < end {
+                break;
+            }
+        }
+        value
+    }
+
+    /// The most probable value, the first of equals.
+    pub fn most_probable(&self) -> u8 {
+        let mut best = (0, 0);
+        for (v, &frequency) in self.frequencies.iter().enumerate() {
+            if frequency > best.1 {
+                best = (v as u8, frequency);
+            }
+        }
+        best.0
+    }
+
+    /// Cost of `value` in units of 2⁻²⁴ bit; see [`cost_bits`].
+    pub fn cost(&self, value: u8) -> u32 {
+        cost_bits(self.frequency(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn softmax_of<const N: usize>(logits: [i32; N], temperature: Temperature) -> [u32; N] {
+        let mut memory = logits.map(|l| l as u32);
+        let _ = Distribution::softmax(&mut memory, temperature);
+        memory
+    }
+
+    #[test]
+    fn frequencies_are_positive_and_sum_to_the_total_for_extreme_logits() {
+        for t in [10, 1000, 100_000].map(|milli| Temperature::from_milli(milli).unwrap()) {
+            for logits in [[i32::MIN, 0, i32::MAX], [0, 0, 0], [i32::MIN; 3], [i32::MAX, i32::MAX, 5]] {
+                let frequencies = softmax_of(logits, t);
+                assert_eq!(frequencies.iter().sum::<u32>(), TOTAL);
+                assert!(frequencies.iter().all(|f| *f >= 1));
+            }
+            let many = softmax_of([-77; 256], t);
+            assert_eq!(many.iter().sum::<u32>(), TOTAL);
+        }
+    }
+
+    #[test]
+    fn probabilities_are_those_of_a_float_softmax() {
+        let logits = [3 << 16, -(1 << 15), 70_000, 12_345];
+        for milli in [300, 1000, 2500] {
+            let t = f64::from(milli) / 1000.0;
+            let got = softmax_of(logits, Temperature::from_milli(milli).unwrap());
+            let weights = logits.map(|l| (f64::from(l) / 65536.0 / t).exp2());
+            let sum: f64 = weights.iter().sum();
+            for (f, w) in got.iter().zip(weights) {
+                assert!((f64::from(*f) / f64::from(TOTAL) - w / sum).abs() < 2e-5, "{got:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn find_is_the_inverse_of_cumulative() {
+        let mut memory = [5u32, 70_000, (-90_000i32) as u32, 65_536];
+        let d = Distribution::softmax(&mut memory, Temperature::ONE);
+        for v in 0..4 {
+            let (low, f) = (d.cumulative(v), d.frequency(v));
+            assert_eq!((d.find(low), d.find(low + f - 1)), (v, v));
+        }
+        assert_eq!(d.find(u32::MAX), 3);
+        assert_eq!(d.frequency(9), 0);
+    }
+
+    #[test]
+    fn temperatures_out_of_range_are_none() {
+        assert_eq!(Temperature::from_milli(9), None);
+        assert_eq!(Temperature::from_milli(100_001), None);
+        assert_eq!(Temperature::from_milli(1000), Some(Temperature::ONE));
+    }
+}

@@ -1,0 +1,303 @@
+//! The walk: one pixel at a time, one forward pass an image, in a buffer that the caller owns.
+#![forbid(unsafe_code)]
+
+mod conv;
+mod elementwise;
+mod registers;
+
+use crate::blob::{Instruction, Model};
+use crate::distribution::Distribution;
+use crate::kernels::{Kernel, Portable};
+use crate::model::Image;
+use crate::source::{Position, SymbolSource};
+use conv::Conv;
+use core::fmt;
+use registers::Registers;
+
+/// Runs a model pixel by pixel.
+///
+/// All that an image in the making needs lies in the caller's buffer of [`Model::state_words`] words; the engine
+/// allocates nothing, and two engines share nothing but the blob.
+#[derive(Debug)]
+pub struct Engine<'m, 'b, K = Portable> {
+    model: Model<'m>,
+    state: &'b mut [u32],
+    kernel: K,
+    label: Option<usize>,
+    next: usize,
+}
+
+/// One finished pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pixel {
+    /// Row, from the top.
+    pub row: usize,
+    /// Column, from the left.
+    pub column: usize,
+    /// The values of the channels; those that the model does not have are 0.
+    pub values: [u8; 3],
+    /// What the values cost, in units of 2⁻²⁴ bit: their negative log-likelihood, at the source's temperature.
+    pub cost: u64,
+}
+
+impl Pixel {
+    /// Nats that a cost is.
+    pub fn nats(cost: u64) -> f64 {
+        cost as f64 * (core::f64::consts::LN_2 / f64::from(1u32 << 24))
+    }
+}
+
+/// Why an engine does not run, or stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EngineError<E> {
+    /// The buffer is smaller than the model's state.
+    Buffer {
+        /// Words that the model needs.
+        needed: usize,
+        /// Words that there are.
+        got: usize,
+    },
+    /// The model has no such class, or has classes and was given none.
+    Label {
+        /// How many classes the model has.
+        classes: usize,
+        /// The class asked for.
+        got: Option<usize>,
+    },
+    /// The source gave a value that is no level of the model's.
+    Value {
+        /// Where.
+        position: Position,
+        /// What it gave.
+        got: u8,
+        /// How many levels there are.
+        levels: usize,
+    },
+    /// The source has no value.
+    Source(E),
+    /// The blob is not what it was when it was checked.
+    Corrupt,
+}
+
+impl<E: fmt::Display> fmt::Display for EngineError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Buffer { needed, got } => write!(f, "the buffer has {got} words, the model needs {needed}"),
+            Self::Label { classes: 0, .. } => f.write_str("the model has no classes, and a label was given"),
+            Self::Label { classes, got: None } => write!(f, "the model needs a label from 0 to {}", classes - 1),
+            Self::Label { classes, got: Some(got) } => {
+                write!(f, "label {got}, expected 0 to {}", classes - 1)
+            }
+            Self::Value { position: Position { row, column, channel }, got, levels } => {
+                write!(f, "value {got} at row {row}, column {column}, channel {channel}, expected 0 to {}", levels - 1)
+            }
+            Self::Source(error) => error.fmt(f),
+            Self::Corrupt => f.write_str("the blob changed after it was checked"),
+        }
+    }
+}
+
+impl<E: core::error::Error> core::error::Error for EngineError<E> {}
+
+/// What every op of a pixel needs to know.
+#[derive(Clone, Copy)]
+struct Context<'m> {
+    model: Model<'m>,
+    label: Option<usize>,
+    height: usize,
+    width: usize,
+    row: usize,
+    column: usize,
+    groups: usize,
+    group: usize,
+}
+
+/// The parts of the buffer that ops share.
+struct Shared<'b> {
+    registers: Registers<'b>,
+    logits: &'b mut [u32],
+    patch: &'b mut [i8],
+}
+
+impl<'m, 'b> Engine<'m, 'b> {
+    /// An engine at the first pixel of an image, with the portable kernel.
+    ///
+    /// # Errors
+    /// When the buffer is too small.
+    pub fn new(model: Model<'m>, state: &'b mut [u32]) -> Result<Self, EngineError<core::convert::Infallible>> {
+        Self::with_kernel(model, state, Portable)
+    }
+}
+
+impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
+    /// An engine at the first pixel of an image.
+    ///
+    /// # Errors
+    /// When the buffer is too small.
+    pub fn with_kernel(
+        model: Model<'m>,
+        state: &'b mut [u32],
+        kernel: K,
+    ) -> Result<Self, EngineError<core::convert::Infallible>> {
+        let (needed, got) = (model.state_words(), state.len());
+        let state = state.get_mut(..needed).ok_or(EngineError::Buffer { needed, got })?;
+        Ok(Self { model, state, kernel, label: None, next: 0 })
+    }
+
+    /// Goes back to the first pixel, to make another image.
+    ///
+    /// Nothing needs to be cleared: what lies outside the image is never read.
+    ///
+    /// # Errors
+    /// When the model has no class `label`, or has classes and `label` is `None`.
+    pub fn restart(&mut self, label: Option<usize>) -> Result<(), EngineError<core::convert::Infallible>> {
+        let classes = self.model.classes();
+        if label.map_or(classes > 0, |label| label >= classes) {
+            return Err(EngineError::Label { classes, got: label });
+        }
+        self.label = label;
+        self.next = 0;
+        Ok(())
+    }
+
+    /// The model.
+    pub const fn model(&self) -> &Model<'m> {
+        &self.model
+    }
+
+    /// Pixels done.
+    pub const fn position(&self) -> usize {
+        self.next
+    }
+
+    /// Predicts the next pixel's values one after the other, takes each from `source`, and moves on.
+    ///
+    /// `None` after the last pixel. After an error the engine stands at the same pixel.
+    ///
+    /// # Errors
+    /// When the source has no value or one that is no level, or a model with classes was given no label.
+    pub fn step<S: SymbolSource>(&mut self, source: &mut S) -> Result<Option<Pixel>, EngineError<S::Error>> {
+        let Image { height, width, channels, levels } = self.model.image();
+        let classes = self.model.classes();
+        if classes > 0 && self.label.is_none() {
+            return Err(EngineError::Label { classes, got: None });
+        }
+        if self.next >= height * width {
+            return Ok(None);
+        }
+        let (row, column) = (self.next / width, self.next % width);
+        let mut pixel = Pixel { row, column, values: [0; 3], cost: 0 };
+        for (channel, slot) in pixel.values.iter_mut().enumerate().take(channels) {
+            let context = Context {
+                model: self.model,
+                label: self.label,
+                height,
+                width,
+                row,
+                column,
+                groups: channels,
+                group: channel,
+            };
+            let logits = run(&context, self.state, self.kernel).ok_or(EngineError::Corrupt)?;
+            let distribution = match self.model.output() {
+                crate::model::Output::Softmax => logits,
+                crate::model::Output::Bernoulli => bernoulli(logits),
+            };
+            let distribution = Distribution::softmax(distribution, source.temperature());
+            let position = Position { row, column, channel };
+            let value = source.next(position, &distribution).map_err(EngineError::Source)?;
+            if usize::from(value) >= levels {
+                return Err(EngineError::Value { position, got: value, levels });
+            }
+            pixel.cost += u64::from(distribution.cost(value));
+            *slot = value;
+            self.store(channel, value).ok_or(EngineError::Corrupt)?;
+        }
+        self.finish(row, column, [height, width, channels]).ok_or(EngineError::Corrupt)?;
+        self.next += 1;
+        Ok(Some(pixel))
+    }
+
+    /// Makes or scores a whole image, `[C, H, W]`, from the first pixel on, and gives its cost in units of 2⁻²⁴ bit.
+    ///
+    /// # Errors
+    /// As [`Engine::restart`] and [`Engine::step`]; `Corrupt` when `out` is not one image long.
+    pub fn run<S: SymbolSource>(
+        &mut self,
+        label: Option<usize>,
+        source: &mut S,
+        out: &mut [u8],
+    ) -> Result<u64, EngineError<S::Error>> {
+        let Image { height, width, channels, .. } = self.model.image();
+        self.restart(label).map_err(|_| EngineError::Label { classes: self.model.classes(), got: label })?;
+        let mut cost = 0;
+        while let Some(pixel) = self.step(source)? {
+            for (channel, value) in pixel.values.iter().enumerate().take(channels) {
+                let at = (channel * height + pixel.row) * width + pixel.column;
+                *out.get_mut(at).ok_or(EngineError::Corrupt)? = *value;
+            }
+            cost += pixel.cost;
+        }
+        Ok(cost)
+    }
+
+    /// Writes a value into the input register.
+    fn store(&mut self, channel: usize, value: u8) -> Option<()> {
+        let activation = *self.model.input_table().get(usize::from(value))?;
+        let bytes: &mut [i8] = bytemuck::cast_slice_mut(self.state);
+        *bytes.get_mut(channel)? = activation;
+        Some(())
+    }
+
+    /// Hands the finished pixel to the first convolution, which keeps the image itself.
+    fn finish(&mut self, row: usize, column: usize, [height, width, channels]: [usize; 3]) -> Option<()> {
+        let (shared, ops) = split(&self.model, self.state)?;
+        let first = self.model.instructions().next()??;
+        let (own, _) = ops.split_at_mut_checked(first.state_bytes(height, width))?;
+        if let Instruction::MaskedConv(record) = first {
+            let past = record.past_pixels(height, width);
+            conv::remember(past, row * width + column, own, shared.registers.narrow(record.input, channels)?)?;
+        }
+        Some(())
+    }
+}
+
+/// The buffer's parts: shared ones, and the bytes of the ops' own state.
+fn split<'b>(model: &Model<'_>, state: &'b mut [u32]) -> Option<(Shared<'b>, &'b mut [i8])> {
+    let header = model.header();
+    let (registers, rest) = state.split_at_mut_checked(header.register_bytes as usize / 4)?;
+    let (logits, rest) = rest.split_at_mut_checked(model.image().levels)?;
+    let (patch, ops) = rest.split_at_mut_checked(header.patch_bytes as usize / 4)?;
+    let patch = bytemuck::cast_slice_mut(patch);
+    Some((Shared { registers: Registers::new(registers), logits, patch }, bytemuck::cast_slice_mut(ops)))
+}
+
+/// Runs all ops for one colour of one pixel; `None` where the blob contradicts what was checked.
+fn run<'b, K: Kernel>(context: &Context<'_>, state: &'b mut [u32], kernel: K) -> Option<&'b mut [u32]> {
+    let (mut shared, mut ops) = split(&context.model, state)?;
+    for (op, instruction) in context.model.instructions().enumerate() {
+        let instruction = instruction?;
+        let (own, rest) = ops.split_at_mut_checked(instruction.state_bytes(context.height, context.width))?;
+        ops = rest;
+        match instruction {
+            Instruction::MaskedConv(record) => {
+                Conv { record, context, reads_image: op == 0 }.step(own, &mut shared, kernel)?;
+            }
+            Instruction::Quantize(record) => elementwise::quantize(record, context, &mut shared.registers)?,
+            Instruction::Relu(record) => elementwise::relu(record, context, &mut shared.registers)?,
+            Instruction::Elu(record) => elementwise::elu(record, context, &mut shared.registers)?,
+            Instruction::Add(record) => elementwise::add(record, context, &mut shared.registers)?,
+        }
+    }
+    Some(shared.logits)
+}
+
+/// The two logits, 0 and z, of a Bernoulli output's one.
+fn bernoulli(logits: &mut [u32]) -> &mut [u32] {
+    if let [first, second, ..] = logits {
+        *second = *first;
+        *first = 0;
+    }
+    logits
+}

@@ -1,0 +1,115 @@
+//! Where the next value comes from: the one difference between sampling, scoring and coding.
+
+use crate::distribution::{Distribution, TOTAL_BITS, Temperature};
+use crate::model::Image;
+use rand_core::Rng;
+
+/// Place of a value in an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Row, from the top.
+    pub row: usize,
+    /// Column, from the left.
+    pub column: usize,
+    /// Channel: 0, or 0, 1, 2 for R, G, B.
+    pub channel: usize,
+}
+
+/// Supplies the next value of an image, given what the model predicts for it.
+pub trait SymbolSource {
+    /// Why there is no next value; [`core::convert::Infallible`] where there always is.
+    type Error;
+
+    /// The temperature at which predictions are made. Scoring and coding need [`Temperature::ONE`].
+    fn temperature(&self) -> Temperature {
+        Temperature::ONE
+    }
+
+    /// The value at `position`, below `distribution.levels()`.
+    ///
+    /// # Errors
+    /// When the source has no value for this position.
+    fn next(&mut self, position: Position, distribution: &Distribution<'_>) -> Result<u8, Self::Error>;
+}
+
+impl<S: SymbolSource + ?Sized> SymbolSource for &mut S {
+    type Error = S::Error;
+
+    fn temperature(&self) -> Temperature {
+        (**self).temperature()
+    }
+
+    fn next(&mut self, position: Position, distribution: &Distribution<'_>) -> Result<u8, Self::Error> {
+        (**self).next(position, distribution)
+    }
+}
+
+/// Draws each value at random from the predicted distribution.
+///
+/// One draw uses the upper 24 bits of one `next_u32`.
+#[derive(Clone, Debug)]
+pub struct Draw<R> {
+    rng: R,
+    temperature: Temperature,
+}
+
+impl<R: Rng> Draw<R> {
+    /// Draws with `rng` at `temperature`.
+    pub fn new(rng: R, temperature: Temperature) -> Self {
+        Self { rng, temperature }
+    }
+}
+
+impl Draw<crate::DefaultRng> {
+    /// Draws with [`crate::DefaultRng`] seeded with `seed`.
+    pub fn seeded(seed: u64, temperature: Temperature) -> Self {
+        Self::new(rand_core::SeedableRng::seed_from_u64(seed), temperature)
+    }
+}
+
+impl<R: Rng> SymbolSource for Draw<R> {
+    type Error = core::convert::Infallible;
+
+    fn temperature(&self) -> Temperature {
+        self.temperature
+    }
+
+    fn next(&mut self, _: Position, distribution: &Distribution<'_>) -> Result<u8, Self::Error> {
+        Ok(distribution.find(self.rng.next_u32() >> (32 - TOTAL_BITS)))
+    }
+}
+
+/// Supplies the values of a given image.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    values: &'a [u8],
+    image: Image,
+}
+
+impl<'a> Given<'a> {
+    /// The values of one image, `[C, H, W]`.
+    pub const fn new(values: &'a [u8], image: Image) -> Self {
+        Self { values, image }
+    }
+}
+
+/// The given image ended before the model's did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooShort;
+
+impl core::fmt::Display for TooShort {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the given image has fewer values than the model's")
+    }
+}
+
+impl core::error::Error for TooShort {}
+
+impl SymbolSource for Given<'_> {
+    type Error = TooShort;
+
+    fn next(&mut self, at: Position, _: &Distribution<'_>) -> Result<u8, TooShort> {
+        let Image { height, width, .. } = self.image;
+        self.values.get((at.channel * height + at.row) * width + at.column).copied().ok_or(TooShort)
+    }
+}
