@@ -1,1 +1,41 @@
-//! x
+//! Reads trained models and sets of images, and says what a model means.
+//!
+//! A trained model is a `.safetensors` file whose tensors and JSON description are checked as a whole by
+//! [`TrainedModel::read`]; whoever holds a [`TrainedModel`] holds one whose tensors are all there, of the right shapes
+//! and finite. [`Reference`] computes it in plain loops and double precision: the yardstick for every faster or
+//! narrower implementation.
+//!
+//! ```
+//! use pixelrnn_converter::{Description, Reference, Tensor, TrainedModel};
+//! use std::collections::BTreeMap;
+//!
+//! // One convolution over 2x2 images of two levels, which reads the pixels above and to the left.
+//! let description = Description::from_json(
+//!     r#"{"image": {"height": 2, "width": 2, "channels": 1, "levels": 2}, "output": "bernoulli",
+//!         "ops": [{"op": "masked_conv", "name": "only", "mask": "A", "kernel": [3, 3], "out": 1}]}"#,
+//! )?;
+//! let weight = Tensor { shape: vec![1, 1, 3, 3], data: vec![1.0; 9] };
+//! let model = TrainedModel::new(description, BTreeMap::from([("only.weight".to_string(), weight)]))?;
+//!
+//! let logits = Reference::new(&model).logits(&[1, 1, 0, 1], None)?;
+//! assert_eq!(logits.data, [0.0, 1.0, 2.0, 2.0]);
+//! # Ok::<(), pixelrnn_converter::Error>(())
+//! ```
+
+pub mod blob;
+pub mod description;
+pub mod error;
+pub mod files;
+pub mod images;
+pub mod picture;
+pub mod quantize;
+pub mod reference;
+pub mod trained;
+
+pub use blob::Blob;
+pub use description::{Description, NetworkSpec, OpSpec};
+pub use error::Error;
+pub use images::ImageSet;
+pub use picture::Picture;
+pub use reference::{Map, Reference};
+pub use trained::{Tensor, TrainedModel};

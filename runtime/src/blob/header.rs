@@ -56,10 +56,10 @@ pub struct Header {
     pub input_table: u32,
     /// Where the ops are, 64 bytes each.
     pub ops: u32,
-    /// Where the ops' names are, one a line, up to `names_bytes`; for people alone.
-    pub names: u32,
-    /// Bytes of the names.
-    pub names_bytes: u32,
+    /// Where the notes are: UTF-8, a line for each op, for people and tools alone.
+    pub notes: u32,
+    /// Bytes of the notes.
+    pub notes_bytes: u32,
     /// Zero.
     pub reserved: u32,
 }

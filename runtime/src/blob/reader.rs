@@ -68,17 +68,17 @@ impl<'a> Model<'a> {
         if h.reserved != 0 {
             return field("reserved");
         }
-        if h.register_bytes % 4 != 0 || (h.register_bytes as usize) < h.image().channels {
+        if !h.register_bytes.is_multiple_of(4) || (h.register_bytes as usize) < h.image().channels {
             return field("register_bytes");
         }
-        if h.patch_bytes % 4 != 0 {
+        if !h.patch_bytes.is_multiple_of(4) {
             return field("patch_bytes");
         }
         if slice(self.blob, h.input_table, h.image().levels, 1).is_none() {
             return field("input_table");
         }
-        if slice(self.blob, h.names, h.names_bytes as usize, 1).is_none_or(|n| core::str::from_utf8(n).is_err()) {
-            return field("names");
+        if slice(self.blob, h.notes, h.notes_bytes as usize, 1).is_none_or(|n| core::str::from_utf8(n).is_err()) {
+            return field("notes");
         }
         Ok(())
     }
@@ -191,7 +191,7 @@ impl<'a> Model<'a> {
 
     fn check_register(&self, field: &'static str, at: u32, count: u16, size: u32) -> Result<(), &'static str> {
         let end = u64::from(at) + u64::from(count) * u64::from(size);
-        if count == 0 || at % size != 0 || end > u64::from(self.header.register_bytes) {
+        if count == 0 || !at.is_multiple_of(size) || end > u64::from(self.header.register_bytes) {
             return Err(field);
         }
         Ok(())
@@ -237,9 +237,10 @@ impl<'a> Model<'a> {
         self.records.iter().map(Record::instruction)
     }
 
-    /// The ops' names as the converter wrote them, one for each op, where it did.
-    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let bytes = slice(self.blob, self.header.names, self.header.names_bytes as usize, 1).unwrap_or_default();
+    /// A line for each op, where the converter wrote them: the network's value that it makes, what a step of it is
+    /// worth, and the op's name. No engine needs them.
+    pub fn notes(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let bytes = slice(self.blob, self.header.notes, self.header.notes_bytes as usize, 1).unwrap_or_default();
         core::str::from_utf8(bytes).unwrap_or_default().lines()
     }
 

@@ -12,7 +12,21 @@ use crate::model::Image;
 use crate::source::{Position, SymbolSource};
 use conv::Conv;
 use core::fmt;
-use registers::Registers;
+pub use registers::Registers;
+
+/// Watches an engine at work, op by op; for checking a model, not for running one.
+pub trait Observer {
+    /// Called after op number `op` has run for `channel`: what it wrote is in its register.
+    ///
+    /// `logits` holds the channel's logits after the op that makes them.
+    fn after(&mut self, op: usize, channel: usize, registers: &Registers<'_>, logits: &[u32]);
+}
+
+/// Watches nothing, and costs nothing.
+impl Observer for () {
+    #[inline(always)]
+    fn after(&mut self, _: usize, _: usize, _: &Registers<'_>, _: &[u32]) {}
+}
 
 /// Runs a model pixel by pixel.
 ///
@@ -178,6 +192,18 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     /// # Errors
     /// When the source has no value or one that is no level, or a model with classes was given no label.
     pub fn step<S: SymbolSource>(&mut self, source: &mut S) -> Result<Option<Pixel>, EngineError<S::Error>> {
+        self.step_observed(source, &mut ())
+    }
+
+    /// As [`Engine::step`], with someone watching.
+    ///
+    /// # Errors
+    /// As [`Engine::step`].
+    pub fn step_observed<S: SymbolSource, O: Observer>(
+        &mut self,
+        source: &mut S,
+        observer: &mut O,
+    ) -> Result<Option<Pixel>, EngineError<S::Error>> {
         let Image { height, width, channels, levels } = self.model.image();
         let classes = self.model.classes();
         if classes > 0 && self.label.is_none() {
@@ -199,7 +225,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
                 groups: channels,
                 group: channel,
             };
-            let logits = run(&context, self.state, self.kernel).ok_or(EngineError::Corrupt)?;
+            let logits = run(&context, self.state, self.kernel, observer).ok_or(EngineError::Corrupt)?;
             let distribution = match self.model.output() {
                 crate::model::Output::Softmax => logits,
                 crate::model::Output::Bernoulli => bernoulli(logits),
@@ -274,7 +300,12 @@ fn split<'b>(model: &Model<'_>, state: &'b mut [u32]) -> Option<(Shared<'b>, &'b
 }
 
 /// Runs all ops for one colour of one pixel; `None` where the blob contradicts what was checked.
-fn run<'b, K: Kernel>(context: &Context<'_>, state: &'b mut [u32], kernel: K) -> Option<&'b mut [u32]> {
+fn run<'b, K: Kernel, O: Observer>(
+    context: &Context<'_>,
+    state: &'b mut [u32],
+    kernel: K,
+    observer: &mut O,
+) -> Option<&'b mut [u32]> {
     let (mut shared, mut ops) = split(&context.model, state)?;
     for (op, instruction) in context.model.instructions().enumerate() {
         let instruction = instruction?;
@@ -289,6 +320,7 @@ fn run<'b, K: Kernel>(context: &Context<'_>, state: &'b mut [u32], kernel: K) ->
             Instruction::Elu(record) => elementwise::elu(record, context, &mut shared.registers)?,
             Instruction::Add(record) => elementwise::add(record, context, &mut shared.registers)?,
         }
+        observer.after(op, context.group, &shared.registers, shared.logits);
     }
     Some(shared.logits)
 }

@@ -3,7 +3,8 @@
 use core::ops::Range;
 
 /// The registers of an engine.
-pub(super) struct Registers<'b> {
+#[derive(Debug)]
+pub struct Registers<'b> {
     words: &'b mut [u32],
 }
 
@@ -13,7 +14,7 @@ impl<'b> Registers<'b> {
     }
 
     /// `count` activations from byte `at` on.
-    pub(super) fn narrow(&self, at: u32, count: usize) -> Option<&[i8]> {
+    pub fn narrow(&self, at: u32, count: usize) -> Option<&[i8]> {
         let at = at as usize;
         bytemuck::cast_slice::<u32, i8>(self.words).get(at..at.checked_add(count)?)
     }
@@ -29,7 +30,7 @@ impl<'b> Registers<'b> {
     }
 
     /// One value of the 16-bit vector at byte `at`.
-    pub(super) fn wide(&self, at: u32, index: usize) -> Option<i16> {
+    pub fn wide(&self, at: u32, index: usize) -> Option<i16> {
         bytemuck::cast_slice::<u32, i16>(self.words).get((at as usize / 2).checked_add(index)?).copied()
     }
 }

@@ -41,10 +41,10 @@ impl Features {
     /// Whether [`Features::group`] is defined for each feature: parts and contiguous groups must divide the count.
     pub const fn divides(&self) -> bool {
         self.count > 0
-            && self.count % self.parts == 0
+            && self.count.is_multiple_of(self.parts)
             && (self.groups == 1
                 || matches!(self.order, ColourGroups::Cyclic)
-                || (self.count / self.parts) % self.groups == 0)
+                || (self.count / self.parts).is_multiple_of(self.groups))
     }
 
     /// The same features, made into `parts` vectors of `count` features each.

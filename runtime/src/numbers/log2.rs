@@ -80,7 +80,7 @@ const PER_LN2: i64 = 1_549_082_005;
 /// A frequency of 0 counts as 1. Off by less than 2⁻²³ bit.
 pub const fn cost_bits(frequency: u32) -> u32 {
     let frequency = if frequency == 0 { 1 } else { frequency };
-    let exponent = 31 - frequency.leading_zeros();
+    let exponent = frequency.ilog2();
     // 1.mantissa in units of 2⁻³¹; its upper five bits choose a point from which the rest is a short series.
     let mantissa = (frequency << (31 - exponent)) as u64;
     let at = (mantissa >> 26) as usize & 31;

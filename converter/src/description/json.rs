@@ -1,0 +1,230 @@
+//! The JSON form of a description.
+//!
+//! The two forms, preset and list of ops, are two types, told apart by a look at the keys: in this way each of them
+//! knows its own keys and refuses all others by name.
+
+use super::{Description, NetworkSpec, OpSpec};
+use crate::error::Error;
+use pixelrnn::model::{Architecture, ColourGroups, Image, InputMap, Mask, Output, Preset};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Mask")]
+pub(super) enum MaskName {
+    A,
+    B,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Image", deny_unknown_fields)]
+struct ImageFields {
+    height: usize,
+    width: usize,
+    channels: usize,
+    levels: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Output", rename_all = "snake_case")]
+enum OutputName {
+    Softmax,
+    Bernoulli,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ColourGroups", rename_all = "snake_case")]
+enum ColourGroupsName {
+    Cyclic,
+    Contiguous,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Architecture", rename_all = "snake_case")]
+enum ArchitectureName {
+    PixelCnn,
+    RowLstm,
+    DiagonalBilstm,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputFields {
+    scale: Option<f32>,
+    shift: Option<f32>,
+}
+
+impl InputFields {
+    fn of(description: &Description) -> Option<Self> {
+        let InputMap { scale, shift } = description.input;
+        (description.input != InputMap::unit(description.image.levels))
+            .then_some(Self { scale: Some(scale), shift: Some(shift) })
+    }
+
+    fn map(fields: Option<&Self>, levels: usize) -> InputMap {
+        let unit = InputMap::unit(levels);
+        fields.map_or(unit, |fields| InputMap {
+            scale: fields.scale.unwrap_or(unit.scale),
+            shift: fields.shift.unwrap_or(unit.shift),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // the options of the paper, each on or off by itself
+struct PresetFile {
+    #[serde(with = "ArchitectureName")]
+    architecture: Architecture,
+    #[serde(with = "ImageFields")]
+    image: Image,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<InputFields>,
+    hidden: usize,
+    layers: usize,
+    input_kernel: usize,
+    kernel: usize,
+    head: usize,
+    #[serde(with = "OutputName")]
+    output: Output,
+    #[serde(default = "yes")]
+    residual: bool,
+    #[serde(default)]
+    skip: bool,
+    #[serde(default)]
+    depth_gate: bool,
+    #[serde(default)]
+    initial_state: bool,
+    #[serde(default)]
+    classes: usize,
+    #[serde(default, with = "ColourGroupsName")]
+    colour_groups: ColourGroups,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OpsFile {
+    #[serde(with = "ImageFields")]
+    image: Image,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<InputFields>,
+    #[serde(with = "OutputName")]
+    output: Output,
+    #[serde(default)]
+    classes: usize,
+    #[serde(default, with = "ColourGroupsName")]
+    colour_groups: ColourGroups,
+    ops: Vec<OpSpec>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What decides which of the two forms a description has.
+#[derive(Deserialize)]
+struct Form {
+    architecture: Option<serde_json::Value>,
+    ops: Option<IgnoredAny>,
+}
+
+pub(super) fn read(text: &str) -> Result<Description, Error> {
+    let form: Form = parse(text)?;
+    match (form.architecture, form.ops) {
+        (None, None) => Err(Error::NoNetwork),
+        (Some(_), Some(_)) => Err(Error::TwoNetworks),
+        (Some(architecture), None) if architecture == "gated_pixel_cnn" => Err(Error::Unsupported("gated_pixel_cnn")),
+        (Some(_), None) => parse::<PresetFile>(text).map(PresetFile::description),
+        (None, Some(_)) => parse::<OpsFile>(text).map(OpsFile::description),
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
+        let path = e.path().to_string();
+        // At the top there is no path to speak of, and a message about a key that names it already needs none.
+        if path == "." || e.inner().to_string().contains(&format!("`{path}`")) {
+            Error::Json(e.into_inner().to_string())
+        } else {
+            Error::Json(format!("at `{path}`: {}", e.into_inner()))
+        }
+    })?;
+    reader.end().map_err(|e| Error::Json(e.to_string()))?;
+    Ok(value)
+}
+
+pub(super) fn write(description: &Description) -> String {
+    let text = match &description.network {
+        NetworkSpec::Preset(preset) => serde_json::to_string(&PresetFile::of(description, preset)),
+        NetworkSpec::Ops(ops) => serde_json::to_string(&OpsFile::of(description, ops)),
+    };
+    text.expect("numbers, strings and lists always have a JSON form")
+}
+
+impl PresetFile {
+    fn of(description: &Description, preset: &Preset) -> Self {
+        Self {
+            architecture: preset.architecture,
+            image: description.image,
+            input: InputFields::of(description),
+            hidden: preset.hidden,
+            layers: preset.layers,
+            input_kernel: preset.input_kernel,
+            kernel: preset.kernel,
+            head: preset.head,
+            output: description.output,
+            residual: preset.residual,
+            skip: preset.skip,
+            depth_gate: preset.depth_gate,
+            initial_state: preset.initial_state,
+            classes: description.classes,
+            colour_groups: description.colour_groups,
+        }
+    }
+
+    fn description(self) -> Description {
+        let preset = Preset {
+            architecture: self.architecture,
+            image: self.image,
+            hidden: self.hidden,
+            layers: self.layers,
+            input_kernel: self.input_kernel,
+            kernel: self.kernel,
+            head: self.head,
+            output: self.output,
+            residual: self.residual,
+            skip: self.skip,
+            depth_gate: self.depth_gate,
+            initial_state: self.initial_state,
+            classes: self.classes,
+            colour_groups: self.colour_groups,
+        };
+        let input = InputFields::map(self.input.as_ref(), self.image.levels);
+        Description { input, ..Description::from(preset) }
+    }
+}
+
+impl OpsFile {
+    fn of(description: &Description, ops: &[OpSpec]) -> Self {
+        Self {
+            image: description.image,
+            input: InputFields::of(description),
+            output: description.output,
+            classes: description.classes,
+            colour_groups: description.colour_groups,
+            ops: ops.to_vec(),
+        }
+    }
+
+    fn description(self) -> Description {
+        Description {
+            image: self.image,
+            output: self.output,
+            input: InputFields::map(self.input.as_ref(), self.image.levels),
+            classes: self.classes,
+            colour_groups: self.colour_groups,
+            network: NetworkSpec::Ops(self.ops),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Networks that are spelled out op by op.
+
+use super::Description;
+use super::json::MaskName;
+use crate::error::Error;
+use pixelrnn::model::{Builder, Mask, NetworkError, Node};
+use serde::{Deserialize, Serialize};
+
+/// One op of a list, with what the file says of it.
+///
+/// Each op reads the value that the op before it made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum OpSpec {
+    /// Masked convolution with stride 1 and zero padding.
+    MaskedConv {
+        /// Prefix of its tensors' names.
+        name: String,
+        /// Mask of the centre tap.
+        #[serde(with = "MaskName")]
+        mask: Mask,
+        /// Rows and columns.
+        kernel: [usize; 2],
+        /// Features made.
+        out: usize,
+        /// Distance between taps.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        dilation: usize,
+    },
+    /// `max(x, 0)`.
+    Relu {},
+    /// `x` where `x > 0`, else `exp(x) - 1`.
+    Elu {},
+    /// Batch normalization as in inference.
+    BatchNorm {
+        /// Prefix of its tensors' names.
+        name: String,
+        /// Added to the variance.
+        #[serde(default = "default_eps")]
+        eps: f32,
+    },
+    /// Row LSTM.
+    RowLstm {
+        /// Prefix of its tensors' names.
+        name: String,
+        /// Features of its state.
+        hidden: usize,
+        /// Columns of its kernels.
+        kernel: usize,
+        /// Whether its initial state is learned.
+        #[serde(default, skip_serializing_if = "is_false")]
+        initial_state: bool,
+    },
+    /// Diagonal BiLSTM: left plus lowered right.
+    DiagonalBilstm {
+        /// Prefix of its tensors' names.
+        name: String,
+        /// Features of each direction's state.
+        hidden: usize,
+        /// Whether its initial states are learned.
+        #[serde(default, skip_serializing_if = "is_false")]
+        initial_state: bool,
+    },
+    /// `scale * x + ops(x)`.
+    Residual {
+        /// The branch.
+        ops: Vec<OpSpec>,
+        /// Factor of x.
+        #[serde(default = "unit", skip_serializing_if = "is_unit")]
+        scale: f32,
+    },
+    /// Adds a 1x1 mask-B convolution of x to a running sum; x stays.
+    Skip {
+        /// Prefix of its tensors' names.
+        name: String,
+    },
+    /// Replaces x by the running sum.
+    SkipSum {},
+}
+
+fn one() -> usize {
+    1
+}
+
+fn unit() -> f32 {
+    1.0
+}
+
+/// `PyTorch`'s.
+fn default_eps() -> f32 {
+    1e-5
+}
+
+// serde passes what it would write by reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_one(n: &usize) -> bool {
+    *n == 1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, clippy::float_cmp)]
+fn is_unit(x: &f32) -> bool {
+    *x == 1.0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(b: &bool) -> bool {
+    !*b
+}
+
+impl OpSpec {
+    /// The op's name in files.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::MaskedConv { .. } => "masked_conv",
+            Self::Relu {} => "relu",
+            Self::Elu {} => "elu",
+            Self::BatchNorm { .. } => "batch_norm",
+            Self::RowLstm { .. } => "row_lstm",
+            Self::DiagonalBilstm { .. } => "diagonal_bilstm",
+            Self::Residual { .. } => "residual",
+            Self::Skip { .. } => "skip",
+            Self::SkipSum {} => "skip_sum",
+        }
+    }
+
+    /// The prefix of the op's tensors, where it has any.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::MaskedConv { name, .. }
+            | Self::BatchNorm { name, .. }
+            | Self::RowLstm { name, .. }
+            | Self::DiagonalBilstm { name, .. }
+            | Self::Skip { name } => Some(name),
+            Self::Relu {} | Self::Elu {} | Self::Residual { .. } | Self::SkipSum {} => None,
+        }
+    }
+
+    /// What messages call it.
+    fn shown(&self) -> String {
+        match self.name() {
+            Some(name) => format!("{} `{name}`", self.kind()),
+            None => self.kind().to_string(),
+        }
+    }
+}
+
+/// The nodes of `list`.
+pub(super) fn expand(description: &Description, list: &[OpSpec]) -> Result<Vec<Node>, Error> {
+    let Some(first) = list.first() else {
+        return Err(NetworkError::Empty.into());
+    };
+    // What reads the image past this op would see the very value that it predicts.
+    if !matches!(first, OpSpec::MaskedConv { mask: Mask::A, .. }) {
+        return Err(Error::FirstOp { got: shown_with_mask(first) });
+    }
+    // The first op is no `batch_norm`, so that there is one that is not.
+    let last = list.iter().rposition(|op| !matches!(op, OpSpec::BatchNorm { .. })).unwrap_or(0);
+
+    let mut nodes = Vec::new();
+    let mut builder =
+        Builder::new(description.image, description.colour_groups, description.classes, |node| nodes.push(node));
+    apply_all(&mut builder, &list[..last], "ops", 0)?;
+    logits(&mut builder, description, &list[last], last)?;
+    apply_all(&mut builder, &list[last + 1..], "ops", last + 1)?;
+    builder.finish()?;
+    Ok(nodes)
+}
+
+fn shown_with_mask(op: &OpSpec) -> String {
+    match op {
+        OpSpec::MaskedConv { mask, .. } => format!("{} with mask {mask:?}", op.shown()),
+        _ => op.shown(),
+    }
+}
+
+fn logits<F: FnMut(Node)>(
+    builder: &mut Builder<F>,
+    description: &Description,
+    op: &OpSpec,
+    index: usize,
+) -> Result<(), Error> {
+    let OpSpec::MaskedConv { name, mask, kernel, out, dilation } = op else {
+        return Err(Error::LastOp { got: op.shown() });
+    };
+    let expected = description.logits();
+    if *out != expected {
+        return Err(Error::Logits { name: name.clone(), got: *out, expected });
+    }
+    let at = format!("ops[{index}]");
+    check_name(op, &at)?;
+    builder.logits(name, *mask, *kernel, *dilation, description.output).map_err(|source| in_op(op, &at, source))
+}
+
+fn apply_all<F: FnMut(Node)>(builder: &mut Builder<F>, list: &[OpSpec], path: &str, start: usize) -> Result<(), Error> {
+    for (n, op) in list.iter().enumerate() {
+        apply(builder, op, &format!("{path}[{}]", start + n))?;
+    }
+    Ok(())
+}
+
+fn apply<F: FnMut(Node)>(builder: &mut Builder<F>, op: &OpSpec, at: &str) -> Result<(), Error> {
+    check_name(op, at)?;
+    let done = match op {
+        OpSpec::MaskedConv { name, mask, kernel, out, dilation } => {
+            builder.masked_conv(name, *mask, *kernel, *out, *dilation)
+        }
+        OpSpec::Relu {} => builder.relu(),
+        OpSpec::Elu {} => builder.elu(),
+        OpSpec::BatchNorm { name, eps } => builder.batch_norm(name, *eps),
+        OpSpec::RowLstm { name, hidden, kernel, initial_state } => {
+            builder.row_lstm(name, *hidden, *kernel, *initial_state)
+        }
+        OpSpec::DiagonalBilstm { name, hidden, initial_state } => {
+            builder.diagonal_bilstm(name, *hidden, *initial_state)
+        }
+        OpSpec::Residual { ops, scale } => {
+            builder.begin_residual().map_err(|source| in_op(op, at, source))?;
+            apply_all(builder, ops, &format!("{at}.ops"), 0)?;
+            builder.end_residual(*scale)
+        }
+        OpSpec::Skip { name } => builder.skip(name),
+        OpSpec::SkipSum {} => builder.skip_sum(),
+    };
+    done.map_err(|source| in_op(op, at, source))
+}
+
+fn check_name(op: &OpSpec, at: &str) -> Result<(), Error> {
+    if op.name() == Some("") {
+        return Err(Error::NoName { op: format!("{at} ({})", op.kind()) });
+    }
+    Ok(())
+}
+
+fn in_op(op: &OpSpec, at: &str, source: NetworkError) -> Error {
+    Error::Op { op: format!("{at} ({})", op.shown()), source }
+}

@@ -1,0 +1,242 @@
+//! `NumPy`'s `.npy` format, as far as it is used here: arrays of uint8 in, arrays of uint8, float32 and float64 out.
+//!
+//! The header is a Python dictionary in one fixed shape. It is read by a scanner of that shape and nothing more, so that a
+//! file from outside has no grammar to play with.
+
+use super::{ImageSet, Range};
+use crate::error::Error;
+use crate::files;
+use std::io::{self, Write};
+use std::path::Path;
+
+const MAGIC: [u8; 6] = *b"\x93NUMPY";
+
+pub(super) fn is_npy(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
+}
+
+pub(super) fn images(bytes: &[u8]) -> Result<ImageSet, Error> {
+    let (shape, data) = read_u8(bytes)?;
+    let size = match *shape {
+        [_, h, w] => [1, h, w],
+        [_, c, h, w] => [c, h, w],
+        _ => return Err(bad(format!("an array of shape {shape:?}, expected [N, C, H, W] or [N, H, W]"))),
+    };
+    ImageSet::new(size, data, Range::Unstated)
+}
+
+pub(super) fn labels(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let (shape, data) = read_u8(bytes)?;
+    if shape.len() == 1 { Ok(data) } else { Err(bad(format!("an array of shape {shape:?}, expected [N]"))) }
+}
+
+/// Reads an array of uint8: its shape, and its numbers in row-major order whatever order the file has.
+///
+/// # Errors
+/// When the bytes are not a whole `.npy` file, or hold another type.
+pub fn read_u8(bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>), Error> {
+    let (header, data) = split(bytes)?;
+    let header = Header::parse(header)?;
+    if !matches!(header.descr, "|u1" | "u1" | "<u1" | ">u1" | "=u1") {
+        return Err(bad(format!("numbers of type `{}`, expected `|u1`, that is uint8", header.descr)));
+    }
+    let expected = header.shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
+    if expected != Some(data.len()) {
+        return Err(bad(format!("{} bytes of data, expected those of its shape {:?}", data.len(), header.shape)));
+    }
+    let data = if header.fortran { to_row_major(&header.shape, data) } else { data.to_vec() };
+    Ok((header.shape, data))
+}
+
+/// Header text and data of a file of version 1, 2 or 3.
+fn split(bytes: &[u8]) -> Result<(&str, &[u8]), Error> {
+    let short = || bad("the header is cut short".to_string());
+    let rest = bytes.strip_prefix(&MAGIC).ok_or(Error::UnknownFormat)?;
+    let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or_else(short)?;
+    let (length, rest) = match major {
+        1 => rest.split_first_chunk::<2>().map(|(n, rest)| (usize::from(u16::from_le_bytes(*n)), rest)),
+        2 | 3 => rest.split_first_chunk::<4>().map(|(n, rest)| (u32::from_le_bytes(*n) as usize, rest)),
+        _ => return Err(bad(format!("version {major}, expected 1, 2 or 3"))),
+    }
+    .ok_or_else(short)?;
+    let (header, data) = rest.split_at_checked(length).ok_or_else(short)?;
+    let header = str::from_utf8(header).map_err(|_| bad("the header is not text".to_string()))?;
+    Ok((header, data))
+}
+
+struct Header<'a> {
+    descr: &'a str,
+    fortran: bool,
+    shape: Vec<usize>,
+}
+
+impl<'a> Header<'a> {
+    /// Parses `{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }`, the keys in any order.
+    fn parse(text: &'a str) -> Result<Self, Error> {
+        let unclear = || bad(format!("a header that is not understood: {}", text.trim_end().escape_debug()));
+        let (mut descr, mut fortran, mut shape) = (None, None, None);
+        let mut rest = text.trim().strip_prefix('{').and_then(|t| t.strip_suffix('}')).ok_or_else(unclear)?.trim();
+        while !rest.is_empty() {
+            let (key, after) = quoted(rest).ok_or_else(unclear)?;
+            let value = after.trim_start().strip_prefix(':').ok_or_else(unclear)?.trim_start();
+            rest = match key {
+                "descr" => {
+                    let (text, rest) = quoted(value).ok_or_else(|| {
+                        bad("numbers of a structured type, expected `|u1`, that is uint8".to_string())
+                    })?;
+                    descr = Some(text);
+                    rest
+                }
+                "fortran_order" => {
+                    let (word, rest) = value.split_at(value.find([',', '}']).unwrap_or(value.len()));
+                    fortran = Some(match word.trim() {
+                        "True" => true,
+                        "False" => false,
+                        _ => return Err(unclear()),
+                    });
+                    rest
+                }
+                "shape" => {
+                    let (tuple, rest) = value.strip_prefix('(').and_then(|v| v.split_once(')')).ok_or_else(unclear)?;
+                    shape = Some(dimensions(tuple).ok_or_else(unclear)?);
+                    rest
+                }
+                _ => return Err(unclear()),
+            }
+            .trim_start();
+            rest = match rest.strip_prefix(',') {
+                Some(rest) => rest.trim_start(),
+                None if rest.is_empty() => rest,
+                None => return Err(unclear()),
+            };
+        }
+        match (descr, fortran, shape) {
+            (Some(descr), Some(fortran), Some(shape)) => Ok(Self { descr, fortran, shape }),
+            _ => Err(unclear()),
+        }
+    }
+}
+
+/// The text between the quotes that `text` begins with, and what follows.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    text[1..].split_once(quote)
+}
+
+fn dimensions(tuple: &str) -> Option<Vec<usize>> {
+    let tuple = tuple.trim();
+    let tuple = tuple.strip_suffix(',').unwrap_or(tuple);
+    if tuple.is_empty() {
+        return Some(Vec::new());
+    }
+    tuple.split(',').map(|n| n.trim().parse().ok()).collect()
+}
+
+/// Column-major to row-major. The data have as many bytes as the shape says.
+fn to_row_major(shape: &[usize], data: &[u8]) -> Vec<u8> {
+    let mut steps = Vec::with_capacity(shape.len());
+    let mut step = 1;
+    for &size in shape {
+        steps.push(step);
+        step *= size;
+    }
+    let mut index = vec![0; shape.len()];
+    let mut at = 0;
+    let mut out = Vec::with_capacity(data.len());
+    for _ in 0..data.len() {
+        out.push(data[at]);
+        for d in (0..shape.len()).rev() {
+            index[d] += 1;
+            at += steps[d];
+            if index[d] < shape[d] {
+                break;
+            }
+            at -= steps[d] * shape[d];
+            index[d] = 0;
+        }
+    }
+    out
+}
+
+/// A number that `.npy` files are written of.
+pub trait Element: Copy {
+    /// Its type, as the header calls it.
+    const DESCR: &'static str;
+
+    /// Writes its bytes.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn write(self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+impl Element for u8 {
+    const DESCR: &'static str = "|u1";
+
+    fn write(self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&[self])
+    }
+}
+
+impl Element for f32 {
+    const DESCR: &'static str = "<f4";
+
+    fn write(self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&self.to_le_bytes())
+    }
+}
+
+impl Element for f64 {
+    const DESCR: &'static str = "<f8";
+
+    fn write(self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&self.to_le_bytes())
+    }
+}
+
+/// Writes an array of `shape` to `path`, whole or not at all; `-` is standard output.
+///
+/// # Errors
+/// When the file cannot be written, or `data` does not fill `shape`.
+pub fn write<T: Element>(path: &Path, shape: &[usize], data: &[T]) -> Result<(), Error> {
+    files::write_output(path, |out| write_to(out, shape, data))
+}
+
+/// Writes an array of `shape` to `out`, in row-major order.
+///
+/// # Errors
+/// Those of `out`, and one of kind `InvalidInput` when `data` does not fill `shape`.
+pub fn write_to<T: Element>(out: &mut dyn Write, shape: &[usize], data: &[T]) -> io::Result<()> {
+    if shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)) != Some(data.len()) {
+        let what = format!("{} numbers do not fill an array of shape {shape:?}", data.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    write_header::<T>(out, shape)?;
+    data.iter().try_for_each(|x| x.write(out))
+}
+
+/// Writes the header alone: the caller follows it with the numbers, in row-major order.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_header<T: Element>(out: &mut dyn Write, shape: &[usize]) -> io::Result<()> {
+    // As NumPy does: data begin at a multiple of 64 bytes, after spaces and a newline.
+    const ALIGN: usize = 64;
+    let mut tuple: String = shape.iter().map(|d| format!("{d}, ")).collect();
+    if shape.len() != 1 {
+        tuple.truncate(tuple.len().saturating_sub(2));
+    }
+    let text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", T::DESCR, tuple.trim_end());
+    let before = MAGIC.len() + 4;
+    let padded = (before + text.len() + 1).next_multiple_of(ALIGN) - before;
+    let length =
+        u16::try_from(padded).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "too many dimensions"))?;
+    out.write_all(&MAGIC)?;
+    out.write_all(&[1, 0])?;
+    out.write_all(&length.to_le_bytes())?;
+    writeln!(out, "{text:width$}", width = padded - 1)
+}
+
+fn bad(what: String) -> Error {
+    Error::Format { format: ".npy file", what }
+}

@@ -1,0 +1,107 @@
+//! Pictures as text.
+
+use super::Picture;
+use std::fmt::Write;
+
+/// What a terminal can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terminal {
+    /// 24-bit colour and block characters: two pixels a character.
+    TrueColour,
+    /// Shades of gray in Unicode block characters.
+    Blocks,
+    /// ASCII alone.
+    Ascii,
+}
+
+impl Terminal {
+    /// What the terminal says of itself in the environment. Whether there is a terminal at all is for the caller to ask.
+    pub fn from_env() -> Self {
+        Self::detect(|key| std::env::var(key).ok())
+    }
+
+    /// As [`Terminal::from_env`], from any environment.
+    ///
+    /// `COLORTERM` of `truecolor` or `24bit` means colour, unless `NO_COLOR` is set or `TERM` is `dumb`. Block characters
+    /// need a locale of UTF-8: the first that is set of `LC_ALL`, `LC_CTYPE` and `LANG` decides.
+    pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |key: &str| variable(key).filter(|value| !value.is_empty());
+        let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
+        let unicode = locale.to_ascii_lowercase().replace('-', "").contains("utf8");
+        let dumb = set("TERM").is_some_and(|term| term == "dumb");
+        let colour = set("COLORTERM").is_some_and(|value| value == "truecolor" || value == "24bit");
+        match (unicode && !dumb, colour && set("NO_COLOR").is_none()) {
+            (true, true) => Self::TrueColour,
+            (true, false) => Self::Blocks,
+            (false, _) => Self::Ascii,
+        }
+    }
+}
+
+impl Picture {
+    /// The picture as lines of at most `columns` characters, each two rows of pixels high. A wider picture is shrunk by a
+    /// whole factor.
+    ///
+    /// ```
+    /// use pixelrnn_converter::picture::{Picture, Terminal};
+    ///
+    /// let picture = Picture { width: 3, height: 2, channels: 1, data: vec![0, 128, 255, 0, 128, 255] };
+    /// assert_eq!(picture.to_text(Terminal::Ascii, 80), " +@\n");
+    /// ```
+    pub fn to_text(&self, terminal: Terminal, columns: usize) -> String {
+        let small = self.shrunk(self.width.div_ceil(columns.max(1)).max(1));
+        let mut text = String::new();
+        for y in (0..small.height).step_by(2) {
+            for x in 0..small.width {
+                let upper = small.pixel(x, y);
+                let lower = if y + 1 < small.height { small.pixel(x, y + 1) } else { [0; 3] };
+                text.push_str(&cell(terminal, upper, lower));
+            }
+            text.push_str(if terminal == Terminal::TrueColour { "\x1b[0m\n" } else { "\n" });
+        }
+        text
+    }
+
+    /// The mean of each square of `factor` pixels; those at the right and lower edge may be cut off by it.
+    fn shrunk(&self, factor: usize) -> Self {
+        if factor == 1 {
+            return self.clone();
+        }
+        let (width, height) = (self.width.div_ceil(factor), self.height.div_ceil(factor));
+        let mut data = Vec::with_capacity(width * height * self.channels);
+        for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y * factor, x * factor))) {
+            let (bottom, right) = ((y + factor).min(self.height), (x + factor).min(self.width));
+            for c in 0..self.channels {
+                let sum: usize = (y..bottom)
+                    .flat_map(|v| (x..right).map(move |u| (v * self.width + u) * self.channels + c))
+                    .map(|at| usize::from(self.data[at]))
+                    .sum();
+                data.push((sum / ((bottom - y) * (right - x))) as u8);
+            }
+        }
+        Self { width, height, channels: self.channels, data }
+    }
+}
+
+fn cell(terminal: Terminal, upper: [u8; 3], lower: [u8; 3]) -> String {
+    let mut text = String::new();
+    match terminal {
+        Terminal::TrueColour => {
+            let ([r, g, b], [s, h, c]) = (upper, lower);
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\x1b[38;2;{r};{g};{b};48;2;{s};{h};{c}m\u{2580}");
+        }
+        Terminal::Blocks => text.push(shade(&[' ', '░', '▒', '▓', '█'], upper, lower)),
+        Terminal::Ascii => {
+            text.push(shade(&[' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'], upper, lower));
+        }
+    }
+    text
+}
+
+fn shade(ramp: &[char], upper: [u8; 3], lower: [u8; 3]) -> char {
+    // Rec. 601 luma in thousandths.
+    let luma = |[r, g, b]: [u8; 3]| 299 * usize::from(r) + 587 * usize::from(g) + 114 * usize::from(b);
+    let mean = (luma(upper) + luma(lower)) / 2;
+    ramp[mean * ramp.len() / 255_001]
+}

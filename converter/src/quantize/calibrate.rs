@@ -1,0 +1,133 @@
+//! What values a network takes on real images, and the ranges that follow for its activations.
+
+use crate::error::Error;
+use crate::reference::Reference;
+use rayon::prelude::*;
+
+/// How the range of 8-bit activations is chosen from what calibration saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Method {
+    /// All that was seen, from the least to the greatest.
+    MinMax,
+    /// All but this share of the values, half of it at either end; 0.0001 leaves out one in ten thousand.
+    Percentile(f64),
+    /// The range whose quantization has the least mean square error.
+    #[default]
+    MeanSquare,
+}
+
+/// About how many numbers of each value are kept.
+const SAMPLE: usize = 1 << 17;
+
+/// Candidates that the mean-square search tries.
+const CANDIDATES: u32 = 64;
+
+/// What calibration saw of one value of the network.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The least number.
+    pub min: f64,
+    /// The greatest number.
+    pub max: f64,
+    sample: Vec<f32>,
+}
+
+impl Seen {
+    fn add(&mut self, numbers: &[f64], stride: usize, offset: usize) {
+        for &x in numbers {
+            self.min = self.min.min(x);
+            self.max = self.max.max(x);
+        }
+        self.sample.extend(numbers.iter().skip(offset % stride).step_by(stride).map(|x| *x as f32));
+    }
+
+    /// The greatest distance from 0.
+    pub fn most(&self) -> f64 {
+        self.max.max(-self.min)
+    }
+
+    /// The range for 8-bit activations, with 0 in it.
+    pub fn range(&self, method: Method) -> (f64, f64) {
+        let (min, max) = (self.min.min(0.0), self.max.max(0.0));
+        match method {
+            Method::MinMax => (min, max),
+            Method::Percentile(left_out) => {
+                let mut sorted = self.sample.clone();
+                sorted.sort_by(f32::total_cmp);
+                let last = sorted.len().saturating_sub(1);
+                let at = |share: f64| sorted.get((share * last as f64).round() as usize).map_or(0.0, |x| f64::from(*x));
+                (at(left_out / 2.0).min(0.0), at(1.0 - left_out / 2.0).max(0.0))
+            }
+            Method::MeanSquare => {
+                let error = |k: u32| {
+                    let share = f64::from(k) / f64::from(CANDIDATES);
+                    mean_square_error(&self.sample, min * share, max * share)
+                };
+                let best = (CANDIDATES / 8..=CANDIDATES).min_by(|a, b| error(*a).total_cmp(&error(*b)));
+                let share = f64::from(best.unwrap_or(CANDIDATES)) / f64::from(CANDIDATES);
+                (min * share, max * share)
+            }
+        }
+    }
+}
+
+/// Mean square error of `sample` quantized to 255 steps from `low` to `high`.
+fn mean_square_error(sample: &[f32], low: f64, high: f64) -> f64 {
+    let step = ((high - low) / 255.0) as f32;
+    if step <= 0.0 {
+        return 0.0;
+    }
+    let (low, inverse) = (low as f32, 1.0 / step);
+    let sum: f32 = sample
+        .iter()
+        .map(|x| {
+            let steps = ((x - low) * inverse).round_ties_even().clamp(0.0, 255.0);
+            let e = steps * step + low - x;
+            e * e
+        })
+        .sum();
+    f64::from(sum)
+}
+
+/// Runs the float reference over `images` and gathers what each value of the network takes on.
+///
+/// The result has an entry for each [`pixelrnn::model::ValueId`]. `progress` is called once an image.
+///
+/// # Errors
+/// When an image or label does not fit the model.
+pub fn observe(
+    reference: &Reference,
+    images: &[&[u8]],
+    labels: Option<&[u8]>,
+    progress: impl Fn() + Sync,
+) -> Result<Vec<Seen>, Error> {
+    let runs: Vec<Vec<Seen>> = images
+        .par_iter()
+        .enumerate()
+        .map(|(n, image)| {
+            let label = labels.and_then(|l| l.get(n)).map(|l| usize::from(*l));
+            let values = reference.run(image, label)?;
+            progress();
+            Ok(values
+                .iter()
+                .map(|map| {
+                    let stride = (map.data.len() * images.len()).div_ceil(SAMPLE).max(1);
+                    let mut seen = Seen { min: f64::INFINITY, max: f64::NEG_INFINITY, sample: Vec::new() };
+                    // Another offset each image, so that all places and features get their turn.
+                    seen.add(&map.data, stride, n.wrapping_mul(7919));
+                    seen
+                })
+                .collect())
+        })
+        .collect::<Result<_, Error>>()?;
+    let mut runs = runs.into_iter();
+    let mut all = runs.next().unwrap_or_default();
+    for run in runs {
+        for (a, b) in all.iter_mut().zip(run) {
+            a.min = a.min.min(b.min);
+            a.max = a.max.max(b.max);
+            a.sample.extend(b.sample);
+        }
+    }
+    Ok(all)
+}

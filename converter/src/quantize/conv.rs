@@ -1,0 +1,101 @@
+//! The weights of a masked convolution: packed to open taps, quantized, biases folded.
+
+use super::scale::Narrow;
+use crate::trained::Tensor;
+use pixelrnn::blob::{ConvRecord, group_start};
+use pixelrnn::model::{Features, MaskedConv};
+
+/// Features in the order of an engine: sorted by colour group, otherwise as they were.
+pub(super) fn sorted(features: Features) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..features.count).collect();
+    order.sort_by_key(|f| features.group(*f));
+    order
+}
+
+/// A convolution's float weights in the engine's order, closed taps left out.
+pub(super) struct Packed {
+    /// Weights of each output, in the engine's order of outputs.
+    pub rows: Vec<Vec<f32>>,
+    /// The original number of each output.
+    pub outputs: Vec<usize>,
+}
+
+/// Packs `weight`, `[outputs, inputs, kh, kw]`: for each output all past taps in raster order, then the open part of the centre.
+pub(super) fn pack(conv: &MaskedConv, weight: &Tensor, record: &ConvRecord) -> Packed {
+    let (inputs, outputs) = (sorted(conv.inputs), sorted(conv.outputs));
+    let [height, width] = conv.kernel;
+    let (top, left) = (height / 2, width / 2);
+    let at = |o: usize, c: usize, u: usize, v: usize| weight.data[((o * inputs.len() + c) * height + u) * width + v];
+    let groups = conv.outputs.groups;
+    let mut rows = Vec::with_capacity(outputs.len());
+    for group in 0..groups {
+        let (first, end) = record.group(groups, group);
+        let open = record.length(groups, group) - record.past_taps() * inputs.len();
+        for &o in &outputs[first..end] {
+            let mut row = Vec::with_capacity(record.length(groups, group));
+            for u in 0..=top {
+                let taps = if u < top { width } else { left };
+                for v in 0..taps {
+                    row.extend(inputs.iter().map(|c| at(o, *c, u, v)));
+                }
+            }
+            row.extend(inputs[..open].iter().map(|c| at(o, *c, top, left)));
+            rows.push(row);
+        }
+        debug_assert_eq!(group_start(outputs.len(), groups, group + 1), rows.len());
+    }
+    Packed { rows, outputs }
+}
+
+/// A convolution in integers.
+pub(super) struct Quantized {
+    /// 8-bit weights, all rows after each other.
+    pub weights: Vec<i8>,
+    /// What one unit of each output's sum is worth.
+    pub scales: Vec<f64>,
+    /// Folded biases: the zero point's share taken off.
+    pub bias: Vec<i32>,
+    /// Each class's addition to the biases, `[classes, outputs]`.
+    pub class_bias: Vec<i32>,
+    /// The largest magnitude that a sum can have.
+    pub bound: f64,
+}
+
+/// Biases stay below this, so that they never decide whether sums overflow.
+const MAX_BIAS: f64 = (1 << 28) as f64;
+
+/// Quantizes packed weights, one scale for each output.
+///
+/// `class` is `[outputs, classes]` in the original order.
+pub(super) fn quantize(packed: &Packed, bias: Option<&Tensor>, class: Option<&Tensor>, input: Narrow) -> Quantized {
+    let classes = class.map_or(0, |t| t.shape.get(1).copied().unwrap_or(0));
+    let outputs = packed.outputs.len();
+    let mut q = Quantized {
+        weights: Vec::new(),
+        scales: Vec::with_capacity(outputs),
+        bias: Vec::with_capacity(outputs),
+        class_bias: vec![0; classes * outputs],
+        bound: 0.0,
+    };
+    for (at, (row, &o)) in packed.rows.iter().zip(&packed.outputs).enumerate() {
+        let bias = bias.map_or(0.0, |t| f64::from(t.data[o]));
+        let class_biases = |k: usize| class.map_or(0.0, |t| f64::from(t.data[o * classes + k]));
+        let most_bias = (0..classes).map(|k| (bias + class_biases(k)).abs()).fold(bias.abs(), f64::max);
+        let largest = row.iter().fold(0f64, |a, w| a.max(f64::from(w.abs())));
+        let weight_scale = (largest / 127.0).max(most_bias / (MAX_BIAS * input.scale)).max(1e-12);
+        let scale = weight_scale * input.scale;
+        let start = q.weights.len();
+        q.weights.extend(row.iter().map(|w| (f64::from(*w) / weight_scale).round() as i8));
+        let row = &q.weights[start..];
+        let sum: i64 = row.iter().map(|w| i64::from(*w)).sum();
+        let folded = (bias / scale).round() as i64 - sum * i64::from(input.zero_point);
+        for k in 0..classes {
+            q.class_bias[k * outputs + at] = (class_biases(k) / scale).round() as i32;
+        }
+        let reach: i64 = row.iter().map(|w| i64::from(w.abs()) * 255).sum();
+        q.bound = q.bound.max(reach as f64 + most_bias / scale);
+        q.bias.push(folded.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32);
+        q.scales.push(scale);
+    }
+    q
+}

@@ -1,0 +1,321 @@
+//! From a trained model to a blob of 8-bit weights.
+//!
+//! 1. [`observe`] runs the float reference over calibration images.
+//! 2. A plan says in which form each value is held: 8-bit activations in front of convolutions, 16 bits in the residual
+//!    stream, and which ops become one.
+//! 3. Scales follow from what was seen; weights get one scale for each output feature.
+//! 4. The blob is written, its registers and state laid out.
+
+mod calibrate;
+mod conv;
+mod plan;
+mod registers;
+mod scale;
+mod write;
+
+pub use calibrate::{Method, Seen, observe};
+pub use scale::Narrow;
+
+use crate::blob::Blob;
+use crate::error::Error;
+use crate::trained::TrainedModel;
+use pixelrnn::blob::{AddRecord, ConvRecord, EluRecord, Instruction, QuantizeRecord, Record, ReluRecord, kind};
+use pixelrnn::model::{MaskedConv, Op, ValueId};
+use plan::{Step, Target};
+use registers::Life;
+use std::collections::BTreeMap;
+
+/// Headroom of the 16-bit stream above what calibration saw.
+const HEADROOM: f64 = 1.5;
+
+/// Least worth of a step of the stream.
+const LEAST_STEP: f64 = 1e-8;
+
+/// Quantizes `model` with what calibration saw of it.
+///
+/// # Errors
+/// When the model has an op that the engine does not have, or numbers that integers cannot hold.
+pub fn quantize(model: &TrainedModel, seen: &[Seen], method: Method) -> Result<Blob, Error> {
+    let steps = plan::plan(model.nodes())?;
+    let lowering = Lowering::new(model, seen, method, &steps);
+    let mut blob = write::BlobWriter::new(model.description(), steps.len());
+    blob.input_table(&lowering.input_table());
+    for step in &steps {
+        lowering.lower(step, &mut blob)?;
+    }
+    blob.finish(lowering.register_bytes)
+}
+
+/// A value in one of its two forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Held {
+    Narrow(ValueId),
+    Wide(ValueId),
+}
+
+struct Lowering<'a> {
+    model: &'a TrainedModel,
+    narrow: BTreeMap<ValueId, Narrow>,
+    wide: BTreeMap<ValueId, f64>,
+    places: BTreeMap<Held, u32>,
+    register_bytes: u32,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(model: &'a TrainedModel, seen: &[Seen], method: Method, steps: &[Step]) -> Self {
+        let mut narrow = BTreeMap::from([(0, input_form(model))]);
+        let mut most: BTreeMap<ValueId, f64> = BTreeMap::new();
+        let mut scale_of: BTreeMap<ValueId, ValueId> = BTreeMap::new();
+        for step in steps {
+            for held in step.writes() {
+                match held {
+                    Held::Narrow(v) => {
+                        narrow.insert(v, Narrow::from_range(seen[v].range(method)));
+                    }
+                    Held::Wide(v) => {
+                        // Ops that work in place, or change no scale, tie their values' scales together.
+                        let root = match step {
+                            Step::Conv { to: Target::Accumulate { onto, .. }, .. } => scale_of[onto],
+                            Step::Relu { from, .. } | Step::Elu { from, .. } => scale_of[from],
+                            _ => v,
+                        };
+                        scale_of.insert(v, root);
+                        let most = most.entry(root).or_default();
+                        *most = most.max(seen[v].most());
+                    }
+                }
+            }
+        }
+        let step = |root: &ValueId| (most[root] * HEADROOM / f64::from(i16::MAX)).max(LEAST_STEP);
+        let wide = scale_of.iter().map(|(v, root)| (*v, step(root))).collect();
+        let (places, register_bytes) = place(model, steps);
+        Self { model, narrow, wide, places, register_bytes }
+    }
+
+    /// The activation of each level of the image.
+    fn input_table(&self) -> Vec<i8> {
+        let description = self.model.description();
+        let form = self.narrow[&0];
+        let real = |v: usize| v as f64 * f64::from(description.input.scale) + f64::from(description.input.shift);
+        (0..description.image.levels).map(|v| form.quantize(real(v))).collect()
+    }
+
+    fn count(&self, v: ValueId) -> u16 {
+        self.model.nodes()[v - 1].features.count as u16
+    }
+
+    fn lower(&self, step: &Step, blob: &mut write::BlobWriter) -> Result<(), Error> {
+        let record = match *step {
+            Step::Conv { node, to } => return self.lower_conv(node, to, blob),
+            Step::Quantize { from, to } => {
+                let (wide, narrow) = (self.wide[&from], self.narrow[&to]);
+                let relu = from != to;
+                Record::from(QuantizeRecord {
+                    kind: kind::QUANTIZE,
+                    zero_point: narrow.zero_point,
+                    low: if relu { narrow.zero_point } else { narrow.low },
+                    input: self.places[&Held::Wide(from)],
+                    output: self.places[&Held::Narrow(to)],
+                    count: self.count(to),
+                    rescale: scale::rescale(wide / narrow.scale),
+                    ..bytemuck::Zeroable::zeroed()
+                })
+            }
+            Step::Relu { from, to } => Record::from(ReluRecord {
+                kind: kind::RELU,
+                input: self.places[&Held::Wide(from)],
+                output: self.places[&Held::Wide(to)],
+                count: self.count(to),
+                ..bytemuck::Zeroable::zeroed()
+            }),
+            Step::Elu { from, to } => Record::from(EluRecord {
+                kind: kind::ELU,
+                input: self.places[&Held::Wide(from)],
+                output: self.places[&Held::Wide(to)],
+                count: self.count(to),
+                exponent: scale::rescale(self.wide[&from] * std::f64::consts::LOG2_E * 65536.0),
+                back: (4.0 / self.wide[&to]).round().min(f64::from(i32::MAX)) as i32,
+                ..bytemuck::Zeroable::zeroed()
+            }),
+            Step::Add { a, b, scale, to } => Record::from(AddRecord {
+                kind: kind::ADD,
+                negate: u8::from(scale < 0.0),
+                a: self.places[&Held::Wide(a)],
+                b: self.places[&Held::Wide(b)],
+                output: self.places[&Held::Wide(to)],
+                count: self.count(to),
+                rescale_a: scale::rescale(f64::from(scale.abs()) * self.wide[&a] / self.wide[&to]),
+                rescale_b: scale::rescale(self.wide[&b] / self.wide[&to]),
+                ..bytemuck::Zeroable::zeroed()
+            }),
+        };
+        let name = record.instruction().map_or("", |i: Instruction<'_>| i.kind());
+        for held in step.writes() {
+            let (value, step) = match held {
+                Held::Narrow(v) => (v, self.narrow[&v].scale),
+                Held::Wide(v) => (v, self.wide[&v]),
+            };
+            blob.op(record, value, step, name);
+        }
+        Ok(())
+    }
+
+    fn lower_conv(&self, n: usize, to: Target, blob: &mut write::BlobWriter) -> Result<(), Error> {
+        let node = &self.model.nodes()[n];
+        let Op::MaskedConv(conv) = node.op else { return Err(Error::NotInEngine { op: node.op.kind() }) };
+        let input = self.narrow[&node.inputs[0]];
+        let mut record = conv_record(&conv, input);
+        record.input = self.places[&Held::Narrow(node.inputs[0])];
+        let weight = self.model.tensor(node, "weight").ok_or(Error::NotInEngine { op: "masked_conv" })?;
+        let packed = conv::pack(&conv, weight, &record);
+        let q =
+            conv::quantize(&packed, self.model.tensor(node, "bias"), self.model.tensor(node, "class.weight"), input);
+
+        let (value, unit) = match to {
+            Target::Narrow(v) => {
+                let narrow = self.narrow[&v];
+                record.output_zero_point = narrow.zero_point;
+                record.output_low = if v == node.output { narrow.low } else { narrow.zero_point };
+                (v, narrow.scale)
+            }
+            Target::Wide(v) | Target::Accumulate { to: v, .. } => (v, self.wide[&v]),
+            Target::Logits => (node.output, 2f64.powi(-16) / std::f64::consts::LOG2_E),
+        };
+        record.destination = to.destination() as u8;
+        record.output = to.held().map_or(0, |held| self.places[&held]);
+        let (left, multipliers) = self.factors(to, &q, unit, &mut record, &node.name)?;
+        record.left = left;
+        record.weights = blob.weights(&q.weights);
+        record.bias = blob.numbers(&q.bias);
+        record.multipliers = blob.numbers(&multipliers);
+        record.class_bias = if q.class_bias.is_empty() { 0 } else { blob.numbers(&q.class_bias) };
+        blob.patch(record.length(conv.outputs.groups, conv.outputs.groups - 1));
+        blob.op(record.into(), value, unit, &node.name);
+        Ok(())
+    }
+
+    /// The multipliers from sums to the unit of the destination.
+    fn factors(
+        &self,
+        to: Target,
+        q: &conv::Quantized,
+        unit: f64,
+        record: &mut ConvRecord,
+        name: &str,
+    ) -> Result<(u8, Vec<i32>), Error> {
+        let coarsest = if to == Target::Logits { 16 } else { 0 };
+        for shift in 0..=coarsest {
+            let factors: Vec<f64> = q.scales.iter().map(|s| s / (unit * f64::from(shift).exp2())).collect();
+            if let Some(found) = scale::multipliers(&factors, q.bound) {
+                record.logit_shift = shift as u8;
+                return Ok(found);
+            }
+        }
+        Err(Error::OutOfScale { op: name.to_string() })
+    }
+}
+
+impl Target {
+    fn held(self) -> Option<Held> {
+        match self {
+            Target::Narrow(v) => Some(Held::Narrow(v)),
+            Target::Wide(v) | Target::Accumulate { to: v, .. } => Some(Held::Wide(v)),
+            Target::Logits => None,
+        }
+    }
+
+    fn destination(self) -> pixelrnn::blob::Destination {
+        use pixelrnn::blob::Destination;
+        match self {
+            Target::Narrow(_) => Destination::Activation,
+            Target::Wide(_) => Destination::Stream,
+            Target::Accumulate { .. } => Destination::Accumulate,
+            Target::Logits => Destination::Logits,
+        }
+    }
+}
+
+impl Step {
+    fn writes(&self) -> Vec<Held> {
+        match *self {
+            Step::Conv { to, .. } => to.held().into_iter().collect(),
+            Step::Quantize { to, .. } => vec![Held::Narrow(to)],
+            Step::Relu { to, .. } | Step::Elu { to, .. } | Step::Add { to, .. } => vec![Held::Wide(to)],
+        }
+    }
+
+    fn reads(&self, model: &TrainedModel) -> Vec<Held> {
+        match *self {
+            Step::Conv { node, to } => {
+                let mut reads = vec![Held::Narrow(model.nodes()[node].inputs[0])];
+                if let Target::Accumulate { onto, .. } = to {
+                    reads.push(Held::Wide(onto));
+                }
+                reads
+            }
+            Step::Quantize { from, .. } | Step::Relu { from, .. } | Step::Elu { from, .. } => vec![Held::Wide(from)],
+            Step::Add { a, b, .. } => vec![Held::Wide(a), Held::Wide(b)],
+        }
+    }
+}
+
+/// The form of the image: exact where the input map allows it.
+fn input_form(model: &TrainedModel) -> Narrow {
+    let description = model.description();
+    let (scale, shift) = (f64::from(description.input.scale), f64::from(description.input.shift));
+    let last = shift + scale * (description.image.levels - 1) as f64;
+    let steps = shift / scale;
+    let zero_point = -128.0 - steps;
+    if scale > 0.0 && steps.fract() == 0.0 && (-128.0..=127.0).contains(&zero_point) {
+        return Narrow { scale, zero_point: zero_point as i8, low: -128 };
+    }
+    Narrow::from_range((shift.min(last).min(0.0), shift.max(last).max(0.0)))
+}
+
+/// A record with the shape of `conv`, all places still to come.
+fn conv_record(conv: &MaskedConv, input: Narrow) -> ConvRecord {
+    ConvRecord {
+        kind: kind::MASKED_CONV,
+        mask: u8::from(conv.mask == pixelrnn::model::Mask::B),
+        kernel: conv.kernel.map(|k| k as u8),
+        dilation: conv.dilation as u8,
+        input_zero_point: input.zero_point,
+        inputs: conv.inputs.count as u16,
+        outputs: conv.outputs.count as u16,
+        ..bytemuck::Zeroable::zeroed()
+    }
+}
+
+/// Places all values in the registers. The image is at 0 and stays there.
+fn place(model: &TrainedModel, steps: &[Step]) -> (BTreeMap<Held, u32>, u32) {
+    let channels = model.description().image.channels;
+    // In a colour model a pixel takes three rounds, and later rounds read what earlier ones wrote.
+    let forever = (channels > 1).then_some((0, steps.len()));
+    let mut lives = vec![Life { bytes: channels as u32, steps: (0, steps.len()) }];
+    let mut life_of = BTreeMap::from([(Held::Narrow(0), 0)]);
+    for (at, step) in steps.iter().enumerate() {
+        for held in step.reads(model) {
+            if let Some(life) = life_of.get(&held).and_then(|l: &usize| lives.get_mut(*l)) {
+                life.steps.1 = life.steps.1.max(at);
+            }
+        }
+        for held in step.writes() {
+            let (value, size) = match held {
+                Held::Narrow(v) => (v, 1),
+                Held::Wide(v) => (v, 2),
+            };
+            let life = if let Step::Conv { to: Target::Accumulate { onto, .. }, .. } = step {
+                let life = life_of[&Held::Wide(*onto)];
+                lives[life].steps.1 = at;
+                life
+            } else {
+                let bytes = size * model.nodes()[value - 1].features.count as u32;
+                lives.push(Life { bytes, steps: forever.unwrap_or((at, at)) });
+                lives.len() - 1
+            };
+            life_of.insert(held, life);
+        }
+    }
+    let (offsets, bytes) = registers::allocate(&lives);
+    (life_of.into_iter().map(|(held, life)| (held, offsets[life])).collect(), bytes)
+}

@@ -1,0 +1,148 @@
+//! From the network's nodes to the steps of an engine: which values are held how, and what is fused with what.
+
+use crate::error::Error;
+use pixelrnn::model::{Node, Op, ValueId};
+
+/// What an engine does, in terms of the network's values.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    /// Masked convolution of the node with this index.
+    Conv { node: usize, to: Target },
+    /// The 8-bit form of `to` from the 16-bit form of `from`; the same value, or `to` its ReLU.
+    Quantize { from: ValueId, to: ValueId },
+    /// ReLU in 16 bits.
+    Relu { from: ValueId, to: ValueId },
+    /// ELU in 16 bits.
+    Elu { from: ValueId, to: ValueId },
+    /// `scale · a + b` in 16 bits.
+    Add { a: ValueId, b: ValueId, scale: f32, to: ValueId },
+}
+
+/// Where a convolution's results go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// The 8-bit form of a value: the convolution's own, or its ReLU.
+    Narrow(ValueId),
+    /// The 16-bit form of the convolution's own value.
+    Wide(ValueId),
+    /// Added to the 16-bit form of `onto`, which becomes that of `to`.
+    Accumulate { onto: ValueId, to: ValueId },
+    /// The logits.
+    Logits,
+}
+
+/// In which forms a value is needed.
+#[derive(Clone, Copy, Default)]
+struct Demand {
+    wide: bool,
+    narrow: bool,
+}
+
+/// The steps of a network.
+///
+/// # Errors
+/// When the network has an op that the engine does not have.
+pub(super) fn plan(nodes: &[Node]) -> Result<Vec<Step>, Error> {
+    let values = nodes.len() + 1;
+    let mut uses: Vec<Vec<usize>> = vec![Vec::new(); values];
+    for (n, node) in nodes.iter().enumerate() {
+        for input in &node.inputs[..node.op.arity()] {
+            uses[*input].push(n);
+        }
+    }
+    let is_conv = |v: ValueId| v > 0 && matches!(nodes[v - 1].op, Op::MaskedConv(_));
+    // A convolution whose only reader is a ReLU, which can write that ReLU's 8-bit form at once.
+    let only_relu = |v: ValueId| match uses[v].as_slice() {
+        [n] if is_conv(v) && nodes[*n].op == Op::Relu => Some(nodes[*n].output),
+        _ => None,
+    };
+
+    let mut demand = vec![Demand::default(); values];
+    for node in nodes.iter().rev() {
+        let [a, b, _] = node.inputs;
+        let made = demand[node.output];
+        match node.op {
+            Op::MaskedConv(_) => demand[a].narrow = true,
+            Op::Relu => demand[a].wide |= made.wide || (made.narrow && only_relu(a).is_none()),
+            Op::Elu => demand[a].wide = true,
+            Op::Add { .. } => {
+                demand[a].wide = true;
+                demand[b].wide = true;
+            }
+            Op::BatchNorm { .. } | Op::RowLstm(_) | Op::DiagonalBilstm(_) | Op::DepthGate => {
+                return Err(Error::NotInEngine { op: node.op.kind() });
+            }
+        }
+        // What is made in 16 bits alone is narrowed from there.
+        if made.narrow && matches!(node.op, Op::Elu | Op::Add { .. }) {
+            demand[node.output].wide = true;
+        }
+    }
+
+    let mut steps = Vec::new();
+    let mut accumulated = vec![false; values];
+    for (n, node) in nodes.iter().enumerate() {
+        let [a, b, _] = node.inputs;
+        let to = node.output;
+        let made = demand[to];
+        match node.op {
+            Op::MaskedConv(_) => {
+                let target = if n + 1 == nodes.len() {
+                    Target::Logits
+                } else if let Some((onto, sum)) = accumulates(nodes, &uses, n) {
+                    accumulated[sum] = true;
+                    Target::Accumulate { onto, to: sum }
+                } else if made.wide {
+                    Target::Wide(to)
+                } else if let Some(relu) = only_relu(to) {
+                    Target::Narrow(relu)
+                } else {
+                    Target::Narrow(to)
+                };
+                steps.push(Step::Conv { node: n, to: target });
+                if made.wide && made.narrow && matches!(target, Target::Wide(_)) {
+                    steps.push(Step::Quantize { from: to, to });
+                }
+            }
+            Op::Relu => {
+                if made.wide {
+                    steps.push(Step::Relu { from: a, to });
+                }
+                if made.narrow && only_relu(a).is_none() {
+                    steps.push(Step::Quantize { from: a, to });
+                } else if made.narrow && made.wide {
+                    steps.push(Step::Quantize { from: to, to });
+                }
+            }
+            Op::Elu => {
+                steps.push(Step::Elu { from: a, to });
+                if made.narrow {
+                    steps.push(Step::Quantize { from: to, to });
+                }
+            }
+            Op::Add { scale } => {
+                if !accumulated[to] {
+                    steps.push(Step::Add { a, b, scale, to });
+                }
+                if made.narrow {
+                    steps.push(Step::Quantize { from: to, to });
+                }
+            }
+            Op::BatchNorm { .. } | Op::RowLstm(_) | Op::DiagonalBilstm(_) | Op::DepthGate => {}
+        }
+    }
+    Ok(steps)
+}
+
+/// When the convolution at `n` does nothing but add to a value that nobody reads afterwards: that value, and the sum.
+fn accumulates(nodes: &[Node], uses: &[Vec<usize>], n: usize) -> Option<(ValueId, ValueId)> {
+    let [sum] = uses[nodes[n].output].as_slice() else { return None };
+    let add = &nodes[*sum];
+    if !matches!(add.op, Op::Add { scale } if scale == 1.0) {
+        return None;
+    }
+    let [a, b, _] = add.inputs;
+    let onto = if b == nodes[n].output { a } else { b };
+    let free = onto != 0 && onto != nodes[n].output && uses[onto].iter().all(|u| u <= &n || u == sum);
+    free.then_some((onto, add.output))
+}

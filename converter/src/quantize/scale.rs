@@ -1,0 +1,95 @@
+//! Scales, and the integer factors that lead from one to another.
+
+use pixelrnn::numbers::Rescale;
+
+/// `real = scale · (q - zero_point)`, `q` of 8 bits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Narrow {
+    /// What one step is worth.
+    pub scale: f64,
+    /// The `q` that means 0.
+    pub zero_point: i8,
+    /// The least `q` in use.
+    pub low: i8,
+}
+
+impl Narrow {
+    /// Spreads `low..=high`, with 0 in it, over all 256 steps.
+    pub fn from_range((low, high): (f64, f64)) -> Self {
+        let scale = ((high - low) / 255.0).max(1e-9);
+        let zero_point = (-128.0 - low / scale).round().clamp(-128.0, 127.0) as i8;
+        Self { scale, zero_point, low: if low == 0.0 { zero_point } else { -128 } }
+    }
+
+    /// The step nearest to `real`.
+    pub fn quantize(&self, real: f64) -> i8 {
+        (real / self.scale + f64::from(self.zero_point)).round().clamp(-128.0, 127.0) as i8
+    }
+
+    /// What step `q` means.
+    pub fn real(&self, q: i8) -> f64 {
+        self.scale * (f64::from(q) - f64::from(self.zero_point))
+    }
+}
+
+/// The [`Rescale`] nearest to `factor`, which is held to what one can express (2⁻³⁰ to 2¹⁴).
+pub fn rescale(factor: f64) -> Rescale {
+    let factor = factor.clamp(2f64.powi(-30), 16383.0);
+    // The largest shift that leaves the multiplier below 2¹⁵.
+    let mut shift = (14.0 - factor.log2().floor()).clamp(1.0, 30.0);
+    if (factor * shift.exp2()).round() > f64::from(i16::MAX) {
+        shift -= 1.0;
+    }
+    let multiplier = (factor * shift.exp2()).round().clamp(0.0, f64::from(i16::MAX)) as i16;
+    Rescale { multiplier, shift: shift.max(1.0) as u16 }
+}
+
+/// The factors of a convolution's outputs as multipliers of [`pixelrnn::numbers::requantize`], and their common left shift.
+///
+/// `bound` is the largest magnitude that a sum can have. `None` when a factor is too large for sums of that size.
+pub fn multipliers(factors: &[f64], bound: f64) -> Option<(u8, Vec<i32>)> {
+    let most = factors.iter().fold(0.0, |a: f64, b| a.max(*b));
+    // factor = multiplier · 2^left / 2³², multiplier < 2³¹.
+    let left = (most * 2.0).log2().floor().max(-1.0) + 1.0;
+    if bound * left.exp2() >= 2f64.powi(31) || left > 31.0 {
+        return None;
+    }
+    let unit = 2f64.powf(32.0 - left);
+    Some((left as u8, factors.iter().map(|f| (f * unit).round().min(f64::from(i32::MAX)) as i32).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pixelrnn::numbers::requantize;
+
+    #[test]
+    fn zero_is_exact_in_every_range() {
+        for range in [(0.0, 3.0), (-1.0, 2.0), (-4.0, 0.0), (0.0, 0.0)] {
+            let narrow = Narrow::from_range(range);
+            assert_eq!(narrow.real(narrow.quantize(0.0)), 0.0);
+            assert!((narrow.real(narrow.quantize(range.1)) - range.1).abs() <= narrow.scale);
+        }
+    }
+
+    #[test]
+    fn rescale_is_within_one_part_in_thirty_thousand() {
+        for factor in [1.0, 0.999_99, 1.0 / 256.0, 0.003, 0.007_812_4, 5.3, 2.0, 200.0, 0.000_3] {
+            let r = rescale(factor);
+            assert!(r.is_valid(), "{factor}: {r:?}");
+            let got = f64::from(r.multiplier) / f64::from(r.shift).exp2();
+            assert!((got / factor - 1.0).abs() < 1.0 / 30_000.0, "{factor}: {got}");
+        }
+    }
+
+    #[test]
+    fn multipliers_reproduce_their_factors() {
+        for factors in [[0.3, 0.001], [0.499_999, 0.5], [7.0, 0.02], [0.0, 1e-6]] {
+            let (left, m) = multipliers(&factors, 1000.0).unwrap();
+            for (factor, m) in factors.iter().zip(m) {
+                assert_eq!(requantize(999, u32::from(left), m), (999.0 * factor).round() as i32, "{factor}");
+            }
+        }
+        assert!(multipliers(&[100.0], 2f64.powi(28)).is_none());
+    }
+}

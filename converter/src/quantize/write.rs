@@ -1,0 +1,103 @@
+//! Puts a blob's parts one after the other and fills in its header.
+
+use crate::blob::Blob;
+use crate::description::Description;
+use crate::error::Error;
+use pixelrnn::blob::{HEADER_BYTES, Header, MAGIC, RECORD_BYTES, Record, VERSION, checksum};
+use pixelrnn::model::Output;
+
+/// Bytes that weights and numbers are aligned to.
+const ALIGN: usize = 4;
+
+/// A blob in the making. Parts go to `data`, with offsets from its start; the ops come between header and data.
+pub(super) struct BlobWriter {
+    header: Header,
+    data: Vec<u8>,
+    records: Vec<Record>,
+    notes: String,
+    ops: usize,
+}
+
+impl BlobWriter {
+    pub(super) fn new(description: &Description, ops: usize) -> Self {
+        let image = description.image;
+        let header = Header {
+            magic: MAGIC,
+            version: VERSION,
+            height: image.height as u16,
+            width: image.width as u16,
+            channels: image.channels as u8,
+            output: match description.output {
+                Output::Softmax => 0,
+                Output::Bernoulli => 1,
+            },
+            levels: image.levels as u16,
+            classes: description.classes as u16,
+            op_count: ops as u16,
+            ops: HEADER_BYTES as u32,
+            ..bytemuck::Zeroable::zeroed()
+        };
+        Self { header, data: Vec::new(), records: Vec::with_capacity(ops), notes: String::new(), ops }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> u32 {
+        self.data.resize(self.data.len().next_multiple_of(ALIGN), 0);
+        let at = HEADER_BYTES + self.ops * RECORD_BYTES + self.data.len();
+        self.data.extend_from_slice(bytes);
+        at as u32
+    }
+
+    pub(super) fn input_table(&mut self, table: &[i8]) {
+        self.header.input_table = self.put(bytemuck::cast_slice(table));
+    }
+
+    pub(super) fn weights(&mut self, weights: &[i8]) -> u32 {
+        self.put(bytemuck::cast_slice(weights))
+    }
+
+    pub(super) fn numbers(&mut self, numbers: &[i32]) -> u32 {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+        self.put(&bytes)
+    }
+
+    pub(super) fn patch(&mut self, length: usize) {
+        self.header.patch_bytes = self.header.patch_bytes.max(length.next_multiple_of(ALIGN) as u32);
+    }
+
+    /// An op, and the note on it: see the blob format.
+    pub(super) fn op(&mut self, record: Record, value: usize, step: f64, name: &str) {
+        self.records.push(record);
+        self.notes.push_str(&format!("{value} {step:e} {name}\n"));
+    }
+
+    /// The finished blob, read back and checked as any engine would.
+    pub(super) fn finish(mut self, register_bytes: u32) -> Result<Blob, Error> {
+        let notes = std::mem::take(&mut self.notes);
+        self.header.notes = self.put(notes.as_bytes());
+        self.header.notes_bytes = notes.len() as u32;
+        self.header.register_bytes = register_bytes;
+        let image = self.header.image();
+        let ops: usize = self
+            .records
+            .iter()
+            .filter_map(Record::instruction)
+            .map(|op| op.state_bytes(image.height, image.width))
+            .sum();
+        let state = register_bytes as usize + 4 * image.levels + self.header.patch_bytes as usize + ops;
+        let length = HEADER_BYTES + self.ops * RECORD_BYTES + self.data.len();
+        let too_large = |_| Error::BlobTooLarge { bytes: length.max(state) };
+        self.header.state_bytes = u32::try_from(state).map_err(too_large)?;
+        self.header.length = u32::try_from(length).map_err(too_large)?;
+
+        let mut blob = Vec::with_capacity(length);
+        blob.extend_from_slice(bytemuck::bytes_of(&self.header));
+        blob.extend_from_slice(bytemuck::cast_slice(&self.records));
+        blob.extend_from_slice(&self.data);
+        let sum = checksum(&blob).to_le_bytes();
+        let field = std::mem::offset_of!(Header, checksum);
+        blob[field..field + 4].copy_from_slice(&sum);
+        let blob = Blob::new(&blob);
+        blob.model()?;
+        Ok(blob)
+    }
+}

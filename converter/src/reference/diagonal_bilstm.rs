@@ -1,0 +1,101 @@
+//! Diagonal BiLSTM: `left[i, j] + right[i - 1, j]`.
+//!
+//! `left`: `z[i, j] = input_to_state(x)[i, j] + W0·h[i-1, j] + W1·h[i, j-1]`, `c` from `(i, j-1)`; `right` is its mirror
+//! image.
+
+use super::masked_conv::{MaskedConv, add_scaled};
+use super::{Map, Weights, cell};
+use pixelrnn::model::DiagonalBilstm as Definition;
+
+#[derive(Clone, Debug)]
+pub(super) struct DiagonalBilstm {
+    left: Direction,
+    right: Direction,
+}
+
+#[derive(Clone, Debug)]
+struct Direction {
+    mirrored: bool,
+    input_to_state: MaskedConv,
+    /// Weights of the state above and of the state beside, `[h, 4h]` each: input first, so that one input's
+    /// contributions to all gates lie side by side.
+    above: Vec<f64>,
+    beside: Vec<f64>,
+    hidden: usize,
+    /// `h` and `c` before the first pixel of each row, `[height, h]` each.
+    initial: Option<(Vec<f64>, Vec<f64>)>,
+}
+
+impl DiagonalBilstm {
+    pub(super) fn new(lstm: &Definition, weights: &Weights) -> Self {
+        Self { left: Direction::new(lstm, weights, "left"), right: Direction::new(lstm, weights, "right") }
+    }
+
+    pub(super) fn apply(&self, x: &Map, label: Option<usize>) -> Map {
+        let mut out = self.left.apply(x, label);
+        let right = self.right.apply(x, label);
+        for c in 0..out.channels {
+            for i in 1..out.height {
+                for j in 0..out.width {
+                    let index = out.index(c, i, j);
+                    out.data[index] += right.at(c, i - 1, j);
+                }
+            }
+        }
+        out
+    }
+}
+
+impl Direction {
+    fn new(lstm: &Definition, weights: &Weights, side: &str) -> Self {
+        let hidden = lstm.hidden.count;
+        // [4h, h, 2, 1]: tap 0 reads the row above, tap 1 the same row.
+        let state = weights.required(&format!("{side}.state_to_state.weight"));
+        let tap = |tap: usize| {
+            (0..hidden).flat_map(move |unit| (0..4 * hidden).map(move |gate| (gate * hidden + unit) * 2 + tap))
+        };
+        let initial = |what: &str| weights.required(&format!("{side}.initial.{what}"));
+        Self {
+            mirrored: side == "right",
+            input_to_state: MaskedConv::new(&lstm.input_to_state, weights, &format!("{side}.input_to_state.")),
+            above: tap(0).map(|n| state[n]).collect(),
+            beside: tap(1).map(|n| state[n]).collect(),
+            hidden,
+            initial: lstm.initial_state.then(|| (initial("h"), initial("c"))),
+        }
+    }
+
+    fn apply(&self, x: &Map, label: Option<usize>) -> Map {
+        let gates = self.input_to_state.apply(x, label);
+        let (hidden, width) = (self.hidden, x.width);
+        let mut out = Map::zeros(hidden, x.height, width);
+        // h of the row above where this row has not come yet, and of this row behind, `[W, h]`.
+        let mut row = vec![0.0; width * hidden];
+        let mut z = vec![0.0; 4 * hidden];
+        for i in 0..x.height {
+            let (mut h, mut c) = match &self.initial {
+                Some((h, c)) => (h[i * hidden..][..hidden].to_vec(), c[i * hidden..][..hidden].to_vec()),
+                None => (vec![0.0; hidden], vec![0.0; hidden]),
+            };
+            for step in 0..width {
+                let j = if self.mirrored { width - 1 - step } else { step };
+                let above = &mut row[j * hidden..][..hidden];
+                for (gate, z) in z.iter_mut().enumerate() {
+                    *z = gates.at(gate, i, j);
+                }
+                for unit in 0..hidden {
+                    add_scaled(&mut z, &self.above[unit * 4 * hidden..][..4 * hidden], above[unit]);
+                    add_scaled(&mut z, &self.beside[unit * 4 * hidden..][..4 * hidden], h[unit]);
+                }
+                for unit in 0..hidden {
+                    // All of z is known by now, so that the new state may take the old one's place.
+                    (h[unit], c[unit]) = cell::step([0, 1, 2, 3].map(|gate| z[gate * hidden + unit]), c[unit]);
+                    let index = out.index(unit, i, j);
+                    out.data[index] = h[unit];
+                }
+                above.copy_from_slice(&h);
+            }
+        }
+        out
+    }
+}

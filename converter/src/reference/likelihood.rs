@@ -1,0 +1,70 @@
+//! From logits to likelihoods.
+
+use super::Map;
+use pixelrnn::model::{Image, Output};
+
+/// `ln Σ exp(x)`, without overflow; negative infinity for no numbers.
+pub fn log_sum_exp(x: &[f64]) -> f64 {
+    let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if max == f64::NEG_INFINITY {
+        return max;
+    }
+    max + x.iter().map(|x| (x - max).exp()).sum::<f64>().ln()
+}
+
+/// `ln(1 + exp(x))`, without overflow.
+pub fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// `-ln p(value)` in nats, of the logits of one value: one a level for softmax, that of value 1 for bernoulli.
+///
+/// # Panics
+/// When there are fewer logits.
+pub fn value_nats(logits: &[f64], value: u8, output: Output) -> f64 {
+    match output {
+        Output::Softmax => log_sum_exp(logits) - logits[usize::from(value)],
+        Output::Bernoulli if value == 0 => softplus(logits[0]),
+        Output::Bernoulli => softplus(-logits[0]),
+    }
+}
+
+/// The logits of channel `c` at row `i`, column `j`, of channel-major logits `[C·L or C, H, W]`.
+///
+/// # Panics
+/// When there is no such value.
+pub fn value_logits(logits: &Map, image: &Image, output: Output, [c, i, j]: [usize; 3]) -> Vec<f64> {
+    let each = output.logits_per_channel(image.levels);
+    (c * each..(c + 1) * each).map(|feature| logits.at(feature, i, j)).collect()
+}
+
+/// `-ln p` of each value of an image in nats, `[C, H, W]` as the image.
+///
+/// # Panics
+/// When `values` or `logits` are not of the image's size, or a value is not below its levels.
+pub fn values_nats(logits: &Map, values: &[u8], image: &Image, output: Output) -> Vec<f64> {
+    assert_eq!(values.len(), image.values(), "the values of one image");
+    let mut nats = Vec::with_capacity(values.len());
+    for c in 0..image.channels {
+        for i in 0..image.height {
+            for j in 0..image.width {
+                let value = values[(c * image.height + i) * image.width + j];
+                nats.push(value_nats(&value_logits(logits, image, output, [c, i, j]), value, output));
+            }
+        }
+    }
+    nats
+}
+
+/// `-ln p` of an image in nats: the sum over all its values.
+///
+/// # Panics
+/// As [`values_nats`].
+pub fn image_nats(logits: &Map, values: &[u8], image: &Image, output: Output) -> f64 {
+    values_nats(logits, values, image, output).iter().sum()
+}
+
+/// Bits a dimension: `nats / (C·H·W·ln 2)`.
+pub fn bits_per_dim(nats: f64, image: &Image) -> f64 {
+    nats / (image.values() as f64 * std::f64::consts::LN_2)
+}

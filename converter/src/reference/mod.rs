@@ -1,0 +1,230 @@
+//! What a network means, in plain loops: f32 weights, everything else in f64, nothing clever.
+//!
+//! This is the yardstick. Each op stands in a file of its own and reads like its definition; all maps are `[C, H, W]`.
+
+mod add;
+mod batch_norm;
+mod cell;
+mod depth_gate;
+mod diagonal_bilstm;
+mod elu;
+pub mod likelihood;
+mod map;
+mod masked_conv;
+mod relu;
+mod row_lstm;
+
+pub use map::Map;
+
+use crate::error::Error;
+use crate::trained::TrainedModel;
+use batch_norm::BatchNorm;
+use diagonal_bilstm::DiagonalBilstm;
+use masked_conv::MaskedConv;
+use pixelrnn::model::{Image, InputMap, Node, Op, Output, ValueId};
+use row_lstm::RowLstm;
+
+/// The most numbers that the values of a network may have together for one image: 2 GiB of f64.
+pub const MAX_VALUES: usize = 1 << 28;
+
+/// A trained network, ready to be computed. Cheap to share between threads.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    image: Image,
+    output: Output,
+    input: InputMap,
+    classes: usize,
+    steps: Vec<Step>,
+    /// For each value, the number of the last step that reads it.
+    last_read: Vec<usize>,
+    /// Numbers in all values together.
+    values: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    kernel: Kernel,
+    inputs: [ValueId; 3],
+}
+
+/// An op with its weights.
+#[derive(Clone, Debug)]
+enum Kernel {
+    MaskedConv(MaskedConv),
+    BatchNorm(BatchNorm),
+    Relu,
+    Elu,
+    RowLstm(RowLstm),
+    DiagonalBilstm(DiagonalBilstm),
+    Add { scale: f64 },
+    DepthGate,
+}
+
+impl Kernel {
+    fn new(model: &TrainedModel, node: &Node) -> Self {
+        let weights = Weights { model, node };
+        match &node.op {
+            Op::MaskedConv(conv) => Self::MaskedConv(MaskedConv::new(conv, &weights, "")),
+            Op::BatchNorm { eps } => Self::BatchNorm(BatchNorm::new(*eps, &weights)),
+            Op::Relu => Self::Relu,
+            Op::Elu => Self::Elu,
+            Op::RowLstm(lstm) => Self::RowLstm(RowLstm::new(lstm, &weights)),
+            Op::DiagonalBilstm(lstm) => Self::DiagonalBilstm(DiagonalBilstm::new(lstm, &weights)),
+            Op::Add { scale } => Self::Add { scale: f64::from(*scale) },
+            Op::DepthGate => Self::DepthGate,
+        }
+    }
+
+    fn apply(&self, a: &Map, b: &Map, t: &Map, label: Option<usize>) -> Map {
+        match self {
+            Self::MaskedConv(conv) => conv.apply(a, label),
+            Self::BatchNorm(norm) => norm.apply(a),
+            Self::Relu => relu::apply(a),
+            Self::Elu => elu::apply(a),
+            Self::RowLstm(lstm) => lstm.apply(a, label),
+            Self::DiagonalBilstm(lstm) => lstm.apply(a, label),
+            Self::Add { scale } => add::apply(*scale, a, b),
+            Self::DepthGate => depth_gate::apply(a, b, t),
+        }
+    }
+}
+
+/// The tensors of one node.
+struct Weights<'a> {
+    model: &'a TrainedModel,
+    node: &'a Node,
+}
+
+impl Weights<'_> {
+    fn optional(&self, suffix: &str) -> Option<Vec<f64>> {
+        let tensor = self.model.tensor(self.node, suffix)?;
+        Some(tensor.data.iter().map(|&x| f64::from(x)).collect())
+    }
+
+    fn required(&self, suffix: &str) -> Vec<f64> {
+        self.optional(suffix).expect("a trained model has all its tensors")
+    }
+}
+
+impl Reference {
+    /// Prepares `model`.
+    pub fn new(model: &TrainedModel) -> Self {
+        let description = model.description();
+        let nodes = model.nodes();
+        let steps: Vec<Step> =
+            nodes.iter().map(|node| Step { kernel: Kernel::new(model, node), inputs: node.inputs }).collect();
+        let mut last_read = vec![0; steps.len() + 1];
+        for (n, step) in steps.iter().enumerate() {
+            for &value in &step.inputs {
+                last_read[value] = n;
+            }
+        }
+        last_read[steps.len()] = usize::MAX;
+        let pixels = description.image.height * description.image.width;
+        let features: usize = nodes.iter().map(|node| node.features.count + scratch(&node.op)).sum();
+        Self {
+            image: description.image,
+            output: description.output,
+            input: description.input,
+            classes: description.classes,
+            steps,
+            last_read,
+            values: pixels.saturating_mul(features + description.image.channels),
+        }
+    }
+
+    /// The images that the network reads.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// How its logits become a distribution.
+    pub fn output(&self) -> Output {
+        self.output
+    }
+
+    /// All values of the network for `image`, `[C, H, W]` levels: index 0 is the input, `n` the output of node `n`.
+    ///
+    /// # Errors
+    /// When `image` has another size than the model's or a value that the model does not have, when `label` is missing,
+    /// superfluous or out of range, and when the values exceed [`MAX_VALUES`].
+    pub fn run(&self, image: &[u8], label: Option<usize>) -> Result<Vec<Map>, Error> {
+        let values = self.evaluate(image, label, true)?;
+        Ok(values.into_iter().flatten().collect())
+    }
+
+    /// The logits for `image`, `[C·L, H, W]`, or `[C, H, W]` where the output is bernoulli.
+    ///
+    /// # Errors
+    /// As [`Reference::run`].
+    pub fn logits(&self, image: &[u8], label: Option<usize>) -> Result<Map, Error> {
+        let mut values = self.evaluate(image, label, false)?;
+        Ok(values.pop().flatten().expect("the last value is kept"))
+    }
+
+    /// The negative log-likelihood of `image` in nats: the sum over all its values.
+    ///
+    /// # Errors
+    /// As [`Reference::run`].
+    pub fn nats(&self, image: &[u8], label: Option<usize>) -> Result<f64, Error> {
+        let logits = self.logits(image, label)?;
+        Ok(likelihood::image_nats(&logits, image, &self.image, self.output))
+    }
+
+    fn evaluate(&self, image: &[u8], label: Option<usize>, keep: bool) -> Result<Vec<Option<Map>>, Error> {
+        self.check(image, label)?;
+        let mut values = vec![Some(self.read(image))];
+        for (n, step) in self.steps.iter().enumerate() {
+            let [a, b, t] = step.inputs.map(|v| values[v].as_ref().expect("a value lives until it is last read"));
+            let made = step.kernel.apply(a, b, t, label);
+            values.push(Some(made));
+            if !keep {
+                for value in step.inputs.into_iter().filter(|&v| self.last_read[v] == n) {
+                    values[value] = None;
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// The numbers that the network reads for `image`.
+    fn read(&self, image: &[u8]) -> Map {
+        let (scale, shift) = (f64::from(self.input.scale), f64::from(self.input.shift));
+        Map {
+            channels: self.image.channels,
+            height: self.image.height,
+            width: self.image.width,
+            data: image.iter().map(|&value| f64::from(value) * scale + shift).collect(),
+        }
+    }
+
+    fn check(&self, image: &[u8], label: Option<usize>) -> Result<(), Error> {
+        let Image { levels, .. } = self.image;
+        if self.values > MAX_VALUES {
+            return Err(Error::TooManyValues { values: self.values, limit: MAX_VALUES });
+        }
+        if image.len() != self.image.values() {
+            return Err(Error::ImageLength { got: image.len(), expected: self.image.values() });
+        }
+        if let Some(index) = image.iter().position(|&value| usize::from(value) >= levels) {
+            return Err(Error::Value { got: image[index], index, levels });
+        }
+        match label {
+            Some(got) if got >= self.classes => Err(Error::Label { got, classes: self.classes }),
+            None if self.classes > 0 => Err(Error::NoLabel { classes: self.classes }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Features that an op computes on the way to its own: the gates of LSTMs.
+fn scratch(op: &Op) -> usize {
+    match op {
+        Op::RowLstm(lstm) => lstm.input_to_state.outputs.count,
+        Op::DiagonalBilstm(lstm) => 2 * lstm.input_to_state.outputs.count,
+        Op::MaskedConv(_) | Op::BatchNorm { .. } | Op::Relu | Op::Elu | Op::Add { .. } | Op::DepthGate => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! AVX2 and FMA, eight floats at a time.
+
+use super::conv::{self, Forward, WeightGradient};
+use super::lanes::Lanes;
+use std::arch::x86_64::{
+    __m256, __m256i, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps,
+    _mm256_maskstore_ps, _mm256_set1_ps, _mm256_storeu_ps,
+};
+
+/// One ymm register.
+#[derive(Clone, Copy)]
+struct F32x8(__m256);
+
+/// Eight set elements, then eight that are not: a window into it masks the first n.
+static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// # Safety
+/// The machine must have AVX2, and `n` be at most 8.
+#[inline(always)]
+unsafe fn first(n: usize) -> __m256i {
+    // SAFETY: elements 8 - n to 16 - n of sixteen.
+    unsafe { _mm256_loadu_si256(MASK.as_ptr().add(8 - n).cast()) }
+}
+
+// SAFETY of all methods: the trait's caller vouches for the instruction set and the pointers.
+impl Lanes for F32x8 {
+    const COUNT: usize = 8;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_set1_ps(value)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_loadu_ps(from)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, n: usize) -> Self {
+        // SAFETY: see above; masked-off elements are not read.
+        unsafe { Self(_mm256_maskload_ps(from, first(n))) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: see above.
+        unsafe { _mm256_storeu_ps(to, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, n: usize) {
+        // SAFETY: see above; masked-off elements are not written.
+        unsafe { _mm256_maskstore_ps(to, first(n), self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_add_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_fmadd_ps(self.0, factor.0, addend.0)) }
+    }
+}
+
+pub(super) const LANES: usize = F32x8::COUNT;
+
+/// # Safety
+/// The machine must have AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn forward(job: &mut Forward) {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe { conv::forward::<F32x8, 6, 10>(job) }
+}
+
+/// # Safety
+/// The machine must have AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn weight_gradient(job: &mut WeightGradient) {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe { conv::weight_gradient::<F32x8, 4, 8>(job) }
+}

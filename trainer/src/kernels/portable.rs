@@ -1,0 +1,70 @@
+//! Plain loops, for machines without the vector instructions that the other files use.
+
+use super::conv::{self, Forward, WeightGradient};
+use super::lanes::Lanes;
+
+/// Eight floats that the compiler may vectorize as it likes.
+#[derive(Clone, Copy)]
+struct F32x8([f32; 8]);
+
+impl Lanes for F32x8 {
+    const COUNT: usize = 8;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Self([value; 8])
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for eight readable elements; an array of f32 needs no more than f32's alignment.
+        unsafe { Self(from.cast::<[f32; 8]>().read()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, n: usize) -> Self {
+        let mut lanes = [0.0; 8];
+        for (i, lane) in lanes.iter_mut().enumerate().take(n) {
+            // SAFETY: i < n, and the caller vouches for n readable elements.
+            *lane = unsafe { *from.add(i) };
+        }
+        Self(lanes)
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller vouches for eight writable elements.
+        unsafe { to.cast::<[f32; 8]>().write(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, n: usize) {
+        for (i, lane) in self.0.iter().enumerate().take(n) {
+            // SAFETY: i < n, and the caller vouches for n writable elements.
+            unsafe { *to.add(i) = *lane };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+        // Not f32::mul_add: without an instruction for it that is a call into the C library.
+        Self(std::array::from_fn(|i| self.0[i] * factor.0[i] + addend.0[i]))
+    }
+}
+
+pub(super) const LANES: usize = F32x8::COUNT;
+
+pub(super) fn forward(job: &mut Forward) {
+    // SAFETY: plain Rust, which every machine can run.
+    unsafe { conv::forward::<F32x8, 2, 2>(job) }
+}
+
+pub(super) fn weight_gradient(job: &mut WeightGradient) {
+    // SAFETY: plain Rust, which every machine can run.
+    unsafe { conv::weight_gradient::<F32x8, 2, 2>(job) }
+}

@@ -1,0 +1,177 @@
+//! A network as Burn computes it: the op list, interpreted.
+
+use crate::error::Error;
+use crate::ops::{self, Context, ConvTensors, Path};
+use crate::parameters::{self, Parameter};
+use burn::prelude::*;
+use burn::tensor::{Int, activation};
+use pixelrnn::model::{Image, InputMap, MaskedConv, Node, Op, Output};
+
+/// What a network reads and makes, and the ops in between.
+#[derive(Clone, Debug)]
+pub struct Network {
+    image: Image,
+    output: Output,
+    input: InputMap,
+    classes: usize,
+    nodes: Vec<Node>,
+    /// The tensors of each node.
+    parameters: Vec<Vec<Parameter>>,
+    /// For each node, whether it is a ReLU that the one convolution reading it takes over.
+    fused: Vec<bool>,
+    /// For each value, the node that reads it last.
+    last_use: Vec<usize>,
+}
+
+/// A network's tensors on a device, flat, in the order of its nodes.
+#[derive(Clone, Debug)]
+pub struct Leaves(Vec<Vec<Tensor<1>>>);
+
+impl Leaves {
+    /// Puts the numbers of all tensors of `network` onto `device`; if `track`, their gradients are computed.
+    pub(crate) fn new(network: &Network, values: &[Vec<f32>], device: &Device, track: bool) -> Self {
+        let mut values = values.iter();
+        let mut put = |_: &Parameter| {
+            let values = values.next().expect("one array for each tensor of the network");
+            let leaf = Tensor::from_data(TensorData::new(values.clone(), [values.len()]), device);
+            if track { leaf.require_grad() } else { leaf }
+        };
+        Self(network.parameters.iter().map(|node| node.iter().map(&mut put).collect()).collect())
+    }
+
+    /// The tensors in one list.
+    pub(crate) fn flat(&self) -> impl Iterator<Item = &Tensor<1>> {
+        self.0.iter().flatten()
+    }
+}
+
+impl Network {
+    /// A network of `nodes`, the last of which makes the logits.
+    ///
+    /// # Errors
+    /// When an op cannot be trained.
+    pub fn new(image: Image, output: Output, input: InputMap, classes: usize, nodes: Vec<Node>) -> Result<Self, Error> {
+        let mut readers = vec![0_usize; nodes.len() + 1];
+        let mut last_use = vec![0; nodes.len() + 1];
+        for (at, node) in nodes.iter().enumerate() {
+            if matches!(node.op, Op::BatchNorm { .. }) {
+                return Err(Error::other(format!(
+                    "op `{}` is a batch_norm, which cannot be trained: leave it out",
+                    node.name
+                )));
+            }
+            for &value in &node.inputs[..node.op.arity()] {
+                readers[value] += 1;
+                last_use[value] = at;
+            }
+        }
+        let fused = nodes
+            .iter()
+            .map(|node| {
+                matches!(node.op, Op::Relu)
+                    && readers[node.output] == 1
+                    && matches!(nodes[last_use[node.output]].op, Op::MaskedConv(_))
+            })
+            .collect();
+        let parameters = parameters::list(&nodes, classes);
+        Ok(Self { image, output, input, classes, nodes, parameters, fused, last_use })
+    }
+
+    /// The images that it predicts.
+    pub fn image(&self) -> Image {
+        self.image
+    }
+
+    /// How its logits become a distribution.
+    pub fn output(&self) -> Output {
+        self.output
+    }
+
+    /// How many classes it is conditioned on; 0: none.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// All tensors, in the order of the op list.
+    pub fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().flatten()
+    }
+
+    /// The op list.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Logits `[N, H, W, channels · logits]` of images `[N, H, W, channels]` of levels.
+    ///
+    /// The images may have fewer rows than the network's: a row does not depend on those below.
+    pub(crate) fn logits(
+        &self,
+        leaves: &Leaves,
+        levels: Tensor<4>,
+        labels: Option<Tensor<1, Int>>,
+        path: Path,
+    ) -> Tensor<4> {
+        self.walk(leaves, levels, labels, path, |_, _| {})
+    }
+
+    /// As [`Network::logits`], showing each node's value to `see`.
+    pub(crate) fn walk(
+        &self,
+        leaves: &Leaves,
+        levels: Tensor<4>,
+        labels: Option<Tensor<1, Int>>,
+        path: Path,
+        mut see: impl FnMut(&Node, &Tensor<4>),
+    ) -> Tensor<4> {
+        let context = Context { path, labels };
+        let x = levels * self.input.scale + self.input.shift;
+        let mut values: Vec<Option<Tensor<4>>> = vec![None; self.nodes.len() + 1];
+        values[0] = Some(if path == Path::Stock { x.permute([0, 3, 1, 2]) } else { x });
+        let mut logits = None;
+        for (at, node) in self.nodes.iter().enumerate() {
+            let mut value = |i: usize| {
+                let id = node.inputs[i];
+                let again = node.inputs[i + 1..node.op.arity()].contains(&id);
+                let found = if self.last_use[id] == at && !again { values[id].take() } else { values[id].clone() };
+                found.expect("the op list makes each value before it is read")
+            };
+            let tensors = &leaves.0[at];
+            let y = match &node.op {
+                Op::MaskedConv(conv) => {
+                    let relu = node.inputs[0] > 0 && self.fused[node.inputs[0] - 1];
+                    ops::masked_conv(&context, value(0), conv_tensors(conv, self.classes, tensors), conv, relu)
+                }
+                Op::Relu if self.fused[at] => value(0),
+                Op::Relu => activation::relu(value(0)),
+                Op::Elu => activation::elu(value(0), 1.0),
+                Op::Add { scale: 1.0 } => value(0) + value(1),
+                Op::Add { scale } => value(0) * *scale + value(1),
+                Op::DepthGate => {
+                    let (a, b) = (value(0), value(1));
+                    a + activation::sigmoid(value(2)) * b
+                }
+                Op::BatchNorm { .. } => unreachable!("refused by `new`"),
+                Op::RowLstm(_) | Op::DiagonalBilstm(_) => todo!(),
+            };
+            see(node, &y);
+            values[node.output] = Some(y.clone());
+            logits = Some(y);
+        }
+        let logits = logits.expect("a network has ops");
+        if path == Path::Stock { logits.permute([0, 2, 3, 1]) } else { logits }
+    }
+}
+
+/// The tensors of a convolution in the order of `Node::tensors`.
+fn conv_tensors(conv: &MaskedConv, classes: usize, tensors: &[Tensor<1>]) -> ConvTensors {
+    use pixelrnn::model::Presence;
+    let (inputs, outputs, [kh, kw]) = (conv.inputs.count, conv.outputs.count, conv.kernel);
+    let mut rest = tensors.iter().cloned();
+    let mut next = || rest.next().expect("as many tensors as `Node::tensors` lists");
+    ConvTensors {
+        weight: next().reshape([outputs, inputs, kh, kw]),
+        bias: (conv.bias != Presence::Absent).then(&mut next),
+        class: (conv.class != Presence::Absent).then(|| next().reshape([outputs, classes])),
+    }
+}

@@ -1,0 +1,126 @@
+//! Masked convolution as an operation of Burn's, with a backward pass of its own.
+
+use super::conv_cpu::{self, Batch};
+use super::geometry::Geometry;
+use crate::kernels::Isa;
+use burn::backend::autodiff::Autodiff;
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::prelude::*;
+use burn_flex::FlexTensor;
+use pixelrnn::model::MaskedConv;
+
+/// The operation, on back ends that have it.
+#[backend_extension(Autodiff, Flex)]
+pub(super) trait ConvOps: Backend {
+    /// `x` `[N, H, W, inputs]`, `weight` as in the file, `bias` `[1 or N, outputs]`.
+    fn masked_conv(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        conv: MaskedConv,
+        relu: bool,
+    ) -> FloatTensor<Self>;
+}
+
+fn batch(x: &FlexTensor) -> Batch {
+    let shape = x.shape();
+    Batch { images: shape[0], height: shape[1], width: shape[2] }
+}
+
+impl ConvOps for Flex {
+    fn masked_conv(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, conv: MaskedConv, relu: bool) -> FlexTensor {
+        let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
+        let b = batch(&x);
+        let geometry = Geometry::new(conv);
+        let y = conv_cpu::forward(Isa::best(), &geometry, b, relu, x.storage(), weight.storage(), bias.storage());
+        FlexTensor::from_data(TensorData::new(y, [b.images, b.height, b.width, conv.outputs.count]))
+    }
+}
+
+#[derive(Debug)]
+struct ConvBackward;
+
+#[derive(Clone, Debug)]
+struct Saved {
+    x: FlexTensor,
+    weight: FlexTensor,
+    shared_bias: bool,
+    conv: MaskedConv,
+    relu: bool,
+}
+
+impl Backward<Flex, 3> for ConvBackward {
+    type State = Saved;
+
+    fn backward(self, ops: Ops<Saved, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [x_node, weight_node, bias_node] = ops.parents;
+        let dy = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let Saved { x, weight, shared_bias, conv, relu } = ops.state;
+        let b = batch(&x);
+        let outputs = conv.outputs.count;
+        let geometry = Geometry::new(conv);
+        let made = conv_cpu::backward(
+            Isa::best(),
+            &geometry,
+            b,
+            relu,
+            x.storage(),
+            weight.storage(),
+            dy.storage(),
+            x_node.is_some(),
+        );
+        if let Some(node) = x_node {
+            let shape = [b.images, b.height, b.width, conv.inputs.count];
+            grads.register::<Flex>(node.id, FlexTensor::from_data(TensorData::new(made.x, shape)));
+        }
+        if let Some(node) = weight_node {
+            let data = TensorData::new(made.weight, [outputs, conv.inputs.count, conv.kernel[0], conv.kernel[1]]);
+            grads.register::<Flex>(node.id, FlexTensor::from_data(data));
+        }
+        if let Some(node) = bias_node {
+            let data = if shared_bias {
+                let mut sum = vec![0.0_f32; outputs];
+                for image in made.bias.chunks_exact(outputs) {
+                    for (sum, part) in sum.iter_mut().zip(image) {
+                        *sum += part;
+                    }
+                }
+                TensorData::new(sum, [1, outputs])
+            } else {
+                TensorData::new(made.bias, [b.images, outputs])
+            };
+            grads.register::<Flex>(node.id, FlexTensor::from_data(data));
+        }
+    }
+}
+
+impl<C: CheckpointStrategy> ConvOps for Autodiff<Flex, C> {
+    fn masked_conv(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        conv: MaskedConv,
+        relu: bool,
+    ) -> FloatTensor<Self> {
+        let (x_data, weight_data) = (x.primitive().to_contiguous(), weight.primitive().to_contiguous());
+        let bias_data = bias.primitive().clone();
+        let shared_bias = bias_data.shape()[0] == 1;
+        let y = Flex::masked_conv(x_data.clone(), weight_data.clone(), bias_data, conv, relu);
+        match ConvBackward.prepare::<C>([x.node(), weight.node(), bias.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                prepared.finish(Saved { x: x_data, weight: weight_data, shared_bias, conv, relu }, y)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+}
+
+/// Convolves `x` `[N, H, W, inputs]`, or its positive part if `relu`.
+pub(super) fn masked_conv(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<2>, conv: MaskedConv, relu: bool) -> Tensor<4> {
+    let y = Dispatch::masked_conv(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), conv, relu);
+    Tensor::from_dispatch(y)
+}

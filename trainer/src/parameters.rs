@@ -1,0 +1,90 @@
+//! The tensors of a network: their names and shapes, how they start, and their values between two steps.
+
+use pixelrnn::model::{MaskedConv, Node, Op};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+/// A tensor that is trained: what it is called and how large it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Full name, as in the trained-model file.
+    pub name: String,
+    /// Shape, as PyTorch has it.
+    pub shape: Vec<usize>,
+}
+
+impl Parameter {
+    /// How many numbers it has.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// The tensors of each of `nodes`.
+pub(crate) fn list(nodes: &[Node], classes: usize) -> Vec<Vec<Parameter>> {
+    nodes
+        .iter()
+        .map(|node| {
+            let mut tensors = Vec::new();
+            node.tensors(classes, |spec| {
+                tensors.push(Parameter { name: spec.name.to_string(), shape: spec.shape.to_vec() });
+            });
+            tensors
+        })
+        .collect()
+}
+
+/// The numbers of all tensors of `nodes`, in the nodes' order, as they are before training.
+///
+/// Weights are uniform with variance 1 / (numbers read), closed taps not counted and 0; biases are 0 except those of
+/// forget gates, which are 1, so that a cell keeps its state at first; initial states and class biases are 0.
+pub(crate) fn initialize(nodes: &[Node], classes: usize, seed: u64) -> Vec<Vec<f32>> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let parameters = list(nodes, classes);
+    nodes.iter().zip(&parameters).flat_map(|(node, of)| of.iter().map(|p| start(node, p, &mut rng)).collect::<Vec<_>>()).collect()
+}
+
+fn start(node: &Node, parameter: &Parameter, rng: &mut impl Rng) -> Vec<f32> {
+    let Parameter { name, shape } = parameter;
+    let count = parameter.count();
+    let mut values = vec![0.0; count];
+    let suffix = name.strip_prefix(node.name.as_str()).unwrap_or(name);
+    let masked = match &node.op {
+        Op::MaskedConv(conv) => Some(conv),
+        Op::RowLstm(lstm) => Some(&lstm.input_to_state),
+        Op::DiagonalBilstm(lstm) => Some(&lstm.input_to_state),
+        Op::BatchNorm { .. } | Op::Relu | Op::Elu | Op::Add { .. } | Op::DepthGate => None,
+    };
+    if suffix.ends_with("class.weight") {
+    } else if suffix.ends_with("state_to_state.weight") {
+        let bound = (3.0 / shape[1..].iter().product::<usize>() as f32).sqrt();
+        values.fill_with(|| uniform(rng, bound));
+    } else if suffix.ends_with("weight")
+        && let Some(conv) = masked
+    {
+        fill_masked(conv, &mut values, rng);
+    } else if suffix.ends_with("input_to_state.bias") {
+        let h = count / 4;
+        values[h..2 * h].fill(1.0);
+    }
+    values
+}
+
+fn fill_masked(conv: &MaskedConv, values: &mut [f32], rng: &mut impl Rng) {
+    let (inputs, [kh, kw]) = (conv.inputs.count, conv.kernel);
+    for (o, values) in values.chunks_exact_mut(inputs * kh * kw).enumerate() {
+        let open = |at: usize| conv.open(at / kw % kh, at % kw, at / (kh * kw), o);
+        let read = (0..values.len()).filter(|&at| open(at)).count().max(1);
+        let bound = (3.0 / read as f32).sqrt();
+        for (at, value) in values.iter_mut().enumerate() {
+            if open(at) {
+                *value = uniform(rng, bound);
+            }
+        }
+    }
+}
+
+/// A number from -`bound` to `bound`.
+fn uniform(rng: &mut impl Rng, bound: f32) -> f32 {
+    ((rng.next_u32() >> 8) as f32 / (1_u32 << 23) as f32 - 1.0) * bound
+}
