@@ -257,6 +257,19 @@ pub enum Error {
     #[error(transparent)]
     Blob(pixelrnn::BlobError),
 
+    /// A trained model where a blob is needed.
+    #[error("this is a trained model, expected a blob: make one with `pixelrnn convert`")]
+    NotABlob,
+    /// A set without images.
+    #[error("there are no images in it")]
+    NoImages,
+    /// The engine stopped.
+    #[error("the engine stopped: {0}")]
+    Engine(String),
+    /// A blob that was not made from this trained model.
+    #[error("the blob was not made from this model: {0}")]
+    Mismatch(String),
+
     /// More memory than the reference takes.
     #[error("the reference would keep {values} numbers of one image, expected at most {limit}")]
     TooManyValues {

@@ -23,6 +23,7 @@
 //! ```
 
 pub mod blob;
+pub mod convert;
 pub mod description;
 pub mod error;
 pub mod files;
@@ -30,7 +31,9 @@ pub mod images;
 pub mod picture;
 pub mod quantize;
 pub mod reference;
+pub mod run;
 pub mod trained;
+pub mod verify;
 
 pub use blob::Blob;
 pub use description::{Description, NetworkSpec, OpSpec};
@@ -39,3 +42,6 @@ pub use images::ImageSet;
 pub use picture::Picture;
 pub use reference::{Map, Reference};
 pub use trained::{Tensor, TrainedModel};
+
+#[cfg(test)]
+mod testing;

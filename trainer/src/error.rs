@@ -21,6 +21,16 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The exit status of the program: 2 on a usage error, 1 on any other.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Other(_) => 1,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

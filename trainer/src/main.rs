@@ -1,2 +1,19 @@
-//! x
-fn main() {}
+//! `pixelrnn-train`: trains image models.
+
+use clap::Parser;
+use pixelrnn_trainer::cli::Command;
+use std::process::ExitCode;
+
+// The C library's allocator gives the memory of each step back to the system, only to ask for it again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Command::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pixelrnn-train: {error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}

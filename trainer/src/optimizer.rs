@@ -4,10 +4,10 @@
 //! restoring it exactly is a copy.
 
 use crate::error::Error;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The rule by which gradients change weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum Rule {
@@ -46,12 +46,7 @@ impl Optimizer {
     ///
     /// # Errors
     /// The number of the first tensor whose gradient is not finite.
-    pub(crate) fn step(
-        &mut self,
-        weights: &mut [Vec<f32>],
-        gradients: &[Vec<f32>],
-        rate: f64,
-    ) -> Result<f64, usize> {
+    pub(crate) fn step(&mut self, weights: &mut [Vec<f32>], gradients: &[Vec<f32>], rate: f64) -> Result<f64, usize> {
         let mut squares = 0.0;
         for (at, gradient) in gradients.iter().enumerate() {
             let sum: f64 = gradient.iter().map(|&g| f64::from(g) * f64::from(g)).sum();
@@ -93,7 +88,15 @@ impl Optimizer {
     }
 }
 
-fn adam(weights: &mut [f32], gradients: &[f32], first: &mut [f32], second: &mut [f32], scale: f32, rate: f64, step: u64) {
+fn adam(
+    weights: &mut [f32],
+    gradients: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+    scale: f32,
+    rate: f64,
+    step: u64,
+) {
     const DECAY: (f32, f32) = (0.9, 0.999);
     const EPSILON: f32 = 1e-8;
     let step = step.min(i32::MAX as u64) as i32;

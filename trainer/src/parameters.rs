@@ -41,7 +41,11 @@ pub(crate) fn list(nodes: &[Node], classes: usize) -> Vec<Vec<Parameter>> {
 pub(crate) fn initialize(nodes: &[Node], classes: usize, seed: u64) -> Vec<Vec<f32>> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let parameters = list(nodes, classes);
-    nodes.iter().zip(&parameters).flat_map(|(node, of)| of.iter().map(|p| start(node, p, &mut rng)).collect::<Vec<_>>()).collect()
+    nodes
+        .iter()
+        .zip(&parameters)
+        .flat_map(|(node, of)| of.iter().map(|p| start(node, p, &mut rng)).collect::<Vec<_>>())
+        .collect()
 }
 
 fn start(node: &Node, parameter: &Parameter, rng: &mut impl Rng) -> Vec<f32> {

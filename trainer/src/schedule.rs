@@ -1,9 +1,9 @@
 //! How the learning rate goes up and down over a run.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Shape of the learning rate after the warm-up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum Shape {

@@ -1,5 +1,8 @@
 //! Networks and numbers that the tests share.
 
+use crate::data::Set;
+use crate::network::Network;
+use pixelrnn_converter::Description;
 use pixelrnn::model::{ColourGroups, Features, Mask, MaskedConv, Presence};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -44,4 +47,58 @@ pub(crate) fn conv_cases() -> Vec<MaskedConv> {
         }
     }
     cases
+}
+
+/// A preset small enough for tests, to be changed by `change`.
+fn preset(architecture: &str, channels: usize, levels: usize, change: &[(&str, serde_json::Value)]) -> Network {
+    let output = if levels == 2 { "bernoulli" } else { "softmax" };
+    let mut json = serde_json::json!({
+        "architecture": architecture,
+        "image": {"height": 6, "width": 5, "channels": channels, "levels": levels},
+        "hidden": 6, "layers": 2, "input_kernel": 5, "kernel": 3, "head": 9, "output": output,
+    });
+    for (key, value) in change {
+        json[*key] = value.clone();
+    }
+    network(&json)
+}
+
+fn network(json: &serde_json::Value) -> Network {
+    let d = Description::from_json(&json.to_string()).unwrap();
+    Network::new(d.image, d.output, d.input, d.classes, d.nodes().unwrap()).unwrap()
+}
+
+/// Networks of all architectures, gray and colour, with each option.
+pub(crate) fn networks() -> Vec<(&'static str, Network)> {
+    let yes = serde_json::Value::Bool(true);
+    vec![
+        ("pixel_cnn", preset("pixel_cnn", 1, 2, &[])),
+        ("pixel_cnn, levels", preset("pixel_cnn", 1, 4, &[("classes", 3.into()), ("skip", yes.clone())])),
+        ("pixel_cnn, colour", preset("pixel_cnn", 3, 4, &[("depth_gate", yes.clone())])),
+        (
+            "pixel_cnn, contiguous colour",
+            preset("pixel_cnn", 3, 2, &[("colour_groups", "contiguous".into()), ("residual", false.into())]),
+        ),
+        (
+            "ops",
+            network(&serde_json::json!({
+                "image": {"height": 5, "width": 7, "channels": 1, "levels": 3}, "output": "softmax",
+                "input": {"scale": 0.7, "shift": -0.4},
+                "ops": [{"op": "masked_conv", "name": "in", "mask": "A", "kernel": [2, 4], "out": 7, "dilation": 2},
+                        {"op": "elu"}, {"op": "relu"},
+                        {"op": "residual", "scale": 0.5, "ops": [{"op": "masked_conv", "name": "mid", "mask": "B", "kernel": [3, 2], "out": 7}]},
+                        {"op": "masked_conv", "name": "out", "mask": "B", "kernel": [1, 1], "out": 3}]})),
+        ),
+    ]
+}
+
+/// `count` random images for `network`, with classes if it has any.
+pub(crate) fn set(network: &Network, count: usize) -> Set {
+    let image = network.image();
+    let random = |n: usize, below: usize| -> Vec<u8> {
+        numbers(7, n).iter().map(|x| ((x + 1.0) / 2.0 * below as f32) as u8 % below as u8).collect()
+    };
+    let labels = (network.classes() > 0).then(|| random(count, network.classes()));
+    let levels = random(count * image.values(), image.levels);
+    Set::new(image, levels, labels, network.classes()).unwrap()
 }

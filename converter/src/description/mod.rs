@@ -135,7 +135,7 @@ impl Description {
             node.tensors(self.classes, |tensor| {
                 any = true;
                 if !tensors.insert(tensor.name.clone()) {
-                    same = Some(tensor.name);
+                    same.get_or_insert(tensor.name);
                 }
             });
             if any && !ops.insert(node.name.as_str()) {

@@ -51,7 +51,7 @@ pub enum OpSpec {
         #[serde(default, skip_serializing_if = "is_false")]
         initial_state: bool,
     },
-    /// Diagonal BiLSTM: left plus lowered right.
+    /// Diagonal `BiLSTM`: left plus lowered right.
     DiagonalBilstm {
         /// Prefix of its tensors' names.
         name: String,

@@ -73,7 +73,8 @@ struct Header<'a> {
 impl<'a> Header<'a> {
     /// Parses `{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }`, the keys in any order.
     fn parse(text: &'a str) -> Result<Self, Error> {
-        let unclear = || bad(format!("a header that is not understood: {}", text.trim_end().escape_debug()));
+        let unclear =
+            || bad(format!("a header that is not understood: {:?}", text.chars().take(200).collect::<String>()));
         let (mut descr, mut fortran, mut shape) = (None, None, None);
         let mut rest = text.trim().strip_prefix('{').and_then(|t| t.strip_suffix('}')).ok_or_else(unclear)?.trim();
         while !rest.is_empty() {
@@ -222,11 +223,12 @@ pub fn write_to<T: Element>(out: &mut dyn Write, shape: &[usize], data: &[T]) ->
 pub fn write_header<T: Element>(out: &mut dyn Write, shape: &[usize]) -> io::Result<()> {
     // As NumPy does: data begin at a multiple of 64 bytes, after spaces and a newline.
     const ALIGN: usize = 64;
-    let mut tuple: String = shape.iter().map(|d| format!("{d}, ")).collect();
-    if shape.len() != 1 {
-        tuple.truncate(tuple.len().saturating_sub(2));
+    let mut tuple = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    if shape.len() == 1 {
+        // A tuple of one, in Python.
+        tuple.push(',');
     }
-    let text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", T::DESCR, tuple.trim_end());
+    let text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': ({tuple}), }}", T::DESCR);
     let before = MAGIC.len() + 4;
     let padded = (before + text.len() + 1).next_multiple_of(ALIGN) - before;
     let length =

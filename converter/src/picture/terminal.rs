@@ -54,7 +54,7 @@ impl Picture {
         for y in (0..small.height).step_by(2) {
             for x in 0..small.width {
                 let upper = small.pixel(x, y);
-                let lower = if y + 1 < small.height { small.pixel(x, y + 1) } else { [0; 3] };
+                let lower = (y + 1 < small.height).then(|| small.pixel(x, y + 1));
                 text.push_str(&cell(terminal, upper, lower));
             }
             text.push_str(if terminal == Terminal::TrueColour { "\x1b[0m\n" } else { "\n" });
@@ -83,17 +83,18 @@ impl Picture {
     }
 }
 
-fn cell(terminal: Terminal, upper: [u8; 3], lower: [u8; 3]) -> String {
+/// The character of a pixel and the one below it; the last row may have none below.
+fn cell(terminal: Terminal, upper: [u8; 3], lower: Option<[u8; 3]>) -> String {
     let mut text = String::new();
     match terminal {
         Terminal::TrueColour => {
-            let ([r, g, b], [s, h, c]) = (upper, lower);
+            let ([r, g, b], [s, h, c]) = (upper, lower.unwrap_or_default());
             // Writing to a string cannot fail.
             let _ = write!(text, "\x1b[38;2;{r};{g};{b};48;2;{s};{h};{c}m\u{2580}");
         }
-        Terminal::Blocks => text.push(shade(&[' ', '░', '▒', '▓', '█'], upper, lower)),
+        Terminal::Blocks => text.push(shade(&[' ', '░', '▒', '▓', '█'], upper, lower.unwrap_or(upper))),
         Terminal::Ascii => {
-            text.push(shade(&[' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'], upper, lower));
+            text.push(shade(&[' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'], upper, lower.unwrap_or(upper)));
         }
     }
     text
@@ -102,6 +103,6 @@ fn cell(terminal: Terminal, upper: [u8; 3], lower: [u8; 3]) -> String {
 fn shade(ramp: &[char], upper: [u8; 3], lower: [u8; 3]) -> char {
     // Rec. 601 luma in thousandths.
     let luma = |[r, g, b]: [u8; 3]| 299 * usize::from(r) + 587 * usize::from(g) + 114 * usize::from(b);
-    let mean = (luma(upper) + luma(lower)) / 2;
+    let mean = usize::midpoint(luma(upper), luma(lower));
     ramp[mean * ramp.len() / 255_001]
 }

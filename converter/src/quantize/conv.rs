@@ -6,7 +6,7 @@ use pixelrnn::blob::{ConvRecord, group_start};
 use pixelrnn::model::{Features, MaskedConv};
 
 /// Features in the order of an engine: sorted by colour group, otherwise as they were.
-pub(super) fn sorted(features: Features) -> Vec<usize> {
+pub(crate) fn sorted(features: Features) -> Vec<usize> {
     let mut order: Vec<usize> = (0..features.count).collect();
     order.sort_by_key(|f| features.group(*f));
     order

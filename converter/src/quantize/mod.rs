@@ -14,6 +14,7 @@ mod scale;
 mod write;
 
 pub use calibrate::{Method, Seen, observe};
+pub(crate) use conv::sorted;
 pub use scale::Narrow;
 
 use crate::blob::Blob;
@@ -183,7 +184,7 @@ impl<'a> Lowering<'a> {
         };
         record.destination = to.destination() as u8;
         record.output = to.held().map_or(0, |held| self.places[&held]);
-        let (left, multipliers) = self.factors(to, &q, unit, &mut record, &node.name)?;
+        let (left, multipliers) = Self::factors(to, &q, unit, &mut record, &node.name)?;
         record.left = left;
         record.weights = blob.weights(&q.weights);
         record.bias = blob.numbers(&q.bias);
@@ -196,7 +197,6 @@ impl<'a> Lowering<'a> {
 
     /// The multipliers from sums to the unit of the destination.
     fn factors(
-        &self,
         to: Target,
         q: &conv::Quantized,
         unit: f64,

@@ -138,11 +138,11 @@ pub(super) fn plan(nodes: &[Node]) -> Result<Vec<Step>, Error> {
 fn accumulates(nodes: &[Node], uses: &[Vec<usize>], n: usize) -> Option<(ValueId, ValueId)> {
     let [sum] = uses[nodes[n].output].as_slice() else { return None };
     let add = &nodes[*sum];
-    if !matches!(add.op, Op::Add { scale } if scale == 1.0) {
+    if !matches!(add.op, Op::Add { scale } if scale.to_bits() == 1f32.to_bits()) {
         return None;
     }
     let [a, b, _] = add.inputs;
     let onto = if b == nodes[n].output { a } else { b };
-    let free = onto != 0 && onto != nodes[n].output && uses[onto].iter().all(|u| u <= &n || u == sum);
+    let free = onto != 0 && onto < nodes[n].output && uses[onto].iter().all(|u| u <= &n || u == sum);
     free.then_some((onto, add.output))
 }

@@ -11,10 +11,10 @@ pub(super) struct Life {
 
 /// An offset for each life, such that no two that overlap in time overlap in memory; and the bytes needed in all.
 ///
-/// Places are given out in order of birth, each at the lowest offset that is free.
+/// Places are given out in order of birth, the earlier in the list first, each at the lowest offset that is free.
 pub(super) fn allocate(lives: &[Life]) -> (Vec<u32>, u32) {
     let mut order: Vec<usize> = (0..lives.len()).collect();
-    order.sort_by_key(|i| lives[*i].steps);
+    order.sort_by_key(|i| lives[*i].steps.0);
     let mut offsets = vec![0; lives.len()];
     let mut placed: Vec<usize> = Vec::new();
     let mut total = 0;

@@ -5,6 +5,7 @@ use crate::description::Description;
 use crate::error::Error;
 use pixelrnn::blob::{HEADER_BYTES, Header, MAGIC, RECORD_BYTES, Record, VERSION, checksum};
 use pixelrnn::model::Output;
+use std::fmt::Write;
 
 /// Bytes that weights and numbers are aligned to.
 const ALIGN: usize = 4;
@@ -67,7 +68,8 @@ impl BlobWriter {
     /// An op, and the note on it: see the blob format.
     pub(super) fn op(&mut self, record: Record, value: usize, step: f64, name: &str) {
         self.records.push(record);
-        self.notes.push_str(&format!("{value} {step:e} {name}\n"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.notes, "{value} {step:e} {name}");
     }
 
     /// The finished blob, read back and checked as any engine would.

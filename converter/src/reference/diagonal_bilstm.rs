@@ -1,4 +1,4 @@
-//! Diagonal BiLSTM: `left[i, j] + right[i - 1, j]`.
+//! Diagonal `BiLSTM`: `left[i, j] + right[i - 1, j]`.
 //!
 //! `left`: `z[i, j] = input_to_state(x)[i, j] + W0·h[i-1, j] + W1·h[i, j-1]`, `c` from `(i, j-1)`; `right` is its mirror
 //! image.

@@ -21,7 +21,7 @@ use crate::trained::TrainedModel;
 use batch_norm::BatchNorm;
 use diagonal_bilstm::DiagonalBilstm;
 use masked_conv::MaskedConv;
-use pixelrnn::model::{Image, InputMap, Node, Op, Output, ValueId};
+use pixelrnn::model::{Image, InputMap, NetworkError, Node, Op, Output, ValueId};
 use row_lstm::RowLstm;
 
 /// The most numbers that the values of a network may have together for one image: 2 GiB of f64.
@@ -55,7 +55,7 @@ enum Kernel {
     Relu,
     Elu,
     RowLstm(RowLstm),
-    DiagonalBilstm(DiagonalBilstm),
+    DiagonalBilstm(Box<DiagonalBilstm>),
     Add { scale: f64 },
     DepthGate,
 }
@@ -69,7 +69,7 @@ impl Kernel {
             Op::Relu => Self::Relu,
             Op::Elu => Self::Elu,
             Op::RowLstm(lstm) => Self::RowLstm(RowLstm::new(lstm, &weights)),
-            Op::DiagonalBilstm(lstm) => Self::DiagonalBilstm(DiagonalBilstm::new(lstm, &weights)),
+            Op::DiagonalBilstm(lstm) => Self::DiagonalBilstm(Box::new(DiagonalBilstm::new(lstm, &weights))),
             Op::Add { scale } => Self::Add { scale: f64::from(*scale) },
             Op::DepthGate => Self::DepthGate,
         }
@@ -159,7 +159,7 @@ impl Reference {
     /// As [`Reference::run`].
     pub fn logits(&self, image: &[u8], label: Option<usize>) -> Result<Map, Error> {
         let mut values = self.evaluate(image, label, false)?;
-        Ok(values.pop().flatten().expect("the last value is kept"))
+        Ok(values.pop().flatten().ok_or(NetworkError::Empty)?)
     }
 
     /// The negative log-likelihood of `image` in nats: the sum over all its values.

@@ -13,6 +13,8 @@ pub const VERSION: u16 = 1;
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = size_of::<Header>();
 
+const _: () = assert!(HEADER_BYTES == 64);
+
 /// CRC-32 as in PNG and zip, for blobs and for images.
 pub const CRC32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
@@ -61,7 +63,7 @@ pub struct Header {
     /// Bytes of the notes.
     pub notes_bytes: u32,
     /// Zero.
-    pub reserved: u32,
+    pub reserved: [u32; 2],
 }
 
 impl Header {

@@ -65,7 +65,7 @@ impl<'a> Model<'a> {
         if check_image(&h.image(), self.output).is_err() {
             return field("image");
         }
-        if h.reserved != 0 {
+        if h.reserved != [0; 2] {
             return field("reserved");
         }
         if !h.register_bytes.is_multiple_of(4) || (h.register_bytes as usize) < h.image().channels {

@@ -89,7 +89,7 @@ pub struct ConvRecord {
     /// Where the classes' biases are, `[classes, outputs]` of `i32`; 0: none.
     pub class_bias: u32,
     /// Zero.
-    pub reserved: [u32; 5],
+    pub reserved: [u32; 6],
 }
 
 /// `quantize`: stream to activations, with a ReLU where `low` is the zero point.
@@ -210,11 +210,11 @@ impl Record {
     #[inline]
     pub fn instruction(&self) -> Option<Instruction<'_>> {
         Some(match self.words[0] as u8 {
-            kind::MASKED_CONV => Instruction::MaskedConv(bytemuck::cast_ref(self)),
-            kind::QUANTIZE => Instruction::Quantize(bytemuck::cast_ref(self)),
-            kind::RELU => Instruction::Relu(bytemuck::cast_ref(self)),
-            kind::ELU => Instruction::Elu(bytemuck::cast_ref(self)),
-            kind::ADD => Instruction::Add(bytemuck::cast_ref(self)),
+            kind::MASKED_CONV => Instruction::MaskedConv(bytemuck::must_cast_ref(self)),
+            kind::QUANTIZE => Instruction::Quantize(bytemuck::must_cast_ref(self)),
+            kind::RELU => Instruction::Relu(bytemuck::must_cast_ref(self)),
+            kind::ELU => Instruction::Elu(bytemuck::must_cast_ref(self)),
+            kind::ADD => Instruction::Add(bytemuck::must_cast_ref(self)),
             _ => return None,
         })
     }
@@ -224,7 +224,7 @@ macro_rules! into_record {
     ($($record:ty),*) => {$(
         impl From<$record> for Record {
             fn from(record: $record) -> Self {
-                bytemuck::cast(record)
+                bytemuck::must_cast(record)
             }
         }
     )*};

@@ -2,9 +2,12 @@
 
 use super::conv::{self, Forward, WeightGradient};
 use super::lanes::Lanes;
+use super::scan::{self, Scan, ScanGradient};
 use std::arch::x86_64::{
-    __m256, __m256i, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps,
-    _mm256_maskstore_ps, _mm256_set1_ps, _mm256_storeu_ps,
+    __m256, __m256i, _CMP_LT_OQ, _mm256_add_epi32, _mm256_add_ps, _mm256_blendv_ps, _mm256_castsi256_ps, _mm256_cmp_ps,
+    _mm256_cvtps_epi32, _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps,
+    _mm256_maskstore_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
 /// One ymm register.
@@ -63,6 +66,54 @@ impl Lanes for F32x8 {
     }
 
     #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_sub_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_mul_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        // SAFETY: see above.
+        unsafe { Self(_mm256_div_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        // SAFETY: see above. The instruction gives its second operand where one is not a number.
+        unsafe { Self(_mm256_min_ps(other.0, self.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        // SAFETY: see above. The instruction gives its second operand where one is not a number.
+        unsafe { Self(_mm256_max_ps(other.0, self.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            let biased = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
+            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn select_below(self, limit: Self, yes: Self, no: Self) -> Self {
+        // SAFETY: see above.
+        unsafe {
+            let below = _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, limit.0);
+            Self(_mm256_blendv_ps(no.0, yes.0, below))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
         // SAFETY: see above.
         unsafe { Self(_mm256_fmadd_ps(self.0, factor.0, addend.0)) }
@@ -85,4 +136,20 @@ pub(super) unsafe fn forward(job: &mut Forward) {
 pub(super) unsafe fn weight_gradient(job: &mut WeightGradient) {
     // SAFETY: the caller vouches for the instruction set.
     unsafe { conv::weight_gradient::<F32x8, 4, 8>(job) }
+}
+
+/// # Safety
+/// The machine must have AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn scan(job: &mut Scan) {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe { scan::scan::<F32x8>(job) }
+}
+
+/// # Safety
+/// The machine must have AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn scan_gradient(job: &mut ScanGradient) {
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe { scan::scan_gradient::<F32x8>(job) }
 }

@@ -75,16 +75,33 @@ pub(super) unsafe fn forward<V: Lanes, const P2: usize, const P1: usize>(job: &m
     assert!(job.outputs <= job.stride && job.stride % V::COUNT == 0 && job.bias.len() == job.stride);
     assert!(job.weights.len() == job.offsets.len() * job.stride);
     assert!(job.y.len() == job.rows * job.columns * job.outputs);
+    // SAFETY: the asserts hold what the function needs. Where the step is known to the compiler, the pixels of a block
+    // stand at fixed distances and need no registers for their addresses; the widths of the usual networks get that.
+    unsafe {
+        match job.step {
+            1 => forward_steps::<V, P2, P1, 1>(job),
+            16 => forward_steps::<V, P2, P1, 16>(job),
+            32 => forward_steps::<V, P2, P1, 32>(job),
+            64 => forward_steps::<V, P2, P1, 64>(job),
+            _ => forward_steps::<V, P2, P1, 0>(job),
+        }
+    }
+}
+
+/// # Safety
+/// As [`forward`], whose asserts must hold; `STEP` is the job's step, or 0.
+#[inline(always)]
+unsafe fn forward_steps<V: Lanes, const P2: usize, const P1: usize, const STEP: usize>(job: &mut Forward) {
     let mut o = 0;
     while o < job.outputs {
         // SAFETY: o is below outputs, so that one vector from o stays inside the stride, and two do where more than
-        // one vector is left. The asserts hold all else that the functions need.
+        // one vector is left.
         unsafe {
             if job.outputs - o > V::COUNT {
-                forward_features::<V, 2, P2>(job, o);
+                forward_features::<V, 2, P2, STEP>(job, o);
                 o += 2 * V::COUNT;
             } else {
-                forward_features::<V, 1, P1>(job, o);
+                forward_features::<V, 1, P1, STEP>(job, o);
                 o += V::COUNT;
             }
         }
@@ -92,23 +109,23 @@ pub(super) unsafe fn forward<V: Lanes, const P2: usize, const P1: usize>(job: &m
 }
 
 /// # Safety
-/// As [`forward`], whose asserts must hold; `o` is a multiple of the lanes, and `N` vectors from `o` fit the stride.
+/// As [`forward_steps`]; `o` is a multiple of the lanes, and `N` vectors from `o` fit the stride.
 #[inline(always)]
-unsafe fn forward_features<V: Lanes, const N: usize, const P: usize>(job: &mut Forward, o: usize) {
+unsafe fn forward_features<V: Lanes, const N: usize, const P: usize, const STEP: usize>(job: &mut Forward, o: usize) {
     for i in 0..job.rows {
         let mut j = 0;
         // SAFETY: pixels j to j + P (or j alone) are in the row.
         unsafe {
             while j + P <= job.columns {
-                forward_pixels::<V, N, P>(job, o, i, j);
+                forward_pixels::<V, N, P, STEP>(job, o, i, j);
                 j += P;
             }
             if j < job.columns && job.columns >= P {
                 // The last few pixels once more with some of their neighbours: faster than one by one.
-                forward_pixels::<V, N, P>(job, o, i, job.columns - P);
+                forward_pixels::<V, N, P, STEP>(job, o, i, job.columns - P);
             } else {
                 while j < job.columns {
-                    forward_pixels::<V, N, 1>(job, o, i, j);
+                    forward_pixels::<V, N, 1, STEP>(job, o, i, j);
                     j += 1;
                 }
             }
@@ -119,7 +136,13 @@ unsafe fn forward_features<V: Lanes, const N: usize, const P: usize>(job: &mut F
 /// # Safety
 /// As [`forward_features`]; pixels `j..j + P` of row `i` exist.
 #[inline(always)]
-unsafe fn forward_pixels<V: Lanes, const N: usize, const P: usize>(job: &mut Forward, o: usize, i: usize, j: usize) {
+unsafe fn forward_pixels<V: Lanes, const N: usize, const P: usize, const STEP: usize>(
+    job: &mut Forward,
+    o: usize,
+    i: usize,
+    j: usize,
+) {
+    let step = if STEP > 0 { STEP } else { job.step };
     // SAFETY: `fits` holds the reads of x, the lengths of weights and bias those of `N` vectors from o, and stores
     // write whole vectors only where whole vectors of outputs are left.
     unsafe {
@@ -130,7 +153,7 @@ unsafe fn forward_pixels<V: Lanes, const N: usize, const P: usize>(job: &mut For
                 *sum = V::load(bias.add(n * V::COUNT));
             }
         }
-        let x = job.x.as_ptr().add(i * job.row_step + j * job.step);
+        let x = job.x.as_ptr().add(i * job.row_step + j * step);
         let mut weights = job.weights.as_ptr().add(o);
         for &offset in job.offsets {
             let mut w = [V::splat(0.0); N];
@@ -140,7 +163,7 @@ unsafe fn forward_pixels<V: Lanes, const N: usize, const P: usize>(job: &mut For
             weights = weights.add(job.stride);
             let x = x.add(offset);
             for (p, sums) in sums.iter_mut().enumerate() {
-                let x = V::splat(*x.add(p * job.step));
+                let x = V::splat(*x.add(p * step));
                 for (n, sum) in sums.iter_mut().enumerate() {
                     *sum = x.mul_add(w[n], *sum);
                 }

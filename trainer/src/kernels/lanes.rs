@@ -20,6 +20,20 @@ pub(super) trait Lanes: Copy {
     unsafe fn store_first(self, to: *mut f32, n: usize);
     /// Sum.
     unsafe fn add(self, other: Self) -> Self;
+    /// Difference.
+    unsafe fn sub(self, other: Self) -> Self;
+    /// Product.
+    unsafe fn mul(self, other: Self) -> Self;
+    /// Quotient.
+    unsafe fn div(self, other: Self) -> Self;
+    /// The smaller; `self` where it is not a number.
+    unsafe fn min(self, other: Self) -> Self;
+    /// The larger; `self` where it is not a number.
+    unsafe fn max(self, other: Self) -> Self;
+    /// 2 to the power of `self`, a whole number from -126 to 127.
+    unsafe fn power_of_two(self) -> Self;
+    /// `yes` where `self` is below `limit`, else `no`.
+    unsafe fn select_below(self, limit: Self, yes: Self, no: Self) -> Self;
     /// `self · factor + addend`.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
 }

@@ -12,9 +12,12 @@ mod avx2;
 mod avx512;
 mod conv;
 mod lanes;
+mod math;
 mod portable;
+mod scan;
 
 pub(crate) use conv::{Forward, WeightGradient};
+pub(crate) use scan::{Plan, Scan, ScanGradient, State};
 
 /// An instruction set that this machine has.
 ///
@@ -88,6 +91,32 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Kind::Avx512 => unsafe { avx512::weight_gradient(job) },
+        }
+    }
+
+    /// See [`Scan`].
+    pub(crate) fn scan(self, job: &mut Scan) {
+        match self.0 {
+            Kind::Portable => portable::scan(job),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a value of this kind is made only where the instructions were found.
+            Kind::Avx2 => unsafe { avx2::scan(job) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Kind::Avx512 => unsafe { avx512::scan(job) },
+        }
+    }
+
+    /// See [`ScanGradient`].
+    pub(crate) fn scan_gradient(self, job: &mut ScanGradient) {
+        match self.0 {
+            Kind::Portable => portable::scan_gradient(job),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a value of this kind is made only where the instructions were found.
+            Kind::Avx2 => unsafe { avx2::scan_gradient(job) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Kind::Avx512 => unsafe { avx512::scan_gradient(job) },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::conv::{self, Forward, WeightGradient};
 use super::lanes::Lanes;
+use super::scan::{self, Scan, ScanGradient};
 
 /// Eight floats that the compiler may vectorize as it likes.
 #[derive(Clone, Copy)]
@@ -51,6 +52,41 @@ impl Lanes for F32x8 {
     }
 
     #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] * other.0[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] / other.0[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| if other.0[i] < self.0[i] { other.0[i] } else { self.0[i] }))
+    }
+
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| if other.0[i] > self.0[i] { other.0[i] } else { self.0[i] }))
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(self) -> Self {
+        Self(std::array::from_fn(|i| f32::from_bits(((self.0[i] as i32 + 127) << 23) as u32)))
+    }
+
+    #[inline(always)]
+    unsafe fn select_below(self, limit: Self, yes: Self, no: Self) -> Self {
+        Self(std::array::from_fn(|i| if self.0[i] < limit.0[i] { yes.0[i] } else { no.0[i] }))
+    }
+
+    #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
         // Not f32::mul_add: without an instruction for it that is a call into the C library.
         Self(std::array::from_fn(|i| self.0[i] * factor.0[i] + addend.0[i]))
@@ -67,4 +103,14 @@ pub(super) fn forward(job: &mut Forward) {
 pub(super) fn weight_gradient(job: &mut WeightGradient) {
     // SAFETY: plain Rust, which every machine can run.
     unsafe { conv::weight_gradient::<F32x8, 2, 2>(job) }
+}
+
+pub(super) fn scan(job: &mut Scan) {
+    // SAFETY: plain Rust, which every machine can run.
+    unsafe { scan::scan::<F32x8>(job) }
+}
+
+pub(super) fn scan_gradient(job: &mut ScanGradient) {
+    // SAFETY: plain Rust, which every machine can run.
+    unsafe { scan::scan_gradient::<F32x8>(job) }
 }

@@ -120,18 +120,16 @@ impl Padding {
         to: &mut Vec<f32>,
         f: impl Fn(f32) -> f32 + Copy,
     ) {
-        to.clear();
-        if self.is_zero() {
-            to.extend(image.iter().copied().map(f));
-            return;
+        let (row, padded_row) = (width * features, self.padded(width) * features);
+        let rows = image.len() / row;
+        // Only the first image of a batch finds the buffer empty; for the others the zeros are in place.
+        to.resize((self.top + rows + self.bottom) * padded_row, 0.0);
+        let inside = to[self.top * padded_row..].chunks_exact_mut(padded_row);
+        for (to, from) in inside.zip(image.chunks_exact(row)) {
+            for (to, &x) in to[self.left * features..][..row].iter_mut().zip(from) {
+                *to = f(x);
+            }
         }
-        to.resize(self.top * self.padded(width) * features, 0.0);
-        for row in image.chunks_exact(width * features) {
-            to.resize(to.len() + self.left * features, 0.0);
-            to.extend(row.iter().copied().map(f));
-            to.resize(to.len() + self.right * features, 0.0);
-        }
-        to.resize(to.len() + self.bottom * self.padded(width) * features, 0.0);
     }
 
     /// Whether an image can be read where it lies.

@@ -1,0 +1,128 @@
+//! `pixelrnn convert`.
+
+use super::score::read_images;
+use super::{Failure, progress};
+use pixelrnn_converter::convert::{Calibration, convert};
+use pixelrnn_converter::quantize::Method;
+use pixelrnn_converter::{TrainedModel, files};
+use serde_json::json;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Trained model (.safetensors)
+    model: PathBuf,
+    /// Images like those that the model was trained on, from which the ranges of the activations are taken. Without, the
+    /// model's own samples are used
+    #[arg(long, value_name = "IMAGES")]
+    calibrate: Option<PathBuf>,
+    /// Labels of the calibration images, for a model that has classes
+    #[arg(long, value_name = "FILE", requires = "calibrate")]
+    labels: Option<PathBuf>,
+    /// How many of the calibration images to use, spread evenly over the file
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    calibrate_count: u64,
+    /// How ranges follow from what was seen: `min-max`, `percentile` or `mse` (least mean square error)
+    #[arg(long, value_enum, default_value_t = Ranges::Mse)]
+    ranges: Ranges,
+    /// Percent of the numbers kept inside the range, for `--ranges percentile`
+    #[arg(long, default_value_t = 99.99, value_parser = percentile)]
+    percentile: f64,
+    /// Type of the weights in the blob
+    #[arg(long, value_enum, default_value_t = Weights::I8)]
+    weights: Weights,
+    /// Where the blob goes; by default beside the model, with the ending .prnn
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Ranges {
+    MinMax,
+    Percentile,
+    Mse,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Weights {
+    I8,
+}
+
+fn percentile(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(p) if (50.0..=100.0).contains(&p) => Ok(p),
+        _ => Err("expected a number from 50 to 100".into()),
+    }
+}
+
+impl Args {
+    pub fn run(self) -> Result<(), Failure> {
+        let Weights::I8 = self.weights;
+        let trained = TrainedModel::read(&self.model)?;
+        let description = trained.description();
+        let (image, classes) = (description.image, description.classes);
+        let method = match self.ranges {
+            Ranges::MinMax => Method::MinMax,
+            Ranges::Percentile => Method::Percentile(1.0 - self.percentile / 100.0),
+            Ranges::Mse => Method::MeanSquare,
+        };
+        let count = self.calibrate_count as usize;
+        let (calibration, bar) = match &self.calibrate {
+            Some(path) => {
+                let (set, labels) = read_images(path, None, self.labels.as_ref(), &image, classes)?;
+                let calibration = Calibration::Images { set, labels, count };
+                (calibration, progress::bar("calibrating", count))
+            }
+            None => (Calibration::OwnSamples { count }, progress::bar("calibrating", 2 * count)),
+        };
+        let converted = convert(&trained, &calibration, method, || bar.inc(1))?;
+        bar.finish_and_clear();
+        let output = self.output.unwrap_or_else(|| self.model.with_extension("prnn"));
+        files::write_output(&output, |out| out.write_all(converted.blob.bytes()))?;
+
+        if output.as_path() == Path::new("-") {
+            return Ok(());
+        }
+        let model = converted.blob.model()?;
+        let header = model.header();
+        let float_bytes: usize = trained.tensors().values().map(|t| 4 * t.data.len()).sum();
+        let mut out = std::io::stdout();
+        let loss = converted.quantized_nats - converted.float_nats;
+        if self.json {
+            writeln!(
+                out,
+                "{}",
+                json!({"blob_bytes": header.length, "float_bytes": float_bytes, "ram_bytes": header.state_bytes,
+                       "float_nats": converted.float_nats, "quantized_nats": converted.quantized_nats,
+                       "calibration_images": converted.images, "own_samples": self.calibrate.is_none()})
+            )?;
+            return Ok(());
+        }
+        writeln!(
+            out,
+            "{}: {} bytes of flash, {} bytes of RAM",
+            files::display_name(&output),
+            header.length,
+            header.state_bytes
+        )?;
+        writeln!(
+            out,
+            "float weights {float_bytes} bytes, {:.1} times the blob",
+            float_bytes as f64 / f64::from(header.length)
+        )?;
+        writeln!(
+            out,
+            "on the {} calibration images{}: float {:.4} nats an image, quantized {:.4}, lost {loss:+.4} ({:+.3} %)",
+            converted.images,
+            if self.calibrate.is_none() { " (the model's own samples)" } else { "" },
+            converted.float_nats,
+            converted.quantized_nats,
+            100.0 * loss / converted.float_nats.max(1e-9),
+        )?;
+        Ok(())
+    }
+}

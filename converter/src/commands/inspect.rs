@@ -1,0 +1,163 @@
+//! `pixelrnn inspect`.
+
+use super::Failure;
+use super::model::AnyModel;
+use pixelrnn::Model;
+use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, RECORD_BYTES};
+use pixelrnn::model::{Image, Op, Output};
+use pixelrnn_converter::TrainedModel;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Blob (.prnn) or trained model (.safetensors); by default the built-in digits
+    model: Option<PathBuf>,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A row of the table.
+struct Row {
+    name: String,
+    op: String,
+    shape: String,
+    flash: usize,
+    ram: usize,
+    multiply_adds: usize,
+}
+
+impl Args {
+    pub fn run(self) -> Result<(), Failure> {
+        let mut out = std::io::stdout();
+        let (title, rows, totals) = match AnyModel::read(self.model.as_deref())? {
+            AnyModel::Blob(blob) => of_blob(&blob.model()?),
+            AnyModel::Trained(trained) => of_trained(&trained),
+        };
+        if self.json {
+            let ops: Vec<Value> = rows
+                .iter()
+                .map(|r| {
+                    json!({"name": r.name, "op": r.op, "shape": r.shape, "flash_bytes": r.flash, "ram_bytes": r.ram,
+                           "multiply_adds": r.multiply_adds})
+                })
+                .collect();
+            let mut all = totals;
+            all["ops"] = ops.into();
+            writeln!(out, "{all}")?;
+            return Ok(());
+        }
+        writeln!(out, "{title}")?;
+        let width = rows.iter().map(|r| r.name.len()).max().unwrap_or(0).max(4);
+        let shapes = rows.iter().map(|r| r.shape.len()).max().unwrap_or(0).max(5);
+        writeln!(
+            out,
+            "{:width$}  {:<15}  {:<shapes$}  {:>9}  {:>9}  {:>13}",
+            "name", "op", "shape", "flash", "RAM", "mul-adds/pixel"
+        )?;
+        for r in &rows {
+            writeln!(
+                out,
+                "{:width$}  {:<15}  {:<shapes$}  {:>9}  {:>9}  {:>13}",
+                r.name, r.op, r.shape, r.flash, r.ram, r.multiply_adds
+            )?;
+        }
+        for (key, value) in totals.as_object().into_iter().flatten().filter(|(_, v)| v.is_u64()) {
+            writeln!(out, "{:<28}{value:>12}", key.replace('_', " "))?;
+        }
+        Ok(())
+    }
+}
+
+fn describe(image: &Image, output: Output, classes: usize) -> String {
+    let Image { height, width, channels, levels } = image;
+    let output = match output {
+        Output::Softmax => "softmax",
+        Output::Bernoulli => "bernoulli",
+    };
+    let classes = if classes > 0 { format!(", {classes} classes") } else { String::new() };
+    format!("{height}x{width}x{channels}, {levels} levels, {output}{classes}")
+}
+
+fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
+    let image = model.image();
+    let mut notes = model.notes();
+    let mut rows = Vec::new();
+    for instruction in model.instructions().flatten() {
+        let name = notes.next().and_then(|n| n.splitn(3, ' ').nth(2)).unwrap_or("").to_string();
+        let multiply_adds = instruction.multiply_adds(image.channels);
+        let (shape, numbers) = match instruction {
+            Instruction::MaskedConv(c) => {
+                let to = match c.destination() {
+                    Some(Destination::Activation) => "i8",
+                    Some(Destination::Stream) => "i16",
+                    Some(Destination::Accumulate) => "+i16",
+                    Some(Destination::Logits) | None => "logits",
+                };
+                let mask = if c.mask == 0 { 'A' } else { 'B' };
+                let dilation = if c.dilation > 1 { format!(" d{}", c.dilation) } else { String::new() };
+                let [height, width] = c.kernel;
+                (
+                    format!("{height}x{width}{dilation} {mask} {} -> {} {to}", c.inputs, c.outputs),
+                    8 * usize::from(c.outputs)
+                        + if c.class_bias == 0 { 0 } else { 4 * usize::from(c.outputs) * model.classes() },
+                )
+            }
+            Instruction::Quantize(q) => (format!("{} i16 -> i8", q.count), 0),
+            Instruction::Relu(r) => (format!("{} i16", r.count), 0),
+            Instruction::Elu(e) => (format!("{} i16", e.count), 0),
+            Instruction::Add(a) => (format!("{} i16", a.count), 0),
+        };
+        rows.push(Row {
+            name,
+            op: instruction.kind().into(),
+            shape,
+            flash: RECORD_BYTES + multiply_adds + numbers,
+            ram: instruction.state_bytes(image.height, image.width),
+            multiply_adds,
+        });
+    }
+    let header = model.header();
+    let totals = json!({
+        "kind": "blob", "image": describe(&image, model.output(), model.classes()), "weights": "i8",
+        "flash_bytes": header.length, "header_bytes": HEADER_BYTES, "ram_bytes": header.state_bytes,
+        "register_bytes": header.register_bytes, "patch_bytes": header.patch_bytes, "logit_bytes": 4 * image.levels,
+        "multiply_adds_per_pixel": model.multiply_adds(),
+        "multiply_adds_per_image": model.multiply_adds() * image.height * image.width,
+    });
+    (format!("blob, 8-bit weights: {}", describe(&image, model.output(), model.classes())), rows, totals)
+}
+
+fn of_trained(trained: &TrainedModel) -> (String, Vec<Row>, Value) {
+    let description = trained.description();
+    let mut rows = Vec::new();
+    let mut parameters = 0;
+    for node in trained.nodes() {
+        let mut count = 0;
+        node.tensors(description.classes, |spec| {
+            count += trained.tensors().get(spec.name.as_str()).map_or(0, |t| t.data.len());
+        });
+        parameters += count;
+        let shape = match node.op {
+            Op::MaskedConv(c) => {
+                let [height, width] = c.kernel;
+                format!("{height}x{width} {:?} {} -> {}", c.mask, c.inputs.count, c.outputs.count)
+            }
+            _ => format!("{}", node.features.count),
+        };
+        rows.push(Row {
+            name: node.name.to_string(),
+            op: node.op.kind().into(),
+            shape,
+            flash: 4 * count,
+            ram: 0,
+            multiply_adds: 0,
+        });
+    }
+    let what = describe(&description.image, description.output, description.classes);
+    let totals = json!({"kind": "trained model", "image": what, "parameters": parameters,
+                        "float_bytes": 4 * parameters});
+    (format!("trained model, float weights: {what}"), rows, totals)
+}

@@ -1,0 +1,86 @@
+//! `pixelrnn sample`.
+
+use super::{Failure, model, progress};
+use pixelrnn::Temperature;
+use pixelrnn_converter::picture::{Layout, Picture, Terminal};
+use pixelrnn_converter::{files, run};
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+/// The most images of one run.
+const MOST: u64 = 65_536;
+
+/// Rows of images that the terminal shows.
+const SHOWN: usize = 16;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Blob to draw from (.prnn); by default the built-in digits
+    #[arg(short, long, value_name = "MODEL")]
+    model: Option<PathBuf>,
+    /// How many images to draw, 1 to 65536
+    #[arg(short = 'n', long = "count", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    count: u64,
+    /// Seed of the first image; image number i has the seed SEED + i
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Below 1: bolder, above 1: wilder; 0.01 to 100
+    #[arg(long, default_value = "1.0", value_parser = temperature)]
+    temperature: Temperature,
+    /// Class to draw, for a model that has classes
+    #[arg(long, value_name = "K")]
+    label: Option<usize>,
+    /// Where the grid goes, a PNG file; `.npy` gives the levels as numbers; `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "samples.png")]
+    output: PathBuf,
+}
+
+pub fn temperature(text: &str) -> Result<Temperature, String> {
+    let number: f64 = text.parse().map_err(|_| "expected a number from 0.01 to 100".to_string())?;
+    let milli = (number * 1000.0).round();
+    let milli = if (0.0..=1e9).contains(&milli) { milli as u32 } else { 0 };
+    Temperature::from_milli(milli).ok_or_else(|| "expected a number from 0.01 to 100".to_string())
+}
+
+impl Args {
+    pub fn run(self) -> Result<(), Failure> {
+        let blob = model::read_blob(self.model.as_deref())?;
+        let model = blob.model()?;
+        let classes = model.classes();
+        if self.label.map_or(classes > 0, |label| label >= classes) {
+            return Err(Failure::Usage(match (classes, self.label) {
+                (0, _) => "--label: the model has no classes".into(),
+                (_, None) => format!("--label: the model needs a class from 0 to {}", classes - 1),
+                (_, Some(got)) => format!("--label: {got}, expected 0 to {}", classes - 1),
+            }));
+        }
+        let bar = progress::bar("drawing", self.count as usize);
+        let set = run::sample(model, self.count as usize, self.seed, self.temperature, self.label, || bar.inc(1))?;
+        bar.finish_and_clear();
+
+        let levels = model.image().levels;
+        if self.output.extension().is_some_and(|e| e == "npy") {
+            set.write_npy(&self.output)?;
+        } else {
+            Picture::grid(&set, levels, Layout::file(&set)).write_png(&self.output)?;
+        }
+        // Not into a PNG on standard output, nor into a log.
+        let mut out = std::io::stdout();
+        if out.is_terminal() && self.output.as_path() != Path::new("-") {
+            let columns = console_columns();
+            let mut layout = Layout::terminal(&set, columns);
+            layout.columns = layout.columns.max(1);
+            let shown = set.clone().truncated(layout.columns * SHOWN.div_ceil(layout.columns));
+            write!(out, "{}", Picture::grid(&shown, levels, layout).to_text(Terminal::from_env(), columns))?;
+        }
+        if self.output.as_path() != Path::new("-") {
+            writeln!(out, "{} images, seed {}: {}", set.count, self.seed, files::display_name(&self.output))?;
+        }
+        Ok(())
+    }
+}
+
+/// Width of the terminal, 80 where it does not say.
+fn console_columns() -> usize {
+    console::Term::stdout().size_checked().map_or(80, |(_, columns)| usize::from(columns))
+}

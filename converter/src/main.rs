@@ -1,0 +1,18 @@
+//! The command line: converts trained models and runs them.
+
+mod commands;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match commands::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough.
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pixelrnn: {error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Whole sets of images through an engine or through the float reference, one image a thread.
+
+use crate::error::Error;
+use crate::images::{ImageSet, Range};
+use crate::reference::{Reference, likelihood};
+use pixelrnn::model::Image;
+use pixelrnn::{Draw, Engine, EngineError, Given, Model, Observer, Pixel, Registers, Temperature};
+use rayon::prelude::*;
+use std::fmt;
+
+/// A model that can score images: a blob with its engine, or a trained model with the float reference.
+#[derive(Clone, Copy, Debug)]
+pub enum Scorer<'a> {
+    /// The integer engine.
+    Engine(Model<'a>),
+    /// The float reference.
+    Reference(&'a Reference),
+}
+
+/// What scoring gives for one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// Negative log-likelihood in nats.
+    pub nats: f64,
+    /// Logits in nats, `[C, L or 1, H, W]`; empty where nobody asked for them.
+    pub logits: Vec<f32>,
+}
+
+impl Scorer<'_> {
+    /// The images that the model reads.
+    pub fn image(&self) -> Image {
+        match self {
+            Self::Engine(model) => model.image(),
+            Self::Reference(reference) => *reference.image(),
+        }
+    }
+
+    /// Logits that a channel has.
+    pub fn logits_per_channel(&self) -> usize {
+        let output = match self {
+            Self::Engine(model) => model.output(),
+            Self::Reference(reference) => reference.output(),
+        };
+        output.logits_per_channel(self.image().levels)
+    }
+
+    /// Scores one image, `[C, H, W]`.
+    ///
+    /// # Errors
+    /// When the image or the label does not fit the model.
+    pub fn score(&self, image: &[u8], label: Option<usize>, logits: bool) -> Result<Score, Error> {
+        match self {
+            Self::Engine(model) => score_engine(*model, image, label, logits),
+            Self::Reference(reference) => {
+                let map = reference.logits(image, label)?;
+                let nats = likelihood::image_nats(&map, image, reference.image(), reference.output());
+                let logits = if logits { map.data.iter().map(|x| *x as f32).collect() } else { Vec::new() };
+                Ok(Score { nats, logits })
+            }
+        }
+    }
+
+    /// Scores all images of a set that fits the model; `progress` is called once an image.
+    ///
+    /// # Errors
+    /// As [`Scorer::score`].
+    pub fn score_all(
+        &self,
+        set: &ImageSet,
+        labels: Option<&[u8]>,
+        logits: bool,
+        progress: impl Fn() + Sync,
+    ) -> Result<Vec<Score>, Error> {
+        (0..set.count)
+            .into_par_iter()
+            .map(|n| {
+                let label = labels.and_then(|l| l.get(n)).map(|l| usize::from(*l));
+                let score = self.score(set.image(n), label, logits)?;
+                progress();
+                Ok(score)
+            })
+            .collect()
+    }
+}
+
+/// Keeps the logits of a walk, where someone wants them.
+struct LogitTap {
+    last_op: usize,
+    /// `[C][L or 1]` of the current pixel.
+    pixel: Option<Vec<u32>>,
+    each: usize,
+}
+
+impl Observer for LogitTap {
+    fn after(&mut self, op: usize, channel: usize, _: &Registers<'_>, logits: &[u32]) {
+        if let Some(pixel) = self.pixel.as_mut().filter(|_| op == self.last_op) {
+            pixel[channel * self.each..(channel + 1) * self.each].copy_from_slice(&logits[..self.each]);
+        }
+    }
+}
+
+/// Nats that one step of an engine's logits is worth.
+const LOGIT_NATS: f64 = std::f64::consts::LN_2 / 65536.0;
+
+fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bool) -> Result<Score, Error> {
+    let shape = model.image();
+    if image.len() != shape.values() {
+        return Err(Error::ImageLength { got: image.len(), expected: shape.values() });
+    }
+    let mut state = vec![0; model.state_words()];
+    let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+    engine.restart(label).map_err(engine_error)?;
+    let each = model.output().logits_per_channel(shape.levels);
+    let pixels = shape.height * shape.width;
+    let mut all = vec![0.0; if logits { shape.channels * each * pixels } else { 0 }];
+    let mut tap = LogitTap {
+        last_op: model.instructions().len() - 1,
+        pixel: logits.then(|| vec![0; shape.channels * each]),
+        each,
+    };
+    let mut source = Given::new(image, shape);
+    let mut cost = 0;
+    while let Some(pixel) = engine.step_observed(&mut source, &mut tap).map_err(engine_error)? {
+        cost += pixel.cost;
+        for (feature, logit) in tap.pixel.iter().flatten().enumerate() {
+            let at = (feature * shape.height + pixel.row) * shape.width + pixel.column;
+            all[at] = (f64::from(*logit as i32) * LOGIT_NATS) as f32;
+        }
+    }
+    Ok(Score { nats: Pixel::nats(cost), logits: all })
+}
+
+/// Draws `count` images; image `n` has the seed `seed + n`, whatever the count. `progress` is called once an image.
+///
+/// # Errors
+/// When the label does not fit the model.
+pub fn sample(
+    model: Model<'_>,
+    count: usize,
+    seed: u64,
+    temperature: Temperature,
+    label: Option<usize>,
+    progress: impl Fn() + Sync,
+) -> Result<ImageSet, Error> {
+    let shape = model.image();
+    let mut data = vec![0; count * shape.values()];
+    data.par_chunks_exact_mut(shape.values()).enumerate().try_for_each(|(n, out)| {
+        let mut state = vec![0; model.state_words()];
+        let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+        let mut source = Draw::seeded(seed.wrapping_add(n as u64), temperature);
+        engine.run(label, &mut source, out).map_err(engine_error)?;
+        progress();
+        Ok::<(), Error>(())
+    })?;
+    ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
+}
+
+/// An engine's error as one of this crate's.
+pub(crate) fn engine_error<E: fmt::Display>(error: EngineError<E>) -> Error {
+    match error {
+        EngineError::Label { classes, got: Some(got) } => Error::Label { got, classes },
+        EngineError::Label { classes, got: None } => Error::NoLabel { classes },
+        other => Error::Engine(other.to_string()),
+    }
+}
+
+/// Shape of the logits of `count` images: `[N, C, L or 1, H, W]`.
+pub fn logits_shape(scorer: &Scorer<'_>, count: usize) -> [usize; 5] {
+    let image = scorer.image();
+    [count, image.channels, scorer.logits_per_channel(), image.height, image.width]
+}

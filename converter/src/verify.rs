@@ -1,0 +1,163 @@
+//! Float reference against blob, likelihood by likelihood and layer by layer.
+
+use crate::error::Error;
+use crate::reference::{Map, Reference};
+use crate::run::engine_error;
+use crate::trained::TrainedModel;
+use pixelrnn::blob::{Destination, Instruction, group_start};
+use pixelrnn::model::{Features, Image};
+use pixelrnn::{Engine, Given, Model, Observer, Registers};
+
+/// Error of one op of a blob against the value of the network that it makes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LayerError {
+    /// The op's name.
+    pub name: String,
+    /// The network's value.
+    pub value: usize,
+    /// Sum of squared errors, and of the squared exact numbers.
+    squares: (f64, f64),
+    /// The largest error.
+    pub worst: f64,
+    /// The share of numbers at an end of their range.
+    saturated: (usize, usize),
+}
+
+impl LayerError {
+    /// Root mean square error, as a share of the exact numbers' root mean square.
+    pub fn relative(&self) -> f64 {
+        if self.squares.1 > 0.0 { (self.squares.0 / self.squares.1).sqrt() } else { 0.0 }
+    }
+
+    /// Share of numbers that stood at an end of their integer range.
+    pub fn saturation(&self) -> f64 {
+        self.saturated.0 as f64 / self.saturated.1.max(1) as f64
+    }
+}
+
+/// What an op writes, in terms of the network.
+struct Probe {
+    register: u32,
+    zero_point: i32,
+    /// 1 or 2 bytes a number; 0 for the logits.
+    bytes: u8,
+    step: f64,
+    /// The network's feature behind each of the register's.
+    features: Vec<usize>,
+}
+
+/// Compares a blob with the trained model that it was made from, op by op.
+pub struct Layers<'m> {
+    reference: Reference,
+    model: Model<'m>,
+    probes: Vec<Probe>,
+    /// One for each op of the blob.
+    pub errors: Vec<LayerError>,
+}
+
+impl<'m> Layers<'m> {
+    /// Matches the blob's ops with the network's values by the notes in the blob.
+    ///
+    /// # Errors
+    /// When the blob was not made from a model of this description.
+    pub fn new(trained: &TrainedModel, model: Model<'m>) -> Result<Self, Error> {
+        let description = trained.description();
+        if description.image != model.image() || description.output != model.output() {
+            return Err(Error::Mismatch("its images or its output differ".into()));
+        }
+        let mut probes = Vec::new();
+        let mut errors = Vec::new();
+        let mut notes = model.notes();
+        for (op, instruction) in model.instructions().enumerate() {
+            let odd = |what: &str| Error::Mismatch(format!("op {op} {what}"));
+            let note = notes.next().ok_or_else(|| odd("has no note"))?;
+            let mut words = note.splitn(3, ' ');
+            let mut word = || words.next().ok_or_else(|| odd("has a note that does not parse"));
+            let value: usize = word()?.parse().map_err(|_| odd("has a note that does not parse"))?;
+            let step: f64 = word()?.parse().map_err(|_| odd("has a note that does not parse"))?;
+            let name = word()?.to_string();
+            let node = value
+                .checked_sub(1)
+                .and_then(|n| trained.nodes().get(n))
+                .ok_or_else(|| odd("makes a value that the model does not have"))?;
+            let probe = probe(instruction, step, node.features).ok_or_else(|| odd("is of no known kind"))?;
+            if probe.1 != node.features.count {
+                return Err(odd("makes another number of features"));
+            }
+            probes.push(probe.0);
+            errors.push(LayerError { name, value, ..LayerError::default() });
+        }
+        Ok(Self { reference: Reference::new(trained), model, probes, errors })
+    }
+
+    /// Adds the errors on one image, `[C, H, W]`.
+    ///
+    /// # Errors
+    /// When the image or the label does not fit the model.
+    pub fn add(&mut self, image: &[u8], label: Option<usize>) -> Result<(), Error> {
+        let exact = self.reference.run(image, label)?;
+        let shape = self.model.image();
+        let mut state = vec![0; self.model.state_words()];
+        let mut engine = Engine::new(self.model, &mut state).map_err(engine_error)?;
+        engine.restart(label).map_err(engine_error)?;
+        let mut source = Given::new(image, shape);
+        for pixel in 0..shape.height * shape.width {
+            let mut watch =
+                Watch { layers: self.probes.as_slice(), errors: &mut self.errors, exact: &exact, shape, pixel };
+            engine.step_observed(&mut source, &mut watch).map_err(engine_error)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where an op's results are, and how many features it makes.
+fn probe(instruction: Option<Instruction<'_>>, step: f64, features: Features) -> Option<(Probe, usize)> {
+    let (register, zero_point, bytes, count) = match instruction? {
+        Instruction::MaskedConv(c) => match c.destination()? {
+            Destination::Activation => (c.output, c.output_zero_point.into(), 1, c.outputs),
+            Destination::Stream | Destination::Accumulate => (c.output, 0, 2, c.outputs),
+            Destination::Logits => (0, 0, 0, c.outputs),
+        },
+        Instruction::Quantize(q) => (q.output, q.zero_point.into(), 1, q.count),
+        Instruction::Relu(r) => (r.output, 0, 2, r.count),
+        Instruction::Elu(e) => (e.output, 0, 2, e.count),
+        Instruction::Add(a) => (a.output, 0, 2, a.count),
+    };
+    let features = crate::quantize::sorted(features);
+    Some((Probe { register, zero_point, bytes, step, features }, usize::from(count)))
+}
+
+struct Watch<'a> {
+    layers: &'a [Probe],
+    errors: &'a mut [LayerError],
+    exact: &'a [Map],
+    shape: Image,
+    pixel: usize,
+}
+
+impl Observer for Watch<'_> {
+    fn after(&mut self, op: usize, channel: usize, registers: &Registers<'_>, logits: &[u32]) {
+        let (probe, error) = (&self.layers[op], &mut self.errors[op]);
+        let count = probe.features.len();
+        let start = |group| group_start(count, self.shape.channels, group);
+        let exact = &self.exact[error.value];
+        let (row, column) = (self.pixel / self.shape.width, self.pixel % self.shape.width);
+        for f in start(channel)..start(channel + 1) {
+            let (q, ends) = match probe.bytes {
+                0 => (logits.get(f - start(channel)).map(|l| *l as i32), i32::MIN..=i32::MAX),
+                1 => (registers.narrow(probe.register, f + 1).map(|v| i32::from(v[f])), -128..=127),
+                _ => (registers.wide(probe.register, f).map(i32::from), -32768..=32767),
+            };
+            let q = q.unwrap_or_default();
+            let real = probe.step * f64::from(q - probe.zero_point);
+            let right = exact.at(probe.features[f], row, column);
+            error.squares.0 += (real - right).powi(2);
+            error.squares.1 += right.powi(2);
+            error.worst = error.worst.max((real - right).abs());
+            // The zero point is where a ReLU leaves most of its numbers, not an end that cut anything off.
+            let cut = (q == *ends.start() || q == *ends.end()) && q != probe.zero_point;
+            error.saturated.0 += usize::from(cut);
+            error.saturated.1 += 1;
+        }
+    }
+}

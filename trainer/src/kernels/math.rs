@@ -1,0 +1,64 @@
+//! The nonlinearities of an LSTM on vectors.
+
+use super::lanes::Lanes;
+
+/// `e^x` to a few units in the last place, for x from -87 to 87; x is cut to that range.
+///
+/// # Safety
+/// The machine must have the instructions of `V`.
+#[inline(always)]
+unsafe fn exp<V: Lanes>(x: V) -> V {
+    // Adding and taking away 1.5 · 2^23 rounds to the nearest whole number.
+    const ROUND: f32 = 12_582_912.0;
+    const COEFFICIENTS: [f32; 6] = [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+    // SAFETY: the caller vouches for the instructions.
+    unsafe {
+        let x = x.min(V::splat(87.0)).max(V::splat(-87.0));
+        let n = x.mul_add(V::splat(std::f32::consts::LOG2_E), V::splat(ROUND)).sub(V::splat(ROUND));
+        // ln 2 in two parts, so that the rest is exact.
+        let rest = n.mul_add(V::splat(-0.693_359_4), x);
+        let rest = n.mul_add(V::splat(2.121_944_4e-4), rest);
+        let mut sum = V::splat(COEFFICIENTS[0]);
+        for &c in &COEFFICIENTS[1..] {
+            sum = sum.mul_add(rest, V::splat(c));
+        }
+        let sum = sum.mul_add(rest.mul(rest), rest).add(V::splat(1.0));
+        sum.mul(n.power_of_two())
+    }
+}
+
+/// `1 / (1 + e^-x)`.
+///
+/// # Safety
+/// The machine must have the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn sigmoid<V: Lanes>(x: V) -> V {
+    // SAFETY: the caller vouches for the instructions.
+    unsafe {
+        let one = V::splat(1.0);
+        one.div(one.add(exp(V::splat(0.0).sub(x))))
+    }
+}
+
+/// Hyperbolic tangent, exact relative to its size near 0 too: `2 · sigmoid(2x) - 1` is not, and gradients suffer.
+///
+/// # Safety
+/// The machine must have the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn tanh<V: Lanes>(x: V) -> V {
+    const COEFFICIENTS: [f32; 5] = [-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_3e-2, 1.333_144_2e-1, -3.333_328_2e-1];
+    // SAFETY: the caller vouches for the instructions.
+    unsafe {
+        let (zero, one) = (V::splat(0.0), V::splat(1.0));
+        let square = x.mul(x);
+        let mut sum = V::splat(COEFFICIENTS[0]);
+        for &c in &COEFFICIENTS[1..] {
+            sum = sum.mul_add(square, V::splat(c));
+        }
+        let near = sum.mul(square).mul_add(x, x);
+        let size = x.max(zero.sub(x));
+        let far = one.sub(V::splat(2.0).div(exp(size.add(size)).add(one)));
+        let far = x.select_below(zero, zero.sub(far), far);
+        size.select_below(V::splat(0.625), near, far)
+    }
+}

@@ -1,0 +1,425 @@
+//! LSTM scans over images: one step for several pixels, and the same backwards.
+//!
+//! All gates, cells and outputs of a pixel are computed at once, wave by wave of pixels that do not read each other.
+//! Images need no skewing for that: a [`Plan`] lists which pixels read which.
+
+use super::lanes::Lanes;
+use super::math::{sigmoid, tanh};
+
+/// In which order the pixels of an image are computed, and whose states each of them reads.
+///
+/// States are numbered: first those of the pixels, then one that is always zero, then the initial ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pixels: usize,
+    initials: usize,
+    taps: usize,
+    /// Where each wave ends in `order`.
+    ends: Vec<usize>,
+    /// The pixels, wave by wave.
+    order: Vec<usize>,
+    /// For each pixel the states that its taps read, `[pixels, taps]`.
+    outputs: Vec<usize>,
+    /// For each pixel the state whose cell it continues.
+    cells: Vec<usize>,
+}
+
+/// The two numbers that a pixel may read beside those of other pixels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum State {
+    /// That of a pixel.
+    Pixel(usize),
+    /// Zero.
+    Zero,
+    /// One of the initial ones.
+    Initial(usize),
+}
+
+impl Plan {
+    /// A plan for `pixels` pixels and `initials` initial states. `waves` gives the pixels in order; `reads` gives, for
+    /// each pixel, the states that its `taps` taps read, and the one whose cell it continues.
+    ///
+    /// # Panics
+    /// When a pixel is missing or reads one that comes no earlier: every caller's numbers follow from its geometry.
+    pub(crate) fn new(
+        pixels: usize,
+        initials: usize,
+        taps: usize,
+        waves: impl Iterator<Item = Vec<usize>>,
+        reads: impl Fn(usize) -> (Vec<State>, State),
+    ) -> Self {
+        let number = |state: State| match state {
+            State::Pixel(at) => at,
+            State::Zero => pixels,
+            State::Initial(at) => pixels + 1 + at,
+        };
+        let mut done = vec![false; pixels];
+        done.resize(pixels + 1 + initials, true);
+        let (mut ends, mut order) = (Vec::new(), Vec::new());
+        let (mut outputs, mut cells) = (vec![pixels; pixels * taps], vec![pixels; pixels]);
+        for wave in waves {
+            for &at in &wave {
+                let (states, cell) = reads(at);
+                assert!(states.len() == taps);
+                for (to, state) in outputs[at * taps..(at + 1) * taps].iter_mut().zip(states) {
+                    *to = number(state);
+                    assert!(done[*to]);
+                }
+                cells[at] = number(cell);
+                assert!(done[cells[at]]);
+            }
+            for &at in &wave {
+                assert!(!done[at]);
+                done[at] = true;
+            }
+            order.extend(wave);
+            ends.push(order.len());
+        }
+        assert!(done.iter().all(|&done| done));
+        Self { pixels, initials, taps, ends, order, outputs, cells }
+    }
+
+    /// Pixels of an image.
+    pub(crate) fn pixels(&self) -> usize {
+        self.pixels
+    }
+
+    /// Taps of the state-to-state kernel.
+    pub(crate) fn taps(&self) -> usize {
+        self.taps
+    }
+
+    /// States of an image: its pixels', zero, and the initial ones.
+    pub(crate) fn states(&self) -> usize {
+        self.pixels + 1 + self.initials
+    }
+
+    /// The state that tap `tap` of pixel `at` reads.
+    pub(crate) fn output(&self, at: usize, tap: usize) -> usize {
+        self.outputs[at * self.taps + tap]
+    }
+}
+
+/// `z = x + Σ_tap W_tap · h[tap]`, `c = σ(f)·c' + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)` for every pixel of some images.
+pub(crate) struct Scan<'a> {
+    pub plan: &'a Plan,
+    pub images: usize,
+    /// Features of h and c.
+    pub hidden: usize,
+    /// `hidden`, rounded up to whole vectors.
+    pub stride: usize,
+    /// What the inputs add to the gates, `[images, pixels, 4, hidden]`, in the order o, f, i, g.
+    pub x: &'a [f32],
+    /// `[taps, hidden, 4, stride]`.
+    pub weights: &'a [f32],
+    /// Outputs and cells that are not pixels', `[1 + initials, hidden]`, the first of them zero.
+    pub edge_h: &'a [f32],
+    pub edge_c: &'a [f32],
+    /// The gates after their nonlinearities, as `x`.
+    pub gates: &'a mut [f32],
+    /// `[images, pixels, hidden]`.
+    pub c: &'a mut [f32],
+    /// `[images, pixels, hidden]`.
+    pub h: &'a mut [f32],
+}
+
+/// The gradient of [`Scan`] for `x`, and those for the initial states.
+pub(crate) struct ScanGradient<'a> {
+    pub plan: &'a Plan,
+    pub images: usize,
+    pub hidden: usize,
+    pub stride: usize,
+    /// `[4, hidden, taps, stride]`: those of [`Scan`], transposed.
+    pub weights: &'a [f32],
+    pub edge_c: &'a [f32],
+    pub gates: &'a [f32],
+    pub c: &'a [f32],
+    /// Gradient of `h`, `[images, pixels, hidden]`.
+    pub dh: &'a [f32],
+    /// Gradient of `x`.
+    pub dx: &'a mut [f32],
+    /// Gradients of all states, `[images, states, hidden]`: zero at first; in the end, those of the edges are of use.
+    pub states_h: &'a mut [f32],
+    pub states_c: &'a mut [f32],
+}
+
+/// Pixels computed at once.
+const PIXELS: usize = 4;
+
+/// Computes `job`.
+///
+/// # Safety
+/// The machine must have the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn scan<V: Lanes>(job: &mut Scan) {
+    let (plan, h) = (job.plan, job.hidden);
+    let all = job.images * plan.pixels;
+    assert!(job.stride % V::COUNT == 0 && h <= job.stride && job.stride - h < V::COUNT && h > 0);
+    assert!(job.x.len() == all * 4 * h && job.gates.len() == all * 4 * h);
+    assert!(job.c.len() == all * h && job.h.len() == all * h);
+    assert!(job.weights.len() == plan.taps * h * 4 * job.stride);
+    assert!(job.edge_h.len() == (1 + plan.initials) * h && job.edge_c.len() == job.edge_h.len());
+    let mut begin = 0;
+    for &end in &plan.ends {
+        let wave = (end - begin) * job.images;
+        let mut at = 0;
+        // SAFETY: the pixels from `at` on are in the wave, and the asserts hold all else.
+        unsafe {
+            while at + PIXELS <= wave {
+                scan_pixels::<V, PIXELS>(job, begin, at);
+                at += PIXELS;
+            }
+            while at < wave {
+                scan_pixels::<V, 1>(job, begin, at);
+                at += 1;
+            }
+        }
+        begin = end;
+    }
+}
+
+/// Image and pixel of P places in a wave: all images of a pixel stand side by side.
+#[inline(always)]
+fn places<const P: usize>(plan: &Plan, images: usize, begin: usize, at: usize) -> [(usize, usize); P] {
+    std::array::from_fn(|p| ((at + p) % images, plan.order[begin + (at + p) / images]))
+}
+
+/// `hidden` features of state `state` of image `image`.
+///
+/// # Safety
+/// `pixels` must hold those of all images' pixels, `edges` those of the other states.
+#[inline(always)]
+unsafe fn state(
+    plan: &Plan,
+    hidden: usize,
+    pixels: *const f32,
+    edges: *const f32,
+    image: usize,
+    state: usize,
+) -> *const f32 {
+    // SAFETY: a plan's states are below `states()`.
+    unsafe {
+        if state < plan.pixels {
+            pixels.add((image * plan.pixels + state) * hidden)
+        } else {
+            edges.add((state - plan.pixels) * hidden)
+        }
+    }
+}
+
+/// # Safety
+/// As [`scan`], whose asserts must hold; P places from `at` are in the wave that begins at `begin`.
+#[inline(always)]
+unsafe fn scan_pixels<V: Lanes, const P: usize>(job: &mut Scan, begin: usize, at: usize) {
+    let (plan, h, stride) = (job.plan, job.hidden, job.stride);
+    let places = places::<P>(plan, job.images, begin, at);
+    let mut block = 0;
+    while block < h {
+        let left = (h - block).min(V::COUNT);
+        // SAFETY: places are inside the images, a plan's states inside the maps or edges, and `left` features are left
+        // from `block` on; rows of weights have whole vectors.
+        unsafe {
+            let mut sums = [[V::splat(0.0); 4]; P];
+            for (sums, (image, pixel)) in sums.iter_mut().zip(places) {
+                let x = job.x.as_ptr().add((image * plan.pixels + pixel) * 4 * h + block);
+                for (gate, sum) in sums.iter_mut().enumerate() {
+                    *sum = load::<V>(x.add(gate * h), left);
+                }
+            }
+            for tap in 0..plan.taps {
+                let inputs: [*const f32; P] = std::array::from_fn(|p| {
+                    let (image, pixel) = places[p];
+                    let from = plan.outputs[pixel * plan.taps + tap];
+                    state(plan, h, job.h.as_ptr(), job.edge_h.as_ptr(), image, from)
+                });
+                let mut weights = job.weights.as_ptr().add(tap * h * 4 * stride + block);
+                for j in 0..h {
+                    let w: [V; 4] = std::array::from_fn(|gate| V::load(weights.add(gate * stride)));
+                    weights = weights.wrapping_add(4 * stride);
+                    for (sums, input) in sums.iter_mut().zip(inputs) {
+                        let input = V::splat(*input.add(j));
+                        for (sum, w) in sums.iter_mut().zip(w) {
+                            *sum = input.mul_add(w, *sum);
+                        }
+                    }
+                }
+            }
+            for (sums, (image, pixel)) in sums.into_iter().zip(places) {
+                let at = image * plan.pixels + pixel;
+                let cell = state(plan, h, job.c.as_ptr(), job.edge_c.as_ptr(), image, plan.cells[pixel]);
+                let cell = load::<V>(cell.add(block), left);
+                let [o, f, i, g] = sums;
+                let gates = [sigmoid(o), sigmoid(f), sigmoid(i), tanh(g)];
+                let c = gates[1].mul_add(cell, gates[2].mul(gates[3]));
+                let to = job.gates.as_mut_ptr().add(at * 4 * h + block);
+                for (gate, value) in gates.into_iter().enumerate() {
+                    store(value, to.add(gate * h), left);
+                }
+                store(c, job.c.as_mut_ptr().add(at * h + block), left);
+                store(gates[0].mul(tanh(c)), job.h.as_mut_ptr().add(at * h + block), left);
+            }
+        }
+        block += V::COUNT;
+    }
+}
+
+/// # Safety
+/// The machine must have the instructions of `V`; `left` floats must be readable, at most a vector.
+#[inline(always)]
+unsafe fn load<V: Lanes>(from: *const f32, left: usize) -> V {
+    // SAFETY: the caller vouches for it.
+    unsafe { if left >= V::COUNT { V::load(from) } else { V::load_first(from, left) } }
+}
+
+/// # Safety
+/// As [`load`], for writing.
+#[inline(always)]
+unsafe fn store<V: Lanes>(value: V, to: *mut f32, left: usize) {
+    // SAFETY: the caller vouches for it.
+    unsafe { if left >= V::COUNT { value.store(to) } else { value.store_first(to, left) } }
+}
+
+/// Computes `job`.
+///
+/// # Safety
+/// The machine must have the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn scan_gradient<V: Lanes>(job: &mut ScanGradient) {
+    let (plan, h) = (job.plan, job.hidden);
+    let all = job.images * plan.pixels;
+    assert!(job.stride % V::COUNT == 0 && h <= job.stride && job.stride - h < V::COUNT && h > 0);
+    assert!(job.gates.len() == all * 4 * h && job.dx.len() == all * 4 * h);
+    assert!(job.c.len() == all * h && job.dh.len() == all * h);
+    assert!(job.weights.len() == 4 * h * plan.taps * job.stride);
+    assert!(job.edge_c.len() == (1 + plan.initials) * h);
+    assert!(job.states_h.len() == job.images * plan.states() * h && job.states_c.len() == job.states_h.len());
+    let begins = std::iter::once(0).chain(plan.ends.iter().copied()).collect::<Vec<_>>();
+    for (&begin, &end) in begins.iter().zip(&plan.ends).rev() {
+        let wave = (end - begin) * job.images;
+        let mut at = 0;
+        // SAFETY: the pixels from `at` on are in the wave, and the asserts hold all else.
+        unsafe {
+            while at + PIXELS <= wave {
+                gradient_pixels::<V, PIXELS>(job, begin, at);
+                at += PIXELS;
+            }
+            while at < wave {
+                gradient_pixels::<V, 1>(job, begin, at);
+                at += 1;
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`scan_gradient`], whose asserts must hold; P places from `at` are in the wave that begins at `begin`.
+#[inline(always)]
+unsafe fn gradient_pixels<V: Lanes, const P: usize>(job: &mut ScanGradient, begin: usize, at: usize) {
+    let places = places::<P>(job.plan, job.images, begin, at);
+    // SAFETY: as for the caller; the gates' gradients are complete before they are read.
+    unsafe {
+        for (image, pixel) in places {
+            gradient_gates::<V>(job, image, pixel);
+        }
+        let vectors = job.plan.taps * (job.stride / V::COUNT);
+        let mut vector = 0;
+        while vector < vectors {
+            if vectors - vector >= 3 {
+                gradient_states::<V, P, 3>(job, &places, vector);
+                vector += 3;
+            } else if vectors - vector == 2 {
+                gradient_states::<V, P, 2>(job, &places, vector);
+                vector += 2;
+            } else {
+                gradient_states::<V, P, 1>(job, &places, vector);
+                vector += 1;
+            }
+        }
+    }
+}
+
+/// The gradients of one pixel's gates before their nonlinearities, and of the cell that it continued.
+///
+/// # Safety
+/// As [`scan_gradient`], whose asserts must hold; the pixel is inside the image.
+#[inline(always)]
+unsafe fn gradient_gates<V: Lanes>(job: &mut ScanGradient, image: usize, pixel: usize) {
+    let (plan, h) = (job.plan, job.hidden);
+    let at = image * plan.pixels + pixel;
+    let here = (image * plan.states() + pixel) * h;
+    let before = (image * plan.states() + plan.cells[pixel]) * h;
+    let mut block = 0;
+    while block < h {
+        let left = (h - block).min(V::COUNT);
+        // SAFETY: the pixel is inside the maps, the state inside the states, and `left` features are left.
+        unsafe {
+            let one = V::splat(1.0);
+            let gates = job.gates.as_ptr().add(at * 4 * h + block);
+            let [o, f, i, g]: [V; 4] = std::array::from_fn(|gate| load(gates.add(gate * h), left));
+            let tanh_c = tanh(load::<V>(job.c.as_ptr().add(at * h + block), left));
+            let before_c = state(plan, h, job.c.as_ptr(), job.edge_c.as_ptr(), image, plan.cells[pixel]);
+            let before_c = load::<V>(before_c.add(block), left);
+            let dh = load::<V>(job.dh.as_ptr().add(at * h + block), left);
+            let dh = dh.add(load(job.states_h.as_ptr().add(here + block), left));
+            let dc = load::<V>(job.states_c.as_ptr().add(here + block), left);
+            let dc = dh.mul(o).mul_add(one.sub(tanh_c.mul(tanh_c)), dc);
+            let slope = |s: V| s.mul(one.sub(s));
+            let d = [
+                dh.mul(tanh_c).mul(slope(o)),
+                dc.mul(before_c).mul(slope(f)),
+                dc.mul(g).mul(slope(i)),
+                dc.mul(i).mul(one.sub(g.mul(g))),
+            ];
+            let dx = job.dx.as_mut_ptr().add(at * 4 * h + block);
+            for (gate, d) in d.into_iter().enumerate() {
+                store(d, dx.add(gate * h), left);
+            }
+            let to = job.states_c.as_mut_ptr().add(before + block);
+            store(dc.mul_add(f, load(to, left)), to, left);
+        }
+        block += V::COUNT;
+    }
+}
+
+/// Adds the gradients of P pixels' gates, through `N` vectors of weights from `vector` on, to the states that they read.
+///
+/// # Safety
+/// As [`scan_gradient`], whose asserts must hold; the places are inside the images, the vectors inside a row of weights.
+#[inline(always)]
+unsafe fn gradient_states<V: Lanes, const P: usize, const N: usize>(
+    job: &mut ScanGradient,
+    places: &[(usize, usize); P],
+    vector: usize,
+) {
+    let (plan, h) = (job.plan, job.hidden);
+    let row = plan.taps * job.stride;
+    // SAFETY: the caller vouches for the places and vectors; rows of weights have whole vectors.
+    unsafe {
+        let mut sums = [[V::splat(0.0); N]; P];
+        let from: [*const f32; P] = std::array::from_fn(|p| {
+            let (image, pixel) = places[p];
+            job.dx.as_ptr().add((image * plan.pixels + pixel) * 4 * h)
+        });
+        let mut weights = job.weights.as_ptr().add(vector * V::COUNT);
+        for q in 0..4 * h {
+            let w: [V; N] = std::array::from_fn(|n| V::load(weights.add(n * V::COUNT)));
+            weights = weights.wrapping_add(row);
+            for (sums, from) in sums.iter_mut().zip(from) {
+                let d = V::splat(*from.add(q));
+                for (sum, w) in sums.iter_mut().zip(w) {
+                    *sum = d.mul_add(w, *sum);
+                }
+            }
+        }
+        let blocks = job.stride / V::COUNT;
+        for (sums, &(image, pixel)) in sums.into_iter().zip(places) {
+            for (n, sum) in sums.into_iter().enumerate() {
+                let (tap, block) = ((vector + n) / blocks, (vector + n) % blocks * V::COUNT);
+                let state = plan.outputs[pixel * plan.taps + tap];
+                let to = job.states_h.as_mut_ptr().add((image * plan.states() + state) * h + block);
+                let left = (h - block).min(V::COUNT);
+                store(sum.add(load(to, left)), to, left);
+            }
+        }
+    }
+}

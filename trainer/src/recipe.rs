@@ -1,0 +1,227 @@
+//! Recipes: what to train, on what and how, in a TOML file or on the command line.
+
+use crate::error::Error;
+use crate::optimizer::{Optimizer, Rule};
+use crate::schedule::Shape;
+use clap::Args;
+use pixelrnn_converter::Description;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// A recipe file. Flags of the same names take precedence.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// Where the images are.
+    pub data: Data,
+    /// The model: the keys of the JSON that trained-model files carry.
+    pub model: Map<String, Value>,
+    /// How it is trained.
+    pub training: Training,
+}
+
+/// Where the images are.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[command(next_help_heading = "Images")]
+pub struct Data {
+    /// Images to learn from: .npy, IDX (both may be gzipped), PNG or a folder of PNG files
+    #[arg(long, value_name = "IMAGES")]
+    pub train: Option<PathBuf>,
+    /// Images to measure on after each epoch and to choose the best model by; not those of the final test
+    #[arg(long, value_name = "IMAGES")]
+    pub valid: Option<PathBuf>,
+    /// The class of each training image: .npy or IDX; for models with classes
+    #[arg(long, value_name = "LABELS")]
+    pub train_labels: Option<PathBuf>,
+    /// The class of each validation image
+    #[arg(long, value_name = "LABELS")]
+    pub valid_labels: Option<PathBuf>,
+}
+
+/// The model, as flags.
+#[derive(Args, Clone, Debug, Default, Serialize)]
+#[command(next_help_heading = "Model")]
+pub struct Model {
+    /// `pixel_cnn`, `row_lstm` or `diagonal_bilstm` [default: pixel_cnn]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+    /// Features h of a layer; the stream between layers has 2h [default: 16]
+    #[arg(long, value_name = "H")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<usize>,
+    /// Residual blocks [default: 7]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers: Option<usize>,
+    /// Features between the two last layers [default: 32]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<usize>,
+    /// Side of the first kernel [default: 7]
+    #[arg(long, value_name = "SIDE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_kernel: Option<usize>,
+    /// Side of the blocks' kernels [default: 3]
+    #[arg(long, value_name = "SIDE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<usize>,
+    /// `softmax`, or `bernoulli` for two levels [default: bernoulli for two levels, else softmax]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// Values that a pixel's channel can take; images of more are quantized [default: 2 where the images hold 0 and 1, else 256]
+    #[arg(long, value_name = "N")]
+    #[serde(skip)]
+    pub levels: Option<usize>,
+    /// Classes to condition on [default: 0, none]
+    #[arg(long, value_name = "K")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
+}
+
+/// How a model is trained.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[command(next_help_heading = "Training")]
+pub struct Training {
+    /// How many times to go through the images [default: 30]
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u64>,
+    /// Images in a step [default: 16]
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
+    /// The rule by which gradients change weights [default: adam]
+    #[arg(long, value_name = "RULE", value_enum)]
+    pub optimizer: Option<Rule>,
+    /// The highest learning rate [default: 0.002]
+    #[arg(long, value_name = "RATE")]
+    pub rate: Option<f64>,
+    /// How the learning rate goes down [default: cosine]
+    #[arg(long, value_name = "SHAPE", value_enum)]
+    pub schedule: Option<Shape>,
+    /// Steps over which the learning rate goes up at first [default: 500]
+    #[arg(long, value_name = "STEPS")]
+    pub warmup: Option<u64>,
+    /// Gradients longer than this are shortened to it; 0: never [default: 0]
+    #[arg(long, value_name = "LENGTH")]
+    pub clip: Option<f64>,
+    /// How much of the weights' moving average stays at each step; that average is measured and written. 0: none
+    /// [default: 0.999]
+    #[arg(long, value_name = "DECAY")]
+    pub average: Option<f64>,
+    /// The same seed gives the same model [default: 0]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// [`Training`] with all defaults filled in.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs)] // as in `Training`
+pub struct Settings {
+    pub epochs: u64,
+    pub batch: usize,
+    pub optimizer: Rule,
+    pub rate: f64,
+    pub schedule: Shape,
+    pub warmup: u64,
+    pub clip: f64,
+    pub average: f64,
+    pub seed: u64,
+}
+
+impl Recipe {
+    /// Reads a recipe file.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not TOML, or has a key that is not known.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text =
+            std::fs::read_to_string(path).map_err(|e| Error::other(format!("cannot read {}: {e}", path.display())))?;
+        toml::from_str(&text).map_err(|e| Error::usage(format!("{}: {}", path.display(), one_line(&e.to_string()))))
+    }
+}
+
+/// A parser's message without its picture of the place.
+fn one_line(message: &str) -> String {
+    let mut lines = message.lines();
+    let place = lines.next().unwrap_or_default();
+    let reason = lines.last().unwrap_or_default();
+    if reason.is_empty() { place.to_string() } else { format!("{place}: {reason}") }
+}
+
+impl Data {
+    /// These settings, and where there are none those of `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            train: self.train.or(other.train),
+            valid: self.valid.or(other.valid),
+            train_labels: self.train_labels.or(other.train_labels),
+            valid_labels: self.valid_labels.or(other.valid_labels),
+        }
+    }
+}
+
+impl Training {
+    /// These settings, and where there are none those of `other`, and where neither has any the defaults.
+    ///
+    /// # Errors
+    /// When a number is out of range.
+    pub fn or(self, other: Self) -> Result<Settings, Error> {
+        let settings = Settings {
+            epochs: self.epochs.or(other.epochs).unwrap_or(30),
+            batch: self.batch.or(other.batch).unwrap_or(16),
+            optimizer: self.optimizer.or(other.optimizer).unwrap_or_default(),
+            rate: self.rate.or(other.rate).unwrap_or(0.002),
+            schedule: self.schedule.or(other.schedule).unwrap_or_default(),
+            warmup: self.warmup.or(other.warmup).unwrap_or(500),
+            clip: self.clip.or(other.clip).unwrap_or(0.0),
+            average: self.average.or(other.average).unwrap_or(0.999),
+            seed: self.seed.or(other.seed).unwrap_or(0),
+        };
+        if settings.batch == 0 {
+            return Err(Error::usage("`batch` is 0, expected at least 1"));
+        }
+        if !(settings.rate.is_finite() && settings.rate > 0.0) {
+            return Err(Error::usage(format!("`rate` is {}, expected more than 0", settings.rate)));
+        }
+        Optimizer::check(settings.clip, settings.average)?;
+        Ok(settings)
+    }
+}
+
+impl Model {
+    /// The description of a model: these flags over the keys of a recipe over defaults, for images of `size` (channels,
+    /// height, width) whose highest value is `highest`.
+    ///
+    /// # Errors
+    /// When they do not make a network.
+    pub fn describe(&self, recipe: &Map<String, Value>, size: [usize; 3], highest: u8) -> Result<Description, Error> {
+        let mut keys = recipe.clone();
+        let flags = serde_json::to_value(self).ok().and_then(|v| v.as_object().cloned()).unwrap_or_default();
+        keys.extend(flags);
+        let image = keys.entry("image").or_insert_with(|| Value::Object(Map::new()));
+        let Some(image) = image.as_object_mut() else {
+            return Err(Error::usage("`image` is not a table, expected height, width, channels and levels"));
+        };
+        for (key, value) in ["channels", "height", "width"].into_iter().zip(size) {
+            image.entry(key).or_insert_with(|| value.into());
+        }
+        match self.levels {
+            Some(levels) => drop(image.insert("levels".to_string(), levels.into())),
+            None => drop(image.entry("levels").or_insert_with(|| if highest < 2 { 2.into() } else { 256.into() })),
+        }
+        let output = if image["levels"] == 2 { "bernoulli" } else { "softmax" };
+        keys.entry("output").or_insert_with(|| output.into());
+        if !keys.contains_key("ops") {
+            keys.entry("architecture").or_insert_with(|| "pixel_cnn".into());
+            for (key, value) in [("hidden", 16), ("layers", 7), ("head", 32), ("input_kernel", 7), ("kernel", 3)] {
+                keys.entry(key).or_insert_with(|| value.into());
+            }
+        }
+        Description::from_json(&Value::Object(keys).to_string()).map_err(|e| Error::usage(e.to_string()))
+    }
+}
