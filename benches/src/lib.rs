@@ -1,1 +1,173 @@
-//! x
+//! What the benchmarks measure: all shipped models, and a larger one with random weights.
+//!
+//! `cargo bench -p pixelrnn-benches` runs both benchmarks: `engine`, a statistic of each task of each model, and `table`,
+//! one line a model and task with everything per second, and the price of sampling against scoring.
+
+use pixelrnn::model::{Architecture, ColourGroups, Image, Output, Preset};
+use pixelrnn::{Draw, Engine, Given, Model, Temperature};
+use pixelrnn_converter::convert::{Calibration, convert};
+use pixelrnn_converter::quantize::Method;
+use pixelrnn_converter::{Blob, Description, Error, Tensor, TrainedModel};
+use rand_core::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+/// A model to measure.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The name of its folder under `models/`, or what it is.
+    pub name: String,
+    /// The model.
+    pub blob: Blob,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl Subject {
+    /// All shipped models, and one of h 64 with random weights.
+    ///
+    /// # Panics
+    /// When a shipped model cannot be read.
+    pub fn all() -> Vec<Self> {
+        let mut subjects = Self::shipped().expect("shipped models are readable");
+        subjects.push(Self::random(64).expect("a preset converts"));
+        subjects
+    }
+
+    /// The models in `models/`, by name.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn shipped() -> Result<Vec<Self>, Error> {
+        let models = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../models"));
+        let mut folders: Vec<_> = std::fs::read_dir(models)
+            .map(|entries| entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect())
+            .unwrap_or_default();
+        folders.sort();
+        let with_blob = folders.iter().filter(|folder| folder.join("model.prnn").exists());
+        with_blob
+            .map(|folder| {
+                let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                Ok(Self { name, blob: Blob::read(&folder.join("model.prnn"))? })
+            })
+            .collect()
+    }
+
+    /// A PixelCNN of seven blocks for images of 28x28 and two levels, with random weights: what it draws is noise, what it
+    /// costs is what a trained model of its size costs.
+    ///
+    /// # Errors
+    /// None that a user of this crate could cause.
+    pub fn random(hidden: usize) -> Result<Self, Error> {
+        let description = Description::from(Preset {
+            architecture: Architecture::PixelCnn,
+            image: Image { height: 28, width: 28, channels: 1, levels: 2 },
+            hidden,
+            layers: 7,
+            input_kernel: 7,
+            kernel: 3,
+            head: 2 * hidden,
+            output: Output::Bernoulli,
+            residual: true,
+            skip: false,
+            depth_gate: false,
+            initial_state: false,
+            classes: 0,
+            colour_groups: ColourGroups::Cyclic,
+        });
+        let trained = TrainedModel::new(description.clone(), random_tensors(&description)?)?;
+        let converted = convert(&trained, &Calibration::OwnSamples { count: 1 }, Method::MinMax, || ())?;
+        Ok(Self { name: format!("random-pixelcnn-h{hidden}"), blob: converted.blob })
+    }
+
+    /// The checked model.
+    ///
+    /// # Panics
+    /// Never: blobs are checked when they are read.
+    pub fn model(&self) -> Model<'_> {
+        self.blob.model().expect("the blob was checked")
+    }
+}
+
+/// Weights that keep the size of what passes through them, the same at every run.
+fn random_tensors(description: &Description) -> Result<BTreeMap<String, Tensor>, Error> {
+    let mut random = pixelrnn::DefaultRng::seed_from_u64(1);
+    let mut tensors = BTreeMap::new();
+    for node in description.nodes()? {
+        node.tensors(description.classes, |spec| {
+            let fan_in: usize = spec.shape.iter().skip(1).product();
+            let reach = (3.0 / fan_in as f32).sqrt();
+            let count = spec.shape.iter().product();
+            let number = |_| (random.next_u32() as f32 / (1u32 << 31) as f32 - 1.0) * reach;
+            let tensor = Tensor { shape: spec.shape.to_vec(), data: (0..count).map(number).collect() };
+            tensors.insert(spec.name.to_string(), tensor);
+        });
+    }
+    Ok(tensors)
+}
+
+/// One thread's workplace: an engine, an image to score, and a place for the results.
+#[derive(Debug)]
+pub struct Worker<'m, 'b> {
+    engine: Engine<'m, 'b>,
+    label: Option<usize>,
+    given: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl<'m, 'b> Worker<'m, 'b> {
+    /// A worker with an image that the model drew to score; of a model with classes, class 0.
+    ///
+    /// # Panics
+    /// When `state` is shorter than the model's.
+    pub fn new(model: Model<'m>, state: &'b mut [u32]) -> Self {
+        let values = model.image().values();
+        let label = (model.classes() > 0).then_some(0);
+        let engine = Engine::new(model, state).expect("the buffer is large enough");
+        let mut worker = Self { engine, label, given: Vec::new(), out: vec![0; values] };
+        worker.sample(0);
+        worker.given.clone_from(&worker.out);
+        worker
+    }
+
+    /// Draws an image; gives its cost.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn sample(&mut self, seed: u64) -> u64 {
+        let mut source = Draw::seeded(seed, Temperature::ONE);
+        self.engine.run(self.label, &mut source, &mut self.out).expect("a draw always has a value")
+    }
+
+    /// Scores the image; gives its cost.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn score(&mut self) -> u64 {
+        let mut source = Given::new(&self.given, self.engine.model().image());
+        self.engine.run(self.label, &mut source, &mut self.out).expect("the image is the model's own")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_shipped_models_and_all_run() {
+        let mut subjects = Subject::shipped().unwrap();
+        assert!(subjects.iter().any(|s| s.name == "mnist-pixelcnn"));
+        subjects.push(Subject::random(4).unwrap());
+        for subject in &subjects {
+            let model = subject.model();
+            let mut state = vec![0; model.state_words()];
+            let mut worker = Worker::new(model, &mut state);
+            assert_eq!(worker.sample(0), worker.score(), "{subject}: a drawn image scores what drawing it cost");
+        }
+    }
+}

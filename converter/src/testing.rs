@@ -38,11 +38,11 @@ pub(crate) fn preset(architecture: Architecture, image: Image) -> Preset {
     Preset {
         architecture,
         image,
-        hidden: 3 * image.channels,
+        hidden: 4 * image.channels,
         layers: 2,
         input_kernel: 5,
         kernel: 3,
-        head: 4 * image.channels,
+        head: 8 * image.channels,
         output: if image.levels == 2 { Output::Bernoulli } else { Output::Softmax },
         residual: true,
         skip: false,

@@ -1,1 +1,14 @@
-//! x
+//! What holds between the crates of this workspace, and helpers to test it.
+//!
+//! The tests themselves stand in `tests/`, one topic a file. They compare implementations that know nothing of each other:
+//!
+//! - the integer engine of the `pixelrnn` crate with [`integer_model`], which was written from `docs/blob-format.md`
+//!   alone;
+//! - the converter's float reference with the [`fixtures`], which an independent NumPy program made;
+//! - the engine with itself: in a dirty buffer, beside another engine, without `std`, on another day.
+
+pub mod fixtures;
+pub mod integer_model;
+pub mod npy;
+pub mod random;
+pub mod walk;

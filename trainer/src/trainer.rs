@@ -229,7 +229,7 @@ mod tests {
                     }
                     at(&weights).nats
                 };
-                let step = 4e-3;
+                let step = 1e-3;
                 let slope = (moved(step) - moved(-step)) / (2.0 * step);
                 let error = (slope - length).abs();
                 assert!(error < 0.02 * length + 0.02, "{name}: {} {length} {slope}", parameter.name);

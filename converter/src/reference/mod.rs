@@ -189,7 +189,11 @@ impl Reference {
 
     /// The numbers that the network reads for `image`.
     fn read(&self, image: &[u8]) -> Map {
-        let (scale, shift) = (f64::from(self.input.scale), f64::from(self.input.shift));
+        let InputMap { scale, shift } = self.input;
+        // The default is 1 / (levels - 1) itself, not the nearest f32.
+        let default = self.input == InputMap::unit(self.image.levels);
+        let scale = if default { 1.0 / (self.image.levels - 1) as f64 } else { f64::from(scale) };
+        let shift = f64::from(shift);
         Map {
             channels: self.image.channels,
             height: self.image.height,

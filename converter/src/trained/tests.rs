@@ -70,7 +70,7 @@ fn files_round_trip() {
 fn tensors_are_found_by_node() {
     let model = random_model(&description(), 1);
     let lstm = &model.nodes()[1];
-    assert_eq!(model.tensor(lstm, "state_to_state.weight").unwrap().shape, [12, 3, 1, 3]);
+    assert_eq!(model.tensor(lstm, "state_to_state.weight").unwrap().shape, [16, 4, 1, 3]);
     assert_eq!(model.tensor(lstm, "initial.h"), None);
 }
 
@@ -137,7 +137,7 @@ fn missing_and_left_over_tensors_are_named() {
     let error = error_of(|tensors| {
         tensors.remove("blocks.1.class.weight");
     });
-    assert_eq!(error.to_string(), "no tensor `blocks.1.class.weight`, expected it with shape [12, 3]");
+    assert_eq!(error.to_string(), "no tensor `blocks.1.class.weight`, expected it with shape [16, 3]");
 
     let error = error_of(|tensors| {
         let copy = tensors["head.0.bias"].clone();
@@ -179,9 +179,9 @@ fn optional_tensors_may_be_missing() {
 #[test]
 fn wrong_shapes_are_named() {
     let error = error_of(|tensors| {
-        tensors.get_mut("input.weight").unwrap().1 = vec![1, 6, 5, 5];
+        tensors.get_mut("input.weight").unwrap().1 = vec![1, 8, 5, 5];
     });
-    assert_eq!(error.to_string(), "tensor `input.weight` has shape [1, 6, 5, 5], expected [6, 1, 5, 5]");
+    assert_eq!(error.to_string(), "tensor `input.weight` has shape [1, 8, 5, 5], expected [8, 1, 5, 5]");
 
     let mut tensors = random_tensors(&description(), 1);
     tensors.get_mut("head.1.bias").unwrap().data.clear();
@@ -281,6 +281,6 @@ fn closed_taps_are_zeroed() {
         assert!((masked - expected).abs() <= 0.0);
         open += usize::from(conv.open(u, v, from, to));
     }
-    // 12 taps above and to the left of each pair; at the centre only R to G, R to B and G to B, a third of 18 features each.
-    assert_eq!(open, 18 * 3 * 12 + 3 * 6);
+    // 12 taps above and to the left of each pair; at the centre only R to G, R to B and G to B, a third of 24 features each.
+    assert_eq!(open, 24 * 3 * 12 + 3 * 8);
 }

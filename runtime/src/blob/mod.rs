@@ -11,8 +11,8 @@ pub use error::BlobError;
 pub use header::{CRC32, HEADER_BYTES, Header, MAGIC, VERSION, checksum, state_words};
 pub use reader::{MAX_STATE_BYTES, Model};
 pub use record::{
-    AddRecord, ConvRecord, Destination, EluRecord, Instruction, QuantizeRecord, RECORD_BYTES, Record, ReluRecord,
-    group_start, kind,
+    AddRecord, ConvRecord, DepthGateRecord, Destination, EluRecord, Instruction, LstmRecord, QuantizeRecord,
+    RECORD_BYTES, Record, ReluRecord, group_start, kind,
 };
 
 /// Includes a blob at compile time, as a module that holds it and the size of its state.

@@ -2,7 +2,7 @@
 
 use super::error::BlobError;
 use super::header::{self, HEADER_BYTES, Header, MAGIC, VERSION};
-use super::record::{AddRecord, ConvRecord, Destination, Instruction, RECORD_BYTES, Record};
+use super::record::{AddRecord, ConvRecord, Destination, Instruction, LstmRecord, RECORD_BYTES, Record, kind};
 use crate::model::{Image, Output, check_image};
 
 /// The largest state that a blob may ask for, in bytes.
@@ -133,6 +133,16 @@ impl<'a> Model<'a> {
                 wide("output", e.output, e.count)?;
                 e.exponent.is_valid().then_some(()).ok_or("exponent")
             }
+            Instruction::DepthGate(d) => {
+                for (field, at) in [("a", d.a), ("b", d.b), ("t", d.t), ("output", d.output)] {
+                    wide(field, at, d.count)?;
+                }
+                let valid = [d.rescale_a, d.rescale_b, d.rescale_t].iter().all(|r| r.is_valid());
+                valid.then_some(()).ok_or("rescale")
+            }
+            Instruction::RowLstm(lstm) | Instruction::DiagonalLeft(lstm) | Instruction::DiagonalRight(lstm) => {
+                self.check_lstm(lstm)
+            }
             Instruction::Add(AddRecord { a, b, output, count, negate, rescale_a, rescale_b, .. }) => {
                 wide("a", *a, *count)?;
                 wide("b", *b, *count)?;
@@ -174,19 +184,54 @@ impl<'a> Model<'a> {
             return Err("patch_bytes");
         }
         slice(self.blob, conv.weights, conv.weight_count(groups), 1).ok_or("weights")?;
-        for (field, at, count) in [
-            ("bias", conv.bias, outputs),
-            ("multipliers", conv.multipliers, outputs),
-            ("class_bias", conv.class_bias, outputs * usize::from(self.header.classes)),
-        ] {
-            if field == "class_bias" && at == 0 {
-                continue;
-            }
-            if at % 4 != 0 || slice(self.blob, at, count, 4).is_none() {
-                return Err(field);
-            }
+        self.check_numbers("bias", conv.bias, outputs)?;
+        self.check_numbers("multipliers", conv.multipliers, outputs)?;
+        self.check_class_bias(conv.class_bias, outputs)
+    }
+
+    fn check_lstm(&self, lstm: &LstmRecord) -> Result<(), &'static str> {
+        let Image { channels: groups, height, .. } = self.image();
+        let gates = 4 * usize::from(lstm.hidden);
+        if lstm.cell_bits > 15 {
+            return Err("cell_bits");
+        }
+        if lstm.left_x > 31 || lstm.left_h > 31 {
+            return Err("left");
+        }
+        if lstm.kernel == 0 || lstm.kernel > 127 || (lstm.kind != kind::ROW_LSTM && lstm.kernel != 1) {
+            return Err("kernel");
+        }
+        if !(lstm.to_hidden.is_valid() && lstm.to_output.is_valid()) {
+            return Err("rescale");
+        }
+        self.check_register("input", lstm.input, lstm.inputs, 1)?;
+        self.check_register("output", lstm.output, lstm.hidden, 2)?;
+        if lstm.x_length(groups, groups - 1) + lstm.h_length() > self.header.patch_bytes as usize {
+            return Err("patch_bytes");
+        }
+        slice(self.blob, lstm.weights_x, lstm.x_weights_before(groups, groups), 1).ok_or("weights_x")?;
+        slice(self.blob, lstm.weights_h, lstm.h_weights(), 1).ok_or("weights_h")?;
+        self.check_numbers("bias", lstm.bias, gates)?;
+        self.check_numbers("multipliers_x", lstm.multipliers_x, gates)?;
+        self.check_numbers("multipliers_h", lstm.multipliers_h, gates)?;
+        self.check_class_bias(lstm.class_bias, gates)?;
+        let rows = if lstm.kind == kind::ROW_LSTM { 1 } else { height };
+        if lstm.initial != 0
+            && (!lstm.initial.is_multiple_of(2)
+                || slice(self.blob, lstm.initial, rows * 2 * usize::from(lstm.hidden), 2).is_none())
+        {
+            return Err("initial");
         }
         Ok(())
+    }
+
+    fn check_numbers(&self, field: &'static str, at: u32, count: usize) -> Result<(), &'static str> {
+        let whole = at.is_multiple_of(4) && slice(self.blob, at, count, 4).is_some();
+        whole.then_some(()).ok_or(field)
+    }
+
+    fn check_class_bias(&self, at: u32, count: usize) -> Result<(), &'static str> {
+        if at == 0 { Ok(()) } else { self.check_numbers("class_bias", at, count * self.classes()) }
     }
 
     fn check_register(&self, field: &'static str, at: u32, count: u16, size: u32) -> Result<(), &'static str> {
@@ -256,6 +301,17 @@ impl<'a> Model<'a> {
 
     pub(crate) fn weights(&self, at: u32, count: usize) -> Option<&'a [i8]> {
         slice(self.blob, at, count, 1).map(bytemuck::cast_slice)
+    }
+
+    /// One row of an LSTM's initial states: `h`, then `c`.
+    pub(crate) fn initial(&self, lstm: &LstmRecord, row: usize) -> Option<Option<(&'a [i16], &'a [i16])>> {
+        if lstm.initial == 0 {
+            return Some(None);
+        }
+        let hidden = usize::from(lstm.hidden);
+        let states: &[i16] =
+            bytemuck::try_cast_slice(slice(self.blob, lstm.initial, (row + 1) * 2 * hidden, 2)?).ok()?;
+        states.get(row * 2 * hidden..)?.split_at_checked(hidden).map(Some)
     }
 
     pub(crate) fn numbers(&self, at: u32, count: usize) -> Option<&'a [i32]> {

@@ -1,7 +1,8 @@
 //! Ops on each feature by itself.
 
 use super::{Context, registers::Registers};
-use crate::blob::{AddRecord, EluRecord, QuantizeRecord, ReluRecord, group_start};
+use crate::blob::{AddRecord, DepthGateRecord, EluRecord, QuantizeRecord, ReluRecord, group_start};
+use crate::numbers::lstm::sigmoid;
 use crate::numbers::{clamp8, exp2_neg, mul_high, saturate16};
 use core::ops::Range;
 
@@ -52,6 +53,18 @@ pub(super) fn add(s: &AddRecord, context: &Context<'_>, registers: &mut Register
         let b = s.rescale_b.apply(i32::from(registers.wide(s.b, f)?));
         let a = if s.negate == 0 { a } else { a.wrapping_neg() };
         *registers.wide_mut(s.output, f..f + 1)?.first_mut()? = saturate16(a.wrapping_add(b));
+    }
+    Some(())
+}
+
+/// `rescale(a) + sigmoid(rescale(t)) · rescale(b)`, saturating.
+pub(super) fn depth_gate(d: &DepthGateRecord, context: &Context<'_>, registers: &mut Registers<'_>) -> Option<()> {
+    for f in features(context, d.count) {
+        let a = d.rescale_a.apply(i32::from(registers.wide(d.a, f)?));
+        let b = saturate16(d.rescale_b.apply(i32::from(registers.wide(d.b, f)?)));
+        let t = saturate16(d.rescale_t.apply(i32::from(registers.wide(d.t, f)?)));
+        let gated = (sigmoid(t) * i32::from(b) + (1 << 14)) >> 15;
+        *registers.wide_mut(d.output, f..f + 1)?.first_mut()? = saturate16(a.wrapping_add(gated));
     }
     Some(())
 }

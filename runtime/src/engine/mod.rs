@@ -3,7 +3,10 @@
 
 mod conv;
 mod elementwise;
+mod lstm;
 mod registers;
+mod ring;
+mod taps;
 
 use crate::blob::{Instruction, Model};
 use crate::distribution::Distribution;
@@ -13,6 +16,7 @@ use crate::source::{Position, SymbolSource};
 use conv::Conv;
 use core::fmt;
 pub use registers::Registers;
+use ring::Ring;
 
 /// Watches an engine at work, op by op; for checking a model, not for running one.
 pub trait Observer {
@@ -127,6 +131,21 @@ struct Context<'m> {
     group: usize,
 }
 
+impl<'m> Context<'m> {
+    /// Number of the pixel in raster order.
+    fn pixel(&self) -> usize {
+        self.row * self.width + self.column
+    }
+
+    /// The label's biases of an op with `count` of them a class; empty where there are none.
+    fn class_bias(&self, at: u32, count: usize) -> Option<&'m [i32]> {
+        match (at, self.label) {
+            (0, _) | (_, None) => Some(&[]),
+            (at, Some(label)) => self.model.numbers(at, (label + 1) * count)?.get(label * count..),
+        }
+    }
+}
+
 /// The parts of the buffer that ops share.
 struct Shared<'b> {
     registers: Registers<'b>,
@@ -215,16 +234,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         let (row, column) = (self.next / width, self.next % width);
         let mut pixel = Pixel { row, column, values: [0; 3], cost: 0 };
         for (channel, slot) in pixel.values.iter_mut().enumerate().take(channels) {
-            let context = Context {
-                model: self.model,
-                label: self.label,
-                height,
-                width,
-                row,
-                column,
-                groups: channels,
-                group: channel,
-            };
+            let context = self.context(row, column, channel);
             let logits = run(&context, self.state, self.kernel, observer).ok_or(EngineError::Corrupt)?;
             let distribution = match self.model.output() {
                 crate::model::Output::Softmax => logits,
@@ -240,7 +250,8 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
             *slot = value;
             self.store(channel, value).ok_or(EngineError::Corrupt)?;
         }
-        self.finish(row, column, [height, width, channels]).ok_or(EngineError::Corrupt)?;
+        let context = self.context(row, column, channels - 1);
+        self.finish(&context).ok_or(EngineError::Corrupt)?;
         self.next += 1;
         Ok(Some(pixel))
     }
@@ -276,14 +287,32 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         Some(())
     }
 
-    /// Hands the finished pixel to the first convolution, which keeps the image itself.
-    fn finish(&mut self, row: usize, column: usize, [height, width, channels]: [usize; 3]) -> Option<()> {
-        let (shared, ops) = split(&self.model, self.state)?;
-        let first = self.model.instructions().next()??;
-        let (own, _) = ops.split_at_mut_checked(first.state_bytes(height, width))?;
-        if let Instruction::MaskedConv(record) = first {
-            let past = record.past_pixels(height, width);
-            conv::remember(past, row * width + column, own, shared.registers.narrow(record.input, channels)?)?;
+    fn context(&self, row: usize, column: usize, group: usize) -> Context<'m> {
+        let Image { height, width, channels, .. } = self.model.image();
+        Context { model: self.model, label: self.label, height, width, row, column, groups: channels, group }
+    }
+
+    /// What waits for all values of a pixel: the first convolution keeps the image itself, and after a row's last pixel
+    /// comes the sweep of each Diagonal BiLSTM.
+    fn finish(&mut self, context: &Context<'_>) -> Option<()> {
+        let (shared, mut ops) = split(&self.model, self.state)?;
+        let row_ends = context.column + 1 == context.width && context.row + 1 < context.height;
+        for (op, instruction) in self.model.instructions().enumerate() {
+            let instruction = instruction?;
+            let (own, rest) = ops.split_at_mut_checked(instruction.state_bytes(context.height, context.width))?;
+            ops = rest;
+            match instruction {
+                Instruction::MaskedConv(record) if op == 0 => {
+                    let slots = record.kept_pixels(context.height, context.width);
+                    let image = shared.registers.narrow(record.input, context.groups)?;
+                    Ring::new(own, slots, context.groups).put(context.pixel(), image)?;
+                }
+                Instruction::DiagonalRight(record) if row_ends => {
+                    lstm::sweep(record, context, own, shared.patch, self.kernel)?;
+                }
+                _ if !row_ends => break,
+                _ => {}
+            }
         }
         Some(())
     }
@@ -319,6 +348,10 @@ fn run<'b, K: Kernel, O: Observer>(
             Instruction::Relu(record) => elementwise::relu(record, context, &mut shared.registers)?,
             Instruction::Elu(record) => elementwise::elu(record, context, &mut shared.registers)?,
             Instruction::Add(record) => elementwise::add(record, context, &mut shared.registers)?,
+            Instruction::DepthGate(record) => elementwise::depth_gate(record, context, &mut shared.registers)?,
+            Instruction::RowLstm(record) => lstm::row(record, context, own, &mut shared, kernel)?,
+            Instruction::DiagonalLeft(record) => lstm::diagonal_left(record, context, own, &mut shared, kernel)?,
+            Instruction::DiagonalRight(record) => lstm::diagonal_right(record, context, own, &mut shared)?,
         }
         observer.after(op, context.group, &shared.registers, shared.logits);
     }

@@ -5,6 +5,7 @@
 
 mod exp2;
 mod log2;
+pub mod lstm;
 
 pub use exp2::exp2_neg;
 pub use log2::cost_bits;
@@ -75,7 +76,7 @@ mod tests {
 
     #[test]
     fn mul_high_rounds_halves_up() {
-        assert_eq!(mul_high(3, 1 << 31 >> 1), 1); // 0.75
+        assert_eq!(mul_high(3, 1 << 30), 1); // 0.75
         assert_eq!(mul_high(2, 1 << 30), 1); // 0.5 up
         assert_eq!(mul_high(-2, 1 << 30), 0); // -0.5 up
         assert_eq!(mul_high(-6, 1 << 30), -1); // -1.5 up

@@ -1,0 +1,96 @@
+//! One table: speed, work and memory of each model, and what sampling costs against scoring.
+//!
+//! Sampling and scoring take turns, so that whatever else the machine does slows both alike. Figures are medians.
+
+use pixelrnn::Model;
+use pixelrnn_benches::{Subject, Worker};
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Turns that each task gets.
+const ROUNDS: usize = 21;
+
+/// About how long a turn takes.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Sampling costs less than this many times scoring: one forward pass an image, both of them.
+const MOST_RATIO: f64 = 2.0;
+
+struct Row {
+    /// Seconds an image.
+    sample: f64,
+    score: f64,
+    /// Median over the rounds of sampling time / scoring time.
+    ratio: f64,
+}
+
+fn main() -> ExitCode {
+    let subjects = Subject::all();
+    println!("one thread, medians of {ROUNDS} turns; a multiply-add is one 8-bit product that is summed\n");
+    println!(
+        "{:24} {:7} {:>10} {:>18} {:>13} {:>13} {:>13}",
+        "model", "task", "images/s", "M multiply-adds/s", "blob bytes", "state bytes", "sample/score"
+    );
+    let mut within = true;
+    for subject in &subjects {
+        let model = subject.model();
+        let row = measure(model);
+        line(subject, model, "sample", row.sample, &format!("{:.3}", row.ratio));
+        line(subject, model, "score", row.score, "");
+        within &= row.ratio < MOST_RATIO;
+    }
+    if within {
+        ExitCode::SUCCESS
+    } else {
+        eprintln!("sampling took {MOST_RATIO} times as long as scoring or longer");
+        ExitCode::FAILURE
+    }
+}
+
+fn line(subject: &Subject, model: Model<'_>, task: &str, seconds: f64, ratio: &str) {
+    let image = model.image();
+    let work = (model.multiply_adds() * image.height * image.width) as f64;
+    let header = model.header();
+    println!(
+        "{:24} {task:7} {:>10.1} {:>18.1} {:>13} {:>13} {ratio:>13}",
+        subject.name,
+        1.0 / seconds,
+        work / seconds / 1e6,
+        header.length,
+        header.state_bytes,
+    );
+}
+
+fn measure(model: Model<'_>) -> Row {
+    let mut state = vec![0; model.state_words()];
+    let mut worker = Worker::new(model, &mut state);
+    let one = time(1, |_| worker.score());
+    let images = (TURN.as_secs_f64() / one.max(1e-6)).ceil() as u64;
+    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
+        .map(|round| {
+            // Neither is always the first, so that neither always gets the other's warm cache.
+            if round % 2 == 0 {
+                let sample = time(images, |seed| worker.sample(seed));
+                (sample, time(images, |_| worker.score()))
+            } else {
+                let score = time(images, |_| worker.score());
+                (time(images, |seed| worker.sample(seed)), score)
+            }
+        })
+        .collect();
+    let mut median = |key: fn(&(f64, f64)) -> f64| {
+        rounds.sort_by(|a, b| key(a).total_cmp(&key(b)));
+        key(&rounds[ROUNDS / 2])
+    };
+    Row { sample: median(|r| r.0), score: median(|r| r.1), ratio: median(|r| r.0 / r.1) }
+}
+
+/// Seconds that `task` takes an image.
+fn time(images: u64, mut task: impl FnMut(u64) -> u64) -> f64 {
+    let begin = Instant::now();
+    for seed in 0..images {
+        black_box(task(black_box(seed)));
+    }
+    begin.elapsed().as_secs_f64() / images as f64
+}

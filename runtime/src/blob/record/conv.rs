@@ -1,0 +1,141 @@
+//! Masked convolution.
+
+use super::group_start;
+use crate::model::Mask;
+use bytemuck::{Pod, Zeroable};
+
+/// Where a convolution puts its results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Destination {
+    /// An `i8` register: requantized, zero point added, clamped to `output_low..=127`.
+    Activation = 0,
+    /// An `i16` register, saturating.
+    Stream = 1,
+    /// Added to an `i16` register, saturating: the end of a residual block.
+    Accumulate = 2,
+    /// The logits.
+    Logits = 3,
+}
+
+/// `masked_conv`: the dot products of one pixel.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct ConvRecord {
+    /// [`super::kind::MASKED_CONV`].
+    pub kind: u8,
+    /// A [`Destination`].
+    pub destination: u8,
+    /// 0: mask A; 1: mask B.
+    pub mask: u8,
+    /// Bits that a sum is shifted left before it is multiplied.
+    pub left: u8,
+    /// Rows and columns of the kernel.
+    pub kernel: [u8; 2],
+    /// Distance between taps.
+    pub dilation: u8,
+    /// The activation that means 0, which stands for all pixels outside the image.
+    pub input_zero_point: i8,
+    /// Register read: `inputs` activations.
+    pub input: u32,
+    /// Register written: `outputs` values. Unused for logits.
+    pub output: u32,
+    /// Features read.
+    pub inputs: u16,
+    /// Features made.
+    pub outputs: u16,
+    /// Added to an activation.
+    pub output_zero_point: i8,
+    /// The least activation: the zero point where a ReLU follows.
+    pub output_low: i8,
+    /// Bits that a logit is shifted left, to units of 2⁻¹⁶.
+    pub logit_shift: u8,
+    /// Zero.
+    pub pad: u8,
+    /// Where the weights are: for each colour group, for each of its outputs, the open taps.
+    pub weights: u32,
+    /// Where the biases are, `[outputs]` of `i32`.
+    pub bias: u32,
+    /// Where the multipliers are, `[outputs]` of `i32`.
+    pub multipliers: u32,
+    /// Where the classes' biases are, `[classes, outputs]` of `i32`; 0: none.
+    pub class_bias: u32,
+    /// Zero.
+    pub reserved: [u32; 6],
+}
+
+impl ConvRecord {
+    /// The mask; a byte that means nothing counts as B, after the reader has refused it.
+    #[inline]
+    pub const fn mask(&self) -> Mask {
+        if self.mask == 0 { Mask::A } else { Mask::B }
+    }
+
+    /// Where results go; `None` for a byte that means nothing.
+    #[inline]
+    pub const fn destination(&self) -> Option<Destination> {
+        Some(match self.destination {
+            0 => Destination::Activation,
+            1 => Destination::Stream,
+            2 => Destination::Accumulate,
+            3 => Destination::Logits,
+            _ => return None,
+        })
+    }
+
+    /// Rows above the centre, and columns to its left and right.
+    #[inline]
+    pub const fn reach(&self) -> (usize, usize, usize) {
+        let [height, width] = [self.kernel[0] as usize, self.kernel[1] as usize];
+        (height / 2, width / 2, width - 1 - width / 2)
+    }
+
+    /// Taps before the centre, all of them open.
+    #[inline]
+    pub const fn past_taps(&self) -> usize {
+        let (top, left, _) = self.reach();
+        top * self.kernel[1] as usize + left
+    }
+
+    /// Pixels whose inputs are kept: this one and those back to the farthest that a tap reads, or none where no tap
+    /// reads an earlier one.
+    pub const fn kept_pixels(&self, height: usize, width: usize) -> usize {
+        let (top, left, _) = self.reach();
+        let farthest = (top * width + left) * self.dilation as usize;
+        let most = height * width - 1;
+        match if farthest < most { farthest } else { most } {
+            0 => 0,
+            past => past + 1,
+        }
+    }
+
+    /// Length of the dot products of colour group `group`: all features of the past taps, then the open ones of the centre.
+    #[inline]
+    pub const fn length(&self, groups: usize, group: usize) -> usize {
+        let open = match self.mask() {
+            Mask::A => group,
+            Mask::B => group + 1,
+        };
+        let inputs = self.inputs as usize;
+        self.past_taps() * inputs + group_start(inputs, groups, open)
+    }
+
+    /// Outputs of colour group `group`: the first and one past the last.
+    #[inline]
+    pub const fn group(&self, groups: usize, group: usize) -> (usize, usize) {
+        let outputs = self.outputs as usize;
+        (group_start(outputs, groups, group), group_start(outputs, groups, group + 1))
+    }
+
+    /// Weights of all colour groups, which is also the multiply-adds a pixel.
+    pub const fn weight_count(&self, groups: usize) -> usize {
+        let mut count = 0;
+        let mut group = 0;
+        while group < groups {
+            let (first, end) = self.group(groups, group);
+            count += (end - first) * self.length(groups, group);
+            group += 1;
+        }
+        count
+    }
+}

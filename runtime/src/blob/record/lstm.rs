@@ -1,0 +1,115 @@
+//! LSTMs.
+
+use super::{group_start, kind};
+use crate::numbers::Rescale;
+use bytemuck::{Pod, Zeroable};
+
+/// An LSTM, or one half of a Diagonal BiLSTM.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct LstmRecord {
+    /// [`kind::ROW_LSTM`], [`kind::DIAGONAL_LEFT`] or [`kind::DIAGONAL_RIGHT`].
+    pub kind: u8,
+    /// The cell is in units of `2^(cell_bits - 15)`; 0 to 15.
+    pub cell_bits: u8,
+    /// Bits that sums over the input are shifted left before they are multiplied.
+    pub left_x: u8,
+    /// Bits that sums over the state are shifted left before they are multiplied.
+    pub left_h: u8,
+    /// Columns of a Row LSTM's kernels; 1 for a half of a Diagonal BiLSTM.
+    pub kernel: u8,
+    /// The activation that means 0.
+    pub input_zero_point: i8,
+    /// Zero.
+    pub pad: u16,
+    /// Register read: `inputs` activations.
+    pub input: u32,
+    /// Register written, or added to by a right half: `hidden` values, `i16`.
+    pub output: u32,
+    /// Features read.
+    pub inputs: u16,
+    /// Units.
+    pub hidden: u16,
+    /// From `h` in units of 2⁻¹⁵ to the activations that `state_to_state` reads; their zero point is 0.
+    pub to_hidden: Rescale,
+    /// From `h` in units of 2⁻¹⁵ to the scale of the output.
+    pub to_output: Rescale,
+    /// Where the input-to-state weights are: for each unit in order, for its gates o, f, i, g, the open taps.
+    pub weights_x: u32,
+    /// Where the biases are, `[hidden, 4]` of `i32`.
+    pub bias: u32,
+    /// Where the multipliers of the sums over the input are, `[hidden, 4]` of `i32`.
+    pub multipliers_x: u32,
+    /// Where the state-to-state weights are, `[hidden, 4, taps, hidden]`.
+    pub weights_h: u32,
+    /// Where the multipliers of the sums over the state are, `[hidden, 4]` of `i32`.
+    pub multipliers_h: u32,
+    /// Where the classes' biases are, `[classes, hidden, 4]` of `i32`; 0: none.
+    pub class_bias: u32,
+    /// Where the initial states are, `[1 or height, 2, hidden]` of `i16`, `h` before `c`; 0: they are zero.
+    pub initial: u32,
+    /// Zero.
+    pub reserved: [u32; 2],
+}
+
+impl LstmRecord {
+    /// Columns that a Row LSTM's kernels reach to the left and to the right.
+    #[inline]
+    pub const fn reach(&self) -> (usize, usize) {
+        let kernel = self.kernel as usize;
+        (kernel / 2, kernel - 1 - kernel / 2)
+    }
+
+    /// Length of the dot products over the input of colour group `group`.
+    #[inline]
+    pub const fn x_length(&self, groups: usize, group: usize) -> usize {
+        let inputs = self.inputs as usize;
+        self.reach().0 * inputs + group_start(inputs, groups, group + 1)
+    }
+
+    /// Length of the dot products over the state: `kernel` pixels of the row above, or the pixels above and beside.
+    #[inline]
+    pub const fn h_length(&self) -> usize {
+        let taps = if self.kind == kind::ROW_LSTM { self.kernel as usize } else { 2 };
+        taps * self.hidden as usize
+    }
+
+    /// Units of colour group `group`: the first and one past the last.
+    #[inline]
+    pub const fn group(&self, groups: usize, group: usize) -> (usize, usize) {
+        let hidden = self.hidden as usize;
+        (group_start(hidden, groups, group), group_start(hidden, groups, group + 1))
+    }
+
+    /// Input-to-state weights of the colour groups before `group`.
+    #[inline]
+    pub const fn x_weights_before(&self, groups: usize, group: usize) -> usize {
+        let mut count = 0;
+        let mut before = 0;
+        while before < group {
+            let (first, end) = self.group(groups, before);
+            count += 4 * (end - first) * self.x_length(groups, before);
+            before += 1;
+        }
+        count
+    }
+
+    /// All state-to-state weights.
+    pub const fn h_weights(&self) -> usize {
+        4 * self.hidden as usize * self.h_length()
+    }
+
+    /// Bytes of the three parts of the op's memory: inputs, `h`, and `c`; each a multiple of four.
+    pub const fn memory(&self, width: usize) -> [usize; 3] {
+        let (inputs, hidden) = (self.inputs as usize, self.hidden as usize);
+        let (left, _) = self.reach();
+        let parts = match self.kind {
+            kind::ROW_LSTM => {
+                [if left > 0 { (left + 1) * inputs } else { 0 }, (width + left + 1) * hidden, 2 * (width + 1) * hidden]
+            }
+            kind::DIAGONAL_LEFT => [0, (width + 1) * hidden, 4 * hidden],
+            _ => [width * inputs, 2 * (width + 1) * hidden, 4 * hidden],
+        };
+        [parts[0].next_multiple_of(4), parts[1].next_multiple_of(4), parts[2].next_multiple_of(4)]
+    }
+}

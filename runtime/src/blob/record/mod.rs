@@ -1,0 +1,155 @@
+//! The ops of a blob, 64 bytes each.
+//!
+//! Where an op of the network description ([`crate::model::Op`]) works on floats and whole images, one of these works
+//! on integers and one pixel: it reads and writes *registers*, byte ranges that hold one vector of `i8` activations or
+//! of `i16` values of the residual stream. In a colour model the features of a vector are sorted by colour group.
+
+mod conv;
+mod elementwise;
+mod lstm;
+
+pub use conv::{ConvRecord, Destination};
+pub use elementwise::{AddRecord, DepthGateRecord, EluRecord, QuantizeRecord, ReluRecord};
+pub use lstm::LstmRecord;
+
+use bytemuck::{Pod, Zeroable};
+
+/// Bytes of a record.
+pub const RECORD_BYTES: usize = size_of::<Record>();
+
+/// Any op; the first byte says which.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Record {
+    words: [u32; 16],
+}
+
+/// Kinds of ops: the first byte of a record.
+pub mod kind {
+    /// [`super::ConvRecord`].
+    pub const MASKED_CONV: u8 = 1;
+    /// [`super::QuantizeRecord`].
+    pub const QUANTIZE: u8 = 2;
+    /// [`super::ReluRecord`].
+    pub const RELU: u8 = 3;
+    /// [`super::EluRecord`].
+    pub const ELU: u8 = 4;
+    /// [`super::AddRecord`].
+    pub const ADD: u8 = 5;
+    /// [`super::DepthGateRecord`].
+    pub const DEPTH_GATE: u8 = 6;
+    /// [`super::LstmRecord`]: a Row LSTM.
+    pub const ROW_LSTM: u8 = 7;
+    /// [`super::LstmRecord`]: the left half of a Diagonal BiLSTM, which runs from left to right.
+    pub const DIAGONAL_LEFT: u8 = 8;
+    /// [`super::LstmRecord`]: the right half of a Diagonal BiLSTM, which runs over each finished row and adds to the next.
+    pub const DIAGONAL_RIGHT: u8 = 9;
+}
+
+/// A record, read as what it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Instruction<'a> {
+    /// Masked convolution.
+    MaskedConv(&'a ConvRecord),
+    /// Stream to activations.
+    Quantize(&'a QuantizeRecord),
+    /// ReLU on the stream.
+    Relu(&'a ReluRecord),
+    /// ELU on the stream.
+    Elu(&'a EluRecord),
+    /// Sum of two values.
+    Add(&'a AddRecord),
+    /// Highway gating over depth.
+    DepthGate(&'a DepthGateRecord),
+    /// Row LSTM.
+    RowLstm(&'a LstmRecord),
+    /// Left half of a Diagonal BiLSTM.
+    DiagonalLeft(&'a LstmRecord),
+    /// Right half of a Diagonal BiLSTM.
+    DiagonalRight(&'a LstmRecord),
+}
+
+impl Record {
+    /// What the record is; `None` for a kind that this version does not know.
+    #[inline]
+    pub fn instruction(&self) -> Option<Instruction<'_>> {
+        Some(match self.words[0] as u8 {
+            kind::MASKED_CONV => Instruction::MaskedConv(bytemuck::must_cast_ref(self)),
+            kind::QUANTIZE => Instruction::Quantize(bytemuck::must_cast_ref(self)),
+            kind::RELU => Instruction::Relu(bytemuck::must_cast_ref(self)),
+            kind::ELU => Instruction::Elu(bytemuck::must_cast_ref(self)),
+            kind::ADD => Instruction::Add(bytemuck::must_cast_ref(self)),
+            kind::DEPTH_GATE => Instruction::DepthGate(bytemuck::must_cast_ref(self)),
+            kind::ROW_LSTM => Instruction::RowLstm(bytemuck::must_cast_ref(self)),
+            kind::DIAGONAL_LEFT => Instruction::DiagonalLeft(bytemuck::must_cast_ref(self)),
+            kind::DIAGONAL_RIGHT => Instruction::DiagonalRight(bytemuck::must_cast_ref(self)),
+            _ => return None,
+        })
+    }
+}
+
+macro_rules! into_record {
+    ($($record:ty),*) => {$(
+        impl From<$record> for Record {
+            fn from(record: $record) -> Self {
+                bytemuck::must_cast(record)
+            }
+        }
+    )*};
+}
+into_record!(ConvRecord, QuantizeRecord, ReluRecord, EluRecord, AddRecord, DepthGateRecord, LstmRecord);
+
+/// First feature of colour group `group` of `groups`, of `count` features sorted by group; `group == groups` gives `count`.
+///
+/// Groups differ in size by one at most, the first ones being larger.
+#[inline]
+pub const fn group_start(count: usize, groups: usize, group: usize) -> usize {
+    if groups == 3 {
+        let (each, rest) = (count / 3, count % 3);
+        group * each + if group < rest { group } else { rest }
+    } else if group == 0 {
+        0
+    } else {
+        count
+    }
+}
+
+impl Instruction<'_> {
+    /// Bytes of state that the op keeps from pixel to pixel, a multiple of four.
+    pub const fn state_bytes(&self, height: usize, width: usize) -> usize {
+        match self {
+            Self::MaskedConv(conv) => (conv.kept_pixels(height, width) * conv.inputs as usize).next_multiple_of(4),
+            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
+                let [x, h, c] = lstm.memory(width);
+                x + h + c
+            }
+            Self::Quantize(_) | Self::Relu(_) | Self::Elu(_) | Self::Add(_) | Self::DepthGate(_) => 0,
+        }
+    }
+
+    /// Multiply-adds a pixel.
+    pub const fn multiply_adds(&self, groups: usize) -> usize {
+        match self {
+            Self::MaskedConv(conv) => conv.weight_count(groups),
+            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
+                lstm.x_weights_before(groups, groups) + lstm.h_weights()
+            }
+            Self::Quantize(_) | Self::Relu(_) | Self::Elu(_) | Self::Add(_) | Self::DepthGate(_) => 0,
+        }
+    }
+
+    /// The op's name, for people.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::MaskedConv(_) => "masked_conv",
+            Self::Quantize(_) => "quantize",
+            Self::Relu(_) => "relu",
+            Self::Elu(_) => "elu",
+            Self::Add(_) => "add",
+            Self::DepthGate(_) => "depth_gate",
+            Self::RowLstm(_) => "row_lstm",
+            Self::DiagonalLeft(_) => "diagonal_left",
+            Self::DiagonalRight(_) => "diagonal_right",
+        }
+    }
+}

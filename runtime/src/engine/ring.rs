@@ -1,0 +1,52 @@
+//! The inputs of the last few pixels.
+
+/// Vectors of the last `slots` pixels, pixel number `p` in slot `p mod slots`.
+///
+/// A ring has one slot more than the op looks back, so that the pixel being computed takes the place of none that is
+/// still read: a pixel that was begun and not finished can be computed again.
+pub(super) struct Ring<'b, T> {
+    memory: &'b mut [T],
+    slots: usize,
+    length: usize,
+}
+
+impl<'b, T: Copy> Ring<'b, T> {
+    /// A ring of vectors of `length`; one without slots keeps nothing.
+    pub(super) fn new(memory: &'b mut [T], slots: usize, length: usize) -> Self {
+        Self { memory, slots, length }
+    }
+
+    fn range(&self, pixel: usize) -> Option<core::ops::Range<usize>> {
+        let start = pixel.checked_rem(self.slots)?.checked_mul(self.length)?;
+        Some(start..start.checked_add(self.length)?)
+    }
+
+    /// The vector of `pixel`.
+    pub(super) fn get(&self, pixel: usize) -> Option<&[T]> {
+        self.memory.get(self.range(pixel)?)
+    }
+
+    /// The vector of `pixel`, to write.
+    pub(super) fn get_mut(&mut self, pixel: usize) -> Option<&mut [T]> {
+        let range = self.range(pixel)?;
+        self.memory.get_mut(range)
+    }
+
+    /// Keeps `x` as the vector of `pixel`.
+    pub(super) fn put(&mut self, pixel: usize, x: &[T]) -> Option<()> {
+        if self.slots == 0 {
+            return Some(());
+        }
+        copy(self.get_mut(pixel)?, x)
+    }
+}
+
+/// `copy_from_slice` that says no instead of panicking.
+#[inline]
+pub(super) fn copy<T: Copy>(to: &mut [T], from: &[T]) -> Option<()> {
+    if to.len() != from.len() {
+        return None;
+    }
+    to.copy_from_slice(from);
+    Some(())
+}

@@ -1,0 +1,46 @@
+//! Collects what the taps of one kernel row read.
+
+use super::Context;
+use super::ring::{Ring, copy};
+
+/// The columns of one row that a kernel reads.
+#[derive(Clone, Copy)]
+pub(super) struct Columns {
+    /// Taps to the left of the centre.
+    pub(super) left: usize,
+    /// Columns from tap to tap.
+    pub(super) dilation: usize,
+    /// What stands for a feature outside the image.
+    pub(super) zero: i8,
+}
+
+impl Columns {
+    /// Fills `patch` with the vectors of `length` features under as many taps as it has room for, leftmost first, in
+    /// image row `row`; `None` is above the image.
+    pub(super) fn gather(
+        &self,
+        context: &Context<'_>,
+        row: Option<usize>,
+        ring: &Ring<'_, i8>,
+        length: usize,
+        patch: &mut [i8],
+    ) -> Option<()> {
+        let Some(row) = row else {
+            patch.fill(self.zero);
+            return Some(());
+        };
+        for (tap, features) in patch.chunks_exact_mut(length).enumerate() {
+            match self.column(context, tap) {
+                None => features.fill(self.zero),
+                Some(column) => copy(features, ring.get(row * context.width + column)?)?,
+            }
+        }
+        Some(())
+    }
+
+    /// The column under a tap, where it is inside the image.
+    pub(super) fn column(&self, context: &Context<'_>, tap: usize) -> Option<usize> {
+        let column = (context.column + tap * self.dilation).checked_sub(self.left * self.dilation)?;
+        (column < context.width).then_some(column)
+    }
+}

@@ -1,0 +1,134 @@
+//! Section 1 of the page: the header.
+
+use super::bytes::{blob_checksum, offset_at, u8_at, u16_at, u32_at};
+
+/// How logits become a distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// One logit a level.
+    Softmax,
+    /// One logit, that of value 1.
+    Bernoulli,
+}
+
+/// The header's fields, as the page names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Bytes of the blob.
+    pub length: usize,
+    /// Bytes of memory that an engine needs.
+    pub state_bytes: usize,
+    /// Bytes of the registers.
+    pub register_bytes: usize,
+    /// Bytes of the longest dot product's input.
+    pub patch_bytes: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// 1 or 3.
+    pub channels: usize,
+    /// How logits become a distribution.
+    pub output: Output,
+    /// Values of a channel, L.
+    pub levels: usize,
+    /// Classes, K.
+    pub classes: usize,
+    /// Ops.
+    pub op_count: usize,
+    /// Offset of the activations of the values.
+    pub input_table: usize,
+    /// Offset of the ops.
+    pub ops: usize,
+    /// Offset of the notes.
+    pub notes: usize,
+    /// Bytes of the notes.
+    pub notes_bytes: usize,
+}
+
+impl Header {
+    /// Reads and checks the first 64 bytes of `blob`.
+    ///
+    /// # Errors
+    /// What is not as the page says.
+    pub fn parse(blob: &[u8]) -> Result<Self, String> {
+        if blob.len() < 64 {
+            return Err("shorter than a header".into());
+        }
+        let expect = |name: &str, got: usize, expected: usize| {
+            if got == expected { Ok(()) } else { Err(format!("{name} is {got}, expected {expected}")) }
+        };
+        if &blob[..4] != b"PRNN" {
+            return Err("the magic is not PRNN".into());
+        }
+        expect("version", u16_at(blob, 4).into(), 1)?;
+        expect("layout", u8_at(blob, 6).into(), 0)?;
+        expect("weights", u8_at(blob, 7).into(), 0)?;
+        expect("length", offset_at(blob, 8), blob.len())?;
+        expect("checksum", u32_at(blob, 12) as usize, blob_checksum(blob) as usize)?;
+        expect("reserved", (u32_at(blob, 56) | u32_at(blob, 60)) as usize, 0)?;
+        let header = Self {
+            length: offset_at(blob, 8),
+            state_bytes: offset_at(blob, 16),
+            register_bytes: offset_at(blob, 20),
+            patch_bytes: offset_at(blob, 24),
+            height: u16_at(blob, 28).into(),
+            width: u16_at(blob, 30).into(),
+            channels: u8_at(blob, 32).into(),
+            output: match u8_at(blob, 33) {
+                0 => Output::Softmax,
+                1 => Output::Bernoulli,
+                other => return Err(format!("output is {other}")),
+            },
+            levels: u16_at(blob, 34).into(),
+            classes: u16_at(blob, 36).into(),
+            op_count: u16_at(blob, 38).into(),
+            input_table: offset_at(blob, 40),
+            ops: offset_at(blob, 44),
+            notes: offset_at(blob, 48),
+            notes_bytes: offset_at(blob, 52),
+        };
+        let ranges = [
+            ("height", header.height, 1, 4096),
+            ("width", header.width, 1, 4096),
+            ("levels", header.levels, 2, if header.output == Output::Softmax { 256 } else { 2 }),
+        ];
+        for (name, got, low, high) in ranges {
+            if !(low..=high).contains(&got) {
+                return Err(format!("{name} is {got}, expected {low} to {high}"));
+            }
+        }
+        if header.channels != 1 && header.channels != 3 {
+            return Err(format!("channels is {}, expected 1 or 3", header.channels));
+        }
+        for (name, bytes) in [("register_bytes", header.register_bytes), ("patch_bytes", header.patch_bytes)] {
+            expect(name, bytes % 4, 0)?;
+        }
+        Ok(header)
+    }
+
+    /// Logits of a channel.
+    pub fn logits_per_channel(&self) -> usize {
+        if self.output == Output::Softmax { self.levels } else { 1 }
+    }
+
+    /// Pixels of an image.
+    pub fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Values of an image.
+    pub fn values(&self) -> usize {
+        self.channels * self.pixels()
+    }
+
+    /// Section 2: the first feature of group `g` among `count` features, which are sorted by group.
+    pub fn start(&self, count: usize, g: usize) -> usize {
+        if self.channels == 1 { g * count } else { g * (count / 3) + g.min(count % 3) }
+    }
+
+    /// The group of feature `f` of `count`.
+    pub fn group(&self, count: usize, f: usize) -> usize {
+        (0..self.channels).find(|g| f < self.start(count, g + 1)).expect("a feature below the count")
+    }
+}

@@ -1,0 +1,119 @@
+//! A second implementation of `docs/blob-format.md`, written from that page alone.
+//!
+//! It takes whole images, op by op: each op is computed at all pixels before the next one begins, padding is what lies
+//! outside, nothing is kept in rings and nothing is carried from pixel to pixel. To draw an image it computes the whole
+//! network again for every value. That is slow and plain, and shares no idea with the engine but the page. What both
+//! agree on is therefore what the page says; where they differ, one of the three is wrong.
+
+pub mod bytes;
+pub mod distribution;
+pub mod header;
+pub mod numbers;
+pub mod ops;
+pub mod random;
+pub mod registers;
+
+use distribution::{cost, draw, frequencies, inverse_temperature};
+use header::Header;
+use random::Random;
+use registers::Registers;
+
+/// The inverse temperature of scoring and coding.
+const ONE: i64 = 1 << 16;
+
+/// A blob that was read by the page.
+#[derive(Debug)]
+pub struct IntegerModel {
+    /// The header.
+    pub header: Header,
+    /// The ops, first to last.
+    pub ops: Vec<Box<dyn ops::Op>>,
+    input_table: Vec<i8>,
+}
+
+impl IntegerModel {
+    /// Reads `blob`.
+    ///
+    /// # Errors
+    /// What is not as the page says. Offsets are trusted: this model is for blobs that a reader has accepted.
+    pub fn parse(blob: &[u8]) -> Result<Self, String> {
+        let header = Header::parse(blob)?;
+        let ops = (0..header.op_count).map(|n| ops::parse(blob, header.ops + 64 * n, &header)).collect::<Result<_, _>>()?;
+        Ok(Self { input_table: bytes::i8_list(blob, header.input_table, header.levels), ops, header })
+    }
+
+    /// The logits of `image`, `[C, H, W]`: `[C, L or 1, H, W]`.
+    pub fn logits(&self, image: &[u8], label: Option<usize>) -> Vec<i32> {
+        let by_pixel = self.logits_by_pixel(image, label);
+        let features = by_pixel[0].len();
+        (0..features).flat_map(|f| by_pixel.iter().map(move |logits| logits[f])).collect()
+    }
+
+    /// `[pixel][C · (L or 1)]`.
+    fn logits_by_pixel(&self, image: &[u8], label: Option<usize>) -> Vec<Vec<i32>> {
+        let header = &self.header;
+        assert_eq!(image.len(), header.values(), "values of an image");
+        let mut registers = Registers::new(header.pixels(), header.register_bytes);
+        for pixel in 0..header.pixels() {
+            for g in 0..header.channels {
+                let value = image[g * header.pixels() + pixel];
+                registers.set_narrow(pixel, 0, g, self.input_table[usize::from(value)]);
+            }
+        }
+        let mut logits = Vec::new();
+        for op in &self.ops {
+            op.apply(&mut ops::Image { header, label, registers: &mut registers, logits: &mut logits });
+        }
+        logits
+    }
+
+    /// The cost of `image` in units of 2⁻²⁴ bit.
+    pub fn cost(&self, image: &[u8], label: Option<usize>) -> u64 {
+        let pixels = self.header.pixels();
+        let logits = self.logits_by_pixel(image, label);
+        (0..self.header.values())
+            .map(|at| cost(frequencies(self.of_channel(&logits[at % pixels], at / pixels), ONE)[usize::from(image[at])]))
+            .sum()
+    }
+
+    /// The logits of channel `g` among those of a pixel.
+    fn of_channel<'l>(&self, logits: &'l [i32], g: usize) -> &'l [i32] {
+        let each = self.header.logits_per_channel();
+        &logits[g * each..(g + 1) * each]
+    }
+
+    /// Draws an image at a temperature of `milli` thousandths; gives it with its cost at that temperature.
+    pub fn sample(&self, seed: u64, milli: u32, label: Option<usize>) -> (Vec<u8>, u64) {
+        let mut random = Random::seeded(seed);
+        self.fill(inverse_temperature(milli), label, |_, freq| draw(freq, &mut random))
+    }
+
+    /// Makes an image value by value, each from its place in the image and its frequencies.
+    fn fill(&self, t: i64, label: Option<usize>, mut next: impl FnMut(usize, &[u64]) -> u8) -> (Vec<u8>, u64) {
+        let pixels = self.header.pixels();
+        // What stands at values to come must not matter; a last level is as good as any and easier to notice than 0.
+        let mut image = vec![(self.header.levels - 1) as u8; self.header.values()];
+        let mut total = 0;
+        for pixel in 0..pixels {
+            for g in 0..self.header.channels {
+                let logits = self.logits_by_pixel(&image, label);
+                let freq = frequencies(self.of_channel(&logits[pixel], g), t);
+                let at = g * pixels + pixel;
+                image[at] = next(at, &freq);
+                total += cost(freq[usize::from(image[at])]);
+            }
+        }
+        (image, total)
+    }
+
+    /// Section 5: the bytes of memory that an engine of the crate needs.
+    pub fn state_bytes(&self) -> usize {
+        let own: usize = self.ops.iter().map(|op| op.state_bytes(&self.header)).sum();
+        self.header.register_bytes + 4 * self.header.levels + self.header.patch_bytes + own
+    }
+
+    /// Section 1: bytes of the longest dot product's input, a multiple of 4.
+    pub fn patch_bytes(&self) -> usize {
+        self.ops.iter().map(|op| op.patch_bytes(&self.header)).max().unwrap_or(0).next_multiple_of(4)
+    }
+}

@@ -1,0 +1,52 @@
+//! The arithmetic that several ops share.
+
+use super::bytes::{i16_at, u16_at};
+
+/// `x` modulo 2³² as an i32.
+pub fn wrap32(x: i64) -> i32 {
+    x as i32
+}
+
+/// The nearest number that an i16 holds.
+pub fn sat16(x: i64) -> i16 {
+    x.clamp(-32768, 32767) as i16
+}
+
+/// `(wrap32(s · 2^left) · m + 2³¹) >> 32`.
+pub fn requantize(s: i32, left: u8, m: i32) -> i32 {
+    let shifted = wrap32(i64::from(s) << left);
+    ((i64::from(shifted) * i64::from(m) + (1 << 31)) >> 32) as i32
+}
+
+/// `x · m / 2^n`, rounded.
+#[derive(Clone, Copy, Debug)]
+pub struct Rescale {
+    m: i64,
+    n: u32,
+}
+
+impl Rescale {
+    /// Reads `m` and `n` at `at` of a record.
+    pub fn parse(record: &[u8], at: usize) -> Self {
+        Self { m: i16_at(record, at).into(), n: u16_at(record, at + 2).into() }
+    }
+
+    /// `(x · m + 2^(n-1)) >> n`.
+    pub fn apply(self, x: i64) -> i64 {
+        (x * self.m + (1 << (self.n - 1))) >> self.n
+    }
+}
+
+/// `2^-d` in units of 2⁻³⁰, for `d` in units of 2⁻¹⁶.
+pub fn exp2_neg(d: i64) -> i64 {
+    assert!(d >= 0, "2 to a positive power");
+    let (w, f) = (d >> 16, d % 65536);
+    if w > 30 {
+        return 0;
+    }
+    let mut s = -1_024_387;
+    for constant in [9_908_897, -59_395_849, 257_898_519, -744_258_157, 1 << 30] {
+        s = constant + ((s * f) >> 16);
+    }
+    s >> w
+}

@@ -1,0 +1,176 @@
+//! Kind 1: masked convolution.
+
+use super::super::bytes::{i8_at, i8_list, i32_list, offset_at, u8_at, u16_at};
+use super::super::header::Header;
+use super::super::numbers::{requantize, sat16, wrap32};
+use super::{Image, Op};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Destination {
+    Activations,
+    Stream,
+    Add,
+    Logits,
+}
+
+/// A masked convolution with its weights.
+#[derive(Debug)]
+pub struct MaskedConv {
+    destination: Destination,
+    mask_b: bool,
+    left: u8,
+    kernel: [usize; 2],
+    dilation: usize,
+    input_zero_point: i8,
+    input: usize,
+    output: usize,
+    inputs: usize,
+    outputs: usize,
+    output_zero_point: i8,
+    output_low: i8,
+    logit_shift: u8,
+    /// `weights[o][n]`.
+    weights: Vec<Vec<i8>>,
+    bias: Vec<i32>,
+    multipliers: Vec<i32>,
+    /// `class_bias[label][o]`.
+    class_bias: Option<Vec<Vec<i32>>>,
+}
+
+impl MaskedConv {
+    /// Reads the record and what it points to.
+    pub fn parse(blob: &[u8], record: &[u8], header: &Header) -> Self {
+        let outputs = usize::from(u16_at(record, 18));
+        let mut conv = Self {
+            destination: match u8_at(record, 1) {
+                0 => Destination::Activations,
+                1 => Destination::Stream,
+                2 => Destination::Add,
+                _ => Destination::Logits,
+            },
+            mask_b: u8_at(record, 2) == 1,
+            left: u8_at(record, 3),
+            kernel: [u8_at(record, 4).into(), u8_at(record, 5).into()],
+            dilation: u8_at(record, 6).into(),
+            input_zero_point: i8_at(record, 7),
+            input: offset_at(record, 8),
+            output: offset_at(record, 12),
+            inputs: u16_at(record, 16).into(),
+            outputs,
+            output_zero_point: i8_at(record, 20),
+            output_low: i8_at(record, 21),
+            logit_shift: u8_at(record, 22),
+            weights: Vec::new(),
+            bias: i32_list(blob, offset_at(record, 28), outputs),
+            multipliers: i32_list(blob, offset_at(record, 32), outputs),
+            class_bias: None,
+        };
+        let mut at = offset_at(record, 24);
+        for o in 0..outputs {
+            let length = conv.length(header, header.group(outputs, o));
+            conv.weights.push(i8_list(blob, at, length));
+            at += length;
+        }
+        let class_bias = offset_at(record, 36);
+        if class_bias != 0 {
+            let of = |k: usize| i32_list(blob, class_bias + 4 * k * outputs, outputs);
+            conv.class_bias = Some((0..header.classes).map(of).collect());
+        }
+        conv
+    }
+
+    /// Rows and columns to each past tap, in the order of the input.
+    fn past_taps(&self) -> Vec<(isize, isize)> {
+        let [kh, kw] = self.kernel;
+        let (ch, cw) = (kh / 2, kw / 2);
+        let mut taps = Vec::new();
+        for u in 0..ch {
+            for v in 0..kw {
+                taps.push((u, v));
+            }
+        }
+        for v in 0..cw {
+            taps.push((ch, v));
+        }
+        let away = |k: usize, centre: usize| (k as isize - centre as isize) * self.dilation as isize;
+        taps.into_iter().map(|(u, v)| (away(u, ch), away(v, cw))).collect()
+    }
+
+    /// Features of the pixel's own input vector that group `g` reads.
+    fn own(&self, header: &Header, g: usize) -> usize {
+        header.start(self.inputs, if self.mask_b { g + 1 } else { g })
+    }
+
+    /// `n(g)`.
+    fn length(&self, header: &Header, g: usize) -> usize {
+        self.past_taps().len() * self.inputs + self.own(header, g)
+    }
+
+    /// The whole input of the last group at a pixel; those of other groups are beginnings of it.
+    fn gather(&self, image: &Image<'_>, row: usize, column: usize) -> Vec<i8> {
+        let (height, width) = (image.header.height, image.header.width);
+        let mut gathered = Vec::new();
+        for (down, right) in self.past_taps() {
+            let at = (row.checked_add_signed(down), column.checked_add_signed(right));
+            for c in 0..self.inputs {
+                gathered.push(match at {
+                    (Some(i), Some(j)) if i < height && j < width => {
+                        image.registers.narrow(i * width + j, self.input, c)
+                    }
+                    _ => self.input_zero_point,
+                });
+            }
+        }
+        for c in 0..self.inputs {
+            gathered.push(image.registers.narrow(row * width + column, self.input, c));
+        }
+        gathered
+    }
+}
+
+impl Op for MaskedConv {
+    fn apply(&self, image: &mut Image<'_>) {
+        let header = image.header;
+        if self.destination == Destination::Logits {
+            *image.logits = vec![vec![0; self.outputs]; header.pixels()];
+        }
+        // All inputs before the first output: where the two lie in one register, every pixel still reads what was there.
+        let inputs: Vec<Vec<i8>> =
+            (0..header.pixels()).map(|p| self.gather(image, p / header.width, p % header.width)).collect();
+        for (pixel, input) in inputs.iter().enumerate() {
+            for o in 0..self.outputs {
+                let mut s = i64::from(self.bias[o]);
+                if let (Some(class_bias), Some(label)) = (&self.class_bias, image.label) {
+                    s += i64::from(class_bias[label][o]);
+                }
+                // As many inputs as the output's group has weights.
+                s += self.weights[o].iter().zip(input).map(|(w, x)| i64::from(*w) * i64::from(*x)).sum::<i64>();
+                let r = i64::from(requantize(wrap32(s), self.left, self.multipliers[o]));
+                let registers = &mut *image.registers;
+                match self.destination {
+                    Destination::Activations => {
+                        let sum = i64::from(wrap32(r + i64::from(self.output_zero_point)));
+                        let value = sum.clamp(self.output_low.into(), 127) as i8;
+                        registers.set_narrow(pixel, self.output, o, value);
+                    }
+                    Destination::Stream => registers.set_wide(pixel, self.output, o, sat16(r)),
+                    Destination::Add => {
+                        let old = i64::from(registers.wide(pixel, self.output, o));
+                        registers.set_wide(pixel, self.output, o, sat16(wrap32(r + old).into()));
+                    }
+                    Destination::Logits => image.logits[pixel][o] = wrap32(r << self.logit_shift),
+                }
+            }
+        }
+    }
+
+    fn state_bytes(&self, header: &Header) -> usize {
+        let [ch, cw] = self.kernel.map(|k| k / 2);
+        let p = ((ch * header.width + cw) * self.dilation).min(header.pixels() - 1);
+        (p * self.inputs).next_multiple_of(4)
+    }
+
+    fn patch_bytes(&self, header: &Header) -> usize {
+        self.length(header, header.channels - 1)
+    }
+}

@@ -1,0 +1,55 @@
+//! Section 3 of the page: the ops, one file each, over whole images.
+
+mod add;
+mod elu;
+mod masked_conv;
+mod quantize;
+mod relu;
+
+use super::header::Header;
+use super::registers::Registers;
+use std::fmt::Debug;
+
+/// What an op reads and writes.
+pub struct Image<'a> {
+    /// The header.
+    pub header: &'a Header,
+    /// The class, where the model has classes.
+    pub label: Option<usize>,
+    /// The registers of all pixels.
+    pub registers: &'a mut Registers,
+    /// The logits, `[pixel][C · L or C]`; empty until the last op.
+    pub logits: &'a mut Vec<Vec<i32>>,
+}
+
+/// An op of a blob.
+pub trait Op: Debug {
+    /// Computes all its features at all pixels, from what the ops before it made there.
+    fn apply(&self, image: &mut Image<'_>);
+
+    /// Section 5: bytes of memory that an engine of the crate needs for it.
+    fn state_bytes(&self, _: &Header) -> usize {
+        0
+    }
+
+    /// Bytes of the longest input of one of its dot products.
+    fn patch_bytes(&self, _: &Header) -> usize {
+        0
+    }
+}
+
+/// Reads the op whose record begins at `at`.
+///
+/// # Errors
+/// When there is no such kind of op.
+pub fn parse(blob: &[u8], at: usize, header: &Header) -> Result<Box<dyn Op>, String> {
+    let record = &blob[at..at + 64];
+    Ok(match record[0] {
+        1 => Box::new(masked_conv::MaskedConv::parse(blob, record, header)),
+        2 => Box::new(quantize::Quantize::parse(record)),
+        3 => Box::new(relu::Relu::parse(record)),
+        4 => Box::new(elu::Elu::parse(record)),
+        5 => Box::new(add::Add::parse(record)),
+        other => return Err(format!("an op of kind {other}, which the integer model does not know")),
+    })
+}

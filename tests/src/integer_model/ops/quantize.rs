@@ -1,0 +1,42 @@
+//! Kind 2: from the 16-bit stream to activations.
+
+use super::super::bytes::{i8_at, offset_at, u16_at};
+use super::super::numbers::Rescale;
+use super::{Image, Op};
+
+/// A quantization.
+#[derive(Debug)]
+pub struct Quantize {
+    zero_point: i8,
+    low: i8,
+    input: usize,
+    output: usize,
+    count: usize,
+    rescale: Rescale,
+}
+
+impl Quantize {
+    /// Reads the record.
+    pub fn parse(record: &[u8]) -> Self {
+        Self {
+            zero_point: i8_at(record, 1),
+            low: i8_at(record, 2),
+            input: offset_at(record, 4),
+            output: offset_at(record, 8),
+            count: u16_at(record, 12).into(),
+            rescale: Rescale::parse(record, 16),
+        }
+    }
+}
+
+impl Op for Quantize {
+    fn apply(&self, image: &mut Image<'_>) {
+        for pixel in 0..image.registers.pixels() {
+            for f in 0..self.count {
+                let x = i64::from(image.registers.wide(pixel, self.input, f));
+                let q = (self.rescale.apply(x) + i64::from(self.zero_point)).clamp(self.low.into(), 127);
+                image.registers.set_narrow(pixel, self.output, f, q as i8);
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The engine from outside: whole images with their logits.
+
+use pixelrnn::model::Output;
+use pixelrnn::{Draw, Engine, Given, Model, Observer, Registers, SymbolSource, Temperature};
+use std::fmt::Debug;
+
+/// What an engine made of one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Walk {
+    /// The image, `[C, H, W]`.
+    pub image: Vec<u8>,
+    /// Its logits as the engine holds them, `[C, L or 1, H, W]`.
+    pub logits: Vec<i32>,
+    /// Its cost in units of 2⁻²⁴ bit.
+    pub cost: u64,
+}
+
+/// Keeps a pixel's logits.
+struct Tap {
+    last_op: usize,
+    /// `[C][L or 1]`.
+    pixel: Vec<i32>,
+    each: usize,
+}
+
+impl Observer for Tap {
+    fn after(&mut self, op: usize, channel: usize, _: &Registers<'_>, logits: &[u32]) {
+        if op == self.last_op {
+            let channel = &mut self.pixel[channel * self.each..(channel + 1) * self.each];
+            for (to, from) in channel.iter_mut().zip(logits) {
+                *to = *from as i32;
+            }
+        }
+    }
+}
+
+/// Runs `engine` over one image whose values come from `source`.
+///
+/// # Panics
+/// When the engine fails.
+pub fn walk<S>(engine: &mut Engine<'_, '_>, label: Option<usize>, mut source: S) -> Walk
+where
+    S: SymbolSource<Error: Debug>,
+{
+    let model = *engine.model();
+    let shape = model.image();
+    let pixels = shape.height * shape.width;
+    let each = if model.output() == Output::Softmax { shape.levels } else { 1 };
+    let mut tap = Tap { last_op: model.instructions().len() - 1, pixel: vec![0; shape.channels * each], each };
+    let mut walk = Walk { image: vec![0; shape.values()], logits: vec![0; shape.channels * each * pixels], cost: 0 };
+    engine.restart(label).expect("the label fits");
+    while let Some(pixel) = engine.step_observed(&mut source, &mut tap).expect("a step") {
+        let at = pixel.row * shape.width + pixel.column;
+        walk.cost += pixel.cost;
+        for (feature, logit) in tap.pixel.iter().enumerate() {
+            walk.logits[feature * pixels + at] = *logit;
+        }
+        for channel in 0..shape.channels {
+            walk.image[channel * pixels + at] = pixel.values[channel];
+        }
+    }
+    walk
+}
+
+/// Scores `image` in a buffer of its own.
+///
+/// # Panics
+/// When the engine fails.
+pub fn score(model: Model<'_>, image: &[u8], label: Option<usize>) -> Walk {
+    let mut state = vec![0; model.state_words()];
+    let mut engine = Engine::new(model, &mut state).expect("a buffer of the right size");
+    walk(&mut engine, label, Given::new(image, model.image()))
+}
+
+/// Draws an image at a temperature of `milli` thousandths, in a buffer of its own.
+///
+/// # Panics
+/// When the engine fails or there is no such temperature.
+pub fn sample(model: Model<'_>, seed: u64, milli: u32, label: Option<usize>) -> Walk {
+    let mut state = vec![0; model.state_words()];
+    let mut engine = Engine::new(model, &mut state).expect("a buffer of the right size");
+    walk(&mut engine, label, Draw::seeded(seed, temperature(milli)))
+}
+
+/// The temperature of `milli` thousandths.
+///
+/// # Panics
+/// When there is none.
+pub fn temperature(milli: u32) -> Temperature {
+    Temperature::from_milli(milli).expect("a temperature in range")
+}
