@@ -25,5 +25,5 @@ fn sample(bencher: Bencher, subject: &Subject) {
 
 #[divan::bench(args = SUBJECTS.iter(), max_time = 3)]
 fn score(bencher: Bencher, subject: &Subject) {
-    bench(bencher, subject, Worker::score);
+    bench(bencher, subject, |worker| worker.score());
 }

@@ -5,7 +5,7 @@ use crate::reference::{Map, Reference};
 use crate::run::engine_error;
 use crate::trained::TrainedModel;
 use pixelrnn::blob::{Destination, Instruction, group_start};
-use pixelrnn::model::{Features, Image};
+use pixelrnn::model::Image;
 use pixelrnn::{Engine, Given, Model, Observer, Registers};
 
 /// Error of one op of a blob against the value of the network that it makes.
@@ -42,7 +42,7 @@ struct Probe {
     /// 1 or 2 bytes a number; 0 for the logits.
     bytes: u8,
     step: f64,
-    /// The network's feature behind each of the register's.
+    /// The network's feature behind each of the register's; none where the op makes no value of the network.
     features: Vec<usize>,
 }
 
@@ -76,15 +76,17 @@ impl<'m> Layers<'m> {
             let value: usize = word()?.parse().map_err(|_| odd("has a note that does not parse"))?;
             let step: f64 = word()?.parse().map_err(|_| odd("has a note that does not parse"))?;
             let name = word()?.to_string();
-            let node = value
-                .checked_sub(1)
-                .and_then(|n| trained.nodes().get(n))
-                .ok_or_else(|| odd("makes a value that the model does not have"))?;
-            let probe = probe(instruction, step, node.features).ok_or_else(|| odd("is of no known kind"))?;
-            if probe.1 != node.features.count {
-                return Err(odd("makes another number of features"));
+            let (mut probe, count) = probe(instruction, step).ok_or_else(|| odd("is of no known kind"))?;
+            // The left half of a Diagonal BiLSTM makes no value of its own.
+            if value > 0 {
+                let node = trained.nodes().get(value - 1);
+                let node = node.ok_or_else(|| odd("makes a value that the model does not have"))?;
+                if count != node.features.count {
+                    return Err(odd("makes another number of features"));
+                }
+                probe.features = crate::quantize::sorted(node.features);
             }
-            probes.push(probe.0);
+            probes.push(probe);
             errors.push(LayerError { name, value, ..LayerError::default() });
         }
         Ok(Self { reference: Reference::new(trained), model, probes, errors })
@@ -111,7 +113,7 @@ impl<'m> Layers<'m> {
 }
 
 /// Where an op's results are, and how many features it makes.
-fn probe(instruction: Option<Instruction<'_>>, step: f64, features: Features) -> Option<(Probe, usize)> {
+fn probe(instruction: Option<Instruction<'_>>, step: f64) -> Option<(Probe, usize)> {
     let (register, zero_point, bytes, count) = match instruction? {
         Instruction::MaskedConv(c) => match c.destination()? {
             Destination::Activation => (c.output, c.output_zero_point.into(), 1, c.outputs),
@@ -122,9 +124,12 @@ fn probe(instruction: Option<Instruction<'_>>, step: f64, features: Features) ->
         Instruction::Relu(r) => (r.output, 0, 2, r.count),
         Instruction::Elu(e) => (e.output, 0, 2, e.count),
         Instruction::Add(a) => (a.output, 0, 2, a.count),
+        Instruction::DepthGate(d) => (d.output, 0, 2, d.count),
+        Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
+            (l.output, 0, 2, l.hidden)
+        }
     };
-    let features = crate::quantize::sorted(features);
-    Some((Probe { register, zero_point, bytes, step, features }, usize::from(count)))
+    Some((Probe { register, zero_point, bytes, step, features: Vec::new() }, usize::from(count)))
 }
 
 struct Watch<'a> {

@@ -2,8 +2,8 @@
 
 use crate::data::Set;
 use crate::network::Network;
-use pixelrnn_converter::Description;
 use pixelrnn::model::{ColourGroups, Features, Mask, MaskedConv, Presence};
+use pixelrnn_converter::Description;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 

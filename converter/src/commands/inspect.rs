@@ -109,6 +109,17 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
             Instruction::Relu(r) => (format!("{} i16", r.count), 0),
             Instruction::Elu(e) => (format!("{} i16", e.count), 0),
             Instruction::Add(a) => (format!("{} i16", a.count), 0),
+            Instruction::DepthGate(d) => (format!("{} i16", d.count), 0),
+            Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
+                let gates = 4 * usize::from(l.hidden);
+                let initial = match instruction {
+                    _ if l.initial == 0 => 0,
+                    Instruction::RowLstm(_) => gates,
+                    _ => gates * image.height,
+                };
+                let classes = if l.class_bias == 0 { 0 } else { 4 * gates * model.classes() };
+                (format!("1x{} B {} -> {} i16", l.kernel, l.inputs, l.hidden), 12 * gates + initial + classes)
+            }
         };
         rows.push(Row {
             name,

@@ -1,7 +1,7 @@
 //! What values a network takes on real images, and the ranges that follow for its activations.
 
 use crate::error::Error;
-use crate::reference::Reference;
+use crate::reference::{Reference, StateRange};
 use rayon::prelude::*;
 
 /// How the range of 8-bit activations is chosen from what calibration saw.
@@ -29,6 +29,8 @@ pub struct Seen {
     pub min: f64,
     /// The greatest number.
     pub max: f64,
+    /// How far the states go, of an LSTM's output.
+    pub states: StateRange,
     sample: Vec<f32>,
 }
 
@@ -106,13 +108,14 @@ pub fn observe(
         .enumerate()
         .map(|(n, image)| {
             let label = labels.and_then(|l| l.get(n)).map(|l| usize::from(*l));
-            let values = reference.run(image, label)?;
+            let (values, states) = reference.run_with_states(image, label)?;
             progress();
             Ok(values
                 .iter()
-                .map(|map| {
+                .zip(states)
+                .map(|(map, states)| {
                     let stride = (map.data.len() * images.len()).div_ceil(SAMPLE).max(1);
-                    let mut seen = Seen { min: f64::INFINITY, max: f64::NEG_INFINITY, sample: Vec::new() };
+                    let mut seen = Seen { min: f64::INFINITY, max: f64::NEG_INFINITY, states, sample: Vec::new() };
                     // Another offset each image, so that all places and features get their turn.
                     seen.add(&map.data, stride, n.wrapping_mul(7919));
                     seen
@@ -126,6 +129,7 @@ pub fn observe(
         for (a, b) in all.iter_mut().zip(run) {
             a.min = a.min.min(b.min);
             a.max = a.max.max(b.max);
+            a.states = a.states.union(b.states);
             a.sample.extend(b.sample);
         }
     }

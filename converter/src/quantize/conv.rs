@@ -2,7 +2,6 @@
 
 use super::scale::Narrow;
 use crate::trained::Tensor;
-use pixelrnn::blob::{ConvRecord, group_start};
 use pixelrnn::model::{Features, MaskedConv};
 
 /// Features in the order of an engine: sorted by colour group, otherwise as they were.
@@ -12,7 +11,7 @@ pub(crate) fn sorted(features: Features) -> Vec<usize> {
     order
 }
 
-/// A convolution's float weights in the engine's order, closed taps left out.
+/// Float weights in the engine's order, closed taps left out.
 pub(super) struct Packed {
     /// Weights of each output, in the engine's order of outputs.
     pub rows: Vec<Vec<f32>>,
@@ -20,31 +19,37 @@ pub(super) struct Packed {
     pub outputs: Vec<usize>,
 }
 
-/// Packs `weight`, `[outputs, inputs, kh, kw]`: for each output all past taps in raster order, then the open part of the centre.
-pub(super) fn pack(conv: &MaskedConv, weight: &Tensor, record: &ConvRecord) -> Packed {
-    let (inputs, outputs) = (sorted(conv.inputs), sorted(conv.outputs));
+/// Packs the weights of a masked convolution: for each of `outputs`, all past taps in raster order, then the centre from
+/// those inputs that are open to it.
+pub(super) fn pack(conv: &MaskedConv, weight: &Tensor, outputs: Vec<usize>) -> Packed {
+    let inputs = sorted(conv.inputs);
     let [height, width] = conv.kernel;
     let (top, left) = (height / 2, width / 2);
     let at = |o: usize, c: usize, u: usize, v: usize| weight.data[((o * inputs.len() + c) * height + u) * width + v];
-    let groups = conv.outputs.groups;
-    let mut rows = Vec::with_capacity(outputs.len());
-    for group in 0..groups {
-        let (first, end) = record.group(groups, group);
-        let open = record.length(groups, group) - record.past_taps() * inputs.len();
-        for &o in &outputs[first..end] {
-            let mut row = Vec::with_capacity(record.length(groups, group));
-            for u in 0..=top {
-                let taps = if u < top { width } else { left };
-                for v in 0..taps {
-                    row.extend(inputs.iter().map(|c| at(o, *c, u, v)));
-                }
+    let row = |&o: &usize| {
+        let mut row = Vec::new();
+        for u in 0..=top {
+            for v in 0..if u < top { width } else { left } {
+                row.extend(inputs.iter().map(|c| at(o, *c, u, v)));
             }
-            row.extend(inputs[..open].iter().map(|c| at(o, *c, top, left)));
-            rows.push(row);
         }
-        debug_assert_eq!(group_start(outputs.len(), groups, group + 1), rows.len());
-    }
-    Packed { rows, outputs }
+        row.extend(inputs.iter().filter(|c| conv.open(top, left, **c, o)).map(|c| at(o, *c, top, left)));
+        row
+    };
+    Packed { rows: outputs.iter().map(row).collect(), outputs }
+}
+
+/// Packs state-to-state weights, `[outputs, hidden, taps]`: for each of `outputs`, tap by tap, `hidden` in its order.
+pub(super) fn pack_state(weight: &Tensor, hidden: &[usize], outputs: Vec<usize>) -> Packed {
+    let taps: usize = weight.shape.iter().skip(2).product();
+    let at = |o: usize, c: usize, tap: usize| weight.data[(o * hidden.len() + c) * taps + tap];
+    let row = |&o: &usize| (0..taps).flat_map(|tap| hidden.iter().map(move |c| at(o, *c, tap))).collect();
+    Packed { rows: outputs.iter().map(row).collect(), outputs }
+}
+
+/// The gates of an LSTM in the engine's order: for each unit its o, f, i, g.
+pub(super) fn gates(hidden: &[usize]) -> Vec<usize> {
+    hidden.iter().flat_map(|unit| (0..4).map(move |gate| gate * hidden.len() + unit)).collect()
 }
 
 /// A convolution in integers.

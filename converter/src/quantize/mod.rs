@@ -8,6 +8,7 @@
 
 mod calibrate;
 mod conv;
+mod lstm;
 mod plan;
 mod registers;
 mod scale;
@@ -19,8 +20,11 @@ pub use scale::Narrow;
 
 use crate::blob::Blob;
 use crate::error::Error;
+use crate::reference::StateRange;
 use crate::trained::TrainedModel;
-use pixelrnn::blob::{AddRecord, ConvRecord, EluRecord, Instruction, QuantizeRecord, Record, ReluRecord, kind};
+use pixelrnn::blob::{
+    AddRecord, ConvRecord, DepthGateRecord, EluRecord, Instruction, QuantizeRecord, Record, ReluRecord, kind,
+};
 use pixelrnn::model::{MaskedConv, Op, ValueId};
 use plan::{Step, Target};
 use registers::Life;
@@ -38,8 +42,9 @@ const LEAST_STEP: f64 = 1e-8;
 /// When the model has an op that the engine does not have, or numbers that integers cannot hold.
 pub fn quantize(model: &TrainedModel, seen: &[Seen], method: Method) -> Result<Blob, Error> {
     let steps = plan::plan(model.nodes())?;
+    let ops = steps.iter().map(|step| step.ops(model)).sum();
     let lowering = Lowering::new(model, seen, method, &steps);
-    let mut blob = write::BlobWriter::new(model.description(), steps.len());
+    let mut blob = write::BlobWriter::new(model.description(), ops);
     blob.input_table(&lowering.input_table());
     for step in &steps {
         lowering.lower(step, &mut blob)?;
@@ -58,6 +63,8 @@ struct Lowering<'a> {
     model: &'a TrainedModel,
     narrow: BTreeMap<ValueId, Narrow>,
     wide: BTreeMap<ValueId, f64>,
+    /// How far the states of the LSTMs go, by the value that each makes.
+    states: BTreeMap<ValueId, StateRange>,
     places: BTreeMap<Held, u32>,
     register_bytes: u32,
 }
@@ -90,7 +97,8 @@ impl<'a> Lowering<'a> {
         let step = |root: &ValueId| (most[root] * HEADROOM / f64::from(i16::MAX)).max(LEAST_STEP);
         let wide = scale_of.iter().map(|(v, root)| (*v, step(root))).collect();
         let (places, register_bytes) = place(model, steps);
-        Self { model, narrow, wide, places, register_bytes }
+        let states = seen.iter().map(|seen| seen.states).enumerate().collect();
+        Self { model, narrow, wide, states, places, register_bytes }
     }
 
     /// The activation of each level of the image.
@@ -108,6 +116,19 @@ impl<'a> Lowering<'a> {
     fn lower(&self, step: &Step, blob: &mut write::BlobWriter) -> Result<(), Error> {
         let record = match *step {
             Step::Conv { node, to } => return self.lower_conv(node, to, blob),
+            Step::Lstm { node, to } => return self.lower_lstm(node, to, blob),
+            Step::DepthGate { a, b, t, to } => Record::from(DepthGateRecord {
+                kind: kind::DEPTH_GATE,
+                a: self.places[&Held::Wide(a)],
+                b: self.places[&Held::Wide(b)],
+                t: self.places[&Held::Wide(t)],
+                output: self.places[&Held::Wide(to)],
+                count: self.count(to),
+                rescale_a: scale::rescale(self.wide[&a] / self.wide[&to]),
+                rescale_b: scale::rescale(self.wide[&b] / self.wide[&to]),
+                rescale_t: scale::rescale(self.wide[&t] * 4096.0),
+                ..bytemuck::Zeroable::zeroed()
+            }),
             Step::Quantize { from, to } => {
                 let (wide, narrow) = (self.wide[&from], self.narrow[&to]);
                 let relu = from != to;
@@ -168,7 +189,7 @@ impl<'a> Lowering<'a> {
         let mut record = conv_record(&conv, input);
         record.input = self.places[&Held::Narrow(node.inputs[0])];
         let weight = self.model.tensor(node, "weight").ok_or(Error::NotInEngine { op: "masked_conv" })?;
-        let packed = conv::pack(&conv, weight, &record);
+        let packed = conv::pack(&conv, weight, conv::sorted(conv.outputs));
         let q =
             conv::quantize(&packed, self.model.tensor(node, "bias"), self.model.tensor(node, "class.weight"), input);
 
@@ -236,11 +257,23 @@ impl Target {
 }
 
 impl Step {
+    /// Ops of the blob: a Diagonal BiLSTM takes two.
+    fn ops(&self, model: &TrainedModel) -> usize {
+        match *self {
+            Step::Lstm { node, .. } if matches!(model.nodes()[node].op, Op::DiagonalBilstm(_)) => 2,
+            _ => 1,
+        }
+    }
+
     fn writes(&self) -> Vec<Held> {
         match *self {
             Step::Conv { to, .. } => to.held().into_iter().collect(),
             Step::Quantize { to, .. } => vec![Held::Narrow(to)],
-            Step::Relu { to, .. } | Step::Elu { to, .. } | Step::Add { to, .. } => vec![Held::Wide(to)],
+            Step::Relu { to, .. }
+            | Step::Elu { to, .. }
+            | Step::Add { to, .. }
+            | Step::Lstm { to, .. }
+            | Step::DepthGate { to, .. } => vec![Held::Wide(to)],
         }
     }
 
@@ -253,6 +286,8 @@ impl Step {
                 }
                 reads
             }
+            Step::Lstm { node, .. } => vec![Held::Narrow(model.nodes()[node].inputs[0])],
+            Step::DepthGate { a, b, t, .. } => vec![Held::Wide(a), Held::Wide(b), Held::Wide(t)],
             Step::Quantize { from, .. } | Step::Relu { from, .. } | Step::Elu { from, .. } => vec![Held::Wide(from)],
             Step::Add { a, b, .. } => vec![Held::Wide(a), Held::Wide(b)],
         }

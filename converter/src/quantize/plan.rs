@@ -14,6 +14,10 @@ pub(super) enum Step {
     Relu { from: ValueId, to: ValueId },
     /// ELU in 16 bits.
     Elu { from: ValueId, to: ValueId },
+    /// The LSTM of the node with this index.
+    Lstm { node: usize, to: ValueId },
+    /// `a + sigmoid(t) · b` in 16 bits.
+    DepthGate { a: ValueId, b: ValueId, t: ValueId, to: ValueId },
     /// `scale · a + b` in 16 bits.
     Add { a: ValueId, b: ValueId, scale: f32, to: ValueId },
 }
@@ -59,7 +63,7 @@ pub(super) fn plan(nodes: &[Node]) -> Result<Vec<Step>, Error> {
 
     let mut demand = vec![Demand::default(); values];
     for node in nodes.iter().rev() {
-        let [a, b, _] = node.inputs;
+        let [a, b, t] = node.inputs;
         let made = demand[node.output];
         match node.op {
             Op::MaskedConv(_) => demand[a].narrow = true,
@@ -69,12 +73,16 @@ pub(super) fn plan(nodes: &[Node]) -> Result<Vec<Step>, Error> {
                 demand[a].wide = true;
                 demand[b].wide = true;
             }
-            Op::BatchNorm { .. } | Op::RowLstm(_) | Op::DiagonalBilstm(_) | Op::DepthGate => {
-                return Err(Error::NotInEngine { op: node.op.kind() });
+            Op::RowLstm(_) | Op::DiagonalBilstm(_) => demand[a].narrow = true,
+            Op::DepthGate => {
+                for v in [a, b, t] {
+                    demand[v].wide = true;
+                }
             }
+            Op::BatchNorm { .. } => return Err(Error::NotInEngine { op: node.op.kind() }),
         }
         // What is made in 16 bits alone is narrowed from there.
-        if made.narrow && matches!(node.op, Op::Elu | Op::Add { .. }) {
+        if made.narrow && !matches!(node.op, Op::MaskedConv(_) | Op::Relu) {
             demand[node.output].wide = true;
         }
     }
@@ -82,7 +90,7 @@ pub(super) fn plan(nodes: &[Node]) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
     let mut accumulated = vec![false; values];
     for (n, node) in nodes.iter().enumerate() {
-        let [a, b, _] = node.inputs;
+        let [a, b, t] = node.inputs;
         let to = node.output;
         let made = demand[to];
         match node.op {
@@ -128,7 +136,19 @@ pub(super) fn plan(nodes: &[Node]) -> Result<Vec<Step>, Error> {
                     steps.push(Step::Quantize { from: to, to });
                 }
             }
-            Op::BatchNorm { .. } | Op::RowLstm(_) | Op::DiagonalBilstm(_) | Op::DepthGate => {}
+            Op::RowLstm(_) | Op::DiagonalBilstm(_) => {
+                steps.push(Step::Lstm { node: n, to });
+                if made.narrow {
+                    steps.push(Step::Quantize { from: to, to });
+                }
+            }
+            Op::DepthGate => {
+                steps.push(Step::DepthGate { a, b, t, to });
+                if made.narrow {
+                    steps.push(Step::Quantize { from: to, to });
+                }
+            }
+            Op::BatchNorm { .. } => {}
         }
     }
     Ok(steps)

@@ -61,6 +61,11 @@ impl BlobWriter {
         self.put(&bytes)
     }
 
+    pub(super) fn shorts(&mut self, numbers: &[i16]) -> u32 {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+        self.put(&bytes)
+    }
+
     pub(super) fn patch(&mut self, length: usize) {
         self.header.patch_bytes = self.header.patch_bytes.max(length.next_multiple_of(ALIGN) as u32);
     }

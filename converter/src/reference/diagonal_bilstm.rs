@@ -3,8 +3,9 @@
 //! `left`: `z[i, j] = input_to_state(x)[i, j] + W0·h[i-1, j] + W1·h[i, j-1]`, `c` from `(i, j-1)`; `right` is its mirror
 //! image.
 
+use super::cell::{self, StateRange};
 use super::masked_conv::{MaskedConv, add_scaled};
-use super::{Map, Weights, cell};
+use super::{Map, Weights};
 use pixelrnn::model::DiagonalBilstm as Definition;
 
 #[derive(Clone, Debug)]
@@ -31,9 +32,9 @@ impl DiagonalBilstm {
         Self { left: Direction::new(lstm, weights, "left"), right: Direction::new(lstm, weights, "right") }
     }
 
-    pub(super) fn apply(&self, x: &Map, label: Option<usize>) -> Map {
-        let mut out = self.left.apply(x, label);
-        let right = self.right.apply(x, label);
+    pub(super) fn apply(&self, x: &Map, label: Option<usize>, range: &mut StateRange) -> Map {
+        let mut out = self.left.apply(x, label, range);
+        let right = self.right.apply(x, label, range);
         for c in 0..out.channels {
             for i in 1..out.height {
                 for j in 0..out.width {
@@ -65,7 +66,7 @@ impl Direction {
         }
     }
 
-    fn apply(&self, x: &Map, label: Option<usize>) -> Map {
+    fn apply(&self, x: &Map, label: Option<usize>, range: &mut StateRange) -> Map {
         let gates = self.input_to_state.apply(x, label);
         let (hidden, width) = (self.hidden, x.width);
         let mut out = Map::zeros(hidden, x.height, width);
@@ -77,6 +78,9 @@ impl Direction {
                 Some((h, c)) => (h[i * hidden..][..hidden].to_vec(), c[i * hidden..][..hidden].to_vec()),
                 None => (vec![0.0; hidden], vec![0.0; hidden]),
             };
+            for unit in 0..hidden {
+                range.see((h[unit], c[unit]));
+            }
             for step in 0..width {
                 let j = if self.mirrored { width - 1 - step } else { step };
                 let above = &mut row[j * hidden..][..hidden];
@@ -90,6 +94,7 @@ impl Direction {
                 for unit in 0..hidden {
                     // All of z is known by now, so that the new state may take the old one's place.
                     (h[unit], c[unit]) = cell::step([0, 1, 2, 3].map(|gate| z[gate * hidden + unit]), c[unit]);
+                    range.see((h[unit], c[unit]));
                     let index = out.index(unit, i, j);
                     out.data[index] = h[unit];
                 }

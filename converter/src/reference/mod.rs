@@ -14,6 +14,7 @@ mod masked_conv;
 mod relu;
 mod row_lstm;
 
+pub use cell::StateRange;
 pub use map::Map;
 
 use crate::error::Error;
@@ -75,14 +76,14 @@ impl Kernel {
         }
     }
 
-    fn apply(&self, a: &Map, b: &Map, t: &Map, label: Option<usize>) -> Map {
+    fn apply(&self, a: &Map, b: &Map, t: &Map, label: Option<usize>, range: &mut StateRange) -> Map {
         match self {
             Self::MaskedConv(conv) => conv.apply(a, label),
             Self::BatchNorm(norm) => norm.apply(a),
             Self::Relu => relu::apply(a),
             Self::Elu => elu::apply(a),
-            Self::RowLstm(lstm) => lstm.apply(a, label),
-            Self::DiagonalBilstm(lstm) => lstm.apply(a, label),
+            Self::RowLstm(lstm) => lstm.apply(a, label, range),
+            Self::DiagonalBilstm(lstm) => lstm.apply(a, label, range),
             Self::Add { scale } => add::apply(*scale, a, b),
             Self::DepthGate => depth_gate::apply(a, b, t),
         }
@@ -149,8 +150,17 @@ impl Reference {
     /// When `image` has another size than the model's or a value that the model does not have, when `label` is missing,
     /// superfluous or out of range, and when the values exceed [`MAX_VALUES`].
     pub fn run(&self, image: &[u8], label: Option<usize>) -> Result<Vec<Map>, Error> {
-        let values = self.evaluate(image, label, true)?;
-        Ok(values.into_iter().flatten().collect())
+        self.run_with_states(image, label).map(|(values, _)| values)
+    }
+
+    /// As [`Reference::run`], and for each value how far the states of the LSTM go that makes it; 0 for other ops.
+    ///
+    /// # Errors
+    /// As [`Reference::run`].
+    pub fn run_with_states(&self, image: &[u8], label: Option<usize>) -> Result<(Vec<Map>, Vec<StateRange>), Error> {
+        let mut ranges = vec![StateRange::default(); self.steps.len() + 1];
+        let values = self.evaluate(image, label, true, &mut ranges)?;
+        Ok((values.into_iter().flatten().collect(), ranges))
     }
 
     /// The logits for `image`, `[C·L, H, W]`, or `[C, H, W]` where the output is bernoulli.
@@ -158,7 +168,8 @@ impl Reference {
     /// # Errors
     /// As [`Reference::run`].
     pub fn logits(&self, image: &[u8], label: Option<usize>) -> Result<Map, Error> {
-        let mut values = self.evaluate(image, label, false)?;
+        let mut ranges = vec![StateRange::default(); self.steps.len() + 1];
+        let mut values = self.evaluate(image, label, false, &mut ranges)?;
         Ok(values.pop().flatten().ok_or(NetworkError::Empty)?)
     }
 
@@ -171,12 +182,18 @@ impl Reference {
         Ok(likelihood::image_nats(&logits, image, &self.image, self.output))
     }
 
-    fn evaluate(&self, image: &[u8], label: Option<usize>, keep: bool) -> Result<Vec<Option<Map>>, Error> {
+    fn evaluate(
+        &self,
+        image: &[u8],
+        label: Option<usize>,
+        keep: bool,
+        ranges: &mut [StateRange],
+    ) -> Result<Vec<Option<Map>>, Error> {
         self.check(image, label)?;
         let mut values = vec![Some(self.read(image))];
         for (n, step) in self.steps.iter().enumerate() {
             let [a, b, t] = step.inputs.map(|v| values[v].as_ref().expect("a value lives until it is last read"));
-            let made = step.kernel.apply(a, b, t, label);
+            let made = step.kernel.apply(a, b, t, label, &mut ranges[n + 1]);
             values.push(Some(made));
             if !keep {
                 for value in step.inputs.into_iter().filter(|&v| self.last_read[v] == n) {

@@ -38,7 +38,8 @@ impl IntegerModel {
     /// What is not as the page says. Offsets are trusted: this model is for blobs that a reader has accepted.
     pub fn parse(blob: &[u8]) -> Result<Self, String> {
         let header = Header::parse(blob)?;
-        let ops = (0..header.op_count).map(|n| ops::parse(blob, header.ops + 64 * n, &header)).collect::<Result<_, _>>()?;
+        let ops =
+            (0..header.op_count).map(|n| ops::parse(blob, header.ops + 64 * n, &header)).collect::<Result<_, _>>()?;
         Ok(Self { input_table: bytes::i8_list(blob, header.input_table, header.levels), ops, header })
     }
 
@@ -72,7 +73,9 @@ impl IntegerModel {
         let pixels = self.header.pixels();
         let logits = self.logits_by_pixel(image, label);
         (0..self.header.values())
-            .map(|at| cost(frequencies(self.of_channel(&logits[at % pixels], at / pixels), ONE)[usize::from(image[at])]))
+            .map(|at| {
+                cost(frequencies(self.of_channel(&logits[at % pixels], at / pixels), ONE)[usize::from(image[at])])
+            })
             .sum()
     }
 
