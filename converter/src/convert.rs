@@ -2,6 +2,7 @@
 
 use crate::blob::Blob;
 use crate::error::Error;
+use crate::fold::fold_batch_norms;
 use crate::images::{ImageSet, Range};
 use crate::quantize::{Method, observe, quantize};
 use crate::reference::Reference;
@@ -52,6 +53,7 @@ pub fn convert(
     method: Method,
     progress: impl Fn() + Sync,
 ) -> Result<Converted, Error> {
+    let trained = &*fold_batch_norms(trained)?;
     let reference = Reference::new(trained);
     let classes = trained.description().classes;
     let (set, labels) = match calibration {

@@ -27,6 +27,7 @@ pub mod convert;
 pub mod description;
 pub mod error;
 pub mod files;
+pub mod fold;
 pub mod images;
 pub mod picture;
 pub mod quantize;

@@ -1,6 +1,7 @@
 //! Float reference against blob, likelihood by likelihood and layer by layer.
 
 use crate::error::Error;
+use crate::fold::fold_batch_norms;
 use crate::reference::{Map, Reference};
 use crate::run::engine_error;
 use crate::trained::TrainedModel;
@@ -61,6 +62,7 @@ impl<'m> Layers<'m> {
     /// # Errors
     /// When the blob was not made from a model of this description.
     pub fn new(trained: &TrainedModel, model: Model<'m>) -> Result<Self, Error> {
+        let trained = &*fold_batch_norms(trained)?;
         let description = trained.description();
         if description.image != model.image() || description.output != model.output() {
             return Err(Error::Mismatch("its images or its output differ".into()));

@@ -9,6 +9,8 @@
 
 pub mod fixtures;
 pub mod integer_model;
+pub mod models;
+pub mod mutate;
 pub mod npy;
 pub mod random;
 pub mod walk;

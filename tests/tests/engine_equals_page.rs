@@ -1,8 +1,12 @@
 //! The engine gives what `docs/blob-format.md` says, bit for bit: logits, costs, samples and the memory it asks for.
 
 use pixelrnn::Model;
+use pixelrnn::model::Image;
+use pixelrnn_converter::Blob;
 use pixelrnn_tests::integer_model::IntegerModel;
-use pixelrnn_tests::{fixtures, walk};
+use pixelrnn_tests::random::Random;
+use pixelrnn_tests::{fixtures, models, mutate, walk};
+use rayon::prelude::*;
 
 fn check(name: &str, model: Model<'_>, images: &[(&[u8], Option<usize>)]) {
     let page = IntegerModel::parse(model.blob()).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -40,4 +44,56 @@ fn samples_of_the_fixtures() {
         let draws = [(0, 1000), (1, 1000), (u64::MAX, 10), (1 << 40, 500), (12345, 1700), (7, 100_000)];
         check_samples(&fixture.name, blob.model().unwrap(), fixture.label(0), &draws);
     }
+}
+
+/// Random images, and one of all lowest and one of all highest values, which calibration has hardly seen.
+fn extreme_images(shape: &Image, random: &mut Random) -> Vec<Vec<u8>> {
+    let last = (shape.levels - 1) as u8;
+    vec![random.image(shape), random.image(shape), vec![0; shape.values()], vec![last; shape.values()]]
+}
+
+fn check_random(seed: u64, model: Model<'_>) {
+    let mut random = Random::new(seed);
+    let label = (model.classes() > 0).then(|| random.below(model.classes()));
+    let images = extreme_images(&model.image(), &mut random);
+    let images: Vec<(&[u8], _)> = images.iter().map(|image| (&image[..], label)).collect();
+    let name = format!("random model {seed}");
+    check(&name, model, &images);
+    check_samples(&name, model, label, &[(seed, random.choose(&[10, 900, 1000, 3000]))]);
+}
+
+#[test]
+fn random_models() {
+    let tried = 300;
+    let ran: usize = (0..tried)
+        .into_par_iter()
+        .map(|seed| match models::random_blob(seed) {
+            Some((_, blob)) => {
+                check_random(seed, blob.model().unwrap());
+                1
+            }
+            None => 0,
+        })
+        .sum();
+    println!("{ran} of {tried} random models run in the engine");
+    assert!(ran * 5 >= tried as usize, "only {ran} of {tried} random models could be converted");
+}
+
+#[test]
+fn numbers_that_no_converter_would_choose() {
+    let tried = 300;
+    let ran: usize = (0..tried)
+        .into_par_iter()
+        .map(|seed| {
+            let Some((_, blob)) = models::random_blob(seed) else { return 0 };
+            let mut bytes = blob.bytes().to_vec();
+            mutate::numbers(&mut bytes, &mut Random::new(seed));
+            let blob = Blob::new(&bytes);
+            let Ok(model) = blob.model() else { return 0 };
+            check_random(seed, model);
+            1
+        })
+        .sum();
+    println!("{ran} of {tried} blobs were accepted");
+    assert!(ran * 5 >= tried as usize, "only {ran} of {tried} blobs were accepted");
 }

@@ -1,0 +1,111 @@
+//! Takes batch normalization out of a network: an engine has no such op.
+//!
+//! Behind a convolution it becomes part of its weights and biases. Anywhere else it becomes a 1x1 convolution of its own,
+//! each feature from itself alone; folding it forward into the next convolution would be wrong at the image's edges,
+//! where padding is 0 after the normalization, not before.
+
+use crate::description::{Description, NetworkSpec, OpSpec};
+use crate::error::Error;
+use crate::trained::{Tensor, TrainedModel};
+use pixelrnn::model::Mask;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// The same model without batch normalization.
+///
+/// # Errors
+/// When the normalized weights are beyond what an `f32` holds.
+pub fn fold_batch_norms(model: &TrainedModel) -> Result<Cow<'_, TrainedModel>, Error> {
+    let NetworkSpec::Ops(ops) = &model.description().network else { return Ok(Cow::Borrowed(model)) };
+    if !contains_batch_norm(ops) {
+        return Ok(Cow::Borrowed(model));
+    }
+    let mut tensors = model.tensors().clone();
+    let ops = fold_list(ops, &mut tensors);
+    let description = Description { network: NetworkSpec::Ops(ops), ..model.description().clone() };
+    TrainedModel::new(description, tensors).map(Cow::Owned)
+}
+
+fn contains_batch_norm(ops: &[OpSpec]) -> bool {
+    ops.iter().any(|op| match op {
+        OpSpec::BatchNorm { .. } => true,
+        OpSpec::Residual { ops, .. } => contains_batch_norm(ops),
+        _ => false,
+    })
+}
+
+fn fold_list(ops: &[OpSpec], tensors: &mut BTreeMap<String, Tensor>) -> Vec<OpSpec> {
+    let mut folded: Vec<OpSpec> = Vec::with_capacity(ops.len());
+    for op in ops {
+        match op {
+            OpSpec::BatchNorm { name, eps } => {
+                let norm = Affine::take(name, *eps, tensors);
+                if let Some(OpSpec::MaskedConv { name: conv, .. }) = folded.last() {
+                    norm.fold_into(conv, tensors);
+                } else {
+                    folded.push(norm.into_conv(name, tensors));
+                }
+            }
+            OpSpec::Residual { ops, scale } => {
+                folded.push(OpSpec::Residual { ops: fold_list(ops, tensors), scale: *scale });
+            }
+            other => folded.push(other.clone()),
+        }
+    }
+    folded
+}
+
+/// `y = factor · x + offset`, each feature on its own.
+struct Affine {
+    factor: Vec<f64>,
+    offset: Vec<f64>,
+}
+
+impl Affine {
+    /// Takes the tensors of the normalization `name` away.
+    fn take(name: &str, eps: f32, tensors: &mut BTreeMap<String, Tensor>) -> Self {
+        let mut numbers = |suffix: &str| -> Vec<f64> {
+            let tensor = tensors.remove(&format!("{name}.{suffix}")).unwrap_or_default();
+            tensor.data.into_iter().map(f64::from).collect()
+        };
+        let (weight, bias) = (numbers("weight"), numbers("bias"));
+        let (mean, variance) = (numbers("running_mean"), numbers("running_var"));
+        let factor: Vec<f64> =
+            weight.iter().zip(variance).map(|(weight, variance)| weight / (variance + f64::from(eps)).sqrt()).collect();
+        let offset = bias.iter().zip(mean).zip(&factor).map(|((bias, mean), factor)| bias - mean * factor).collect();
+        Self { factor, offset }
+    }
+
+    /// Applies the map to what the convolution `name` makes.
+    fn fold_into(&self, name: &str, tensors: &mut BTreeMap<String, Tensor>) {
+        for suffix in ["weight", "class.weight"] {
+            let Some(tensor) = tensors.get_mut(&format!("{name}.{suffix}")) else { continue };
+            let row = (tensor.data.len() / self.factor.len().max(1)).max(1);
+            for (row, factor) in tensor.data.chunks_exact_mut(row).zip(&self.factor) {
+                for weight in row {
+                    *weight = (f64::from(*weight) * factor) as f32;
+                }
+            }
+        }
+        let count = self.factor.len();
+        let bias = tensors
+            .entry(format!("{name}.bias"))
+            .or_insert_with(|| Tensor { shape: vec![count], data: vec![0.0; count] });
+        for ((bias, factor), offset) in bias.data.iter_mut().zip(&self.factor).zip(&self.offset) {
+            *bias = (f64::from(*bias) * factor + offset) as f32;
+        }
+    }
+
+    /// The map as a convolution named `name`.
+    fn into_conv(self, name: &str, tensors: &mut BTreeMap<String, Tensor>) -> OpSpec {
+        let count = self.factor.len();
+        let mut weight = vec![0.0; count * count];
+        for (feature, factor) in self.factor.iter().enumerate() {
+            weight[feature * count + feature] = *factor as f32;
+        }
+        let offset = self.offset.iter().map(|x| *x as f32).collect();
+        tensors.insert(format!("{name}.weight"), Tensor { shape: vec![count, count, 1, 1], data: weight });
+        tensors.insert(format!("{name}.bias"), Tensor { shape: vec![count], data: offset });
+        OpSpec::MaskedConv { name: name.into(), mask: Mask::B, kernel: [1, 1], out: count, dilation: 1 }
+    }
+}

@@ -1,0 +1,213 @@
+//! Random networks with random weights, presets and op lists, of every setting that a description has.
+
+use crate::random::Random;
+use pixelrnn::model::{Architecture, ColourGroups, Image, InputMap, Mask, Output, Preset};
+use pixelrnn_converter::convert::{Calibration, convert};
+use pixelrnn_converter::images::Range;
+use pixelrnn_converter::quantize::Method;
+use pixelrnn_converter::{Blob, Description, Error, ImageSet, NetworkSpec, OpSpec, Tensor, TrainedModel};
+use std::collections::BTreeMap;
+
+/// A trained model with random weights and settings; equal seeds give equal models.
+///
+/// One in three has weights or biases of extreme sizes.
+///
+/// # Panics
+/// When the description that it made up is not one, which is an error of this function.
+pub fn random(seed: u64) -> TrainedModel {
+    let mut random = Random::new(seed);
+    let description = if random.once_in(2) { preset(&mut random) } else { op_list(&mut random) };
+    let tensors = tensors(&description, &mut random);
+    TrainedModel::new(description, tensors).unwrap_or_else(|e| panic!("model {seed}: {e}"))
+}
+
+/// A blob of [`random`], calibrated on a few random images; `None` where the converter refuses the model, because the
+/// engine lacks an op or its numbers are beyond what integers can scale.
+///
+/// # Panics
+/// When conversion fails for any other reason.
+pub fn random_blob(seed: u64) -> Option<(TrainedModel, Blob)> {
+    let trained = random(seed);
+    let description = trained.description();
+    let image = description.image;
+    let mut random = Random::new(!seed);
+    let count = random.between(1, 3);
+    let data = (0..count).flat_map(|_| random.image(&image)).collect();
+    let set = ImageSet::new([image.channels, image.height, image.width], data, Range::Levels).expect("whole images");
+    let labels =
+        (description.classes > 0).then(|| (0..count).map(|_| random.below(description.classes) as u8).collect());
+    let method = random.choose(&[Method::MinMax, Method::Percentile(0.01), Method::MeanSquare]);
+    match convert(&trained, &Calibration::Images { set, labels, count }, method, || ()) {
+        Ok(converted) => Some((trained, converted.blob)),
+        Err(Error::NotInEngine { .. } | Error::OutOfScale { .. }) => None,
+        Err(error) => panic!("model {seed}: {error}\n{}", trained.description().to_json()),
+    }
+}
+
+fn image(random: &mut Random) -> Image {
+    Image {
+        height: random.between(1, 6),
+        width: random.between(1, 6),
+        channels: random.choose(&[1, 1, 3]),
+        levels: random.choose(&[2, 2, 3, 4, 16, 256]),
+    }
+}
+
+fn output(image: &Image, random: &mut Random) -> Output {
+    if image.levels == 2 && random.once_in(2) { Output::Bernoulli } else { Output::Softmax }
+}
+
+fn input(image: &Image, random: &mut Random) -> InputMap {
+    match random.below(4) {
+        0 => InputMap { scale: 2.0 / (image.levels - 1) as f32, shift: -1.0 },
+        1 => InputMap { scale: random.unit() + 1.5, shift: random.unit() },
+        2 => InputMap { scale: -0.5, shift: 0.25 },
+        _ => InputMap::unit(image.levels),
+    }
+}
+
+fn preset(random: &mut Random) -> Description {
+    let image = image(random);
+    let contiguous = image.channels == 3 && random.once_in(2);
+    let threes = if contiguous { 3 } else { 1 };
+    let architecture = random.choose(&[Architecture::PixelCnn, Architecture::RowLstm, Architecture::DiagonalBilstm]);
+    let residual = !random.once_in(3);
+    let layers = random.between(0, 3);
+    let preset = Preset {
+        architecture,
+        image,
+        hidden: threes * random.between(1, 6 / threes),
+        layers,
+        input_kernel: random.between(1, 7),
+        kernel: random.between(1, 5),
+        head: threes * random.between(1, 9 / threes),
+        output: output(&image, random),
+        residual,
+        skip: layers > 0 && random.once_in(3),
+        depth_gate: residual && random.once_in(3),
+        initial_state: architecture != Architecture::PixelCnn && random.once_in(2),
+        classes: random.choose(&[0, 0, 1, 4]),
+        colour_groups: if contiguous { ColourGroups::Contiguous } else { ColourGroups::Cyclic },
+    };
+    Description { input: input(&image, random), ..Description::from(preset) }
+}
+
+/// Makes up ops, and knows how many features the last of them made.
+struct OpList<'r> {
+    random: &'r mut Random,
+    /// Features come in multiples of this.
+    threes: usize,
+    names: usize,
+    skip_features: Option<usize>,
+}
+
+fn op_list(random: &mut Random) -> Description {
+    let image = image(random);
+    let output = output(&image, random);
+    let contiguous = image.channels == 3 && random.once_in(2);
+    let mut list = OpList { random, threes: if contiguous { 3 } else { 1 }, names: 0, skip_features: None };
+    let mut features = list.any_features();
+    let mut ops = vec![list.conv(Mask::A, features)];
+    for _ in 0..list.random.below(6) {
+        ops.push(list.any(&mut features, 0));
+    }
+    if list.skip_features.is_some() && list.random.once_in(2) {
+        ops.push(OpSpec::SkipSum {});
+    }
+    let logits = image.channels * output.logits_per_channel(image.levels);
+    ops.push(list.conv(Mask::B, logits));
+    Description {
+        image,
+        output,
+        input: input(&image, random),
+        classes: random.choose(&[0, 0, 1, 4]),
+        colour_groups: if contiguous { ColourGroups::Contiguous } else { ColourGroups::Cyclic },
+        network: NetworkSpec::Ops(ops),
+    }
+}
+
+impl OpList<'_> {
+    fn any_features(&mut self) -> usize {
+        self.threes * self.random.between(1, 9 / self.threes)
+    }
+
+    fn name(&mut self) -> String {
+        self.names += 1;
+        format!("op{}", self.names)
+    }
+
+    fn conv(&mut self, mask: Mask, out: usize) -> OpSpec {
+        let kernel = [self.random.between(1, 5), self.random.between(1, 5)];
+        let kernel = if self.random.once_in(3) { [1, 1] } else { kernel };
+        OpSpec::MaskedConv { name: self.name(), mask, kernel, out, dilation: self.random.choose(&[1, 1, 1, 2, 3]) }
+    }
+
+    /// One op, which makes `features` out of as many.
+    fn any(&mut self, features: &mut usize, depth: usize) -> OpSpec {
+        let initial_state = self.random.once_in(2);
+        match self.random.below(12) {
+            0 | 1 => OpSpec::Relu {},
+            2 => OpSpec::Elu {},
+            3 => OpSpec::BatchNorm { name: self.name(), eps: 1e-5 },
+            4 if self.skip_features.is_none_or(|count| count == *features) => {
+                self.skip_features = Some(*features);
+                OpSpec::Skip { name: self.name() }
+            }
+            5 => {
+                *features = self.any_features();
+                let (name, kernel) = (self.name(), self.random.between(1, 4));
+                OpSpec::RowLstm { name, hidden: *features, kernel, initial_state }
+            }
+            6 => {
+                *features = self.any_features();
+                OpSpec::DiagonalBilstm { name: self.name(), hidden: *features, initial_state }
+            }
+            7..=9 if depth < 3 => self.residual(features, depth),
+            _ => {
+                *features = self.any_features();
+                self.conv(Mask::B, *features)
+            }
+        }
+    }
+
+    fn residual(&mut self, features: &mut usize, depth: usize) -> OpSpec {
+        let start = *features;
+        let mut ops = Vec::new();
+        for _ in 0..self.random.below(4) {
+            ops.push(self.any(features, depth + 1));
+        }
+        if *features != start {
+            ops.push(self.conv(Mask::B, start));
+            *features = start;
+        }
+        OpSpec::Residual { ops, scale: self.random.choose(&[1.0, 1.0, 0.5, -1.25, 0.0]) }
+    }
+}
+
+fn tensors(description: &Description, random: &mut Random) -> BTreeMap<String, Tensor> {
+    let nodes = description.nodes().unwrap_or_else(|e| panic!("{e}\n{}", description.to_json()));
+    let (weights, biases) = match random.below(6) {
+        0 => (random.choose(&[0.02, 20.0]), 1.0),
+        1 => (1.0, random.choose(&[0.0, 100.0])),
+        _ => (1.0, 1.0),
+    };
+    let mut tensors = BTreeMap::new();
+    for node in nodes {
+        node.tensors(description.classes, |spec| {
+            if !spec.required && random.once_in(3) {
+                return;
+            }
+            let fan_in: usize = spec.shape.iter().skip(1).product();
+            // Sums of about 1: nothing saturates and no rectifier stays closed, save where it is meant to.
+            let size = if spec.shape.len() == 1 { 0.25 * biases } else { 2.5 * weights / (fan_in as f32).sqrt() };
+            let variance = spec.name.ends_with("running_var");
+            let mut number = || {
+                let x = random.unit() * size;
+                if variance { x.abs() + 0.1 } else { x }
+            };
+            let data = (0..spec.shape.iter().product()).map(|_| number()).collect();
+            tensors.insert(spec.name.to_string(), Tensor { shape: spec.shape.to_vec(), data });
+        });
+    }
+    tensors
+}

@@ -1,0 +1,114 @@
+//! Blobs with all their numbers replaced by random and extreme ones, and their shape as it was.
+//!
+//! A converter chooses numbers so that nothing overflows. An engine has to give what the page says for the others too.
+
+use crate::integer_model::bytes::{blob_checksum, offset_at, u16_at};
+use crate::integer_model::header::Header;
+use crate::random::Random;
+
+/// Replaces the numbers of `blob`, each with a chance, and puts the checksum right.
+///
+/// # Panics
+/// When `blob` is none.
+pub fn numbers(blob: &mut [u8], random: &mut Random) {
+    let header = Header::parse(blob).expect("a blob");
+    let mut numbers = Numbers { blob, random };
+    for value in 0..header.levels {
+        numbers.byte(header.input_table + value, i8::MIN, i8::MAX);
+    }
+    for op in 0..header.op_count {
+        numbers.op(header.ops + 64 * op, &header);
+    }
+    let checksum = blob_checksum(blob);
+    blob[12..16].copy_from_slice(&checksum.to_le_bytes());
+}
+
+struct Numbers<'a> {
+    blob: &'a mut [u8],
+    random: &'a mut Random,
+}
+
+impl Numbers<'_> {
+    /// Three in four numbers stay: where all change, all results sit at an end of their range.
+    fn stays(&mut self) -> bool {
+        !self.random.once_in(4)
+    }
+
+    fn byte(&mut self, at: usize, low: i8, high: i8) {
+        if !self.stays() {
+            let any =
+                (i64::from(low) + self.random.below((i64::from(high) - i64::from(low) + 1) as usize) as i64) as i8;
+            self.blob[at] = self.random.choose(&[low, high, any]) as u8;
+        }
+    }
+
+    fn word(&mut self, at: usize) {
+        if !self.stays() {
+            let any = self.random.bits() as i32;
+            let small = any >> self.random.below(31);
+            let value = self.random.choose(&[i32::MIN, i32::MAX, any, small]);
+            self.blob[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    fn words(&mut self, at: usize, count: usize) {
+        for n in 0..count {
+            self.word(at + 4 * n);
+        }
+    }
+
+    /// Any factor below 2¹⁵ and any shift from 1 to 30.
+    fn rescale(&mut self, at: usize) {
+        if !self.stays() {
+            let any = self.random.below(1 << 15) as u16;
+            let m = self.random.choose(&[0, 1, 32767, any, any]);
+            let n = self.random.between(1, 30) as u16;
+            self.blob[at..at + 2].copy_from_slice(&m.to_le_bytes());
+            self.blob[at + 2..at + 4].copy_from_slice(&n.to_le_bytes());
+        }
+    }
+
+    fn op(&mut self, at: usize, header: &Header) {
+        match self.blob[at] {
+            1 => self.masked_conv(at, header),
+            2 => {
+                self.byte(at + 1, i8::MIN, i8::MAX);
+                self.byte(at + 2, i8::MIN, i8::MAX);
+                self.rescale(at + 16);
+            }
+            4 => {
+                self.rescale(at + 16);
+                self.word(at + 20);
+            }
+            5 => {
+                self.byte(at + 1, 0, 1);
+                self.rescale(at + 20);
+                self.rescale(at + 24);
+            }
+            _ => {}
+        }
+    }
+
+    fn masked_conv(&mut self, at: usize, header: &Header) {
+        let record = self.blob[at..at + 64].to_vec();
+        let (inputs, outputs) = (usize::from(u16_at(&record, 16)), usize::from(u16_at(&record, 18)));
+        self.byte(at + 3, 0, 31);
+        self.byte(at + 7, i8::MIN, i8::MAX);
+        self.byte(at + 20, i8::MIN, i8::MAX);
+        self.byte(at + 21, i8::MIN, i8::MAX);
+        self.byte(at + 22, 0, 31);
+        let [kh, kw] = [record[4], record[5]].map(usize::from);
+        let past = ((kh / 2) * kw + kw / 2) * inputs;
+        let own = |g: usize| header.start(inputs, if record[2] == 1 { g + 1 } else { g });
+        let of_group = |g: usize| header.start(outputs, g + 1) - header.start(outputs, g);
+        let weights: usize = (0..header.channels).map(|g| of_group(g) * (past + own(g))).sum();
+        for n in 0..weights {
+            self.byte(offset_at(&record, 24) + n, i8::MIN, i8::MAX);
+        }
+        self.words(offset_at(&record, 28), outputs);
+        self.words(offset_at(&record, 32), outputs);
+        if offset_at(&record, 36) != 0 {
+            self.words(offset_at(&record, 36), outputs * header.classes);
+        }
+    }
+}
