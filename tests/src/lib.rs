@@ -8,6 +8,7 @@
 //! - the engine with itself: in a dirty buffer, beside another engine, without `std`, on another day.
 
 pub mod fixtures;
+pub mod golden;
 pub mod integer_model;
 pub mod models;
 pub mod mutate;

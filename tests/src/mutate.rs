@@ -85,6 +85,12 @@ impl Numbers<'_> {
                 self.rescale(at + 20);
                 self.rescale(at + 24);
             }
+            6 => {
+                for rescale in [24, 28, 32] {
+                    self.rescale(at + rescale);
+                }
+            }
+            7..=9 => self.lstm(at, header),
             _ => {}
         }
     }
@@ -109,6 +115,39 @@ impl Numbers<'_> {
         self.words(offset_at(&record, 32), outputs);
         if offset_at(&record, 36) != 0 {
             self.words(offset_at(&record, 36), outputs * header.classes);
+        }
+    }
+
+    fn lstm(&mut self, at: usize, header: &Header) {
+        let record = self.blob[at..at + 64].to_vec();
+        let (inputs, hidden) = (usize::from(u16_at(&record, 16)), usize::from(u16_at(&record, 18)));
+        self.byte(at + 1, 0, 15);
+        self.byte(at + 2, 0, 31);
+        self.byte(at + 3, 0, 31);
+        self.byte(at + 5, i8::MIN, i8::MAX);
+        self.rescale(at + 20);
+        self.rescale(at + 24);
+        let kernel = usize::from(record[4]);
+        let units = |g: usize| header.start(hidden, g + 1) - header.start(hidden, g);
+        let weights: usize =
+            (0..header.channels).map(|g| 4 * units(g) * (kernel / 2 * inputs + header.start(inputs, g + 1))).sum();
+        for n in 0..weights {
+            self.byte(offset_at(&record, 28) + n, i8::MIN, i8::MAX);
+        }
+        let pixels = if record[0] == 7 { kernel } else { 2 };
+        for n in 0..4 * hidden * pixels * hidden {
+            self.byte(offset_at(&record, 40) + n, i8::MIN, i8::MAX);
+        }
+        for numbers in [32, 36, 44] {
+            self.words(offset_at(&record, numbers), 4 * hidden);
+        }
+        if offset_at(&record, 48) != 0 {
+            self.words(offset_at(&record, 48), 4 * hidden * header.classes);
+        }
+        if offset_at(&record, 52) != 0 {
+            let rows = if record[0] == 7 { 1 } else { header.height };
+            // Pairs of i16.
+            self.words(offset_at(&record, 52), rows * hidden);
         }
     }
 }

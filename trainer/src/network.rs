@@ -1,11 +1,11 @@
 //! A network as Burn computes it: the op list, interpreted.
 
 use crate::error::Error;
-use crate::ops::{self, Context, ConvTensors, Path};
+use crate::ops::{self, Context, ConvTensors, DirectionTensors, Initial, Path, RowTensors};
 use crate::parameters::{self, Parameter};
 use burn::prelude::*;
 use burn::tensor::{Int, activation};
-use pixelrnn::model::{Image, InputMap, MaskedConv, Node, Op, Output};
+use pixelrnn::model::{DiagonalBilstm, Image, InputMap, MaskedConv, Node, Op, Output, Presence, RowLstm};
 
 /// What a network reads and makes, and the ops in between.
 #[derive(Clone, Debug)]
@@ -136,11 +136,11 @@ impl Network {
                 let found = if self.last_use[id] == at && !again { values[id].take() } else { values[id].clone() };
                 found.expect("the op list makes each value before it is read")
             };
-            let tensors = &leaves.0[at];
+            let mut tensors = Tensors { rest: leaves.0[at].iter().cloned(), classes: self.classes };
             let y = match &node.op {
                 Op::MaskedConv(conv) => {
                     let relu = node.inputs[0] > 0 && self.fused[node.inputs[0] - 1];
-                    ops::masked_conv(&context, value(0), conv_tensors(conv, self.classes, tensors), conv, relu)
+                    ops::masked_conv(&context, value(0), tensors.conv(conv), conv, relu)
                 }
                 Op::Relu if self.fused[at] => value(0),
                 Op::Relu => activation::relu(value(0)),
@@ -152,7 +152,11 @@ impl Network {
                     a + activation::sigmoid(value(2)) * b
                 }
                 Op::BatchNorm { .. } => unreachable!("refused by `new`"),
-                Op::RowLstm(_) | Op::DiagonalBilstm(_) => todo!(),
+                Op::RowLstm(lstm) => ops::row_lstm(&context, value(0), tensors.row(lstm), lstm),
+                Op::DiagonalBilstm(lstm) => {
+                    let directions = [tensors.direction(lstm), tensors.direction(lstm)];
+                    ops::diagonal_bilstm(&context, value(0), directions, lstm)
+                }
             };
             see(node, &y);
             values[node.output] = Some(y.clone());
@@ -163,15 +167,51 @@ impl Network {
     }
 }
 
-/// The tensors of a convolution in the order of `Node::tensors`.
-fn conv_tensors(conv: &MaskedConv, classes: usize, tensors: &[Tensor<1>]) -> ConvTensors {
-    use pixelrnn::model::Presence;
-    let (inputs, outputs, [kh, kw]) = (conv.inputs.count, conv.outputs.count, conv.kernel);
-    let mut rest = tensors.iter().cloned();
-    let mut next = || rest.next().expect("as many tensors as `Node::tensors` lists");
-    ConvTensors {
-        weight: next().reshape([outputs, inputs, kh, kw]),
-        bias: (conv.bias != Presence::Absent).then(&mut next),
-        class: (conv.class != Presence::Absent).then(|| next().reshape([outputs, classes])),
+/// A node's tensors in the order of `Node::tensors`, handed out one after the other.
+struct Tensors<I> {
+    rest: I,
+    classes: usize,
+}
+
+impl<I: Iterator<Item = Tensor<1>>> Tensors<I> {
+    fn next<const D: usize>(&mut self, shape: [usize; D]) -> Tensor<D> {
+        self.rest.next().expect("as many tensors as `Node::tensors` lists").reshape(shape)
+    }
+
+    fn conv(&mut self, conv: &MaskedConv) -> ConvTensors {
+        let (inputs, outputs, [kh, kw]) = (conv.inputs.count, conv.outputs.count, conv.kernel);
+        ConvTensors {
+            weight: self.next([outputs, inputs, kh, kw]),
+            bias: (conv.bias != Presence::Absent).then(|| self.next([outputs])),
+            class: self.class(conv),
+        }
+    }
+
+    fn class(&mut self, conv: &MaskedConv) -> Option<Tensor<2>> {
+        (conv.class != Presence::Absent).then(|| self.next([conv.outputs.count, self.classes]))
+    }
+
+    /// A convolution to gates, the tensor after its bias, and its class bias.
+    fn gates(&mut self, conv: &MaskedConv, state_to_state: [usize; 4]) -> (ConvTensors, Tensor<4>) {
+        let gates = self.conv(&MaskedConv { class: Presence::Absent, ..*conv });
+        let state_to_state = self.next(state_to_state);
+        (ConvTensors { class: self.class(conv), ..gates }, state_to_state)
+    }
+
+    fn initial(&mut self, learned: bool, shape: [usize; 2]) -> Option<Initial> {
+        learned.then(|| Initial { h: self.next(shape), c: self.next(shape) })
+    }
+
+    fn row(&mut self, lstm: &RowLstm) -> RowTensors {
+        let h = lstm.hidden.count;
+        let (input_to_state, state_to_state) = self.gates(&lstm.input_to_state, [4 * h, h, 1, lstm.kernel]);
+        RowTensors { input_to_state, state_to_state, initial: self.initial(lstm.initial_state, [1, h]) }
+    }
+
+    fn direction(&mut self, lstm: &DiagonalBilstm) -> DirectionTensors {
+        let h = lstm.hidden.count;
+        let (input_to_state, state_to_state) = self.gates(&lstm.input_to_state, [4 * h, h, 2, 1]);
+        let initial = self.initial(lstm.initial_state, [lstm.height, h]);
+        DirectionTensors { input_to_state, state_to_state, initial }
     }
 }

@@ -79,6 +79,18 @@ pub(crate) fn networks() -> Vec<(&'static str, Network)> {
             "pixel_cnn, contiguous colour",
             preset("pixel_cnn", 3, 2, &[("colour_groups", "contiguous".into()), ("residual", false.into())]),
         ),
+        ("row_lstm", preset("row_lstm", 1, 2, &[])),
+        (
+            "row_lstm, levels",
+            preset("row_lstm", 1, 4, &[("classes", 3.into()), ("initial_state", yes.clone()), ("kernel", 4.into())]),
+        ),
+        ("row_lstm, colour", preset("row_lstm", 3, 2, &[("kernel", 2.into()), ("hidden", 17.into())])),
+        ("diagonal_bilstm", preset("diagonal_bilstm", 1, 2, &[])),
+        (
+            "diagonal_bilstm, levels",
+            preset("diagonal_bilstm", 1, 4, &[("classes", 3.into()), ("initial_state", yes.clone()), ("skip", yes.clone())]),
+        ),
+        ("diagonal_bilstm, colour", preset("diagonal_bilstm", 3, 2, &[("hidden", 33.into())])),
         (
             "ops",
             network(&serde_json::json!({

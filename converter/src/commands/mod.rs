@@ -72,11 +72,8 @@ impl Failure {
     }
 
     pub fn is_broken_pipe(&self) -> bool {
-        let io = match self {
-            Self::Output(source) | Self::Other(Error::Io { source, .. }) => source,
-            _ => return false,
-        };
-        io.kind() == io::ErrorKind::BrokenPipe
+        let (Self::Output(source) | Self::Other(Error::Io { source, .. })) = self else { return false };
+        source.kind() == io::ErrorKind::BrokenPipe
     }
 }
 

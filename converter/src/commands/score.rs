@@ -8,7 +8,7 @@ use pixelrnn_converter::run::{Scorer, logits_shape};
 use pixelrnn_converter::{ImageSet, Reference, files};
 use serde_json::json;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -76,7 +76,7 @@ impl Args {
 
 /// Images that fit the model, and their labels.
 pub fn read_images(
-    path: &PathBuf,
+    path: &Path,
     count: Option<u64>,
     labels: Option<&PathBuf>,
     image: &pixelrnn::model::Image,

@@ -42,67 +42,95 @@ struct Demand {
     narrow: bool,
 }
 
+/// Who reads which value, and in which forms.
+struct Uses<'a> {
+    nodes: &'a [Node],
+    /// For each value, the nodes that read it.
+    readers: Vec<Vec<usize>>,
+    demand: Vec<Demand>,
+}
+
+impl<'a> Uses<'a> {
+    fn new(nodes: &'a [Node]) -> Result<Self, Error> {
+        let values = nodes.len() + 1;
+        let mut readers = vec![Vec::new(); values];
+        for (n, node) in nodes.iter().enumerate() {
+            for input in &node.inputs[..node.op.arity()] {
+                readers[*input].push(n);
+            }
+        }
+        let mut uses = Self { nodes, readers, demand: vec![Demand::default(); values] };
+        for node in nodes.iter().rev() {
+            uses.demand_of(node)?;
+        }
+        Ok(uses)
+    }
+
+    /// Notes what `node` needs of its inputs; all of its readers are known.
+    fn demand_of(&mut self, node: &Node) -> Result<(), Error> {
+        let [a, b, t] = node.inputs;
+        let made = self.demand[node.output];
+        match node.op {
+            Op::MaskedConv(_) | Op::RowLstm(_) | Op::DiagonalBilstm(_) => self.demand[a].narrow = true,
+            Op::Relu => self.demand[a].wide |= made.wide || (made.narrow && self.only_relu(a).is_none()),
+            Op::Elu => self.demand[a].wide = true,
+            Op::Add { .. } => [a, b].into_iter().for_each(|v| self.demand[v].wide = true),
+            Op::DepthGate => [a, b, t].into_iter().for_each(|v| self.demand[v].wide = true),
+            Op::BatchNorm { .. } => return Err(Error::NotInEngine { op: node.op.kind() }),
+        }
+        // What is made in 16 bits alone is narrowed from there.
+        if made.narrow && !matches!(node.op, Op::MaskedConv(_) | Op::Relu) {
+            self.demand[node.output].wide = true;
+        }
+        Ok(())
+    }
+
+    /// The ReLU that is the only reader of a convolution, which can write that ReLU's 8-bit form at once.
+    fn only_relu(&self, v: ValueId) -> Option<ValueId> {
+        let conv = v > 0 && matches!(self.nodes[v - 1].op, Op::MaskedConv(_));
+        match self.readers[v].as_slice() {
+            [n] if conv && self.nodes[*n].op == Op::Relu => Some(self.nodes[*n].output),
+            _ => None,
+        }
+    }
+
+    /// When the convolution at `n` does nothing but add to a value that nobody reads afterwards: that value, and the sum.
+    fn accumulates(&self, n: usize) -> Option<(ValueId, ValueId)> {
+        let made = self.nodes[n].output;
+        let [sum] = self.readers[made].as_slice() else { return None };
+        let add = &self.nodes[*sum];
+        if !matches!(add.op, Op::Add { scale } if scale.to_bits() == 1f32.to_bits()) {
+            return None;
+        }
+        let [a, b, _] = add.inputs;
+        let onto = if b == made { a } else { b };
+        let free = onto != 0 && onto < made && self.readers[onto].iter().all(|u| u <= &n || u == sum);
+        free.then_some((onto, add.output))
+    }
+}
+
 /// The steps of a network.
 ///
 /// # Errors
 /// When the network has an op that the engine does not have.
 pub(super) fn plan(nodes: &[Node]) -> Result<Vec<Step>, Error> {
-    let values = nodes.len() + 1;
-    let mut uses: Vec<Vec<usize>> = vec![Vec::new(); values];
-    for (n, node) in nodes.iter().enumerate() {
-        for input in &node.inputs[..node.op.arity()] {
-            uses[*input].push(n);
-        }
-    }
-    let is_conv = |v: ValueId| v > 0 && matches!(nodes[v - 1].op, Op::MaskedConv(_));
-    // A convolution whose only reader is a ReLU, which can write that ReLU's 8-bit form at once.
-    let only_relu = |v: ValueId| match uses[v].as_slice() {
-        [n] if is_conv(v) && nodes[*n].op == Op::Relu => Some(nodes[*n].output),
-        _ => None,
-    };
-
-    let mut demand = vec![Demand::default(); values];
-    for node in nodes.iter().rev() {
-        let [a, b, t] = node.inputs;
-        let made = demand[node.output];
-        match node.op {
-            Op::MaskedConv(_) => demand[a].narrow = true,
-            Op::Relu => demand[a].wide |= made.wide || (made.narrow && only_relu(a).is_none()),
-            Op::Elu => demand[a].wide = true,
-            Op::Add { .. } => {
-                demand[a].wide = true;
-                demand[b].wide = true;
-            }
-            Op::RowLstm(_) | Op::DiagonalBilstm(_) => demand[a].narrow = true,
-            Op::DepthGate => {
-                for v in [a, b, t] {
-                    demand[v].wide = true;
-                }
-            }
-            Op::BatchNorm { .. } => return Err(Error::NotInEngine { op: node.op.kind() }),
-        }
-        // What is made in 16 bits alone is narrowed from there.
-        if made.narrow && !matches!(node.op, Op::MaskedConv(_) | Op::Relu) {
-            demand[node.output].wide = true;
-        }
-    }
-
+    let uses = Uses::new(nodes)?;
     let mut steps = Vec::new();
-    let mut accumulated = vec![false; values];
+    let mut accumulated = vec![false; nodes.len() + 1];
     for (n, node) in nodes.iter().enumerate() {
         let [a, b, t] = node.inputs;
         let to = node.output;
-        let made = demand[to];
+        let made = uses.demand[to];
         match node.op {
             Op::MaskedConv(_) => {
                 let target = if n + 1 == nodes.len() {
                     Target::Logits
-                } else if let Some((onto, sum)) = accumulates(nodes, &uses, n) {
+                } else if let Some((onto, sum)) = uses.accumulates(n) {
                     accumulated[sum] = true;
                     Target::Accumulate { onto, to: sum }
                 } else if made.wide {
                     Target::Wide(to)
-                } else if let Some(relu) = only_relu(to) {
+                } else if let Some(relu) = uses.only_relu(to) {
                     Target::Narrow(relu)
                 } else {
                     Target::Narrow(to)
@@ -116,7 +144,7 @@ pub(super) fn plan(nodes: &[Node]) -> Result<Vec<Step>, Error> {
                 if made.wide {
                     steps.push(Step::Relu { from: a, to });
                 }
-                if made.narrow && only_relu(a).is_none() {
+                if made.narrow && uses.only_relu(a).is_none() {
                     steps.push(Step::Quantize { from: a, to });
                 } else if made.narrow && made.wide {
                     steps.push(Step::Quantize { from: to, to });
@@ -152,17 +180,4 @@ pub(super) fn plan(nodes: &[Node]) -> Result<Vec<Step>, Error> {
         }
     }
     Ok(steps)
-}
-
-/// When the convolution at `n` does nothing but add to a value that nobody reads afterwards: that value, and the sum.
-fn accumulates(nodes: &[Node], uses: &[Vec<usize>], n: usize) -> Option<(ValueId, ValueId)> {
-    let [sum] = uses[nodes[n].output].as_slice() else { return None };
-    let add = &nodes[*sum];
-    if !matches!(add.op, Op::Add { scale } if scale.to_bits() == 1f32.to_bits()) {
-        return None;
-    }
-    let [a, b, _] = add.inputs;
-    let onto = if b == nodes[n].output { a } else { b };
-    let free = onto != 0 && onto < nodes[n].output && uses[onto].iter().all(|u| u <= &n || u == sum);
-    free.then_some((onto, add.output))
 }

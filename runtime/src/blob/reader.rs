@@ -303,15 +303,15 @@ impl<'a> Model<'a> {
         slice(self.blob, at, count, 1).map(bytemuck::cast_slice)
     }
 
-    /// One row of an LSTM's initial states: `h`, then `c`.
-    pub(crate) fn initial(&self, lstm: &LstmRecord, row: usize) -> Option<Option<(&'a [i16], &'a [i16])>> {
+    /// One row of an LSTM's initial states: `h`, then `c`; empty where they are zero.
+    pub(crate) fn initial(&self, lstm: &LstmRecord, row: usize) -> Option<(&'a [i16], &'a [i16])> {
         if lstm.initial == 0 {
-            return Some(None);
+            return Some((&[], &[]));
         }
         let hidden = usize::from(lstm.hidden);
         let states: &[i16] =
             bytemuck::try_cast_slice(slice(self.blob, lstm.initial, (row + 1) * 2 * hidden, 2)?).ok()?;
-        states.get(row * 2 * hidden..)?.split_at_checked(hidden).map(Some)
+        states.get(row * 2 * hidden..)?.split_at_checked(hidden)
     }
 
     pub(crate) fn numbers(&self, at: u32, count: usize) -> Option<&'a [i32]> {

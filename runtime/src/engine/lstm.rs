@@ -77,15 +77,13 @@ fn activation(to_hidden: Rescale, h: i16) -> i8 {
     clamp8(to_hidden.apply(i32::from(h)), i8::MIN)
 }
 
-/// Fills `patch` with activations of a state; zero where there is none.
-fn narrow(patch: &mut [i8], state: Option<&[i16]>, to_hidden: Rescale) {
-    match state {
-        None => patch.fill(0),
-        Some(state) => {
-            for (to, h) in patch.iter_mut().zip(state) {
-                *to = activation(to_hidden, *h);
-            }
-        }
+/// Fills `patch` with activations of a state; an empty state is zero.
+fn narrow(patch: &mut [i8], state: &[i16], to_hidden: Rescale) {
+    if state.is_empty() {
+        patch.fill(0);
+    }
+    for (to, h) in patch.iter_mut().zip(state) {
+        *to = activation(to_hidden, *h);
     }
 }
 
@@ -117,7 +115,7 @@ pub(super) fn row<K: Kernel>(
     let mut h_ring = Ring::new(h, width + left + 1, hidden);
     let mut c_ring = Ring::new(c, width + 1, hidden);
     let above = context.row.checked_sub(1);
-    let initial = if above.is_none() { context.model.initial(record, 0)? } else { None };
+    let (initial_h, initial_c) = context.model.initial(record, 0)?;
 
     let length = record.x_length(context.groups, context.group);
     let (x_patch, rest) = shared.patch.split_at_mut_checked(length)?;
@@ -127,13 +125,13 @@ pub(super) fn row<K: Kernel>(
     columns.gather(context, Some(context.row), &x_ring, inputs, past)?;
     copy(centre, shared.registers.narrow(record.input, centre.len())?)?;
     let columns = Columns { zero: 0, ..columns };
-    match initial {
-        None => columns.gather(context, above, &h_ring, hidden, h_patch)?,
-        Some((first, _)) => {
-            for (tap, features) in h_patch.chunks_exact_mut(hidden).enumerate() {
-                let inside = columns.column(context, tap).is_some();
-                narrow(features, inside.then_some(first), record.to_hidden);
-            }
+    if above.is_some() || initial_h.is_empty() {
+        columns.gather(context, above, &h_ring, hidden, h_patch)?;
+    } else {
+        // The initial state stands in the columns of the image, not beside it.
+        for (tap, features) in h_patch.chunks_exact_mut(hidden).enumerate() {
+            let inside = columns.column(context, tap).is_some();
+            narrow(features, if inside { initial_h } else { &[] }, record.to_hidden);
         }
     }
 
@@ -141,10 +139,9 @@ pub(super) fn row<K: Kernel>(
     let patch = shared.patch.get(..length + record.h_length())?;
     let registers = &mut shared.registers;
     Gates { record, context, group: context.group }.run(patch, kernel, |unit, gates| {
-        let before = match (above, initial) {
-            (Some(_), _) => *c_ring.get(pixel - width)?.get(unit)?,
-            (None, Some((_, first))) => *first.get(unit)?,
-            (None, None) => 0,
+        let before = match above {
+            Some(_) => *c_ring.get(pixel - width)?.get(unit)?,
+            None => initial_c.get(unit).copied().unwrap_or(0),
         };
         let (h, c) = cell(gates, before, u32::from(record.cell_bits));
         *c_ring.get_mut(pixel)?.get_mut(unit)? = c;
@@ -171,7 +168,7 @@ pub(super) fn diagonal_left<K: Kernel>(
     let (_, h, c) = parts(record, own, width)?;
     let mut h_ring = Ring::new(h, width + 1, hidden);
     let mut c_ring = Ring::new(c, 2, hidden);
-    let initial = if context.column == 0 { context.model.initial(record, context.row)? } else { None };
+    let (initial_h, initial_c) = context.model.initial(record, context.row)?;
 
     let length = record.x_length(context.groups, context.group);
     let (x_patch, rest) = shared.patch.split_at_mut_checked(length)?;
@@ -182,7 +179,7 @@ pub(super) fn diagonal_left<K: Kernel>(
         Some(pixel) => copy(above, h_ring.get(pixel)?)?,
     }
     if context.column == 0 {
-        narrow(beside, initial.map(|(h, _)| h), record.to_hidden);
+        narrow(beside, initial_h, record.to_hidden);
     } else {
         copy(beside, h_ring.get(pixel - 1)?)?;
     }
@@ -190,9 +187,8 @@ pub(super) fn diagonal_left<K: Kernel>(
     let patch = shared.patch.get(..length + 2 * hidden)?;
     let registers = &mut shared.registers;
     Gates { record, context, group: context.group }.run(patch, kernel, |unit, gates| {
-        let before = match (context.column, initial) {
-            (0, None) => 0,
-            (0, Some((_, first))) => *first.get(unit)?,
+        let before = match context.column {
+            0 => initial_c.get(unit).copied().unwrap_or(0),
             _ => *c_ring.get(pixel - 1)?.get(unit)?,
         };
         let (h, c) = cell(gates, before, u32::from(record.cell_bits));
@@ -241,7 +237,7 @@ pub(super) fn sweep<K: Kernel>(
     let (x, h, c) = parts(record, own, width)?;
     let mut h_ring = Ring::<i16>::new(bytemuck::try_cast_slice_mut(h).ok()?, width + 1, hidden);
     let mut c_ring = Ring::new(c, 2, hidden);
-    let initial = context.model.initial(record, context.row)?;
+    let (initial_h, initial_c) = context.model.initial(record, context.row)?;
     for column in (0..width).rev() {
         let at = mirrored(width, context.row, column);
         let first_of_row = column + 1 == width;
@@ -250,15 +246,15 @@ pub(super) fn sweep<K: Kernel>(
             let (x_patch, rest) = patch.split_at_mut_checked(length)?;
             copy(x_patch, x.get(column * inputs..column * inputs + length)?)?;
             let (above, beside) = rest.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
-            narrow(above, at.checked_sub(width).and_then(|at| h_ring.get(at)), record.to_hidden);
-            let state = if first_of_row { initial.map(|(h, _)| h) } else { h_ring.get(at - 1) };
-            narrow(beside, state, record.to_hidden);
+            let state_above = if context.row > 0 { h_ring.get(at - width)? } else { &[] };
+            narrow(above, state_above, record.to_hidden);
+            narrow(beside, if first_of_row { initial_h } else { h_ring.get(at - 1)? }, record.to_hidden);
             let patch = patch.get(..length + 2 * hidden)?;
             Gates { record, context, group }.run(patch, kernel, |unit, gates| {
-                let before = match (first_of_row, initial) {
-                    (true, None) => 0,
-                    (true, Some((_, first))) => *first.get(unit)?,
-                    (false, _) => *c_ring.get(at - 1)?.get(unit)?,
+                let before = if first_of_row {
+                    initial_c.get(unit).copied().unwrap_or(0)
+                } else {
+                    *c_ring.get(at - 1)?.get(unit)?
                 };
                 let (h, c) = cell(gates, before, u32::from(record.cell_bits));
                 *c_ring.get_mut(at)?.get_mut(unit)? = c;

@@ -236,7 +236,11 @@ impl<F: FnMut(Node)> Builder<F> {
 
     /// `input_to_state`: the four gates from x.
     fn gates(&self, hidden: usize, kernel: usize) -> Result<MaskedConv, NetworkError> {
-        self.conv(Mask::B, [1, kernel], 1, self.dealt(hidden)?.repeated(4))
+        let gates = self.dealt(hidden)?.repeated(4);
+        if gates.count > MAX_FEATURES {
+            return Err(NetworkError::TooManyFeatures { count: gates.count });
+        }
+        self.conv(Mask::B, [1, kernel], 1, gates)
     }
 
     fn apply_row_lstm(&mut self, name: &str, gates: MaskedConv, initial_state: bool) -> Result<(), NetworkError> {

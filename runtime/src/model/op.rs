@@ -7,7 +7,7 @@ use super::mask::{Features, Mask};
 use heapless::{String, Vec};
 
 /// Name of an op: the prefix of its tensors' names.
-pub type Name = String<64>;
+pub type Name = String<72>;
 
 /// Shape of a tensor.
 pub type Shape = Vec<usize, 4>;

@@ -12,6 +12,7 @@ pub mod numbers;
 pub mod ops;
 pub mod random;
 pub mod registers;
+pub mod sigmoid;
 
 use distribution::{cost, draw, frequencies, inverse_temperature};
 use header::Header;
@@ -115,7 +116,7 @@ impl IntegerModel {
         self.header.register_bytes + 4 * self.header.levels + self.header.patch_bytes + own
     }
 
-    /// Section 1: bytes of the longest dot product's input, a multiple of 4.
+    /// Sections 1 and 5: bytes of the longest input of an op's sums, a multiple of 4.
     pub fn patch_bytes(&self) -> usize {
         self.ops.iter().map(|op| op.patch_bytes(&self.header)).max().unwrap_or(0).next_multiple_of(4)
     }

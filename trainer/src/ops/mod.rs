@@ -3,15 +3,25 @@
 //! Each has two paths. The *fast* one keeps images as `[N, H, W, C]` and runs on the CPU back end alone; the *stock* one
 //! keeps them as `[N, C, H, W]`, is made of Burn's own operations and runs on every back end.
 
+mod cell;
 #[cfg(feature = "flex")]
 mod conv;
 #[cfg(feature = "flex")]
 mod conv_cpu;
+mod diagonal_bilstm;
 #[cfg(feature = "flex")]
 mod geometry;
 mod masked_conv;
+mod row_lstm;
+#[cfg(feature = "flex")]
+mod scan;
+#[cfg(feature = "flex")]
+mod scan_cpu;
 
+pub(crate) use cell::Initial;
+pub(crate) use diagonal_bilstm::{DirectionTensors, diagonal_bilstm};
 pub(crate) use masked_conv::{ConvTensors, masked_conv};
+pub(crate) use row_lstm::{RowTensors, row_lstm};
 
 /// How the ops of a network are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -167,7 +167,7 @@ impl Op for MaskedConv {
     fn state_bytes(&self, header: &Header) -> usize {
         let [ch, cw] = self.kernel.map(|k| k / 2);
         let p = ((ch * header.width + cw) * self.dilation).min(header.pixels() - 1);
-        (p * self.inputs).next_multiple_of(4)
+        if p > 0 { ((p + 1) * self.inputs).next_multiple_of(4) } else { 0 }
     }
 
     fn patch_bytes(&self, header: &Header) -> usize {

@@ -1,7 +1,9 @@
 //! Section 3 of the page: the ops, one file each, over whole images.
 
 mod add;
+mod depth_gate;
 mod elu;
+mod lstm;
 mod masked_conv;
 mod quantize;
 mod relu;
@@ -32,7 +34,7 @@ pub trait Op: Debug {
         0
     }
 
-    /// Bytes of the longest input of one of its dot products.
+    /// Section 5: bytes of the longest input of its sums.
     fn patch_bytes(&self, _: &Header) -> usize {
         0
     }
@@ -50,6 +52,8 @@ pub fn parse(blob: &[u8], at: usize, header: &Header) -> Result<Box<dyn Op>, Str
         3 => Box::new(relu::Relu::parse(record)),
         4 => Box::new(elu::Elu::parse(record)),
         5 => Box::new(add::Add::parse(record)),
+        6 => Box::new(depth_gate::DepthGate::parse(record)),
+        7..=9 => Box::new(lstm::Lstm::parse(blob, record, header)),
         other => return Err(format!("an op of kind {other}, which the integer model does not know")),
     })
 }

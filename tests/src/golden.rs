@@ -1,0 +1,93 @@
+//! Small blobs that are part of the source, and what they must draw on every machine.
+//!
+//! `golden.json` holds, for each blob, a checksum of the images that it draws and the sum of their costs. Hosts, emulators
+//! and browsers all read that one file.
+//!
+//! After a deliberate change of the arithmetic, or when the built-in model was replaced, one command takes the new numbers:
+//!
+//! ```text
+//! PIXELRNN_BLESS=1 cargo test -p pixelrnn-tests --test golden
+//! ```
+//!
+//! It makes blobs that are missing as well; to make one again from its fixture, delete it first.
+
+use crate::integer_model::bytes::crc32;
+use crate::{fixtures, walk};
+use pixelrnn::Model;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The file of results.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Golden {
+    /// What the numbers are, for whoever opens the file.
+    pub about: String,
+    /// Images drawn, image number `n` with the seed `n` at temperature 1.
+    pub images: u32,
+    /// The blobs.
+    pub models: Vec<Entry>,
+}
+
+/// What a blob draws.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The blob, seen from the folder of `golden.json`.
+    pub blob: String,
+    /// CRC-32 of all values of all images, each image `[C, H, W]`, in hexadecimal.
+    pub crc32: String,
+    /// Sum of the costs of all images, in units of 2⁻²⁴ bit.
+    pub cost: u64,
+}
+
+/// Images drawn of each blob.
+pub const IMAGES: u32 = 16;
+
+/// The golden blobs and the fixtures that they were made from.
+pub const MADE_FROM: [(&str, &str); 2] = [
+    ("pixel_cnn_gray.prnn", "pixel_cnn_gray_softmax_full_description"),
+    ("pixel_cnn_rgb.prnn", "pixel_cnn_rgb_cyclic"),
+];
+
+/// The model that is built into the command line, seen from the folder of `golden.json`.
+pub const BUILT_IN: &str = "../models/mnist-pixelcnn/model.prnn";
+
+/// The folder of the golden blobs.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
+}
+
+/// The file of results.
+pub fn file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden.json")
+}
+
+/// All blobs that `golden.json` has results of, seen from its folder.
+pub fn blobs() -> Vec<String> {
+    MADE_FROM.iter().map(|(blob, _)| format!("golden/{blob}")).chain([BUILT_IN.into()]).collect()
+}
+
+/// Makes the golden blobs that are not there.
+///
+/// # Panics
+/// When a blob cannot be made or written.
+pub fn make_missing() {
+    for (blob, fixture) in MADE_FROM {
+        let path = folder().join(blob);
+        if !path.exists() {
+            let blob = fixtures::named(fixture).blob().expect("the engine has all ops of a golden model");
+            std::fs::create_dir_all(folder()).expect("a folder");
+            std::fs::write(&path, blob.bytes()).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        }
+    }
+}
+
+/// Draws the images of `model`, whose classes take turns, and sums them up.
+pub fn entry(blob: &str, model: Model<'_>) -> Entry {
+    let label = |n: u32| (model.classes() > 0).then(|| n as usize % model.classes());
+    let walks: Vec<_> = (0..IMAGES).map(|n| walk::sample(model, n.into(), 1000, label(n))).collect();
+    Entry {
+        blob: blob.into(),
+        crc32: format!("{:08x}", crc32(walks.iter().flat_map(|walk| walk.image.iter().copied()))),
+        cost: walks.iter().map(|walk| walk.cost).sum(),
+    }
+}

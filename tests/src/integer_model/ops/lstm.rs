@@ -1,0 +1,244 @@
+//! Kinds 7, 8 and 9: the Row LSTM and the two directions of the Diagonal BiLSTM.
+
+use super::super::bytes::{i8_at, i8_list, i16_at, i32_list, offset_at, u8_at, u16_at};
+use super::super::header::Header;
+use super::super::numbers::{Rescale, requantize, sat16, wrap32};
+use super::super::sigmoid::{sigmoid, tanh};
+use super::{Image, Op};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Row,
+    Left,
+    Right,
+}
+
+/// `H` and `C` of a pixel, one number a unit.
+#[derive(Clone, Debug)]
+struct State {
+    h: Vec<i16>,
+    c: Vec<i16>,
+}
+
+/// An LSTM with its weights.
+#[derive(Debug)]
+pub struct Lstm {
+    kind: Kind,
+    cell_bits: u32,
+    left_x: u8,
+    left_h: u8,
+    kernel: usize,
+    input_zero_point: i8,
+    input: usize,
+    output: usize,
+    inputs: usize,
+    hidden: usize,
+    to_hidden: Rescale,
+    to_output: Rescale,
+    /// `weights_x[4u + q][n]`.
+    weights_x: Vec<Vec<i8>>,
+    bias: Vec<i32>,
+    multipliers_x: Vec<i32>,
+    /// `weights_h[4u + q][n]`.
+    weights_h: Vec<Vec<i8>>,
+    multipliers_h: Vec<i32>,
+    /// `class_bias[label][4u + q]`.
+    class_bias: Option<Vec<Vec<i32>>>,
+    /// One for each row, or just one for a Row LSTM.
+    initial: Vec<State>,
+}
+
+impl Lstm {
+    /// Reads the record and what it points to.
+    pub fn parse(blob: &[u8], record: &[u8], header: &Header) -> Self {
+        let hidden = usize::from(u16_at(record, 18));
+        let gates = |at: usize| i32_list(blob, offset_at(record, at), 4 * hidden);
+        let kind = match u8_at(record, 0) {
+            7 => Kind::Row,
+            8 => Kind::Left,
+            _ => Kind::Right,
+        };
+        let mut lstm = Self {
+            kind,
+            cell_bits: u8_at(record, 1).into(),
+            left_x: u8_at(record, 2),
+            left_h: u8_at(record, 3),
+            kernel: u8_at(record, 4).into(),
+            input_zero_point: i8_at(record, 5),
+            input: offset_at(record, 8),
+            output: offset_at(record, 12),
+            inputs: u16_at(record, 16).into(),
+            hidden,
+            to_hidden: Rescale::parse(record, 20),
+            to_output: Rescale::parse(record, 24),
+            weights_x: Vec::new(),
+            bias: gates(32),
+            multipliers_x: gates(36),
+            weights_h: Vec::new(),
+            multipliers_h: gates(44),
+            class_bias: None,
+            initial: Vec::new(),
+        };
+        let (mut x, mut h) = (offset_at(record, 28), offset_at(record, 40));
+        for u in 0..hidden {
+            let (nx, nh) = (lstm.x_length(header, header.group(hidden, u)), lstm.h_length());
+            for _ in 0..4 {
+                lstm.weights_x.push(i8_list(blob, x, nx));
+                lstm.weights_h.push(i8_list(blob, h, nh));
+                x += nx;
+                h += nh;
+            }
+        }
+        let class_bias = offset_at(record, 48);
+        if class_bias != 0 {
+            let of = |k: usize| i32_list(blob, class_bias + 16 * k * hidden, 4 * hidden);
+            lstm.class_bias = Some((0..header.classes).map(of).collect());
+        }
+        let rows = if kind == Kind::Row { 1 } else { header.height };
+        lstm.initial = match offset_at(record, 52) {
+            0 => vec![lstm.zero(); rows],
+            at => {
+                let of = |at: usize| (0..hidden).map(|u| i16_at(blob, at + 2 * u)).collect();
+                (0..rows)
+                    .map(|row| at + 4 * row * hidden)
+                    .map(|at| State { h: of(at), c: of(at + 2 * hidden) })
+                    .collect()
+            }
+        };
+        lstm
+    }
+
+    /// `nx(g)`.
+    fn x_length(&self, header: &Header, g: usize) -> usize {
+        self.kernel / 2 * self.inputs + header.start(self.inputs, g + 1)
+    }
+
+    /// `nh`.
+    fn h_length(&self) -> usize {
+        if self.kind == Kind::Row { self.kernel * self.hidden } else { 2 * self.hidden }
+    }
+
+    fn zero(&self) -> State {
+        State { h: vec![0; self.hidden], c: vec![0; self.hidden] }
+    }
+
+    /// The input of the sums over x of the last group; those of other groups are beginnings of it.
+    fn gather_x(&self, image: &Image<'_>, row: usize, column: usize) -> Vec<i8> {
+        let mut gathered = Vec::new();
+        for v in 0..=self.kernel / 2 {
+            let at = (column + v).checked_sub(self.kernel / 2);
+            for c in 0..self.inputs {
+                gathered.push(match at {
+                    Some(j) => image.registers.narrow(row * image.header.width + j, self.input, c),
+                    None => self.input_zero_point,
+                });
+            }
+        }
+        gathered
+    }
+
+    /// The states that the sums over h read, in order, and the state that the cell comes from.
+    fn before(&self, states: &[Vec<State>], row: usize, column: usize, width: usize) -> (Vec<State>, State) {
+        let above = |j: usize| row.checked_sub(1).map(|i| states[i][j].clone());
+        match self.kind {
+            Kind::Row => {
+                let at = |v: usize| match (column + v).checked_sub(self.kernel / 2) {
+                    Some(j) if j < width => above(j).unwrap_or_else(|| self.initial[0].clone()),
+                    _ => self.zero(),
+                };
+                ((0..self.kernel).map(at).collect(), at(self.kernel / 2))
+            }
+            Kind::Left | Kind::Right => {
+                let beside = if self.kind == Kind::Left { column.checked_sub(1) } else { Some(column + 1) };
+                let beside = match beside {
+                    Some(j) if j < width => states[row][j].clone(),
+                    _ => self.initial[row].clone(),
+                };
+                (vec![above(column).unwrap_or_else(|| self.zero()), beside.clone()], beside)
+            }
+        }
+    }
+
+    /// The state of a pixel.
+    fn step(&self, x: &[i8], h: &[i8], cell: &[i16], label: Option<usize>) -> State {
+        let dot = |weights: &[i8], input: &[i8]| -> i64 {
+            // As many inputs as there are weights: a group's input is the beginning of the last group's.
+            weights.iter().zip(input).map(|(w, x)| i64::from(*w) * i64::from(*x)).sum()
+        };
+        let mut state = self.zero();
+        for u in 0..self.hidden {
+            let z = |q: usize| {
+                let n = 4 * u + q;
+                let class = match (&self.class_bias, label) {
+                    (Some(class_bias), Some(label)) => class_bias[label][n].into(),
+                    _ => 0,
+                };
+                let sx = wrap32(i64::from(self.bias[n]) + class + dot(&self.weights_x[n], x));
+                let sh = wrap32(dot(&self.weights_h[n], h));
+                let x = i64::from(requantize(sx, self.left_x, self.multipliers_x[n]));
+                let h = i64::from(requantize(sh, self.left_h, self.multipliers_h[n]));
+                sat16(wrap32(x + h).into())
+            };
+            let [o, f, i, g] = [0, 1, 2, 3].map(z);
+            let b = self.cell_bits;
+            let kept = sigmoid(f) * i64::from(cell[u]);
+            let c = sat16((kept + ((sigmoid(i) * tanh(g)) >> b) + (1 << 14)) >> 15);
+            let t =
+                if b >= 3 { sat16(i64::from(c) << (b - 3)) } else { sat16((i64::from(c) + (1 << (2 - b))) >> (3 - b)) };
+            state.c[u] = c;
+            state.h[u] = sat16((sigmoid(o) * tanh(t) + (1 << 14)) >> 15);
+        }
+        state
+    }
+
+    /// The states of all pixels, `[row][column]`.
+    fn states(&self, image: &Image<'_>) -> Vec<Vec<State>> {
+        let (height, width) = (image.header.height, image.header.width);
+        let mut states = vec![vec![self.zero(); width]; height];
+        for row in 0..height {
+            for n in 0..width {
+                let column = if self.kind == Kind::Right { width - 1 - n } else { n };
+                let (read, cell) = self.before(&states, row, column, width);
+                let narrow = |h: &i16| self.to_hidden.apply((*h).into()).clamp(-128, 127) as i8;
+                let h: Vec<i8> = read.iter().flat_map(|state| state.h.iter().map(narrow)).collect();
+                states[row][column] = self.step(&self.gather_x(image, row, column), &h, &cell.c, image.label);
+            }
+        }
+        states
+    }
+}
+
+impl Op for Lstm {
+    fn apply(&self, image: &mut Image<'_>) {
+        let states = self.states(image);
+        let width = image.header.width;
+        for pixel in 0..image.header.pixels() {
+            let (row, column) = (pixel / width, pixel % width);
+            for u in 0..self.hidden {
+                let rescaled = |state: &State| self.to_output.apply(state.h[u].into());
+                let value = match (self.kind, row) {
+                    (Kind::Right, 0) => continue,
+                    (Kind::Right, _) => {
+                        i64::from(image.registers.wide(pixel, self.output, u)) + rescaled(&states[row - 1][column])
+                    }
+                    _ => rescaled(&states[row][column]),
+                };
+                image.registers.set_wide(pixel, self.output, u, sat16(value));
+            }
+        }
+    }
+
+    fn state_bytes(&self, header: &Header) -> usize {
+        let (w, k, c, h) = (header.width, self.kernel, self.inputs, self.hidden);
+        let parts = match self.kind {
+            Kind::Row => [if k > 1 { (k / 2 + 1) * c } else { 0 }, (w + k / 2 + 1) * h, 2 * (w + 1) * h],
+            Kind::Left => [0, (w + 1) * h, 4 * h],
+            Kind::Right => [w * c, 2 * (w + 1) * h, 4 * h],
+        };
+        parts.iter().map(|bytes| bytes.next_multiple_of(4)).sum()
+    }
+
+    fn patch_bytes(&self, header: &Header) -> usize {
+        self.x_length(header, header.channels - 1) + self.h_length()
+    }
+}

@@ -1,0 +1,71 @@
+//! The engine takes no memory but its buffer.
+#![allow(unsafe_code)] // an allocator that counts has to be one
+
+use pixelrnn::{Draw, Engine, Given, Temperature};
+use pixelrnn_tests::fixtures;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local! {
+    /// Calls of the allocator by this thread. The test harness's own threads go on allocating as they like.
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+impl Counting {
+    fn count() {
+        // While a thread ends its counter is gone; nobody asks for it any more.
+        let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
+    }
+}
+
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Self::count();
+        // SAFETY: the caller's promises are those that `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        Self::count();
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        Self::count();
+        // SAFETY: as above.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Calls of the allocator while `work` runs.
+fn calls(work: impl FnOnce()) -> usize {
+    let before = CALLS.with(Cell::get);
+    work();
+    CALLS.with(Cell::get) - before
+}
+
+#[test]
+fn running_an_engine_allocates_nothing() {
+    assert_eq!(calls(|| drop(std::hint::black_box(vec![1_u8]))), 2, "the counter counts");
+    for (fixture, blob) in fixtures::converted() {
+        let bytes = blob.bytes();
+        let mut state = vec![0; blob.model().unwrap().state_words()];
+        let mut out = vec![0; fixture.images.values()];
+        let calls = calls(|| {
+            let model = pixelrnn::Model::new(bytes).unwrap();
+            let mut engine = Engine::new(model, &mut state).unwrap();
+            let mut draw = Draw::seeded(0, Temperature::ONE);
+            engine.run(fixture.label(0), &mut draw, &mut out).unwrap();
+            let mut given = Given::new(fixture.images.image(0), model.image());
+            engine.run(fixture.label(0), &mut given, &mut out).unwrap();
+        });
+        assert_eq!(calls, 0, "{}: calls of the allocator", fixture.name);
+    }
+}

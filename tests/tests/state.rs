@@ -1,0 +1,160 @@
+//! An engine lives in the buffer that it was given: in all of it, in nothing beside it, whatever stood there before.
+
+use pixelrnn::{Draw, Engine, EngineError, Model, Temperature};
+use pixelrnn_converter::Blob;
+use pixelrnn_tests::random::Random;
+use pixelrnn_tests::{fixtures, golden, models, walk};
+
+pixelrnn::include_model!(
+    /// A golden blob, included as firmware does it.
+    mod included = "../golden/pixel_cnn_gray.prnn"
+);
+
+/// The blobs of the fixtures and of some random models, each with a label that fits.
+fn blobs() -> Vec<(String, Blob, Option<usize>)> {
+    let fixtures = fixtures::converted().into_iter().map(|(f, blob)| (f.name.clone(), blob, f.label(0)));
+    let random = (2000..2040).filter_map(|seed| {
+        let (trained, blob) = models::random_blob(seed)?;
+        let label = (trained.description().classes > 0).then_some(0);
+        Some((format!("random model {seed}"), blob, label))
+    });
+    fixtures.chain(random).collect()
+}
+
+#[test]
+fn nothing_beside_the_buffer_is_touched() {
+    const GUARD: usize = 64;
+    for (name, blob, label) in blobs() {
+        let model = blob.model().unwrap();
+        let words = model.state_words();
+        let mut random = Random::new(1);
+        let mut memory: Vec<u32> = (0..words + 2 * GUARD).map(|_| random.bits() as u32).collect();
+        let before = memory.clone();
+        let mut engine = Engine::new(model, &mut memory[GUARD..GUARD + words]).unwrap();
+        walk::walk(&mut engine, label, Draw::seeded(0, Temperature::ONE));
+        assert_eq!(memory[..GUARD], before[..GUARD], "{name}: before the buffer");
+        assert_eq!(memory[GUARD + words..], before[GUARD + words..], "{name}: after the buffer");
+    }
+}
+
+#[test]
+fn a_larger_buffer_is_left_alone_beyond_the_state() {
+    for (name, blob, label) in blobs() {
+        let model = blob.model().unwrap();
+        let words = model.state_words();
+        let mut memory = vec![0xa5a5_5a5a; words + 100];
+        let mut engine = Engine::new(model, &mut memory).unwrap();
+        walk::walk(&mut engine, label, Draw::seeded(0, Temperature::ONE));
+        assert!(memory[words..].iter().all(|word| *word == 0xa5a5_5a5a), "{name}");
+    }
+}
+
+#[test]
+fn a_smaller_buffer_is_refused() {
+    for (name, blob, _) in blobs() {
+        let model = blob.model().unwrap();
+        let needed = model.state_words();
+        let mut memory = vec![0; needed - 1];
+        let error = Engine::new(model, &mut memory).unwrap_err();
+        assert_eq!(error, EngineError::Buffer { needed, got: needed - 1 }, "{name}");
+    }
+}
+
+/// Words that change in a walk over a buffer full of `fill`.
+fn touched(model: Model<'_>, label: Option<usize>, fill: u32) -> Vec<bool> {
+    let mut memory = vec![fill; model.state_words()];
+    let mut engine = Engine::new(model, &mut memory).unwrap();
+    walk::walk(&mut engine, label, Draw::seeded(0, Temperature::ONE));
+    memory.iter().map(|word| *word != fill).collect()
+}
+
+#[test]
+fn the_whole_state_is_used() {
+    for (fixture, blob) in fixtures::converted() {
+        let model = blob.model().unwrap();
+        let [a, b] = [0x5555_5555, 0xaaaa_aaaa].map(|fill| touched(model, fixture.label(0), fill));
+        let last = (0..model.state_words()).rposition(|word| a[word] || b[word]).unwrap();
+        assert_eq!(last + 1, model.state_words(), "{}: high-water mark", fixture.name);
+    }
+}
+
+#[test]
+fn what_stood_in_the_buffer_does_not_matter() {
+    for (name, blob, label) in blobs() {
+        let model = blob.model().unwrap();
+        let clean = walk::sample(model, 5, 1000, label);
+        let mut random = Random::new(3);
+        for fill in [0, u32::MAX, 0x8080_8080, 0x7f7f_7f7f] {
+            let mut memory: Vec<u32> = (0..model.state_words()).map(|_| random.bits() as u32 ^ fill).collect();
+            let mut engine = Engine::new(model, &mut memory).unwrap();
+            let dirty = walk::walk(&mut engine, label, Draw::seeded(5, Temperature::ONE));
+            assert_eq!(dirty, clean, "{name}");
+            // And once more in what the first image left.
+            walk::walk(&mut engine, label, Draw::seeded(6, Temperature::ONE));
+            let again = walk::walk(&mut engine, label, Draw::seeded(5, Temperature::ONE));
+            assert_eq!(again, clean, "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_image_broken_off_leaves_nothing_behind() {
+    for (name, blob, label) in blobs() {
+        let model = blob.model().unwrap();
+        let clean = walk::sample(model, 5, 1000, label);
+        let mut memory = vec![0; model.state_words()];
+        let mut engine = Engine::new(model, &mut memory).unwrap();
+        engine.restart(label).unwrap();
+        let shape = model.image();
+        for _ in 0..shape.height * shape.width / 2 {
+            engine.step(&mut Draw::seeded(9, Temperature::ONE)).unwrap();
+        }
+        assert_eq!(walk::walk(&mut engine, label, Draw::seeded(5, Temperature::ONE)), clean, "{name}");
+    }
+}
+
+#[test]
+fn two_engines_that_take_turns_share_nothing() {
+    let blobs = blobs();
+    for pair in blobs.windows(2) {
+        let [(name, first, first_label), (_, second, second_label)] = pair else { unreachable!("windows of two") };
+        let both = [(first.model().unwrap(), *first_label), (second.model().unwrap(), *second_label)];
+        let alone = both.map(|(model, label)| walk::sample(model, 11, 1000, label).cost);
+
+        let mut memories = both.map(|(model, _)| vec![0; model.state_words()]);
+        let [memory, other] = &mut memories;
+        let mut engines = [Engine::new(both[0].0, memory).unwrap(), Engine::new(both[1].0, other).unwrap()];
+        let mut sources = [Draw::seeded(11, Temperature::ONE), Draw::seeded(11, Temperature::ONE)];
+        let mut costs = [0, 0];
+        for (engine, (_, label)) in engines.iter_mut().zip(both) {
+            engine.restart(label).unwrap();
+        }
+        let mut running = true;
+        while running {
+            running = false;
+            for turn in 0..2 {
+                if let Some(pixel) = engines[turn].step(&mut sources[turn]).unwrap() {
+                    costs[turn] += pixel.cost;
+                    running = true;
+                }
+            }
+        }
+        assert_eq!(costs, alone, "{name} and its neighbour");
+    }
+}
+
+#[test]
+fn an_included_model_knows_its_size_before_it_runs() {
+    let file = Blob::read(&golden::folder().join("pixel_cnn_gray.prnn")).unwrap();
+    let header = *file.model().unwrap().header();
+    assert_eq!(included::BLOB, file.bytes());
+    assert_eq!(4 * included::STATE_WORDS, header.state_bytes as usize);
+    assert_eq!(size_of::<included::State>(), header.state_bytes as usize);
+    let model = included::model().unwrap();
+    assert_eq!(model.state_words(), included::STATE_WORDS);
+
+    let mut state: included::State = [0; included::STATE_WORDS];
+    let mut engine = Engine::new(model, &mut state).unwrap();
+    let walked = walk::walk(&mut engine, None, Draw::seeded(0, Temperature::ONE));
+    assert_eq!(walked, walk::sample(file.model().unwrap(), 0, 1000, None));
+}

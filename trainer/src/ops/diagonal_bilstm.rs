@@ -1,0 +1,130 @@
+//! The Diagonal BiLSTM.
+
+use super::cell::{self, Initial};
+use super::masked_conv::masked_conv;
+use super::{Context, ConvTensors, Path};
+use burn::prelude::*;
+use pixelrnn::model::DiagonalBilstm;
+
+/// Tensors of one direction, as in the trained-model file.
+pub(crate) struct DirectionTensors {
+    pub input_to_state: ConvTensors,
+    /// `[4 · hidden, hidden, 2, 1]`: the row above, then the same row.
+    pub state_to_state: Tensor<4>,
+    /// The state before the first pixel of each row, `[height, hidden]`.
+    pub initial: Option<Initial>,
+}
+
+/// `left[i, j] + right[i - 1, j]`.
+pub(crate) fn diagonal_bilstm(
+    context: &Context,
+    x: Tensor<4>,
+    [left, right]: [DirectionTensors; 2],
+    lstm: &DiagonalBilstm,
+) -> Tensor<4> {
+    let left = direction(context, x.clone(), left, lstm, false);
+    let right = direction(context, x, right, lstm, true);
+    let rows = match context.path {
+        #[cfg(feature = "flex")]
+        Path::Fast => 1,
+        Path::Stock => 2,
+    };
+    let height = left.dims()[rows];
+    let mut first = left.dims();
+    first[rows] = 1;
+    let lowered = Tensor::cat(vec![Tensor::zeros(first, &left.device()), right.narrow(rows, 0, height - 1)], rows);
+    left + lowered
+}
+
+fn direction(
+    context: &Context,
+    x: Tensor<4>,
+    tensors: DirectionTensors,
+    lstm: &DiagonalBilstm,
+    mirrored: bool,
+) -> Tensor<4> {
+    let gates = masked_conv(context, x, tensors.input_to_state, &lstm.input_to_state, false);
+    match context.path {
+        #[cfg(feature = "flex")]
+        Path::Fast => {
+            let [_, height, width, _] = gates.dims();
+            let hidden = lstm.hidden.count;
+            let zeros = || Tensor::zeros([height, hidden], &gates.device());
+            let Initial { h, c } = tensors.initial.unwrap_or_else(|| Initial { h: zeros(), c: zeros() });
+            let (h, c) = (h.narrow(0, 0, height), c.narrow(0, 0, height));
+            super::scan::lstm_scan(gates, tensors.state_to_state, h, c, plan(height, width, mirrored).into())
+        }
+        Path::Stock => stock(gates, tensors.state_to_state, tensors.initial, lstm, mirrored),
+    }
+}
+
+/// All pixels of a diagonal at once.
+#[cfg(feature = "flex")]
+fn plan(height: usize, width: usize, mirrored: bool) -> crate::kernels::Plan {
+    use crate::kernels::{Plan, State};
+    let pixel = |i: usize, step: usize| i * width + if mirrored { width - 1 - step } else { step };
+    let diagonals = (0..height + width - 1)
+        .map(|t| (0..height).filter(|&i| i <= t && t - i < width).map(|i| pixel(i, t - i)).collect());
+    Plan::new(height * width, height, 2, diagonals, |at| {
+        let (i, j) = (at / width, at % width);
+        let step = if mirrored { width - 1 - j } else { j };
+        let above = if i > 0 { State::Pixel(at - width) } else { State::Zero };
+        let beside = if step > 0 { State::Pixel(pixel(i, step - 1)) } else { State::Initial(i) };
+        (vec![above, beside], beside)
+    })
+}
+
+/// Row `i` of `x` `[N, F, H, W]` moved to the right by `i`, so that diagonals stand upright: `[N, F, H, H + W - 1]`.
+fn skew(x: Tensor<4>) -> Tensor<4> {
+    let [n, f, height, width] = x.dims();
+    let wide = height + width - 1;
+    let x = x.pad([(0, height)], 0.0).reshape([n, f, height * (width + height)]);
+    x.narrow(2, 0, height * wide).reshape([n, f, height, wide])
+}
+
+/// Undoes [`skew`].
+fn unskew(x: Tensor<4>, width: usize) -> Tensor<4> {
+    let [n, f, height, wide] = x.dims();
+    let x = x.reshape([n, f, height * wide]).pad([(0, height)], 0.0);
+    x.reshape([n, f, height, wide + 1]).narrow(3, 0, width)
+}
+
+/// Diagonal by diagonal, `gates` being `[N, 4 · hidden, H, W]`.
+fn stock(
+    gates: Tensor<4>,
+    weight: Tensor<4>,
+    initial: Option<Initial>,
+    lstm: &DiagonalBilstm,
+    mirrored: bool,
+) -> Tensor<4> {
+    let ([n, _, height, width], hidden) = (gates.dims(), lstm.hidden.count);
+    let device = gates.device();
+    let turn = |x: Tensor<4>| if mirrored { x.flip([3]) } else { x };
+    let gates = skew(turn(gates));
+    // Both taps side by side in one matrix, `[4 · hidden, 2 · hidden]`.
+    let weight = weight.reshape([4 * hidden, hidden, 2]).permute([0, 2, 1]).reshape([1, 4 * hidden, 2 * hidden]);
+    // Row i starts at diagonal i: until then its state is the initial one.
+    let start = |of: Option<Tensor<2>>| match of {
+        Some(state) => state.narrow(0, 0, height).transpose().reshape([1, hidden, height]).expand([n, hidden, height]),
+        None => Tensor::zeros([n, hidden, height], &device),
+    };
+    let (first_h, first_c) = initial.map_or((None, None), |initial| (Some(initial.h), Some(initial.c)));
+    let (first_h, first_c) = (start(first_h), start(first_c));
+    let (mut h, mut c) = (first_h.clone(), first_c.clone());
+    // The state above is zero in the first row alone: where row i begins, row i - 1 has.
+    let mut columns = Vec::with_capacity(height + width - 1);
+    for t in 0..height + width - 1 {
+        let above = h.clone().narrow(2, 0, height - 1).pad([(1, 0)], 0.0);
+        let z = weight.clone().matmul(Tensor::cat(vec![above, h], 1)).expand([n, 4 * hidden, height])
+            + gates.clone().narrow(3, t, 1).reshape([n, 4 * hidden, height]);
+        (h, c) = cell::step(z, c, 1);
+        columns.push(h.clone());
+        // Rows that have not begun yet keep their initial state.
+        let begun: Vec<f32> = (0..height).map(|i| if i <= t { 1.0 } else { 0.0 }).collect();
+        let begun = Tensor::<1>::from_data(TensorData::new(begun, [height]), &device).reshape([1, 1, height]);
+        let waiting = begun.clone().neg() + 1.0;
+        h = h * begun.clone() + first_h.clone() * waiting.clone();
+        c = c * begun + first_c.clone() * waiting;
+    }
+    turn(unskew(Tensor::stack(columns, 3), width))
+}
