@@ -4,11 +4,12 @@ use crate::blob::Blob;
 use crate::error::Error;
 use crate::fold::fold_batch_norms;
 use crate::images::{ImageSet, Range};
-use crate::quantize::{Method, observe, quantize};
+use crate::quantize::{Method, Numbers, observe, quantize};
 use crate::reference::Reference;
 use crate::run::{Scorer, sample};
 use crate::trained::TrainedModel;
 use pixelrnn::Temperature;
+use pixelrnn::blob::Weights;
 use rand_core::Rng;
 
 /// The images that ranges are taken from.
@@ -43,30 +44,39 @@ pub struct Converted {
     pub quantized_nats: f64,
 }
 
-/// Calibrates and quantizes `trained`; `progress` is called once a calibration image.
+/// Makes a blob of `trained`. Floats need no calibration; the images then only show what was lost.
+///
+/// `progress` is called once a calibration image.
 ///
 /// # Errors
 /// When the images do not fit, or the model has something that the engine does not have.
 pub fn convert(
     trained: &TrainedModel,
     calibration: &Calibration,
+    weights: Weights,
     method: Method,
     progress: impl Fn() + Sync,
 ) -> Result<Converted, Error> {
     let trained = &*fold_batch_norms(trained)?;
     let reference = Reference::new(trained);
     let classes = trained.description().classes;
+    let make = |set: &ImageSet, labels: Option<&[u8]>| match weights {
+        Weights::I8 => {
+            let seen = observe(&reference, &images(set), labels, &progress)?;
+            quantize(trained, Numbers::Int8 { seen: &seen, method })
+        }
+        Weights::F16 => quantize(trained, Numbers::F16),
+        Weights::F32 => quantize(trained, Numbers::F32),
+    };
     let (set, labels) = match calibration {
         Calibration::Images { set, labels, count } => spread(set, labels.as_deref(), *count)?,
         Calibration::OwnSamples { count } => {
             let (noise, labels) = noise(trained, *count)?;
-            let seen = observe(&reference, &images(&noise), labels.as_deref(), &progress)?;
-            let first = quantize(trained, &seen, method)?;
+            let first = make(&noise, labels.as_deref())?;
             (own_samples(&first, *count, classes)?, labels)
         }
     };
-    let seen = observe(&reference, &images(&set), labels.as_deref(), &progress)?;
-    let blob = quantize(trained, &seen, method)?;
+    let blob = make(&set, labels.as_deref())?;
     let mean = |scorer: Scorer<'_>| -> Result<f64, Error> {
         let scores = scorer.score_all(&set, labels.as_deref(), false, || ())?;
         Ok(scores.iter().map(|s| s.nats).sum::<f64>() / scores.len().max(1) as f64)

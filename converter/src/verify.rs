@@ -5,9 +5,10 @@ use crate::fold::fold_batch_norms;
 use crate::reference::{Map, Reference};
 use crate::run::engine_error;
 use crate::trained::TrainedModel;
-use pixelrnn::blob::{Destination, Instruction, group_start};
+use pixelrnn::blob::{Destination, Instruction, Weights, group_start};
 use pixelrnn::model::Image;
 use pixelrnn::{Engine, Given, Model, Observer, Registers};
+use std::ops::Range;
 
 /// Error of one op of a blob against the value of the network that it makes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,12 +37,22 @@ impl LayerError {
     }
 }
 
+/// Where an op leaves its results.
+#[derive(Clone, Copy)]
+enum Held {
+    Narrow,
+    Wide,
+    Logits,
+}
+
+/// The ends of a range that has none.
+const NO_ENDS: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+
 /// What an op writes, in terms of the network.
 struct Probe {
     register: u32,
-    zero_point: i32,
-    /// 1 or 2 bytes a number; 0 for the logits.
-    bytes: u8,
+    zero_point: f64,
+    held: Held,
     step: f64,
     /// The network's feature behind each of the register's; none where the op makes no value of the network.
     features: Vec<usize>,
@@ -100,14 +111,20 @@ impl<'m> Layers<'m> {
     /// When the image or the label does not fit the model.
     pub fn add(&mut self, image: &[u8], label: Option<usize>) -> Result<(), Error> {
         let exact = self.reference.run(image, label)?;
-        let shape = self.model.image();
+        let (shape, weights) = (self.model.image(), self.model.weights());
         let mut state = vec![0; self.model.state_words()];
         let mut engine = Engine::new(self.model, &mut state).map_err(engine_error)?;
         engine.restart(label).map_err(engine_error)?;
         let mut source = Given::new(image, shape);
         for pixel in 0..shape.height * shape.width {
-            let mut watch =
-                Watch { layers: self.probes.as_slice(), errors: &mut self.errors, exact: &exact, shape, pixel };
+            let mut watch = Watch {
+                layers: self.probes.as_slice(),
+                errors: &mut self.errors,
+                exact: &exact,
+                shape,
+                weights,
+                pixel,
+            };
             engine.step_observed(&mut source, &mut watch).map_err(engine_error)?;
         }
         Ok(())
@@ -116,22 +133,23 @@ impl<'m> Layers<'m> {
 
 /// Where an op's results are, and how many features it makes.
 fn probe(instruction: Option<Instruction<'_>>, step: f64) -> Option<(Probe, usize)> {
-    let (register, zero_point, bytes, count) = match instruction? {
+    let (register, zero_point, held, count): (u32, i8, Held, u16) = match instruction? {
         Instruction::MaskedConv(c) => match c.destination()? {
-            Destination::Activation => (c.output, c.output_zero_point.into(), 1, c.outputs),
-            Destination::Stream | Destination::Accumulate => (c.output, 0, 2, c.outputs),
-            Destination::Logits => (0, 0, 0, c.outputs),
+            Destination::Activation => (c.output, c.output_zero_point, Held::Narrow, c.outputs),
+            Destination::Stream | Destination::Accumulate => (c.output, 0, Held::Wide, c.outputs),
+            Destination::Logits => (0, 0, Held::Logits, c.outputs),
         },
-        Instruction::Quantize(q) => (q.output, q.zero_point.into(), 1, q.count),
-        Instruction::Relu(r) => (r.output, 0, 2, r.count),
-        Instruction::Elu(e) => (e.output, 0, 2, e.count),
-        Instruction::Add(a) => (a.output, 0, 2, a.count),
-        Instruction::DepthGate(d) => (d.output, 0, 2, d.count),
+        Instruction::Quantize(q) => (q.output, q.zero_point, Held::Narrow, q.count),
+        Instruction::Relu(r) => (r.output, 0, Held::Wide, r.count),
+        Instruction::Elu(e) => (e.output, 0, Held::Wide, e.count),
+        Instruction::Add(a) => (a.output, 0, Held::Wide, a.count),
+        Instruction::DepthGate(d) => (d.output, 0, Held::Wide, d.count),
         Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
-            (l.output, 0, 2, l.hidden)
+            (l.output, 0, Held::Wide, l.hidden)
         }
     };
-    Some((Probe { register, zero_point, bytes, step, features: Vec::new() }, usize::from(count)))
+    let zero_point = f64::from(zero_point);
+    Some((Probe { register, zero_point, held, step, features: Vec::new() }, usize::from(count)))
 }
 
 struct Watch<'a> {
@@ -139,7 +157,13 @@ struct Watch<'a> {
     errors: &'a mut [LayerError],
     exact: &'a [Map],
     shape: Image,
+    weights: Weights,
     pixel: usize,
+}
+
+/// A number of a register.
+fn first<T: bytemuck::Pod + Into<f64>>(registers: &Registers<'_>, probe: &Probe, at: Range<usize>) -> Option<f64> {
+    registers.get::<T>(probe.register, at)?.first().map(|x| (*x).into())
 }
 
 impl Observer for Watch<'_> {
@@ -150,19 +174,22 @@ impl Observer for Watch<'_> {
         let exact = &self.exact[error.value];
         let (row, column) = (self.pixel / self.shape.width, self.pixel % self.shape.width);
         for f in start(channel)..start(channel + 1) {
-            let (q, ends) = match probe.bytes {
-                0 => (logits.get(f - start(channel)).map(|l| *l as i32), i32::MIN..=i32::MAX),
-                1 => (registers.narrow(probe.register, f + 1).map(|v| i32::from(v[f])), -128..=127),
-                _ => (registers.wide(probe.register, f).map(i32::from), -32768..=32767),
+            let at = f..f + 1;
+            let (q, ends) = match (probe.held, self.weights) {
+                (Held::Logits, _) => (logits.get(f - start(channel)).map(|l| f64::from(*l as i32)), NO_ENDS),
+                (Held::Narrow, Weights::I8) => (first::<i8>(registers, probe, at), (-128.0, 127.0)),
+                (Held::Wide, Weights::I8) => (first::<i16>(registers, probe, at), (-32768.0, 32767.0)),
+                (_, Weights::F16 | Weights::F32) => (first::<f32>(registers, probe, at), NO_ENDS),
             };
             let q = q.unwrap_or_default();
-            let real = probe.step * f64::from(q - probe.zero_point);
+            let real = probe.step * (q - probe.zero_point);
             let right = exact.at(probe.features[f], row, column);
             error.squares.0 += (real - right).powi(2);
             error.squares.1 += right.powi(2);
             error.worst = error.worst.max((real - right).abs());
             // The zero point is where a ReLU leaves most of its numbers, not an end that cut anything off.
-            let cut = (q == *ends.start() || q == *ends.end()) && q != probe.zero_point;
+            let is = |end: f64| (q - end).abs() < 0.5;
+            let cut = (is(ends.0) || is(ends.1)) && !is(probe.zero_point);
             error.saturated.0 += usize::from(cut);
             error.saturated.1 += 1;
         }

@@ -2,6 +2,7 @@
 
 use super::score::read_images;
 use super::{Failure, progress};
+use pixelrnn::blob::Weights;
 use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::quantize::Method;
 use pixelrnn_converter::{TrainedModel, files};
@@ -30,8 +31,8 @@ pub struct Args {
     #[arg(long, default_value_t = 99.99, value_parser = percentile)]
     percentile: f64,
     /// Type of the weights in the blob
-    #[arg(long, value_enum, default_value_t = Weights::I8)]
-    weights: Weights,
+    #[arg(long, value_enum, default_value_t = WeightsArg::I8)]
+    weights: WeightsArg,
     /// Where the blob goes; by default beside the model, with the ending .prnn
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -48,8 +49,13 @@ enum Ranges {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Weights {
+enum WeightsArg {
+    /// 8-bit integers: smallest, the same results on every machine
     I8,
+    /// 16-bit floats, computed with 32 bits
+    F16,
+    /// 32-bit floats, for checking
+    F32,
 }
 
 fn percentile(text: &str) -> Result<f64, String> {
@@ -61,7 +67,11 @@ fn percentile(text: &str) -> Result<f64, String> {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let Weights::I8 = self.weights;
+        let weights = match self.weights {
+            WeightsArg::I8 => Weights::I8,
+            WeightsArg::F16 => Weights::F16,
+            WeightsArg::F32 => Weights::F32,
+        };
         let trained = TrainedModel::read(&self.model)?;
         let description = trained.description();
         let (image, classes) = (description.image, description.classes);
@@ -79,7 +89,7 @@ impl Args {
             }
             None => (Calibration::OwnSamples { count }, progress::bar("calibrating", 2 * count)),
         };
-        let converted = convert(&trained, &calibration, method, || bar.inc(1))?;
+        let converted = convert(&trained, &calibration, weights, method, || bar.inc(1))?;
         bar.finish_and_clear();
         let output = self.output.unwrap_or_else(|| self.model.with_extension("prnn"));
         files::write_output(&output, |out| out.write_all(converted.blob.bytes()))?;

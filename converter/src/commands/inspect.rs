@@ -126,7 +126,7 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
             op: instruction.kind().into(),
             shape,
             flash: RECORD_BYTES + multiply_adds + numbers,
-            ram: instruction.state_bytes(image.height, image.width),
+            ram: instruction.state_bytes(image.height, image.width, model.weights()),
             multiply_adds,
         });
     }

@@ -1,12 +1,12 @@
 //! LSTMs: a record for a Row LSTM, two for a Diagonal BiLSTM.
 
 use super::conv::{self, Packed};
-use super::scale::{self, Narrow};
+use super::scale::Narrow;
 use super::write::BlobWriter;
 use super::{Held, Lowering};
 use crate::error::Error;
 use crate::trained::Tensor;
-use pixelrnn::blob::{LstmRecord, kind};
+use pixelrnn::blob::{LstmRecord, Weights, kind};
 use pixelrnn::model::{Features, MaskedConv, Node, Op, ValueId};
 
 /// Headroom of the cell above what calibration saw.
@@ -56,7 +56,7 @@ impl Lowering<'_> {
         let tensor = |suffix: &str| self.model.tensor(node, &format!("{}{suffix}", part.prefix));
         let required = |suffix| tensor(suffix).ok_or(Error::NotInEngine { op: node.op.kind() });
         let input = self.narrow[&node.inputs[0]];
-        let states = self.states[&node.output];
+        let states = self.states.get(&node.output).copied().unwrap_or_default();
         let h = Narrow { scale: states.h.max(1e-3) / 127.0, zero_point: 0, low: -128 };
         let cell_bits = (states.c * CELL_HEADROOM).max(1e-3).log2().ceil().clamp(0.0, 12.0);
         let units = conv::sorted(hidden);
@@ -64,39 +64,42 @@ impl Lowering<'_> {
         let out_step = self.wide[&node.output];
 
         let x = conv::pack(input_to_state, required("input_to_state.weight")?, gates.clone());
-        let x = conv::quantize(&x, tensor("input_to_state.bias"), tensor("class.weight"), input);
+        let biases = [tensor("input_to_state.bias"), tensor("class.weight")];
+        let x = self.put_linear(blob, &x, biases, input, (GATE_STEP, 0), &node.name)?;
         let state: Packed = conv::pack_state(required("state_to_state.weight")?, &units, gates);
         let state_length = state.rows.first().map_or(0, Vec::len);
-        let state = conv::quantize(&state, None, None, h);
-        let factors = |q: &conv::Quantized| {
-            let factors: Vec<f64> = q.scales.iter().map(|s| s / GATE_STEP).collect();
-            scale::multipliers(&factors, q.bound).ok_or_else(|| Error::OutOfScale { op: node.name.to_string() })
-        };
-        let ((left_x, multipliers_x), (left_h, multipliers_h)) = (factors(&x)?, factors(&state)?);
+        let state = self.put_linear(blob, &state, [None, None], h, (GATE_STEP, 0), &node.name)?;
 
         let mut record = LstmRecord {
             kind: part.kind,
             cell_bits: cell_bits as u8,
-            left_x,
-            left_h,
+            left_x: x.left,
+            left_h: state.left,
             kernel: input_to_state.kernel[1] as u8,
             input_zero_point: input.zero_point,
             input: self.places[&Held::Narrow(node.inputs[0])],
             output: self.places[&Held::Wide(node.output)],
             inputs: input_to_state.inputs.count as u16,
             hidden: hidden.count as u16,
-            to_hidden: scale::rescale(STATE_STEP / h.scale),
-            to_output: scale::rescale(STATE_STEP / out_step),
+            to_hidden: self.factor(STATE_STEP / h.scale),
+            to_output: self.factor(STATE_STEP / out_step),
+            weights_x: x.weights,
+            bias: x.bias,
+            multipliers_x: x.multipliers,
+            weights_h: state.weights,
+            multipliers_h: state.multipliers,
+            class_bias: x.class_bias,
             ..bytemuck::Zeroable::zeroed()
         };
-        record.weights_x = blob.weights(&x.weights);
-        record.bias = blob.numbers(&x.bias);
-        record.multipliers_x = blob.numbers(&multipliers_x);
-        record.weights_h = blob.weights(&state.weights);
-        record.multipliers_h = blob.numbers(&multipliers_h);
-        record.class_bias = if x.class_bias.is_empty() { 0 } else { blob.numbers(&x.class_bias) };
         if let (Some(h), Some(c)) = (tensor("initial.h"), tensor("initial.c")) {
-            record.initial = blob.shorts(&initial(h, c, &units, cell_bits));
+            record.initial = match self.weights {
+                Weights::I8 => {
+                    let cell_step = (cell_bits - 15.0).exp2();
+                    let short = |real: f32, step: f64| (f64::from(real) / step).round().clamp(-32768.0, 32767.0) as i16;
+                    blob.numbers(&initial(h, c, &units, |h| short(h, STATE_STEP), |c| short(c, cell_step)))
+                }
+                Weights::F16 | Weights::F32 => blob.numbers(&initial(h, c, &units, |h| h, |c| c)),
+            };
         }
         let groups = hidden.groups;
         blob.patch(record.x_length(groups, groups - 1) + state_length);
@@ -105,16 +108,14 @@ impl Lowering<'_> {
     }
 }
 
-/// Initial states, `[rows, 2, hidden]`: `h` in steps of 2⁻¹⁵, `c` in steps of the cell.
-fn initial(h: &Tensor, c: &Tensor, units: &[usize], cell_bits: f64) -> Vec<i16> {
-    let cell_step = (cell_bits - 15.0).exp2();
-    let short = |real: f32, step: f64| (f64::from(real) / step).round().clamp(-32768.0, 32767.0) as i16;
-    let rows = h.data.chunks_exact(units.len()).zip(c.data.chunks_exact(units.len()));
-    rows.flat_map(|(h, c)| {
-        let h = units.iter().map(|u| short(h[*u], STATE_STEP));
-        h.chain(units.iter().map(|u| short(c[*u], cell_step))).collect::<Vec<_>>()
-    })
-    .collect()
+/// Initial states, `[rows, 2, hidden]`: `h`, then `c`.
+fn initial<T>(h: &Tensor, c: &Tensor, units: &[usize], of_h: impl Fn(f32) -> T, of_c: impl Fn(f32) -> T) -> Vec<T> {
+    let mut states = Vec::with_capacity(h.data.len() + c.data.len());
+    for (h, c) in h.data.chunks_exact(units.len()).zip(c.data.chunks_exact(units.len())) {
+        states.extend(units.iter().map(|u| of_h(h[*u])));
+        states.extend(units.iter().map(|u| of_c(c[*u])));
+    }
+    states
 }
 
 /// `.left` for the prefix `left.`.

@@ -8,6 +8,7 @@
 
 mod calibrate;
 mod conv;
+mod linear;
 mod lstm;
 mod plan;
 mod registers;
@@ -23,9 +24,10 @@ use crate::error::Error;
 use crate::reference::StateRange;
 use crate::trained::TrainedModel;
 use pixelrnn::blob::{
-    AddRecord, ConvRecord, DepthGateRecord, EluRecord, Instruction, QuantizeRecord, Record, ReluRecord, kind,
+    AddRecord, ConvRecord, DepthGateRecord, EluRecord, Instruction, QuantizeRecord, Record, ReluRecord, Weights, kind,
 };
 use pixelrnn::model::{MaskedConv, Op, ValueId};
+use pixelrnn::numbers::Rescale;
 use plan::{Step, Target};
 use registers::Life;
 use std::collections::BTreeMap;
@@ -36,16 +38,42 @@ const HEADROOM: f64 = 1.5;
 /// Least worth of a step of the stream.
 const LEAST_STEP: f64 = 1e-8;
 
-/// Quantizes `model` with what calibration saw of it.
+/// The numbers of a blob.
+#[derive(Clone, Copy, Debug)]
+pub enum Numbers<'a> {
+    /// 8-bit weights and activations.
+    Int8 {
+        /// What calibration saw; see [`observe`].
+        seen: &'a [Seen],
+        /// How ranges follow from it.
+        method: Method,
+    },
+    /// `f16` weights, everything else `f32`.
+    F16,
+    /// `f32` throughout.
+    F32,
+}
+
+impl Numbers<'_> {
+    const fn weights(&self) -> Weights {
+        match self {
+            Self::Int8 { .. } => Weights::I8,
+            Self::F16 => Weights::F16,
+            Self::F32 => Weights::F32,
+        }
+    }
+}
+
+/// Makes a blob of `model`, which has no batch normalization any more (see [`crate::fold`]).
 ///
 /// # Errors
-/// When the model has an op that the engine does not have, or numbers that integers cannot hold.
-pub fn quantize(model: &TrainedModel, seen: &[Seen], method: Method) -> Result<Blob, Error> {
+/// When the model has an op that the engine does not have, or numbers that those of the blob cannot hold.
+pub fn quantize(model: &TrainedModel, numbers: Numbers<'_>) -> Result<Blob, Error> {
     let steps = plan::plan(model.nodes())?;
     let ops = steps.iter().map(|step| step.ops(model)).sum();
-    let lowering = Lowering::new(model, seen, method, &steps);
-    let mut blob = write::BlobWriter::new(model.description(), ops);
-    blob.input_table(&lowering.input_table());
+    let lowering = Lowering::new(model, numbers, &steps);
+    let mut blob = write::BlobWriter::new(model.description(), numbers.weights(), ops);
+    lowering.input_table(&mut blob);
     for step in &steps {
         lowering.lower(step, &mut blob)?;
     }
@@ -61,6 +89,7 @@ enum Held {
 
 struct Lowering<'a> {
     model: &'a TrainedModel,
+    weights: Weights,
     narrow: BTreeMap<ValueId, Narrow>,
     wide: BTreeMap<ValueId, f64>,
     /// How far the states of the LSTMs go, by the value that each makes.
@@ -70,15 +99,38 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(model: &'a TrainedModel, seen: &[Seen], method: Method, steps: &[Step]) -> Self {
-        let mut narrow = BTreeMap::from([(0, input_form(model))]);
+    fn new(model: &'a TrainedModel, numbers: Numbers<'_>, steps: &[Step]) -> Self {
+        let weights = numbers.weights();
+        let (places, register_bytes) = place(model, steps, weights);
+        let states = match numbers {
+            Numbers::Int8 { seen, .. } => seen.iter().map(|seen| seen.states).enumerate().collect(),
+            Numbers::F16 | Numbers::F32 => BTreeMap::new(),
+        };
+        let mut lowering = Self {
+            model,
+            weights,
+            narrow: BTreeMap::from([(0, input_form(model))]),
+            wide: BTreeMap::new(),
+            states,
+            places,
+            register_bytes,
+        };
+        match numbers {
+            Numbers::Int8 { seen, method } => lowering.choose_scales(seen, method, steps),
+            Numbers::F16 | Numbers::F32 => lowering.no_scales(steps),
+        }
+        lowering
+    }
+
+    /// Scales of integers, from what calibration saw.
+    fn choose_scales(&mut self, seen: &[Seen], method: Method, steps: &[Step]) {
         let mut most: BTreeMap<ValueId, f64> = BTreeMap::new();
         let mut scale_of: BTreeMap<ValueId, ValueId> = BTreeMap::new();
         for step in steps {
             for held in step.writes() {
                 match held {
                     Held::Narrow(v) => {
-                        narrow.insert(v, Narrow::from_range(seen[v].range(method)));
+                        self.narrow.insert(v, Narrow::from_range(seen[v].range(method)));
                     }
                     Held::Wide(v) => {
                         // Ops that work in place, or change no scale, tie their values' scales together.
@@ -95,18 +147,39 @@ impl<'a> Lowering<'a> {
             }
         }
         let step = |root: &ValueId| (most[root] * HEADROOM / f64::from(i16::MAX)).max(LEAST_STEP);
-        let wide = scale_of.iter().map(|(v, root)| (*v, step(root))).collect();
-        let (places, register_bytes) = place(model, steps);
-        let states = seen.iter().map(|seen| seen.states).enumerate().collect();
-        Self { model, narrow, wide, states, places, register_bytes }
+        self.wide = scale_of.iter().map(|(v, root)| (*v, step(root))).collect();
+    }
+
+    /// Floats stand for themselves.
+    fn no_scales(&mut self, steps: &[Step]) {
+        let real = Narrow { scale: 1.0, zero_point: 0, low: -128 };
+        self.narrow.insert(0, real);
+        for held in steps.iter().flat_map(Step::writes) {
+            match held {
+                Held::Narrow(v) => drop(self.narrow.insert(v, real)),
+                Held::Wide(v) => drop(self.wide.insert(v, 1.0)),
+            }
+        }
     }
 
     /// The activation of each level of the image.
-    fn input_table(&self) -> Vec<i8> {
+    fn input_table(&self, blob: &mut write::BlobWriter) {
         let description = self.model.description();
-        let form = self.narrow[&0];
         let real = |v: usize| v as f64 * f64::from(description.input.scale) + f64::from(description.input.shift);
-        (0..description.image.levels).map(|v| form.quantize(real(v))).collect()
+        let levels = (0..description.image.levels).map(real);
+        let at = match self.weights {
+            Weights::I8 => blob.weights(&levels.map(|x| self.narrow[&0].quantize(x)).collect::<Vec<_>>()),
+            Weights::F16 | Weights::F32 => blob.numbers(&levels.map(|x| x as f32).collect::<Vec<_>>()),
+        };
+        blob.input_table(at);
+    }
+
+    /// A factor of the stream: between scales, or as a float.
+    fn factor(&self, factor: f64) -> Rescale {
+        match self.weights {
+            Weights::I8 => scale::rescale(factor),
+            Weights::F16 | Weights::F32 => bytemuck::must_cast(factor as f32),
+        }
     }
 
     fn count(&self, v: ValueId) -> u16 {
@@ -124,9 +197,9 @@ impl<'a> Lowering<'a> {
                 t: self.places[&Held::Wide(t)],
                 output: self.places[&Held::Wide(to)],
                 count: self.count(to),
-                rescale_a: scale::rescale(self.wide[&a] / self.wide[&to]),
-                rescale_b: scale::rescale(self.wide[&b] / self.wide[&to]),
-                rescale_t: scale::rescale(self.wide[&t] * 4096.0),
+                rescale_a: self.factor(self.wide[&a] / self.wide[&to]),
+                rescale_b: self.factor(self.wide[&b] / self.wide[&to]),
+                rescale_t: self.factor(self.wide[&t] * 4096.0),
                 ..bytemuck::Zeroable::zeroed()
             }),
             Step::Quantize { from, to } => {
@@ -139,7 +212,7 @@ impl<'a> Lowering<'a> {
                     input: self.places[&Held::Wide(from)],
                     output: self.places[&Held::Narrow(to)],
                     count: self.count(to),
-                    rescale: scale::rescale(wide / narrow.scale),
+                    rescale: self.factor(wide / narrow.scale),
                     ..bytemuck::Zeroable::zeroed()
                 })
             }
@@ -155,7 +228,7 @@ impl<'a> Lowering<'a> {
                 input: self.places[&Held::Wide(from)],
                 output: self.places[&Held::Wide(to)],
                 count: self.count(to),
-                exponent: scale::rescale(self.wide[&from] * std::f64::consts::LOG2_E * 65536.0),
+                exponent: self.factor(self.wide[&from] * std::f64::consts::LOG2_E * 65536.0),
                 back: (4.0 / self.wide[&to]).round().min(f64::from(i32::MAX)) as i32,
                 ..bytemuck::Zeroable::zeroed()
             }),
@@ -166,8 +239,8 @@ impl<'a> Lowering<'a> {
                 b: self.places[&Held::Wide(b)],
                 output: self.places[&Held::Wide(to)],
                 count: self.count(to),
-                rescale_a: scale::rescale(f64::from(scale.abs()) * self.wide[&a] / self.wide[&to]),
-                rescale_b: scale::rescale(self.wide[&b] / self.wide[&to]),
+                rescale_a: self.factor(f64::from(scale.abs()) * self.wide[&a] / self.wide[&to]),
+                rescale_b: self.factor(self.wide[&b] / self.wide[&to]),
                 ..bytemuck::Zeroable::zeroed()
             }),
         };
@@ -190,8 +263,7 @@ impl<'a> Lowering<'a> {
         record.input = self.places[&Held::Narrow(node.inputs[0])];
         let weight = self.model.tensor(node, "weight").ok_or(Error::NotInEngine { op: "masked_conv" })?;
         let packed = conv::pack(&conv, weight, conv::sorted(conv.outputs));
-        let q =
-            conv::quantize(&packed, self.model.tensor(node, "bias"), self.model.tensor(node, "class.weight"), input);
+        let (bias, class) = (self.model.tensor(node, "bias"), self.model.tensor(node, "class.weight"));
 
         let (value, unit) = match to {
             Target::Narrow(v) => {
@@ -205,34 +277,17 @@ impl<'a> Lowering<'a> {
         };
         record.destination = to.destination() as u8;
         record.output = to.held().map_or(0, |held| self.places[&held]);
-        let (left, multipliers) = Self::factors(to, &q, unit, &mut record, &node.name)?;
-        record.left = left;
-        record.weights = blob.weights(&q.weights);
-        record.bias = blob.numbers(&q.bias);
-        record.multipliers = blob.numbers(&multipliers);
-        record.class_bias = if q.class_bias.is_empty() { 0 } else { blob.numbers(&q.class_bias) };
+        let coarsest = if to == Target::Logits { 16 } else { 0 };
+        let linear = self.put_linear(blob, &packed, [bias, class], input, (unit, coarsest), &node.name)?;
+        record.left = linear.left;
+        record.logit_shift = linear.coarser;
+        record.weights = linear.weights;
+        record.bias = linear.bias;
+        record.multipliers = linear.multipliers;
+        record.class_bias = linear.class_bias;
         blob.patch(record.length(conv.outputs.groups, conv.outputs.groups - 1));
         blob.op(record.into(), value, unit, &node.name);
         Ok(())
-    }
-
-    /// The multipliers from sums to the unit of the destination.
-    fn factors(
-        to: Target,
-        q: &conv::Quantized,
-        unit: f64,
-        record: &mut ConvRecord,
-        name: &str,
-    ) -> Result<(u8, Vec<i32>), Error> {
-        let coarsest = if to == Target::Logits { 16 } else { 0 };
-        for shift in 0..=coarsest {
-            let factors: Vec<f64> = q.scales.iter().map(|s| s / (unit * f64::from(shift).exp2())).collect();
-            if let Some(found) = scale::multipliers(&factors, q.bound) {
-                record.logit_shift = shift as u8;
-                return Ok(found);
-            }
-        }
-        Err(Error::OutOfScale { op: name.to_string() })
     }
 }
 
@@ -322,11 +377,11 @@ fn conv_record(conv: &MaskedConv, input: Narrow) -> ConvRecord {
 }
 
 /// Places all values in the registers. The image is at 0 and stays there.
-fn place(model: &TrainedModel, steps: &[Step]) -> (BTreeMap<Held, u32>, u32) {
+fn place(model: &TrainedModel, steps: &[Step], weights: Weights) -> (BTreeMap<Held, u32>, u32) {
     let channels = model.description().image.channels;
     // In a colour model a pixel takes three rounds, and later rounds read what earlier ones wrote.
     let forever = (channels > 1).then_some((0, steps.len()));
-    let mut lives = vec![Life { bytes: channels as u32, steps: (0, steps.len()) }];
+    let mut lives = vec![Life { bytes: (channels * weights.activation_bytes()) as u32, steps: (0, steps.len()) }];
     let mut life_of = BTreeMap::from([(Held::Narrow(0), 0)]);
     for (at, step) in steps.iter().enumerate() {
         for held in step.reads(model) {
@@ -336,15 +391,15 @@ fn place(model: &TrainedModel, steps: &[Step]) -> (BTreeMap<Held, u32>, u32) {
         }
         for held in step.writes() {
             let (value, size) = match held {
-                Held::Narrow(v) => (v, 1),
-                Held::Wide(v) => (v, 2),
+                Held::Narrow(v) => (v, weights.activation_bytes()),
+                Held::Wide(v) => (v, weights.stream_bytes()),
             };
             let life = if let Step::Conv { to: Target::Accumulate { onto, .. }, .. } = step {
                 let life = life_of[&Held::Wide(*onto)];
                 lives[life].steps.1 = at;
                 life
             } else {
-                let bytes = size * model.nodes()[value - 1].features.count as u32;
+                let bytes = (size * model.nodes()[value - 1].features.count) as u32;
                 lives.push(Life { bytes, steps: forever.unwrap_or((at, at)) });
                 lives.len() - 1
             };

@@ -3,7 +3,7 @@
 use crate::blob::Blob;
 use crate::description::Description;
 use crate::error::Error;
-use pixelrnn::blob::{HEADER_BYTES, Header, MAGIC, RECORD_BYTES, Record, VERSION, checksum};
+use pixelrnn::blob::{HEADER_BYTES, Header, MAGIC, RECORD_BYTES, Record, VERSION, Weights, checksum};
 use pixelrnn::model::Output;
 use std::fmt::Write;
 
@@ -13,6 +13,7 @@ const ALIGN: usize = 4;
 /// A blob in the making. Parts go to `data`, with offsets from its start; the ops come between header and data.
 pub(super) struct BlobWriter {
     header: Header,
+    weights: Weights,
     data: Vec<u8>,
     records: Vec<Record>,
     notes: String,
@@ -20,11 +21,12 @@ pub(super) struct BlobWriter {
 }
 
 impl BlobWriter {
-    pub(super) fn new(description: &Description, ops: usize) -> Self {
+    pub(super) fn new(description: &Description, weights: Weights, ops: usize) -> Self {
         let image = description.image;
         let header = Header {
             magic: MAGIC,
             version: VERSION,
+            weights: weights as u8,
             height: image.height as u16,
             width: image.width as u16,
             channels: image.channels as u8,
@@ -38,7 +40,7 @@ impl BlobWriter {
             ops: HEADER_BYTES as u32,
             ..bytemuck::Zeroable::zeroed()
         };
-        Self { header, data: Vec::new(), records: Vec::with_capacity(ops), notes: String::new(), ops }
+        Self { header, weights, data: Vec::new(), records: Vec::with_capacity(ops), notes: String::new(), ops }
     }
 
     fn put(&mut self, bytes: &[u8]) -> u32 {
@@ -48,26 +50,24 @@ impl BlobWriter {
         at as u32
     }
 
-    pub(super) fn input_table(&mut self, table: &[i8]) {
-        self.header.input_table = self.put(bytemuck::cast_slice(table));
+    pub(super) fn input_table(&mut self, at: u32) {
+        self.header.input_table = at;
     }
 
     pub(super) fn weights(&mut self, weights: &[i8]) -> u32 {
         self.put(bytemuck::cast_slice(weights))
     }
 
-    pub(super) fn numbers(&mut self, numbers: &[i32]) -> u32 {
-        let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-        self.put(&bytes)
+    /// Numbers of two or four bytes.
+    pub(super) fn numbers<T: bytemuck::NoUninit>(&mut self, numbers: &[T]) -> u32 {
+        // Little-endian machines alone build the runtime.
+        self.put(bytemuck::cast_slice(numbers))
     }
 
-    pub(super) fn shorts(&mut self, numbers: &[i16]) -> u32 {
-        let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
-        self.put(&bytes)
-    }
-
+    /// Makes room for a patch of `length` activations.
     pub(super) fn patch(&mut self, length: usize) {
-        self.header.patch_bytes = self.header.patch_bytes.max(length.next_multiple_of(ALIGN) as u32);
+        let bytes = (length * self.weights.activation_bytes()).next_multiple_of(ALIGN);
+        self.header.patch_bytes = self.header.patch_bytes.max(bytes as u32);
     }
 
     /// An op, and the note on it: see the blob format.
@@ -88,7 +88,7 @@ impl BlobWriter {
             .records
             .iter()
             .filter_map(Record::instruction)
-            .map(|op| op.state_bytes(image.height, image.width))
+            .map(|op| op.state_bytes(image.height, image.width, self.weights))
             .sum();
         let state = register_bytes as usize + 4 * image.levels + self.header.patch_bytes as usize + ops;
         let length = HEADER_BYTES + self.ops * RECORD_BYTES + self.data.len();

@@ -28,7 +28,7 @@ pub struct Header {
     pub version: u16,
     /// How weights are laid out: 0, row-major by output.
     pub layout: u8,
-    /// Type of the weights: 0, `i8`.
+    /// Type of the weights: 0, `i8`; 1, `f16`; 2, `f32`.
     pub weights: u8,
     /// Bytes of the blob.
     pub length: u32,
@@ -66,7 +66,68 @@ pub struct Header {
     pub reserved: [u32; 2],
 }
 
+/// Type of a blob's weights, and with it of all its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// 8-bit weights and activations, a 16-bit stream.
+    I8,
+    /// `f16` weights, everything else `f32`.
+    #[cfg(feature = "float")]
+    F16,
+    /// `f32` throughout.
+    #[cfg(feature = "float")]
+    F32,
+}
+
+impl Weights {
+    /// Bytes of a weight.
+    pub const fn weight_bytes(self) -> usize {
+        match self {
+            Self::I8 => 1,
+            #[cfg(feature = "float")]
+            Self::F16 => 2,
+            #[cfg(feature = "float")]
+            Self::F32 => 4,
+        }
+    }
+
+    /// Bytes of an activation.
+    pub const fn activation_bytes(self) -> usize {
+        match self {
+            Self::I8 => 1,
+            #[cfg(feature = "float")]
+            Self::F16 | Self::F32 => 4,
+        }
+    }
+
+    /// Bytes of a value of the stream.
+    pub const fn stream_bytes(self) -> usize {
+        match self {
+            Self::I8 => 2,
+            #[cfg(feature = "float")]
+            Self::F16 | Self::F32 => 4,
+        }
+    }
+
+    /// Whether sums have multipliers.
+    pub const fn has_multipliers(self) -> bool {
+        matches!(self, Self::I8)
+    }
+}
+
 impl Header {
+    /// Type of the weights; `None` for one that this build does not run.
+    pub const fn weights(&self) -> Option<Weights> {
+        match self.weights {
+            0 => Some(Weights::I8),
+            #[cfg(feature = "float")]
+            1 => Some(Weights::F16),
+            #[cfg(feature = "float")]
+            2 => Some(Weights::F32),
+            _ => None,
+        }
+    }
+
     /// The images of the model.
     pub const fn image(&self) -> Image {
         Image {

@@ -8,7 +8,7 @@ mod reader;
 mod record;
 
 pub use error::BlobError;
-pub use header::{CRC32, HEADER_BYTES, Header, MAGIC, VERSION, checksum, state_words};
+pub use header::{CRC32, HEADER_BYTES, Header, MAGIC, VERSION, Weights, checksum, state_words};
 pub use reader::{MAX_STATE_BYTES, Model};
 pub use record::{
     AddRecord, ConvRecord, DepthGateRecord, Destination, EluRecord, Instruction, LstmRecord, QuantizeRecord,

@@ -1,9 +1,11 @@
 //! Reads a blob in place and checks all of it once, so that an engine can trust it.
 
 use super::error::BlobError;
-use super::header::{self, HEADER_BYTES, Header, MAGIC, VERSION};
+use super::header::{self, HEADER_BYTES, Header, MAGIC, VERSION, Weights};
 use super::record::{AddRecord, ConvRecord, Destination, Instruction, LstmRecord, RECORD_BYTES, Record, kind};
 use crate::model::{Image, Output, check_image};
+use crate::numbers::Rescale;
+use bytemuck::Pod;
 
 /// The largest state that a blob may ask for, in bytes.
 pub const MAX_STATE_BYTES: u32 = 1 << 30;
@@ -21,6 +23,7 @@ pub struct Model<'a> {
     header: &'a Header,
     records: &'a [Record],
     output: Output,
+    weights: Weights,
 }
 
 impl<'a> Model<'a> {
@@ -47,7 +50,8 @@ impl<'a> Model<'a> {
             .and_then(|bytes| bytemuck::try_cast_slice(bytes).ok())
             .ok_or(BlobError::Header { field: "ops" })?;
         let output = header.output().ok_or(BlobError::Header { field: "output" })?;
-        let model = Self { blob, header, records, output };
+        let weights = header.weights().ok_or(BlobError::Header { field: "weights" })?;
+        let model = Self { blob, header, records, output, weights };
         model.check_header()?;
         model.check_ops()?;
         Ok(model)
@@ -59,22 +63,19 @@ impl<'a> Model<'a> {
         if h.layout != 0 {
             return field("layout");
         }
-        if h.weights != 0 {
-            return field("weights");
-        }
         if check_image(&h.image(), self.output).is_err() {
             return field("image");
         }
         if h.reserved != [0; 2] {
             return field("reserved");
         }
-        if !h.register_bytes.is_multiple_of(4) || (h.register_bytes as usize) < h.image().channels {
+        if !h.register_bytes.is_multiple_of(4) || (h.register_bytes as usize) < self.activation() * h.image().channels {
             return field("register_bytes");
         }
         if !h.patch_bytes.is_multiple_of(4) {
             return field("patch_bytes");
         }
-        if slice(self.blob, h.input_table, h.image().levels, 1).is_none() {
+        if self.check_numbers("input_table", h.input_table, h.image().levels, self.activation()).is_err() {
             return field("input_table");
         }
         if slice(self.blob, h.notes, h.notes_bytes as usize, 1).is_none_or(|n| core::str::from_utf8(n).is_err()) {
@@ -102,7 +103,7 @@ impl<'a> Model<'a> {
                 self.check_op(&instruction)
             };
             checked.map_err(|field| BlobError::Op { op, field })?;
-            needed += instruction.state_bytes(height, width) as u64;
+            needed += instruction.state_bytes(height, width, self.weights) as u64;
         }
         if self.records.is_empty() {
             return Err(BlobError::Header { field: "op_count" });
@@ -115,14 +116,14 @@ impl<'a> Model<'a> {
     }
 
     fn check_op(&self, instruction: &Instruction<'_>) -> Result<(), &'static str> {
-        let narrow = |field, at: u32, count: u16| self.check_register(field, at, count, 1);
-        let wide = |field, at: u32, count: u16| self.check_register(field, at, count, 2);
+        let narrow = |field, at: u32, count: u16| self.check_register(field, at, count, self.activation());
+        let wide = |field, at: u32, count: u16| self.check_register(field, at, count, self.stream());
         match *instruction {
             Instruction::MaskedConv(conv) => self.check_conv(conv),
             Instruction::Quantize(q) => {
                 wide("input", q.input, q.count)?;
                 narrow("output", q.output, q.count)?;
-                q.rescale.is_valid().then_some(()).ok_or("rescale")
+                self.valid(&[q.rescale]).then_some(()).ok_or("rescale")
             }
             Instruction::Relu(r) => {
                 wide("input", r.input, r.count)?;
@@ -131,14 +132,13 @@ impl<'a> Model<'a> {
             Instruction::Elu(e) => {
                 wide("input", e.input, e.count)?;
                 wide("output", e.output, e.count)?;
-                e.exponent.is_valid().then_some(()).ok_or("exponent")
+                self.valid(&[e.exponent]).then_some(()).ok_or("exponent")
             }
             Instruction::DepthGate(d) => {
                 for (field, at) in [("a", d.a), ("b", d.b), ("t", d.t), ("output", d.output)] {
                     wide(field, at, d.count)?;
                 }
-                let valid = [d.rescale_a, d.rescale_b, d.rescale_t].iter().all(|r| r.is_valid());
-                valid.then_some(()).ok_or("rescale")
+                self.valid(&[d.rescale_a, d.rescale_b, d.rescale_t]).then_some(()).ok_or("rescale")
             }
             Instruction::RowLstm(lstm) | Instruction::DiagonalLeft(lstm) | Instruction::DiagonalRight(lstm) => {
                 self.check_lstm(lstm)
@@ -150,7 +150,7 @@ impl<'a> Model<'a> {
                 if *negate > 1 {
                     return Err("negate");
                 }
-                (rescale_a.is_valid() && rescale_b.is_valid()).then_some(()).ok_or("rescale")
+                self.valid(&[*rescale_a, *rescale_b]).then_some(()).ok_or("rescale")
             }
         }
     }
@@ -168,11 +168,11 @@ impl<'a> Model<'a> {
         if conv.kernel.iter().chain([&conv.dilation]).any(|k| !(1..=127).contains(k)) {
             return Err("kernel");
         }
-        self.check_register("input", conv.input, conv.inputs, 1)?;
+        self.check_register("input", conv.input, conv.inputs, self.activation())?;
         match destination {
-            Destination::Activation => self.check_register("output", conv.output, conv.outputs, 1)?,
+            Destination::Activation => self.check_register("output", conv.output, conv.outputs, self.activation())?,
             Destination::Stream | Destination::Accumulate => {
-                self.check_register("output", conv.output, conv.outputs, 2)?;
+                self.check_register("output", conv.output, conv.outputs, self.stream())?;
             }
             Destination::Logits => {
                 if outputs != groups * self.output.logits_per_channel(self.image().levels) {
@@ -180,12 +180,12 @@ impl<'a> Model<'a> {
                 }
             }
         }
-        if conv.length(groups, groups - 1) > self.header.patch_bytes as usize {
+        if self.activation() * conv.length(groups, groups - 1) > self.header.patch_bytes as usize {
             return Err("patch_bytes");
         }
-        slice(self.blob, conv.weights, conv.weight_count(groups), 1).ok_or("weights")?;
-        self.check_numbers("bias", conv.bias, outputs)?;
-        self.check_numbers("multipliers", conv.multipliers, outputs)?;
+        self.check_weights("weights", conv.weights, conv.weight_count(groups))?;
+        self.check_numbers("bias", conv.bias, outputs, 4)?;
+        self.check_multipliers("multipliers", conv.multipliers, outputs)?;
         self.check_class_bias(conv.class_bias, outputs)
     }
 
@@ -201,42 +201,63 @@ impl<'a> Model<'a> {
         if lstm.kernel == 0 || lstm.kernel > 127 || (lstm.kind != kind::ROW_LSTM && lstm.kernel != 1) {
             return Err("kernel");
         }
-        if !(lstm.to_hidden.is_valid() && lstm.to_output.is_valid()) {
+        if !self.valid(&[lstm.to_hidden, lstm.to_output]) {
             return Err("rescale");
         }
-        self.check_register("input", lstm.input, lstm.inputs, 1)?;
-        self.check_register("output", lstm.output, lstm.hidden, 2)?;
-        if lstm.x_length(groups, groups - 1) + lstm.h_length() > self.header.patch_bytes as usize {
+        self.check_register("input", lstm.input, lstm.inputs, self.activation())?;
+        self.check_register("output", lstm.output, lstm.hidden, self.stream())?;
+        let patch = lstm.x_length(groups, groups - 1) + lstm.h_length();
+        if self.activation() * patch > self.header.patch_bytes as usize {
             return Err("patch_bytes");
         }
-        slice(self.blob, lstm.weights_x, lstm.x_weights_before(groups, groups), 1).ok_or("weights_x")?;
-        slice(self.blob, lstm.weights_h, lstm.h_weights(), 1).ok_or("weights_h")?;
-        self.check_numbers("bias", lstm.bias, gates)?;
-        self.check_numbers("multipliers_x", lstm.multipliers_x, gates)?;
-        self.check_numbers("multipliers_h", lstm.multipliers_h, gates)?;
+        self.check_weights("weights_x", lstm.weights_x, lstm.x_weights_before(groups, groups))?;
+        self.check_weights("weights_h", lstm.weights_h, lstm.h_weights())?;
+        self.check_numbers("bias", lstm.bias, gates, 4)?;
+        self.check_multipliers("multipliers_x", lstm.multipliers_x, gates)?;
+        self.check_multipliers("multipliers_h", lstm.multipliers_h, gates)?;
         self.check_class_bias(lstm.class_bias, gates)?;
         let rows = if lstm.kind == kind::ROW_LSTM { 1 } else { height };
-        if lstm.initial != 0
-            && (!lstm.initial.is_multiple_of(2)
-                || slice(self.blob, lstm.initial, rows * 2 * usize::from(lstm.hidden), 2).is_none())
-        {
-            return Err("initial");
+        if lstm.initial == 0 {
+            return Ok(());
         }
-        Ok(())
+        self.check_numbers("initial", lstm.initial, rows * 2 * usize::from(lstm.hidden), self.stream())
     }
 
-    fn check_numbers(&self, field: &'static str, at: u32, count: usize) -> Result<(), &'static str> {
-        let whole = at.is_multiple_of(4) && slice(self.blob, at, count, 4).is_some();
+    /// Bytes of an activation.
+    const fn activation(&self) -> usize {
+        self.weights.activation_bytes()
+    }
+
+    /// Bytes of a value of the stream.
+    const fn stream(&self) -> usize {
+        self.weights.stream_bytes()
+    }
+
+    /// Whether factors are in range; floats have none.
+    fn valid(&self, factors: &[Rescale]) -> bool {
+        !self.weights.has_multipliers() || factors.iter().all(|factor| factor.is_valid())
+    }
+
+    fn check_weights(&self, field: &'static str, at: u32, count: usize) -> Result<(), &'static str> {
+        self.check_numbers(field, at, count, self.weights.weight_bytes())
+    }
+
+    fn check_multipliers(&self, field: &'static str, at: u32, count: usize) -> Result<(), &'static str> {
+        if self.weights.has_multipliers() { self.check_numbers(field, at, count, 4) } else { Ok(()) }
+    }
+
+    fn check_numbers(&self, field: &'static str, at: u32, count: usize, size: usize) -> Result<(), &'static str> {
+        let whole = (at as usize).is_multiple_of(size) && slice(self.blob, at, count, size).is_some();
         whole.then_some(()).ok_or(field)
     }
 
     fn check_class_bias(&self, at: u32, count: usize) -> Result<(), &'static str> {
-        if at == 0 { Ok(()) } else { self.check_numbers("class_bias", at, count * self.classes()) }
+        if at == 0 { Ok(()) } else { self.check_numbers("class_bias", at, count * self.classes(), 4) }
     }
 
-    fn check_register(&self, field: &'static str, at: u32, count: u16, size: u32) -> Result<(), &'static str> {
-        let end = u64::from(at) + u64::from(count) * u64::from(size);
-        if count == 0 || !at.is_multiple_of(size) || end > u64::from(self.header.register_bytes) {
+    fn check_register(&self, field: &'static str, at: u32, count: u16, size: usize) -> Result<(), &'static str> {
+        let end = u64::from(at) + u64::from(count) * size as u64;
+        if count == 0 || !(at as usize).is_multiple_of(size) || end > u64::from(self.header.register_bytes) {
             return Err(field);
         }
         Ok(())
@@ -267,6 +288,11 @@ impl<'a> Model<'a> {
         self.output
     }
 
+    /// Type of the weights.
+    pub const fn weights(&self) -> Weights {
+        self.weights
+    }
+
     /// Classes to condition on; 0: none.
     pub const fn classes(&self) -> usize {
         self.header.classes as usize
@@ -295,27 +321,19 @@ impl<'a> Model<'a> {
         self.instructions().flatten().map(|op| op.multiply_adds(groups)).sum()
     }
 
-    pub(crate) fn input_table(&self) -> &'a [i8] {
-        bytemuck::cast_slice(slice(self.blob, self.header.input_table, self.image().levels, 1).unwrap_or_default())
-    }
-
-    pub(crate) fn weights(&self, at: u32, count: usize) -> Option<&'a [i8]> {
-        slice(self.blob, at, count, 1).map(bytemuck::cast_slice)
-    }
-
     /// One row of an LSTM's initial states: `h`, then `c`; empty where they are zero.
-    pub(crate) fn initial(&self, lstm: &LstmRecord, row: usize) -> Option<(&'a [i16], &'a [i16])> {
+    pub(crate) fn initial<T: Pod>(&self, lstm: &LstmRecord, row: usize) -> Option<(&'a [T], &'a [T])> {
         if lstm.initial == 0 {
             return Some((&[], &[]));
         }
         let hidden = usize::from(lstm.hidden);
-        let states: &[i16] =
-            bytemuck::try_cast_slice(slice(self.blob, lstm.initial, (row + 1) * 2 * hidden, 2)?).ok()?;
+        let states: &[T] = self.numbers(lstm.initial, (row + 1) * 2 * hidden)?;
         states.get(row * 2 * hidden..)?.split_at_checked(hidden)
     }
 
-    pub(crate) fn numbers(&self, at: u32, count: usize) -> Option<&'a [i32]> {
-        bytemuck::try_cast_slice(slice(self.blob, at, count, 4)?).ok()
+    /// `count` numbers of the blob from `at` on.
+    pub(crate) fn numbers<T: Pod>(&self, at: u32, count: usize) -> Option<&'a [T]> {
+        bytemuck::try_cast_slice(slice(self.blob, at, count, size_of::<T>())?).ok()
     }
 }
 

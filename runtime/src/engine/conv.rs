@@ -6,25 +6,31 @@ use super::{Context, Shared};
 use crate::blob::{ConvRecord, Destination, group_start};
 use crate::kernels::Kernel;
 use crate::model::Mask;
-use crate::numbers::{clamp8, requantize, saturate16};
+use crate::numbers::Arithmetic;
+use core::marker::PhantomData;
 
 /// Outputs computed at a time: their sums stay in machine registers or near.
 const BLOCK: usize = 16;
 
 /// A convolution at a pixel.
-pub(super) struct Conv<'c, 'm> {
+pub(super) struct Conv<'c, 'm, A> {
     pub(super) record: &'c ConvRecord,
     pub(super) context: &'c Context<'m>,
     /// Whether the input register is the image, whose value at this pixel is still to come.
     pub(super) reads_image: bool,
+    pub(super) arithmetic: PhantomData<A>,
 }
 
-impl Conv<'_, '_> {
+impl<A: Arithmetic> Conv<'_, '_, A> {
     /// `own` holds the inputs of the pixels that later ones read.
-    pub(super) fn step<K: Kernel>(&self, own: &mut [i8], shared: &mut Shared<'_>, kernel: K) -> Option<()> {
+    pub(super) fn step<K: Kernel>(&self, own: &mut [u32], shared: &mut Shared<'_, A>, kernel: K) -> Option<()> {
         let (record, context) = (self.record, self.context);
         let inputs = usize::from(record.inputs);
-        let mut ring = Ring::new(own, record.kept_pixels(context.height, context.width), inputs);
+        let mut ring = Ring::new(
+            bytemuck::try_cast_slice_mut(own).ok()?,
+            record.kept_pixels(context.height, context.width),
+            inputs,
+        );
         let length = record.length(context.groups, context.group);
         let patch = shared.patch.get_mut(..length)?;
         let (before, centre) = patch.split_at_mut_checked(record.past_taps() * inputs)?;
@@ -33,16 +39,16 @@ impl Conv<'_, '_> {
             Mask::A => context.group,
             Mask::B => context.group + 1,
         };
-        copy(centre, shared.registers.narrow(record.input, group_start(inputs, context.groups, open))?)?;
+        copy(centre, shared.registers.get(record.input, 0..group_start(inputs, context.groups, open))?)?;
         self.products(shared, length, kernel)?;
         if !self.reads_image && context.group + 1 == context.groups {
-            ring.put(context.pixel(), shared.registers.narrow(record.input, inputs)?)?;
+            ring.put(context.pixel(), shared.registers.get(record.input, 0..inputs)?)?;
         }
         Some(())
     }
 
     /// Copies the inputs under the past taps to `patch`, row by row.
-    fn gather(&self, ring: &Ring<'_, i8>, patch: &mut [i8]) -> Option<()> {
+    fn gather(&self, ring: &Ring<'_, A::Activation>, patch: &mut [A::Activation]) -> Option<()> {
         let (record, context) = (self.record, self.context);
         let (top, left, right) = record.reach();
         let mut rest = patch;
@@ -50,7 +56,8 @@ impl Conv<'_, '_> {
             let taps = if above > 0 { left + 1 + right } else { left };
             let (row, after) = core::mem::take(&mut rest).split_at_mut_checked(taps * usize::from(record.inputs))?;
             rest = after;
-            let columns = Columns { left, dilation: usize::from(record.dilation), zero: record.input_zero_point };
+            let columns =
+                Columns { left, dilation: usize::from(record.dilation), zero: A::zero(record.input_zero_point) };
             let above = above * usize::from(record.dilation);
             columns.gather(context, context.row.checked_sub(above), ring, usize::from(record.inputs), row)?;
         }
@@ -58,7 +65,7 @@ impl Conv<'_, '_> {
     }
 
     /// The dot products of this colour's outputs, requantized and stored.
-    fn products<K: Kernel>(&self, shared: &mut Shared<'_>, length: usize, kernel: K) -> Option<()> {
+    fn products<K: Kernel>(&self, shared: &mut Shared<'_, A>, length: usize, kernel: K) -> Option<()> {
         let (record, context) = (self.record, self.context);
         let (groups, group) = (context.groups, context.group);
         let outputs = usize::from(record.outputs);
@@ -69,49 +76,48 @@ impl Conv<'_, '_> {
                 (end - first) * record.length(groups, g)
             })
             .sum();
-        let weights = context.model.weights(record.weights, earlier + (end - first) * length)?.get(earlier..)?;
-        let bias = context.model.numbers(record.bias, outputs)?;
-        let multipliers = context.model.numbers(record.multipliers, outputs)?;
-        let class_bias = context.class_bias(record.class_bias, outputs)?;
+        let weights: &[A::Weight] = context.model.numbers(record.weights, earlier + (end - first) * length)?;
+        let weights = weights.get(earlier..)?;
+        let bias: &[A::Sum] = context.model.numbers(record.bias, outputs)?;
+        let multipliers = context.multipliers::<A>(record.multipliers, outputs)?;
+        let class_bias = context.class_bias::<A>(record.class_bias, outputs)?;
         let x = shared.patch.get(..length)?;
         let mut at = first;
         while at < end {
             let block = BLOCK.min(end - at);
-            let mut sums = [0; BLOCK];
+            let mut sums = [A::Sum::default(); BLOCK];
             let sums = sums.get_mut(..block)?;
             copy(sums, bias.get(at..at + block)?)?;
-            if !class_bias.is_empty() {
-                for (sum, class) in sums.iter_mut().zip(class_bias.get(at..at + block)?) {
-                    *sum = sum.wrapping_add(*class);
-                }
+            for (sum, class) in sums.iter_mut().zip(class_bias.get(at..).unwrap_or_default()) {
+                *sum = A::sum(*sum, *class);
             }
-            kernel.matvec(sums, weights.get((at - first) * length..(at - first + block) * length)?, x);
-            for (sum, multiplier) in sums.iter_mut().zip(multipliers.get(at..at + block)?) {
-                *sum = requantize(*sum, u32::from(record.left), *multiplier);
+            A::matvec(kernel, sums, weights.get((at - first) * length..(at - first + block) * length)?, x);
+            for (sum, multiplier) in sums.iter_mut().zip(multipliers.get(at..).unwrap_or_default()) {
+                *sum = A::scaled(*sum, record.left, *multiplier);
             }
             match record.destination()? {
                 Destination::Activation => {
-                    let out = shared.registers.narrow_mut(record.output, at..at + block)?;
+                    let out = shared.registers.get_mut(record.output, at..at + block)?;
                     for (y, v) in out.iter_mut().zip(sums) {
-                        *y = clamp8(v.wrapping_add(i32::from(record.output_zero_point)), record.output_low);
+                        *y = A::activation(*v, record.output_zero_point, record.output_low);
                     }
                 }
                 Destination::Stream => {
-                    let out = shared.registers.wide_mut(record.output, at..at + block)?;
+                    let out = shared.registers.get_mut(record.output, at..at + block)?;
                     for (y, v) in out.iter_mut().zip(sums) {
-                        *y = saturate16(*v);
+                        *y = A::stream(*v);
                     }
                 }
                 Destination::Accumulate => {
-                    let out = shared.registers.wide_mut(record.output, at..at + block)?;
+                    let out = shared.registers.get_mut(record.output, at..at + block)?;
                     for (y, v) in out.iter_mut().zip(sums) {
-                        *y = saturate16(v.wrapping_add(i32::from(*y)));
+                        *y = A::accumulate(*v, *y);
                     }
                 }
                 Destination::Logits => {
                     let out = shared.logits.get_mut(at - first..at - first + block)?;
                     for (y, v) in out.iter_mut().zip(sums) {
-                        *y = v.wrapping_shl(u32::from(record.logit_shift)) as u32;
+                        *y = A::logit(*v, record.logit_shift) as u32;
                     }
                 }
             }

@@ -2,8 +2,7 @@
 
 use super::{Context, registers::Registers};
 use crate::blob::{AddRecord, DepthGateRecord, EluRecord, QuantizeRecord, ReluRecord, group_start};
-use crate::numbers::lstm::sigmoid;
-use crate::numbers::{clamp8, exp2_neg, mul_high, saturate16};
+use crate::numbers::Arithmetic;
 use core::ops::Range;
 
 /// The features of the colour that is being computed, of `count` in all.
@@ -12,59 +11,56 @@ fn features(context: &Context<'_>, count: u16) -> Range<usize> {
     start(context.group)..start(context.group + 1)
 }
 
-/// `clamp(zero_point + rescale(x), low, 127)`.
-pub(super) fn quantize(q: &QuantizeRecord, context: &Context<'_>, registers: &mut Registers<'_>) -> Option<()> {
+/// Stream to activations, with a ReLU or without.
+pub(super) fn quantize<A: Arithmetic>(
+    q: &QuantizeRecord,
+    context: &Context<'_>,
+    registers: &mut Registers<'_>,
+) -> Option<()> {
     for f in features(context, q.count) {
-        let x = registers.wide(q.input, f)?;
-        let y = clamp8(q.rescale.apply(i32::from(x)) + i32::from(q.zero_point), q.low);
-        *registers.narrow_mut(q.output, f..f + 1)?.first_mut()? = y;
+        let x = registers.one::<A::Stream>(q.input, f)?;
+        registers.set(q.output, f, A::quantize(x, q.rescale, q.zero_point, q.low))?;
     }
     Some(())
 }
 
 /// `max(x, 0)`.
-pub(super) fn relu(r: &ReluRecord, context: &Context<'_>, registers: &mut Registers<'_>) -> Option<()> {
+pub(super) fn relu<A: Arithmetic>(r: &ReluRecord, context: &Context<'_>, registers: &mut Registers<'_>) -> Option<()> {
+    let zero = A::Stream::default();
     for f in features(context, r.count) {
-        let x = registers.wide(r.input, f)?;
-        *registers.wide_mut(r.output, f..f + 1)?.first_mut()? = x.max(0);
+        let x = registers.one::<A::Stream>(r.input, f)?;
+        registers.set(r.output, f, if x > zero { x } else { zero })?;
     }
     Some(())
 }
 
-/// `x` where `x > 0`, else `2^(x log2 e) - 1`.
-pub(super) fn elu(e: &EluRecord, context: &Context<'_>, registers: &mut Registers<'_>) -> Option<()> {
+/// `x` where `x > 0`, else `exp(x) - 1`.
+pub(super) fn elu<A: Arithmetic>(e: &EluRecord, context: &Context<'_>, registers: &mut Registers<'_>) -> Option<()> {
     for f in features(context, e.count) {
-        let x = i32::from(registers.wide(e.input, f)?);
-        let y = if x > 0 {
-            x
-        } else {
-            let exponent = e.exponent.apply(-x) as u32;
-            mul_high(exp2_neg(exponent) as i32 - (1 << 30), e.back)
-        };
-        *registers.wide_mut(e.output, f..f + 1)?.first_mut()? = saturate16(y);
+        let x = registers.one::<A::Stream>(e.input, f)?;
+        registers.set(e.output, f, A::elu(x, e.exponent, e.back))?;
     }
     Some(())
 }
 
-/// `±rescale(a) + rescale(b)`, saturating.
-pub(super) fn add(s: &AddRecord, context: &Context<'_>, registers: &mut Registers<'_>) -> Option<()> {
+/// `±a + b`, each in its scale.
+pub(super) fn add<A: Arithmetic>(s: &AddRecord, context: &Context<'_>, registers: &mut Registers<'_>) -> Option<()> {
     for f in features(context, s.count) {
-        let a = s.rescale_a.apply(i32::from(registers.wide(s.a, f)?));
-        let b = s.rescale_b.apply(i32::from(registers.wide(s.b, f)?));
-        let a = if s.negate == 0 { a } else { a.wrapping_neg() };
-        *registers.wide_mut(s.output, f..f + 1)?.first_mut()? = saturate16(a.wrapping_add(b));
+        let (a, b) = (registers.one(s.a, f)?, registers.one(s.b, f)?);
+        registers.set(s.output, f, A::add(a, b, [s.rescale_a, s.rescale_b], s.negate != 0))?;
     }
     Some(())
 }
 
-/// `rescale(a) + sigmoid(rescale(t)) · rescale(b)`, saturating.
-pub(super) fn depth_gate(d: &DepthGateRecord, context: &Context<'_>, registers: &mut Registers<'_>) -> Option<()> {
+/// `a + sigmoid(t) · b`, each in its scale.
+pub(super) fn depth_gate<A: Arithmetic>(
+    d: &DepthGateRecord,
+    context: &Context<'_>,
+    registers: &mut Registers<'_>,
+) -> Option<()> {
     for f in features(context, d.count) {
-        let a = d.rescale_a.apply(i32::from(registers.wide(d.a, f)?));
-        let b = saturate16(d.rescale_b.apply(i32::from(registers.wide(d.b, f)?)));
-        let t = saturate16(d.rescale_t.apply(i32::from(registers.wide(d.t, f)?)));
-        let gated = (sigmoid(t) * i32::from(b) + (1 << 14)) >> 15;
-        *registers.wide_mut(d.output, f..f + 1)?.first_mut()? = saturate16(a.wrapping_add(gated));
+        let values = [registers.one(d.a, f)?, registers.one(d.b, f)?, registers.one(d.t, f)?];
+        registers.set(d.output, f, A::depth_gate(values, [d.rescale_a, d.rescale_b, d.rescale_t]))?;
     }
     Some(())
 }

@@ -8,13 +8,17 @@ mod registers;
 mod ring;
 mod taps;
 
-use crate::blob::{Instruction, Model};
+use crate::blob::{Instruction, Model, Weights};
 use crate::distribution::Distribution;
 use crate::kernels::{Kernel, Portable};
 use crate::model::Image;
+#[cfg(feature = "float")]
+use crate::numbers::Float;
+use crate::numbers::{Arithmetic, Int8};
 use crate::source::{Position, SymbolSource};
 use conv::Conv;
 use core::fmt;
+use core::marker::PhantomData;
 pub use registers::Registers;
 use ring::Ring;
 
@@ -132,13 +136,23 @@ struct Context<'m> {
 }
 
 impl<'m> Context<'m> {
+    /// Words of state that an op keeps.
+    fn words(&self, instruction: &Instruction<'_>) -> usize {
+        instruction.state_bytes(self.height, self.width, self.model.weights()) / 4
+    }
+
     /// Number of the pixel in raster order.
     fn pixel(&self) -> usize {
         self.row * self.width + self.column
     }
 
+    /// The factors of an op's sums; empty where the arithmetic has none.
+    fn multipliers<A: Arithmetic>(&self, at: u32, count: usize) -> Option<&'m [A::Sum]> {
+        if A::MULTIPLIERS { self.model.numbers(at, count) } else { Some(&[]) }
+    }
+
     /// The label's biases of an op with `count` of them a class; empty where there are none.
-    fn class_bias(&self, at: u32, count: usize) -> Option<&'m [i32]> {
+    fn class_bias<A: Arithmetic>(&self, at: u32, count: usize) -> Option<&'m [A::Sum]> {
         match (at, self.label) {
             (0, _) | (_, None) => Some(&[]),
             (at, Some(label)) => self.model.numbers(at, (label + 1) * count)?.get(label * count..),
@@ -147,10 +161,10 @@ impl<'m> Context<'m> {
 }
 
 /// The parts of the buffer that ops share.
-struct Shared<'b> {
+struct Shared<'b, A: Arithmetic> {
     registers: Registers<'b>,
     logits: &'b mut [u32],
-    patch: &'b mut [i8],
+    patch: &'b mut [A::Activation],
 }
 
 impl<'m, 'b> Engine<'m, 'b> {
@@ -223,6 +237,20 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         source: &mut S,
         observer: &mut O,
     ) -> Result<Option<Pixel>, EngineError<S::Error>> {
+        match self.model.weights() {
+            Weights::I8 => self.step_as::<Int8, S, O>(source, observer),
+            #[cfg(feature = "float")]
+            Weights::F16 => self.step_as::<Float<u16>, S, O>(source, observer),
+            #[cfg(feature = "float")]
+            Weights::F32 => self.step_as::<Float<f32>, S, O>(source, observer),
+        }
+    }
+
+    fn step_as<A: Arithmetic, S: SymbolSource, O: Observer>(
+        &mut self,
+        source: &mut S,
+        observer: &mut O,
+    ) -> Result<Option<Pixel>, EngineError<S::Error>> {
         let Image { height, width, channels, levels } = self.model.image();
         let classes = self.model.classes();
         if classes > 0 && self.label.is_none() {
@@ -235,7 +263,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         let mut pixel = Pixel { row, column, values: [0; 3], cost: 0 };
         for (channel, slot) in pixel.values.iter_mut().enumerate().take(channels) {
             let context = self.context(row, column, channel);
-            let logits = run(&context, self.state, self.kernel, observer).ok_or(EngineError::Corrupt)?;
+            let logits = run::<A, K, O>(&context, self.state, self.kernel, observer).ok_or(EngineError::Corrupt)?;
             let distribution = match self.model.output() {
                 crate::model::Output::Softmax => logits,
                 crate::model::Output::Bernoulli => bernoulli(logits),
@@ -248,10 +276,10 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
             }
             pixel.cost += u64::from(distribution.cost(value));
             *slot = value;
-            self.store(channel, value).ok_or(EngineError::Corrupt)?;
+            self.store::<A>(channel, value).ok_or(EngineError::Corrupt)?;
         }
         let context = self.context(row, column, channels - 1);
-        self.finish(&context).ok_or(EngineError::Corrupt)?;
+        self.finish::<A>(&context).ok_or(EngineError::Corrupt)?;
         self.next += 1;
         Ok(Some(pixel))
     }
@@ -280,11 +308,10 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     }
 
     /// Writes a value into the input register.
-    fn store(&mut self, channel: usize, value: u8) -> Option<()> {
-        let activation = *self.model.input_table().get(usize::from(value))?;
-        let bytes: &mut [i8] = bytemuck::cast_slice_mut(self.state);
-        *bytes.get_mut(channel)? = activation;
-        Some(())
+    fn store<A: Arithmetic>(&mut self, channel: usize, value: u8) -> Option<()> {
+        let image = self.model.image();
+        let table: &[A::Activation] = self.model.numbers(self.model.header().input_table, image.levels)?;
+        Registers::new(self.state).set(0, channel, *table.get(usize::from(value))?)
     }
 
     fn context(&self, row: usize, column: usize, group: usize) -> Context<'m> {
@@ -294,21 +321,22 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
 
     /// What waits for all values of a pixel: the first convolution keeps the image itself, and after a row's last pixel
     /// comes the sweep of each Diagonal BiLSTM.
-    fn finish(&mut self, context: &Context<'_>) -> Option<()> {
-        let (shared, mut ops) = split(&self.model, self.state)?;
+    fn finish<A: Arithmetic>(&mut self, context: &Context<'_>) -> Option<()> {
+        let (shared, mut ops) = split::<A>(&self.model, self.state)?;
         let row_ends = context.column + 1 == context.width && context.row + 1 < context.height;
         for (op, instruction) in self.model.instructions().enumerate() {
             let instruction = instruction?;
-            let (own, rest) = ops.split_at_mut_checked(instruction.state_bytes(context.height, context.width))?;
+            let (own, rest) = ops.split_at_mut_checked(context.words(&instruction))?;
             ops = rest;
             match instruction {
                 Instruction::MaskedConv(record) if op == 0 => {
                     let slots = record.kept_pixels(context.height, context.width);
-                    let image = shared.registers.narrow(record.input, context.groups)?;
+                    let image: &[A::Activation] = shared.registers.get(record.input, 0..context.groups)?;
+                    let own = bytemuck::try_cast_slice_mut(own).ok()?;
                     Ring::new(own, slots, context.groups).put(context.pixel(), image)?;
                 }
                 Instruction::DiagonalRight(record) if row_ends => {
-                    lstm::sweep(record, context, own, shared.patch, self.kernel)?;
+                    lstm::sweep::<A, K>(record, context, own, shared.patch, self.kernel)?;
                 }
                 _ if !row_ends => break,
                 _ => {}
@@ -318,37 +346,39 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     }
 }
 
-/// The buffer's parts: shared ones, and the bytes of the ops' own state.
-fn split<'b>(model: &Model<'_>, state: &'b mut [u32]) -> Option<(Shared<'b>, &'b mut [i8])> {
+/// The buffer's parts: shared ones, and the words of the ops' own state.
+fn split<'b, A: Arithmetic>(model: &Model<'_>, state: &'b mut [u32]) -> Option<(Shared<'b, A>, &'b mut [u32])> {
     let header = model.header();
     let (registers, rest) = state.split_at_mut_checked(header.register_bytes as usize / 4)?;
     let (logits, rest) = rest.split_at_mut_checked(model.image().levels)?;
     let (patch, ops) = rest.split_at_mut_checked(header.patch_bytes as usize / 4)?;
-    let patch = bytemuck::cast_slice_mut(patch);
-    Some((Shared { registers: Registers::new(registers), logits, patch }, bytemuck::cast_slice_mut(ops)))
+    let patch = bytemuck::try_cast_slice_mut(patch).ok()?;
+    Some((Shared { registers: Registers::new(registers), logits, patch }, ops))
 }
 
 /// Runs all ops for one colour of one pixel; `None` where the blob contradicts what was checked.
-fn run<'b, K: Kernel, O: Observer>(
+fn run<'b, A: Arithmetic, K: Kernel, O: Observer>(
     context: &Context<'_>,
     state: &'b mut [u32],
     kernel: K,
     observer: &mut O,
 ) -> Option<&'b mut [u32]> {
-    let (mut shared, mut ops) = split(&context.model, state)?;
+    let (mut shared, mut ops) = split::<A>(&context.model, state)?;
     for (op, instruction) in context.model.instructions().enumerate() {
         let instruction = instruction?;
-        let (own, rest) = ops.split_at_mut_checked(instruction.state_bytes(context.height, context.width))?;
+        let (own, rest) = ops.split_at_mut_checked(context.words(&instruction))?;
         ops = rest;
+        let registers = &mut shared.registers;
         match instruction {
             Instruction::MaskedConv(record) => {
-                Conv { record, context, reads_image: op == 0 }.step(own, &mut shared, kernel)?;
+                let conv = Conv { record, context, reads_image: op == 0, arithmetic: PhantomData };
+                conv.step(own, &mut shared, kernel)?;
             }
-            Instruction::Quantize(record) => elementwise::quantize(record, context, &mut shared.registers)?,
-            Instruction::Relu(record) => elementwise::relu(record, context, &mut shared.registers)?,
-            Instruction::Elu(record) => elementwise::elu(record, context, &mut shared.registers)?,
-            Instruction::Add(record) => elementwise::add(record, context, &mut shared.registers)?,
-            Instruction::DepthGate(record) => elementwise::depth_gate(record, context, &mut shared.registers)?,
+            Instruction::Quantize(record) => elementwise::quantize::<A>(record, context, registers)?,
+            Instruction::Relu(record) => elementwise::relu::<A>(record, context, registers)?,
+            Instruction::Elu(record) => elementwise::elu::<A>(record, context, registers)?,
+            Instruction::Add(record) => elementwise::add::<A>(record, context, registers)?,
+            Instruction::DepthGate(record) => elementwise::depth_gate::<A>(record, context, registers)?,
             Instruction::RowLstm(record) => lstm::row(record, context, own, &mut shared, kernel)?,
             Instruction::DiagonalLeft(record) => lstm::diagonal_left(record, context, own, &mut shared, kernel)?,
             Instruction::DiagonalRight(record) => lstm::diagonal_right(record, context, own, &mut shared)?,

@@ -1,5 +1,6 @@
 //! Vectors that ops hand to each other: byte ranges of one small memory.
 
+use bytemuck::Pod;
 use core::ops::Range;
 
 /// The registers of an engine.
@@ -13,28 +14,30 @@ impl<'b> Registers<'b> {
         Self { words }
     }
 
-    /// `count` activations from byte `at` on.
-    pub fn narrow(&self, at: u32, count: usize) -> Option<&[i8]> {
-        let at = at as usize;
-        bytemuck::cast_slice::<u32, i8>(self.words).get(at..at.checked_add(count)?)
+    /// Numbers `range` of the vector at byte `at`. They are of type `i8` (activations) or `i16` (the stream), in a float
+    /// model of type `f32`.
+    pub fn get<T: Pod>(&self, at: u32, range: Range<usize>) -> Option<&[T]> {
+        bytemuck::try_cast_slice::<u32, T>(self.words).ok()?.get(shifted::<T>(at, range)?)
     }
 
-    /// Activations `range` of the vector at byte `at`, to write.
-    pub(super) fn narrow_mut(&mut self, at: u32, range: Range<usize>) -> Option<&mut [i8]> {
-        bytemuck::cast_slice_mut::<u32, i8>(self.words).get_mut(shifted(at as usize, range)?)
+    /// One number of the vector at byte `at`.
+    pub(super) fn one<T: Pod>(&self, at: u32, index: usize) -> Option<T> {
+        self.get(at, index..index.checked_add(1)?)?.first().copied()
     }
 
-    /// Values `range` of the 16-bit vector at byte `at`, to write.
-    pub(super) fn wide_mut(&mut self, at: u32, range: Range<usize>) -> Option<&mut [i16]> {
-        bytemuck::cast_slice_mut::<u32, i16>(self.words).get_mut(shifted(at as usize / 2, range)?)
+    /// Numbers `range` of the vector at byte `at`, to write.
+    pub(super) fn get_mut<T: Pod>(&mut self, at: u32, range: Range<usize>) -> Option<&mut [T]> {
+        bytemuck::try_cast_slice_mut::<u32, T>(self.words).ok()?.get_mut(shifted::<T>(at, range)?)
     }
 
-    /// One value of the 16-bit vector at byte `at`.
-    pub fn wide(&self, at: u32, index: usize) -> Option<i16> {
-        bytemuck::cast_slice::<u32, i16>(self.words).get((at as usize / 2).checked_add(index)?).copied()
+    /// Writes one number of the vector at byte `at`.
+    pub(super) fn set<T: Pod>(&mut self, at: u32, index: usize, value: T) -> Option<()> {
+        *self.get_mut(at, index..index.checked_add(1)?)?.first_mut()? = value;
+        Some(())
     }
 }
 
-fn shifted(at: usize, range: Range<usize>) -> Option<Range<usize>> {
-    Some(at.checked_add(range.start)?..at.checked_add(range.end)?)
+fn shifted<T>(at: u32, range: Range<usize>) -> Option<Range<usize>> {
+    let first = (at as usize).checked_div(size_of::<T>())?;
+    Some(first.checked_add(range.start)?..first.checked_add(range.end)?)
 }

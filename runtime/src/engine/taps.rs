@@ -5,25 +5,25 @@ use super::ring::{Ring, copy};
 
 /// The columns of one row that a kernel reads.
 #[derive(Clone, Copy)]
-pub(super) struct Columns {
+pub(super) struct Columns<T> {
     /// Taps to the left of the centre.
     pub(super) left: usize,
     /// Columns from tap to tap.
     pub(super) dilation: usize,
     /// What stands for a feature outside the image.
-    pub(super) zero: i8,
+    pub(super) zero: T,
 }
 
-impl Columns {
+impl<T: Copy> Columns<T> {
     /// Fills `patch` with the vectors of `length` features under as many taps as it has room for, leftmost first, in
     /// image row `row`; `None` is above the image.
     pub(super) fn gather(
         &self,
         context: &Context<'_>,
         row: Option<usize>,
-        ring: &Ring<'_, i8>,
+        ring: &Ring<'_, T>,
         length: usize,
-        patch: &mut [i8],
+        patch: &mut [T],
     ) -> Option<()> {
         let Some(row) = row else {
             patch.fill(self.zero);

@@ -3,11 +3,17 @@
 //! The rule: a number is multiplied exactly, half of the divisor is added, and the sum is divided by a power of two,
 //! rounding down. Nothing is ever rounded twice. `docs/blob-format.md` states every function here in full.
 
+mod arithmetic;
 mod exp2;
+#[cfg(feature = "float")]
+mod float;
 mod log2;
 pub mod lstm;
 
+pub use arithmetic::{Arithmetic, Int8};
 pub use exp2::exp2_neg;
+#[cfg(feature = "float")]
+pub use float::Float;
 pub use log2::cost_bits;
 
 /// `round(a · m / 2³²)`, halves up: the high word of the product.

@@ -1,6 +1,7 @@
 //! LSTMs.
 
 use super::{group_start, kind};
+use crate::blob::header::Weights;
 use crate::numbers::Rescale;
 use bytemuck::{Pod, Zeroable};
 
@@ -100,15 +101,18 @@ impl LstmRecord {
     }
 
     /// Bytes of the three parts of the op's memory: inputs, `h`, and `c`; each a multiple of four.
-    pub const fn memory(&self, width: usize) -> [usize; 3] {
+    pub const fn memory(&self, width: usize, weights: Weights) -> [usize; 3] {
         let (inputs, hidden) = (self.inputs as usize, self.hidden as usize);
         let (left, _) = self.reach();
+        let (activation, stream) = (weights.activation_bytes(), weights.stream_bytes());
         let parts = match self.kind {
-            kind::ROW_LSTM => {
-                [if left > 0 { (left + 1) * inputs } else { 0 }, (width + left + 1) * hidden, 2 * (width + 1) * hidden]
-            }
-            kind::DIAGONAL_LEFT => [0, (width + 1) * hidden, 4 * hidden],
-            _ => [width * inputs, 2 * (width + 1) * hidden, 4 * hidden],
+            kind::ROW_LSTM => [
+                activation * if left > 0 { (left + 1) * inputs } else { 0 },
+                activation * (width + left + 1) * hidden,
+                stream * (width + 1) * hidden,
+            ],
+            kind::DIAGONAL_LEFT => [0, activation * (width + 1) * hidden, stream * 2 * hidden],
+            _ => [activation * width * inputs, stream * (width + 1) * hidden, stream * 2 * hidden],
         };
         [parts[0].next_multiple_of(4), parts[1].next_multiple_of(4), parts[2].next_multiple_of(4)]
     }

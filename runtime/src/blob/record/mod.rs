@@ -12,6 +12,7 @@ pub use conv::{ConvRecord, Destination};
 pub use elementwise::{AddRecord, DepthGateRecord, EluRecord, QuantizeRecord, ReluRecord};
 pub use lstm::LstmRecord;
 
+use super::header::Weights;
 use bytemuck::{Pod, Zeroable};
 
 /// Bytes of a record.
@@ -116,11 +117,14 @@ pub const fn group_start(count: usize, groups: usize, group: usize) -> usize {
 
 impl Instruction<'_> {
     /// Bytes of state that the op keeps from pixel to pixel, a multiple of four.
-    pub const fn state_bytes(&self, height: usize, width: usize) -> usize {
+    pub const fn state_bytes(&self, height: usize, width: usize, weights: Weights) -> usize {
         match self {
-            Self::MaskedConv(conv) => (conv.kept_pixels(height, width) * conv.inputs as usize).next_multiple_of(4),
+            Self::MaskedConv(conv) => {
+                let kept = conv.kept_pixels(height, width) * conv.inputs as usize;
+                (kept * weights.activation_bytes()).next_multiple_of(4)
+            }
             Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
-                let [x, h, c] = lstm.memory(width);
+                let [x, h, c] = lstm.memory(width, weights);
                 x + h + c
             }
             Self::Quantize(_) | Self::Relu(_) | Self::Elu(_) | Self::Add(_) | Self::DepthGate(_) => 0,

@@ -1,0 +1,160 @@
+//! What an engine computes with: integers, or floats where there is an FPU.
+
+use super::{Rescale, clamp8, exp2_neg, lstm, mul_high, requantize, saturate16};
+use crate::kernels::Kernel;
+use bytemuck::Pod;
+
+/// Every step of an engine that depends on the type of its numbers.
+///
+/// The ops themselves are written once, over this trait. `docs/blob-format.md` states each function, for integers and for
+/// floats.
+pub trait Arithmetic {
+    /// Weights, as the blob holds them.
+    type Weight: Pod;
+    /// What products read.
+    type Activation: Pod;
+    /// What passes between ops otherwise: the residual stream, gates and states.
+    type Stream: Pod + PartialOrd + Default;
+    /// Sums, biases and multipliers.
+    type Sum: Pod + Default;
+
+    /// Whether sums are multiplied by factors that the blob holds.
+    const MULTIPLIERS: bool;
+
+    /// `sums[o] += Σ weights[o, k] · x[k]`.
+    fn matvec<K: Kernel>(kernel: K, sums: &mut [Self::Sum], weights: &[Self::Weight], x: &[Self::Activation]);
+    /// `a + b` of two sums.
+    fn sum(a: Self::Sum, b: Self::Sum) -> Self::Sum;
+    /// A sum in units of its destination.
+    fn scaled(sum: Self::Sum, left: u8, multiplier: Self::Sum) -> Self::Sum;
+
+    /// The activation that means 0.
+    fn zero(zero_point: i8) -> Self::Activation;
+    /// A scaled sum as an activation.
+    fn activation(v: Self::Sum, zero_point: i8, low: i8) -> Self::Activation;
+    /// A scaled sum as a value of the stream.
+    fn stream(v: Self::Sum) -> Self::Stream;
+    /// A scaled sum added to a value of the stream.
+    fn accumulate(v: Self::Sum, y: Self::Stream) -> Self::Stream;
+    /// A scaled sum as a base-2 logit in units of 2⁻¹⁶.
+    fn logit(v: Self::Sum, shift: u8) -> i32;
+
+    /// A value of the stream as an activation.
+    fn quantize(x: Self::Stream, rescale: Rescale, zero_point: i8, low: i8) -> Self::Activation;
+    /// `x` where `x > 0`, else `exp(x) - 1`.
+    fn elu(x: Self::Stream, exponent: Rescale, back: i32) -> Self::Stream;
+    /// `±a + b`.
+    fn add(a: Self::Stream, b: Self::Stream, rescale: [Rescale; 2], negate: bool) -> Self::Stream;
+    /// `a + sigmoid(t) · b`.
+    fn depth_gate(values: [Self::Stream; 3], rescale: [Rescale; 3]) -> Self::Stream;
+
+    /// A gate's pre-activation, of its scaled sums over the input and over the state.
+    fn gate(x: Self::Sum, h: Self::Sum) -> Self::Stream;
+    /// One step of a unit: the new `h` and `c` of the gates o, f, i, g and the old `c`.
+    fn cell(gates: [Self::Stream; 4], c: Self::Stream, cell_bits: u8) -> (Self::Stream, Self::Stream);
+    /// `h` as state-to-state products read it.
+    fn hidden(h: Self::Stream, to_hidden: Rescale) -> Self::Activation;
+    /// `h` added to `y`, in the stream's scale.
+    fn output(h: Self::Stream, to_output: Rescale, y: Self::Stream) -> Self::Stream;
+}
+
+/// 8-bit weights and activations, 32-bit sums, a 16-bit stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Int8;
+
+impl Arithmetic for Int8 {
+    type Weight = i8;
+    type Activation = i8;
+    type Stream = i16;
+    type Sum = i32;
+
+    const MULTIPLIERS: bool = true;
+
+    #[inline(always)]
+    fn matvec<K: Kernel>(kernel: K, sums: &mut [i32], weights: &[i8], x: &[i8]) {
+        kernel.matvec(sums, weights, x);
+    }
+
+    #[inline(always)]
+    fn sum(a: i32, b: i32) -> i32 {
+        a.wrapping_add(b)
+    }
+
+    #[inline(always)]
+    fn scaled(sum: i32, left: u8, multiplier: i32) -> i32 {
+        requantize(sum, u32::from(left), multiplier)
+    }
+
+    #[inline(always)]
+    fn zero(zero_point: i8) -> i8 {
+        zero_point
+    }
+
+    #[inline(always)]
+    fn activation(v: i32, zero_point: i8, low: i8) -> i8 {
+        clamp8(v.wrapping_add(i32::from(zero_point)), low)
+    }
+
+    #[inline(always)]
+    fn stream(v: i32) -> i16 {
+        saturate16(v)
+    }
+
+    #[inline(always)]
+    fn accumulate(v: i32, y: i16) -> i16 {
+        saturate16(v.wrapping_add(i32::from(y)))
+    }
+
+    #[inline(always)]
+    fn logit(v: i32, shift: u8) -> i32 {
+        v.wrapping_shl(u32::from(shift))
+    }
+
+    #[inline(always)]
+    fn quantize(x: i16, rescale: Rescale, zero_point: i8, low: i8) -> i8 {
+        clamp8(rescale.apply(i32::from(x)) + i32::from(zero_point), low)
+    }
+
+    #[inline]
+    fn elu(x: i16, exponent: Rescale, back: i32) -> i16 {
+        if x > 0 {
+            return x;
+        }
+        let exponent = exponent.apply(-i32::from(x)) as u32;
+        saturate16(mul_high(exp2_neg(exponent) as i32 - (1 << 30), back))
+    }
+
+    #[inline(always)]
+    fn add(a: i16, b: i16, [ra, rb]: [Rescale; 2], negate: bool) -> i16 {
+        let (a, b) = (ra.apply(i32::from(a)), rb.apply(i32::from(b)));
+        saturate16(b.wrapping_add(if negate { a.wrapping_neg() } else { a }))
+    }
+
+    #[inline]
+    fn depth_gate([a, b, t]: [i16; 3], [ra, rb, rt]: [Rescale; 3]) -> i16 {
+        let b = saturate16(rb.apply(i32::from(b)));
+        let t = saturate16(rt.apply(i32::from(t)));
+        let gated = (lstm::sigmoid(t) * i32::from(b) + (1 << 14)) >> 15;
+        saturate16(ra.apply(i32::from(a)).wrapping_add(gated))
+    }
+
+    #[inline(always)]
+    fn gate(x: i32, h: i32) -> i16 {
+        saturate16(x.wrapping_add(h))
+    }
+
+    #[inline(always)]
+    fn cell(gates: [i16; 4], c: i16, cell_bits: u8) -> (i16, i16) {
+        lstm::cell(gates, c, u32::from(cell_bits))
+    }
+
+    #[inline(always)]
+    fn hidden(h: i16, to_hidden: Rescale) -> i8 {
+        clamp8(to_hidden.apply(i32::from(h)), i8::MIN)
+    }
+
+    #[inline(always)]
+    fn output(h: i16, to_output: Rescale, y: i16) -> i16 {
+        saturate16(to_output.apply(i32::from(h)).wrapping_add(i32::from(y)))
+    }
+}
