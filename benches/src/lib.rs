@@ -81,7 +81,7 @@ impl Subject {
             colour_groups: ColourGroups::Cyclic,
         });
         let trained = TrainedModel::new(description.clone(), random_tensors(&description)?)?;
-        let converted = convert(&trained, &Calibration::OwnSamples { count: 1 }, Method::MinMax, || ())?;
+        let converted = convert(&trained, &Calibration::OwnSamples { count: 1 }, pixelrnn::blob::Weights::I8, Method::MinMax, || ())?;
         Ok(Self { name: format!("random-pixelcnn-h{hidden}"), blob: converted.blob })
     }
 
@@ -171,3 +171,8 @@ mod tests {
         }
     }
 }
+
+/// The README's code compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

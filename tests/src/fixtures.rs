@@ -1,6 +1,7 @@
 //! The models with known results in `fixtures/`, which an independent NumPy implementation of a model's definition made.
 
 use crate::npy;
+use pixelrnn::blob::Weights;
 use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::images::{ImageSet, read_labels};
 use pixelrnn_converter::quantize::Method;
@@ -86,13 +87,18 @@ impl Fixture {
         Calibration::Images { set: self.images.clone(), labels: self.labels.clone(), count: self.images.count }
     }
 
+    /// The blob of 8-bit weights; see [`Fixture::blob_of`].
+    pub fn blob(&self) -> Option<Blob> {
+        self.blob_of(Weights::I8)
+    }
+
     /// The blob, calibrated on the fixture's own images; `None`, with a line to say so, where the model has an op that the
     /// engine does not have.
     ///
     /// # Panics
     /// When conversion fails for any other reason.
-    pub fn blob(&self) -> Option<Blob> {
-        match convert(&self.trained, &self.calibration(), Method::default(), || ()) {
+    pub fn blob_of(&self, weights: Weights) -> Option<Blob> {
+        match convert(&self.trained, &self.calibration(), weights, Method::default(), || ()) {
             Ok(converted) => Some(converted.blob),
             Err(Error::NotInEngine { op }) => {
                 eprintln!("{}: skipped, the engine has no {op}", self.name);

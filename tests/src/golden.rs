@@ -9,7 +9,8 @@
 //! PIXELRNN_BLESS=1 cargo test -p pixelrnn-tests --test golden
 //! ```
 //!
-//! It makes blobs that are missing as well; to make one again from its fixture, delete it first.
+//! `PIXELRNN_BLESS=blobs` makes the golden blobs themselves again from their fixtures before that, which a change of the
+//! format needs; otherwise only those that are missing are made.
 
 use crate::integer_model::bytes::crc32;
 use crate::{fixtures, walk};
@@ -43,9 +44,11 @@ pub struct Entry {
 pub const IMAGES: u32 = 16;
 
 /// The golden blobs and the fixtures that they were made from.
-pub const MADE_FROM: [(&str, &str); 2] = [
+pub const MADE_FROM: [(&str, &str); 4] = [
     ("pixel_cnn_gray.prnn", "pixel_cnn_gray_softmax_full_description"),
     ("pixel_cnn_rgb.prnn", "pixel_cnn_rgb_cyclic"),
+    ("row_lstm_rgb_classes.prnn", "row_lstm_rgb_all_options"),
+    ("diagonal_bilstm_gray.prnn", "ops_diagonal_bilstm_2_layers"),
 ];
 
 /// The model that is built into the command line, seen from the folder of `golden.json`.
@@ -66,14 +69,14 @@ pub fn blobs() -> Vec<String> {
     MADE_FROM.iter().map(|(blob, _)| format!("golden/{blob}")).chain([BUILT_IN.into()]).collect()
 }
 
-/// Makes the golden blobs that are not there.
+/// Makes the golden blobs that are not there, or `all`.
 ///
 /// # Panics
 /// When a blob cannot be made or written.
-pub fn make_missing() {
+pub fn make(all: bool) {
     for (blob, fixture) in MADE_FROM {
         let path = folder().join(blob);
-        if !path.exists() {
+        if all || !path.exists() {
             let blob = fixtures::named(fixture).blob().expect("the engine has all ops of a golden model");
             std::fs::create_dir_all(folder()).expect("a folder");
             std::fs::write(&path, blob.bytes()).unwrap_or_else(|e| panic!("{}: {e}", path.display()));

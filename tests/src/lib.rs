@@ -7,11 +7,14 @@
 //! - the converter's float reference with the [`fixtures`], which an independent NumPy program made;
 //! - the engine with itself: in a dirty buffer, beside another engine, without `std`, on another day.
 
+pub mod bad_files;
+pub mod cargo;
 pub mod fixtures;
 pub mod golden;
 pub mod integer_model;
 pub mod models;
 pub mod mutate;
 pub mod npy;
+pub mod program;
 pub mod random;
 pub mod walk;

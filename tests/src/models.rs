@@ -1,6 +1,7 @@
 //! Random networks with random weights, presets and op lists, of every setting that a description has.
 
 use crate::random::Random;
+use pixelrnn::blob::Weights;
 use pixelrnn::model::{Architecture, ColourGroups, Image, InputMap, Mask, Output, Preset};
 use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::images::Range;
@@ -21,12 +22,17 @@ pub fn random(seed: u64) -> TrainedModel {
     TrainedModel::new(description, tensors).unwrap_or_else(|e| panic!("model {seed}: {e}"))
 }
 
+/// A blob of 8-bit weights; see [`random_blob_of`].
+pub fn random_blob(seed: u64) -> Option<(TrainedModel, Blob)> {
+    random_blob_of(seed, Weights::I8)
+}
+
 /// A blob of [`random`], calibrated on a few random images; `None` where the converter refuses the model, because the
 /// engine lacks an op or its numbers are beyond what integers can scale.
 ///
 /// # Panics
 /// When conversion fails for any other reason.
-pub fn random_blob(seed: u64) -> Option<(TrainedModel, Blob)> {
+pub fn random_blob_of(seed: u64, weights: Weights) -> Option<(TrainedModel, Blob)> {
     let trained = random(seed);
     let description = trained.description();
     let image = description.image;
@@ -37,7 +43,7 @@ pub fn random_blob(seed: u64) -> Option<(TrainedModel, Blob)> {
     let labels =
         (description.classes > 0).then(|| (0..count).map(|_| random.below(description.classes) as u8).collect());
     let method = random.choose(&[Method::MinMax, Method::Percentile(0.01), Method::MeanSquare]);
-    match convert(&trained, &Calibration::Images { set, labels, count }, method, || ()) {
+    match convert(&trained, &Calibration::Images { set, labels, count }, weights, method, || ()) {
         Ok(converted) => Some((trained, converted.blob)),
         Err(Error::NotInEngine { .. } | Error::OutOfScale { .. }) => None,
         Err(error) => panic!("model {seed}: {error}\n{}", trained.description().to_json()),

@@ -5,8 +5,9 @@ use pixelrnn::model::Image;
 use pixelrnn_converter::Blob;
 use pixelrnn_tests::integer_model::IntegerModel;
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{fixtures, models, mutate, walk};
+use pixelrnn_tests::{fixtures, golden, models, mutate, walk};
 use rayon::prelude::*;
+use std::path::Path;
 
 fn check(name: &str, model: Model<'_>, images: &[(&[u8], Option<usize>)]) {
     let page = IntegerModel::parse(model.blob()).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -96,4 +97,43 @@ fn numbers_that_no_converter_would_choose() {
         .sum();
     println!("{ran} of {tried} blobs were accepted");
     assert!(ran * 5 >= tried as usize, "only {ran} of {tried} blobs were accepted");
+}
+
+/// Images that a blob itself draws: in a trained model they look like what it was trained on.
+fn own_samples(model: Model<'_>, count: u64, label: Option<usize>) -> Vec<Vec<u8>> {
+    (0..count).map(|seed| walk::sample(model, seed, 1000, label).image).collect()
+}
+
+#[test]
+fn golden_blobs() {
+    for (name, _) in golden::MADE_FROM {
+        let blob = Blob::read(&golden::folder().join(name)).unwrap();
+        let model = blob.model().unwrap();
+        let label = (model.classes() > 0).then(|| model.classes() - 1);
+        let images = own_samples(model, 3, label);
+        let images: Vec<(&[u8], _)> = images.iter().map(|image| (&image[..], label)).collect();
+        check(name, model, &images);
+        check_samples(name, model, label, &[(0, 1000), (1, 1000)]);
+    }
+}
+
+/// They are too large to be drawn by computing the whole image for every value, and soon scored.
+#[test]
+fn shipped_models() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let mut found = 0;
+    for folder in std::fs::read_dir(models).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        for path in files.filter(|path| path.extension().is_some_and(|ending| ending == "prnn")) {
+            let blob = Blob::read(&path).unwrap_or_else(|e| panic!("{e}"));
+            let model = blob.model().unwrap();
+            let label = (model.classes() > 0).then_some(0);
+            let mut images = own_samples(model, 1, label);
+            images.push(Random::new(0).image(&model.image()));
+            let images: Vec<(&[u8], _)> = images.iter().map(|image| (&image[..], label)).collect();
+            check(&path.display().to_string(), model, &images);
+            found += 1;
+        }
+    }
+    assert!(found > 0, "no model in models/");
 }

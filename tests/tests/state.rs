@@ -72,6 +72,10 @@ fn touched(model: Model<'_>, label: Option<usize>, fill: u32) -> Vec<bool> {
 fn the_whole_state_is_used() {
     for (fixture, blob) in fixtures::converted() {
         let model = blob.model().unwrap();
+        // The memory of an LSTM counts on a row above.
+        if model.image().height == 1 {
+            continue;
+        }
         let [a, b] = [0x5555_5555, 0xaaaa_aaaa].map(|fill| touched(model, fixture.label(0), fill));
         let last = (0..model.state_words()).rposition(|word| a[word] || b[word]).unwrap();
         assert_eq!(last + 1, model.state_words(), "{}: high-water mark", fixture.name);

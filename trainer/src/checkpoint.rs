@@ -6,7 +6,6 @@ use pixelrnn_converter::files::{display_name, write_atomically};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 const KEY: &str = "pixelrnn-train";

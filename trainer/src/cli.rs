@@ -1,11 +1,12 @@
 //! The command line.
 
+use crate::back_end::{BackEnd, Name};
 use crate::data::Set;
 use crate::error::Error;
 use crate::recipe::{Data, Model, Recipe, Training};
-use crate::run::{MODEL, Run};
-use crate::trainer::BackEnd;
+use crate::run::{Epoch, MODEL, Observer, Run};
 use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
 use pixelrnn_converter::ImageSet;
 use std::path::PathBuf;
 
@@ -19,12 +20,18 @@ pub struct Command {
     /// Folder for the trained model, checkpoints and metrics
     #[arg(short, long, value_name = "FOLDER")]
     pub output: PathBuf,
+    /// Images to draw after each epoch, into the folder `samples`; 0: none [default: 16 for small images, else 0]
+    #[arg(long, value_name = "N")]
+    pub samples: Option<usize>,
     /// Go on from the checkpoint in the output folder; the result is that of a run that never stopped
     #[arg(long)]
     pub resume: bool,
     /// Threads on the CPU [default: one a core]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// What to compute on [default: the first of these that was built in]
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub back_end: Option<Name>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub data: Data,
@@ -65,19 +72,72 @@ impl Command {
             }
             Ok(set)
         };
+        let image = description.image;
+        // Drawing takes a forward pass for each value: images this small take seconds, larger ones only on request.
+        let samples = self.samples.unwrap_or(if image.values() <= 1024 { 16 } else { 0 });
         let run = Run {
             train: read(&train, &data.train_labels)?,
             valid: read(&valid, &data.valid_labels)?,
-            description: description.clone(),
             settings,
-            back_end: BackEnd::cpu(),
+            back_end: BackEnd::new(self.back_end)?,
             folder: self.output.clone(),
+            samples,
             resume: self.resume,
+            description,
         };
-        let outcome = run.train()?;
-        if let Some(best) = outcome.best {
+        if let Some(best) = run.train(&Progress::new())? {
             println!("best validation likelihood {best:.3} nats: {}", self.output.join(MODEL).display());
         }
         Ok(())
+    }
+}
+
+/// Shows a bar where standard error is a terminal, and prints a line an epoch.
+struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    fn new() -> Self {
+        let bar = ProgressBar::new(0);
+        let style = ProgressStyle::with_template("{prefix} [{bar:30}] {percent:>3} %, {eta} left{msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+        Self { bar }
+    }
+}
+
+impl Observer for Progress {
+    fn begins(&self, epoch: u64, epochs: u64, images: u64) {
+        self.bar.reset();
+        self.bar.set_length(images);
+        self.bar.set_prefix(format!("epoch {epoch}/{epochs}"));
+        self.bar.set_message("");
+    }
+
+    fn did(&self, images: u64, nats: Option<f64>) {
+        self.bar.inc(images);
+        if let Some(nats) = nats {
+            self.bar.set_message(format!(", {nats:.2} nats"));
+        }
+    }
+
+    fn ends(&self, e: &Epoch) {
+        self.bar.suspend(|| {
+            println!(
+                "epoch {}: training {:.3} nats, validation {:.3} nats ({:.4} bits/dim), {:.0} images/s{}",
+                e.epoch,
+                e.train_nats,
+                e.valid_nats,
+                e.valid_bits_per_dim,
+                e.images_per_second,
+                if e.best { ", best so far" } else { "" }
+            );
+        });
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }

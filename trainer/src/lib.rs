@@ -1,5 +1,6 @@
 //! Training of pixelrnn's models.
 
+pub mod back_end;
 mod checkpoint;
 pub mod cli;
 pub mod data;
@@ -13,10 +14,11 @@ pub mod optimizer;
 pub mod parameters;
 pub mod recipe;
 pub mod run;
+mod sample;
 pub mod schedule;
 #[cfg(test)]
 mod test_nets;
-pub mod trainer;
+mod trainer;
 
 pub use error::Error;
 pub use ops::Path;

@@ -1,10 +1,11 @@
 //! A network as Burn computes it: the op list, interpreted.
 
 use crate::error::Error;
-use crate::ops::{self, Context, ConvTensors, DirectionTensors, Initial, Path, RowTensors};
+use crate::ops::{self, Context, ConvTensors, Convolution, DirectionTensors, Initial, Path, RowTensors};
 use crate::parameters::{self, Parameter};
 use burn::prelude::*;
 use burn::tensor::{Int, activation};
+use pixelrnn_converter::Description;
 use pixelrnn::model::{DiagonalBilstm, Image, InputMap, MaskedConv, Node, Op, Output, Presence, RowLstm};
 
 /// What a network reads and makes, and the ops in between.
@@ -17,6 +18,8 @@ pub struct Network {
     nodes: Vec<Node>,
     /// The tensors of each node.
     parameters: Vec<Vec<Parameter>>,
+    /// The convolution of each node, in an LSTM that to its gates.
+    convolutions: Vec<Option<Convolution>>,
     /// For each node, whether it is a ReLU that the one convolution reading it takes over.
     fused: Vec<bool>,
     /// For each value, the node that reads it last.
@@ -46,11 +49,13 @@ impl Leaves {
 }
 
 impl Network {
-    /// A network of `nodes`, the last of which makes the logits.
+    /// The network that `description` describes.
     ///
     /// # Errors
-    /// When an op cannot be trained.
-    pub fn new(image: Image, output: Output, input: InputMap, classes: usize, nodes: Vec<Node>) -> Result<Self, Error> {
+    /// When it does not describe one, or has an op that cannot be trained.
+    pub fn new(description: &Description) -> Result<Self, Error> {
+        let Description { image, output, input, classes, .. } = *description;
+        let nodes = description.nodes().map_err(|e| Error::usage(e.to_string()))?;
         let mut readers = vec![0_usize; nodes.len() + 1];
         let mut last_use = vec![0; nodes.len() + 1];
         for (at, node) in nodes.iter().enumerate() {
@@ -74,7 +79,16 @@ impl Network {
             })
             .collect();
         let parameters = parameters::list(&nodes, classes);
-        Ok(Self { image, output, input, classes, nodes, parameters, fused, last_use })
+        let convolutions = nodes
+            .iter()
+            .map(|node| match &node.op {
+                Op::MaskedConv(conv) => Some(Convolution::new(*conv)),
+                Op::RowLstm(lstm) => Some(Convolution::new(lstm.input_to_state)),
+                Op::DiagonalBilstm(lstm) => Some(Convolution::new(lstm.input_to_state)),
+                Op::BatchNorm { .. } | Op::Relu | Op::Elu | Op::Add { .. } | Op::DepthGate => None,
+            })
+            .collect();
+        Ok(Self { image, output, input, classes, nodes, parameters, convolutions, fused, last_use })
     }
 
     /// The images that it predicts.
@@ -137,10 +151,11 @@ impl Network {
                 found.expect("the op list makes each value before it is read")
             };
             let mut tensors = Tensors { rest: leaves.0[at].iter().cloned(), classes: self.classes };
+            let convolution = || self.convolutions[at].as_ref().expect("made for each op that convolves");
             let y = match &node.op {
                 Op::MaskedConv(conv) => {
                     let relu = node.inputs[0] > 0 && self.fused[node.inputs[0] - 1];
-                    ops::masked_conv(&context, value(0), tensors.conv(conv), conv, relu)
+                    ops::masked_conv(&context, value(0), tensors.conv(conv), convolution(), relu)
                 }
                 Op::Relu if self.fused[at] => value(0),
                 Op::Relu => activation::relu(value(0)),
@@ -152,10 +167,10 @@ impl Network {
                     a + activation::sigmoid(value(2)) * b
                 }
                 Op::BatchNorm { .. } => unreachable!("refused by `new`"),
-                Op::RowLstm(lstm) => ops::row_lstm(&context, value(0), tensors.row(lstm), lstm),
+                Op::RowLstm(lstm) => ops::row_lstm(&context, value(0), tensors.row(lstm), lstm, convolution()),
                 Op::DiagonalBilstm(lstm) => {
                     let directions = [tensors.direction(lstm), tensors.direction(lstm)];
-                    ops::diagonal_bilstm(&context, value(0), directions, lstm)
+                    ops::diagonal_bilstm(&context, value(0), directions, lstm, convolution())
                 }
             };
             see(node, &y);

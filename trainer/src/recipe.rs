@@ -69,7 +69,7 @@ pub struct Model {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<usize>,
     /// `softmax`, or `bernoulli` for two levels [default: bernoulli for two levels, else softmax]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long = "output-kind", id = "output_kind", value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
     /// Values that a pixel's channel can take; images of more are quantized [default: 2 where the images hold 0 and 1, else 256]

@@ -1,15 +1,18 @@
 //! A training run from the first epoch to the last, with everything it writes.
 
+use crate::back_end::BackEnd;
 use crate::checkpoint::{self, Progress};
 use crate::data::{Set, order};
 use crate::error::Error;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::recipe::Settings;
+use crate::sample::sample;
 use crate::schedule::Schedule;
-use crate::trainer::{BackEnd, Trainer};
-use indicatif::{ProgressBar, ProgressStyle};
-use pixelrnn_converter::{Description, Tensor, TrainedModel};
+use crate::trainer::Trainer;
+use pixelrnn_converter::files::write_atomically;
+use pixelrnn_converter::picture::Layout;
+use pixelrnn_converter::{Description, Picture, Tensor, TrainedModel};
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -30,30 +33,56 @@ pub struct Run {
     pub back_end: BackEnd,
     /// The folder that everything is written to.
     pub folder: PathBuf,
+    /// How many images to draw after each epoch; 0: none.
+    pub samples: usize,
     /// Whether to go on from the folder's checkpoint, if there is one.
     pub resume: bool,
 }
 
-/// What a run came to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome {
-    /// Mean validation nats of the best epoch; none where no epoch was to be done.
-    pub best: Option<f64>,
+/// What an epoch came to: a line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Epoch {
+    /// Its number, from 1.
+    pub epoch: u64,
+    /// Steps done since the beginning of the run.
+    pub steps: u64,
+    /// The learning rate of its last step.
+    pub rate: f64,
+    /// Mean nats of the training images, each measured before the step that learned from it.
+    pub train_nats: f64,
+    /// Mean nats of the validation images under the averaged weights.
+    pub valid_nats: f64,
+    /// The same as bits for each value of an image.
+    pub valid_bits_per_dim: f64,
+    /// Training images a second.
+    pub images_per_second: f64,
+    /// Seconds in all.
+    pub seconds: f64,
+    /// Whether no epoch before was better.
+    pub best: bool,
 }
 
-/// One line of `metrics.jsonl`.
-#[derive(Serialize)]
-struct Line {
-    epoch: u64,
-    steps: u64,
-    rate: f64,
-    train_nats: f64,
-    valid_nats: f64,
-    valid_bits_per_dim: f64,
-    images_per_second: f64,
-    seconds: f64,
-    best: bool,
+/// Somebody who wants to know how a run goes on.
+pub trait Observer: Sync {
+    /// Epoch `epoch` of `epochs` begins; it has `images` images to train on and to measure on.
+    fn begins(&self, epoch: u64, epochs: u64, images: u64) {
+        let _ = (epoch, epochs, images);
+    }
+
+    /// `images` more images are done; `nats` is the mean of the epoch's training images so far, and missing while
+    /// measuring.
+    fn did(&self, images: u64, nats: Option<f64>) {
+        let _ = (images, nats);
+    }
+
+    /// An epoch is done.
+    fn ends(&self, epoch: &Epoch) {
+        let _ = epoch;
+    }
 }
+
+/// An observer that keeps quiet.
+impl Observer for () {}
 
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const METRICS: &str = "metrics.jsonl";
@@ -66,20 +95,19 @@ fn io(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
 }
 
 impl Run {
-    /// Trains, and writes into the folder as it goes.
+    /// Trains, writes into the folder as it goes, and gives back the best epoch's mean validation nats; none where there
+    /// was no epoch to be done.
     ///
     /// # Errors
     /// When the network cannot be trained, a number is not finite any more, or a file cannot be written.
-    pub fn train(&self) -> Result<Outcome, Error> {
+    pub fn train(&self, observer: &dyn Observer) -> Result<Option<f64>, Error> {
         std::fs::create_dir_all(&self.folder).map_err(io("create", &self.folder))?;
-        let nodes = self.description.nodes().map_err(|e| Error::usage(e.to_string()))?;
-        let Description { image, output, input, classes, .. } = self.description;
-        let network = Network::new(image, output, input, classes, nodes)?;
+        let network = Network::new(&self.description)?;
         let s = &self.settings;
         let mut trainer = Trainer::new(network, self.back_end.clone(), s.seed, |weights| {
             Optimizer::new(s.optimizer, s.clip, s.average as f32, weights)
         });
-        let settings = format!("{} {}", self.description.to_json(), serde_json::to_string(s).unwrap_or_default());
+        let settings = format!("{} {}", self.description.to_json(), json(s)?);
         let mut progress = Progress { settings, epochs: 0, steps: 0, best: None };
         let checkpoint = self.folder.join(CHECKPOINT);
         let metrics = self.folder.join(METRICS);
@@ -87,86 +115,71 @@ impl Run {
             let found = checkpoint::load(&checkpoint, &mut trainer)?;
             if found.settings != progress.settings {
                 return Err(Error::usage(format!(
-                    "{} is of a run with other settings: {}",
+                    "{} is of a run with other settings, which cannot be changed on the way: {}",
                     checkpoint.display(),
                     found.settings
                 )));
             }
             progress = found;
-            self.cut_metrics(&metrics, progress.epochs)?;
+            cut_metrics(&metrics, progress.epochs)?;
         } else {
-            std::fs::write(&metrics, "").map_err(io("write", &metrics))?;
+            write(&metrics, b"")?;
         }
         while progress.epochs < s.epochs {
-            let line = self.epoch(&mut trainer, &mut progress)?;
-            if line.best {
+            let epoch = self.epoch(&mut trainer, &mut progress, observer)?;
+            if epoch.best {
                 self.write_model(&trainer)?;
             }
-            let json = serde_json::to_string(&line).map_err(|e| Error::other(e.to_string()))?;
-            let mut file = std::fs::OpenOptions::new().append(true).open(&metrics).map_err(io("write", &metrics))?;
-            writeln!(file, "{json}").map_err(io("write", &metrics))?;
+            if self.samples > 0 {
+                self.draw(&trainer, epoch.epoch)?;
+            }
+            let mut file =
+                std::fs::OpenOptions::new().append(true).open(&metrics).map_err(io("write", &metrics))?;
+            writeln!(file, "{}", json(&epoch)?).map_err(io("write", &metrics))?;
             checkpoint::save(&checkpoint, &trainer, &progress)?;
+            observer.ends(&epoch);
         }
-        Ok(Outcome { best: progress.best })
+        Ok(progress.best)
     }
 
-    /// Drops the lines of epochs that the checkpoint does not have.
-    fn cut_metrics(&self, metrics: &Path, epochs: u64) -> Result<(), Error> {
-        let text = std::fs::read_to_string(metrics).unwrap_or_default();
-        let kept: String = text.lines().take(epochs as usize).flat_map(|line| [line, "\n"]).collect();
-        std::fs::write(metrics, kept).map_err(io("write", metrics))
-    }
-
-    fn epoch(&self, trainer: &mut Trainer, progress: &mut Progress) -> Result<Line, Error> {
+    fn epoch(
+        &self,
+        trainer: &mut Trainer,
+        progress: &mut Progress,
+        observer: &dyn Observer,
+    ) -> Result<Epoch, Error> {
         let s = &self.settings;
         let begin = Instant::now();
         let order = order(self.train.len(), s.seed, progress.epochs);
-        let steps_an_epoch = self.train.len().div_ceil(s.batch) as u64;
-        let schedule = Schedule { rate: s.rate, shape: s.schedule, warmup: s.warmup, total: steps_an_epoch * s.epochs };
-        let bar = ProgressBar::new((self.train.len() + self.valid.len()) as u64);
-        let style = ProgressStyle::with_template("{prefix} [{bar:30}] {percent:>3} %, {eta} left, {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
-        bar.set_prefix(format!("epoch {}/{}", progress.epochs + 1, s.epochs));
-        let mut sum = 0.0;
-        let mut seen = 0;
-        let mut rate = 0.0;
+        let total = s.epochs * self.train.len().div_ceil(s.batch) as u64;
+        let schedule = Schedule { rate: s.rate, shape: s.schedule, warmup: s.warmup, total };
+        observer.begins(progress.epochs + 1, s.epochs, (self.train.len() + self.valid.len()) as u64);
+        let (mut sum, mut seen, mut rate) = (0.0, 0.0, 0.0);
         for which in order.chunks(s.batch) {
             rate = schedule.at(progress.steps);
             sum += trainer.step(&self.train, which, rate)? * which.len() as f64;
-            seen += which.len();
+            seen += which.len() as f64;
             progress.steps += 1;
-            bar.inc(which.len() as u64);
-            bar.set_message(format!("{:.2} nats", sum / seen as f64));
+            observer.did(which.len() as u64, Some(sum / seen));
         }
         let trained = begin.elapsed().as_secs_f64();
-        let valid = trainer.evaluate(&self.valid, |n| bar.inc(n as u64))?;
-        bar.finish_and_clear();
+        let valid_nats = trainer.evaluate(&self.valid, |n| observer.did(n as u64, None))?;
         progress.epochs += 1;
-        let best = progress.best.is_none_or(|best| valid < best);
+        let best = progress.best.is_none_or(|best| valid_nats < best);
         if best {
-            progress.best = Some(valid);
+            progress.best = Some(valid_nats);
         }
-        let bits = valid / (self.description.image.values() as f64 * std::f64::consts::LN_2);
-        let line = Line {
+        Ok(Epoch {
             epoch: progress.epochs,
             steps: progress.steps,
             rate,
-            train_nats: sum / seen as f64,
-            valid_nats: valid,
-            valid_bits_per_dim: bits,
-            images_per_second: seen as f64 / trained,
+            train_nats: sum / seen,
+            valid_nats,
+            valid_bits_per_dim: valid_nats / (self.description.image.values() as f64 * std::f64::consts::LN_2),
+            images_per_second: seen / trained,
             seconds: begin.elapsed().as_secs_f64(),
             best,
-        };
-        println!(
-            "epoch {}/{}: train {:.3} nats, validation {valid:.3} nats, {bits:.4} bits/dim, {:.0} images/s{}",
-            line.epoch,
-            s.epochs,
-            line.train_nats,
-            line.images_per_second,
-            if best { ", best so far" } else { "" }
-        );
-        Ok(line)
+        })
     }
 
     /// Writes the averaged weights as a trained model.
@@ -174,11 +187,34 @@ impl Run {
         let tensors = trainer.network.parameters().zip(&trainer.optimizer.average);
         let tensors =
             tensors.map(|(p, values)| (p.name.clone(), Tensor { shape: p.shape.clone(), data: values.clone() }));
-        let model =
-            TrainedModel::new(self.description.clone(), tensors.collect()).map_err(|e| Error::other(e.to_string()))?;
-        let bytes = model.to_bytes().map_err(|e| Error::other(e.to_string()))?;
-        let path = self.folder.join(MODEL);
-        pixelrnn_converter::files::write_atomically(&path, |out| out.write_all(&bytes))
-            .map_err(|e| Error::other(e.to_string()))
+        let model = TrainedModel::new(self.description.clone(), tensors.collect());
+        let bytes = model.and_then(|model| model.to_bytes()).map_err(|e| Error::other(e.to_string()))?;
+        write(&self.folder.join(MODEL), &bytes)
     }
+
+    /// Draws a grid of images.
+    fn draw(&self, trainer: &Trainer, epoch: u64) -> Result<(), Error> {
+        let images = sample(trainer, self.samples, self.settings.seed ^ epoch)?;
+        let picture = Picture::grid(&images, self.description.image.levels, Layout::file(&images));
+        let folder = self.folder.join("samples");
+        std::fs::create_dir_all(&folder).map_err(io("create", &folder))?;
+        let bytes = picture.to_png().map_err(|e| Error::other(e.to_string()))?;
+        write(&folder.join(format!("epoch-{epoch:04}.png")), &bytes)
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|e| Error::other(e.to_string()))
+}
+
+/// Writes a file, whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_atomically(path, |out| out.write_all(bytes)).map_err(|e| Error::other(e.to_string()))
+}
+
+/// Drops the lines of epochs that the checkpoint does not have.
+fn cut_metrics(metrics: &Path, epochs: u64) -> Result<(), Error> {
+    let text = std::fs::read_to_string(metrics).unwrap_or_default();
+    let kept: String = text.lines().take(epochs as usize).flat_map(|line| [line, "\n"]).collect();
+    write(metrics, kept.as_bytes())
 }

@@ -50,7 +50,7 @@ pub(crate) fn conv_cases() -> Vec<MaskedConv> {
 }
 
 /// A preset small enough for tests, to be changed by `change`.
-fn preset(architecture: &str, channels: usize, levels: usize, change: &[(&str, serde_json::Value)]) -> Network {
+fn preset(architecture: &str, channels: usize, levels: usize, change: &[(&str, serde_json::Value)]) -> (Description, Network) {
     let output = if levels == 2 { "bernoulli" } else { "softmax" };
     let mut json = serde_json::json!({
         "architecture": architecture,
@@ -63,15 +63,16 @@ fn preset(architecture: &str, channels: usize, levels: usize, change: &[(&str, s
     network(&json)
 }
 
-fn network(json: &serde_json::Value) -> Network {
+fn network(json: &serde_json::Value) -> (Description, Network) {
     let d = Description::from_json(&json.to_string()).unwrap();
-    Network::new(d.image, d.output, d.input, d.classes, d.nodes().unwrap()).unwrap()
+    let network = Network::new(&d).unwrap();
+    (d, network)
 }
 
 /// Networks of all architectures, gray and colour, with each option.
-pub(crate) fn networks() -> Vec<(&'static str, Network)> {
+pub(crate) fn networks() -> Vec<(&'static str, Description, Network)> {
     let yes = serde_json::Value::Bool(true);
-    vec![
+    let all = vec![
         ("pixel_cnn", preset("pixel_cnn", 1, 2, &[])),
         ("pixel_cnn, levels", preset("pixel_cnn", 1, 4, &[("classes", 3.into()), ("skip", yes.clone())])),
         ("pixel_cnn, colour", preset("pixel_cnn", 3, 4, &[("depth_gate", yes.clone())])),
@@ -90,6 +91,10 @@ pub(crate) fn networks() -> Vec<(&'static str, Network)> {
             "diagonal_bilstm, levels",
             preset("diagonal_bilstm", 1, 4, &[("classes", 3.into()), ("initial_state", yes.clone()), ("skip", yes.clone())]),
         ),
+        (
+            "diagonal_bilstm, one row",
+            preset("diagonal_bilstm", 1, 2, &[("image", serde_json::json!({"height": 1, "width": 4, "channels": 1, "levels": 2}))]),
+        ),
         ("diagonal_bilstm, colour", preset("diagonal_bilstm", 3, 2, &[("hidden", 33.into())])),
         (
             "ops",
@@ -101,7 +106,8 @@ pub(crate) fn networks() -> Vec<(&'static str, Network)> {
                         {"op": "residual", "scale": 0.5, "ops": [{"op": "masked_conv", "name": "mid", "mask": "B", "kernel": [3, 2], "out": 7}]},
                         {"op": "masked_conv", "name": "out", "mask": "B", "kernel": [1, 1], "out": 3}]})),
         ),
-    ]
+    ];
+    all.into_iter().map(|(name, (description, network))| (name, description, network)).collect()
 }
 
 /// `count` random images for `network`, with classes if it has any.

@@ -4,6 +4,9 @@ use super::numbers::exp2_neg;
 use super::random::Random;
 
 /// The inverse of a temperature of `milli` thousandths, in units of 2⁻¹⁶.
+///
+/// # Panics
+/// When there is no such temperature.
 pub fn inverse_temperature(milli: u32) -> i64 {
     let milli = i64::from(milli);
     assert!((10..=100_000).contains(&milli), "a temperature of {milli} thousandths");
@@ -11,6 +14,9 @@ pub fn inverse_temperature(milli: u32) -> i64 {
 }
 
 /// The frequencies of all values, which sum to 2²⁴. A single logit is that of value 1, value 0 has the logit 0.
+///
+/// # Panics
+/// When there is no logit at all.
 pub fn frequencies(logits: &[i32], t: i64) -> Vec<u64> {
     let logits: Vec<i64> = match logits {
         [z] => vec![0, i64::from(*z)],
@@ -35,7 +41,7 @@ pub fn frequencies(logits: &[i32], t: i64) -> Vec<u64> {
 
 /// The value that the next random number draws.
 pub fn draw(freq: &[u64], random: &mut Random) -> u8 {
-    let u = u64::from(random.next() >> 8);
+    let u = u64::from(random.word() >> 8);
     let mut below = 0;
     for (value, f) in freq.iter().enumerate() {
         below += f;

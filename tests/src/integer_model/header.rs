@@ -128,6 +128,9 @@ impl Header {
     }
 
     /// The group of feature `f` of `count`.
+    ///
+    /// # Panics
+    /// When there are not so many.
     pub fn group(&self, count: usize, f: usize) -> usize {
         (0..self.channels).find(|g| f < self.start(count, g + 1)).expect("a feature below the count")
     }

@@ -38,6 +38,9 @@ impl Rescale {
 }
 
 /// `2^-d` in units of 2⁻³⁰, for `d` in units of 2⁻¹⁶.
+///
+/// # Panics
+/// When `d` is negative.
 pub fn exp2_neg(d: i64) -> i64 {
     assert!(d >= 0, "2 to a positive power");
     let (w, f) = (d >> 16, d % 65536);

@@ -15,7 +15,7 @@ impl Random {
     }
 
     /// The next 32-bit number.
-    pub fn next(&mut self) -> u32 {
+    pub fn word(&mut self) -> u32 {
         let s = &mut self.state;
         let result = s[0].wrapping_add(s[3]).rotate_left(7).wrapping_add(s[0]);
         let t = s[1] << 9;
@@ -45,7 +45,7 @@ mod tests {
     fn the_generator_is_the_published_one() {
         // From the reference implementation of Blackman and Vigna, state 1, 2, 3, 4.
         let mut random = Random { state: [1, 2, 3, 4] };
-        let got: Vec<u32> = (0..5).map(|_| random.next()).collect();
+        let got: Vec<u32> = (0..5).map(|_| random.word()).collect();
         assert_eq!(got, [641, 1_573_767, 3_222_811_527, 3_517_856_514, 836_907_274]);
     }
 }

@@ -114,3 +114,27 @@ pub(super) fn scan_gradient(job: &mut ScanGradient) {
     // SAFETY: plain Rust, which every machine can run.
     unsafe { scan::scan_gradient::<F32x8>(job) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::math::{sigmoid, tanh};
+    use super::*;
+
+    /// The nonlinearities of all numbers of interest, against double precision.
+    #[test]
+    fn nonlinearities_are_exact_to_a_few_units_in_the_last_place() {
+        let steps = (-12_000..=12_000).map(|n| n as f32 / 100.0);
+        let tiny = (-300..=300).map(|n| n as f32 * 1e-6);
+        for x in steps.chain(tiny).chain([0.0, -0.0, 0.625, -0.625, f32::MIN_POSITIVE, 1e30, -1e30]) {
+            // SAFETY: plain Rust, which every machine can run.
+            let (s, t) = unsafe { (sigmoid(F32x8([x; 8])).0[3], tanh(F32x8([x; 8])).0[3]) };
+            let wide = f64::from(x);
+            let sigmoid = 1.0 / (1.0 + (-wide).exp());
+            assert!((f64::from(s) - sigmoid).abs() <= 4e-7 * sigmoid + 1e-37, "{x}: {s} {sigmoid}");
+            assert!((f64::from(t) - wide.tanh()).abs() <= 4e-7 * wide.tanh().abs(), "{x}: {t}");
+        }
+        // SAFETY: as above.
+        let (s, t) = unsafe { (sigmoid(F32x8([f32::NAN; 8])).0[0], tanh(F32x8([f32::NAN; 8])).0[0]) };
+        assert!(s.is_nan() && t.is_nan());
+    }
+}

@@ -181,7 +181,11 @@ pub(super) unsafe fn scan<V: Lanes>(job: &mut Scan) {
 /// Image and pixel of P places in a wave: all images of a pixel stand side by side.
 #[inline(always)]
 fn places<const P: usize>(plan: &Plan, images: usize, begin: usize, at: usize) -> [(usize, usize); P] {
-    std::array::from_fn(|p| ((at + p) % images, plan.order[begin + (at + p) / images]))
+    let mut places = [(0, 0); P];
+    for (p, place) in places.iter_mut().enumerate() {
+        *place = ((at + p) % images, plan.order[begin + (at + p) / images]);
+    }
+    places
 }
 
 /// `hidden` features of state `state` of image `image`.
@@ -227,14 +231,14 @@ unsafe fn scan_pixels<V: Lanes, const P: usize>(job: &mut Scan, begin: usize, at
                 }
             }
             for tap in 0..plan.taps {
-                let inputs: [*const f32; P] = std::array::from_fn(|p| {
-                    let (image, pixel) = places[p];
+                let mut inputs = [job.edge_h.as_ptr(); P];
+                for (input, (image, pixel)) in inputs.iter_mut().zip(places) {
                     let from = plan.outputs[pixel * plan.taps + tap];
-                    state(plan, h, job.h.as_ptr(), job.edge_h.as_ptr(), image, from)
-                });
+                    *input = state(plan, h, job.h.as_ptr(), job.edge_h.as_ptr(), image, from);
+                }
                 let mut weights = job.weights.as_ptr().add(tap * h * 4 * stride + block);
                 for j in 0..h {
-                    let w: [V; 4] = std::array::from_fn(|gate| V::load(weights.add(gate * stride)));
+                    let w = load_all::<V, 4>(weights, stride);
                     weights = weights.wrapping_add(4 * stride);
                     for (sums, input) in sums.iter_mut().zip(inputs) {
                         let input = V::splat(*input.add(j));
@@ -260,6 +264,22 @@ unsafe fn scan_pixels<V: Lanes, const P: usize>(job: &mut Scan, begin: usize, at
             }
         }
         block += V::COUNT;
+    }
+}
+
+/// N vectors, `step` floats apart. (A closure in its place would not be compiled for the caller's instruction set.)
+///
+/// # Safety
+/// The machine must have the instructions of `V`, and the vectors be readable.
+#[inline(always)]
+unsafe fn load_all<V: Lanes, const N: usize>(from: *const f32, step: usize) -> [V; N] {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        let mut all = [V::splat(0.0); N];
+        for (n, one) in all.iter_mut().enumerate() {
+            *one = V::load(from.add(n * step));
+        }
+        all
     }
 }
 
@@ -355,7 +375,12 @@ unsafe fn gradient_gates<V: Lanes>(job: &mut ScanGradient, image: usize, pixel: 
         unsafe {
             let one = V::splat(1.0);
             let gates = job.gates.as_ptr().add(at * 4 * h + block);
-            let [o, f, i, g]: [V; 4] = std::array::from_fn(|gate| load(gates.add(gate * h), left));
+            let [o, f, i, g] = [
+                load::<V>(gates, left),
+                load::<V>(gates.add(h), left),
+                load::<V>(gates.add(2 * h), left),
+                load::<V>(gates.add(3 * h), left),
+            ];
             let tanh_c = tanh(load::<V>(job.c.as_ptr().add(at * h + block), left));
             let before_c = state(plan, h, job.c.as_ptr(), job.edge_c.as_ptr(), image, plan.cells[pixel]);
             let before_c = load::<V>(before_c.add(block), left);
@@ -363,11 +388,10 @@ unsafe fn gradient_gates<V: Lanes>(job: &mut ScanGradient, image: usize, pixel: 
             let dh = dh.add(load(job.states_h.as_ptr().add(here + block), left));
             let dc = load::<V>(job.states_c.as_ptr().add(here + block), left);
             let dc = dh.mul(o).mul_add(one.sub(tanh_c.mul(tanh_c)), dc);
-            let slope = |s: V| s.mul(one.sub(s));
             let d = [
-                dh.mul(tanh_c).mul(slope(o)),
-                dc.mul(before_c).mul(slope(f)),
-                dc.mul(g).mul(slope(i)),
+                dh.mul(tanh_c).mul(o.mul(one.sub(o))),
+                dc.mul(before_c).mul(f.mul(one.sub(f))),
+                dc.mul(g).mul(i.mul(one.sub(i))),
                 dc.mul(i).mul(one.sub(g.mul(g))),
             ];
             let dx = job.dx.as_mut_ptr().add(at * 4 * h + block);
@@ -396,13 +420,13 @@ unsafe fn gradient_states<V: Lanes, const P: usize, const N: usize>(
     // SAFETY: the caller vouches for the places and vectors; rows of weights have whole vectors.
     unsafe {
         let mut sums = [[V::splat(0.0); N]; P];
-        let from: [*const f32; P] = std::array::from_fn(|p| {
-            let (image, pixel) = places[p];
-            job.dx.as_ptr().add((image * plan.pixels + pixel) * 4 * h)
-        });
+        let mut from = [job.dx.as_ptr(); P];
+        for (from, (image, pixel)) in from.iter_mut().zip(places) {
+            *from = from.add((image * plan.pixels + pixel) * 4 * h);
+        }
         let mut weights = job.weights.as_ptr().add(vector * V::COUNT);
         for q in 0..4 * h {
-            let w: [V; N] = std::array::from_fn(|n| V::load(weights.add(n * V::COUNT)));
+            let w = load_all::<V, N>(weights, V::COUNT);
             weights = weights.wrapping_add(row);
             for (sums, from) in sums.iter_mut().zip(from) {
                 let d = V::splat(*from.add(q));

@@ -1,6 +1,6 @@
 //! Masked convolution as an operation of Burn's, with a backward pass of its own.
 
-use super::conv_cpu::{self, Batch};
+use super::conv_cpu::{self, Batch, Inputs};
 use super::geometry::Geometry;
 use crate::kernels::Isa;
 use burn::backend::autodiff::Autodiff;
@@ -11,7 +11,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::prelude::*;
 use burn_flex::FlexTensor;
-use pixelrnn::model::MaskedConv;
+use std::sync::Arc;
 
 /// The operation, on back ends that have it.
 #[backend_extension(Autodiff, Flex)]
@@ -21,7 +21,7 @@ pub(super) trait ConvOps: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        conv: MaskedConv,
+        geometry: Arc<Geometry>,
         relu: bool,
     ) -> FloatTensor<Self>;
 }
@@ -32,12 +32,18 @@ fn batch(x: &FlexTensor) -> Batch {
 }
 
 impl ConvOps for Flex {
-    fn masked_conv(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, conv: MaskedConv, relu: bool) -> FlexTensor {
+    fn masked_conv(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        geometry: Arc<Geometry>,
+        relu: bool,
+    ) -> FlexTensor {
         let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
         let b = batch(&x);
-        let geometry = Geometry::new(conv);
-        let y = conv_cpu::forward(Isa::best(), &geometry, b, relu, x.storage(), weight.storage(), bias.storage());
-        FlexTensor::from_data(TensorData::new(y, [b.images, b.height, b.width, conv.outputs.count]))
+        let inputs = Inputs { x: x.storage(), relu, weight: weight.storage() };
+        let y = conv_cpu::forward(Isa::best(), &geometry, b, inputs, bias.storage());
+        FlexTensor::from_data(TensorData::new(y, [b.images, b.height, b.width, geometry.conv().outputs.count]))
     }
 }
 
@@ -49,7 +55,7 @@ struct Saved {
     x: FlexTensor,
     weight: FlexTensor,
     shared_bias: bool,
-    conv: MaskedConv,
+    geometry: Arc<Geometry>,
     relu: bool,
 }
 
@@ -59,20 +65,12 @@ impl Backward<Flex, 3> for ConvBackward {
     fn backward(self, ops: Ops<Saved, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [x_node, weight_node, bias_node] = ops.parents;
         let dy = grads.consume::<Flex>(&ops.node).to_contiguous();
-        let Saved { x, weight, shared_bias, conv, relu } = ops.state;
+        let Saved { x, weight, shared_bias, geometry, relu } = ops.state;
         let b = batch(&x);
+        let conv = geometry.conv();
         let outputs = conv.outputs.count;
-        let geometry = Geometry::new(conv);
-        let made = conv_cpu::backward(
-            Isa::best(),
-            &geometry,
-            b,
-            relu,
-            x.storage(),
-            weight.storage(),
-            dy.storage(),
-            x_node.is_some(),
-        );
+        let inputs = Inputs { x: x.storage(), relu, weight: weight.storage() };
+        let made = conv_cpu::backward(Isa::best(), &geometry, b, inputs, dy.storage(), x_node.is_some());
         if let Some(node) = x_node {
             let shape = [b.images, b.height, b.width, conv.inputs.count];
             grads.register::<Flex>(node.id, FlexTensor::from_data(TensorData::new(made.x, shape)));
@@ -103,16 +101,16 @@ impl<C: CheckpointStrategy> ConvOps for Autodiff<Flex, C> {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        conv: MaskedConv,
+        geometry: Arc<Geometry>,
         relu: bool,
     ) -> FloatTensor<Self> {
         let (x_data, weight_data) = (x.primitive().to_contiguous(), weight.primitive().to_contiguous());
         let bias_data = bias.primitive().clone();
         let shared_bias = bias_data.shape()[0] == 1;
-        let y = Flex::masked_conv(x_data.clone(), weight_data.clone(), bias_data, conv, relu);
+        let y = Flex::masked_conv(x_data.clone(), weight_data.clone(), bias_data, geometry.clone(), relu);
         match ConvBackward.prepare::<C>([x.node(), weight.node(), bias.node()]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                prepared.finish(Saved { x: x_data, weight: weight_data, shared_bias, conv, relu }, y)
+                prepared.finish(Saved { x: x_data, weight: weight_data, shared_bias, geometry, relu }, y)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
@@ -120,7 +118,13 @@ impl<C: CheckpointStrategy> ConvOps for Autodiff<Flex, C> {
 }
 
 /// Convolves `x` `[N, H, W, inputs]`, or its positive part if `relu`.
-pub(super) fn masked_conv(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<2>, conv: MaskedConv, relu: bool) -> Tensor<4> {
-    let y = Dispatch::masked_conv(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), conv, relu);
+pub(super) fn masked_conv(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<2>,
+    geometry: Arc<Geometry>,
+    relu: bool,
+) -> Tensor<4> {
+    let y = Dispatch::masked_conv(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), geometry, relu);
     Tensor::from_dispatch(y)
 }

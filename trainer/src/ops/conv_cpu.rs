@@ -1,108 +1,113 @@
 //! Masked convolution of a batch on the CPU, forward and backward, on plain slices.
 
-use super::geometry::{Geometry, Rows};
+use super::geometry::{Geometry, Matrix};
 use crate::kernels::{Forward, Isa, WeightGradient};
 use rayon::prelude::*;
 
 /// Images whose weight gradients are summed before those sums are added up: a fixed number, so that the result does
 /// not depend on how many threads there are.
-const IMAGES_A_SUM: usize = 2;
+const IMAGES_A_SUM: usize = 4;
 
 /// A batch `[images, height, width, features]`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Batch {
+pub(super) struct Batch {
     pub images: usize,
     pub height: usize,
     pub width: usize,
 }
 
 impl Batch {
-    pub(crate) fn pixels(&self) -> usize {
+    fn pixels(&self) -> usize {
         self.height * self.width
     }
+}
+
+/// What a convolution reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inputs<'a> {
+    /// `[images, height, width, inputs]`.
+    pub x: &'a [f32],
+    /// Whether its positive part is convolved.
+    pub relu: bool,
+    /// `[outputs, inputs, kernel rows, kernel columns]`.
+    pub weight: &'a [f32],
 }
 
 /// Gradients of a convolution.
 pub(super) struct Gradients {
     /// For the input; empty where it was not asked for.
     pub x: Vec<f32>,
-    /// `[outputs, inputs, kernel rows, kernel columns]`, 0 where the mask is closed.
+    /// As the weights, 0 where the mask is closed.
     pub weight: Vec<f32>,
     /// Of each image on its own, `[images, outputs]`.
     pub bias: Vec<f32>,
 }
 
-fn positive(x: f32) -> f32 {
-    x.max(0.0)
-}
-
-/// The input of one image as the kernel reads it: padded, and through a ReLU if there is one.
-fn prepare<'a>(
-    image: &'a [f32],
-    width: usize,
-    features: usize,
-    rows: &Rows,
-    relu: bool,
-    buffer: &'a mut Vec<f32>,
-) -> &'a [f32] {
-    if relu {
-        rows.padding.apply(image, width, features, buffer, positive);
-        buffer
-    } else if rows.padding.none() {
-        image
-    } else {
-        rows.padding.apply(image, width, features, buffer, |x| x);
-        buffer
-    }
-}
-
-/// Convolves `x`, or its positive part if `relu`, with `weight` `[outputs, inputs, kernel rows, kernel columns]`; `bias` is
-/// `[1, outputs]` or `[images, outputs]`.
-pub(super) fn forward(
-    isa: Isa,
-    geometry: &Geometry,
+/// A matrix made ready for images of one width.
+struct Ready<'a> {
+    matrix: &'a Matrix,
+    offsets: Vec<usize>,
     batch: Batch,
-    relu: bool,
-    x: &[f32],
-    weight: &[f32],
-    bias: &[f32],
-) -> Vec<f32> {
-    let conv = geometry.conv();
-    let (inputs, outputs, [kh, kw]) = (conv.inputs.count, conv.outputs.count, conv.kernel);
-    let stride = isa.pad(outputs);
-    let rows = geometry.forward(batch.width);
-    let mut weights = vec![0.0; rows.sources.len() * stride];
-    for (row, &(u, v, c)) in weights.chunks_exact_mut(stride).zip(&rows.sources) {
-        for o in (0..outputs).filter(|&o| conv.open(u, v, c, o)) {
-            row[o] = weight[((o * inputs + c) * kh + u) * kw + v];
+}
+
+impl<'a> Ready<'a> {
+    fn new(matrix: &'a Matrix, batch: Batch) -> Self {
+        Self { matrix, offsets: matrix.offsets(batch.width), batch }
+    }
+
+    /// The input of one image as the kernel reads it: padded, and through a ReLU if there is one.
+    fn prepare<'b>(&self, image: &'b [f32], relu: bool, buffer: &'b mut Vec<f32>) -> &'b [f32] {
+        let (padding, width, features) = (self.matrix.padding, self.batch.width, self.matrix.inputs());
+        if relu {
+            padding.apply(image, width, features, buffer, |x| x.max(0.0));
+            buffer
+        } else if padding.is_zero() {
+            image
+        } else {
+            padding.apply(image, width, features, buffer, |x| x);
+            buffer
         }
     }
+
+    /// Floats from a row of pixels to the next, as the kernel reads them.
+    fn row_step(&self) -> usize {
+        self.matrix.padding.padded(self.batch.width) * self.matrix.inputs()
+    }
+
+    /// Convolves one prepared image with packed weights.
+    fn convolve(&self, isa: Isa, x: &[f32], weights: &[f32], bias: &[f32], y: &mut [f32]) {
+        isa.forward(&mut Forward {
+            x,
+            offsets: &self.offsets,
+            step: self.matrix.inputs(),
+            row_step: self.row_step(),
+            weights,
+            stride: bias.len(),
+            bias,
+            rows: self.batch.height,
+            columns: self.batch.width,
+            outputs: self.matrix.outputs(),
+            y,
+        });
+    }
+}
+
+/// Convolves `inputs`; `bias` is `[1, outputs]` or `[images, outputs]`.
+pub(super) fn forward(isa: Isa, geometry: &Geometry, batch: Batch, inputs: Inputs, bias: &[f32]) -> Vec<f32> {
+    let ready = Ready::new(&geometry.forward, batch);
+    let outputs = ready.matrix.outputs();
+    let stride = isa.pad(outputs);
+    let weights = ready.matrix.pack(inputs.weight, stride);
     let mut y = vec![0.0; batch.images * batch.pixels() * outputs];
-    y.par_chunks_mut(batch.pixels() * outputs).zip(x.par_chunks(batch.pixels() * inputs)).enumerate().for_each_init(
-        Vec::new,
-        |buffer, (n, (y, x))| {
-            let x = prepare(x, batch.width, inputs, &rows, relu, buffer);
+    y.par_chunks_mut(batch.pixels() * outputs)
+        .zip(inputs.x.par_chunks(batch.pixels() * ready.matrix.inputs()))
+        .enumerate()
+        .for_each_init(Vec::new, |buffer, (n, (y, x))| {
             let mut padded_bias = vec![0.0; stride];
-            padded_bias[..outputs].copy_from_slice(if bias.len() == outputs {
-                bias
-            } else {
-                &bias[n * outputs..(n + 1) * outputs]
-            });
-            isa.forward(&mut Forward {
-                x,
-                offsets: &rows.offsets,
-                step: inputs,
-                row_step: rows.padding.padded(batch.width) * inputs,
-                weights: &weights,
-                stride,
-                bias: &padded_bias,
-                rows: batch.height,
-                columns: batch.width,
-                outputs,
-                y,
-            });
-        },
-    );
+            let n = if bias.len() == outputs { 0 } else { n };
+            padded_bias[..outputs].copy_from_slice(&bias[n * outputs..(n + 1) * outputs]);
+            ready.convolve(isa, ready.prepare(x, inputs.relu, buffer), &weights, &padded_bias, y);
+        });
     y
 }
 
@@ -111,101 +116,102 @@ pub(super) fn backward(
     isa: Isa,
     geometry: &Geometry,
     batch: Batch,
-    relu: bool,
-    x: &[f32],
-    weight: &[f32],
+    inputs: Inputs,
     dy: &[f32],
     need_x: bool,
 ) -> Gradients {
-    let conv = geometry.conv();
-    let (inputs, outputs, [kh, kw]) = (conv.inputs.count, conv.outputs.count, conv.kernel);
-    let at = |o: usize, c: usize, u: usize, v: usize| ((o * inputs + c) * kh + u) * kw + v;
-    let stride = isa.pad(outputs);
-    let rows = geometry.forward(batch.width);
-    let pixels = batch.pixels();
+    let ready = Ready::new(&geometry.forward, batch);
+    let (x_size, y_size) =
+        (batch.pixels() * ready.matrix.inputs(), batch.pixels() * ready.matrix.outputs());
+    let (stride, outputs) = (isa.pad(ready.matrix.outputs()), ready.matrix.outputs());
 
-    let transposed = geometry.transposed(batch.width);
-    let x_stride = isa.pad(inputs);
-    let mut weights = Vec::new();
-    if need_x {
-        weights.resize(transposed.sources.len() * x_stride, 0.0);
-        for (row, &(u, v, o)) in weights.chunks_exact_mut(x_stride).zip(&transposed.sources) {
-            for c in (0..inputs).filter(|&c| conv.open(u, v, c, o)) {
-                row[c] = weight[at(o, c, u, v)];
-            }
-        }
-    }
-    let no_bias = vec![0.0; x_stride];
+    let turned = Ready::new(&geometry.transposed, batch);
+    let turned_stride = isa.pad(turned.matrix.outputs());
+    let turned_weights =
+        if need_x { turned.matrix.pack(inputs.weight, turned_stride) } else { Vec::new() };
+    let no_bias = vec![0.0; turned_stride];
 
-    let mut dx = vec![0.0; if need_x { x.len() } else { 0 }];
-    let mut dx_parts: Vec<&mut [f32]> = dx.chunks_mut(IMAGES_A_SUM * pixels * inputs).collect();
+    let mut dx = vec![0.0; if need_x { inputs.x.len() } else { 0 }];
+    let mut dx_parts: Vec<&mut [f32]> = dx.chunks_mut(IMAGES_A_SUM * x_size).collect();
     dx_parts.resize_with(batch.images.div_ceil(IMAGES_A_SUM), Default::default);
     let mut bias = vec![0.0; batch.images * outputs];
     let sums: Vec<Vec<f32>> = dx_parts
         .into_par_iter()
         .zip(bias.par_chunks_mut(IMAGES_A_SUM * outputs))
         .enumerate()
-        .map_init(
-            || (Vec::new(), Vec::new()),
-            |(buffer, dy_buffer), (part, (mut dx, bias))| {
-                let mut gradient = vec![0.0; rows.sources.len() * stride];
-                for (n, bias) in (part * IMAGES_A_SUM..).zip(bias.chunks_exact_mut(outputs)) {
-                    let x = &x[n * pixels * inputs..(n + 1) * pixels * inputs];
-                    let dy = &dy[n * pixels * outputs..(n + 1) * pixels * outputs];
-                    let mut bias_sum = vec![0.0; stride];
-                    isa.weight_gradient(&mut WeightGradient {
-                        x: prepare(x, batch.width, inputs, &rows, relu, buffer),
-                        offsets: &rows.offsets,
-                        step: inputs,
-                        row_step: rows.padding.padded(batch.width) * inputs,
-                        dy,
-                        rows: batch.height,
-                        columns: batch.width,
-                        outputs,
-                        stride,
-                        gradient: &mut gradient,
-                        bias: &mut bias_sum,
-                    });
-                    bias.copy_from_slice(&bias_sum[..outputs]);
-                    if need_x {
-                        let (to, rest) = dx.split_at_mut(pixels * inputs);
-                        isa.forward(&mut Forward {
-                            x: prepare(dy, batch.width, outputs, &transposed, false, dy_buffer),
-                            offsets: &transposed.offsets,
-                            step: outputs,
-                            row_step: transposed.padding.padded(batch.width) * outputs,
-                            weights: &weights,
-                            stride: x_stride,
-                            bias: &no_bias,
-                            rows: batch.height,
-                            columns: batch.width,
-                            outputs: inputs,
-                            y: to,
-                        });
-                        if relu {
-                            for (dx, &x) in to.iter_mut().zip(x) {
-                                *dx = if x > 0.0 { *dx } else { 0.0 };
-                            }
-                        }
-                        dx = rest;
+        .map(|(part, (dx, bias))| {
+            let mut gradient = vec![0.0; ready.matrix.len() * stride];
+            let (mut buffer, mut turned_buffer) = (Vec::new(), Vec::new());
+            let mut dx = dx.chunks_exact_mut(x_size);
+            for (n, bias) in (part * IMAGES_A_SUM..).zip(bias.chunks_exact_mut(outputs)) {
+                let x = &inputs.x[n * x_size..(n + 1) * x_size];
+                let dy = &dy[n * y_size..(n + 1) * y_size];
+                let mut bias_sum = vec![0.0; stride];
+                isa.weight_gradient(&mut WeightGradient {
+                    x: ready.prepare(x, inputs.relu, &mut buffer),
+                    offsets: &ready.offsets,
+                    step: ready.matrix.inputs(),
+                    row_step: ready.row_step(),
+                    dy,
+                    rows: batch.height,
+                    columns: batch.width,
+                    outputs,
+                    stride,
+                    gradient: &mut gradient,
+                    bias: &mut bias_sum,
+                });
+                bias.copy_from_slice(&bias_sum[..outputs]);
+                if let Some(dx) = dx.next() {
+                    let dy = turned.prepare(dy, false, &mut turned_buffer);
+                    turned.convolve(isa, dy, &turned_weights, &no_bias, dx);
+                    if inputs.relu {
+                        dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = if x > 0.0 { *dx } else { 0.0 });
                     }
                 }
-                gradient
-            },
-        )
+            }
+            gradient
+        })
         .collect();
 
-    let mut total = vec![0.0; rows.sources.len() * stride];
+    let mut sums = sums.into_iter();
+    let mut total = sums.next().unwrap_or_default();
     for sum in sums {
-        for (total, part) in total.iter_mut().zip(sum) {
-            *total += part;
+        total.iter_mut().zip(sum).for_each(|(total, part)| *total += part);
+    }
+    Gradients { x: dx, weight: ready.matrix.unpack(&total, stride, inputs.weight.len()), bias }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_nets::{close, conv_cases, numbers};
+
+    #[test]
+    fn every_instruction_set_gives_the_same() {
+        for conv in conv_cases() {
+            let geometry = Geometry::new(conv);
+            let (inputs, outputs) = (conv.inputs.count, conv.outputs.count);
+            // Rows of fewer and of more pixels than the kernels compute at once, none a multiple of the other.
+            for (height, width) in [(5, 3), (4, 17), (2, 31)] {
+                let batch = Batch { images: 5, height, width };
+                let x = numbers(1, 5 * height * width * inputs);
+                let weight = numbers(2, outputs * inputs * conv.kernel[0] * conv.kernel[1]);
+                let bias = numbers(3, outputs);
+                let dy = numbers(4, 5 * height * width * outputs);
+                let inputs = Inputs { x: &x, relu: width == 17, weight: &weight };
+                let all = |isa| {
+                    let y = forward(isa, &geometry, batch, inputs, &bias);
+                    let d = backward(isa, &geometry, batch, inputs, &dy, true);
+                    [y, d.x, d.weight, d.bias]
+                };
+                let mut results = Isa::all().into_iter().map(|isa| (isa, all(isa)));
+                let (_, portable) = results.next().unwrap();
+                for (isa, result) in results {
+                    for (got, expected) in result.iter().zip(&portable) {
+                        close(got, expected, 1e-5, &(isa, conv, width));
+                    }
+                }
+            }
         }
     }
-    let mut gradient = vec![0.0; weight.len()];
-    for (row, &(u, v, c)) in total.chunks_exact(stride).zip(&rows.sources) {
-        for o in (0..outputs).filter(|&o| conv.open(u, v, c, o)) {
-            gradient[at(o, c, u, v)] = row[o];
-        }
-    }
-    Gradients { x: dx, weight: gradient, bias }
 }

@@ -1,7 +1,7 @@
 //! The Diagonal BiLSTM.
 
 use super::cell::{self, Initial};
-use super::masked_conv::masked_conv;
+use super::masked_conv::{Convolution, masked_conv};
 use super::{Context, ConvTensors, Path};
 use burn::prelude::*;
 use pixelrnn::model::DiagonalBilstm;
@@ -21,15 +21,19 @@ pub(crate) fn diagonal_bilstm(
     x: Tensor<4>,
     [left, right]: [DirectionTensors; 2],
     lstm: &DiagonalBilstm,
+    input_to_state: &Convolution,
 ) -> Tensor<4> {
-    let left = direction(context, x.clone(), left, lstm, false);
-    let right = direction(context, x, right, lstm, true);
+    let left = direction(context, x.clone(), left, lstm, input_to_state, false);
     let rows = match context.path {
         #[cfg(feature = "flex")]
         Path::Fast => 1,
         Path::Stock => 2,
     };
     let height = left.dims()[rows];
+    if height == 1 {
+        return left;
+    }
+    let right = direction(context, x, right, lstm, input_to_state, true);
     let mut first = left.dims();
     first[rows] = 1;
     let lowered = Tensor::cat(vec![Tensor::zeros(first, &left.device()), right.narrow(rows, 0, height - 1)], rows);
@@ -41,9 +45,10 @@ fn direction(
     x: Tensor<4>,
     tensors: DirectionTensors,
     lstm: &DiagonalBilstm,
+    input_to_state: &Convolution,
     mirrored: bool,
 ) -> Tensor<4> {
-    let gates = masked_conv(context, x, tensors.input_to_state, &lstm.input_to_state, false);
+    let gates = masked_conv(context, x, tensors.input_to_state, input_to_state, false);
     match context.path {
         #[cfg(feature = "flex")]
         Path::Fast => {
@@ -60,7 +65,7 @@ fn direction(
 
 /// All pixels of a diagonal at once.
 #[cfg(feature = "flex")]
-fn plan(height: usize, width: usize, mirrored: bool) -> crate::kernels::Plan {
+pub(super) fn plan(height: usize, width: usize, mirrored: bool) -> crate::kernels::Plan {
     use crate::kernels::{Plan, State};
     let pixel = |i: usize, step: usize| i * width + if mirrored { width - 1 - step } else { step };
     let diagonals = (0..height + width - 1)
@@ -114,7 +119,7 @@ fn stock(
     // The state above is zero in the first row alone: where row i begins, row i - 1 has.
     let mut columns = Vec::with_capacity(height + width - 1);
     for t in 0..height + width - 1 {
-        let above = h.clone().narrow(2, 0, height - 1).pad([(1, 0)], 0.0);
+        let above = h.clone().pad([(1, 0)], 0.0).narrow(2, 0, height);
         let z = weight.clone().matmul(Tensor::cat(vec![above, h], 1)).expand([n, 4 * hidden, height])
             + gates.clone().narrow(3, t, 1).reshape([n, 4 * hidden, height]);
         (h, c) = cell::step(z, c, 1);

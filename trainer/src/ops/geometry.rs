@@ -1,4 +1,4 @@
-//! Where the open taps of a masked convolution find their numbers in a padded image.
+//! Where the open taps of a masked convolution find their numbers in a padded image, and its weights in a matrix.
 
 use pixelrnn::model::MaskedConv;
 
@@ -11,107 +11,155 @@ pub(super) struct Padding {
     pub right: usize,
 }
 
-impl Padding {
-    /// The padding that the transposed convolution needs.
-    fn turned(self) -> Self {
-        Self { top: self.bottom, bottom: self.top, left: self.right, right: self.left }
-    }
-
-    fn is_zero(self) -> bool {
-        self == Self::default()
-    }
+/// A convolution as a matrix: see [`crate::kernels::Forward`]. A row is one feature read at one tap.
+#[derive(Clone, Debug)]
+pub(super) struct Matrix {
+    /// The tap and the feature that row `k` reads.
+    rows: Vec<(Tap, usize)>,
+    /// Features that are read.
+    inputs: usize,
+    /// Features that are made: numbers in a row.
+    outputs: usize,
+    /// Where the weight tensor has each number, `[rows, outputs]`; [`CLOSED`] where the mask is closed.
+    places: Vec<usize>,
+    /// The zeros that the taps reach into.
+    pub padding: Padding,
 }
 
-/// One open tap: its kernel row and column, and what it reads relative to the pixel being computed.
+/// What stands in the place of a weight that the mask closes.
+const CLOSED: usize = usize::MAX;
+
+/// One tap: what it reads, relative to the pixel that is computed.
 #[derive(Clone, Copy, Debug)]
 struct Tap {
-    u: usize,
-    v: usize,
     rows: isize,
     columns: isize,
 }
 
-/// The open taps of a masked convolution.
+/// A masked convolution and its gradient for the input, which is a convolution too.
 #[derive(Clone, Debug)]
 pub(super) struct Geometry {
     conv: MaskedConv,
-    taps: Vec<Tap>,
-    padding: Padding,
-}
-
-/// A convolution as a list of rows: see [`crate::kernels::Forward`].
-pub(super) struct Rows {
-    /// Kernel row, kernel column and input feature of row `k`.
-    pub sources: Vec<(usize, usize, usize)>,
-    /// Where row `k` finds its number, in floats after the pixel's first.
-    pub offsets: Vec<usize>,
-    pub padding: Padding,
+    pub forward: Matrix,
+    pub transposed: Matrix,
 }
 
 impl Geometry {
     pub(super) fn new(conv: MaskedConv) -> Self {
-        let mut taps = Vec::new();
-        let mut padding = Padding::default();
-        for u in 0..conv.kernel[0] {
-            for v in 0..conv.kernel[1] {
-                let open = |c| (0..conv.outputs.count).any(|o| conv.open(u, v, c, o));
-                if (0..conv.inputs.count).any(open) {
-                    let (rows, columns) = conv.offset(u, v);
-                    padding.top = padding.top.max((-rows).max(0) as usize);
-                    padding.bottom = padding.bottom.max(rows.max(0) as usize);
-                    padding.left = padding.left.max((-columns).max(0) as usize);
-                    padding.right = padding.right.max(columns.max(0) as usize);
-                    taps.push(Tap { u, v, rows, columns });
+        let (inputs, outputs, [kh, kw]) = (conv.inputs.count, conv.outputs.count, conv.kernel);
+        let place = |u: usize, v: usize, c: usize, o: usize| {
+            if conv.open(u, v, c, o) { ((o * inputs + c) * kh + u) * kw + v } else { CLOSED }
+        };
+        let mut forward = Matrix::new(inputs, outputs);
+        let mut transposed = Matrix::new(outputs, inputs);
+        for u in 0..kh {
+            for v in 0..kw {
+                let (rows, columns) = conv.offset(u, v);
+                for c in 0..inputs {
+                    forward.push(Tap { rows, columns }, c, (0..outputs).map(|o| place(u, v, c, o)));
+                }
+                let (rows, columns) = (-rows, -columns);
+                for o in 0..outputs {
+                    transposed.push(Tap { rows, columns }, o, (0..inputs).map(|c| place(u, v, c, o)));
                 }
             }
         }
-        Self { conv, taps, padding }
+        Self { conv, forward, transposed }
     }
 
     pub(super) fn conv(&self) -> &MaskedConv {
         &self.conv
     }
+}
 
-    /// Rows of the convolution itself, for images of `width` pixels a row.
-    pub(super) fn forward(&self, width: usize) -> Rows {
-        let (conv, padding) = (&self.conv, self.padding);
-        let features = conv.inputs.count;
-        let open = |tap: &Tap, c: usize| (0..conv.outputs.count).any(|o| conv.open(tap.u, tap.v, c, o));
-        self.rows(width, padding, features, 1, open)
+impl Matrix {
+    fn new(inputs: usize, outputs: usize) -> Self {
+        Self { rows: Vec::new(), inputs, outputs, places: Vec::new(), padding: Padding::default() }
     }
 
-    /// Rows of the convolution that makes the input's gradient of the output's.
-    pub(super) fn transposed(&self, width: usize) -> Rows {
-        let (conv, padding) = (&self.conv, self.padding.turned());
-        let features = conv.outputs.count;
-        let open = |tap: &Tap, o: usize| (0..conv.inputs.count).any(|c| conv.open(tap.u, tap.v, c, o));
-        self.rows(width, padding, features, -1, open)
+    /// Adds a row, unless all of it is closed.
+    fn push(&mut self, tap: Tap, feature: usize, places: impl Iterator<Item = usize>) {
+        let before = self.places.len();
+        self.places.extend(places);
+        if self.places[before..].iter().all(|&place| place == CLOSED) {
+            self.places.truncate(before);
+            return;
+        }
+        self.rows.push((tap, feature));
+        let padding = &mut self.padding;
+        padding.top = padding.top.max((-tap.rows).max(0) as usize);
+        padding.bottom = padding.bottom.max(tap.rows.max(0) as usize);
+        padding.left = padding.left.max((-tap.columns).max(0) as usize);
+        padding.right = padding.right.max(tap.columns.max(0) as usize);
     }
 
-    fn rows(
-        &self,
-        width: usize,
-        padding: Padding,
-        features: usize,
-        sign: isize,
-        open: impl Fn(&Tap, usize) -> bool,
-    ) -> Rows {
-        let padded = (padding.left + width + padding.right) as isize;
-        let (mut sources, mut offsets) = (Vec::new(), Vec::new());
-        for tap in &self.taps {
-            let row = padding.top as isize + sign * tap.rows;
-            let column = padding.left as isize + sign * tap.columns;
-            for f in (0..features).filter(|&f| open(tap, f)) {
-                sources.push((tap.u, tap.v, f));
-                offsets.push(((row * padded + column) * features as isize) as usize + f);
+    /// Features that are read.
+    pub(super) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Features that are made.
+    pub(super) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Where row `k` finds its number in images of `width` pixels a row, in floats after the pixel's first.
+    pub(super) fn offsets(&self, width: usize) -> Vec<usize> {
+        let padded = self.padding.padded(width) as isize;
+        let offset = |&(tap, feature): &(Tap, usize)| {
+            let row = self.padding.top as isize + tap.rows;
+            let column = self.padding.left as isize + tap.columns;
+            ((row * padded + column) * self.inputs as isize) as usize + feature
+        };
+        self.rows.iter().map(offset).collect()
+    }
+
+    /// The matrix of the weights `weight`, its rows `stride` floats apart.
+    pub(super) fn pack(&self, weight: &[f32], stride: usize) -> Vec<f32> {
+        let mut packed = vec![0.0; self.len() * stride];
+        for (row, places) in packed.chunks_exact_mut(stride).zip(self.places.chunks_exact(self.outputs)) {
+            for (to, &place) in row.iter_mut().zip(places) {
+                if place != CLOSED {
+                    *to = weight[place];
+                }
             }
         }
-        Rows { sources, offsets, padding }
+        packed
+    }
+
+    /// Undoes [`Matrix::pack`]: a weight tensor of `count` numbers, 0 where the mask is closed.
+    pub(super) fn unpack(&self, packed: &[f32], stride: usize, count: usize) -> Vec<f32> {
+        let mut weight = vec![0.0; count];
+        for (row, places) in packed.chunks_exact(stride).zip(self.places.chunks_exact(self.outputs)) {
+            for (&from, &place) in row.iter().zip(places) {
+                if place != CLOSED {
+                    weight[place] = from;
+                }
+            }
+        }
+        weight
     }
 }
 
 impl Padding {
+    /// Pixels in a padded row.
+    pub(super) fn padded(self, width: usize) -> usize {
+        self.left + width + self.right
+    }
+
+    /// Whether an image can be read where it lies.
+    pub(super) fn is_zero(self) -> bool {
+        self == Self::default()
+    }
+
     /// Copies an image of `width` pixels of `features` floats into `to` with zeros around, `f` applied to each number.
+    ///
+    /// `to` is empty, or holds what this very padding put there before.
     pub(super) fn apply(
         self,
         image: &[f32],
@@ -130,15 +178,5 @@ impl Padding {
                 *to = f(x);
             }
         }
-    }
-
-    /// Whether an image can be read where it lies.
-    pub(super) fn none(self) -> bool {
-        self.is_zero()
-    }
-
-    /// Pixels in a padded row.
-    pub(super) fn padded(self, width: usize) -> usize {
-        self.left + width + self.right
     }
 }

@@ -6,6 +6,24 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use pixelrnn::model::MaskedConv;
 
+/// A masked convolution, and what can be known of it before it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Convolution {
+    conv: MaskedConv,
+    #[cfg(feature = "flex")]
+    geometry: std::sync::Arc<super::geometry::Geometry>,
+}
+
+impl Convolution {
+    pub(crate) fn new(conv: MaskedConv) -> Self {
+        Self {
+            conv,
+            #[cfg(feature = "flex")]
+            geometry: super::geometry::Geometry::new(conv).into(),
+        }
+    }
+}
+
 /// Tensors of a masked convolution, as in the trained-model file.
 pub(crate) struct ConvTensors {
     pub weight: Tensor<4>,
@@ -33,13 +51,14 @@ pub(crate) fn masked_conv(
     context: &Context,
     x: Tensor<4>,
     tensors: ConvTensors,
-    conv: &MaskedConv,
+    convolution: &Convolution,
     relu: bool,
 ) -> Tensor<4> {
+    let conv = &convolution.conv;
     let bias = tensors.bias(context, conv.outputs.count);
     match context.path {
         #[cfg(feature = "flex")]
-        Path::Fast => super::conv::masked_conv(x, tensors.weight, bias, *conv, relu),
+        Path::Fast => super::conv::masked_conv(x, tensors.weight, bias, convolution.geometry.clone(), relu),
         Path::Stock => stock(x, tensors.weight, bias, conv, relu),
     }
 }
@@ -94,7 +113,7 @@ mod tests {
             bias: Some(bias.clone()),
             class: per_image.then(|| class.clone().reshape([outputs, 2])),
         };
-        let y = masked_conv(&context, image, tensors, conv, relu);
+        let y = masked_conv(&context, image, tensors, &Convolution::new(*conv), relu);
         let y = if path == Path::Stock { y.permute([0, 2, 3, 1]) } else { y };
         let factors = numbers(5, n * h * w * outputs);
         let factors = Tensor::from_data(TensorData::new(factors, [n, h, w, outputs]), &device);

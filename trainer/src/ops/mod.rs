@@ -20,7 +20,7 @@ mod scan_cpu;
 
 pub(crate) use cell::Initial;
 pub(crate) use diagonal_bilstm::{DirectionTensors, diagonal_bilstm};
-pub(crate) use masked_conv::{ConvTensors, masked_conv};
+pub(crate) use masked_conv::{ConvTensors, Convolution, masked_conv};
 pub(crate) use row_lstm::{RowTensors, row_lstm};
 
 /// How the ops of a network are computed.

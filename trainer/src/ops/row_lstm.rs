@@ -1,7 +1,7 @@
 //! The Row LSTM.
 
 use super::cell::{self, Initial};
-use super::masked_conv::masked_conv;
+use super::masked_conv::{Convolution, masked_conv};
 use super::{Context, ConvTensors, Path};
 use burn::prelude::*;
 use pixelrnn::model::RowLstm;
@@ -16,8 +16,14 @@ pub(crate) struct RowTensors {
 }
 
 /// The scan of `x`.
-pub(crate) fn row_lstm(context: &Context, x: Tensor<4>, tensors: RowTensors, lstm: &RowLstm) -> Tensor<4> {
-    let gates = masked_conv(context, x, tensors.input_to_state, &lstm.input_to_state, false);
+pub(crate) fn row_lstm(
+    context: &Context,
+    x: Tensor<4>,
+    tensors: RowTensors,
+    lstm: &RowLstm,
+    input_to_state: &Convolution,
+) -> Tensor<4> {
+    let gates = masked_conv(context, x, tensors.input_to_state, input_to_state, false);
     match context.path {
         #[cfg(feature = "flex")]
         Path::Fast => {
@@ -33,7 +39,7 @@ pub(crate) fn row_lstm(context: &Context, x: Tensor<4>, tensors: RowTensors, lst
 
 /// All pixels of a row at once.
 #[cfg(feature = "flex")]
-fn plan(height: usize, width: usize, kernel: usize) -> crate::kernels::Plan {
+pub(super) fn plan(height: usize, width: usize, kernel: usize) -> crate::kernels::Plan {
     use crate::kernels::{Plan, State};
     let rows = (0..height).map(|i| (i * width..(i + 1) * width).collect());
     Plan::new(height * width, 1, kernel, rows, |at| {

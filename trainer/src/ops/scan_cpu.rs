@@ -202,3 +202,38 @@ fn weight_gradient(
         bias: &mut vec![0.0; stride],
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{diagonal_bilstm, row_lstm};
+    use crate::test_nets::{close, numbers};
+
+    #[test]
+    fn every_instruction_set_gives_the_same() {
+        let plans = [row_lstm::plan(4, 7, 3), row_lstm::plan(3, 2, 4), diagonal_bilstm::plan(5, 6, true)];
+        for (plan, initials) in plans.into_iter().zip([1, 1, 5]) {
+            for hidden in [1, 7, 8, 9, 16, 17, 33] {
+                let sizes = Sizes { images: 6, hidden };
+                let all = 6 * plan.pixels() * hidden;
+                let x: Vec<f32> = numbers(1, 4 * all).iter().map(|x| 3.0 * x).collect();
+                let weight = numbers(2, 4 * hidden * hidden * plan.taps());
+                let (initial_h, initial_c) = (numbers(3, initials * hidden), numbers(4, initials * hidden));
+                let inputs = Inputs { x: &x, weight: &weight, initial_h: &initial_h, initial_c: &initial_c };
+                let dh = numbers(5, all);
+                let run = |isa| {
+                    let made = forward(isa, &plan, sizes, inputs);
+                    let d = backward(isa, &plan, sizes, inputs, &made, &dh);
+                    [made.h, made.c, made.gates, d.x, d.weight, d.initial_h, d.initial_c]
+                };
+                let mut results = Isa::all().into_iter().map(|isa| (isa, run(isa)));
+                let (_, portable) = results.next().unwrap();
+                for (isa, result) in results {
+                    for (got, expected) in result.iter().zip(&portable) {
+                        close(got, expected, 1e-4, &(isa, hidden));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -166,7 +166,7 @@ impl Lstm {
             weights.iter().zip(input).map(|(w, x)| i64::from(*w) * i64::from(*x)).sum()
         };
         let mut state = self.zero();
-        for u in 0..self.hidden {
+        for (u, before) in cell.iter().enumerate() {
             let z = |q: usize| {
                 let n = 4 * u + q;
                 let class = match (&self.class_bias, label) {
@@ -181,7 +181,7 @@ impl Lstm {
             };
             let [o, f, i, g] = [0, 1, 2, 3].map(z);
             let b = self.cell_bits;
-            let kept = sigmoid(f) * i64::from(cell[u]);
+            let kept = sigmoid(f) * i64::from(*before);
             let c = sat16((kept + ((sigmoid(i) * tanh(g)) >> b) + (1 << 14)) >> 15);
             let t =
                 if b >= 3 { sat16(i64::from(c) << (b - 3)) } else { sat16((i64::from(c) + (1 << (2 - b))) >> (3 - b)) };

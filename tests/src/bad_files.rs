@@ -1,0 +1,115 @@
+//! Files that no program should believe.
+
+use crate::integer_model::bytes::blob_checksum;
+
+/// What the file should have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `.safetensors`.
+    Trained,
+    /// `.prnn`.
+    Blob,
+    /// Images, as `.npy`.
+    Images,
+    /// Labels, as `.npy`.
+    Labels,
+}
+
+/// Bad files in the place of one of `kind`, each with what is wrong with it; `good` is one that is not bad.
+pub fn of(kind: Kind, good: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<(String, Vec<u8>)> = vec![
+        ("empty".into(), Vec::new()),
+        ("one byte".into(), good[..1].to_vec()),
+        ("half of it".into(), good[..good.len() / 2].to_vec()),
+        ("all but the last byte".into(), good[..good.len() - 1].to_vec()),
+        ("text".into(), b"This is not the file that you are looking for.\n".to_vec()),
+        ("zeros".into(), vec![0; 4096]),
+        ("not gzip in spite of its first bytes".into(), b"\x1f\x8b\x08 and so on".to_vec()),
+    ];
+    let huge = match kind {
+        Kind::Trained => vec![
+            ("a header of 2^63 bytes", [&(1_u64 << 63).to_le_bytes()[..], b"{}"].concat()),
+            ("a header of 2^64 - 1 bytes", [&u64::MAX.to_le_bytes()[..], b"{}"].concat()),
+            ("a tensor of 2^60 numbers", huge_tensor()),
+            ("a model of 16384 x 16384 features", huge_model()),
+        ],
+        Kind::Blob => vec![
+            ("a length of 4 GiB", patched(good, &[(8, u32::MAX)])),
+            ("a state of 4 GiB", patched(good, &[(16, !3)])),
+            ("registers of 4 GiB", patched(good, &[(20, !3)])),
+            ("ops beyond its end", patched(good, &[(44, !3)])),
+            ("notes beyond its end", patched(good, &[(52, u32::MAX)])),
+            ("a flipped bit", flipped(good)),
+        ],
+        Kind::Images => vec![
+            ("2^40 images", npy("(1099511627776, 1, 28, 28)", 4)),
+            ("a size that overflows", npy("(4294967296, 4294967296, 4294967296)", 4)),
+            ("images without rows", npy("(4, 1, 0, 28)", 0)),
+            ("no images", npy("(0, 1, 28, 28)", 0)),
+            ("a single image's shape", npy("(28, 28)", 784)),
+            ("an IDX file of 2^32 - 1 images", [&[0, 0, 8, 3][..], &[255; 12]].concat()),
+            ("a PNG file of 2^31 - 1 squared", huge_png()),
+        ],
+        Kind::Labels => vec![
+            ("2^40 labels", npy("(1099511627776,)", 4)),
+            ("one label", npy("(1,)", 1)),
+            ("labels in two dimensions", npy("(3, 1)", 3)),
+            ("an IDX file of 2^32 - 1 labels", [&[0, 0, 8, 1][..], &[255; 4]].concat()),
+        ],
+    };
+    files.extend(huge.into_iter().map(|(what, bytes)| (what.to_string(), bytes)));
+    files
+}
+
+/// A `.npy` file of uint8 that declares `shape` and holds `count` bytes.
+fn npy(shape: &str, count: usize) -> Vec<u8> {
+    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
+    let header = format!("{header:<117}\n");
+    let length = (header.len() as u16).to_le_bytes();
+    [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &vec![0; count]].concat()
+}
+
+/// `blob` with words of its header replaced and a checksum that agrees.
+fn patched(blob: &[u8], words: &[(usize, u32)]) -> Vec<u8> {
+    let mut blob = blob.to_vec();
+    for (at, word) in words {
+        blob[*at..at + 4].copy_from_slice(&word.to_le_bytes());
+    }
+    let checksum = blob_checksum(&blob);
+    blob[12..16].copy_from_slice(&checksum.to_le_bytes());
+    blob
+}
+
+fn flipped(blob: &[u8]) -> Vec<u8> {
+    let mut blob = blob.to_vec();
+    let middle = blob.len() / 2;
+    blob[middle] ^= 1;
+    blob
+}
+
+fn safetensors(header: &str) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat()
+}
+
+fn huge_tensor() -> Vec<u8> {
+    safetensors(
+        r#"{"__metadata__":{"pixelrnn":"{}"},"x":{"dtype":"F32","shape":[1152921504606846976],"data_offsets":[0,4]}}"#,
+    )
+}
+
+/// A sound description of a model too large for anyone, and none of its tensors.
+fn huge_model() -> Vec<u8> {
+    let description = r#"{\"image\":{\"height\":4096,\"width\":4096,\"channels\":1,\"levels\":2},\"output\":\"bernoulli\",
+        \"ops\":[{\"op\":\"masked_conv\",\"name\":\"a\",\"mask\":\"A\",\"kernel\":[127,127],\"out\":16384},
+        {\"op\":\"masked_conv\",\"name\":\"b\",\"mask\":\"B\",\"kernel\":[127,127],\"out\":1}]}"#;
+    let description = description.replace('\n', " ");
+    safetensors(&format!(r#"{{"__metadata__":{{"pixelrnn":"{description}"}}}}"#))
+}
+
+/// The signature and a header chunk, and nothing after.
+fn huge_png() -> Vec<u8> {
+    let mut chunk = b"IHDR\x7f\xff\xff\xff\x7f\xff\xff\xff\x08\x02\x00\x00\x00".to_vec();
+    let crc = crate::integer_model::bytes::crc32(chunk.iter().copied());
+    chunk.extend(crc.to_be_bytes());
+    [b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0d", &chunk[..]].concat()
+}

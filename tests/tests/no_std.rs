@@ -1,0 +1,57 @@
+//! The library needs neither `std` nor `alloc`: a program that has neither links with it, runs, and draws the same.
+//!
+//! The program is the crate in `no_std/`. It is built for the machine that the tests run on, where it can be run as well;
+//! that the library compiles for machines without an operating system is for their own targets to show.
+#![cfg(target_os = "linux")]
+
+use pixelrnn_converter::Blob;
+use pixelrnn_tests::{cargo, golden, walk};
+use std::path::Path;
+use std::process::Output;
+use std::sync::Mutex;
+
+/// Builds with different features take turns: they are one program in one folder.
+static BUILDING: Mutex<()> = Mutex::new(());
+
+/// Builds the program, and runs it where it can be built.
+fn build_and_run(features: &str) -> Result<Output, String> {
+    let _turn = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("no_std");
+    // The same versions as everywhere else, which are here already: nothing is looked up or fetched.
+    std::fs::copy(folder.join("../../Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no_std");
+    let built = cargo::command()
+        .args(["build", "--offline", "--quiet", "--features", features, "--target-dir"])
+        .arg(&target)
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    if !built.status.success() {
+        return Err(String::from_utf8_lossy(&built.stderr).into_owned());
+    }
+    Ok(std::process::Command::new(target.join("debug/pixelrnn-no-std")).output().unwrap())
+}
+
+#[test]
+fn a_program_without_std_alloc_and_allocator_draws_the_same_image() {
+    let output = build_and_run("").unwrap_or_else(|e| panic!("{e}"));
+    assert!(output.status.success(), "{output:?}");
+    let blob = Blob::read(&golden::folder().join("row_lstm_rgb_classes.prnn")).unwrap();
+    let expected = walk::sample(blob.model().unwrap(), 1, 1000, Some(1)).cost;
+    assert_eq!(output.stdout, expected.to_le_bytes());
+}
+
+/// Else the test above would prove nothing.
+#[test]
+fn the_program_does_not_link_with_std_or_alloc() {
+    let error = build_and_run("std").unwrap_err();
+    assert!(error.contains("panic_impl") || error.contains("panic_handler"), "{error}");
+    let error = build_and_run("alloc").unwrap_err();
+    assert!(error.contains("no global memory allocator found"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_blob_does_not_compile() {
+    let error = build_and_run("not-a-blob").unwrap_err();
+    assert!(error.contains("not a model blob"), "{error}");
+}

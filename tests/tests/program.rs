@@ -1,0 +1,177 @@
+//! The command line gives what the libraries give, the same every time.
+
+use pixelrnn_converter::images::ImageSet;
+use pixelrnn_converter::{Blob, TrainedModel};
+use pixelrnn_tests::integer_model::bytes::offset_at;
+use pixelrnn_tests::program::Folder;
+use pixelrnn_tests::{fixtures, npy, walk};
+
+const GRAY: &str = "pixel_cnn_gray_softmax_full_description";
+const CLASSES: &str = "pixel_cnn_depth_gate_classes";
+
+#[test]
+fn equal_seeds_give_equal_pictures() {
+    let folder = Folder::new();
+    folder.fixture(GRAY);
+    for name in ["a.png", "b.png"] {
+        folder.run(&format!("sample -m model.prnn -n 6 --seed 7 -o {name}")).good();
+    }
+    folder.run("sample -m model.prnn -n 6 --seed 8 -o c.png").good();
+    folder.run("sample -m model.prnn -n 6 --seed 7 --temperature 0.5 -o d.png").good();
+    assert!(folder.read("a.png").starts_with(b"\x89PNG"));
+    assert_eq!(folder.read("a.png"), folder.read("b.png"));
+    assert_ne!(folder.read("a.png"), folder.read("c.png"));
+    assert_ne!(folder.read("a.png"), folder.read("d.png"));
+}
+
+#[test]
+fn samples_are_those_of_the_engine_image_by_image() {
+    let folder = Folder::new();
+    folder.fixture(CLASSES);
+    folder.run("sample -m model.prnn -n 5 --seed 18446744073709551614 --temperature 1.5 --label 1 -o out.npy").good();
+    let set = ImageSet::read(&folder.path("out.npy")).unwrap();
+    let blob = Blob::read(&folder.path("model.prnn")).unwrap();
+    assert_eq!(set.count, 5);
+    for (n, image) in set.iter().enumerate() {
+        // Seeds go round.
+        let seed = (u64::MAX - 1).wrapping_add(n as u64);
+        assert_eq!(image, walk::sample(blob.model().unwrap(), seed, 1500, Some(1)).image, "image {n}");
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let folder = Folder::new();
+    folder.fixture(GRAY);
+    let run = |threads: &str, line: &str| {
+        let mut command = folder.command(pixelrnn_tests::cargo::pixelrnn());
+        command.env("RAYON_NUM_THREADS", threads).args(line.split_whitespace());
+        pixelrnn_tests::program::run(&mut command, &[]).good().stdout
+    };
+    for line in [
+        "sample -m model.prnn -n 20 -o -",
+        "convert model.safetensors --calibrate images.npy -o -",
+        "convert model.safetensors --calibrate-count 10 -o -",
+        "score images.npy -m model.prnn --json",
+        "score images.npy -m model.safetensors --json",
+    ] {
+        assert_eq!(run("1", line), run("2", line), "{line}");
+    }
+}
+
+#[test]
+fn a_dash_is_standard_input_or_output() {
+    let folder = Folder::new();
+    folder.fixture(GRAY);
+    let piped = |line: &str, input: &str| folder.run_with(line.split_whitespace(), &folder.read(input)).good().stdout;
+    let plain = |line: &str| folder.run(line).good().stdout;
+
+    plain("sample -m model.prnn -n 3 -o file.png");
+    assert_eq!(plain("sample -m model.prnn -n 3 -o -"), folder.read("file.png"));
+    assert_eq!(piped("sample -m - -n 3 -o -", "model.prnn"), folder.read("file.png"));
+    let score = plain("score images.npy -m model.prnn");
+    assert_eq!(piped("score - -m model.prnn", "images.npy"), score);
+    assert_eq!(piped("score images.npy -m -", "model.prnn"), score);
+    assert_eq!(piped("inspect -", "model.safetensors"), plain("inspect model.safetensors"));
+    plain("convert model.safetensors --calibrate images.npy -o file.prnn");
+    assert_eq!(piped("convert - --calibrate images.npy -o -", "model.safetensors"), folder.read("file.prnn"));
+    assert_eq!(piped("convert model.safetensors --calibrate - -o -", "images.npy"), folder.read("file.prnn"));
+}
+
+#[test]
+fn convert_writes_the_blob_that_the_library_makes() {
+    let folder = Folder::new();
+    for name in [GRAY, CLASSES] {
+        folder.fixture(name);
+        let labels = if name == CLASSES { "--labels labels.npy" } else { "" };
+        folder.run(&format!("convert model.safetensors --calibrate images.npy {labels} -o out.prnn")).good();
+        assert_eq!(folder.read("out.prnn"), folder.read("model.prnn"), "{name}");
+    }
+}
+
+#[test]
+fn scores_of_trained_models_are_those_of_the_fixtures() {
+    for fixture in fixtures::all() {
+        let folder = Folder::new();
+        let name = &fixture.name;
+        folder.write("model.safetensors", &fixture.trained.to_bytes().unwrap());
+        fixture.images.write_npy(&folder.path("images.npy")).unwrap();
+        let mut line = "score images.npy -m model.safetensors --nats nats.npy --logits logits.npy --json".to_string();
+        if fixture.labels.is_some() {
+            std::fs::copy(fixtures::folder().join(format!("{name}.labels.npy")), folder.path("labels.npy")).unwrap();
+            line += " --labels labels.npy";
+        }
+        let json = folder.run(&line).json();
+        let mean = fixture.nats.iter().sum::<f64>() / fixture.nats.len() as f64;
+        assert!((json["nats"].as_f64().unwrap() - mean).abs() < 1e-4, "{name}: {json}");
+
+        let (shape, nats) = npy::read_f64(&folder.path("nats.npy"));
+        assert_eq!(shape, [fixture.images.count], "{name}");
+        assert!(nats.iter().zip(&fixture.nats).all(|(a, b)| (a - b).abs() < 1e-4), "{name}: nats");
+        let (shape, logits) = npy::read_f32(&folder.path("logits.npy"));
+        assert_eq!(shape, fixture.logits.0, "{name}");
+        assert!(logits.iter().zip(&fixture.logits.1).all(|(a, b)| (a - b).abs() < 1e-4), "{name}: logits");
+    }
+}
+
+#[test]
+fn scores_of_blobs_are_those_of_the_engine() {
+    let folder = Folder::new();
+    folder.fixture(CLASSES);
+    folder.run("score images.npy -m model.prnn --labels labels.npy --nats nats.npy --logits logits.npy").good();
+    let fixture = fixtures::named(CLASSES);
+    let blob = Blob::read(&folder.path("model.prnn")).unwrap();
+    let walks: Vec<_> = (0..fixture.images.count)
+        .map(|n| walk::score(blob.model().unwrap(), fixture.images.image(n), fixture.label(n)))
+        .collect();
+    let nats: Vec<f64> = walks.iter().map(|walk| pixelrnn::Pixel::nats(walk.cost)).collect();
+    assert_eq!(npy::read_f64(&folder.path("nats.npy")), (vec![nats.len()], nats));
+    let (shape, logits) = npy::read_f32(&folder.path("logits.npy"));
+    assert_eq!(shape, fixture.logits.0);
+    let unit = std::f64::consts::LN_2 / 65536.0;
+    let expected: Vec<f32> =
+        walks.iter().flat_map(|walk| &walk.logits).map(|logit| (f64::from(*logit) * unit) as f32).collect();
+    assert_eq!(logits, expected);
+}
+
+#[test]
+fn json_is_json_and_says_the_truth() {
+    let folder = Folder::new();
+    folder.fixture(CLASSES);
+    let labels = "--labels labels.npy --json";
+    let convert = folder.run(&format!("convert model.safetensors --calibrate images.npy -o out.prnn {labels}")).json();
+    let blob = folder.read("out.prnn");
+    assert_eq!(convert["blob_bytes"].as_u64(), Some(blob.len() as u64));
+    assert_eq!(convert["ram_bytes"].as_u64(), Some(offset_at(&blob, 16) as u64));
+
+    let inspect = folder.run("inspect model.prnn --json").json();
+    assert_eq!(inspect["flash_bytes"].as_u64(), Some(blob.len() as u64));
+    assert_eq!(inspect["ram_bytes"].as_u64(), Some(offset_at(&blob, 16) as u64));
+    let trained = TrainedModel::read(&folder.path("model.safetensors")).unwrap();
+    let parameters: usize = trained.tensors().values().map(|tensor| tensor.data.len()).sum();
+    let inspect = folder.run("inspect model.safetensors --json").json();
+    assert_eq!(inspect["parameters"].as_u64(), Some(parameters as u64));
+
+    let score = |model: &str| folder.run(&format!("score images.npy -m {model} {labels}")).json();
+    let [float, quantized] = ["model.safetensors", "model.prnn"].map(|model| score(model)["nats"].as_f64().unwrap());
+    let verify = folder.run(&format!("verify model.safetensors model.prnn images.npy {labels}")).json();
+    assert_eq!(verify["float_nats"].as_f64(), Some(float));
+    assert_eq!(verify["quantized_nats"].as_f64(), Some(quantized));
+    assert!(verify["layers"].as_array().is_some_and(|layers| !layers.is_empty()));
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    let folder = Folder::new();
+    for line in ["--help", "--version", "help", "sample --help", "score --help", "convert --help"] {
+        assert!(!folder.run(line).good().stdout.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn the_first_command_that_anyone_types_draws() {
+    let folder = Folder::new();
+    folder.run("sample").good();
+    assert_eq!(folder.names(), ["samples.png"]);
+    folder.run("inspect").good();
+}

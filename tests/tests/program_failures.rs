@@ -1,0 +1,250 @@
+//! The command line refuses what it cannot do: exit status 2 for what makes no sense, 1 for all else with one sentence that
+//! names the file, and every file as it was before.
+#![cfg(unix)]
+
+use pixelrnn_tests::bad_files::{self, Kind};
+use pixelrnn_tests::cargo;
+use pixelrnn_tests::program::{Folder, Run, run};
+use std::path::Path;
+
+/// Every file that a command reads: the command's line with `BAD` in the file's place, and what the file should be.
+const READS: [(&str, Kind); 13] = [
+    ("sample --model BAD --label 0 -n 1 --output out", Kind::Blob),
+    ("score images.npy --model BAD --labels labels.npy --nats out", Kind::Blob),
+    ("score images.npy --model BAD --labels labels.npy --nats out", Kind::Trained),
+    ("score BAD --model model.prnn --labels labels.npy --nats out", Kind::Images),
+    ("score images.npy --model model.prnn --labels BAD --logits out", Kind::Labels),
+    ("convert BAD --calibrate images.npy --labels labels.npy --output out", Kind::Trained),
+    ("convert model.safetensors --calibrate BAD --labels labels.npy --output out", Kind::Images),
+    ("convert model.safetensors --calibrate images.npy --labels BAD --output out", Kind::Labels),
+    ("verify BAD model.prnn images.npy --labels labels.npy", Kind::Trained),
+    ("verify model.safetensors BAD images.npy --labels labels.npy", Kind::Blob),
+    ("verify model.safetensors model.prnn BAD --labels labels.npy", Kind::Images),
+    ("inspect BAD", Kind::Blob),
+    ("inspect BAD", Kind::Trained),
+];
+
+const MODEL: &str = "pixel_cnn_depth_gate_classes";
+
+/// A run that must have failed over the file `named`, and said so in one sentence.
+fn check_failure(what: &str, run: &Run, named: &str) {
+    assert_eq!(run.status, Some(1), "{what}: {}", run.stderr);
+    assert_eq!(String::from_utf8_lossy(&run.stdout), "", "{what}");
+    assert!(run.stderr.contains(named), "{what}: the message does not name the file: {}", run.stderr);
+    assert_eq!(run.stderr.trim_end().lines().count(), 1, "{what}: more than one line: {}", run.stderr);
+    assert!(run.stderr.starts_with("pixelrnn: "), "{what}: {}", run.stderr);
+}
+
+/// As [`Folder::run`], in a GiB of address space: nobody allocates what a file merely declares.
+fn run_in_a_gibibyte(folder: &Folder, line: &str) -> Run {
+    let mut command = folder.command(Path::new("/bin/sh"));
+    command.args(["-c", r#"ulimit -v 1048576 && exec "$0" "$@""#]).arg(cargo::pixelrnn()).args(line.split_whitespace());
+    run(&mut command, &[])
+}
+
+#[test]
+fn no_command_is_left_out_of_this_test() {
+    let help = String::from_utf8(Folder::new().run("--help").good().stdout).unwrap();
+    let commands = help.split_once("Commands:").unwrap().1.split_once("Options:").unwrap().0;
+    for command in commands.lines().filter_map(|line| line.split_whitespace().next()) {
+        let here = command == "help" || READS.iter().any(|(line, _)| line.starts_with(command));
+        assert!(here, "`{command}` has no line in READS");
+    }
+}
+
+#[test]
+fn bad_files_are_refused_by_name() {
+    let folder = Folder::new();
+    folder.fixture(MODEL);
+    for (line, kind) in READS {
+        let good = folder.read(match kind {
+            Kind::Trained => "model.safetensors",
+            Kind::Blob => "model.prnn",
+            Kind::Images => "images.npy",
+            Kind::Labels => "labels.npy",
+        });
+        // That the line works with the good file is part of the test: else anything would fail.
+        folder.write("bad-file", &good);
+        run_in_a_gibibyte(&folder, &line.replace("BAD", "bad-file")).good();
+        for old in [None, Some(b"precious")] {
+            for (what, bytes) in bad_files::of(kind, &good) {
+                let _ = std::fs::remove_file(folder.path("out"));
+                if let Some(old) = old {
+                    folder.write("out", old);
+                }
+                folder.write("bad-file", &bytes);
+                let before = folder.names();
+                let what = format!("{line} with {what}");
+                check_failure(&what, &run_in_a_gibibyte(&folder, &line.replace("BAD", "bad-file")), "bad-file");
+                assert_eq!(folder.names(), before, "{what}: files left behind");
+                if let Some(old) = old {
+                    assert_eq!(folder.read("out"), old, "{what}: the old output");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn missing_files_and_folders_are_refused_by_name() {
+    let folder = Folder::new();
+    folder.fixture(MODEL);
+    std::fs::create_dir(folder.path("a-folder")).unwrap();
+    let before = folder.names();
+    for (line, _) in READS {
+        for name in ["not-there", "a-folder"] {
+            let line = line.replace("BAD", name);
+            check_failure(&line, &folder.run(&line), name);
+            assert_eq!(folder.names(), before, "{line}: files left behind");
+        }
+    }
+}
+
+#[test]
+fn files_of_the_wrong_type_are_refused_by_name() {
+    let folder = Folder::new();
+    folder.fixture(MODEL);
+    for (line, kind) in READS {
+        for (file, is) in [
+            ("model.safetensors", Kind::Trained),
+            ("model.prnn", Kind::Blob),
+            ("images.npy", Kind::Images),
+            ("labels.npy", Kind::Labels),
+        ] {
+            // Either kind of model can be scored and inspected.
+            let either = line.starts_with("score images.npy --model BAD") || line.starts_with("inspect");
+            if is != kind && !(either && matches!(is, Kind::Trained | Kind::Blob)) {
+                folder.write("bad-file", &folder.read(file));
+                let what = format!("{line} with {file}");
+                check_failure(&what, &folder.run(&line.replace("BAD", "bad-file")), "bad-file");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_a_usage_error() {
+    let folder = Folder::new();
+    folder.fixture(MODEL);
+    let with_label = "sample -m model.prnn --label 0";
+    let mut lines: Vec<String> = [
+        "",
+        "no-such-command",
+        "sample --no-such-option",
+        "sample -m model.prnn",
+        "sample -m model.prnn --label 4294967296",
+        "sample -m model.prnn --label -1",
+        "sample -m model.prnn --label one",
+        "score",
+        "score images.npy -m model.prnn -n 0",
+        "convert",
+        "convert model.safetensors --labels labels.npy -o out",
+        "convert model.safetensors --calibrate-count 0 -o out",
+        "convert model.safetensors --percentile 10 -o out",
+        "convert model.safetensors --percentile nan -o out",
+        "convert model.safetensors --weights i3 -o out",
+        "verify model.safetensors",
+        "inspect one two",
+    ]
+    .map(String::from)
+    .to_vec();
+    for options in [
+        "-n 0",
+        "-n -1",
+        "-n many",
+        "-n 1e9",
+        "-n 18446744073709551616",
+        "--temperature 0",
+        "--temperature -1",
+        "--temperature=-1",
+        "--temperature nan",
+        "--temperature inf",
+        "--temperature 0.001",
+        "--temperature 1000",
+        "--temperature warm",
+        "--seed -1",
+        "--seed 18446744073709551616",
+        "--seed x",
+    ] {
+        lines.push(format!("{with_label} {options} -o out"));
+    }
+    let before = folder.names();
+    for line in lines {
+        let run = folder.run(&line);
+        assert_eq!(run.status, Some(2), "`{line}`: {}", run.stderr);
+        assert!(!run.stderr.trim().is_empty(), "`{line}` says why");
+        assert_eq!(String::from_utf8_lossy(&run.stdout), "", "`{line}`");
+        assert_eq!(folder.names(), before, "`{line}`: files left behind");
+    }
+}
+
+#[test]
+fn a_label_for_a_model_without_classes_is_a_usage_error() {
+    let folder = Folder::new();
+    folder.fixture("pixel_cnn_gray_bernoulli");
+    let run = folder.run("sample -m model.prnn --label 0 -o out");
+    assert_eq!(run.status, Some(2), "{}", run.stderr);
+    assert!(run.stderr.contains("--label"), "{}", run.stderr);
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_named() {
+    let folder = Folder::new();
+    folder.fixture(MODEL);
+    std::fs::create_dir(folder.path("a-folder")).unwrap();
+    let before = folder.names();
+    for line in [
+        "sample -m model.prnn --label 0 -n 1 -o OUT",
+        "sample -m model.prnn --label 0 -n 1 -o OUT.npy",
+        "score images.npy -m model.prnn --labels labels.npy --nats OUT",
+        "score images.npy -m model.prnn --labels labels.npy --logits OUT",
+        "convert model.safetensors --calibrate images.npy --labels labels.npy -o OUT",
+    ] {
+        for place in ["no-such-folder/out", "model.prnn/out", "a-folder"] {
+            // A folder is no place for a file, whatever the ending.
+            if place == "a-folder" && line.ends_with("OUT.npy") {
+                continue;
+            }
+            let line = line.replace("OUT", place);
+            check_failure(&line, &folder.run(&line), place);
+            assert_eq!(folder.names(), before, "{line}: files left behind");
+        }
+    }
+}
+
+#[test]
+fn images_and_models_that_do_not_fit_each_other_are_refused_by_name() {
+    let folder = Folder::new();
+    folder.fixture("pixel_cnn_rgb_cyclic");
+    for file in ["images.npy", "model.prnn"] {
+        folder.write(&format!("rgb-{file}"), &folder.read(file));
+    }
+    folder.fixture(MODEL);
+    for (line, named) in [
+        ("score rgb-images.npy -m model.prnn --labels labels.npy", "rgb-images.npy"),
+        ("convert model.safetensors --calibrate rgb-images.npy --labels labels.npy -o out", "rgb-images.npy"),
+        ("verify model.safetensors model.prnn rgb-images.npy --labels labels.npy", "rgb-images.npy"),
+        ("verify model.safetensors rgb-model.prnn images.npy --labels labels.npy", "rgb-model.prnn"),
+    ] {
+        check_failure(line, &folder.run(line), named);
+    }
+}
+
+/// A disk that is full, and a reader who has left.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_and_a_closed_pipe_is_none() {
+    let folder = Folder::new();
+    folder.fixture(MODEL);
+    for line in ["inspect model.prnn", "sample -m model.prnn --label 0 -n 1 -o -", "inspect model.prnn --json"] {
+        let program = cargo::pixelrnn().display();
+        let mut full = folder.command(Path::new("/bin/sh"));
+        let run_full = run(full.args(["-c", &format!("{program} {line} > /dev/full")]), &[]);
+        check_failure(line, &run_full, "standard output");
+        let mut closed = folder.command(Path::new("/bin/sh"));
+        let run_closed = run(closed.args(["-c", &format!("{program} {line} | true")]), &[]);
+        assert_eq!(run_closed.stderr, "", "{line}");
+    }
+    let line = "sample -m model.prnn --label 0 -n 1 -o /dev/full";
+    check_failure(line, &folder.run(line), "/dev/full");
+}

@@ -1,0 +1,102 @@
+//! Drawing images with a network in training: plain and slow, to see what it has learned.
+
+use crate::error::Error;
+use crate::network::Leaves;
+use crate::trainer::{Trainer, numbers};
+use burn::prelude::*;
+use pixelrnn::model::Output;
+use pixelrnn_converter::ImageSet;
+use pixelrnn_converter::images::Range;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
+
+/// Images drawn together.
+const IMAGES_A_PART: usize = 4;
+
+/// Draws `count` images with the averaged weights; in a model with classes, image `n` is of class `n` modulo their
+/// number.
+pub(crate) fn sample(trainer: &Trainer, count: usize, seed: u64) -> Result<ImageSet, Error> {
+    let image = trainer.network.image();
+    let leaves = Leaves::new(&trainer.network, &trainer.optimizer.average, &trainer.back_end.device, false);
+    let numbers: Vec<usize> = (0..count).collect();
+    let part = |which: &[usize]| draw(trainer, &leaves, which, seed);
+    let drawn = if trainer.back_end.is_parallel() {
+        numbers.par_chunks(IMAGES_A_PART).map(part).collect::<Result<Vec<_>, _>>()?
+    } else {
+        vec![part(&numbers)?]
+    };
+    let pixels = image.height * image.width;
+    let mut data = Vec::with_capacity(count * image.values());
+    for levels in drawn.iter().flatten() {
+        data.extend((0..image.channels).flat_map(|c| (0..pixels).map(move |p| levels[p * image.channels + c])));
+    }
+    ImageSet::new([image.channels, image.height, image.width], data, Range::Levels)
+        .map_err(|e| Error::other(e.to_string()))
+}
+
+/// Levels `[H, W, C]` of the images numbered `which`.
+fn draw(trainer: &Trainer, leaves: &Leaves, which: &[usize], seed: u64) -> Result<Vec<Vec<u8>>, Error> {
+    let (network, device) = (&trainer.network, &trainer.back_end.device);
+    let image = network.image();
+    let mut rngs: Vec<_> = which
+        .iter()
+        .map(|&n| Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_add((n as u64) << 32)))
+        .collect();
+    let mut images = vec![vec![0_u8; image.values()]; which.len()];
+    let row = image.width * image.channels;
+    let logits_a_value = network.output().logits_per_channel(image.levels);
+    for value in 0..image.values() {
+        // Rows below do not matter: only those down to this value's are computed.
+        let rows = value / row + 1;
+        let levels = images.iter().flat_map(|image| image[..rows * row].iter().map(|&l| f32::from(l))).collect();
+        let shape = [which.len(), rows, image.width, image.channels];
+        let levels = Tensor::from_data(TensorData::new::<f32, _>(levels, shape), device);
+        let labels = (network.classes() > 0).then(|| {
+            let labels = which.iter().map(|n| (n % network.classes()) as i32).collect();
+            Tensor::from_data(TensorData::new::<i32, _>(labels, [which.len()]), device)
+        });
+        let logits = numbers(network.logits(leaves, levels, labels, trainer.back_end.path))?;
+        let of_image = logits.len() / which.len();
+        for ((logits, image), rng) in logits.chunks_exact(of_image).zip(&mut images).zip(&mut rngs) {
+            let at = value * logits_a_value;
+            let uniform = (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+            image[value] = choose(network.output(), &logits[at..at + logits_a_value], uniform);
+        }
+    }
+    Ok(images)
+}
+
+/// The level that a uniform number from 0 to 1 stands for.
+fn choose(output: Output, logits: &[f32], uniform: f64) -> u8 {
+    match output {
+        Output::Bernoulli => u8::from(uniform < 1.0 / (1.0 + f64::from(-logits[0]).exp())),
+        Output::Softmax => {
+            let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let shares: Vec<f64> = logits.iter().map(|&z| f64::from(z - highest).exp()).collect();
+            let mut left = uniform * shares.iter().sum::<f64>();
+            let chosen = shares.iter().position(|share| {
+                left -= share;
+                left < 0.0
+            });
+            chosen.unwrap_or(logits.len() - 1) as u8
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uniform_numbers_cut_the_distribution_into_its_levels() {
+        let logits = [0.0, 3.0_f32.ln(), f32::NEG_INFINITY];
+        let count = |level: u8| {
+            (0..100).filter(|n| choose(Output::Softmax, &logits, f64::from(*n) / 100.0 + 0.005) == level).count()
+        };
+        assert_eq!([count(0), count(1), count(2)], [25, 75, 0]);
+        assert_eq!(choose(Output::Softmax, &[0.0; 4], 1.0), 3);
+        assert_eq!(choose(Output::Bernoulli, &[2.0], 0.87), 1);
+        assert_eq!(choose(Output::Bernoulli, &[2.0], 0.89), 0);
+    }
+}

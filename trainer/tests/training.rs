@@ -1,0 +1,130 @@
+//! Whole runs, on images small enough that each takes a second or so.
+
+#![cfg(feature = "flex")]
+
+use pixelrnn_converter::{Description, Reference, TrainedModel};
+use pixelrnn_trainer::back_end::BackEnd;
+use pixelrnn_trainer::data::Set;
+use pixelrnn_trainer::recipe::{Settings, Training};
+use pixelrnn_trainer::run::{Epoch, MODEL, Observer, Run};
+use std::path::Path;
+use std::sync::Mutex;
+
+fn description(architecture: &str) -> Description {
+    let json = format!(
+        r#"{{"architecture": "{architecture}", "image": {{"height": 6, "width": 6, "channels": 1, "levels": 2}},
+            "hidden": 4, "layers": 1, "input_kernel": 3, "kernel": 3, "head": 8, "output": "bernoulli", "classes": 2}}"#
+    );
+    Description::from_json(&json).unwrap()
+}
+
+/// Stripes: rows in class 0, columns in class 1, beginning with either value.
+fn stripes(description: &Description, count: usize) -> Set {
+    let image = description.image;
+    let (mut levels, mut labels) = (Vec::new(), Vec::new());
+    for n in 0..count {
+        labels.push((n % 2) as u8);
+        for i in 0..image.height {
+            levels.extend((0..image.width).map(|j| ((if n % 2 == 0 { i } else { j } + n / 2) % 2) as u8));
+        }
+    }
+    Set::new(image, levels, Some(labels), 2).unwrap()
+}
+
+fn settings(epochs: u64) -> Settings {
+    let training = Training { epochs: Some(epochs), rate: Some(0.02), warmup: Some(4), ..Training::default() };
+    training.or(Training { average: Some(0.9), ..Training::default() }).unwrap()
+}
+
+fn run(architecture: &str, settings: Settings, folder: &Path) -> Run {
+    let description = description(architecture);
+    let (train, valid) = (stripes(&description, 90), stripes(&description, 10));
+    let folder = folder.to_path_buf();
+    Run { train, valid, settings, back_end: BackEnd::cpu(), folder, samples: 0, resume: true, description }
+}
+
+#[derive(Default)]
+struct Epochs(Mutex<Vec<Epoch>>);
+
+impl Observer for Epochs {
+    fn ends(&self, epoch: &Epoch) {
+        self.0.lock().unwrap().push(epoch.clone());
+    }
+}
+
+#[test]
+fn every_architecture_learns_stripes() {
+    for architecture in ["pixel_cnn", "row_lstm", "diagonal_bilstm"] {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run { samples: 3, ..run(architecture, settings(15), folder.path()) };
+        let epochs = Epochs::default();
+        let best = run.train(&epochs).unwrap().unwrap();
+        let epochs = epochs.0.into_inner().unwrap();
+        // An image without any pattern has 36 bits, 25 nats; knowing the class, one bit decides an image.
+        assert!(epochs[0].valid_nats > 5.0 && best < 3.0, "{architecture}: {best}");
+
+        // The model on disk is the best epoch's, and means in the reference what was measured.
+        let model = TrainedModel::read(&folder.path().join(MODEL)).unwrap();
+        let reference = Reference::new(&model);
+        let image = |n: usize| -> Vec<u8> {
+            (0..36).map(|p| ((if n % 2 == 0 { p / 6 } else { p % 6 } + n / 2) % 2) as u8).collect()
+        };
+        let nats: f64 = (0..10).map(|n| reference.nats(&image(n), Some(n % 2)).unwrap()).sum::<f64>() / 10.0;
+        assert!((nats - best).abs() < 1e-4, "{architecture}: {nats} {best}");
+        assert!(folder.path().join("samples/epoch-0015.png").exists());
+        let metrics = std::fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
+        assert_eq!(metrics.lines().count(), 15);
+    }
+}
+
+/// Stops a run when epoch `1` is done.
+struct Stop(u64);
+
+impl Observer for Stop {
+    fn begins(&self, epoch: u64, _: u64, _: u64) {
+        assert!(epoch <= self.0, "stop here");
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_as_one_that_never_stopped() {
+    let (whole, stopped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    run("row_lstm", settings(4), whole.path()).train(&()).unwrap();
+    for end in [1, 3, 4] {
+        let run = run("row_lstm", settings(4), stopped.path());
+        let result = std::panic::catch_unwind(|| run.train(&Stop(end)).unwrap());
+        assert_eq!(result.is_ok(), end == 4);
+    }
+    for file in ["checkpoint.safetensors", MODEL] {
+        let read = |folder: &tempfile::TempDir| std::fs::read(folder.path().join(file)).unwrap();
+        assert!(read(&whole) == read(&stopped), "{file}");
+    }
+    // Once more: there is nothing left to do.
+    assert!(run("row_lstm", settings(4), stopped.path()).train(&Stop(0)).unwrap().is_some());
+    // Another learning rate is another run.
+    let other = Settings { rate: 0.5, ..settings(4) };
+    let error = run("row_lstm", other, stopped.path()).train(&()).unwrap_err();
+    assert_eq!(error.exit_status(), 2);
+    assert!(error.to_string().contains("other settings"), "{error}");
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_the_result() {
+    let trained = |threads| {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| run("diagonal_bilstm", settings(2), folder.path()).train(&())).unwrap();
+        std::fs::read(folder.path().join(MODEL)).unwrap()
+    };
+    assert!(trained(1) == trained(3));
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_blamed_on_its_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    let wild = Settings { rate: 1e30, warmup: 0, ..settings(2) };
+    let error = run("pixel_cnn", wild, folder.path()).train(&()).unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.exit_status(), 1);
+    assert!(text.contains("not finite") && text.contains('`') && text.contains("step"), "{text}");
+}
