@@ -1,4 +1,46 @@
-//! x
+//! Runs autoregressive image models (PixelCNN, Row LSTM, Diagonal BiLSTM) pixel by pixel, in static buffers, with integer
+//! arithmetic that gives the same bytes on every machine.
+//!
+//! A trained model is one flat *blob*, made by the converter and read in place: [`Model`] checks it once, [`Engine`] walks
+//! it. One image costs the work of one forward pass. There is no allocator, no global state, and nothing is copied out of
+//! the blob. What happens to each predicted value is up to a [`SymbolSource`]: [`Draw`] samples, [`Given`] scores an image
+//! that is there already.
+//!
+//! ```
+//! use pixelrnn::{Draw, Engine, Given, Pixel, Temperature};
+//!
+//! // The blob is part of the program, and with it the size of the memory that it needs.
+//! pixelrnn::include_model!(mod digits = "../../models/mnist-pixelcnn/model.prnn");
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = digits::model()?;
+//! let shape = model.image();
+//! let mut state: digits::State = [0; digits::STATE_WORDS];
+//! let mut engine = Engine::new(model, &mut state)?;
+//!
+//! // Sample, one pixel a call.
+//! let mut image = [0u8; 28 * 28];
+//! let mut source = Draw::seeded(7, Temperature::ONE);
+//! engine.restart(None)?;
+//! while let Some(pixel) = engine.step(&mut source)? {
+//!     image[pixel.row * shape.width + pixel.column] = pixel.values[0];
+//! }
+//!
+//! // Score: the exact likelihood of an image.
+//! let mut copy = [0u8; 28 * 28];
+//! let cost = engine.run(None, &mut Given::new(&image, shape), &mut copy)?;
+//! println!("{:.2} nats", Pixel::nats(cost));
+//! assert_eq!(image, copy);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! - `std` (default): for hosts.
+//! - `float` (default): blobs of float weights, for parts with an FPU and for checking.
+//!
+//! Without them the crate is `no_std`, needs no allocator, and contains no float instruction but for [`Pixel::nats`].
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(target_endian = "big")]

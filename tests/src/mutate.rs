@@ -1,12 +1,14 @@
-//! Blobs with all their numbers replaced by random and extreme ones, and their shape as it was.
+//! Blobs that no converter would write.
 //!
-//! A converter chooses numbers so that nothing overflows. An engine has to give what the page says for the others too.
+//! A converter chooses numbers so that nothing overflows, and registers so that each op reads what was meant for it. An
+//! engine has to give what the page says for all others too, as far as a reader accepts them.
 
 use crate::integer_model::bytes::{blob_checksum, offset_at, u16_at};
 use crate::integer_model::header::Header;
 use crate::random::Random;
 
-/// Replaces the numbers of `blob`, each with a chance, and puts the checksum right.
+/// Replaces the numbers of `blob` by random and extreme ones, each with a chance, and puts the checksum right. The shape
+/// stays as it is.
 ///
 /// # Panics
 /// When `blob` is none.
@@ -19,6 +21,34 @@ pub fn numbers(blob: &mut [u8], random: &mut Random) {
     for op in 0..header.op_count {
         numbers.op(header.ops + 64 * op, &header);
     }
+    seal(blob);
+}
+
+/// Moves an input or an output of one op of `blob` to other registers, puts the checksum right, and gives the op's number
+/// and kind.
+///
+/// # Panics
+/// When `blob` is none.
+pub fn register(blob: &mut [u8], random: &mut Random) -> (usize, u8) {
+    let header = Header::parse(blob).expect("a blob");
+    let op = random.below(header.op_count);
+    let at = header.ops + 64 * op;
+    let fields: &[usize] = match blob[at] {
+        2..=4 => &[4, 8],
+        5 => &[4, 8, 12],
+        6 => &[4, 8, 12, 16],
+        _ => &[8, 12],
+    };
+    let field = at + random.choose(fields);
+    let register = random.below(header.register_bytes) as u32 & !1;
+    blob[field..field + 4].copy_from_slice(&register.to_le_bytes());
+    let kind = blob[at];
+    seal(blob);
+    (op, kind)
+}
+
+/// Puts the checksum right.
+fn seal(blob: &mut [u8]) {
     let checksum = blob_checksum(blob);
     blob[12..16].copy_from_slice(&checksum.to_le_bytes());
 }

@@ -1,6 +1,6 @@
 //! An engine lives in the buffer that it was given: in all of it, in nothing beside it, whatever stood there before.
 
-use pixelrnn::{Draw, Engine, EngineError, Model, Temperature};
+use pixelrnn::{Distribution, Draw, Engine, EngineError, Model, Position, SymbolSource, Temperature};
 use pixelrnn_converter::Blob;
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::{fixtures, golden, models, walk};
@@ -114,6 +114,50 @@ fn an_image_broken_off_leaves_nothing_behind() {
             engine.step(&mut Draw::seeded(9, Temperature::ONE)).unwrap();
         }
         assert_eq!(walk::walk(&mut engine, label, Draw::seeded(5, Temperature::ONE)), clean, "{name}");
+    }
+}
+
+/// Has no value when it is asked for the first time, at each place anew.
+struct Hesitant {
+    draw: Draw<pixelrnn::DefaultRng>,
+    asked: Vec<Position>,
+}
+
+impl SymbolSource for Hesitant {
+    type Error = ();
+
+    fn next(&mut self, at: Position, distribution: &Distribution<'_>) -> Result<u8, ()> {
+        if self.asked.contains(&at) {
+            return self.draw.next(at, distribution).map_err(|never| match never {});
+        }
+        self.asked.push(at);
+        Err(())
+    }
+}
+
+#[test]
+fn a_source_that_had_no_value_can_be_asked_again() {
+    for (name, blob, label) in blobs() {
+        let model = blob.model().unwrap();
+        let mut memory = vec![0; model.state_words()];
+        let mut engine = Engine::new(model, &mut memory).unwrap();
+        engine.restart(label).unwrap();
+        let mut source = Hesitant { draw: Draw::seeded(5, Temperature::ONE), asked: Vec::new() };
+        let mut cost = 0;
+        loop {
+            let draw = source.draw.clone();
+            match engine.step(&mut source) {
+                Ok(Some(pixel)) => cost += pixel.cost,
+                Ok(None) => break,
+                Err(error) => {
+                    assert_eq!(error, EngineError::Source(()), "{name}");
+                    // The pixel is computed again from its first colour, so that the same values are drawn again.
+                    source.draw = draw;
+                }
+            }
+        }
+        assert_eq!(source.asked.len(), model.image().values(), "{name}: every value was refused once");
+        assert_eq!(cost, walk::sample(model, 5, 1000, label).cost, "{name}");
     }
 }
 

@@ -5,8 +5,8 @@ use crate::ops::{self, Context, ConvTensors, Convolution, DirectionTensors, Init
 use crate::parameters::{self, Parameter};
 use burn::prelude::*;
 use burn::tensor::{Int, activation};
-use pixelrnn_converter::Description;
 use pixelrnn::model::{DiagonalBilstm, Image, InputMap, MaskedConv, Node, Op, Output, Presence, RowLstm};
+use pixelrnn_converter::Description;
 
 /// What a network reads and makes, and the ops in between.
 #[derive(Clone, Debug)]

@@ -133,8 +133,7 @@ impl Run {
             if self.samples > 0 {
                 self.draw(&trainer, epoch.epoch)?;
             }
-            let mut file =
-                std::fs::OpenOptions::new().append(true).open(&metrics).map_err(io("write", &metrics))?;
+            let mut file = std::fs::OpenOptions::new().append(true).open(&metrics).map_err(io("write", &metrics))?;
             writeln!(file, "{}", json(&epoch)?).map_err(io("write", &metrics))?;
             checkpoint::save(&checkpoint, &trainer, &progress)?;
             observer.ends(&epoch);
@@ -142,12 +141,7 @@ impl Run {
         Ok(progress.best)
     }
 
-    fn epoch(
-        &self,
-        trainer: &mut Trainer,
-        progress: &mut Progress,
-        observer: &dyn Observer,
-    ) -> Result<Epoch, Error> {
+    fn epoch(&self, trainer: &mut Trainer, progress: &mut Progress, observer: &dyn Observer) -> Result<Epoch, Error> {
         let s = &self.settings;
         let begin = Instant::now();
         let order = order(self.train.len(), s.seed, progress.epochs);

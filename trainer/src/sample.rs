@@ -39,10 +39,8 @@ pub(crate) fn sample(trainer: &Trainer, count: usize, seed: u64) -> Result<Image
 fn draw(trainer: &Trainer, leaves: &Leaves, which: &[usize], seed: u64) -> Result<Vec<Vec<u8>>, Error> {
     let (network, device) = (&trainer.network, &trainer.back_end.device);
     let image = network.image();
-    let mut rngs: Vec<_> = which
-        .iter()
-        .map(|&n| Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_add((n as u64) << 32)))
-        .collect();
+    let mut rngs: Vec<_> =
+        which.iter().map(|&n| Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_add((n as u64) << 32))).collect();
     let mut images = vec![vec![0_u8; image.values()]; which.len()];
     let row = image.width * image.channels;
     let logits_a_value = network.output().logits_per_channel(image.levels);

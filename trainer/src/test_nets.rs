@@ -50,7 +50,12 @@ pub(crate) fn conv_cases() -> Vec<MaskedConv> {
 }
 
 /// A preset small enough for tests, to be changed by `change`.
-fn preset(architecture: &str, channels: usize, levels: usize, change: &[(&str, serde_json::Value)]) -> (Description, Network) {
+fn preset(
+    architecture: &str,
+    channels: usize,
+    levels: usize,
+    change: &[(&str, serde_json::Value)],
+) -> (Description, Network) {
     let output = if levels == 2 { "bernoulli" } else { "softmax" };
     let mut json = serde_json::json!({
         "architecture": architecture,
@@ -89,11 +94,21 @@ pub(crate) fn networks() -> Vec<(&'static str, Description, Network)> {
         ("diagonal_bilstm", preset("diagonal_bilstm", 1, 2, &[])),
         (
             "diagonal_bilstm, levels",
-            preset("diagonal_bilstm", 1, 4, &[("classes", 3.into()), ("initial_state", yes.clone()), ("skip", yes.clone())]),
+            preset(
+                "diagonal_bilstm",
+                1,
+                4,
+                &[("classes", 3.into()), ("initial_state", yes.clone()), ("skip", yes.clone())],
+            ),
         ),
         (
             "diagonal_bilstm, one row",
-            preset("diagonal_bilstm", 1, 2, &[("image", serde_json::json!({"height": 1, "width": 4, "channels": 1, "levels": 2}))]),
+            preset(
+                "diagonal_bilstm",
+                1,
+                2,
+                &[("image", serde_json::json!({"height": 1, "width": 4, "channels": 1, "levels": 2}))],
+            ),
         ),
         ("diagonal_bilstm, colour", preset("diagonal_bilstm", 3, 2, &[("hidden", 33.into())])),
         (

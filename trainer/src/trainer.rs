@@ -249,6 +249,9 @@ mod tests {
                 // Of an image of one row, the right direction only hands on to rows that are not there.
                 let unused = name.ends_with("one row") && parameter.name.contains("right");
                 assert!((length > 1e-3) != unused, "{name}: gradient {length} for {}", parameter.name);
+                if unused {
+                    continue;
+                }
                 let old = weights[n].clone();
                 let mut moved = |by: f64| {
                     for ((w, old), g) in weights[n].iter_mut().zip(&old).zip(&gradients[n]) {

@@ -1,6 +1,7 @@
 //! The flat file that a model is: a header, ops of 64 bytes, and their weights, read in place.
 //!
 //! `docs/blob-format.md` specifies every byte.
+#![forbid(unsafe_code)]
 
 mod error;
 mod header;

@@ -5,6 +5,7 @@
 //! allocator.
 //!
 //! Source: van den Oord, Kalchbrenner, Kavukcuoglu, "Pixel Recurrent Neural Networks", arXiv 1601.06759.
+#![forbid(unsafe_code)]
 
 mod error;
 mod image;

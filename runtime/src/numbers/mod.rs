@@ -2,6 +2,7 @@
 //!
 //! The rule: a number is multiplied exactly, half of the divisor is added, and the sum is divided by a power of two,
 //! rounding down. Nothing is ever rounded twice. `docs/blob-format.md` states every function here in full.
+#![forbid(unsafe_code)]
 
 mod arithmetic;
 mod exp2;

@@ -121,14 +121,12 @@ pub(super) fn backward(
     need_x: bool,
 ) -> Gradients {
     let ready = Ready::new(&geometry.forward, batch);
-    let (x_size, y_size) =
-        (batch.pixels() * ready.matrix.inputs(), batch.pixels() * ready.matrix.outputs());
+    let (x_size, y_size) = (batch.pixels() * ready.matrix.inputs(), batch.pixels() * ready.matrix.outputs());
     let (stride, outputs) = (isa.pad(ready.matrix.outputs()), ready.matrix.outputs());
 
     let turned = Ready::new(&geometry.transposed, batch);
     let turned_stride = isa.pad(turned.matrix.outputs());
-    let turned_weights =
-        if need_x { turned.matrix.pack(inputs.weight, turned_stride) } else { Vec::new() };
+    let turned_weights = if need_x { turned.matrix.pack(inputs.weight, turned_stride) } else { Vec::new() };
     let no_bias = vec![0.0; turned_stride];
 
     let mut dx = vec![0.0; if need_x { inputs.x.len() } else { 0 }];

@@ -98,8 +98,7 @@ impl Backward<Flex, 4> for ScanBackward {
     fn backward(self, ops: Ops<Saved, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dh = grads.consume::<Flex>(&ops.node).to_contiguous();
         let Saved { tensors, made, plan } = ops.state;
-        let g =
-            scan_cpu::backward(Isa::best(), &plan, tensors.sizes(), tensors.inputs(), &made, dh.storage());
+        let g = scan_cpu::backward(Isa::best(), &plan, tensors.sizes(), tensors.inputs(), &made, dh.storage());
         let parts = [g.x, g.weight, g.initial_h, g.initial_c];
         let likes = [&tensors.x, &tensors.weight, &tensors.initial_h, &tensors.initial_c];
         for ((node, data), like) in ops.parents.into_iter().zip(parts).zip(likes) {
@@ -119,8 +118,7 @@ impl<C: CheckpointStrategy> ScanOps for Autodiff<Flex, C> {
         initial_c: FloatTensor<Self>,
         plan: Arc<Plan>,
     ) -> FloatTensor<Self> {
-        let tensors =
-            Tensors::new(x.primitive(), weight.primitive(), initial_h.primitive(), initial_c.primitive());
+        let tensors = Tensors::new(x.primitive(), weight.primitive(), initial_h.primitive(), initial_c.primitive());
         let made = tensors.scan(&plan);
         let h = tensors.output(made.h.clone());
         let nodes = [x.node(), weight.node(), initial_h.node(), initial_c.node()];

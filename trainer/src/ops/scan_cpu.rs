@@ -84,14 +84,7 @@ pub(super) fn forward(isa: Isa, plan: &Plan, sizes: Sizes, inputs: Inputs) -> Ou
 }
 
 /// Gradients of [`forward`], given what it made and the gradient `dh` of its `h`.
-pub(super) fn backward(
-    isa: Isa,
-    plan: &Plan,
-    sizes: Sizes,
-    inputs: Inputs,
-    made: &Outputs,
-    dh: &[f32],
-) -> Gradients {
+pub(super) fn backward(isa: Isa, plan: &Plan, sizes: Sizes, inputs: Inputs, made: &Outputs, dh: &[f32]) -> Gradients {
     let Sizes { images, hidden } = sizes;
     let (pixels, taps, stride) = (plan.pixels(), plan.taps(), isa.pad(hidden));
     let mut weights = vec![0.0; 4 * hidden * taps * stride];
@@ -164,15 +157,7 @@ pub(super) fn backward(
 }
 
 /// Adds one image's gradient for the weights, `[taps, hidden, gates rounded up]`.
-fn weight_gradient(
-    isa: Isa,
-    plan: &Plan,
-    hidden: usize,
-    h: &[f32],
-    edge_h: &[f32],
-    dx: &[f32],
-    gradient: &mut [f32],
-) {
+fn weight_gradient(isa: Isa, plan: &Plan, hidden: usize, h: &[f32], edge_h: &[f32], dx: &[f32], gradient: &mut [f32]) {
     let (pixels, taps) = (plan.pixels(), plan.taps());
     // What each pixel read, side by side; then this is the gradient of a 1x1 convolution.
     let mut read = Vec::with_capacity(pixels * taps * hidden);
