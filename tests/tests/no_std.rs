@@ -34,11 +34,13 @@ fn build_and_run(features: &str) -> Result<Output, String> {
 
 #[test]
 fn a_program_without_std_alloc_and_allocator_draws_the_same_image() {
-    let output = build_and_run("").unwrap_or_else(|e| panic!("{e}"));
-    assert!(output.status.success(), "{output:?}");
     let blob = Blob::read(&golden::folder().join("row_lstm_rgb_classes.prnn")).unwrap();
     let expected = walk::sample(blob.model().unwrap(), 1, 1000, Some(1)).cost;
-    assert_eq!(output.stdout, expected.to_le_bytes());
+    for features in ["", "float"] {
+        let output = build_and_run(features).unwrap_or_else(|e| panic!("{e}"));
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(output.stdout, expected.to_le_bytes());
+    }
 }
 
 /// Else the test above would prove nothing.

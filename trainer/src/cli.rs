@@ -14,7 +14,8 @@ use std::path::PathBuf;
 #[derive(Parser, Clone, Debug)]
 #[command(name = "pixelrnn-train", version)]
 pub struct Command {
-    /// Recipe file (TOML) with the tables `data`, `model` and `training`; flags take precedence over it
+    /// Recipe file (TOML) with the tables `data`, `model` and `training`, whose keys are the long flags below (`model`:
+    /// those of the trained-model file); flags take precedence over it, and paths in it begin at the current folder
     #[arg(value_name = "RECIPE")]
     pub recipe: Option<PathBuf>,
     /// Folder for the trained model, checkpoints and metrics
@@ -51,7 +52,7 @@ impl Command {
     pub fn run(self) -> Result<(), Error> {
         let recipe = self.recipe.as_deref().map_or_else(|| Ok(Recipe::default()), Recipe::read)?;
         let data = self.data.or(recipe.data);
-        let settings = self.training.or(recipe.training)?;
+        let settings = self.training.or(&recipe.training).settings()?;
         let train = data.train.ok_or_else(|| Error::usage("no training images: name them with --train"))?;
         let valid = data.valid.ok_or_else(|| Error::usage("no validation images: name them with --valid"))?;
         if let Some(threads) = self.threads {

@@ -1,4 +1,56 @@
-//! Training of pixelrnn's models.
+//! Trains the models of `pixelrnn`: PixelCNN, Row LSTM and Diagonal BiLSTM, gray or colour, with or without classes.
+//!
+//! The program `pixelrnn-train` is this library with a command line: [`cli`]. A [`run::Run`] trains a network that a
+//! [`Description`](pixelrnn_converter::Description) describes on a [`data::Set`] of images, and writes into a folder
+//!
+//! - `model.safetensors`: the trained model of the best epoch so far, which `pixelrnn convert` turns into a blob,
+//! - `metrics.jsonl`: one line of JSON for each epoch, see [`run::Epoch`],
+//! - `samples/epoch-0001.png`, …: images drawn after each epoch,
+//! - `checkpoint.safetensors`: all that the run needs to go on as if it had not been stopped.
+//!
+//! ```
+//! use pixelrnn_converter::Description;
+//! use pixelrnn_trainer::data::Set;
+//! use pixelrnn_trainer::recipe::Training;
+//! use pixelrnn_trainer::run::Run;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # #[cfg(feature = "flex")] {
+//! use pixelrnn_trainer::back_end::BackEnd;
+//!
+//! let description = Description::from_json(
+//!     r#"{"architecture": "pixel_cnn", "image": {"height": 4, "width": 4, "channels": 1, "levels": 2}, "hidden": 4,
+//!         "layers": 1, "input_kernel": 3, "kernel": 3, "head": 4, "output": "bernoulli"}"#,
+//! )?;
+//! // Images whose columns are all 0 or all 1, in turn.
+//! let stripes = [0, 1].repeat(8 * 20);
+//! let train = Set::new(description.image, stripes, None, 0)?;
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path().to_path_buf();
+//! let run = Run {
+//!     valid: train.clone(),
+//!     train,
+//!     settings: Training { epochs: Some(20), rate: Some(0.05), warmup: Some(0), ..Training::default() }.settings()?,
+//!     back_end: BackEnd::cpu(),
+//!     folder,
+//!     samples: 0,
+//!     resume: false,
+//!     description,
+//! };
+//! // An image that may be anything has 16 bits, 11 nats.
+//! assert!(run.train(&())?.is_some_and(|nats| nats < 3.0));
+//! # }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it computes
+//!
+//! The network is the op list of [`pixelrnn::model`], interpreted with Burn's tensors and automatic differentiation. On
+//! the CPU (feature `flex`, the default) masked convolutions and LSTM scans are operations of their own with
+//! hand-written backward passes, in AVX-512, AVX2 or plain Rust, whatever the machine has; they leave out closed taps
+//! and compute an LSTM by wavefronts in place. The result does not depend on the number of threads. On GPUs (features
+//! `wgpu` and `cuda`) the same networks are made of Burn's own operations. Both are tested against each other and
+//! against the float reference of `pixelrnn-converter`.
 
 pub mod back_end;
 mod checkpoint;
@@ -16,7 +68,7 @@ pub mod recipe;
 pub mod run;
 mod sample;
 pub mod schedule;
-#[cfg(test)]
+#[cfg(all(test, feature = "flex"))]
 mod test_nets;
 mod trainer;
 

@@ -44,7 +44,7 @@ pub struct Data {
 #[derive(Args, Clone, Debug, Default, Serialize)]
 #[command(next_help_heading = "Model")]
 pub struct Model {
-    /// `pixel_cnn`, `row_lstm` or `diagonal_bilstm` [default: pixel_cnn]
+    /// `pixel_cnn`, `row_lstm` or `diagonal_bilstm` [default: `pixel_cnn`]
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
@@ -166,21 +166,37 @@ impl Data {
 }
 
 impl Training {
-    /// These settings, and where there are none those of `other`, and where neither has any the defaults.
+    /// These settings, and where there are none those of `other`.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        Self {
+            epochs: self.epochs.or(other.epochs),
+            batch: self.batch.or(other.batch),
+            optimizer: self.optimizer.or(other.optimizer),
+            rate: self.rate.or(other.rate),
+            schedule: self.schedule.or(other.schedule),
+            warmup: self.warmup.or(other.warmup),
+            clip: self.clip.or(other.clip),
+            average: self.average.or(other.average),
+            seed: self.seed.or(other.seed),
+        }
+    }
+
+    /// These settings, and where there are none the defaults.
     ///
     /// # Errors
     /// When a number is out of range.
-    pub fn or(self, other: Self) -> Result<Settings, Error> {
+    pub fn settings(self) -> Result<Settings, Error> {
         let settings = Settings {
-            epochs: self.epochs.or(other.epochs).unwrap_or(30),
-            batch: self.batch.or(other.batch).unwrap_or(16),
-            optimizer: self.optimizer.or(other.optimizer).unwrap_or_default(),
-            rate: self.rate.or(other.rate).unwrap_or(0.002),
-            schedule: self.schedule.or(other.schedule).unwrap_or_default(),
-            warmup: self.warmup.or(other.warmup).unwrap_or(500),
-            clip: self.clip.or(other.clip).unwrap_or(0.0),
-            average: self.average.or(other.average).unwrap_or(0.999),
-            seed: self.seed.or(other.seed).unwrap_or(0),
+            epochs: self.epochs.unwrap_or(30),
+            batch: self.batch.unwrap_or(16),
+            optimizer: self.optimizer.unwrap_or_default(),
+            rate: self.rate.unwrap_or(0.002),
+            schedule: self.schedule.unwrap_or_default(),
+            warmup: self.warmup.unwrap_or(500),
+            clip: self.clip.unwrap_or(0.0),
+            average: self.average.unwrap_or(0.999),
+            seed: self.seed.unwrap_or(0),
         };
         if settings.batch == 0 {
             return Err(Error::usage("`batch` is 0, expected at least 1"));

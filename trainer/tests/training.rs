@@ -33,7 +33,7 @@ fn stripes(description: &Description, count: usize) -> Set {
 
 fn settings(epochs: u64) -> Settings {
     let training = Training { epochs: Some(epochs), rate: Some(0.02), warmup: Some(4), ..Training::default() };
-    training.or(Training { average: Some(0.9), ..Training::default() }).unwrap()
+    training.or(&Training { average: Some(0.9), ..Training::default() }).settings().unwrap()
 }
 
 fn run(architecture: &str, settings: Settings, folder: &Path) -> Run {
@@ -67,7 +67,7 @@ fn every_architecture_learns_stripes() {
         let model = TrainedModel::read(&folder.path().join(MODEL)).unwrap();
         let reference = Reference::new(&model);
         let image = |n: usize| -> Vec<u8> {
-            (0..36).map(|p| ((if n % 2 == 0 { p / 6 } else { p % 6 } + n / 2) % 2) as u8).collect()
+            (0..36).map(|p| ((if n.is_multiple_of(2) { p / 6 } else { p % 6 } + n / 2) % 2) as u8).collect()
         };
         let nats: f64 = (0..10).map(|n| reference.nats(&image(n), Some(n % 2)).unwrap()).sum::<f64>() / 10.0;
         assert!((nats - best).abs() < 1e-4, "{architecture}: {nats} {best}");

@@ -7,12 +7,12 @@
 
 pub mod bytes;
 pub mod distribution;
+pub mod gates;
 pub mod header;
 pub mod numbers;
 pub mod ops;
 pub mod random;
 pub mod registers;
-pub mod sigmoid;
 
 use distribution::{cost, draw, frequencies, inverse_temperature};
 use header::Header;

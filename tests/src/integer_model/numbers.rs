@@ -26,9 +26,14 @@ pub struct Rescale {
 }
 
 impl Rescale {
+    /// The factor `m / 2^n`.
+    pub fn new(m: i16, n: u16) -> Self {
+        Self { m: m.into(), n: n.into() }
+    }
+
     /// Reads `m` and `n` at `at` of a record.
     pub fn parse(record: &[u8], at: usize) -> Self {
-        Self { m: i16_at(record, at).into(), n: u16_at(record, at + 2).into() }
+        Self::new(i16_at(record, at), u16_at(record, at + 2))
     }
 
     /// `(x · m + 2^(n-1)) >> n`.

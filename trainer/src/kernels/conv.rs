@@ -72,7 +72,7 @@ fn fits(x: &[f32], offsets: &[usize], step: usize, row_step: usize, rows: usize,
 #[inline(always)]
 pub(super) unsafe fn forward<V: Lanes, const P2: usize, const P1: usize>(job: &mut Forward) {
     assert!(fits(job.x, job.offsets, job.step, job.row_step, job.rows, job.columns));
-    assert!(job.outputs <= job.stride && job.stride % V::COUNT == 0 && job.bias.len() == job.stride);
+    assert!(job.outputs <= job.stride && job.stride.is_multiple_of(V::COUNT) && job.bias.len() == job.stride);
     assert!(job.weights.len() == job.offsets.len() * job.stride);
     assert!(job.y.len() == job.rows * job.columns * job.outputs);
     // SAFETY: the asserts hold what the function needs. Where the step is known to the compiler, the pixels of a block
@@ -190,7 +190,7 @@ unsafe fn forward_pixels<V: Lanes, const N: usize, const P: usize, const STEP: u
 #[inline(always)]
 pub(super) unsafe fn weight_gradient<V: Lanes, const B2: usize, const B1: usize>(job: &mut WeightGradient) {
     assert!(fits(job.x, job.offsets, job.step, job.row_step, job.rows, job.columns));
-    assert!(job.outputs <= job.stride && job.stride % V::COUNT == 0 && job.bias.len() == job.stride);
+    assert!(job.outputs <= job.stride && job.stride.is_multiple_of(V::COUNT) && job.bias.len() == job.stride);
     assert!(job.gradient.len() == job.offsets.len() * job.stride);
     assert!(job.dy.len() == job.rows * job.columns * job.outputs);
     let mut o = 0;

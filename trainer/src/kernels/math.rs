@@ -46,7 +46,7 @@ pub(super) unsafe fn sigmoid<V: Lanes>(x: V) -> V {
 /// The machine must have the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn tanh<V: Lanes>(x: V) -> V {
-    const COEFFICIENTS: [f32; 5] = [-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_3e-2, 1.333_144_2e-1, -3.333_328_2e-1];
+    const COEFFICIENTS: [f32; 5] = [-5.704_988_7e-3, 2.063_909e-2, -5.373_971_5e-2, 1.333_144_2e-1, -3.333_328e-1];
     // SAFETY: the caller vouches for the instructions.
     unsafe {
         let (zero, one) = (V::splat(0.0), V::splat(1.0));

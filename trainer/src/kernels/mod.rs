@@ -13,11 +13,13 @@ mod avx512;
 mod conv;
 mod lanes;
 mod math;
+mod plan;
 mod portable;
 mod scan;
 
 pub(crate) use conv::{Forward, WeightGradient};
-pub(crate) use scan::{Plan, Scan, ScanGradient, State};
+pub(crate) use plan::{Plan, State};
+pub(crate) use scan::{Scan, ScanGradient};
 
 /// An instruction set that this machine has.
 ///

@@ -5,100 +5,7 @@
 
 use super::lanes::Lanes;
 use super::math::{sigmoid, tanh};
-
-/// In which order the pixels of an image are computed, and whose states each of them reads.
-///
-/// States are numbered: first those of the pixels, then one that is always zero, then the initial ones.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pixels: usize,
-    initials: usize,
-    taps: usize,
-    /// Where each wave ends in `order`.
-    ends: Vec<usize>,
-    /// The pixels, wave by wave.
-    order: Vec<usize>,
-    /// For each pixel the states that its taps read, `[pixels, taps]`.
-    outputs: Vec<usize>,
-    /// For each pixel the state whose cell it continues.
-    cells: Vec<usize>,
-}
-
-/// The two numbers that a pixel may read beside those of other pixels.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum State {
-    /// That of a pixel.
-    Pixel(usize),
-    /// Zero.
-    Zero,
-    /// One of the initial ones.
-    Initial(usize),
-}
-
-impl Plan {
-    /// A plan for `pixels` pixels and `initials` initial states. `waves` gives the pixels in order; `reads` gives, for
-    /// each pixel, the states that its `taps` taps read, and the one whose cell it continues.
-    ///
-    /// # Panics
-    /// When a pixel is missing or reads one that comes no earlier: every caller's numbers follow from its geometry.
-    pub(crate) fn new(
-        pixels: usize,
-        initials: usize,
-        taps: usize,
-        waves: impl Iterator<Item = Vec<usize>>,
-        reads: impl Fn(usize) -> (Vec<State>, State),
-    ) -> Self {
-        let number = |state: State| match state {
-            State::Pixel(at) => at,
-            State::Zero => pixels,
-            State::Initial(at) => pixels + 1 + at,
-        };
-        let mut done = vec![false; pixels];
-        done.resize(pixels + 1 + initials, true);
-        let (mut ends, mut order) = (Vec::new(), Vec::new());
-        let (mut outputs, mut cells) = (vec![pixels; pixels * taps], vec![pixels; pixels]);
-        for wave in waves {
-            for &at in &wave {
-                let (states, cell) = reads(at);
-                assert!(states.len() == taps);
-                for (to, state) in outputs[at * taps..(at + 1) * taps].iter_mut().zip(states) {
-                    *to = number(state);
-                    assert!(done[*to]);
-                }
-                cells[at] = number(cell);
-                assert!(done[cells[at]]);
-            }
-            for &at in &wave {
-                assert!(!done[at]);
-                done[at] = true;
-            }
-            order.extend(wave);
-            ends.push(order.len());
-        }
-        assert!(done.iter().all(|&done| done));
-        Self { pixels, initials, taps, ends, order, outputs, cells }
-    }
-
-    /// Pixels of an image.
-    pub(crate) fn pixels(&self) -> usize {
-        self.pixels
-    }
-
-    /// Taps of the state-to-state kernel.
-    pub(crate) fn taps(&self) -> usize {
-        self.taps
-    }
-
-    /// States of an image: its pixels', zero, and the initial ones.
-    pub(crate) fn states(&self) -> usize {
-        self.pixels + 1 + self.initials
-    }
-
-    /// The state that tap `tap` of pixel `at` reads.
-    pub(crate) fn output(&self, at: usize, tap: usize) -> usize {
-        self.outputs[at * self.taps + tap]
-    }
-}
+use super::plan::Plan;
 
 /// `z = x + Σ_tap W_tap · h[tap]`, `c = σ(f)·c' + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)` for every pixel of some images.
 pub(crate) struct Scan<'a> {
@@ -154,7 +61,7 @@ const PIXELS: usize = 4;
 pub(super) unsafe fn scan<V: Lanes>(job: &mut Scan) {
     let (plan, h) = (job.plan, job.hidden);
     let all = job.images * plan.pixels;
-    assert!(job.stride % V::COUNT == 0 && h <= job.stride && job.stride - h < V::COUNT && h > 0);
+    assert!(job.stride.is_multiple_of(V::COUNT) && h <= job.stride && job.stride - h < V::COUNT && h > 0);
     assert!(job.x.len() == all * 4 * h && job.gates.len() == all * 4 * h);
     assert!(job.c.len() == all * h && job.h.len() == all * h);
     assert!(job.weights.len() == plan.taps * h * 4 * job.stride);
@@ -307,7 +214,7 @@ unsafe fn store<V: Lanes>(value: V, to: *mut f32, left: usize) {
 pub(super) unsafe fn scan_gradient<V: Lanes>(job: &mut ScanGradient) {
     let (plan, h) = (job.plan, job.hidden);
     let all = job.images * plan.pixels;
-    assert!(job.stride % V::COUNT == 0 && h <= job.stride && job.stride - h < V::COUNT && h > 0);
+    assert!(job.stride.is_multiple_of(V::COUNT) && h <= job.stride && job.stride - h < V::COUNT && h > 0);
     assert!(job.gates.len() == all * 4 * h && job.dx.len() == all * 4 * h);
     assert!(job.c.len() == all * h && job.dh.len() == all * h);
     assert!(job.weights.len() == 4 * h * plan.taps * job.stride);

@@ -11,7 +11,7 @@ pub(crate) struct Initial {
 }
 
 /// New `h` and `c`, given the gates' sums along `dim` in the order o, f, i, g, and the old `c`.
-pub(super) fn step<const D: usize>(z: Tensor<D>, c: Tensor<D>, dim: usize) -> (Tensor<D>, Tensor<D>) {
+pub(super) fn step<const D: usize>(z: &Tensor<D>, c: Tensor<D>, dim: usize) -> (Tensor<D>, Tensor<D>) {
     let h = c.dims()[dim];
     let gate = |n: usize| z.clone().narrow(dim, n * h, h);
     let c = sigmoid(gate(1)) * c + sigmoid(gate(2)) * gate(3).tanh();

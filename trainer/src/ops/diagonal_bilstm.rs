@@ -122,7 +122,7 @@ fn stock(
         let above = h.clone().pad([(1, 0)], 0.0).narrow(2, 0, height);
         let z = weight.clone().matmul(Tensor::cat(vec![above, h], 1)).expand([n, 4 * hidden, height])
             + gates.clone().narrow(3, t, 1).reshape([n, 4 * hidden, height]);
-        (h, c) = cell::step(z, c, 1);
+        (h, c) = cell::step(&z, c, 1);
         columns.push(h.clone());
         // Rows that have not begun yet keep their initial state.
         let begun: Vec<f32> = (0..height).map(|i| if i <= t { 1.0 } else { 0.0 }).collect();

@@ -33,7 +33,7 @@ pub(crate) fn row_lstm(
             let plan = plan(height, width, lstm.kernel);
             super::scan::lstm_scan(gates, tensors.state_to_state, h, c, plan.into())
         }
-        Path::Stock => stock(gates, tensors.state_to_state, tensors.initial, lstm),
+        Path::Stock => stock(&gates, tensors.state_to_state, tensors.initial, lstm),
     }
 }
 
@@ -54,7 +54,7 @@ pub(super) fn plan(height: usize, width: usize, kernel: usize) -> crate::kernels
 }
 
 /// Row by row, `gates` being `[N, 4 · hidden, H, W]`.
-fn stock(gates: Tensor<4>, weight: Tensor<4>, initial: Option<Initial>, lstm: &RowLstm) -> Tensor<4> {
+fn stock(gates: &Tensor<4>, weight: Tensor<4>, initial: Option<Initial>, lstm: &RowLstm) -> Tensor<4> {
     let ([n, _, height, width], hidden, k) = (gates.dims(), lstm.hidden.count, lstm.kernel);
     let start = |of: Option<Tensor<2>>| match of {
         Some(state) => state.reshape([1, hidden, 1]).expand([n, hidden, width]),
@@ -70,7 +70,7 @@ fn stock(gates: Tensor<4>, weight: Tensor<4>, initial: Option<Initial>, lstm: &R
         let taps = (0..k).map(|v| padded.clone().narrow(2, v, width)).collect();
         let z = weight.clone().matmul(Tensor::cat(taps, 1)).expand([n, 4 * hidden, width])
             + gates.clone().narrow(2, i, 1).reshape([n, 4 * hidden, width]);
-        (h, c) = cell::step(z, c, 1);
+        (h, c) = cell::step(&z, c, 1);
         rows.push(h.clone());
     }
     Tensor::stack(rows, 2)

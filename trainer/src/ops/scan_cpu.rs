@@ -99,7 +99,7 @@ pub(super) fn backward(isa: Isa, plan: &Plan, sizes: Sizes, inputs: Inputs, made
     let (one, states) = (pixels * hidden, plan.states() * hidden);
     let gate_stride = isa.pad(4 * hidden);
     let mut dx = vec![0.0; images * 4 * one];
-    let parts: Vec<(Vec<f32>, Vec<f32>, Vec<f32>)> = dx
+    let parts: Vec<[Vec<f32>; 3]> = dx
         .par_chunks_mut(IMAGES_A_SCAN * 4 * one)
         .enumerate()
         .map(|(part, dx)| {
@@ -134,17 +134,17 @@ pub(super) fn backward(isa: Isa, plan: &Plan, sizes: Sizes, inputs: Inputs, made
                 }
                 sum
             };
-            (gradient, initials(&states_h), initials(&states_c))
+            [gradient, initials(&states_h), initials(&states_c)]
         })
         .collect();
-    let sum = |of: fn(&(Vec<f32>, Vec<f32>, Vec<f32>)) -> &Vec<f32>| {
-        let mut sum = parts.first().map_or_else(Vec::new, |part| of(part).clone());
-        for part in parts.iter().skip(1) {
-            sum.iter_mut().zip(of(part)).for_each(|(sum, d)| *sum += d);
+    let mut parts = parts.into_iter();
+    let mut sums = parts.next().unwrap_or_default();
+    for part in parts {
+        for (sum, part) in sums.iter_mut().zip(part) {
+            sum.iter_mut().zip(part).for_each(|(sum, d)| *sum += d);
         }
-        sum
-    };
-    let total = sum(|part| &part.0);
+    }
+    let [total, initial_h, initial_c] = sums;
     let mut weight = vec![0.0; inputs.weight.len()];
     for tap in 0..taps {
         for j in 0..hidden {
@@ -153,7 +153,7 @@ pub(super) fn backward(isa: Isa, plan: &Plan, sizes: Sizes, inputs: Inputs, made
             }
         }
     }
-    Gradients { x: dx, weight, initial_h: sum(|part| &part.1), initial_c: sum(|part| &part.2) }
+    Gradients { x: dx, weight, initial_h, initial_c }
 }
 
 /// Adds one image's gradient for the weights, `[taps, hidden, gates rounded up]`.

@@ -1,8 +1,8 @@
 //! Kind 6: highway gating over depth.
 
 use super::super::bytes::{offset_at, u16_at};
-use super::super::numbers::{Rescale, sat16, wrap32};
-use super::super::sigmoid::sigmoid;
+use super::super::gates::depth_gate;
+use super::super::numbers::Rescale;
 use super::{Image, Op};
 
 /// `a + sigmoid(t) · b`.
@@ -38,11 +38,9 @@ impl Op for DepthGate {
     fn apply(&self, image: &mut Image<'_>) {
         for pixel in 0..image.registers.pixels() {
             for f in 0..self.count {
-                let a = self.rescale_a.apply(image.registers.wide(pixel, self.a, f).into());
-                let b = sat16(self.rescale_b.apply(image.registers.wide(pixel, self.b, f).into()));
-                let t = sat16(self.rescale_t.apply(image.registers.wide(pixel, self.t, f).into()));
-                let gated = (sigmoid(t) * i64::from(b) + (1 << 14)) >> 15;
-                image.registers.set_wide(pixel, self.output, f, sat16(wrap32(a + gated).into()));
+                let values = [self.a, self.b, self.t].map(|r| image.registers.wide(pixel, r, f));
+                let rescale = [self.rescale_a, self.rescale_b, self.rescale_t];
+                image.registers.set_wide(pixel, self.output, f, depth_gate(values, rescale));
             }
         }
     }

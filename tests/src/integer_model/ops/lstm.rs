@@ -1,9 +1,9 @@
 //! Kinds 7, 8 and 9: the Row LSTM and the two directions of the Diagonal BiLSTM.
 
 use super::super::bytes::{i8_at, i8_list, i16_at, i32_list, offset_at, u8_at, u16_at};
+use super::super::gates::{cell, pre_activation};
 use super::super::header::Header;
 use super::super::numbers::{Rescale, requantize, sat16, wrap32};
-use super::super::sigmoid::{sigmoid, tanh};
 use super::{Image, Op};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,13 +160,13 @@ impl Lstm {
     }
 
     /// The state of a pixel.
-    fn step(&self, x: &[i8], h: &[i8], cell: &[i16], label: Option<usize>) -> State {
+    fn step(&self, x: &[i8], h: &[i8], cells: &[i16], label: Option<usize>) -> State {
         let dot = |weights: &[i8], input: &[i8]| -> i64 {
             // As many inputs as there are weights: a group's input is the beginning of the last group's.
             weights.iter().zip(input).map(|(w, x)| i64::from(*w) * i64::from(*x)).sum()
         };
         let mut state = self.zero();
-        for (u, before) in cell.iter().enumerate() {
+        for (u, before) in cells.iter().enumerate() {
             let z = |q: usize| {
                 let n = 4 * u + q;
                 let class = match (&self.class_bias, label) {
@@ -175,18 +175,10 @@ impl Lstm {
                 };
                 let sx = wrap32(i64::from(self.bias[n]) + class + dot(&self.weights_x[n], x));
                 let sh = wrap32(dot(&self.weights_h[n], h));
-                let x = i64::from(requantize(sx, self.left_x, self.multipliers_x[n]));
-                let h = i64::from(requantize(sh, self.left_h, self.multipliers_h[n]));
-                sat16(wrap32(x + h).into())
+                let x = requantize(sx, self.left_x, self.multipliers_x[n]);
+                pre_activation(x, requantize(sh, self.left_h, self.multipliers_h[n]))
             };
-            let [o, f, i, g] = [0, 1, 2, 3].map(z);
-            let b = self.cell_bits;
-            let kept = sigmoid(f) * i64::from(*before);
-            let c = sat16((kept + ((sigmoid(i) * tanh(g)) >> b) + (1 << 14)) >> 15);
-            let t =
-                if b >= 3 { sat16(i64::from(c) << (b - 3)) } else { sat16((i64::from(c) + (1 << (2 - b))) >> (3 - b)) };
-            state.c[u] = c;
-            state.h[u] = sat16((sigmoid(o) * tanh(t) + (1 << 14)) >> 15);
+            (state.h[u], state.c[u]) = cell([0, 1, 2, 3].map(z), *before, self.cell_bits);
         }
         state
     }

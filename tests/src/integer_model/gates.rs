@@ -1,0 +1,50 @@
+//! The arithmetic of LSTMs and gates. `tanh` and `sigmoid` take numbers in units of 2⁻¹² and give units of 2⁻¹⁵.
+
+use super::numbers::{Rescale, sat16, wrap32};
+
+/// `T[i]`. Double precision is off by some 10⁻¹² here, and no entry is that close to a half.
+fn table(i: i64) -> i64 {
+    let exact = (i as f64 / 64.0).tanh() * 32768.0;
+    (exact.round() as i64).min(32767)
+}
+
+fn p(u: i64) -> i64 {
+    assert!((0..=1 << 16).contains(&u), "{u} is beyond the table");
+    let n = (u >> 7).min(511);
+    table(n) + (((table(n + 1) - table(n)) * (u - 128 * n) + 64) >> 7)
+}
+
+/// The hyperbolic tangent.
+pub fn tanh(z: i16) -> i64 {
+    let z = i64::from(z);
+    if z < 0 { -p(2 * -z) } else { p(2 * z) }
+}
+
+/// `1 / (1 + exp(-z))`.
+pub fn sigmoid(z: i16) -> i64 {
+    let z = i64::from(z);
+    let twice = if z < 0 { 32769 - p(-z) } else { 32769 + p(z) };
+    (twice >> 1).min(32767)
+}
+
+/// `z` of a gate: the sum of its requantized sums over x and over h.
+pub fn pre_activation(x: i32, h: i32) -> i16 {
+    sat16(wrap32(i64::from(x) + i64::from(h)).into())
+}
+
+/// A unit's `H` and `C` from its gates o, f, i, g, the cell before and `b`.
+pub fn cell([o, f, i, g]: [i16; 4], before: i16, b: u32) -> (i16, i16) {
+    let kept = sigmoid(f) * i64::from(before);
+    let c = sat16((kept + ((sigmoid(i) * tanh(g)) >> b) + (1 << 14)) >> 15);
+    let t = if b >= 3 { sat16(i64::from(c) << (b - 3)) } else { sat16((i64::from(c) + (1 << (2 - b))) >> (3 - b)) };
+    (sat16((sigmoid(o) * tanh(t) + (1 << 14)) >> 15), c)
+}
+
+/// `a + sigmoid(t) · b`, each rescaled.
+pub fn depth_gate([a, b, t]: [i16; 3], [rescale_a, rescale_b, rescale_t]: [Rescale; 3]) -> i16 {
+    let a = rescale_a.apply(a.into());
+    let b = sat16(rescale_b.apply(b.into()));
+    let t = sat16(rescale_t.apply(t.into()));
+    let gated = (sigmoid(t) * i64::from(b) + (1 << 14)) >> 15;
+    sat16(wrap32(a + gated).into())
+}
