@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let subjects = Subject::all();
     println!("one thread, medians of {ROUNDS} turns; a multiply-add is one 8-bit product that is summed\n");
     println!(
-        "{:24} {:7} {:>10} {:>18} {:>13} {:>13} {:>13}",
+        "{:27} {:7} {:>10} {:>18} {:>13} {:>13} {:>13}",
         "model", "task", "images/s", "M multiply-adds/s", "blob bytes", "state bytes", "sample/score"
     );
     let mut within = true;
@@ -53,7 +53,7 @@ fn line(subject: &Subject, model: Model<'_>, task: &str, seconds: f64, ratio: &s
     let work = (model.multiply_adds() * image.height * image.width) as f64;
     let header = model.header();
     println!(
-        "{:24} {task:7} {:>10.1} {:>18.1} {:>13} {:>13} {ratio:>13}",
+        "{:27} {task:7} {:>10.1} {:>18.1} {:>13} {:>13} {ratio:>13}",
         subject.name,
         1.0 / seconds,
         work / seconds / 1e6,

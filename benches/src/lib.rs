@@ -1,8 +1,9 @@
-//! What the benchmarks measure: all shipped models, and a larger one with random weights.
+//! What the benchmarks measure: all shipped models, and some with random weights.
 //!
 //! `cargo bench -p pixelrnn-benches` runs both benchmarks: `engine`, a statistic of each task of each model, and `table`,
 //! one line a model and task with everything per second, and the price of sampling against scoring.
 
+use pixelrnn::blob::Weights;
 use pixelrnn::model::{Architecture, ColourGroups, Image, Output, Preset};
 use pixelrnn::{Draw, Engine, Given, Model, Temperature};
 use pixelrnn_converter::convert::{Calibration, convert};
@@ -29,13 +30,20 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
-    /// All shipped models, and one of h 64 with random weights.
+    /// All shipped models; with random weights, a larger PixelCNN and LSTMs of the paper's size for digits.
     ///
     /// # Panics
     /// When a shipped model cannot be read.
     pub fn all() -> Vec<Self> {
         let mut subjects = Self::shipped().expect("shipped models are readable");
-        subjects.push(Self::random(64).expect("a preset converts"));
+        let random = [
+            ("random-pixelcnn-h64", Architecture::PixelCnn, 64),
+            ("random-row-lstm-h16", Architecture::RowLstm, 16),
+            ("random-diagonal-bilstm-h16", Architecture::DiagonalBilstm, 16),
+        ];
+        for (name, architecture, hidden) in random {
+            subjects.push(Self::random(name, architecture, hidden).expect("a preset converts"));
+        }
         subjects
     }
 
@@ -58,14 +66,14 @@ impl Subject {
             .collect()
     }
 
-    /// A PixelCNN of seven blocks for images of 28x28 and two levels, with random weights: what it draws is noise, what it
-    /// costs is what a trained model of its size costs.
+    /// A model of seven blocks for images of 28x28 and two levels, with random weights: what it draws is noise, what it costs
+    /// is what a trained model of its size costs.
     ///
     /// # Errors
     /// None that a user of this crate could cause.
-    pub fn random(hidden: usize) -> Result<Self, Error> {
+    pub fn random(name: &str, architecture: Architecture, hidden: usize) -> Result<Self, Error> {
         let description = Description::from(Preset {
-            architecture: Architecture::PixelCnn,
+            architecture,
             image: Image { height: 28, width: 28, channels: 1, levels: 2 },
             hidden,
             layers: 7,
@@ -81,8 +89,8 @@ impl Subject {
             colour_groups: ColourGroups::Cyclic,
         });
         let trained = TrainedModel::new(description.clone(), random_tensors(&description)?)?;
-        let converted = convert(&trained, &Calibration::OwnSamples { count: 1 }, pixelrnn::blob::Weights::I8, Method::MinMax, || ())?;
-        Ok(Self { name: format!("random-pixelcnn-h{hidden}"), blob: converted.blob })
+        let converted = convert(&trained, &Calibration::OwnSamples { count: 1 }, Weights::I8, Method::MinMax, || ())?;
+        Ok(Self { name: name.to_string(), blob: converted.blob })
     }
 
     /// The checked model.
@@ -162,7 +170,9 @@ mod tests {
     fn there_are_shipped_models_and_all_run() {
         let mut subjects = Subject::shipped().unwrap();
         assert!(subjects.iter().any(|s| s.name == "mnist-pixelcnn"));
-        subjects.push(Subject::random(4).unwrap());
+        for architecture in [Architecture::PixelCnn, Architecture::RowLstm, Architecture::DiagonalBilstm] {
+            subjects.push(Subject::random("random", architecture, 4).unwrap());
+        }
         for subject in &subjects {
             let model = subject.model();
             let mut state = vec![0; model.state_words()];

@@ -3,12 +3,14 @@
 use crate::back_end::{BackEnd, Name};
 use crate::data::Set;
 use crate::error::Error;
+use crate::network::Network;
+use crate::parameters::Parameter;
 use crate::recipe::{Data, Model, Recipe, Training};
 use crate::run::{Epoch, MODEL, Observer, Run};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use pixelrnn_converter::ImageSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Trains a model that draws, scores and compresses images pixel by pixel
 #[derive(Parser, Clone, Debug)]
@@ -61,24 +63,33 @@ impl Command {
                 .build_global()
                 .map_err(|e| Error::other(format!("cannot start {threads} threads: {e}")))?;
         }
-        let peek = ImageSet::read(&train).map_err(|e| Error::other(e.to_string()))?;
-        let highest = peek.data.iter().copied().max().unwrap_or(0);
-        let size = [peek.channels, peek.height, peek.width];
-        drop(peek);
+        let in_file = |path: &Path, e: Error| match e {
+            Error::Other(message) => Error::Other(format!("{}: {message}", path.display())),
+            usage @ Error::Usage(_) => usage,
+        };
+        let read = |path: &Path| ImageSet::read(path).map_err(|e| Error::other(e.to_string()));
+        let images = read(&train)?;
+        let highest = images.data.iter().copied().max().unwrap_or(0);
+        let size = [images.channels, images.height, images.width];
         let description = self.model.describe(&recipe.model, size, highest)?;
-        let read = |images: &PathBuf, labels: &Option<PathBuf>| {
-            let (set, notice) = Set::read(images, labels.as_deref(), description.image, description.classes)?;
+        let fit = |path: &Path, images: ImageSet, labels: Option<&Path>| {
+            let fitted = Set::fit(images, labels, description.image, description.classes);
+            let (set, notice) = fitted.map_err(|e| in_file(path, e))?;
             if let Some(notice) = notice {
-                eprintln!("{}: {notice}", images.display());
+                eprintln!("{}: {notice}", path.display());
             }
             Ok(set)
         };
+        let train = fit(&train, images, data.train_labels.as_deref())?;
+        let valid = fit(&valid, read(&valid)?, data.valid_labels.as_deref())?;
+        let weights: usize = Network::new(&description)?.parameters().map(Parameter::count).sum();
+        println!("{weights} weights, {} images to train on, {} to measure on", train.len(), valid.len());
         let image = description.image;
         // Drawing takes a forward pass for each value: images this small take seconds, larger ones only on request.
         let samples = self.samples.unwrap_or(if image.values() <= 1024 { 16 } else { 0 });
         let run = Run {
-            train: read(&train, &data.train_labels)?,
-            valid: read(&valid, &data.valid_labels)?,
+            train,
+            valid,
             settings,
             back_end: BackEnd::new(self.back_end)?,
             folder: self.output.clone(),

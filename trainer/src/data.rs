@@ -51,30 +51,31 @@ impl Set {
         Ok(Self { levels, labels, image })
     }
 
-    /// Reads a set for a model of `image` and `classes`; labels are read where the model has classes.
+    /// Makes `images` fit a model of `image`, and reads their classes from `labels`; a notice says if values changed.
     ///
     /// # Errors
-    /// When a file cannot be read, or does not fit the model.
-    pub fn read(
-        images: &Path,
+    /// When the images do not fit the model, when the file of labels cannot be read, and when a model without classes is
+    /// given labels or one with classes is not.
+    pub fn fit(
+        images: ImageSet,
         labels: Option<&Path>,
         image: Image,
         classes: usize,
     ) -> Result<(Self, Option<Notice>), Error> {
-        let set = ImageSet::read(images).map_err(|e| Error::other(e.to_string()))?;
-        let (set, notice) = set.fit(&image).map_err(|e| Error::other(format!("{}: {e}", images.display())))?;
-        let labels = match labels {
-            Some(labels) if classes > 0 => Some(read_labels(labels).map_err(|e| Error::other(e.to_string()))?),
-            _ => None,
-        };
+        if let Some(labels) = labels.filter(|_| classes == 0) {
+            return Err(Error::usage(format!(
+                "{} holds labels but the model has no classes: set `classes`",
+                labels.display()
+            )));
+        }
+        let (images, notice) = images.fit(&image).map_err(|e| Error::other(e.to_string()))?;
+        let labels = labels.map(read_labels).transpose().map_err(|e| Error::other(e.to_string()))?;
         let pixels = image.height * image.width;
-        let mut levels = Vec::with_capacity(set.data.len());
-        for one in set.iter() {
+        let mut levels = Vec::with_capacity(images.data.len());
+        for one in images.iter() {
             levels.extend((0..pixels).flat_map(|p| (0..image.channels).map(move |c| one[c * pixels + p])));
         }
-        let set = Self::new(image, levels, labels, classes)
-            .map_err(|e| Error::other(format!("{}: {e}", images.display())))?;
-        Ok((set, notice))
+        Ok((Self::new(image, levels, labels, classes)?, notice))
     }
 
     /// How many images.
@@ -110,4 +111,41 @@ pub(crate) fn order(count: usize, seed: u64, epoch: u64) -> Vec<usize> {
         order.swap(last, at);
     }
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pixelrnn_converter::images::Range;
+
+    #[test]
+    fn orders_are_permutations_and_differ() {
+        let first = order(1000, 3, 0);
+        let mut sorted = first.clone();
+        sorted.sort_unstable();
+        assert!(sorted.into_iter().eq(0..1000));
+        assert_eq!(first, order(1000, 3, 0));
+        assert!(first != order(1000, 3, 1) && first != order(1000, 4, 0));
+        // No place keeps its image more often than chance has it.
+        assert!(first.iter().enumerate().filter(|&(at, &n)| at == n).count() < 10);
+    }
+
+    #[test]
+    fn planes_become_pixels() {
+        let image = Image { height: 1, width: 2, channels: 3, levels: 8 };
+        let images = ImageSet::new([3, 1, 2], vec![1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4], Range::Levels).unwrap();
+        let (set, notice) = Set::fit(images.clone(), None, image, 0).unwrap();
+        assert_eq!(set.batch(&[1, 0]).0, [7.0, 1.0, 3.0, 0.0, 2.0, 4.0, 1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
+        assert!(notice.is_none());
+        assert!(Set::fit(images, None, image, 2).unwrap_err().to_string().contains("no labels"));
+    }
+
+    #[test]
+    fn labels_must_be_those_of_classes() {
+        let image = Image { height: 1, width: 1, channels: 1, levels: 2 };
+        let set = |labels| Set::new(image, vec![0, 1], labels, 3);
+        assert_eq!(set(Some(vec![2, 1])).unwrap().batch(&[0, 1]).1.unwrap(), [2, 1]);
+        assert!(set(Some(vec![2, 3])).unwrap_err().to_string().contains("less than 3 classes"));
+        assert!(set(Some(vec![2])).unwrap_err().to_string().contains("1 labels for 2 images"));
+    }
 }

@@ -121,3 +121,53 @@ fn rms_prop(weights: &mut [f32], gradients: &[f32], second: &mut [f32], scale: f
         *w -= rate * g / (v.sqrt() + EPSILON);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_steps() {
+        let start = vec![vec![1.0, -2.0], vec![0.5]];
+        let gradients = vec![vec![30.0, -0.4], vec![0.0]];
+        let mut weights = start.clone();
+        let mut adam = Optimizer::new(Rule::Adam, 0.0, 0.0, &start);
+        let norm = adam.step(&mut weights, &gradients, 0.1).unwrap();
+        // Adam's first step is the rate, whatever the size of the gradient.
+        assert!((weights[0][0] - 0.9).abs() < 1e-6 && (weights[0][1] + 1.9).abs() < 1e-6);
+        assert!((weights[1][0] - 0.5).abs() < f32::EPSILON);
+        assert!((norm - (900.16_f64).sqrt()).abs() < 1e-5);
+        assert_eq!(adam.average, weights);
+
+        let mut weights = start.clone();
+        let mut rms = Optimizer::new(Rule::RmsProp, 0.0, 0.0, &start);
+        rms.step(&mut weights, &gradients, 0.1).unwrap();
+        assert!((weights[0][0] - (1.0 - 0.1 / 0.05_f32.sqrt())).abs() < 1e-4);
+    }
+
+    #[test]
+    fn clipping_keeps_the_direction() {
+        let start = vec![vec![0.0, 0.0]];
+        let mut clipped = Optimizer::new(Rule::Adam, 5.0, 0.0, &start);
+        let norm = clipped.step(&mut start.clone(), &[vec![30.0, 40.0]], 0.1).unwrap();
+        let mut short = Optimizer::new(Rule::Adam, 5.0, 0.0, &start);
+        short.step(&mut start.clone(), &[vec![3.0, 4.0]], 0.1).unwrap();
+        assert!((norm - 50.0).abs() < 1e-9);
+        assert_eq!(clipped.first, short.first);
+        assert_eq!(clipped.step(&mut start.clone(), &[vec![f32::NAN, 0.0]], 0.1), Err(0));
+    }
+
+    #[test]
+    fn the_average_forgets_its_start_and_then_follows_slowly() {
+        let start = vec![vec![100.0]];
+        let mut optimizer = Optimizer::new(Rule::RmsProp, 0.0, 0.99, &start);
+        let mut weights = vec![vec![0.0]];
+        for _ in 0..2000 {
+            optimizer.step(&mut weights, &[vec![0.0]], 0.1).unwrap();
+        }
+        assert!(optimizer.average[0][0].abs() < 1e-3);
+        weights[0][0] = 1.0;
+        optimizer.step(&mut weights, &[vec![0.0]], 0.1).unwrap();
+        assert!((optimizer.average[0][0] - 0.01).abs() < 1e-3);
+    }
+}

@@ -63,13 +63,14 @@ fn errors_name_the_file_and_the_reason() {
     file("op.toml", "[model]\nhiden = 3\n");
     file("bad.npy", "no images");
     let images = ["--train", "gray.npy", "--valid", "gray.npy", "-o", "out"];
-    let cases: [(&[&str], i32, &[&str]); 9] = [
+    let cases: [(&[&str], i32, &[&str]); 10] = [
         (&["key.toml"], 2, &["key.toml", "epoch"]),
         (&["value.toml"], 2, &["batch"]),
         (&["model.toml"], 2, &["hidden"]),
         (&["op.toml"], 2, &["hiden"]),
         (&["--rate", "0"], 2, &["rate"]),
         (&["--average", "1"], 2, &["average"]),
+        (&["--train-labels", "labels.npy"], 2, &["labels.npy", "classes"]),
         (&["missing.toml"], 1, &["missing.toml"]),
         (&["--train", "missing.npy"], 1, &["missing.npy"]),
         (&["--train", "bad.npy"], 1, &["bad.npy"]),

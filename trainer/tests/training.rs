@@ -106,6 +106,13 @@ fn a_resumed_run_ends_as_one_that_never_stopped() {
     let error = run("row_lstm", other, stopped.path()).train(&()).unwrap_err();
     assert_eq!(error.exit_status(), 2);
     assert!(error.to_string().contains("other settings"), "{error}");
+    // A damaged checkpoint is not taken for an early one.
+    let checkpoint = stopped.path().join("checkpoint.safetensors");
+    let bytes = std::fs::read(&checkpoint).unwrap();
+    std::fs::write(&checkpoint, &bytes[..bytes.len() - 9]).unwrap();
+    let error = run("row_lstm", settings(4), stopped.path()).train(&()).unwrap_err();
+    assert_eq!(error.exit_status(), 1);
+    assert!(error.to_string().contains("checkpoint.safetensors"), "{error}");
 }
 
 #[test]

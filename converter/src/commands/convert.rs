@@ -25,10 +25,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     calibrate_count: u64,
     /// How ranges follow from what was seen: `min-max`, `percentile` or `mse` (least mean square error)
-    #[arg(long, value_enum, default_value_t = Ranges::Mse)]
+    #[arg(long, value_enum, default_value_t = Ranges::Percentile)]
     ranges: Ranges,
     /// Percent of the numbers kept inside the range, for `--ranges percentile`
-    #[arg(long, default_value_t = 99.99, value_parser = percentile)]
+    #[arg(long, default_value_t = 99.9, value_parser = percentile)]
     percentile: f64,
     /// Type of the weights in the blob
     #[arg(long, value_enum, default_value_t = WeightsArg::I8)]

@@ -5,7 +5,7 @@ use super::{Failure, model, progress};
 use pixelrnn_converter::reference::likelihood::bits_per_dim;
 use pixelrnn_converter::run::Scorer;
 use pixelrnn_converter::verify::Layers;
-use pixelrnn_converter::{Reference, TrainedModel};
+use pixelrnn_converter::{Reference, TrainedModel, files};
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ impl Args {
         let engine = blob.model()?;
         let image = trained.description().image;
         let classes = trained.description().classes;
-        let mut layers = Layers::new(&trained, engine)?;
+        let mut layers = Layers::new(&trained, engine).map_err(|e| e.in_file(files::display_name(&self.blob)))?;
         let (set, labels) = read_images(&self.images, self.count, self.labels.as_ref(), &image, classes)?;
         let label = |n: usize| labels.as_ref().map(|l| usize::from(l[n]));
 

@@ -12,8 +12,8 @@ pub use error::BlobError;
 pub use header::{CRC32, HEADER_BYTES, Header, MAGIC, VERSION, Weights, checksum, state_words};
 pub use reader::{MAX_STATE_BYTES, Model};
 pub use record::{
-    AddRecord, ConvRecord, DepthGateRecord, Destination, EluRecord, Instruction, LstmRecord, QuantizeRecord,
-    RECORD_BYTES, Record, ReluRecord, group_start, kind,
+    AddRecord, ConvRecord, DepthGateRecord, Destination, EluRecord, Form, Instruction, LstmRecord, QuantizeRecord,
+    RECORD_BYTES, Record, ReluRecord, Vector, Vectors, group_start, kind,
 };
 
 /// Includes a blob at compile time, as a module that holds it and the size of its state.

@@ -2,7 +2,9 @@
 
 use super::error::BlobError;
 use super::header::{self, HEADER_BYTES, Header, MAGIC, VERSION, Weights};
-use super::record::{AddRecord, ConvRecord, Destination, Instruction, LstmRecord, RECORD_BYTES, Record, kind};
+use super::record::{
+    AddRecord, ConvRecord, Destination, Form, Instruction, LstmRecord, RECORD_BYTES, Record, Vector, kind,
+};
 use crate::model::{Image, Output, check_image};
 use crate::numbers::Rescale;
 use bytemuck::Pod;
@@ -100,7 +102,7 @@ impl<'a> Model<'a> {
             } else if is_last != makes_logits {
                 Err("destination")
             } else {
-                self.check_op(&instruction)
+                self.check_op(&instruction).and_then(|()| self.check_flow(op, &instruction))
             };
             checked.map_err(|field| BlobError::Op { op, field })?;
             needed += instruction.state_bytes(height, width, self.weights) as u64;
@@ -113,6 +115,43 @@ impl<'a> Model<'a> {
             return Err(BlobError::State { declared, needed });
         }
         Ok(())
+    }
+
+    /// Whether what the op reads was written by an op before it, in one piece, at this pixel: nothing may depend on what
+    /// stood in the memory before.
+    fn check_flow(&self, op: usize, instruction: &Instruction<'_>) -> Result<(), &'static str> {
+        let channels = self.image().channels;
+        let image = Vector { at: 0, count: channels as u16, kind: Form::Activation };
+        let vectors = |op: Option<Instruction<'_>>| op.map(|op| op.vectors()).unwrap_or_default();
+        let own = instruction.vectors();
+        let written = |before: usize| self.records.iter().take(before).map(|r| vectors(r.instruction()).output);
+        for input in own.inputs.into_iter().flatten() {
+            let writer = written(op).flatten().filter(|output| self.overlap(output, &input)).last();
+            let sound = match writer {
+                Some(writer) => writer == input,
+                None => op == 0 && input == image,
+            };
+            if !sound {
+                return Err("input");
+            }
+        }
+        let Some(output) = own.output else { return Ok(()) };
+        let in_place = |other: &Vector| *other == output && own.inputs.contains(&Some(output));
+        let clash = |other: Vector| channels > 1 && self.overlap(&other, &output) && !in_place(&other);
+        // The stream may change in place; an input of products is kept after they are done.
+        let torn =
+            |input: &Vector| self.overlap(input, &output) && (*input != output || input.kind == Form::Activation);
+        let torn = own.inputs.iter().flatten().any(torn);
+        if torn || self.overlap(&output, &image) || written(op).flatten().any(clash) {
+            return Err("output");
+        }
+        Ok(())
+    }
+
+    /// Whether two vectors share bytes.
+    fn overlap(&self, a: &Vector, b: &Vector) -> bool {
+        let end = |v: &Vector| u64::from(v.at) + u64::from(v.count) * v.kind.bytes(self.weights) as u64;
+        u64::from(a.at) < end(b) && u64::from(b.at) < end(a)
     }
 
     fn check_op(&self, instruction: &Instruction<'_>) -> Result<(), &'static str> {

@@ -7,10 +7,12 @@
 mod conv;
 mod elementwise;
 mod lstm;
+mod vectors;
 
 pub use conv::{ConvRecord, Destination};
 pub use elementwise::{AddRecord, DepthGateRecord, EluRecord, QuantizeRecord, ReluRecord};
 pub use lstm::LstmRecord;
+pub use vectors::{Form, Vector, Vectors};
 
 use super::header::Weights;
 use bytemuck::{Pod, Zeroable};

@@ -1,0 +1,81 @@
+//! Which registers an op reads and writes.
+
+use super::{Destination, Instruction};
+use crate::blob::header::Weights;
+
+/// How a register holds its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Activations.
+    Activation,
+    /// Values of the stream.
+    Stream,
+}
+
+impl Form {
+    /// Bytes of a number.
+    pub const fn bytes(self, weights: Weights) -> usize {
+        match self {
+            Self::Activation => weights.activation_bytes(),
+            Self::Stream => weights.stream_bytes(),
+        }
+    }
+}
+
+/// A register with a vector in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vector {
+    /// Byte offset.
+    pub at: u32,
+    /// Features.
+    pub count: u16,
+    /// How they are held.
+    pub kind: Form,
+}
+
+/// The vectors that an op reads and the one that it writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vectors {
+    /// Read; an op that adds to its output reads that too.
+    pub inputs: [Option<Vector>; 3],
+    /// Written; none for the op that makes the logits.
+    pub output: Option<Vector>,
+}
+
+impl Instruction<'_> {
+    /// The registers that the op reads and writes.
+    pub fn vectors(&self) -> Vectors {
+        let narrow = |at, count| Some(Vector { at, count, kind: Form::Activation });
+        let wide = |at, count| Some(Vector { at, count, kind: Form::Stream });
+        match self {
+            Self::MaskedConv(c) => {
+                let (sum, output) = match c.destination() {
+                    Some(Destination::Activation) => (None, narrow(c.output, c.outputs)),
+                    Some(Destination::Stream) => (None, wide(c.output, c.outputs)),
+                    Some(Destination::Accumulate) => (wide(c.output, c.outputs), wide(c.output, c.outputs)),
+                    Some(Destination::Logits) | None => (None, None),
+                };
+                Vectors { inputs: [narrow(c.input, c.inputs), sum, None], output }
+            }
+            Self::Quantize(q) => {
+                Vectors { inputs: [wide(q.input, q.count), None, None], output: narrow(q.output, q.count) }
+            }
+            Self::Relu(r) => Vectors { inputs: [wide(r.input, r.count), None, None], output: wide(r.output, r.count) },
+            Self::Elu(e) => Vectors { inputs: [wide(e.input, e.count), None, None], output: wide(e.output, e.count) },
+            Self::Add(a) => {
+                Vectors { inputs: [wide(a.a, a.count), wide(a.b, a.count), None], output: wide(a.output, a.count) }
+            }
+            Self::DepthGate(d) => {
+                let inputs = [wide(d.a, d.count), wide(d.b, d.count), wide(d.t, d.count)];
+                Vectors { inputs, output: wide(d.output, d.count) }
+            }
+            Self::RowLstm(l) | Self::DiagonalLeft(l) => {
+                Vectors { inputs: [narrow(l.input, l.inputs), None, None], output: wide(l.output, l.hidden) }
+            }
+            Self::DiagonalRight(l) => {
+                let output = wide(l.output, l.hidden);
+                Vectors { inputs: [narrow(l.input, l.inputs), output, None], output }
+            }
+        }
+    }
+}
