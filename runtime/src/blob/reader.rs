@@ -126,7 +126,7 @@ impl<'a> Model<'a> {
         let own = instruction.vectors();
         let written = |before: usize| self.records.iter().take(before).map(|r| vectors(r.instruction()).output);
         for input in own.inputs.into_iter().flatten() {
-            let writer = written(op).flatten().filter(|output| self.overlap(output, &input)).last();
+            let writer = written(op).flatten().rfind(|output| self.overlap(*output, input));
             let sound = match writer {
                 Some(writer) => writer == input,
                 None => op == 0 && input == image,
@@ -137,20 +137,20 @@ impl<'a> Model<'a> {
         }
         let Some(output) = own.output else { return Ok(()) };
         let in_place = |other: &Vector| *other == output && own.inputs.contains(&Some(output));
-        let clash = |other: Vector| channels > 1 && self.overlap(&other, &output) && !in_place(&other);
+        let clash = |other: Vector| channels > 1 && self.overlap(other, output) && !in_place(&other);
         // The stream may change in place; an input of products is kept after they are done.
         let torn =
-            |input: &Vector| self.overlap(input, &output) && (*input != output || input.kind == Form::Activation);
+            |input: &Vector| self.overlap(*input, output) && (*input != output || input.kind == Form::Activation);
         let torn = own.inputs.iter().flatten().any(torn);
-        if torn || self.overlap(&output, &image) || written(op).flatten().any(clash) {
+        if torn || self.overlap(output, image) || written(op).flatten().any(clash) {
             return Err("output");
         }
         Ok(())
     }
 
     /// Whether two vectors share bytes.
-    fn overlap(&self, a: &Vector, b: &Vector) -> bool {
-        let end = |v: &Vector| u64::from(v.at) + u64::from(v.count) * v.kind.bytes(self.weights) as u64;
+    fn overlap(&self, a: Vector, b: Vector) -> bool {
+        let end = |v: Vector| u64::from(v.at) + u64::from(v.count) * v.kind.bytes(self.weights) as u64;
         u64::from(a.at) < end(b) && u64::from(b.at) < end(a)
     }
 
