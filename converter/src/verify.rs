@@ -5,7 +5,7 @@ use crate::fold::fold_batch_norms;
 use crate::reference::{Map, Reference};
 use crate::run::engine_error;
 use crate::trained::TrainedModel;
-use pixelrnn::blob::{Destination, Instruction, Weights, group_start};
+use pixelrnn::blob::{Destination, Form, Instruction, Weights, group_start};
 use pixelrnn::model::Image;
 use pixelrnn::{Engine, Given, Model, Observer, Registers};
 use std::ops::Range;
@@ -37,14 +37,6 @@ impl LayerError {
     }
 }
 
-/// Where an op leaves its results.
-#[derive(Clone, Copy)]
-enum Held {
-    Narrow,
-    Wide,
-    Logits,
-}
-
 /// The ends of a range that has none.
 const NO_ENDS: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
 
@@ -52,7 +44,8 @@ const NO_ENDS: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
 struct Probe {
     register: u32,
     zero_point: f64,
-    held: Held,
+    /// How the register holds them; none: they are the logits.
+    form: Option<Form>,
     step: f64,
     /// The network's feature behind each of the register's; none where the op makes no value of the network.
     features: Vec<usize>,
@@ -133,23 +126,19 @@ impl<'m> Layers<'m> {
 
 /// Where an op's results are, and how many features it makes.
 fn probe(instruction: Option<Instruction<'_>>, step: f64) -> Option<(Probe, usize)> {
-    let (register, zero_point, held, count): (u32, i8, Held, u16) = match instruction? {
-        Instruction::MaskedConv(c) => match c.destination()? {
-            Destination::Activation => (c.output, c.output_zero_point, Held::Narrow, c.outputs),
-            Destination::Stream | Destination::Accumulate => (c.output, 0, Held::Wide, c.outputs),
-            Destination::Logits => (0, 0, Held::Logits, c.outputs),
-        },
-        Instruction::Quantize(q) => (q.output, q.zero_point, Held::Narrow, q.count),
-        Instruction::Relu(r) => (r.output, 0, Held::Wide, r.count),
-        Instruction::Elu(e) => (e.output, 0, Held::Wide, e.count),
-        Instruction::Add(a) => (a.output, 0, Held::Wide, a.count),
-        Instruction::DepthGate(d) => (d.output, 0, Held::Wide, d.count),
-        Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
-            (l.output, 0, Held::Wide, l.hidden)
-        }
+    let instruction = instruction?;
+    let zero_point = match instruction {
+        Instruction::MaskedConv(c) if c.destination()? == Destination::Activation => c.output_zero_point,
+        Instruction::Quantize(q) => q.zero_point,
+        _ => 0,
+    };
+    let (register, form, count) = match (instruction.vectors().output, instruction) {
+        (Some(vector), _) => (vector.at, Some(vector.kind), vector.count),
+        (None, Instruction::MaskedConv(c)) => (0, None, c.outputs),
+        (None, _) => return None,
     };
     let zero_point = f64::from(zero_point);
-    Some((Probe { register, zero_point, held, step, features: Vec::new() }, usize::from(count)))
+    Some((Probe { register, zero_point, form, step, features: Vec::new() }, usize::from(count)))
 }
 
 struct Watch<'a> {
@@ -175,10 +164,10 @@ impl Observer for Watch<'_> {
         let (row, column) = (self.pixel / self.shape.width, self.pixel % self.shape.width);
         for f in start(channel)..start(channel + 1) {
             let at = f..f + 1;
-            let (q, ends) = match (probe.held, self.weights) {
-                (Held::Logits, _) => (logits.get(f - start(channel)).map(|l| f64::from(*l as i32)), NO_ENDS),
-                (Held::Narrow, Weights::I8) => (first::<i8>(registers, probe, at), (-128.0, 127.0)),
-                (Held::Wide, Weights::I8) => (first::<i16>(registers, probe, at), (-32768.0, 32767.0)),
+            let (q, ends) = match (probe.form, self.weights) {
+                (None, _) => (logits.get(f - start(channel)).map(|l| f64::from(*l as i32)), NO_ENDS),
+                (Some(Form::Activation), Weights::I8) => (first::<i8>(registers, probe, at), (-128.0, 127.0)),
+                (Some(Form::Stream), Weights::I8) => (first::<i16>(registers, probe, at), (-32768.0, 32767.0)),
                 (_, Weights::F16 | Weights::F32) => (first::<f32>(registers, probe, at), NO_ENDS),
             };
             let q = q.unwrap_or_default();

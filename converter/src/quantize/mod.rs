@@ -106,15 +106,8 @@ impl<'a> Lowering<'a> {
             Numbers::Int8 { seen, .. } => seen.iter().map(|seen| seen.states).enumerate().collect(),
             Numbers::F16 | Numbers::F32 => BTreeMap::new(),
         };
-        let mut lowering = Self {
-            model,
-            weights,
-            narrow: BTreeMap::from([(0, input_form(model))]),
-            wide: BTreeMap::new(),
-            states,
-            places,
-            register_bytes,
-        };
+        let mut lowering =
+            Self { model, weights, narrow: BTreeMap::new(), wide: BTreeMap::new(), states, places, register_bytes };
         match numbers {
             Numbers::Int8 { seen, method } => lowering.choose_scales(seen, method, steps),
             Numbers::F16 | Numbers::F32 => lowering.no_scales(steps),
@@ -124,6 +117,7 @@ impl<'a> Lowering<'a> {
 
     /// Scales of integers, from what calibration saw.
     fn choose_scales(&mut self, seen: &[Seen], method: Method, steps: &[Step]) {
+        self.narrow.insert(0, input_form(self.model));
         let mut most: BTreeMap<ValueId, f64> = BTreeMap::new();
         let mut scale_of: BTreeMap<ValueId, ValueId> = BTreeMap::new();
         for step in steps {

@@ -3,9 +3,8 @@
 use super::ring::{Ring, copy};
 use super::taps::Columns;
 use super::{Context, Shared};
-use crate::blob::{ConvRecord, Destination, group_start};
+use crate::blob::{ConvRecord, Destination};
 use crate::kernels::Kernel;
-use crate::model::Mask;
 use crate::numbers::Arithmetic;
 use core::marker::PhantomData;
 
@@ -35,11 +34,8 @@ impl<A: Arithmetic> Conv<'_, '_, A> {
         let patch = shared.patch.get_mut(..length)?;
         let (before, centre) = patch.split_at_mut_checked(record.past_taps() * inputs)?;
         self.gather(&ring, before)?;
-        let open = match record.mask() {
-            Mask::A => context.group,
-            Mask::B => context.group + 1,
-        };
-        copy(centre, shared.registers.get(record.input, 0..group_start(inputs, context.groups, open))?)?;
+        let open = record.open_inputs(context.groups, context.group);
+        copy(centre, shared.registers.get(record.input, 0..open)?)?;
         self.products(shared, length, kernel)?;
         if !self.reads_image && context.group + 1 == context.groups {
             ring.put(context.pixel(), shared.registers.get(record.input, 0..inputs)?)?;
@@ -70,12 +66,7 @@ impl<A: Arithmetic> Conv<'_, '_, A> {
         let (groups, group) = (context.groups, context.group);
         let outputs = usize::from(record.outputs);
         let (first, end) = record.group(groups, group);
-        let earlier: usize = (0..group)
-            .map(|g| {
-                let (first, end) = record.group(groups, g);
-                (end - first) * record.length(groups, g)
-            })
-            .sum();
+        let earlier = record.weights_before(groups, group);
         let weights: &[A::Weight] = context.model.numbers(record.weights, earlier + (end - first) * length)?;
         let weights = weights.get(earlier..)?;
         let bias: &[A::Sum] = context.model.numbers(record.bias, outputs)?;

@@ -1,5 +1,6 @@
 //! LSTMs: the Row LSTM, and the two halves of the Diagonal BiLSTM.
 
+use super::registers::Registers;
 use super::ring::{Ring, copy};
 use super::taps::Columns;
 use super::{Context, Shared};
@@ -105,6 +106,18 @@ fn cast<T: bytemuck::Pod>(words: &mut [u32]) -> Option<&mut [T]> {
     bytemuck::try_cast_slice_mut(words).ok()
 }
 
+/// Keeps a unit's new `h` for the products of later pixels, and writes it to the output.
+fn put<A: Arithmetic>(
+    record: &LstmRecord,
+    unit: usize,
+    h: A::Stream,
+    kept: &mut [A::Activation],
+    registers: &mut Registers<'_>,
+) -> Option<()> {
+    *kept.get_mut(unit)? = A::hidden(h, record.to_hidden);
+    registers.set(record.output, unit, A::output(h, record.to_output, A::Stream::default()))
+}
+
 /// Row LSTM: `h` and `c` come from the row above.
 pub(super) fn row<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
@@ -153,8 +166,7 @@ pub(super) fn row<A: Arithmetic, K: Kernel>(
             };
             let (h, c) = A::cell(gates, before, record.cell_bits);
             *c_ring.get_mut(pixel)?.get_mut(unit)? = c;
-            *h_ring.get_mut(pixel)?.get_mut(unit)? = A::hidden(h, record.to_hidden);
-            registers.set(record.output, unit, A::output(h, record.to_output, A::Stream::default()))
+            put::<A>(record, unit, h, h_ring.get_mut(pixel)?, registers)
         },
     )?;
     if context.group + 1 == context.groups {
@@ -200,8 +212,7 @@ pub(super) fn diagonal_left<A: Arithmetic, K: Kernel>(
         };
         let (h, c) = A::cell(gates, before, record.cell_bits);
         *c_ring.get_mut(pixel)?.get_mut(unit)? = c;
-        *h_ring.get_mut(pixel)?.get_mut(unit)? = A::hidden(h, record.to_hidden);
-        registers.set(record.output, unit, A::output(h, record.to_output, A::Stream::default()))
+        put::<A>(record, unit, h, h_ring.get_mut(pixel)?, registers)
     })
 }
 

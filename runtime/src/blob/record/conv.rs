@@ -109,15 +109,20 @@ impl ConvRecord {
         }
     }
 
-    /// Length of the dot products of colour group `group`: all features of the past taps, then the open ones of the centre.
+    /// Inputs of the centre that are open to colour group `group`: the first so many.
     #[inline]
-    pub const fn length(&self, groups: usize, group: usize) -> usize {
+    pub const fn open_inputs(&self, groups: usize, group: usize) -> usize {
         let open = match self.mask() {
             Mask::A => group,
             Mask::B => group + 1,
         };
-        let inputs = self.inputs as usize;
-        self.past_taps() * inputs + group_start(inputs, groups, open)
+        group_start(self.inputs as usize, groups, open)
+    }
+
+    /// Length of the dot products of colour group `group`: all features of the past taps, then the open ones of the centre.
+    #[inline]
+    pub const fn length(&self, groups: usize, group: usize) -> usize {
+        self.past_taps() * self.inputs as usize + self.open_inputs(groups, group)
     }
 
     /// Outputs of colour group `group`: the first and one past the last.
@@ -127,15 +132,21 @@ impl ConvRecord {
         (group_start(outputs, groups, group), group_start(outputs, groups, group + 1))
     }
 
-    /// Weights of all colour groups, which is also the multiply-adds a pixel.
-    pub const fn weight_count(&self, groups: usize) -> usize {
+    /// Weights of the colour groups before `group`.
+    #[inline]
+    pub const fn weights_before(&self, groups: usize, group: usize) -> usize {
         let mut count = 0;
-        let mut group = 0;
-        while group < groups {
-            let (first, end) = self.group(groups, group);
-            count += (end - first) * self.length(groups, group);
-            group += 1;
+        let mut before = 0;
+        while before < group {
+            let (first, end) = self.group(groups, before);
+            count += (end - first) * self.length(groups, before);
+            before += 1;
         }
         count
+    }
+
+    /// Weights of all colour groups, which is also the multiply-adds a pixel.
+    pub const fn weight_count(&self, groups: usize) -> usize {
+        self.weights_before(groups, groups)
     }
 }
