@@ -161,6 +161,22 @@ fn json_is_json_and_says_the_truth() {
 }
 
 #[test]
+fn inspect_counts_weights_in_the_bytes_that_they_take() {
+    let folder = Folder::new();
+    folder.fixture(GRAY);
+    for (weights, bytes) in [("i8", 1), ("f16", 2), ("f32", 4)] {
+        folder.run(&format!("convert model.safetensors --calibrate images.npy --weights {weights} -o w.prnn")).good();
+        let inspect = folder.run("inspect w.prnn --json").json();
+        assert_eq!(inspect["weights"].as_str(), Some(weights));
+        let first = &inspect["ops"][0];
+        let number = |key: &str| first[key].as_u64().unwrap();
+        let outputs = 8;
+        let factors = if weights == "i8" { 4 } else { 0 };
+        assert_eq!(number("flash_bytes"), 64 + bytes * number("multiply_adds") + (4 + factors) * outputs, "{weights}");
+    }
+}
+
+#[test]
 fn help_and_version_are_no_errors() {
     let folder = Folder::new();
     for line in ["--help", "--version", "help", "sample --help", "score --help", "convert --help"] {

@@ -3,7 +3,7 @@
 use super::Failure;
 use super::model::AnyModel;
 use pixelrnn::Model;
-use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, RECORD_BYTES};
+use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, RECORD_BYTES, Weights};
 use pixelrnn::model::{Image, Op, Output};
 use pixelrnn_converter::TrainedModel;
 use serde_json::{Value, json};
@@ -85,60 +85,71 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
     let image = model.image();
     let mut notes = model.notes();
     let mut rows = Vec::new();
+    let weights = model.weights();
+    let (kind, title, narrow, wide) = match weights {
+        Weights::I8 => ("i8", "8-bit weights", "i8", "i16"),
+        Weights::F16 => ("f16", "f16 weights", "f32", "f32"),
+        Weights::F32 => ("f32", "f32 weights", "f32", "f32"),
+    };
+    // Bytes of what each result of a matrix has beside its weights: a bias, and factors where sums have any.
+    let factor = if weights.has_multipliers() { 4 } else { 0 };
     for instruction in model.instructions().flatten() {
         let name = notes.next().and_then(|n| n.splitn(3, ' ').nth(2)).unwrap_or("").to_string();
         let multiply_adds = instruction.multiply_adds(image.channels);
         let (shape, numbers) = match instruction {
             Instruction::MaskedConv(c) => {
                 let to = match c.destination() {
-                    Some(Destination::Activation) => "i8",
-                    Some(Destination::Stream) => "i16",
-                    Some(Destination::Accumulate) => "+i16",
-                    Some(Destination::Logits) | None => "logits",
+                    Some(Destination::Activation) => narrow.to_string(),
+                    Some(Destination::Stream) => wide.to_string(),
+                    Some(Destination::Accumulate) => format!("+{wide}"),
+                    Some(Destination::Logits) | None => "logits".to_string(),
                 };
                 let mask = if c.mask == 0 { 'A' } else { 'B' };
                 let dilation = if c.dilation > 1 { format!(" d{}", c.dilation) } else { String::new() };
                 let [height, width] = c.kernel;
                 (
                     format!("{height}x{width}{dilation} {mask} {} -> {} {to}", c.inputs, c.outputs),
-                    8 * usize::from(c.outputs)
+                    (4 + factor) * usize::from(c.outputs)
                         + if c.class_bias == 0 { 0 } else { 4 * usize::from(c.outputs) * model.classes() },
                 )
             }
-            Instruction::Quantize(q) => (format!("{} i16 -> i8", q.count), 0),
-            Instruction::Relu(r) => (format!("{} i16", r.count), 0),
-            Instruction::Elu(e) => (format!("{} i16", e.count), 0),
-            Instruction::Add(a) => (format!("{} i16", a.count), 0),
-            Instruction::DepthGate(d) => (format!("{} i16", d.count), 0),
+            Instruction::Quantize(q) => (format!("{} {wide} -> {narrow}", q.count), 0),
+            Instruction::Relu(r) => (format!("{} {wide}", r.count), 0),
+            Instruction::Elu(e) => (format!("{} {wide}", e.count), 0),
+            Instruction::Add(a) => (format!("{} {wide}", a.count), 0),
+            Instruction::DepthGate(d) => (format!("{} {wide}", d.count), 0),
             Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
                 let gates = 4 * usize::from(l.hidden);
                 let initial = match instruction {
                     _ if l.initial == 0 => 0,
-                    Instruction::RowLstm(_) => gates,
-                    _ => gates * image.height,
+                    Instruction::RowLstm(_) => 2 * usize::from(l.hidden) * weights.stream_bytes(),
+                    _ => 2 * usize::from(l.hidden) * weights.stream_bytes() * image.height,
                 };
                 let classes = if l.class_bias == 0 { 0 } else { 4 * gates * model.classes() };
-                (format!("1x{} B {} -> {} i16", l.kernel, l.inputs, l.hidden), 12 * gates + initial + classes)
+                (
+                    format!("1x{} B {} -> {} {wide}", l.kernel, l.inputs, l.hidden),
+                    (4 + 2 * factor) * gates + initial + classes,
+                )
             }
         };
         rows.push(Row {
             name,
             op: instruction.kind().into(),
             shape,
-            flash: RECORD_BYTES + multiply_adds + numbers,
-            ram: instruction.state_bytes(image.height, image.width, model.weights()),
+            flash: RECORD_BYTES + multiply_adds * weights.weight_bytes() + numbers,
+            ram: instruction.state_bytes(image.height, image.width, weights),
             multiply_adds,
         });
     }
     let header = model.header();
     let totals = json!({
-        "kind": "blob", "image": describe(&image, model.output(), model.classes()), "weights": "i8",
+        "kind": "blob", "image": describe(&image, model.output(), model.classes()), "weights": kind,
         "flash_bytes": header.length, "header_bytes": HEADER_BYTES, "ram_bytes": header.state_bytes,
         "register_bytes": header.register_bytes, "patch_bytes": header.patch_bytes, "logit_bytes": 4 * image.levels,
         "multiply_adds_per_pixel": model.multiply_adds(),
         "multiply_adds_per_image": model.multiply_adds() * image.height * image.width,
     });
-    (format!("blob, 8-bit weights: {}", describe(&image, model.output(), model.classes())), rows, totals)
+    (format!("blob, {title}: {}", describe(&image, model.output(), model.classes())), rows, totals)
 }
 
 fn of_trained(trained: &TrainedModel) -> (String, Vec<Row>, Value) {
