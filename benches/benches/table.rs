@@ -2,7 +2,7 @@
 //!
 //! Sampling and scoring take turns, so that whatever else the machine does slows both alike. Figures are medians.
 
-use pixelrnn::Model;
+use pixelrnn::{Model, Plan};
 use pixelrnn_benches::{Subject, Worker};
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -29,16 +29,22 @@ fn main() -> ExitCode {
     let subjects = Subject::all();
     println!("one thread, medians of {ROUNDS} turns; a multiply-add is one 8-bit product that is summed\n");
     println!(
-        "{:27} {:7} {:>10} {:>18} {:>13} {:>13} {:>13}",
-        "model", "task", "images/s", "M multiply-adds/s", "blob bytes", "state bytes", "sample/score"
+        "{:27} {:5} {:7} {:>10} {:>18} {:>13} {:>13} {:>13}",
+        "model", "plan", "task", "images/s", "M multiply-adds/s", "blob bytes", "state bytes", "sample/score"
     );
     let mut within = true;
     for subject in &subjects {
         let model = subject.model();
-        let row = measure(model);
-        line(subject, model, "sample", row.sample, &format!("{:.3}", row.ratio));
-        line(subject, model, "score", row.score, "");
-        within &= row.ratio < MOST_RATIO;
+        for plan in [Plan::Pixel, Plan::Row] {
+            // A model that has nothing to compute a row at a time runs the same under both.
+            if plan == Plan::Row && model.state_words_for(plan) == model.state_words() {
+                continue;
+            }
+            let row = measure(model, plan);
+            line(subject, plan, "sample", row.sample, &format!("{:.3}", row.ratio));
+            line(subject, plan, "score", row.score, "");
+            within &= row.ratio < MOST_RATIO;
+        }
     }
     if within {
         ExitCode::SUCCESS
@@ -48,23 +54,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn line(subject: &Subject, model: Model<'_>, task: &str, seconds: f64, ratio: &str) {
+fn line(subject: &Subject, plan: Plan, task: &str, seconds: f64, ratio: &str) {
+    let model = subject.model();
     let image = model.image();
     let work = (model.multiply_adds() * image.height * image.width) as f64;
     let header = model.header();
     println!(
-        "{:27} {task:7} {:>10.1} {:>18.1} {:>13} {:>13} {ratio:>13}",
+        "{:27} {:5} {task:7} {:>10.1} {:>18.1} {:>13} {:>13} {ratio:>13}",
         subject.name,
+        format!("{plan:?}").to_lowercase(),
         1.0 / seconds,
         work / seconds / 1e6,
         header.length,
-        header.state_bytes,
+        4 * model.state_words_for(plan),
     );
 }
 
-fn measure(model: Model<'_>) -> Row {
-    let mut state = vec![0; model.state_words()];
-    let mut worker = Worker::new(model, &mut state);
+fn measure(model: Model<'_>, plan: Plan) -> Row {
+    let mut state = vec![0; model.state_words_for(plan)];
+    let mut worker = Worker::new(model, &mut state, plan);
     let one = time(1, |_| worker.score());
     let images = (TURN.as_secs_f64() / one.max(1e-6)).ceil() as u64;
     let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)

@@ -4,8 +4,9 @@
 //! one line a model and task with everything per second, and the price of sampling against scoring.
 
 use pixelrnn::blob::Weights;
+use pixelrnn::kernels::Portable;
 use pixelrnn::model::{Architecture, ColourGroups, Image, Output, Preset};
-use pixelrnn::{Draw, Engine, Given, Model, Temperature};
+use pixelrnn::{Draw, Engine, Given, Model, Plan, Temperature};
 use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::quantize::Method;
 use pixelrnn_converter::{Blob, Description, Error, Tensor, TrainedModel};
@@ -132,11 +133,11 @@ impl<'m, 'b> Worker<'m, 'b> {
     /// A worker with an image that the model drew to score; of a model with classes, class 0.
     ///
     /// # Panics
-    /// When `state` is shorter than the model's.
-    pub fn new(model: Model<'m>, state: &'b mut [u32]) -> Self {
+    /// When `state` is shorter than the model's under `plan`.
+    pub fn new(model: Model<'m>, state: &'b mut [u32], plan: Plan) -> Self {
         let values = model.image().values();
         let label = (model.classes() > 0).then_some(0);
-        let engine = Engine::new(model, state).expect("the buffer is large enough");
+        let engine = Engine::with(model, state, Portable, plan).expect("the buffer is large enough");
         let mut worker = Self { engine, label, given: Vec::new(), out: vec![0; values] };
         worker.sample(0);
         worker.given.clone_from(&worker.out);
@@ -176,7 +177,7 @@ mod tests {
         for subject in &subjects {
             let model = subject.model();
             let mut state = vec![0; model.state_words()];
-            let mut worker = Worker::new(model, &mut state);
+            let mut worker = Worker::new(model, &mut state, Plan::Pixel);
             assert_eq!(worker.sample(0), worker.score(), "{subject}: a drawn image scores what drawing it cost");
         }
     }

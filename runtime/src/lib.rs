@@ -56,7 +56,7 @@ mod source;
 
 pub use blob::{BlobError, Model};
 pub use distribution::{Distribution, TOTAL, TOTAL_BITS, Temperature};
-pub use engine::{Engine, EngineError, Observer, Pixel, Registers};
+pub use engine::{Engine, EngineError, Observer, Pixel, Plan, Registers};
 pub use source::{Draw, Given, Position, SymbolSource, TooShort};
 
 /// The random numbers of [`Draw::seeded`]: small, fast, and the same on every machine.

@@ -1,8 +1,12 @@
 //! The engine from outside: whole images with their logits.
 
+use pixelrnn::kernels::Portable;
 use pixelrnn::model::Output;
-use pixelrnn::{Draw, Engine, Given, Model, Observer, Registers, SymbolSource, Temperature};
+use pixelrnn::{Draw, Engine, Given, Model, Observer, Plan, Registers, SymbolSource, Temperature};
 use std::fmt::Debug;
+
+/// All plans: they give the same bytes.
+pub const PLANS: [Plan; 2] = [Plan::Pixel, Plan::Row];
 
 /// What an engine made of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,14 +66,29 @@ where
     walk
 }
 
+/// An engine under `plan`.
+///
+/// # Panics
+/// When `state` is too small.
+pub fn engine<'m, 'b>(model: Model<'m>, state: &'b mut [u32], plan: Plan) -> Engine<'m, 'b> {
+    Engine::with(model, state, Portable, plan).expect("a buffer of the right size")
+}
+
 /// Scores `image` in a buffer of its own.
 ///
 /// # Panics
 /// When the engine fails.
 pub fn score(model: Model<'_>, image: &[u8], label: Option<usize>) -> Walk {
-    let mut state = vec![0; model.state_words()];
-    let mut engine = Engine::new(model, &mut state).expect("a buffer of the right size");
-    walk(&mut engine, label, Given::new(image, model.image()))
+    score_under(Plan::Pixel, model, image, label)
+}
+
+/// Scores `image` in a buffer of its own, under `plan`.
+///
+/// # Panics
+/// When the engine fails.
+pub fn score_under(plan: Plan, model: Model<'_>, image: &[u8], label: Option<usize>) -> Walk {
+    let mut state = vec![0; model.state_words_for(plan)];
+    walk(&mut engine(model, &mut state, plan), label, Given::new(image, model.image()))
 }
 
 /// Draws an image at a temperature of `milli` thousandths, in a buffer of its own.

@@ -1,7 +1,7 @@
 //! The engine gives what `docs/blob-format.md` says, bit for bit: logits, costs, samples and the memory it asks for.
 
-use pixelrnn::Model;
 use pixelrnn::model::Image;
+use pixelrnn::{Model, Plan};
 use pixelrnn_converter::Blob;
 use pixelrnn_tests::integer_model::IntegerModel;
 use pixelrnn_tests::random::Random;
@@ -18,6 +18,7 @@ fn check(name: &str, model: Model<'_>, images: &[(&[u8], Option<usize>)]) {
         assert_eq!(engine.image, *image, "{name}: image {n} comes out as it was given");
         assert_eq!(engine.logits, page.logits(image, *label), "{name}: logits of image {n}");
         assert_eq!(engine.cost, page.cost(image, *label), "{name}: cost of image {n}");
+        assert_eq!(engine, walk::score_under(Plan::Row, model, image, *label), "{name}: image {n} row by row");
     }
 }
 

@@ -1,8 +1,10 @@
 //! An engine lives in the buffer that it was given: in all of it, in nothing beside it, whatever stood there before.
 
-use pixelrnn::{Distribution, Draw, Engine, EngineError, Model, Position, SymbolSource, Temperature};
+use pixelrnn::kernels::Portable;
+use pixelrnn::{Distribution, Draw, Engine, EngineError, Model, Plan, Position, SymbolSource, Temperature};
 use pixelrnn_converter::Blob;
 use pixelrnn_tests::random::Random;
+use pixelrnn_tests::walk::PLANS;
 use pixelrnn_tests::{fixtures, golden, models, walk};
 
 pixelrnn::include_model!(
@@ -26,14 +28,16 @@ fn nothing_beside_the_buffer_is_touched() {
     const GUARD: usize = 64;
     for (name, blob, label) in blobs() {
         let model = blob.model().unwrap();
-        let words = model.state_words();
-        let mut random = Random::new(1);
-        let mut memory: Vec<u32> = (0..words + 2 * GUARD).map(|_| random.bits() as u32).collect();
-        let before = memory.clone();
-        let mut engine = Engine::new(model, &mut memory[GUARD..GUARD + words]).unwrap();
-        walk::walk(&mut engine, label, Draw::seeded(0, Temperature::ONE));
-        assert_eq!(memory[..GUARD], before[..GUARD], "{name}: before the buffer");
-        assert_eq!(memory[GUARD + words..], before[GUARD + words..], "{name}: after the buffer");
+        for plan in PLANS {
+            let words = model.state_words_for(plan);
+            let mut random = Random::new(1);
+            let mut memory: Vec<u32> = (0..words + 2 * GUARD).map(|_| random.bits() as u32).collect();
+            let before = memory.clone();
+            let mut engine = walk::engine(model, &mut memory[GUARD..GUARD + words], plan);
+            walk::walk(&mut engine, label, Draw::seeded(0, Temperature::ONE));
+            assert_eq!(memory[..GUARD], before[..GUARD], "{name}, {plan:?}: before the buffer");
+            assert_eq!(memory[GUARD + words..], before[GUARD + words..], "{name}, {plan:?}: after the buffer");
+        }
     }
 }
 
@@ -53,17 +57,20 @@ fn a_larger_buffer_is_left_alone_beyond_the_state() {
 fn a_smaller_buffer_is_refused() {
     for (name, blob, _) in blobs() {
         let model = blob.model().unwrap();
-        let needed = model.state_words();
-        let mut memory = vec![0; needed - 1];
-        let error = Engine::new(model, &mut memory).unwrap_err();
-        assert_eq!(error, EngineError::Buffer { needed, got: needed - 1 }, "{name}");
+        for plan in PLANS {
+            let needed = model.state_words_for(plan);
+            let mut memory = vec![0; needed - 1];
+            let error = Engine::with(model, &mut memory, Portable, plan).unwrap_err();
+            assert_eq!(error, EngineError::Buffer { needed, got: needed - 1 }, "{name}");
+        }
+        assert_eq!(model.state_words(), model.state_words_for(Plan::Pixel), "{name}");
     }
 }
 
 /// Words that change in a walk over a buffer full of `fill`.
-fn touched(model: Model<'_>, label: Option<usize>, fill: u32) -> Vec<bool> {
-    let mut memory = vec![fill; model.state_words()];
-    let mut engine = Engine::new(model, &mut memory).unwrap();
+fn touched(model: Model<'_>, label: Option<usize>, fill: u32, plan: Plan) -> Vec<bool> {
+    let mut memory = vec![fill; model.state_words_for(plan)];
+    let mut engine = walk::engine(model, &mut memory, plan);
     walk::walk(&mut engine, label, Draw::seeded(0, Temperature::ONE));
     memory.iter().map(|word| *word != fill).collect()
 }
@@ -76,9 +83,11 @@ fn the_whole_state_is_used() {
         if model.image().height == 1 {
             continue;
         }
-        let [a, b] = [0x5555_5555, 0xaaaa_aaaa].map(|fill| touched(model, fixture.label(0), fill));
-        let last = (0..model.state_words()).rposition(|word| a[word] || b[word]).unwrap();
-        assert_eq!(last + 1, model.state_words(), "{}: high-water mark", fixture.name);
+        for plan in PLANS {
+            let [a, b] = [0x5555_5555, 0xaaaa_aaaa].map(|fill| touched(model, fixture.label(0), fill, plan));
+            let last = (0..a.len()).rposition(|word| a[word] || b[word]).unwrap();
+            assert_eq!(last + 1, a.len(), "{}, {plan:?}: high-water mark", fixture.name);
+        }
     }
 }
 
@@ -88,9 +97,11 @@ fn what_stood_in_the_buffer_does_not_matter() {
         let model = blob.model().unwrap();
         let clean = walk::sample(model, 5, 1000, label);
         let mut random = Random::new(3);
-        for fill in [0, u32::MAX, 0x8080_8080, 0x7f7f_7f7f] {
-            let mut memory: Vec<u32> = (0..model.state_words()).map(|_| random.bits() as u32 ^ fill).collect();
-            let mut engine = Engine::new(model, &mut memory).unwrap();
+        let fills = [0, u32::MAX, 0x8080_8080, 0x7f7f_7f7f];
+        for (fill, plan) in fills.into_iter().flat_map(|fill| PLANS.map(|plan| (fill, plan))) {
+            let words = model.state_words_for(plan);
+            let mut memory: Vec<u32> = (0..words).map(|_| random.bits() as u32 ^ fill).collect();
+            let mut engine = walk::engine(model, &mut memory, plan);
             let dirty = walk::walk(&mut engine, label, Draw::seeded(5, Temperature::ONE));
             assert_eq!(dirty, clean, "{name}");
             // And once more in what the first image left.
@@ -106,14 +117,16 @@ fn an_image_broken_off_leaves_nothing_behind() {
     for (name, blob, label) in blobs() {
         let model = blob.model().unwrap();
         let clean = walk::sample(model, 5, 1000, label);
-        let mut memory = vec![0; model.state_words()];
-        let mut engine = Engine::new(model, &mut memory).unwrap();
-        engine.restart(label).unwrap();
-        let shape = model.image();
-        for _ in 0..shape.height * shape.width / 2 {
-            engine.step(&mut Draw::seeded(9, Temperature::ONE)).unwrap();
+        for plan in PLANS {
+            let mut memory = vec![0; model.state_words_for(plan)];
+            let mut engine = walk::engine(model, &mut memory, plan);
+            engine.restart(label).unwrap();
+            let shape = model.image();
+            for _ in 0..shape.height * shape.width / 2 {
+                engine.step(&mut Draw::seeded(9, Temperature::ONE)).unwrap();
+            }
+            assert_eq!(walk::walk(&mut engine, label, Draw::seeded(5, Temperature::ONE)), clean, "{name}, {plan:?}");
         }
-        assert_eq!(walk::walk(&mut engine, label, Draw::seeded(5, Temperature::ONE)), clean, "{name}");
     }
 }
 
@@ -137,10 +150,10 @@ impl SymbolSource for Hesitant {
 
 #[test]
 fn a_source_that_had_no_value_can_be_asked_again() {
-    for (name, blob, label) in blobs() {
-        let model = blob.model().unwrap();
-        let mut memory = vec![0; model.state_words()];
-        let mut engine = Engine::new(model, &mut memory).unwrap();
+    for ((name, blob, label), plan) in blobs().iter().flat_map(|blob| PLANS.map(|plan| (blob, plan))) {
+        let (model, label) = (blob.model().unwrap(), *label);
+        let mut memory = vec![0; model.state_words_for(plan)];
+        let mut engine = walk::engine(model, &mut memory, plan);
         engine.restart(label).unwrap();
         let mut source = Hesitant { draw: Draw::seeded(5, Temperature::ONE), asked: Vec::new() };
         let mut cost = 0;

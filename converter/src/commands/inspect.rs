@@ -2,9 +2,9 @@
 
 use super::Failure;
 use super::model::AnyModel;
-use pixelrnn::Model;
 use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, RECORD_BYTES, Weights};
 use pixelrnn::model::{Image, Op, Output};
+use pixelrnn::{Model, Plan};
 use pixelrnn_converter::TrainedModel;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -137,7 +137,7 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
             op: instruction.kind().into(),
             shape,
             flash: RECORD_BYTES + multiply_adds * weights.weight_bytes() + numbers,
-            ram: instruction.state_bytes(image.height, image.width, weights),
+            ram: instruction.state_bytes(image.height, image.width, weights, Plan::Pixel),
             multiply_adds,
         });
     }
@@ -145,6 +145,7 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
     let totals = json!({
         "kind": "blob", "image": describe(&image, model.output(), model.classes()), "weights": kind,
         "flash_bytes": header.length, "header_bytes": HEADER_BYTES, "ram_bytes": header.state_bytes,
+        "ram_bytes_row_at_a_time": 4 * model.state_words_for(Plan::Row),
         "register_bytes": header.register_bytes, "patch_bytes": header.patch_bytes, "logit_bytes": 4 * image.levels,
         "multiply_adds_per_pixel": model.multiply_adds(),
         "multiply_adds_per_image": model.multiply_adds() * image.height * image.width,

@@ -3,6 +3,7 @@
 use crate::blob::Blob;
 use crate::description::Description;
 use crate::error::Error;
+use pixelrnn::Plan;
 use pixelrnn::blob::{HEADER_BYTES, Header, MAGIC, RECORD_BYTES, Record, VERSION, Weights, checksum};
 use pixelrnn::model::Output;
 use std::fmt::Write;
@@ -88,7 +89,7 @@ impl BlobWriter {
             .records
             .iter()
             .filter_map(Record::instruction)
-            .map(|op| op.state_bytes(image.height, image.width, self.weights))
+            .map(|op| op.state_bytes(image.height, image.width, self.weights, Plan::Pixel))
             .sum();
         let state = register_bytes as usize + 4 * image.levels + self.header.patch_bytes as usize + ops;
         let length = HEADER_BYTES + self.ops * RECORD_BYTES + self.data.len();

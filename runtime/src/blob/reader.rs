@@ -5,6 +5,7 @@ use super::header::{self, HEADER_BYTES, Header, MAGIC, VERSION, Weights};
 use super::record::{
     AddRecord, ConvRecord, Destination, Form, Instruction, LstmRecord, RECORD_BYTES, Record, Vector, kind,
 };
+use crate::engine::Plan;
 use crate::model::{Image, Output, check_image};
 use crate::numbers::Rescale;
 use bytemuck::Pod;
@@ -105,7 +106,7 @@ impl<'a> Model<'a> {
                 self.check_op(&instruction).and_then(|()| self.check_flow(op, &instruction))
             };
             checked.map_err(|field| BlobError::Op { op, field })?;
-            needed += instruction.state_bytes(height, width, self.weights) as u64;
+            needed += instruction.state_bytes(height, width, self.weights, Plan::Pixel) as u64;
         }
         if self.records.is_empty() {
             return Err(BlobError::Header { field: "op_count" });
@@ -340,6 +341,13 @@ impl<'a> Model<'a> {
     /// Size of the state that an engine needs, in words of four bytes.
     pub const fn state_words(&self) -> usize {
         (self.header.state_bytes as usize).div_ceil(4)
+    }
+
+    /// Size of the state that an engine needs under `plan`, in words of four bytes.
+    pub fn state_words_for(&self, plan: Plan) -> usize {
+        let Image { height, width, .. } = self.image();
+        let own = self.instructions().flatten().map(|op| op.state_bytes(height, width, self.weights, plan));
+        (self.op_state_start() + own.sum::<usize>()).div_ceil(4)
     }
 
     /// The ops, in the order in which they run.

@@ -4,6 +4,7 @@
 mod conv;
 mod elementwise;
 mod lstm;
+mod plan;
 mod registers;
 mod ring;
 mod taps;
@@ -19,6 +20,7 @@ use crate::source::{Position, SymbolSource};
 use conv::Conv;
 use core::fmt;
 use core::marker::PhantomData;
+pub use plan::Plan;
 pub use registers::Registers;
 use ring::Ring;
 
@@ -45,6 +47,7 @@ pub struct Engine<'m, 'b, K = Portable> {
     model: Model<'m>,
     state: &'b mut [u32],
     kernel: K,
+    plan: Plan,
     label: Option<usize>,
     next: usize,
 }
@@ -126,6 +129,7 @@ impl<E: core::error::Error> core::error::Error for EngineError<E> {}
 #[derive(Clone, Copy)]
 struct Context<'m> {
     model: Model<'m>,
+    plan: Plan,
     label: Option<usize>,
     height: usize,
     width: usize,
@@ -138,7 +142,7 @@ struct Context<'m> {
 impl<'m> Context<'m> {
     /// Words of state that an op keeps.
     fn words(&self, instruction: &Instruction<'_>) -> usize {
-        instruction.state_bytes(self.height, self.width, self.model.weights()) / 4
+        instruction.state_bytes(self.height, self.width, self.model.weights(), self.plan) / 4
     }
 
     /// Number of the pixel in raster order.
@@ -168,28 +172,29 @@ struct Shared<'b, A: Arithmetic> {
 }
 
 impl<'m, 'b> Engine<'m, 'b> {
-    /// An engine at the first pixel of an image, with the portable kernel.
+    /// An engine at the first pixel of an image, with the portable kernel and in the least memory.
     ///
     /// # Errors
     /// When the buffer is too small.
     pub fn new(model: Model<'m>, state: &'b mut [u32]) -> Result<Self, EngineError<core::convert::Infallible>> {
-        Self::with_kernel(model, state, Portable)
+        Self::with(model, state, Portable, Plan::Pixel)
     }
 }
 
 impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
-    /// An engine at the first pixel of an image.
+    /// An engine at the first pixel of an image, in a buffer of [`Model::state_words_for`] `plan` words.
     ///
     /// # Errors
     /// When the buffer is too small.
-    pub fn with_kernel(
+    pub fn with(
         model: Model<'m>,
         state: &'b mut [u32],
         kernel: K,
+        plan: Plan,
     ) -> Result<Self, EngineError<core::convert::Infallible>> {
-        let (needed, got) = (model.state_words(), state.len());
+        let (needed, got) = (model.state_words_for(plan), state.len());
         let state = state.get_mut(..needed).ok_or(EngineError::Buffer { needed, got })?;
-        Ok(Self { model, state, kernel, label: None, next: 0 })
+        Ok(Self { model, state, kernel, plan, label: None, next: 0 })
     }
 
     /// Goes back to the first pixel, to make another image.
@@ -316,7 +321,17 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
 
     fn context(&self, row: usize, column: usize, group: usize) -> Context<'m> {
         let Image { height, width, channels, .. } = self.model.image();
-        Context { model: self.model, label: self.label, height, width, row, column, groups: channels, group }
+        Context {
+            model: self.model,
+            plan: self.plan,
+            label: self.label,
+            height,
+            width,
+            row,
+            column,
+            groups: channels,
+            group,
+        }
     }
 
     /// What waits for all values of a pixel: the first convolution keeps the image itself, and after a row's last pixel

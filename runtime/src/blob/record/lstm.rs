@@ -2,8 +2,12 @@
 
 use super::{group_start, kind};
 use crate::blob::header::Weights;
+use crate::engine::Plan;
 use crate::numbers::Rescale;
 use bytemuck::{Pod, Zeroable};
+
+/// Bytes of a sum, `i32` or `f32`.
+const SUM_BYTES: usize = 4;
 
 /// An LSTM, or one half of a Diagonal BiLSTM.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -100,20 +104,28 @@ impl LstmRecord {
         4 * self.hidden as usize * self.h_length()
     }
 
-    /// Bytes of the three parts of the op's memory: inputs, `h`, and `c`; each a multiple of four.
-    pub const fn memory(&self, width: usize, weights: Weights) -> [usize; 3] {
+    /// A row of `h` with the zeros beside it that a Row LSTM's kernel reaches.
+    pub(crate) const fn padded_row(&self, width: usize) -> usize {
+        (width + self.kernel as usize - 1) * self.hidden as usize
+    }
+
+    /// Bytes of the parts of the op's memory: inputs, `h`, `c`, and sums over the row above; each a multiple of four.
+    pub const fn memory(&self, width: usize, weights: Weights, plan: Plan) -> [usize; 4] {
         let (inputs, hidden) = (self.inputs as usize, self.hidden as usize);
         let (left, _) = self.reach();
         let (activation, stream) = (weights.activation_bytes(), weights.stream_bytes());
-        let parts = match self.kind {
-            kind::ROW_LSTM => [
-                activation * if left > 0 { (left + 1) * inputs } else { 0 },
-                activation * (width + left + 1) * hidden,
-                stream * (width + 1) * hidden,
-            ],
-            kind::DIAGONAL_LEFT => [0, activation * (width + 1) * hidden, stream * 2 * hidden],
-            _ => [activation * width * inputs, stream * (width + 1) * hidden, stream * 2 * hidden],
+        let [x, h, c, sums] = match (self.kind, plan) {
+            (kind::ROW_LSTM, plan) => {
+                let x = activation * if left > 0 { (left + 1) * inputs } else { 0 };
+                let c = stream * (width + 1) * hidden;
+                match plan {
+                    Plan::Pixel => [x, activation * (width + left + 1) * hidden, c, 0],
+                    Plan::Row => [x, activation * 2 * self.padded_row(width), c, SUM_BYTES * width * 4 * hidden],
+                }
+            }
+            (kind::DIAGONAL_LEFT, _) => [0, activation * (width + 1) * hidden, stream * 2 * hidden, 0],
+            _ => [activation * width * inputs, stream * (width + 1) * hidden, stream * 2 * hidden, 0],
         };
-        [parts[0].next_multiple_of(4), parts[1].next_multiple_of(4), parts[2].next_multiple_of(4)]
+        [x.next_multiple_of(4), h.next_multiple_of(4), c.next_multiple_of(4), sums]
     }
 }

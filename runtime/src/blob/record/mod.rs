@@ -15,6 +15,7 @@ pub use lstm::LstmRecord;
 pub use vectors::{Form, Vector, Vectors};
 
 use super::header::Weights;
+use crate::engine::Plan;
 use bytemuck::{Pod, Zeroable};
 
 /// Bytes of a record.
@@ -119,15 +120,15 @@ pub const fn group_start(count: usize, groups: usize, group: usize) -> usize {
 
 impl Instruction<'_> {
     /// Bytes of state that the op keeps from pixel to pixel, a multiple of four.
-    pub const fn state_bytes(&self, height: usize, width: usize, weights: Weights) -> usize {
+    pub const fn state_bytes(&self, height: usize, width: usize, weights: Weights, plan: Plan) -> usize {
         match self {
             Self::MaskedConv(conv) => {
                 let kept = conv.kept_pixels(height, width) * conv.inputs as usize;
                 (kept * weights.activation_bytes()).next_multiple_of(4)
             }
             Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
-                let [x, h, c] = lstm.memory(width, weights);
-                x + h + c
+                let [x, h, c, sums] = lstm.memory(width, weights, plan);
+                x + h + c + sums
             }
             Self::Quantize(_) | Self::Relu(_) | Self::Elu(_) | Self::Add(_) | Self::DepthGate(_) => 0,
         }

@@ -1,0 +1,122 @@
+//! The two halves of the Diagonal BiLSTM.
+
+use super::super::ring::{Ring, copy};
+use super::super::{Context, Shared};
+use super::{Gates, OverState, Parts, cast, narrow, put};
+use crate::blob::{LstmRecord, group_start};
+use crate::kernels::Kernel;
+use crate::numbers::Arithmetic;
+
+/// Left half of a Diagonal BiLSTM: `h` comes from above and from the left, `c` from the left.
+pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
+    record: &LstmRecord,
+    context: &Context<'_>,
+    own: &mut [u32],
+    shared: &mut Shared<'_, A>,
+    kernel: K,
+) -> Option<()> {
+    let (hidden, width, pixel) = (usize::from(record.hidden), context.width, context.pixel());
+    let Parts { h, c, .. } = Parts::new(record, context, own)?;
+    let mut h_ring = Ring::new(cast(h)?, width + 1, hidden);
+    let mut c_ring = Ring::new(cast(c)?, 2, hidden);
+    let (initial_h, initial_c) = context.model.initial::<A::Stream>(record, context.row)?;
+
+    let length = record.x_length(context.groups, context.group);
+    let (x_patch, rest) = shared.patch.split_at_mut_checked(length)?;
+    copy(x_patch, shared.registers.get(record.input, 0..length)?)?;
+    let (above, beside) = rest.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
+    match pixel.checked_sub(width) {
+        None => above.fill(A::zero(0)),
+        Some(pixel) => copy(above, h_ring.get(pixel)?)?,
+    }
+    if context.column == 0 {
+        narrow::<A>(beside, initial_h, record.to_hidden);
+    } else {
+        copy(beside, h_ring.get(pixel - 1)?)?;
+    }
+
+    let (x, h) = shared.patch.get(..length + 2 * hidden)?.split_at_checked(length)?;
+    let registers = &mut shared.registers;
+    Gates::<A>::new(record, context, context.group).run(x, &OverState::Inputs(h), kernel, |unit, gates| {
+        let before = match context.column {
+            0 => initial_c.get(unit).copied().unwrap_or_default(),
+            _ => *c_ring.get(pixel - 1)?.get(unit)?,
+        };
+        let (h, c) = A::cell(gates, before, record.cell_bits);
+        *c_ring.get_mut(pixel)?.get_mut(unit)? = c;
+        put::<A>(record, unit, h, h_ring.get_mut(pixel)?, registers)
+    })
+}
+
+/// Right half of a Diagonal BiLSTM, at a pixel: adds what the sweep over the row above left there, and keeps the input
+/// for the sweep over this row.
+pub(in super::super) fn right<A: Arithmetic>(
+    record: &LstmRecord,
+    context: &Context<'_>,
+    own: &mut [u32],
+    shared: &mut Shared<'_, A>,
+) -> Option<()> {
+    let (inputs, hidden, width) = (usize::from(record.inputs), usize::from(record.hidden), context.width);
+    let Parts { x, h, .. } = Parts::new(record, context, own)?;
+    if context.row > 0 {
+        let h_ring = Ring::new(cast(h)?, width + 1, hidden);
+        let state: &[A::Stream] = h_ring.get(mirrored(width, context.row - 1, context.column))?;
+        let (first, end) = record.group(context.groups, context.group);
+        let out = shared.registers.get_mut(record.output, first..end)?;
+        for (y, h) in out.iter_mut().zip(state.get(first..end)?) {
+            *y = A::output(*h, record.to_output, *y);
+        }
+    }
+    let (first, end) =
+        (group_start(inputs, context.groups, context.group), group_start(inputs, context.groups, context.group + 1));
+    let row: &mut [A::Activation] = cast(x)?;
+    let kept = row.get_mut(context.column * inputs..(context.column + 1) * inputs)?.get_mut(first..end)?;
+    copy(kept, shared.registers.get(record.input, first..end)?)
+}
+
+/// Right half of a Diagonal BiLSTM, once over a finished row, from right to left.
+pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
+    record: &LstmRecord,
+    context: &Context<'_>,
+    own: &mut [u32],
+    patch: &mut [A::Activation],
+    kernel: K,
+) -> Option<()> {
+    let (inputs, hidden, width) = (usize::from(record.inputs), usize::from(record.hidden), context.width);
+    let Parts { x, h, c, .. } = Parts::new(record, context, own)?;
+    let x: &[A::Activation] = cast(x)?;
+    let mut h_ring = Ring::new(cast(h)?, width + 1, hidden);
+    let mut c_ring = Ring::new(cast(c)?, 2, hidden);
+    let (initial_h, initial_c) = context.model.initial::<A::Stream>(record, context.row)?;
+    for column in (0..width).rev() {
+        let at = mirrored(width, context.row, column);
+        let first_of_row = column + 1 == width;
+        for group in 0..context.groups {
+            let length = record.x_length(context.groups, group);
+            let (x_patch, rest) = patch.split_at_mut_checked(length)?;
+            copy(x_patch, x.get(column * inputs..column * inputs + length)?)?;
+            let (above, beside) = rest.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
+            let state_above = if context.row > 0 { h_ring.get(at - width)? } else { &[] };
+            narrow::<A>(above, state_above, record.to_hidden);
+            narrow::<A>(beside, if first_of_row { initial_h } else { h_ring.get(at - 1)? }, record.to_hidden);
+            let (x, h) = patch.get(..length + 2 * hidden)?.split_at_checked(length)?;
+            Gates::<A>::new(record, context, group).run(x, &OverState::Inputs(h), kernel, |unit, gates| {
+                let before = if first_of_row {
+                    initial_c.get(unit).copied().unwrap_or_default()
+                } else {
+                    *c_ring.get(at - 1)?.get(unit)?
+                };
+                let (h, c) = A::cell(gates, before, record.cell_bits);
+                *c_ring.get_mut(at)?.get_mut(unit)? = c;
+                *h_ring.get_mut(at)?.get_mut(unit)? = h;
+                Some(())
+            })?;
+        }
+    }
+    Some(())
+}
+
+/// Number of a pixel in the order of the sweeps: rows from top to bottom, each from right to left.
+const fn mirrored(width: usize, row: usize, column: usize) -> usize {
+    row * width + width - 1 - column
+}
