@@ -4,7 +4,7 @@
 //! A trained model is one flat *blob*, made by the converter and read in place: [`Model`] checks it once, [`Engine`] walks
 //! it. One image costs the work of one forward pass. There is no allocator, no global state, and nothing is copied out of
 //! the blob. What happens to each predicted value is up to a [`SymbolSource`]: [`Draw`] samples, [`Given`] scores an image
-//! that is there already.
+//! that is there already, [`Complete`] does the one above and the other below.
 //!
 //! ```
 //! use pixelrnn::{Draw, Engine, Given, Pixel, Temperature};
@@ -57,7 +57,7 @@ mod source;
 pub use blob::{BlobError, Model};
 pub use distribution::{Distribution, TOTAL, TOTAL_BITS, Temperature};
 pub use engine::{Engine, EngineError, Observer, Pixel, Plan, Registers};
-pub use source::{Draw, Given, Position, SymbolSource, TooShort};
+pub use source::{Complete, Draw, Given, Position, SymbolSource, TooShort};
 
 /// The random numbers of [`Draw::seeded`]: small, fast, and the same on every machine.
 pub type DefaultRng = rand_xoshiro::Xoshiro128PlusPlus;

@@ -93,6 +93,37 @@ impl<'a> Given<'a> {
     }
 }
 
+/// Completes an image: takes the values of its first rows as they are given, and draws the others.
+#[derive(Clone, Debug)]
+pub struct Complete<'a, R> {
+    given: Given<'a>,
+    rows: usize,
+    draw: Draw<R>,
+}
+
+impl<'a, R: Rng> Complete<'a, R> {
+    /// Keeps the first `rows` rows of an image of the model's size, `[C, H, W]`; `draw` draws what is below.
+    pub const fn new(values: &'a [u8], image: Image, rows: usize, draw: Draw<R>) -> Self {
+        Self { given: Given::new(values, image), rows, draw }
+    }
+}
+
+impl<R: Rng> SymbolSource for Complete<'_, R> {
+    type Error = TooShort;
+
+    fn temperature(&self) -> Temperature {
+        self.draw.temperature()
+    }
+
+    fn next(&mut self, at: Position, distribution: &Distribution<'_>) -> Result<u8, TooShort> {
+        if at.row < self.rows {
+            self.given.next(at, distribution)
+        } else {
+            self.draw.next(at, distribution).map_err(|never| match never {})
+        }
+    }
+}
+
 /// The given image ended before the model's did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooShort;

@@ -165,6 +165,27 @@ pub fn checksum(blob: &[u8]) -> u32 {
 /// When the bytes are not a blob of this version; in a `const`, that is an error of the compiler.
 pub const fn state_words(blob: &[u8]) -> usize {
     const STATE: usize = core::mem::offset_of!(Header, state_bytes);
+    assert_blob(blob);
+    let bytes = u32::from_le_bytes([blob[STATE], blob[STATE + 1], blob[STATE + 2], blob[STATE + 3]]) as usize;
+    bytes.div_ceil(4)
+}
+
+/// Values of one of the blob's images, `channels * height * width`, when the program is compiled.
+///
+/// # Panics
+/// As [`state_words`].
+pub const fn image_values(blob: &[u8]) -> usize {
+    const HEIGHT: usize = core::mem::offset_of!(Header, height);
+    const WIDTH: usize = core::mem::offset_of!(Header, width);
+    const CHANNELS: usize = core::mem::offset_of!(Header, channels);
+    assert_blob(blob);
+    let height = u16::from_le_bytes([blob[HEIGHT], blob[HEIGHT + 1]]) as usize;
+    let width = u16::from_le_bytes([blob[WIDTH], blob[WIDTH + 1]]) as usize;
+    blob[CHANNELS] as usize * height * width
+}
+
+/// Panics unless the bytes begin as a blob of this version does.
+const fn assert_blob(blob: &[u8]) {
     assert!(blob.len() >= HEADER_BYTES, "not a model blob: it is shorter than a header");
     assert!(
         blob[0] == MAGIC[0] && blob[1] == MAGIC[1] && blob[2] == MAGIC[2] && blob[3] == MAGIC[3],
@@ -175,6 +196,77 @@ pub const fn state_words(blob: &[u8]) -> usize {
         u32::from_le_bytes([blob[8], blob[9], blob[10], blob[11]]) as usize == blob.len(),
         "the blob declares another length than it has"
     );
-    let bytes = u32::from_le_bytes([blob[STATE], blob[STATE + 1], blob[STATE + 2], blob[STATE + 3]]) as usize;
-    bytes.div_ceil(4)
+}
+
+/// Fails to compile where a state of `state_words` words takes more than `bytes` of `place`, and says by how much:
+///
+/// ```compile_fail
+/// const _: () = pixelrnn::blob::assert_fits(3000, 11_000, "the board's RAM");
+/// ```
+///
+/// # Panics
+/// When it does not fit; in a `const`, that is an error of the compiler.
+pub const fn assert_fits(state_words: usize, bytes: usize, place: &str) {
+    let mut message = Message { text: [0; 160], length: 0 };
+    if state_words * 4 > bytes {
+        message.put("the model's state is ".as_bytes());
+        message.put_number(state_words * 4 - bytes);
+        message.put(" bytes too large: it takes ".as_bytes());
+        message.put_number(state_words * 4);
+        message.put(", and there are ".as_bytes());
+        message.put_number(bytes);
+        message.put(" for it in ".as_bytes());
+        message.put(place.as_bytes());
+        panic!("{}", message.as_str());
+    }
+}
+
+/// A sentence made at compile time.
+struct Message {
+    text: [u8; 160],
+    length: usize,
+}
+
+impl Message {
+    const fn put(&mut self, bytes: &[u8]) {
+        let mut at = 0;
+        while at < bytes.len() && self.length < self.text.len() {
+            self.text[self.length] = bytes[at];
+            self.length += 1;
+            at += 1;
+        }
+    }
+
+    const fn put_number(&mut self, number: usize) {
+        if number >= 10 {
+            self.put_number(number / 10);
+        }
+        self.put(&[b'0' + (number % 10) as u8]);
+    }
+
+    const fn as_str(&self) -> &str {
+        match core::str::from_utf8(self.text.split_at(self.length).0) {
+            Ok(text) => text,
+            Err(_) => "the model's state is too large",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::assert_fits;
+
+    #[test]
+    fn a_state_that_fits_says_nothing() {
+        const _: () = assert_fits(25, 100, "RAM");
+        assert_fits(0, 0, "RAM");
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "the model's state is 1004 bytes too large: it takes 12004, and there are 11000 for it in RAM"
+    )]
+    fn a_state_that_does_not_fit_says_by_how_much() {
+        assert_fits(3001, 11_000, "RAM");
+    }
 }

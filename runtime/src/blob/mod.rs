@@ -9,7 +9,9 @@ mod reader;
 mod record;
 
 pub use error::BlobError;
-pub use header::{CRC32, HEADER_BYTES, Header, MAGIC, VERSION, Weights, checksum, state_words};
+pub use header::{
+    CRC32, HEADER_BYTES, Header, MAGIC, VERSION, Weights, assert_fits, checksum, image_values, state_words,
+};
 pub use reader::{MAX_STATE_BYTES, Model};
 pub use record::{
     AddRecord, ConvRecord, DepthGateRecord, Destination, EluRecord, Form, Instruction, LstmRecord, QuantizeRecord,
@@ -22,6 +24,7 @@ pub use record::{
 /// - `digits::BLOB`: the bytes, aligned;
 /// - `digits::STATE_WORDS`: how many words of state an engine needs, so that the buffer can be a `static`;
 /// - `digits::State`: that buffer's type;
+/// - `digits::VALUES`: how many values an image has;
 /// - `digits::model()`: the checked [`Model`].
 ///
 /// The path is relative to the file that the macro stands in. A file that is no blob does not compile.
@@ -40,6 +43,9 @@ macro_rules! include_model {
 
             /// Words of four bytes that an engine needs.
             pub const STATE_WORDS: usize = $crate::blob::state_words(include_bytes!($path));
+
+            /// Values of an image.
+            pub const VALUES: usize = $crate::blob::image_values(include_bytes!($path));
 
             /// The memory that an engine needs.
             pub type State = [u32; STATE_WORDS];

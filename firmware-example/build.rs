@@ -1,0 +1,91 @@
+//! Picks the board's memory map, and includes the models.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// What is left to the stack and to everything that is not a model's state or an image.
+const RESERVE: u64 = 3 * 1024;
+
+fn main() {
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap());
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap());
+    println!("cargo::rerun-if-env-changed=PIXELRNN_BOARD");
+    println!("cargo::rerun-if-env-changed=PIXELRNN_MODELS");
+
+    let target = env::var("TARGET").unwrap();
+    let mut ram = None;
+    if let Some(board) = env::var("PIXELRNN_BOARD").ok().or_else(|| default_board(&target)) {
+        let script = here.join("boards").join(format!("{board}.x"));
+        println!("cargo::rerun-if-changed={}", script.display());
+        let Ok(text) = fs::read_to_string(&script) else {
+            println!("cargo::error=PIXELRNN_BOARD is {board}, and there is no {}", script.display());
+            return;
+        };
+        fs::write(out.join("memory.x"), &text).unwrap();
+        println!("cargo::rustc-link-search={}", out.display());
+        if target.starts_with("riscv") {
+            println!("cargo::rustc-link-arg-bins=-Tmemory.x");
+        }
+        println!("cargo::rustc-link-arg-bins=-Tlink.x");
+        ram = Some((length(&text, "RAM").expect("a board has RAM"), board));
+    }
+    models(&out, &here, ram);
+}
+
+/// The board of each target that is taken where none is named.
+fn default_board(target: &str) -> Option<String> {
+    let board = match target {
+        "thumbv6m-none-eabi" => "microbit",
+        "thumbv7m-none-eabi" => "mps2-an385",
+        "thumbv7em-none-eabihf" => "netduinoplus2",
+        "thumbv8m.main-none-eabihf" => "mps2-an505",
+        "riscv32imac-unknown-none-elf" => "riscv-virt",
+        _ => return None,
+    };
+    Some(board.into())
+}
+
+/// Bytes of a region of a linker script.
+fn length(script: &str, region: &str) -> Option<u64> {
+    let line = script.lines().find(|line| line.trim_start().starts_with(&format!("{region} :")))?;
+    let length = line.split("LENGTH =").nth(1)?.trim();
+    let digits: String = length.chars().take_while(char::is_ascii_digit).collect();
+    let unit = match &length[digits.len()..] {
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        _ => 1,
+    };
+    Some(digits.parse::<u64>().ok()? * unit)
+}
+
+/// Writes `models.rs`: each model of `PIXELRNN_MODELS` (paths, with colons between), or the shipped PixelCNN.
+fn models(out: &Path, here: &Path, ram: Option<(u64, String)>) {
+    let default = here.join("../models/mnist-pixelcnn/model.prnn").display().to_string();
+    let list = env::var("PIXELRNN_MODELS").unwrap_or(default);
+    let mut modules = String::new();
+    let mut entries = String::new();
+    for path in list.split(':') {
+        let path = Path::new(path);
+        let Ok(path) = path.canonicalize() else {
+            println!("cargo::error=PIXELRNN_MODELS names {}, which cannot be read", path.display());
+            return;
+        };
+        println!("cargo::rerun-if-changed={}", path.display());
+        // A shipped model is `models/NAME/model.prnn`; another one is called as its file.
+        let stem = path.file_stem().unwrap_or_default();
+        let name = if stem == "model" { path.parent().and_then(Path::file_name).unwrap_or(stem) } else { stem };
+        let name = name.to_string_lossy();
+        let module = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        writeln!(modules, "pixelrnn::include_model!(\n    /// `{name}`.\n    pub mod {module} = {path:?}\n);").unwrap();
+        // A model that does not fit is an error of the compiler that says by how much.
+        if let Some((bytes, board)) = &ram {
+            let left = bytes.saturating_sub(RESERVE);
+            writeln!(modules, "const _: () = pixelrnn::blob::assert_fits({module}::STATE_WORDS, {left}, {board:?});")
+                .unwrap();
+        }
+        writeln!(entries, "    Entry {{ name: {name:?}, model: {module}::model, state_words: {module}::STATE_WORDS, values: {module}::VALUES }},").unwrap();
+    }
+    let text = format!("{modules}\n/// The models.\npub const MODELS: &[Entry] = &[\n{entries}];\n");
+    fs::write(out.join("models.rs"), text).unwrap();
+}

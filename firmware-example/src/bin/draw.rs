@@ -1,0 +1,40 @@
+//! Draws, completes and scores an image of each model, and prints what it drew and a line that is the same on every machine.
+#![no_std]
+#![no_main]
+
+use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, report};
+use semihosting::{print, println, process};
+use static_cell::ConstStaticCell;
+
+static STATE: ConstStaticCell<[u32; STATE_WORDS]> = ConstStaticCell::new([0; STATE_WORDS]);
+static IMAGE: ConstStaticCell<[u8; VALUES]> = ConstStaticCell::new([0; VALUES]);
+
+/// The console of the machine that the probe, or the emulator, runs on.
+struct Console;
+
+impl core::fmt::Write for Console {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        print!("{text}");
+        Ok(())
+    }
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    println!("{info}");
+    process::exit(101)
+}
+
+#[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
+#[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
+#[cfg_attr(target_arch = "aarch64", unsafe(export_name = "_start"))]
+fn main() -> ! {
+    let (state, image) = (STATE.take(), IMAGE.take());
+    for entry in MODELS {
+        if let Err(failure) = report::print(entry, state, image, &mut Console) {
+            println!("{}: {failure}", entry.name);
+            process::exit(1);
+        }
+    }
+    process::exit(0)
+}
