@@ -12,6 +12,7 @@ fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap());
     println!("cargo::rerun-if-env-changed=PIXELRNN_BOARD");
     println!("cargo::rerun-if-env-changed=PIXELRNN_MODELS");
+    println!("cargo::rustc-check-cfg=cfg(uart, values(none(), \"cmsdk\", \"stm32f4\", \"nrf51\", \"ns16550\"))");
 
     let target = env::var("TARGET").unwrap();
     let mut ram = None;
@@ -28,6 +29,7 @@ fn main() {
             println!("cargo::rustc-link-arg-bins=-Tmemory.x");
         }
         println!("cargo::rustc-link-arg-bins=-Tlink.x");
+        uart(&out, &board);
         ram = Some((length(&text, "RAM").expect("a board has RAM"), board));
     }
     models(&out, &here, ram);
@@ -44,6 +46,25 @@ fn default_board(target: &str) -> Option<String> {
         _ => return None,
     };
     Some(board.into())
+}
+
+/// Picks the driver of the board's UART, and says where it is and what clock it divides. Without one, there is no `serve`.
+fn uart(out: &Path, board: &str) {
+    let (driver, base, clock) = match board {
+        "mps2-an385" | "mps2-an386" | "mps2-an500" => ("cmsdk", 0x4000_4000_u32, 25_000_000),
+        // In the secure state that the core starts in, a peripheral is found 256 MiB above its non-secure address.
+        "mps2-an505" => ("cmsdk", 0x5020_0000, 20_000_000),
+        "mps3-an547" => ("cmsdk", 0x5930_3000, 25_000_000),
+        // USART1, at the clock after a reset: the internal oscillator.
+        "netduinoplus2" | "stm32f407" => ("stm32f4", 0x4001_1000, 16_000_000),
+        "microbit" => ("nrf51", 0x4000_2000, 16_000_000),
+        "riscv-virt" => ("ns16550", 0x1000_0000, 3_686_400),
+        _ => return,
+    };
+    println!("cargo::rustc-cfg=uart");
+    println!("cargo::rustc-cfg=uart={driver:?}");
+    let text = format!("const BASE: usize = {base:#x};\n\n#[allow(dead_code)]\nconst CLOCK: u32 = {clock};\n");
+    fs::write(out.join("uart.rs"), text).unwrap();
 }
 
 /// Bytes of a region of a linker script.
@@ -84,7 +105,7 @@ fn models(out: &Path, here: &Path, ram: Option<(u64, String)>) {
             writeln!(modules, "const _: () = pixelrnn::blob::assert_fits({module}::STATE_WORDS, {left}, {board:?});")
                 .unwrap();
         }
-        writeln!(entries, "    Entry {{ name: {name:?}, model: {module}::model, state_words: {module}::STATE_WORDS, values: {module}::VALUES }},").unwrap();
+        writeln!(entries, "    Entry {{ name: {name:?}, model: {module}::model, state_words: {module}::STATE_WORDS, values: {module}::VALUES, levels: levels(include_bytes!({path:?})) }},").unwrap();
     }
     let text = format!("{modules}\n/// The models.\npub const MODELS: &[Entry] = &[\n{entries}];\n");
     fs::write(out.join("models.rs"), text).unwrap();

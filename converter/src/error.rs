@@ -253,6 +253,12 @@ pub enum Error {
         /// How many it takes.
         bytes: usize,
     },
+    /// A layout that blobs of float weights do not have.
+    #[error("float weights lie in rows only: this layout is for 8-bit weights")]
+    FloatLayout,
+    /// A blob that cannot be rearranged.
+    #[error("matrices of weights share their bytes, so that they cannot be laid out anew")]
+    SharedWeights,
     /// Not a blob, or one that no engine runs.
     #[error(transparent)]
     Blob(pixelrnn::BlobError),

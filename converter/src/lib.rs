@@ -29,6 +29,7 @@ pub mod error;
 pub mod files;
 pub mod fold;
 pub mod images;
+pub mod layout;
 pub mod picture;
 pub mod quantize;
 pub mod reference;

@@ -1,8 +1,12 @@
 //! What the programs for microcontrollers have in common: models, a report on each, and the means to measure.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 
+pub mod display;
 pub mod measure;
+pub mod protocol;
 pub mod report;
+#[cfg(uart)]
+pub mod uart;
 
 use pixelrnn::{BlobError, Model};
 
@@ -17,6 +21,8 @@ pub struct Entry {
     pub state_words: usize,
     /// Values of an image.
     pub values: usize,
+    /// How many values a channel can take.
+    pub levels: usize,
 }
 
 include!(concat!(env!("OUT_DIR"), "/models.rs"));
@@ -26,6 +32,12 @@ pub const STATE_WORDS: usize = largest().0;
 
 /// Values of the largest image of [`MODELS`].
 pub const VALUES: usize = largest().1;
+
+/// Levels of a blob that [`pixelrnn::include_model`] found to be one.
+const fn levels(blob: &[u8]) -> usize {
+    const LEVELS: usize = core::mem::offset_of!(pixelrnn::blob::Header, levels);
+    u16::from_le_bytes([blob[LEVELS], blob[LEVELS + 1]]) as usize
+}
 
 const fn largest() -> (usize, usize) {
     let (mut words, mut values) = (0, 0);

@@ -1,8 +1,10 @@
 //! The engine gives what `docs/blob-format.md` says, bit for bit: logits, costs, samples and the memory it asks for.
 
+use pixelrnn::blob::Layout;
 use pixelrnn::model::Image;
 use pixelrnn::{Model, Plan};
 use pixelrnn_converter::Blob;
+use pixelrnn_converter::layout::arrange;
 use pixelrnn_tests::integer_model::IntegerModel;
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::{fixtures, golden, models, mutate, walk};
@@ -10,6 +12,18 @@ use rayon::prelude::*;
 use std::path::Path;
 
 fn check(name: &str, model: Model<'_>, images: &[(&[u8], Option<usize>)]) {
+    check_layout(name, model, images);
+    let blocks = arrange(&Blob::new(model.blob()), Layout::Blocks).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let blocks = blocks.model().unwrap();
+    assert_eq!(blocks.layout(), Layout::Blocks, "{name}");
+    check_layout(&format!("{name} in blocks"), blocks, images);
+    for (n, (image, label)) in images.iter().enumerate() {
+        let [rows, blocks] = [model, blocks].map(|model| walk::score(model, image, *label));
+        assert_eq!(rows, blocks, "{name}: image {n} in both layouts");
+    }
+}
+
+fn check_layout(name: &str, model: Model<'_>, images: &[(&[u8], Option<usize>)]) {
     let page = IntegerModel::parse(model.blob()).unwrap_or_else(|e| panic!("{name}: {e}"));
     assert_eq!(page.header.state_bytes, page.state_bytes(), "{name}: bytes of state");
     assert_eq!(page.header.patch_bytes, page.patch_bytes(), "{name}: bytes of the longest dot product");

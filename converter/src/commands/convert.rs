@@ -1,18 +1,20 @@
 //! `pixelrnn convert`.
 
+use super::model::AnyModel;
 use super::score::read_images;
 use super::{Failure, progress};
-use pixelrnn::blob::Weights;
+use pixelrnn::blob::{Layout, Weights};
 use pixelrnn_converter::convert::{Calibration, convert};
+use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::quantize::Method;
-use pixelrnn_converter::{TrainedModel, files};
+use pixelrnn_converter::{Blob, TrainedModel, files};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Trained model (.safetensors)
+    /// Trained model (.safetensors), or a blob whose weights are to be laid out for another target
     model: PathBuf,
     /// Images like those that the model was trained on, from which the ranges of the activations are taken. Without, the
     /// model's own samples are used
@@ -33,6 +35,9 @@ pub struct Args {
     /// Type of the weights in the blob
     #[arg(long, value_enum, default_value_t = WeightsArg::I8)]
     weights: WeightsArg,
+    /// How the weights lie. Every machine reads both, and the results are the same; what differs is the speed
+    #[arg(long, value_enum, default_value_t = Target::Any)]
+    target: Target,
     /// Where the blob goes; by default beside the model, with the ending .prnn
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -46,6 +51,23 @@ enum Ranges {
     MinMax,
     Percentile,
     Mse,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Target {
+    /// In rows: for hosts, for Cortex-M0 and M3, for Cortex-M55 with MVE
+    Any,
+    /// In blocks of four by four: for Cortex-M4, M7 and M33 with the DSP instructions; a few bytes more
+    Dsp,
+}
+
+impl Target {
+    fn layout(self) -> Layout {
+        match self {
+            Self::Any => Layout::Rows,
+            Self::Dsp => Layout::Blocks,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -72,7 +94,10 @@ impl Args {
             WeightsArg::F16 => Weights::F16,
             WeightsArg::F32 => Weights::F32,
         };
-        let trained = TrainedModel::read(&self.model)?;
+        let trained = match AnyModel::read(Some(&self.model))? {
+            AnyModel::Blob(blob) => return self.arrange(&blob),
+            AnyModel::Trained(trained) => *trained,
+        };
         let description = trained.description();
         let (image, classes) = (description.image, description.classes);
         let method = match self.ranges {
@@ -89,7 +114,8 @@ impl Args {
             }
             None => (Calibration::OwnSamples { count }, progress::bar("calibrating", 2 * count)),
         };
-        let converted = convert(&trained, &calibration, weights, method, || bar.inc(1))?;
+        let mut converted = convert(&trained, &calibration, weights, method, || bar.inc(1))?;
+        converted.blob = arrange(&converted.blob, self.target.layout())?;
         bar.finish_and_clear();
         let output = self.output.unwrap_or_else(|| self.model.with_extension("prnn"));
         files::write_output(&output, |out| out.write_all(converted.blob.bytes()))?;
@@ -133,6 +159,33 @@ impl Args {
             converted.quantized_nats,
             100.0 * loss / converted.float_nats.max(1e-9),
         )?;
+        Ok(())
+    }
+
+    /// Lays the weights of a blob out anew.
+    fn arrange(&self, blob: &Blob) -> Result<(), Failure> {
+        let Some(output) = &self.output else {
+            return Err(Failure::Usage(format!(
+                "{} is a blob already: name another file for it with --output",
+                files::display_name(&self.model)
+            )));
+        };
+        if self.calibrate.is_some() || self.weights != WeightsArg::I8 {
+            return Err(Failure::Usage("a blob can be given another --target, and nothing else".into()));
+        }
+        let arranged = arrange(blob, self.target.layout()).map_err(|e| e.in_file(files::display_name(&self.model)))?;
+        files::write_output(output, |out| out.write_all(arranged.bytes()))?;
+        if output.as_path() == Path::new("-") {
+            return Ok(());
+        }
+        let model = arranged.model()?;
+        let (bytes, ram) = (model.header().length, model.header().state_bytes);
+        let mut out = std::io::stdout();
+        if self.json {
+            writeln!(out, "{}", json!({"blob_bytes": bytes, "ram_bytes": ram}))?;
+        } else {
+            writeln!(out, "{}: {bytes} bytes of flash, {ram} bytes of RAM", files::display_name(output))?;
+        }
         Ok(())
     }
 }

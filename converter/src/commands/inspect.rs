@@ -136,7 +136,9 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
             name,
             op: instruction.kind().into(),
             shape,
-            flash: RECORD_BYTES + multiply_adds * weights.weight_bytes() + numbers,
+            flash: RECORD_BYTES
+                + instruction.weights(image.channels, model.layout()) * weights.weight_bytes()
+                + numbers,
             ram: instruction.state_bytes(image.height, image.width, weights, Plan::Pixel),
             multiply_adds,
         });

@@ -25,6 +25,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     process::exit(101)
 }
 
+/// Where the program begins.
 #[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
 #[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
 #[cfg_attr(target_arch = "aarch64", unsafe(export_name = "_start"))]

@@ -26,7 +26,7 @@ pub struct Header {
     pub magic: [u8; 4],
     /// [`VERSION`].
     pub version: u16,
-    /// How weights are laid out: 0, row-major by output.
+    /// How weights lie: 0, [`Layout::Rows`]; 1, [`Layout::Blocks`].
     pub layout: u8,
     /// Type of the weights: 0, `i8`; 1, `f16`; 2, `f32`.
     pub weights: u8,
@@ -64,6 +64,33 @@ pub struct Header {
     pub notes_bytes: u32,
     /// Zero.
     pub reserved: [u32; 2],
+}
+
+/// How a blob's weights lie. Engines read all layouts; which is fastest depends on the instructions at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// All inputs of an output, then those of the next one: for vectors that are summed up along the inputs.
+    Rows,
+    /// Blocks of four outputs, in the last one what is left: for each four inputs, four weights of each output; missing
+    /// inputs have the weight 0. For instructions that multiply two or four neighbours, as Cortex-M's `smlad`.
+    Blocks,
+}
+
+impl Layout {
+    /// Outputs of a block.
+    pub const OUTPUTS: usize = 4;
+
+    /// Inputs that lie together in a block.
+    pub const INPUTS: usize = 4;
+
+    /// Weights that an output with `length` inputs has, the missing ones included.
+    #[inline(always)]
+    pub const fn row(self, length: usize) -> usize {
+        match self {
+            Self::Rows => length,
+            Self::Blocks => length.next_multiple_of(Self::INPUTS),
+        }
+    }
 }
 
 /// Type of a blob's weights, and with it of all its numbers.
@@ -124,6 +151,15 @@ impl Header {
             1 => Some(Weights::F16),
             #[cfg(feature = "float")]
             2 => Some(Weights::F32),
+            _ => None,
+        }
+    }
+
+    /// How weights lie; `None` for a byte that means nothing, and for floats in anything but rows.
+    pub const fn layout(&self) -> Option<Layout> {
+        match (self.layout, self.weights) {
+            (0, _) => Some(Layout::Rows),
+            (1, 0) => Some(Layout::Blocks),
             _ => None,
         }
     }

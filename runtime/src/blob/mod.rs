@@ -10,7 +10,7 @@ mod record;
 
 pub use error::BlobError;
 pub use header::{
-    CRC32, HEADER_BYTES, Header, MAGIC, VERSION, Weights, assert_fits, checksum, image_values, state_words,
+    CRC32, HEADER_BYTES, Header, Layout, MAGIC, VERSION, Weights, assert_fits, checksum, image_values, state_words,
 };
 pub use reader::{MAX_STATE_BYTES, Model};
 pub use record::{

@@ -1,7 +1,7 @@
 //! Reads a blob in place and checks all of it once, so that an engine can trust it.
 
 use super::error::BlobError;
-use super::header::{self, HEADER_BYTES, Header, MAGIC, VERSION, Weights};
+use super::header::{self, HEADER_BYTES, Header, Layout, MAGIC, VERSION, Weights};
 use super::record::{
     AddRecord, ConvRecord, Destination, Form, Instruction, LstmRecord, RECORD_BYTES, Record, Vector, kind,
 };
@@ -27,6 +27,7 @@ pub struct Model<'a> {
     records: &'a [Record],
     output: Output,
     weights: Weights,
+    layout: Layout,
 }
 
 impl<'a> Model<'a> {
@@ -54,7 +55,8 @@ impl<'a> Model<'a> {
             .ok_or(BlobError::Header { field: "ops" })?;
         let output = header.output().ok_or(BlobError::Header { field: "output" })?;
         let weights = header.weights().ok_or(BlobError::Header { field: "weights" })?;
-        let model = Self { blob, header, records, output, weights };
+        let layout = header.layout().ok_or(BlobError::Header { field: "layout" })?;
+        let model = Self { blob, header, records, output, weights, layout };
         model.check_header()?;
         model.check_ops()?;
         Ok(model)
@@ -63,9 +65,6 @@ impl<'a> Model<'a> {
     fn check_header(&self) -> Result<(), BlobError> {
         let h = self.header;
         let field = |field| Err(BlobError::Header { field });
-        if h.layout != 0 {
-            return field("layout");
-        }
         if check_image(&h.image(), self.output).is_err() {
             return field("image");
         }
@@ -220,10 +219,10 @@ impl<'a> Model<'a> {
                 }
             }
         }
-        if self.activation() * conv.length(groups, groups - 1) > self.header.patch_bytes as usize {
+        if self.activation() * self.layout.row(conv.length(groups, groups - 1)) > self.header.patch_bytes as usize {
             return Err("patch_bytes");
         }
-        self.check_weights("weights", conv.weights, conv.weight_count(groups))?;
+        self.check_weights("weights", conv.weights, conv.weights_before(groups, groups, self.layout))?;
         self.check_numbers("bias", conv.bias, outputs, 4)?;
         self.check_multipliers("multipliers", conv.multipliers, outputs)?;
         self.check_class_bias(conv.class_bias, outputs)
@@ -246,12 +245,12 @@ impl<'a> Model<'a> {
         }
         self.check_register("input", lstm.input, lstm.inputs, self.activation())?;
         self.check_register("output", lstm.output, lstm.hidden, self.stream())?;
-        let patch = lstm.x_length(groups, groups - 1) + lstm.h_length();
+        let patch = self.layout.row(lstm.x_length(groups, groups - 1)) + self.layout.row(lstm.h_length());
         if self.activation() * patch > self.header.patch_bytes as usize {
             return Err("patch_bytes");
         }
-        self.check_weights("weights_x", lstm.weights_x, lstm.x_weights_before(groups, groups))?;
-        self.check_weights("weights_h", lstm.weights_h, lstm.h_weights())?;
+        self.check_weights("weights_x", lstm.weights_x, lstm.x_weights_before(groups, groups, self.layout))?;
+        self.check_weights("weights_h", lstm.weights_h, lstm.h_weights(self.layout))?;
         self.check_numbers("bias", lstm.bias, gates, 4)?;
         self.check_multipliers("multipliers_x", lstm.multipliers_x, gates)?;
         self.check_multipliers("multipliers_h", lstm.multipliers_h, gates)?;
@@ -279,7 +278,9 @@ impl<'a> Model<'a> {
     }
 
     fn check_weights(&self, field: &'static str, at: u32, count: usize) -> Result<(), &'static str> {
-        self.check_numbers(field, at, count, self.weights.weight_bytes())
+        // Blocks are read four weights at a time.
+        let aligned = self.layout == Layout::Rows || at.is_multiple_of(4);
+        if aligned { self.check_numbers(field, at, count, self.weights.weight_bytes()) } else { Err(field) }
     }
 
     fn check_multipliers(&self, field: &'static str, at: u32, count: usize) -> Result<(), &'static str> {
@@ -331,6 +332,11 @@ impl<'a> Model<'a> {
     /// Type of the weights.
     pub const fn weights(&self) -> Weights {
         self.weights
+    }
+
+    /// How the weights lie.
+    pub const fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// Classes to condition on; 0: none.

@@ -8,7 +8,7 @@ use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
 use core::marker::PhantomData;
 
-/// Outputs computed at a time: their sums stay in machine registers or near.
+/// Outputs computed at a time: their sums stay in machine registers or near. Whole blocks of [`crate::blob::Layout`].
 const BLOCK: usize = 16;
 
 /// A convolution at a pixel.
@@ -30,12 +30,14 @@ impl<A: Arithmetic> Conv<'_, '_, A> {
             record.kept_pixels(context.height, context.width),
             inputs,
         );
-        let length = record.length(context.groups, context.group);
+        let length = context.model.layout().row(record.length(context.groups, context.group));
         let patch = shared.patch.get_mut(..length)?;
         let (before, centre) = patch.split_at_mut_checked(record.past_taps() * inputs)?;
         self.gather(&ring, before)?;
         let open = record.open_inputs(context.groups, context.group);
+        let (centre, missing) = centre.split_at_mut_checked(open)?;
         copy(centre, shared.registers.get(record.input, 0..open)?)?;
+        missing.fill(A::zero(0));
         self.products(shared, length, kernel)?;
         if !self.reads_image && context.group + 1 == context.groups {
             ring.put(context.pixel(), shared.registers.get(record.input, 0..inputs)?)?;
@@ -60,13 +62,14 @@ impl<A: Arithmetic> Conv<'_, '_, A> {
         Some(())
     }
 
-    /// The dot products of this colour's outputs, requantized and stored.
+    /// The dot products of this colour's outputs with `length` inputs, requantized and stored.
     fn products<K: Kernel>(&self, shared: &mut Shared<'_, A>, length: usize, kernel: K) -> Option<()> {
         let (record, context) = (self.record, self.context);
         let (groups, group) = (context.groups, context.group);
         let outputs = usize::from(record.outputs);
         let (first, end) = record.group(groups, group);
-        let earlier = record.weights_before(groups, group);
+        let layout = context.model.layout();
+        let earlier = record.weights_before(groups, group, layout);
         let weights: &[A::Weight] = context.model.numbers(record.weights, earlier + (end - first) * length)?;
         let weights = weights.get(earlier..)?;
         let bias: &[A::Sum] = context.model.numbers(record.bias, outputs)?;
@@ -82,7 +85,7 @@ impl<A: Arithmetic> Conv<'_, '_, A> {
             for (sum, class) in sums.iter_mut().zip(class_bias.get(at..).unwrap_or_default()) {
                 *sum = A::sum(*sum, *class);
             }
-            A::matvec(kernel, sums, weights.get((at - first) * length..(at - first + block) * length)?, x);
+            A::matvec(kernel, layout, sums, weights.get((at - first) * length..(at - first + block) * length)?, x);
             for (sum, multiplier) in sums.iter_mut().zip(multipliers.get(at..).unwrap_or_default()) {
                 *sum = A::scaled(*sum, record.left, *multiplier);
             }

@@ -11,7 +11,7 @@ mod taps;
 
 use crate::blob::{Instruction, Model, Weights};
 use crate::distribution::Distribution;
-use crate::kernels::{Kernel, Portable};
+use crate::kernels::{Kernel, Native};
 use crate::model::Image;
 #[cfg(feature = "float")]
 use crate::numbers::Float;
@@ -43,7 +43,7 @@ impl Observer for () {
 /// All that an image in the making needs lies in the caller's buffer of [`Model::state_words`] words; the engine
 /// allocates nothing, and two engines share nothing but the blob.
 #[derive(Debug)]
-pub struct Engine<'m, 'b, K = Portable> {
+pub struct Engine<'m, 'b, K = Native> {
     model: Model<'m>,
     state: &'b mut [u32],
     kernel: K,
@@ -172,12 +172,12 @@ struct Shared<'b, A: Arithmetic> {
 }
 
 impl<'m, 'b> Engine<'m, 'b> {
-    /// An engine at the first pixel of an image, with the portable kernel and in the least memory.
+    /// An engine at the first pixel of an image, with the kernel that suits the machine best and in the least memory.
     ///
     /// # Errors
     /// When the buffer is too small.
     pub fn new(model: Model<'m>, state: &'b mut [u32]) -> Result<Self, EngineError<core::convert::Infallible>> {
-        Self::with(model, state, Portable, Plan::Pixel)
+        Self::with(model, state, Native::default(), Plan::Pixel)
     }
 }
 

@@ -32,12 +32,6 @@ impl<'b, T: Copy> Ring<'b, T> {
         self.memory.get_mut(range)
     }
 
-    /// The vector of `pixel`, to write, for as long as the memory is there.
-    pub(super) fn into_mut(self, pixel: usize) -> Option<&'b mut [T]> {
-        let range = self.range(pixel)?;
-        self.memory.get_mut(range)
-    }
-
     /// Keeps `x` as the vector of `pixel`.
     pub(super) fn put(&mut self, pixel: usize, x: &[T]) -> Option<()> {
         if self.slots == 0 {

@@ -1,6 +1,7 @@
 //! What an engine computes with: integers, or floats where there is an FPU.
 
 use super::{Rescale, clamp8, exp2_neg, lstm, mul_high, requantize, saturate16};
+use crate::blob::Layout;
 use crate::kernels::Kernel;
 use bytemuck::Pod;
 
@@ -21,8 +22,14 @@ pub trait Arithmetic {
     /// Whether sums are multiplied by factors that the blob holds.
     const MULTIPLIERS: bool;
 
-    /// `sums[o] += Σ weights[o, k] · x[k]`.
-    fn matvec<K: Kernel>(kernel: K, sums: &mut [Self::Sum], weights: &[Self::Weight], x: &[Self::Activation]);
+    /// `sums[o] += Σ weights[o, k] · x[k]`; see [`Kernel::matvec`].
+    fn matvec<K: Kernel>(
+        kernel: K,
+        layout: Layout,
+        sums: &mut [Self::Sum],
+        weights: &[Self::Weight],
+        x: &[Self::Activation],
+    );
     /// `a + b` of two sums.
     fn sum(a: Self::Sum, b: Self::Sum) -> Self::Sum;
     /// A sum in units of its destination.
@@ -71,8 +78,11 @@ impl Arithmetic for Int8 {
     const MULTIPLIERS: bool = true;
 
     #[inline(always)]
-    fn matvec<K: Kernel>(kernel: K, sums: &mut [i32], weights: &[i8], x: &[i8]) {
-        kernel.matvec(sums, weights, x);
+    fn matvec<K: Kernel>(kernel: K, layout: Layout, sums: &mut [i32], weights: &[i8], x: &[i8]) {
+        match layout {
+            Layout::Rows => kernel.rows(sums, weights, x),
+            Layout::Blocks => kernel.blocks(sums, weights, x),
+        }
     }
 
     #[inline(always)]

@@ -4,6 +4,7 @@
 //! zero point, `negate` is a sign, and a [`Rescale`] of an `add` holds the bits of an `f32` factor.
 
 use super::{Arithmetic, Rescale};
+use crate::blob::Layout;
 use crate::kernels::Kernel;
 use bytemuck::Pod;
 use core::marker::PhantomData;
@@ -65,7 +66,7 @@ impl<W: Weight> Arithmetic for Float<W> {
 
     const MULTIPLIERS: bool = false;
 
-    fn matvec<K: Kernel>(_: K, sums: &mut [f32], weights: &[W], x: &[f32]) {
+    fn matvec<K: Kernel>(_: K, _: Layout, sums: &mut [f32], weights: &[W], x: &[f32]) {
         if x.is_empty() {
             return;
         }

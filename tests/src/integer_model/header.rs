@@ -1,6 +1,6 @@
 //! Section 1 of the page: the header.
 
-use super::bytes::{blob_checksum, offset_at, u8_at, u16_at, u32_at};
+use super::bytes::{blob_checksum, i8_at, offset_at, u8_at, u16_at, u32_at};
 
 /// How logits become a distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Output {
 /// The header's fields, as the page names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// Layout 1: weights lie in blocks.
+    pub blocks: bool,
     /// Bytes of the blob.
     pub length: usize,
     /// Bytes of memory that an engine needs.
@@ -62,12 +64,15 @@ impl Header {
             return Err("the magic is not PRNN".into());
         }
         expect("version", u16_at(blob, 4).into(), 1)?;
-        expect("layout", u8_at(blob, 6).into(), 0)?;
+        if u8_at(blob, 6) > 1 {
+            return Err(format!("layout is {}, expected 0 or 1", u8_at(blob, 6)));
+        }
         expect("weights", u8_at(blob, 7).into(), 0)?;
         expect("length", offset_at(blob, 8), blob.len())?;
         expect("checksum", u32_at(blob, 12) as usize, blob_checksum(blob) as usize)?;
         expect("reserved", (u32_at(blob, 56) | u32_at(blob, 60)) as usize, 0)?;
         let header = Self {
+            blocks: u8_at(blob, 6) == 1,
             length: offset_at(blob, 8),
             state_bytes: offset_at(blob, 16),
             register_bytes: offset_at(blob, 20),
@@ -125,6 +130,24 @@ impl Header {
     /// Section 2: the first feature of group `g` among `count` features, which are sorted by group.
     pub fn start(&self, count: usize, g: usize) -> usize {
         if self.channels == 1 { g * count } else { g * (count / 3) + g.min(count % 3) }
+    }
+
+    /// Weights that an output with `n` inputs has in the blob.
+    pub fn row(&self, n: usize) -> usize {
+        if self.blocks { n.div_ceil(4) * 4 } else { n }
+    }
+
+    /// Section 3: the matrix of `outputs` outputs with `n` inputs each that begins at `at`.
+    pub fn matrix(&self, blob: &[u8], at: usize, outputs: usize, n: usize) -> Vec<Vec<i8>> {
+        let weight = |o: usize, i: usize| {
+            if !self.blocks {
+                return at + o * n + i;
+            }
+            let (block, four) = (o / 4, i / 4);
+            let in_block = (outputs - 4 * block).min(4);
+            at + 4 * block * self.row(n) + 4 * four * in_block + 4 * (o % 4) + i % 4
+        };
+        (0..outputs).map(|o| (0..n).map(|i| i8_at(blob, weight(o, i))).collect()).collect()
     }
 
     /// The group of feature `f` of `count`.

@@ -1,6 +1,7 @@
 //! Masked convolution.
 
 use super::group_start;
+use crate::blob::header::Layout;
 use crate::model::Mask;
 use bytemuck::{Pod, Zeroable};
 
@@ -134,19 +135,19 @@ impl ConvRecord {
 
     /// Weights of the colour groups before `group`.
     #[inline]
-    pub const fn weights_before(&self, groups: usize, group: usize) -> usize {
+    pub const fn weights_before(&self, groups: usize, group: usize, layout: Layout) -> usize {
         let mut count = 0;
         let mut before = 0;
         while before < group {
             let (first, end) = self.group(groups, before);
-            count += (end - first) * self.length(groups, before);
+            count += (end - first) * layout.row(self.length(groups, before));
             before += 1;
         }
         count
     }
 
-    /// Weights of all colour groups, which is also the multiply-adds a pixel.
-    pub const fn weight_count(&self, groups: usize) -> usize {
-        self.weights_before(groups, groups)
+    /// Multiply-adds a pixel.
+    pub const fn multiply_adds(&self, groups: usize) -> usize {
+        self.weights_before(groups, groups, Layout::Rows)
     }
 }

@@ -1,7 +1,7 @@
 //! LSTMs.
 
 use super::{group_start, kind};
-use crate::blob::header::Weights;
+use crate::blob::header::{Layout, Weights};
 use crate::engine::Plan;
 use crate::numbers::Rescale;
 use bytemuck::{Pod, Zeroable};
@@ -88,25 +88,20 @@ impl LstmRecord {
 
     /// Input-to-state weights of the colour groups before `group`.
     #[inline]
-    pub const fn x_weights_before(&self, groups: usize, group: usize) -> usize {
+    pub const fn x_weights_before(&self, groups: usize, group: usize, layout: Layout) -> usize {
         let mut count = 0;
         let mut before = 0;
         while before < group {
             let (first, end) = self.group(groups, before);
-            count += 4 * (end - first) * self.x_length(groups, before);
+            count += 4 * (end - first) * layout.row(self.x_length(groups, before));
             before += 1;
         }
         count
     }
 
     /// All state-to-state weights.
-    pub const fn h_weights(&self) -> usize {
-        4 * self.hidden as usize * self.h_length()
-    }
-
-    /// A row of `h` with the zeros beside it that a Row LSTM's kernel reaches.
-    pub(crate) const fn padded_row(&self, width: usize) -> usize {
-        (width + self.kernel as usize - 1) * self.hidden as usize
+    pub const fn h_weights(&self, layout: Layout) -> usize {
+        4 * self.hidden as usize * layout.row(self.h_length())
     }
 
     /// Bytes of the parts of the op's memory: inputs, `h`, `c`, and sums over the row above; each a multiple of four.
@@ -117,11 +112,12 @@ impl LstmRecord {
         let [x, h, c, sums] = match (self.kind, plan) {
             (kind::ROW_LSTM, plan) => {
                 let x = activation * if left > 0 { (left + 1) * inputs } else { 0 };
-                let c = stream * (width + 1) * hidden;
-                match plan {
-                    Plan::Pixel => [x, activation * (width + left + 1) * hidden, c, 0],
-                    Plan::Row => [x, activation * 2 * self.padded_row(width), c, SUM_BYTES * width * 4 * hidden],
-                }
+                let h = activation * (width + left + 1) * hidden;
+                let sums = match plan {
+                    Plan::Pixel => 0,
+                    Plan::Row => SUM_BYTES * width * 4 * hidden,
+                };
+                [x, h, stream * (width + 1) * hidden, sums]
             }
             (kind::DIAGONAL_LEFT, _) => [0, activation * (width + 1) * hidden, stream * 2 * hidden, 0],
             _ => [activation * width * inputs, stream * (width + 1) * hidden, stream * 2 * hidden, 0],

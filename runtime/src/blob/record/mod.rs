@@ -14,7 +14,7 @@ pub use elementwise::{AddRecord, DepthGateRecord, EluRecord, QuantizeRecord, Rel
 pub use lstm::LstmRecord;
 pub use vectors::{Form, Vector, Vectors};
 
-use super::header::Weights;
+use super::header::{Layout, Weights};
 use crate::engine::Plan;
 use bytemuck::{Pod, Zeroable};
 
@@ -137,9 +137,20 @@ impl Instruction<'_> {
     /// Multiply-adds a pixel.
     pub const fn multiply_adds(&self, groups: usize) -> usize {
         match self {
-            Self::MaskedConv(conv) => conv.weight_count(groups),
+            Self::MaskedConv(conv) => conv.multiply_adds(groups),
             Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
-                lstm.x_weights_before(groups, groups) + lstm.h_weights()
+                lstm.x_weights_before(groups, groups, Layout::Rows) + lstm.h_weights(Layout::Rows)
+            }
+            Self::Quantize(_) | Self::Relu(_) | Self::Elu(_) | Self::Add(_) | Self::DepthGate(_) => 0,
+        }
+    }
+
+    /// Weights that the op has in the blob; [`Instruction::multiply_adds`], and what `layout` adds to make blocks whole.
+    pub const fn weights(&self, groups: usize, layout: Layout) -> usize {
+        match self {
+            Self::MaskedConv(conv) => conv.weights_before(groups, groups, layout),
+            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
+                lstm.x_weights_before(groups, groups, layout) + lstm.h_weights(layout)
             }
             Self::Quantize(_) | Self::Relu(_) | Self::Elu(_) | Self::Add(_) | Self::DepthGate(_) => 0,
         }

@@ -2,7 +2,7 @@
 
 use super::super::ring::{Ring, copy};
 use super::super::{Context, Shared};
-use super::{Gates, OverState, Parts, cast, narrow, put};
+use super::{Gates, OverState, Parts, cast, narrow, parts, put};
 use crate::blob::{LstmRecord, group_start};
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
@@ -22,9 +22,9 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
     let (initial_h, initial_c) = context.model.initial::<A::Stream>(record, context.row)?;
 
     let length = record.x_length(context.groups, context.group);
-    let (x_patch, rest) = shared.patch.split_at_mut_checked(length)?;
-    copy(x_patch, shared.registers.get(record.input, 0..length)?)?;
-    let (above, beside) = rest.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
+    let [x, h] = parts::<A>(record, context, context.group, shared.patch)?;
+    copy(x.get_mut(..length)?, shared.registers.get(record.input, 0..length)?)?;
+    let (above, beside) = h.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
     match pixel.checked_sub(width) {
         None => above.fill(A::zero(0)),
         Some(pixel) => copy(above, h_ring.get(pixel)?)?,
@@ -35,7 +35,6 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
         copy(beside, h_ring.get(pixel - 1)?)?;
     }
 
-    let (x, h) = shared.patch.get(..length + 2 * hidden)?.split_at_checked(length)?;
     let registers = &mut shared.registers;
     Gates::<A>::new(record, context, context.group).run(x, &OverState::Inputs(h), kernel, |unit, gates| {
         let before = match context.column {
@@ -93,14 +92,13 @@ pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
         let first_of_row = column + 1 == width;
         for group in 0..context.groups {
             let length = record.x_length(context.groups, group);
-            let (x_patch, rest) = patch.split_at_mut_checked(length)?;
-            copy(x_patch, x.get(column * inputs..column * inputs + length)?)?;
-            let (above, beside) = rest.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
+            let [x_patch, h] = parts::<A>(record, context, group, patch)?;
+            copy(x_patch.get_mut(..length)?, x.get(column * inputs..column * inputs + length)?)?;
+            let (above, beside) = h.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
             let state_above = if context.row > 0 { h_ring.get(at - width)? } else { &[] };
             narrow::<A>(above, state_above, record.to_hidden);
             narrow::<A>(beside, if first_of_row { initial_h } else { h_ring.get(at - 1)? }, record.to_hidden);
-            let (x, h) = patch.get(..length + 2 * hidden)?.split_at_checked(length)?;
-            Gates::<A>::new(record, context, group).run(x, &OverState::Inputs(h), kernel, |unit, gates| {
+            Gates::<A>::new(record, context, group).run(x_patch, &OverState::Inputs(h), kernel, |unit, gates| {
                 let before = if first_of_row {
                     initial_c.get(unit).copied().unwrap_or_default()
                 } else {

@@ -49,8 +49,9 @@ impl<'c, 'm, A: Arithmetic> Gates<'c, 'm, A> {
         let (record, model) = (self.record, &self.context.model);
         let gates = 4 * usize::from(record.hidden);
         let (first, end) = record.group(self.context.groups, self.group);
-        let length = record.x_length(self.context.groups, self.group);
-        let earlier = record.x_weights_before(self.context.groups, self.group);
+        let layout = model.layout();
+        let length = layout.row(record.x_length(self.context.groups, self.group));
+        let earlier = record.x_weights_before(self.context.groups, self.group, layout);
         let weights: &[A::Weight] = model.numbers(record.weights_x, earlier + 4 * (end - first) * length)?;
         let weights = weights.get(earlier..)?;
         let bias: &[A::Sum] = model.numbers(record.bias, gates)?;
@@ -67,7 +68,7 @@ impl<'c, 'm, A: Arithmetic> Gates<'c, 'm, A> {
                 *sum = A::sum(*sum, *class);
             }
             let of_group = 4 * (unit - first) * length..4 * (unit - first + block) * length;
-            A::matvec(kernel, sums_x, weights.get(of_group)?, x);
+            A::matvec(kernel, layout, sums_x, weights.get(of_group)?, x);
             for (sum, multiplier) in sums_x.iter_mut().zip(multipliers.get(4 * unit..).unwrap_or_default()) {
                 *sum = A::scaled(*sum, record.left_x, *multiplier);
             }
@@ -97,15 +98,32 @@ fn state_sums<A: Arithmetic, K: Kernel>(
     sums: &mut [A::Sum],
     kernel: K,
 ) -> Option<()> {
-    let length = record.h_length();
-    let weights: &[A::Weight] = context.model.numbers(record.weights_h, record.h_weights())?;
+    let layout = context.model.layout();
+    let length = layout.row(record.h_length());
+    let weights: &[A::Weight] = context.model.numbers(record.weights_h, record.h_weights(layout))?;
     let multipliers = context.multipliers::<A>(record.multipliers_h, 4 * usize::from(record.hidden))?;
     sums.fill(A::Sum::default());
-    A::matvec(kernel, sums, weights.get(gates.start * length..gates.end * length)?, h);
+    A::matvec(kernel, layout, sums, weights.get(gates.start * length..gates.end * length)?, h);
     for (sum, multiplier) in sums.iter_mut().zip(multipliers.get(gates.start..).unwrap_or_default()) {
         *sum = A::scaled(*sum, record.left_h, *multiplier);
     }
     Some(())
+}
+
+/// The two parts of a patch, inputs and state, each with zeros where the layout of the weights has more room.
+fn parts<'p, A: Arithmetic>(
+    record: &LstmRecord,
+    context: &Context<'_>,
+    group: usize,
+    patch: &'p mut [A::Activation],
+) -> Option<[&'p mut [A::Activation]; 2]> {
+    let layout = context.model.layout();
+    let (x_length, h_length) = (record.x_length(context.groups, group), record.h_length());
+    let (x, rest) = patch.split_at_mut_checked(layout.row(x_length))?;
+    let h = rest.get_mut(..layout.row(h_length))?;
+    x.get_mut(x_length..)?.fill(A::zero(0));
+    h.get_mut(h_length..)?.fill(A::zero(0));
+    Some([x, h])
 }
 
 /// Fills `patch` with activations of a state; an empty state is zero.

@@ -3,7 +3,7 @@
 use super::super::ring::{Ring, copy};
 use super::super::taps::Columns;
 use super::super::{Context, Plan, Shared};
-use super::{Gates, OverState, Parts, cast, narrow, put, state_sums};
+use super::{Gates, OverState, Parts, cast, narrow, parts, put, state_sums};
 use crate::blob::LstmRecord;
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
@@ -20,36 +20,37 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     let (left, _) = record.reach();
     let Parts { x, h, c, sums } = Parts::new(record, context, own)?;
     let mut x_ring = Ring::new(cast(x)?, if left > 0 { left + 1 } else { 0 }, inputs);
+    let mut h_ring = Ring::new(cast(h)?, width + left + 1, hidden);
     let mut c_ring = Ring::new(cast(c)?, width + 1, hidden);
     let above = context.row.checked_sub(1);
     let (_, initial_c) = context.model.initial::<A::Stream>(record, 0)?;
 
     let length = record.x_length(context.groups, context.group);
-    let (x_patch, rest) = shared.patch.split_at_mut_checked(length)?;
-    let (past, centre) = x_patch.split_at_mut_checked(left * inputs)?;
+    let [x_patch, h_patch] = parts::<A>(record, context, context.group, shared.patch)?;
+    let (past, centre) = x_patch.get_mut(..length)?.split_at_mut_checked(left * inputs)?;
     let columns = Columns { left, dilation: 1, zero: A::zero(record.input_zero_point) };
     columns.gather(context, Some(context.row), &x_ring, inputs, past)?;
     copy(centre, shared.registers.get(record.input, 0..centre.len())?)?;
 
     let pixel = context.pixel();
     let gates = 4 * hidden;
-    let (state, kept) = match context.plan {
+    let state = match context.plan {
         Plan::Pixel => {
-            let h_ring = Ring::new(cast(h)?, width + left + 1, hidden);
-            let h_patch = rest.get_mut(..record.h_length())?;
             gather_state::<A>(record, context, &h_ring, h_patch)?;
-            (OverState::Inputs(&*h_patch), h_ring.into_mut(pixel)?)
+            OverState::Inputs(&*h_patch)
         }
         Plan::Row => {
             let sums: &mut [A::Sum] = cast(sums)?;
-            let [before, row] = two_rows(record, context, cast(h)?)?;
             if context.column == 0 && context.group == 0 {
-                row_sums::<A, K>(record, context, before, sums, kernel)?;
+                for (column, sums) in sums.chunks_exact_mut(gates).enumerate() {
+                    gather_state::<A>(record, &Context { column, ..*context }, &h_ring, h_patch)?;
+                    state_sums::<A, K>(record, context, h_patch, 0..gates, sums, kernel)?;
+                }
             }
-            let at = (left + context.column) * hidden;
-            (OverState::Sums(sums.get(context.column * gates..)?.get(..gates)?), row.get_mut(at..at + hidden)?)
+            OverState::Sums(sums.get(context.column * gates..)?.get(..gates)?)
         }
     };
+    let kept = h_ring.get_mut(pixel)?;
     let registers = &mut shared.registers;
     Gates::<A>::new(record, context, context.group).run(x_patch, &state, kernel, |unit, gates| {
         let before = match above {
@@ -76,6 +77,7 @@ fn gather_state<A: Arithmetic>(
     let hidden = usize::from(record.hidden);
     let (initial, _) = context.model.initial::<A::Stream>(record, 0)?;
     let above = context.row.checked_sub(1);
+    let patch = patch.get_mut(..record.h_length())?;
     let columns = Columns { left: record.reach().0, dilation: 1, zero: A::zero(0) };
     if above.is_some() || initial.is_empty() {
         return columns.gather(context, above, ring, hidden, patch);
@@ -84,42 +86,6 @@ fn gather_state<A: Arithmetic>(
     for (tap, features) in patch.chunks_exact_mut(hidden).enumerate() {
         let inside = columns.column(context, tap).is_some();
         narrow::<A>(features, if inside { initial } else { &[] }, record.to_hidden);
-    }
-    Some(())
-}
-
-/// The row above and this one, each with what stands beside the image at both ends.
-fn two_rows<'h, T>(record: &LstmRecord, context: &Context<'_>, h: &'h mut [T]) -> Option<[&'h mut [T]; 2]> {
-    let length = record.padded_row(context.width);
-    let (even, odd) = h.split_at_mut_checked(length)?;
-    let odd = odd.get_mut(..length)?;
-    Some(if context.row % 2 == 0 { [odd, even] } else { [even, odd] })
-}
-
-/// The sums over the row above of all gates of a row, `[width, 4 · hidden]`.
-fn row_sums<A: Arithmetic, K: Kernel>(
-    record: &LstmRecord,
-    context: &Context<'_>,
-    above: &mut [A::Activation],
-    sums: &mut [A::Sum],
-    kernel: K,
-) -> Option<()> {
-    let hidden = usize::from(record.hidden);
-    let (left, right) = record.reach();
-    let (before, rest) = above.split_at_mut_checked(left * hidden)?;
-    let (inside, after) = rest.split_at_mut_checked(context.width * hidden)?;
-    before.fill(A::zero(0));
-    after.get_mut(..right * hidden)?.fill(A::zero(0));
-    if context.row == 0 {
-        let (initial, _) = context.model.initial::<A::Stream>(record, 0)?;
-        for features in inside.chunks_exact_mut(hidden) {
-            narrow::<A>(features, initial, record.to_hidden);
-        }
-    }
-    let gates = 4 * hidden;
-    for (column, sums) in sums.chunks_exact_mut(gates).enumerate().take(context.width) {
-        let h = above.get(column * hidden..)?.get(..record.h_length())?;
-        state_sums::<A, K>(record, context, h, 0..gates, sums, kernel)?;
     }
     Some(())
 }

@@ -1,6 +1,6 @@
 //! Kinds 7, 8 and 9: the Row LSTM and the two directions of the Diagonal BiLSTM.
 
-use super::super::bytes::{i8_at, i8_list, i16_at, i32_list, offset_at, u8_at, u16_at};
+use super::super::bytes::{i8_at, i16_at, i32_list, offset_at, u8_at, u16_at};
 use super::super::gates::{cell, pre_activation};
 use super::super::header::Header;
 use super::super::numbers::{Rescale, requantize, sat16, wrap32};
@@ -79,16 +79,14 @@ impl Lstm {
             class_bias: None,
             initial: Vec::new(),
         };
-        let (mut x, mut h) = (offset_at(record, 28), offset_at(record, 40));
-        for u in 0..hidden {
-            let (nx, nh) = (lstm.x_length(header, header.group(hidden, u)), lstm.h_length());
-            for _ in 0..4 {
-                lstm.weights_x.push(i8_list(blob, x, nx));
-                lstm.weights_h.push(i8_list(blob, h, nh));
-                x += nx;
-                h += nh;
-            }
+        let mut x = offset_at(record, 28);
+        for g in 0..header.channels {
+            let count = 4 * (header.start(hidden, g + 1) - header.start(hidden, g));
+            let length = lstm.x_length(header, g);
+            lstm.weights_x.extend(header.matrix(blob, x, count, length));
+            x += count * header.row(length);
         }
+        lstm.weights_h = header.matrix(blob, offset_at(record, 40), 4 * hidden, lstm.h_length());
         let class_bias = offset_at(record, 48);
         if class_bias != 0 {
             let of = |k: usize| i32_list(blob, class_bias + 16 * k * hidden, 4 * hidden);
@@ -231,6 +229,6 @@ impl Op for Lstm {
     }
 
     fn patch_bytes(&self, header: &Header) -> usize {
-        self.x_length(header, header.channels - 1) + self.h_length()
+        header.row(self.x_length(header, header.channels - 1)) + header.row(self.h_length())
     }
 }

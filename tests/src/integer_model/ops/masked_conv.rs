@@ -1,6 +1,6 @@
 //! Kind 1: masked convolution.
 
-use super::super::bytes::{i8_at, i8_list, i32_list, offset_at, u8_at, u16_at};
+use super::super::bytes::{i8_at, i32_list, offset_at, u8_at, u16_at};
 use super::super::header::Header;
 use super::super::numbers::{requantize, sat16, wrap32};
 use super::{Image, Op};
@@ -66,10 +66,11 @@ impl MaskedConv {
             class_bias: None,
         };
         let mut at = offset_at(record, 24);
-        for o in 0..outputs {
-            let length = conv.length(header, header.group(outputs, o));
-            conv.weights.push(i8_list(blob, at, length));
-            at += length;
+        for g in 0..header.channels {
+            let count = header.start(outputs, g + 1) - header.start(outputs, g);
+            let length = conv.length(header, g);
+            conv.weights.extend(header.matrix(blob, at, count, length));
+            at += count * header.row(length);
         }
         let class_bias = offset_at(record, 36);
         if class_bias != 0 {
@@ -171,6 +172,6 @@ impl Op for MaskedConv {
     }
 
     fn patch_bytes(&self, header: &Header) -> usize {
-        self.length(header, header.channels - 1)
+        header.row(self.length(header, header.channels - 1))
     }
 }

@@ -1,0 +1,71 @@
+//! Counts the instructions that an image takes, and the stack: a line of JSON a model.
+//!
+//! The counts mean something under QEMU's `-icount shift=6` alone; see `measure`.
+#![no_std]
+#![no_main]
+
+#[cfg(not(target_arch = "arm"))]
+compile_error!("counting needs SysTick, which Cortex-M has");
+
+use pixelrnn::{Draw, Engine, Given, Temperature};
+use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, measure};
+use semihosting::{println, process};
+use static_cell::ConstStaticCell;
+
+static STATE: ConstStaticCell<[u32; STATE_WORDS]> = ConstStaticCell::new([0; STATE_WORDS]);
+static IMAGE: ConstStaticCell<[u8; VALUES]> = ConstStaticCell::new([0; VALUES]);
+
+/// Stack that is painted: more than an engine takes, less than the smallest board leaves.
+const STACK: usize = 2048;
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    println!("{info}");
+    process::exit(101)
+}
+
+/// Where the program begins.
+#[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
+fn main() -> ! {
+    let (state, image) = (STATE.take(), IMAGE.take());
+    for entry in MODELS {
+        let Ok(model) = (entry.model)() else { process::exit(1) };
+        let shape = model.image();
+        let label = (model.classes() > 0).then_some(0);
+        let Some(image) = image.get_mut(..shape.values()) else { process::exit(1) };
+        let Ok(mut engine) = Engine::new(model, state) else { process::exit(1) };
+        let mut cost = Ok(0);
+        let sample = measure::instructions(&mut || {
+            cost = engine.run(label, &mut Draw::seeded(7, Temperature::ONE), image).map_err(|_| ());
+        });
+        let mut scored = Ok(0);
+        let given = Given::new(image, shape);
+        let score = measure::instructions(&mut || {
+            scored = score_all(&mut engine, label, given);
+        });
+        if cost.is_err() || cost != scored {
+            process::exit(1);
+        }
+        let stack = measure::stack::<STACK>(|| {
+            let _ = engine.restart(label);
+            for _ in 0..2 * shape.width {
+                let _ = engine.step(&mut Draw::seeded(7, Temperature::ONE));
+            }
+        });
+        let multiply_adds = model.multiply_adds() * shape.height * shape.width;
+        println!(
+            "{{\"model\":\"{}\",\"multiply_adds\":{multiply_adds},\"sample\":{sample},\"score\":{score},\"stack\":{stack}}}",
+            entry.name
+        );
+    }
+    process::exit(0)
+}
+
+fn score_all(engine: &mut Engine<'_, '_>, label: Option<usize>, mut given: Given<'_>) -> Result<u64, ()> {
+    engine.restart(label).map_err(|_| ())?;
+    let mut cost = 0;
+    while let Some(pixel) = engine.step(&mut given).map_err(|_| ())? {
+        cost += pixel.cost;
+    }
+    Ok(cost)
+}

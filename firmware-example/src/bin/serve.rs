@@ -1,0 +1,57 @@
+//! Answers requests over the board's serial port; `docs/device-protocol.md` says how to ask.
+#![no_std]
+#![no_main]
+
+/// Where the program begins.
+#[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
+#[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
+#[cfg_attr(target_arch = "aarch64", unsafe(export_name = "_start"))]
+fn main() -> ! {
+    serve()
+}
+
+#[cfg(uart)]
+fn serve() -> ! {
+    use heapless::Vec;
+    use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, protocol, uart::Uart};
+    use static_cell::ConstStaticCell;
+
+    static STATE: ConstStaticCell<[u32; STATE_WORDS]> = ConstStaticCell::new([0; STATE_WORDS]);
+    static IMAGE: ConstStaticCell<[u8; VALUES]> = ConstStaticCell::new([0; VALUES]);
+    static LINE: ConstStaticCell<Vec<u8, { protocol::line_bytes(MODELS) }>> = ConstStaticCell::new(Vec::new());
+
+    let Some(mut uart) = Uart::take() else { stop() };
+    let mut session = protocol::Session::new(MODELS, STATE.take(), IMAGE.take(), LINE.take());
+    // The port cannot fail, and so nothing below does.
+    let _ = session.greet(&mut uart);
+    loop {
+        if let Some(byte) = uart.read() {
+            let _ = session.push(byte, &mut uart);
+        }
+        let Some(mut making) = session.start() else { continue };
+        while making.step(&mut uart) == Ok(true) {
+            while let Some(byte) = uart.read() {
+                let _ = making.push(byte, &mut uart);
+            }
+        }
+    }
+}
+
+/// Says why there is nothing to serve.
+#[cfg(not(uart))]
+fn serve() -> ! {
+    semihosting::println!("there is no driver for a UART of this board");
+    semihosting::process::exit(1)
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    stop()
+}
+
+/// What is left when there is nobody to tell.
+fn stop() -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}

@@ -1,0 +1,148 @@
+//! Replies, written as JSON.
+
+use super::desk::Task;
+use super::error::Error;
+use super::request::Command;
+use super::{VERSION, values};
+use crate::Entry;
+use core::fmt::{self, Write};
+use pixelrnn::blob::CRC32;
+use pixelrnn::model::Image;
+
+/// The device is there.
+pub(super) fn ready(out: &mut impl Write) -> fmt::Result {
+    writeln!(out, r#"{{"ready":true,"protocol":{VERSION}}}"#)
+}
+
+/// What the device has, and what it is doing.
+pub(super) fn info(models: &[Entry], temperature: u32, task: Option<&Task>, out: &mut impl Write) -> fmt::Result {
+    write!(out, r#"{{"protocol":{VERSION},"models":["#)?;
+    for (n, entry) in models.iter().enumerate() {
+        write!(out, r#"{}{{"name":""#, if n == 0 { "" } else { "," })?;
+        Escaped(out).write_str(entry.name)?;
+        match (entry.model)() {
+            Ok(model) => {
+                let Image { height, width, channels, levels } = model.image();
+                write!(out, r#"","height":{height},"width":{width},"channels":{channels},"levels":{levels}"#)?;
+                let (classes, state) = (model.classes(), 4 * model.state_words());
+                write!(out, r#","classes":{classes},"state_bytes":{state}}}"#)?;
+            }
+            Err(error) => {
+                out.write_str(r#"","error":""#)?;
+                write!(Escaped(out), "{error}")?;
+                out.write_str(r#""}"#)?;
+            }
+        }
+    }
+    write!(out, r#"],"temperature":{},"making":"#, Milli(temperature))?;
+    match task {
+        Some(Task { command, pixels, .. }) => {
+            writeln!(out, r#"{{"cmd":"{}","pixels":{pixels}}}}}"#, command.name())
+        }
+        None => writeln!(out, "null}}"),
+    }
+}
+
+/// The temperature that holds from now on.
+pub(super) fn temperature(milli: u32, out: &mut impl Write) -> fmt::Result {
+    writeln!(out, r#"{{"temperature":{}}}"#, Milli(milli))
+}
+
+/// The image in the making was stopped.
+pub(super) fn stopped(pixels: usize, out: &mut impl Write) -> fmt::Result {
+    writeln!(out, r#"{{"stopped":true,"pixels":{pixels}}}"#)
+}
+
+/// A row of an image: that of the first channel, then those of the others.
+pub(super) fn row(row: usize, image: &[u8], shape: Image, out: &mut impl Write) -> fmt::Result {
+    write!(out, r#"{{"row":{row},"values":""#)?;
+    for plane in image.chunks_exact(shape.height * shape.width) {
+        values::write(plane.chunks_exact(shape.width).nth(row).unwrap_or_default(), shape.levels, out)?;
+    }
+    out.write_str("\"}\n")
+}
+
+/// An image is done.
+pub(super) fn done(task: &Task, image: &[u8], out: &mut impl Write) -> fmt::Result {
+    let Task { command, seed, cost, .. } = task;
+    write!(out, r#"{{"done":"{}""#, command.name())?;
+    if *command != Command::Score {
+        write!(out, r#","seed":{seed}"#)?;
+    }
+    let (nats, crc) = (Nats(*cost), CRC32.checksum(image));
+    writeln!(out, r#","nats":{nats},"cost":{cost},"crc":"{crc:08x}"}}"#)
+}
+
+/// A request was not done.
+pub(super) fn error(error: &Error, out: &mut impl Write) -> fmt::Result {
+    write!(out, r#"{{"error":"{}","message":""#, error.kind())?;
+    write!(Escaped(out), "{error}")?;
+    out.write_str("\"}\n")
+}
+
+/// Text inside JSON's quotes.
+struct Escaped<'w, W>(&'w mut W);
+
+impl<W: Write> Write for Escaped<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            match c {
+                '"' | '\\' => write!(self.0, "\\{c}")?,
+                c if c < ' ' => write!(self.0, "\\u{:04x}", u32::from(c))?,
+                c => self.0.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Thousandths as a decimal number.
+struct Milli(u32);
+
+impl fmt::Display for Milli {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
+    }
+}
+
+/// A cost in units of 2⁻²⁴ bit as nats, to four decimal places, without a float.
+struct Nats(u64);
+
+impl fmt::Display for Nats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Ten-thousandths of a nat in a bit, in units of 2⁻²⁴: ln 2 · 10⁴ · 2²⁴.
+        const SCALE: u64 = 116_290_799_680;
+        let (bits, rest) = (self.0 >> 24, self.0 & 0xff_ffff);
+        // Below 2⁶⁴ for all images of up to 6 million values, each of which costs at most 24 bits.
+        let sum = bits.saturating_mul(SCALE).saturating_add((rest * SCALE) >> 24).saturating_add(1 << 23);
+        let nats = sum >> 24;
+        write!(f, "{}.{:04}", nats / 10_000, nats % 10_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pixelrnn::Pixel;
+    use std::format;
+    use std::string::String;
+
+    #[test]
+    fn nats_are_those_of_the_library() {
+        for cost in (0..64).map(|n| 1u64 << n).take_while(|&cost| cost < 1 << 50).chain([0, 0xff_ffff, 123_456_789_012]) {
+            let text = format!("{}", Nats(cost));
+            let nats: f64 = text.parse().unwrap();
+            assert!((nats - Pixel::nats(cost)).abs() <= 0.000_050_1, "{cost}: {text}, expected {}", Pixel::nats(cost));
+            assert_eq!(text.split_once('.').unwrap().1.len(), 4);
+        }
+        assert_eq!(format!("{}", Nats(1 << 24)), "0.6931");
+        let _ = format!("{}", Nats(u64::MAX));
+    }
+
+    #[test]
+    fn quotes_and_control_characters_are_escaped() {
+        let mut text = String::new();
+        write!(Escaped(&mut text), "a \"b\" \\ \n é").unwrap();
+        assert_eq!(text, r#"a \"b\" \\ \u000a é"#);
+    }
+}

@@ -1,0 +1,17 @@
+//! Finds out what instructions the target has, where the compiler keeps that to itself.
+
+use std::env;
+
+fn main() {
+    println!("cargo::rustc-check-cfg=cfg(pixelrnn_dsp)");
+    println!("cargo::rerun-if-changed=build.rs");
+    // Stable Rust shows no `target_feature = "dsp"` for Cortex-M. ARMv7E-M always has the extension; ARMv8-M has it on the
+    // cores that are named with `-C target-cpu`.
+    let target = env::var("TARGET").unwrap_or_default();
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let core = flags.split('\x1f').filter_map(|flag| flag.split_once("target-cpu=")).map(|(_, core)| core).next_back();
+    // Cortex-M55 has it too, but its vectors are faster.
+    if target.starts_with("thumbv7em") || core == Some("cortex-m33") {
+        println!("cargo::rustc-cfg=pixelrnn_dsp");
+    }
+}
