@@ -7,7 +7,7 @@ use pixelrnn::blob::{Layout, Weights};
 use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::quantize::Method;
-use pixelrnn_converter::{Blob, TrainedModel, files};
+use pixelrnn_converter::{Blob, files};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};

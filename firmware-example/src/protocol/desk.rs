@@ -1,7 +1,7 @@
 //! What is asked for, checked and kept.
 
 use super::error::Error;
-use super::request::{Command, Request, milli};
+use super::request::{Command, Request};
 use super::{reply, values};
 use crate::Entry;
 use core::fmt::{self, Write};
@@ -78,7 +78,9 @@ impl<'s> Desk<'s> {
             (Command::Stop, None) => Err(Error::Idle),
             (_, Some(task)) => Err(Error::Busy(task.command)),
             (Command::Temperature, None) => {
-                self.temperature = milli(request.value.unwrap_or_default())?;
+                let milli = request.value.unwrap_or_default();
+                Temperature::from_milli(milli).ok_or(Error::Temperature)?;
+                self.temperature = milli;
                 Ok(Done::Temperature)
             }
             (Command::Sample | Command::Score | Command::Complete, None) => {
@@ -113,7 +115,7 @@ impl<'s> Desk<'s> {
         let temperature = match (command, request.temperature) {
             // A likelihood is that of the model as it is.
             (Command::Score, _) => 1000,
-            (_, Some(temperature)) => milli(temperature)?,
+            (_, Some(temperature)) => temperature,
             (_, None) => self.temperature,
         };
         let temperature = Temperature::from_milli(temperature).ok_or(Error::Temperature)?;

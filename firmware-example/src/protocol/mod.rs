@@ -43,8 +43,8 @@ use core::fmt::{self, Write};
 use desk::Desk;
 pub use error::Error;
 use heapless::VecView;
-use line::Line;
 pub use line::LOST;
+use line::Line;
 use pixelrnn::{Complete, Draw, Engine};
 pub use request::{Command, Field};
 
@@ -79,12 +79,7 @@ impl<'s> Session<'s> {
     /// A session that serves `models`, the first of them where a request names none.
     ///
     /// `state` and `image` have room for the largest of the models and its images; `line` has [`line_bytes`].
-    pub fn new(
-        models: &'static [Entry],
-        state: &'s mut [u32],
-        image: &'s mut [u8],
-        line: &'s mut VecView<u8>,
-    ) -> Self {
+    pub fn new(models: &'static [Entry], state: &'s mut [u32], image: &'s mut [u8], line: &'s mut VecView<u8>) -> Self {
         Self { line: Line::new(line), desk: Desk::new(models, image, state.len()), state }
     }
 

@@ -124,12 +124,11 @@ impl fmt::Display for Nats {
 mod tests {
     use super::*;
     use pixelrnn::Pixel;
-    use std::format;
-    use std::string::String;
 
     #[test]
     fn nats_are_those_of_the_library() {
-        for cost in (0..64).map(|n| 1u64 << n).take_while(|&cost| cost < 1 << 50).chain([0, 0xff_ffff, 123_456_789_012]) {
+        for cost in (0..64).map(|n| 1u64 << n).take_while(|&cost| cost < 1 << 50).chain([0, 0xff_ffff, 123_456_789_012])
+        {
             let text = format!("{}", Nats(cost));
             let nats: f64 = text.parse().unwrap();
             assert!((nats - Pixel::nats(cost)).abs() <= 0.000_050_1, "{cost}: {text}, expected {}", Pixel::nats(cost));

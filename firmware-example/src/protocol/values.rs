@@ -40,8 +40,6 @@ pub(super) fn write(values: &[u8], levels: usize, out: &mut impl Write) -> fmt::
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::String;
-    use std::vec::Vec;
 
     #[test]
     fn every_value_of_every_number_of_levels_comes_back() {

@@ -3,13 +3,14 @@
 use super::ring::{Ring, copy};
 use super::taps::Columns;
 use super::{Context, Shared};
-use crate::blob::{ConvRecord, Destination};
+use crate::blob::{ConvRecord, Destination, Layout};
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
 use core::marker::PhantomData;
+use core::ops::Range;
 
-/// Outputs computed at a time: their sums stay in machine registers or near. Whole blocks of [`crate::blob::Layout`].
-const BLOCK: usize = 16;
+/// Outputs computed at a time: whole blocks of [`Layout`], few enough for the stack of a small machine.
+const BLOCK: usize = 4 * Layout::OUTPUTS;
 
 /// A convolution at a pixel.
 pub(super) struct Conv<'c, 'm, A> {
@@ -71,51 +72,70 @@ impl<A: Arithmetic> Conv<'_, '_, A> {
         let layout = context.model.layout();
         let earlier = record.weights_before(groups, group, layout);
         let weights: &[A::Weight] = context.model.numbers(record.weights, earlier + (end - first) * length)?;
-        let weights = weights.get(earlier..)?;
+        let mut weights = weights.get(earlier..)?;
         let bias: &[A::Sum] = context.model.numbers(record.bias, outputs)?;
-        let multipliers = context.multipliers::<A>(record.multipliers, outputs)?;
+        let multipliers = context.multipliers::<A>(record.multipliers, bias)?.get(first..end)?;
         let class_bias = context.class_bias::<A>(record.class_bias, outputs)?;
+        let bias = bias.get(first..end)?;
         let x = shared.patch.get(..length)?;
-        let mut at = first;
-        while at < end {
-            let block = BLOCK.min(end - at);
-            let mut sums = [A::Sum::default(); BLOCK];
-            let sums = sums.get_mut(..block)?;
-            copy(sums, bias.get(at..at + block)?)?;
-            for (sum, class) in sums.iter_mut().zip(class_bias.get(at..).unwrap_or_default()) {
+        let registers = &mut shared.registers;
+        let mut out = match record.destination()? {
+            Destination::Activation => Out::<A>::Activation(registers.get_mut(record.output, first..end)?),
+            Destination::Stream => Out::Stream(registers.get_mut(record.output, first..end)?),
+            Destination::Accumulate => Out::Accumulate(registers.get_mut(record.output, first..end)?),
+            Destination::Logits => Out::Logits(shared.logits.get_mut(..end - first)?),
+        };
+        let mut memory = [A::Sum::default(); BLOCK];
+        let mut at = 0;
+        for (bias, multipliers) in bias.chunks(BLOCK).zip(multipliers.chunks(BLOCK)) {
+            let sums = memory.get_mut(..bias.len())?;
+            let (own, rest) = weights.split_at_checked(bias.len() * length)?;
+            weights = rest;
+            A::products(kernel, layout, bias, own, x, sums);
+            for (sum, class) in sums.iter_mut().zip(class_bias.get(first + at..).unwrap_or_default()) {
                 *sum = A::sum(*sum, *class);
             }
-            A::matvec(kernel, layout, sums, weights.get((at - first) * length..(at - first + block) * length)?, x);
-            for (sum, multiplier) in sums.iter_mut().zip(multipliers.get(at..).unwrap_or_default()) {
-                *sum = A::scaled(*sum, record.left, *multiplier);
-            }
-            match record.destination()? {
-                Destination::Activation => {
-                    let out = shared.registers.get_mut(record.output, at..at + block)?;
-                    for (y, v) in out.iter_mut().zip(sums) {
-                        *y = A::activation(*v, record.output_zero_point, record.output_low);
-                    }
-                }
-                Destination::Stream => {
-                    let out = shared.registers.get_mut(record.output, at..at + block)?;
-                    for (y, v) in out.iter_mut().zip(sums) {
-                        *y = A::stream(*v);
-                    }
-                }
-                Destination::Accumulate => {
-                    let out = shared.registers.get_mut(record.output, at..at + block)?;
-                    for (y, v) in out.iter_mut().zip(sums) {
-                        *y = A::accumulate(*v, *y);
-                    }
-                }
-                Destination::Logits => {
-                    let out = shared.logits.get_mut(at - first..at - first + block)?;
-                    for (y, v) in out.iter_mut().zip(sums) {
-                        *y = A::logit(*v, record.logit_shift) as u32;
-                    }
+            let sums = sums.iter().zip(multipliers).map(|(sum, m)| A::scaled(*sum, record.left, *m));
+            out.store(record, at..at + bias.len(), sums)?;
+            at += bias.len();
+        }
+        Some(())
+    }
+}
+
+/// Where the outputs of a convolution go.
+enum Out<'r, A: Arithmetic> {
+    Activation(&'r mut [A::Activation]),
+    Stream(&'r mut [A::Stream]),
+    Accumulate(&'r mut [A::Stream]),
+    Logits(&'r mut [u32]),
+}
+
+impl<A: Arithmetic> Out<'_, A> {
+    /// Stores the scaled sums of the outputs `range`.
+    #[inline(always)]
+    fn store(&mut self, record: &ConvRecord, range: Range<usize>, sums: impl Iterator<Item = A::Sum>) -> Option<()> {
+        match self {
+            Self::Activation(out) => {
+                for (y, v) in out.get_mut(range)?.iter_mut().zip(sums) {
+                    *y = A::activation(v, record.output_zero_point, record.output_low);
                 }
             }
-            at += block;
+            Self::Stream(out) => {
+                for (y, v) in out.get_mut(range)?.iter_mut().zip(sums) {
+                    *y = A::stream(v);
+                }
+            }
+            Self::Accumulate(out) => {
+                for (y, v) in out.get_mut(range)?.iter_mut().zip(sums) {
+                    *y = A::accumulate(v, *y);
+                }
+            }
+            Self::Logits(out) => {
+                for (y, v) in out.get_mut(range)?.iter_mut().zip(sums) {
+                    *y = A::logit(v, record.logit_shift) as u32;
+                }
+            }
         }
         Some(())
     }

@@ -150,9 +150,9 @@ impl<'m> Context<'m> {
         self.row * self.width + self.column
     }
 
-    /// The factors of an op's sums; empty where the arithmetic has none.
-    fn multipliers<A: Arithmetic>(&self, at: u32, count: usize) -> Option<&'m [A::Sum]> {
-        if A::MULTIPLIERS { self.model.numbers(at, count) } else { Some(&[]) }
+    /// The factors of an op's sums. Floats have none: as many other numbers stand in their place, which nobody reads.
+    fn multipliers<A: Arithmetic>(&self, at: u32, bias: &'m [A::Sum]) -> Option<&'m [A::Sum]> {
+        if A::MULTIPLIERS { self.model.numbers(at, bias.len()) } else { Some(bias) }
     }
 
     /// The label's biases of an op with `count` of them a class; empty where there are none.

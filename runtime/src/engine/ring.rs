@@ -26,6 +26,13 @@ impl<'b, T: Copy> Ring<'b, T> {
         self.memory.get(self.range(pixel)?)
     }
 
+    /// The vectors of `pixel` and those after it, `count` in all, where they lie in one piece.
+    pub(super) fn run(&self, pixel: usize, count: usize) -> Option<&[T]> {
+        let start = pixel.checked_rem(self.slots)?.checked_mul(self.length)?;
+        // What the ring's last vector is followed by, in memory that is longer, is not its first one.
+        self.memory.get(..self.slots * self.length)?.get(start..start.checked_add(count * self.length)?)
+    }
+
     /// The vector of `pixel`, to write.
     pub(super) fn get_mut(&mut self, pixel: usize) -> Option<&mut [T]> {
         let range = self.range(pixel)?;

@@ -29,6 +29,14 @@ impl<T: Copy> Columns<T> {
             patch.fill(self.zero);
             return Some(());
         };
+        // Neighbours in the image are neighbours in the ring, but where it begins anew.
+        let taps = patch.len().checked_div(length)?;
+        if let (1, Some(first)) = (self.dilation, context.column.checked_sub(self.left))
+            && first + taps <= context.width
+            && let Some(vectors) = ring.run(row * context.width + first, taps)
+        {
+            return copy(patch, vectors);
+        }
         for (tap, features) in patch.chunks_exact_mut(length).enumerate() {
             match self.column(context, tap) {
                 None => features.fill(self.zero),

@@ -10,44 +10,49 @@ use core::arch::asm;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dsp;
 
-/// Bytes of weights that a block of four outputs has for four inputs.
-const FOUR_BY_FOUR: usize = Layout::OUTPUTS * Layout::INPUTS;
-
 impl Kernel for Dsp {
-    #[inline]
-    fn rows(self, sums: &mut [i32], weights: &[i8], x: &[i8]) {
-        Portable.rows(sums, weights, x);
+    #[inline(always)]
+    fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+        Portable.rows(bias, weights, x, sums);
     }
 
-    #[inline]
-    fn blocks(self, sums: &mut [i32], weights: &[i8], x: &[i8]) {
-        if x.is_empty() {
-            return;
-        }
-        let mut weights = weights;
-        let mut sums = sums.chunks_exact_mut(Layout::OUTPUTS);
-        for sums in &mut sums {
-            let Some((block, rest)) = weights.split_at_checked(Layout::OUTPUTS * x.len()) else { return };
-            weights = rest;
-            if let Ok(sums) = sums.try_into() {
-                four(sums, block, x);
+    #[inline(never)]
+    fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+        let size = Layout::OUTPUTS * x.len();
+        let whole = sums.len().min(bias.len()) / Layout::OUTPUTS * Layout::OUTPUTS;
+        let aligned = weights.as_ptr().cast::<u32>().is_aligned() && x.len().is_multiple_of(Layout::INPUTS);
+        let (Some(before), true) = (weights.get(..whole * x.len()), aligned && size > 0) else {
+            return Portable.blocks(bias, weights, x, sums);
+        };
+        for ((sums, bias), weights) in sums
+            .chunks_exact_mut(Layout::OUTPUTS)
+            .zip(bias.chunks_exact(Layout::OUTPUTS))
+            .zip(before.chunks_exact(size))
+        {
+            if let (Ok(sums), &[a, b, c, d]) = (<&mut [i32; 4]>::try_from(sums), bias) {
+                // SAFETY: the weights are four times as many as the inputs, these are a multiple of four and not none,
+                // and the weights lie at a multiple of four, as `before` and `size` do.
+                *sums = unsafe { four([a, b, c, d], weights, x) };
             }
         }
-        Portable.blocks(sums.into_remainder(), weights, x);
+        if let (Some(sums), Some(bias), Some(weights)) =
+            (sums.get_mut(whole..), bias.get(whole..), weights.get(whole * x.len()..))
+            && !sums.is_empty()
+        {
+            Portable.blocks(bias, weights, x, sums);
+        }
     }
 }
 
 /// Four outputs.
+///
+/// # Safety
+/// `x` has a multiple of four numbers and at least four, `weights` at least four times as many, at an address that is a
+/// multiple of four.
 #[inline(always)]
-fn four(sums: &mut [i32; 4], weights: &[i8], x: &[i8]) {
-    let fours = (x.len() / Layout::INPUTS).min(weights.len() / FOUR_BY_FOUR);
-    if fours == 0 || !weights.as_ptr().cast::<u32>().is_aligned() {
-        return Portable.blocks(sums, weights, x);
-    }
-    let [mut a, mut b, mut c, mut d] = *sums;
-    // SAFETY: the loop reads four bytes of `x` and sixteen of `weights` for each of `fours` rounds, which both have, and
-    // writes to registers alone. `ldrd` wants addresses that are multiples of four: those of the weights are; `ldr`
-    // takes any.
+unsafe fn four([mut a, mut b, mut c, mut d]: [i32; 4], weights: &[i8], x: &[i8]) -> [i32; 4] {
+    // SAFETY: the loop reads four bytes of `x` and sixteen of `weights` a round until `x` is at its end, and writes to
+    // registers alone. `ldrd` wants addresses that are multiples of four; `ldr` takes any.
     unsafe {
         asm!(
             "2:",
@@ -76,7 +81,7 @@ fn four(sums: &mut [i32; 4], weights: &[i8], x: &[i8]) {
             "bne 2b",
             x = inout(reg) x.as_ptr() => _,
             w = inout(reg) weights.as_ptr() => _,
-            end = in(reg) x.as_ptr().add(Layout::INPUTS * fours),
+            end = in(reg) x.as_ptr().add(x.len()),
             a = inout(reg) a,
             b = inout(reg) b,
             c = inout(reg) c,
@@ -89,5 +94,5 @@ fn four(sums: &mut [i32; 4], weights: &[i8], x: &[i8]) {
             options(nostack, readonly),
         );
     }
-    *sums = [a, b, c, d];
+    [a, b, c, d]
 }

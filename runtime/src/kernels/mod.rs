@@ -5,6 +5,8 @@
 mod dsp;
 mod portable;
 
+#[cfg(doc)]
+use crate::blob::Layout;
 #[cfg(pixelrnn_dsp)]
 pub use dsp::Dsp;
 pub use portable::Portable;
@@ -19,13 +21,13 @@ pub type Native = Portable;
 
 /// The inner loops of an engine.
 ///
-/// All kernels give the same bytes: sums are exact modulo 2³², whatever the order. Where the lengths do not match, the
-/// missing products count as 0.
+/// All kernels give the same bytes: sums are exact modulo 2³², whatever the order.
+///
+/// Both functions compute `sums[o] = bias[o] + Σ weights[o, k] · x[k]`, for as many outputs as all three have numbers of.
 pub trait Kernel: Copy {
-    /// `sums[o] += Σ weights[o, k] · x[k]`, wrapping; `weights` is `[sums.len(), x.len()]`, row-major.
-    fn rows(self, sums: &mut [i32], weights: &[i8], x: &[i8]);
+    /// For weights in [`Layout::Rows`]: `weights` is `[outputs, x.len()]`, row-major.
+    fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 
-    /// The same for weights in [`crate::blob::Layout::Blocks`], from the first output of a block on; `x.len()` is a multiple of
-    /// four.
-    fn blocks(self, sums: &mut [i32], weights: &[i8], x: &[i8]);
+    /// For weights in [`Layout::Blocks`], from the first output of a block on; `x.len()` is a multiple of four.
+    fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 }

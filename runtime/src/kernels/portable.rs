@@ -8,34 +8,36 @@ use crate::blob::Layout;
 pub struct Portable;
 
 impl Kernel for Portable {
-    #[inline]
-    fn rows(self, sums: &mut [i32], weights: &[i8], x: &[i8]) {
-        if x.is_empty() {
-            return;
-        }
-        for (sum, row) in sums.iter_mut().zip(weights.chunks_exact(x.len())) {
-            let mut s = 0i32;
-            for (w, x) in row.iter().zip(x) {
-                s = s.wrapping_add(i32::from(*w) * i32::from(*x));
-            }
-            *sum = sum.wrapping_add(s);
+    #[inline(never)]
+    fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+        let mut rest = weights;
+        for (sum, bias) in sums.iter_mut().zip(bias) {
+            let Some((row, after)) = rest.split_at_checked(x.len()) else { return };
+            rest = after;
+            *sum = dot(*bias, row, x);
         }
     }
 
-    #[inline]
-    fn blocks(self, sums: &mut [i32], weights: &[i8], x: &[i8]) {
-        if x.is_empty() {
-            return;
-        }
-        for (sums, block) in sums.chunks_mut(Layout::OUTPUTS).zip(weights.chunks(Layout::OUTPUTS * x.len())) {
-            let inputs = x.chunks_exact(Layout::INPUTS);
-            for (weights, x) in block.chunks_exact(Layout::INPUTS * sums.len()).zip(inputs) {
+    #[inline(never)]
+    fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+        let mut rest = weights;
+        for (sums, bias) in sums.chunks_mut(Layout::OUTPUTS).zip(bias.chunks(Layout::OUTPUTS)) {
+            let outputs = sums.len().min(bias.len());
+            let Some((block, after)) = rest.split_at_checked(outputs * x.len()) else { return };
+            rest = after;
+            for (sum, bias) in sums.iter_mut().zip(bias) {
+                *sum = *bias;
+            }
+            for (weights, x) in block.chunks_exact(Layout::INPUTS * outputs).zip(x.chunks_exact(Layout::INPUTS)) {
                 for (sum, row) in sums.iter_mut().zip(weights.chunks_exact(Layout::INPUTS)) {
-                    for (w, x) in row.iter().zip(x) {
-                        *sum = sum.wrapping_add(i32::from(*w) * i32::from(*x));
-                    }
+                    *sum = dot(*sum, row, x);
                 }
             }
         }
     }
+}
+
+#[inline(always)]
+fn dot(sum: i32, weights: &[i8], x: &[i8]) -> i32 {
+    weights.iter().zip(x).fold(sum, |sum, (w, x)| sum.wrapping_add(i32::from(*w) * i32::from(*x)))
 }

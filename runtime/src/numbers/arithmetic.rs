@@ -22,13 +22,14 @@ pub trait Arithmetic {
     /// Whether sums are multiplied by factors that the blob holds.
     const MULTIPLIERS: bool;
 
-    /// `sums[o] += Σ weights[o, k] · x[k]`; see [`Kernel::matvec`].
-    fn matvec<K: Kernel>(
+    /// `sums[o] = bias[o] + Σ weights[o, k] · x[k]`; see [`Kernel`].
+    fn products<K: Kernel>(
         kernel: K,
         layout: Layout,
-        sums: &mut [Self::Sum],
+        bias: &[Self::Sum],
         weights: &[Self::Weight],
         x: &[Self::Activation],
+        sums: &mut [Self::Sum],
     );
     /// `a + b` of two sums.
     fn sum(a: Self::Sum, b: Self::Sum) -> Self::Sum;
@@ -78,10 +79,10 @@ impl Arithmetic for Int8 {
     const MULTIPLIERS: bool = true;
 
     #[inline(always)]
-    fn matvec<K: Kernel>(kernel: K, layout: Layout, sums: &mut [i32], weights: &[i8], x: &[i8]) {
+    fn products<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
         match layout {
-            Layout::Rows => kernel.rows(sums, weights, x),
-            Layout::Blocks => kernel.blocks(sums, weights, x),
+            Layout::Rows => kernel.rows(bias, weights, x, sums),
+            Layout::Blocks => kernel.blocks(bias, weights, x, sums),
         }
     }
 

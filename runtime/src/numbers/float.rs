@@ -66,12 +66,12 @@ impl<W: Weight> Arithmetic for Float<W> {
 
     const MULTIPLIERS: bool = false;
 
-    fn matvec<K: Kernel>(_: K, _: Layout, sums: &mut [f32], weights: &[W], x: &[f32]) {
-        if x.is_empty() {
-            return;
-        }
-        for (sum, row) in sums.iter_mut().zip(weights.chunks_exact(x.len())) {
-            *sum += dot(row, x);
+    fn products<K: Kernel>(_: K, _: Layout, bias: &[f32], weights: &[W], x: &[f32], sums: &mut [f32]) {
+        let mut rest = weights;
+        for (sum, bias) in sums.iter_mut().zip(bias) {
+            let Some((row, after)) = rest.split_at_checked(x.len()) else { return };
+            rest = after;
+            *sum = bias + dot(row, x);
         }
     }
 

@@ -5,16 +5,21 @@ mod row;
 
 use super::Context;
 use super::registers::Registers;
-use super::ring::copy;
+#[cfg(doc)]
+use crate::blob::Layout;
 use crate::blob::LstmRecord;
 use crate::kernels::Kernel;
 use crate::numbers::{Arithmetic, Rescale};
 use core::marker::PhantomData;
+use core::ops::Range;
 pub(super) use diagonal::{left as diagonal_left, right as diagonal_right, sweep};
 pub(super) use row::row;
 
-/// Units computed at a time, four gates each.
-const BLOCK: usize = 4;
+/// Units computed at a time.
+const UNITS: usize = 4;
+
+/// Their gates: whole blocks of [`Layout`].
+const BLOCK: usize = 4 * UNITS;
 
 /// The gates of an LSTM at one pixel, of one colour.
 struct Gates<'c, 'm, A> {
@@ -53,37 +58,36 @@ impl<'c, 'm, A: Arithmetic> Gates<'c, 'm, A> {
         let length = layout.row(record.x_length(self.context.groups, self.group));
         let earlier = record.x_weights_before(self.context.groups, self.group, layout);
         let weights: &[A::Weight] = model.numbers(record.weights_x, earlier + 4 * (end - first) * length)?;
-        let weights = weights.get(earlier..)?;
+        let mut weights = weights.get(earlier..)?;
         let bias: &[A::Sum] = model.numbers(record.bias, gates)?;
         let class_bias = self.context.class_bias::<A>(record.class_bias, gates)?;
-        let multipliers = self.context.multipliers::<A>(record.multipliers_x, gates)?;
+        let multipliers = self.context.multipliers::<A>(record.multipliers_x, bias)?;
+        let (mut x_memory, mut h_memory) = ([A::Sum::default(); BLOCK], [A::Sum::default(); BLOCK]);
         let mut unit = first;
         while unit < end {
-            let block = BLOCK.min(end - unit);
-            let rows = 4 * unit..4 * (unit + block);
-            let (mut sums_x, mut sums_h) = ([A::Sum::default(); 4 * BLOCK], [A::Sum::default(); 4 * BLOCK]);
-            let (sums_x, sums_h) = (sums_x.get_mut(..4 * block)?, sums_h.get_mut(..4 * block)?);
-            copy(sums_x, bias.get(rows.clone())?)?;
-            for (sum, class) in sums_x.iter_mut().zip(class_bias.get(4 * unit..).unwrap_or_default()) {
+            let count = 4 * UNITS.min(end - unit);
+            let range = 4 * unit..4 * unit + count;
+            let x_sums = x_memory.get_mut(..count)?;
+            let (own, rest) = weights.split_at_checked(count * length)?;
+            weights = rest;
+            A::products(kernel, layout, bias.get(range.clone())?, own, x, x_sums);
+            for (sum, class) in x_sums.iter_mut().zip(class_bias.get(range.start..).unwrap_or_default()) {
                 *sum = A::sum(*sum, *class);
             }
-            let of_group = 4 * (unit - first) * length..4 * (unit - first + block) * length;
-            A::matvec(kernel, layout, sums_x, weights.get(of_group)?, x);
-            for (sum, multiplier) in sums_x.iter_mut().zip(multipliers.get(4 * unit..).unwrap_or_default()) {
-                *sum = A::scaled(*sum, record.left_x, *multiplier);
+            let h_sums = match state {
+                OverState::Inputs(h) => {
+                    let sums = h_memory.get_mut(..count)?;
+                    state_sums::<A, K>(record, self.context, h, range.clone(), sums, kernel)?;
+                    &*sums
+                }
+                OverState::Sums(sums) => sums.get(range.clone())?,
+            };
+            let gates = x_sums.iter().zip(multipliers.get(range)?).zip(h_sums);
+            let mut gates = gates.map(|((x, m), h)| A::gate(A::scaled(*x, record.left_x, *m), *h));
+            while let (Some(o), Some(f), Some(i), Some(g)) = (gates.next(), gates.next(), gates.next(), gates.next()) {
+                step(unit, [o, f, i, g])?;
+                unit += 1;
             }
-            match state {
-                OverState::Inputs(h) => state_sums::<A, K>(record, self.context, h, rows, sums_h, kernel)?,
-                OverState::Sums(sums) => copy(sums_h, sums.get(rows)?)?,
-            }
-            let mut pre = [A::Stream::default(); 4 * BLOCK];
-            for ((z, x), h) in pre.iter_mut().zip(sums_x).zip(sums_h) {
-                *z = A::gate(*x, *h);
-            }
-            for (n, z) in pre.chunks_exact(4).enumerate().take(block) {
-                step(unit + n, z.try_into().ok()?)?;
-            }
-            unit += block;
         }
         Some(())
     }
@@ -94,18 +98,22 @@ fn state_sums<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,
     h: &[A::Activation],
-    gates: core::ops::Range<usize>,
+    gates: Range<usize>,
     sums: &mut [A::Sum],
     kernel: K,
 ) -> Option<()> {
     let layout = context.model.layout();
-    let length = layout.row(record.h_length());
     let weights: &[A::Weight] = context.model.numbers(record.weights_h, record.h_weights(layout))?;
-    let multipliers = context.multipliers::<A>(record.multipliers_h, 4 * usize::from(record.hidden))?;
-    sums.fill(A::Sum::default());
-    A::matvec(kernel, layout, sums, weights.get(gates.start * length..gates.end * length)?, h);
-    for (sum, multiplier) in sums.iter_mut().zip(multipliers.get(gates.start..).unwrap_or_default()) {
-        *sum = A::scaled(*sum, record.left_h, *multiplier);
+    let bias: &[A::Sum] = context.model.numbers(record.bias, 4 * usize::from(record.hidden))?;
+    let multipliers = context.multipliers::<A>(record.multipliers_h, bias)?;
+    let zeros = [A::Sum::default(); BLOCK];
+    let weights = weights.get(gates.start * h.len()..gates.end * h.len())?;
+    let blocks = sums.chunks_mut(BLOCK).zip(weights.chunks(BLOCK * h.len()));
+    for ((sums, weights), multipliers) in blocks.zip(multipliers.get(gates)?.chunks(BLOCK)) {
+        A::products(kernel, layout, &zeros, weights, h, sums);
+        for (sum, multiplier) in sums.iter_mut().zip(multipliers) {
+            *sum = A::scaled(*sum, record.left_h, *multiplier);
+        }
     }
     Some(())
 }
