@@ -1,7 +1,7 @@
 //! Shows an image in the making on any display that has a driver for embedded-graphics.
 //!
-//! The engine finishes a pixel a call, and that pixel can be on the display before the next one is begun: an image appears
-//! as it is drawn, and no buffer for it is needed beside the display's own.
+//! The engine finishes a pixel a call, and that pixel can be on the display before the next one is begun: an image
+//! appears as it is drawn, and no buffer for it is needed beside the display's own.
 
 use core::fmt;
 use embedded_graphics::geometry::Dimensions;
@@ -254,14 +254,13 @@ mod tests {
         let mut engine = Engine::new(model, &mut state).unwrap();
         let cost = engine.run(None, &mut Draw::seeded(7, Temperature::ONE), &mut image).unwrap();
 
-        const HALF: usize = 14 * 28;
         let mut display = MockDisplay::<BinaryColor>::new();
         let frame = Frame::fitted(model.image(), &display);
         assert_eq!(frame, Frame::new(model.image(), Point::new(4, 4), 2));
         let mut source = Draw::seeded(7, Temperature::ONE);
         engine.restart(None).unwrap();
         let mut sum = 0;
-        for _ in 0..HALF {
+        for _ in 0..14 * 28 {
             sum += frame.step(&mut engine, &mut source, &mut display).unwrap().unwrap().cost;
         }
         assert_eq!(display.affected_area(), Rectangle::new(Point::new(4, 4), Size::new(56, 28)));

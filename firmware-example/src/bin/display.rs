@@ -1,7 +1,7 @@
 //! Draws an image of each model onto a display while it is made, and prints the checksum of what the display shows.
 //!
-//! The display is a framebuffer in RAM, of the size and colours of an SSD1306: no emulated board has one. On a real board
-//! its driver takes the place of `DISPLAY.take()`, and nothing else changes: see `docs/firmware.md`.
+//! The display is a framebuffer in RAM, of the size and colours of an SSD1306: no emulated board has one. On a real
+//! board its driver takes the place of `DISPLAY.take()`; `docs/firmware.md` has a program.
 #![no_std]
 #![no_main]
 

@@ -1,16 +1,15 @@
 //! Masked convolution, one pixel and one colour at a time.
 
+use super::registers::Registers;
 use super::ring::{Ring, copy};
 use super::taps::Columns;
 use super::{Context, Shared};
-use crate::blob::{ConvRecord, Destination, Layout};
+use crate::blob::{ConvRecord, Destination};
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
+use bytemuck::Pod;
 use core::marker::PhantomData;
 use core::ops::Range;
-
-/// Outputs computed at a time: whole blocks of [`Layout`], few enough for the stack of a small machine.
-const BLOCK: usize = 4 * Layout::OUTPUTS;
 
 /// A convolution at a pixel.
 pub(super) struct Conv<'c, 'm, A> {
@@ -31,15 +30,20 @@ impl<A: Arithmetic> Conv<'_, '_, A> {
             record.kept_pixels(context.height, context.width),
             inputs,
         );
-        let length = context.model.layout().row(record.length(context.groups, context.group));
-        let patch = shared.patch.get_mut(..length)?;
-        let (before, centre) = patch.split_at_mut_checked(record.past_taps() * inputs)?;
-        self.gather(&ring, before)?;
         let open = record.open_inputs(context.groups, context.group);
-        let (centre, missing) = centre.split_at_mut_checked(open)?;
-        copy(centre, shared.registers.get(record.input, 0..open)?)?;
-        missing.fill(A::zero(0));
-        self.products(shared, length, kernel)?;
+        let past = record.past_taps() * inputs;
+        let length = context.model.layout().row(past + open);
+        // What a 1x1 kernel reads lies together already.
+        let gathered = length > open;
+        if gathered {
+            let patch = shared.patch.get_mut(..length)?;
+            let (before, centre) = patch.split_at_mut_checked(past)?;
+            self.gather(&ring, before)?;
+            let (centre, missing) = centre.split_at_mut_checked(open)?;
+            copy(centre, shared.registers.get(record.input, 0..open)?)?;
+            missing.fill(A::zero(0));
+        }
+        self.products(shared, length, gathered, kernel)?;
         if !self.reads_image && context.group + 1 == context.groups {
             ring.put(context.pixel(), shared.registers.get(record.input, 0..inputs)?)?;
         }
@@ -63,8 +67,10 @@ impl<A: Arithmetic> Conv<'_, '_, A> {
         Some(())
     }
 
-    /// The dot products of this colour's outputs with `length` inputs, requantized and stored.
-    fn products<K: Kernel>(&self, shared: &mut Shared<'_, A>, length: usize, kernel: K) -> Option<()> {
+    /// The dot products of this colour's outputs with `length` inputs, of the patch or of the input register, requantized
+    /// and stored.
+    #[inline(never)]
+    fn products<K: Kernel>(&self, shared: &mut Shared<'_, A>, length: usize, gathered: bool, kernel: K) -> Option<()> {
         let (record, context) = (self.record, self.context);
         let (groups, group) = (context.groups, context.group);
         let outputs = usize::from(record.outputs);
@@ -72,34 +78,62 @@ impl<A: Arithmetic> Conv<'_, '_, A> {
         let layout = context.model.layout();
         let earlier = record.weights_before(groups, group, layout);
         let weights: &[A::Weight] = context.model.numbers(record.weights, earlier + (end - first) * length)?;
-        let mut weights = weights.get(earlier..)?;
+        let weights = weights.get(earlier..)?;
         let bias: &[A::Sum] = context.model.numbers(record.bias, outputs)?;
         let multipliers = context.multipliers::<A>(record.multipliers, bias)?.get(first..end)?;
         let class_bias = context.class_bias::<A>(record.class_bias, outputs)?;
         let bias = bias.get(first..end)?;
-        let x = shared.patch.get(..length)?;
-        let registers = &mut shared.registers;
-        let mut out = match record.destination()? {
-            Destination::Activation => Out::<A>::Activation(registers.get_mut(record.output, first..end)?),
-            Destination::Stream => Out::Stream(registers.get_mut(record.output, first..end)?),
-            Destination::Accumulate => Out::Accumulate(registers.get_mut(record.output, first..end)?),
-            Destination::Logits => Out::Logits(shared.logits.get_mut(..end - first)?),
+
+        let Shared { registers, logits, patch, sums: memory } = shared;
+        let patch = if gathered { Some(patch.get(..length)?) } else { None };
+        let (input, output) = ((record.input, 0..length), (record.output, first..end));
+        let (x, mut out) = match record.destination()? {
+            Destination::Activation => {
+                let (x, out) = vectors(registers, patch, input, output)?;
+                (x, Out::<A>::Activation(out))
+            }
+            Destination::Stream => {
+                let (x, out) = vectors(registers, patch, input, output)?;
+                (x, Out::Stream(out))
+            }
+            Destination::Accumulate => {
+                let (x, out) = vectors(registers, patch, input, output)?;
+                (x, Out::Accumulate(out))
+            }
+            Destination::Logits => {
+                let x = match patch {
+                    Some(patch) => patch,
+                    None => registers.get(input.0, input.1)?,
+                };
+                (x, Out::Logits(logits.get_mut(..end - first)?))
+            }
         };
-        let mut memory = [A::Sum::default(); BLOCK];
         let mut at = 0;
-        for (bias, multipliers) in bias.chunks(BLOCK).zip(multipliers.chunks(BLOCK)) {
-            let sums = memory.get_mut(..bias.len())?;
-            let (own, rest) = weights.split_at_checked(bias.len() * length)?;
-            weights = rest;
-            A::products(kernel, layout, bias, own, x, sums);
+        while at < bias.len() {
+            let end = bias.len().min(at + memory.len());
+            let sums = memory.get_mut(..end - at)?;
+            let multipliers = multipliers.get(at..end)?;
+            A::products(kernel, layout, bias.get(at..end)?, weights.get(at * length..)?, x, sums);
             for (sum, class) in sums.iter_mut().zip(class_bias.get(first + at..).unwrap_or_default()) {
                 *sum = A::sum(*sum, *class);
             }
-            let sums = sums.iter().zip(multipliers).map(|(sum, m)| A::scaled(*sum, record.left, *m));
-            out.store(record, at..at + bias.len(), sums)?;
-            at += bias.len();
+            out.store(record, at..end, sums, multipliers)?;
+            at = end;
         }
         Some(())
+    }
+}
+
+/// What an op reads, from `patch` or else from a register, and the register that it writes.
+fn vectors<'v, T: Pod, U: Pod>(
+    registers: &'v mut Registers<'_>,
+    patch: Option<&'v [T]>,
+    input: (u32, Range<usize>),
+    output: (u32, Range<usize>),
+) -> Option<(&'v [T], &'v mut [U])> {
+    match patch {
+        Some(patch) => Some((patch, registers.get_mut(output.0, output.1)?)),
+        None => registers.apart(input, output),
     }
 }
 
@@ -112,13 +146,21 @@ enum Out<'r, A: Arithmetic> {
 }
 
 impl<A: Arithmetic> Out<'_, A> {
-    /// Stores the scaled sums of the outputs `range`.
+    /// Scales the sums of the outputs `range` and stores them.
     #[inline(always)]
-    fn store(&mut self, record: &ConvRecord, range: Range<usize>, sums: impl Iterator<Item = A::Sum>) -> Option<()> {
+    fn store(
+        &mut self,
+        record: &ConvRecord,
+        range: Range<usize>,
+        sums: &[A::Sum],
+        multipliers: &[A::Sum],
+    ) -> Option<()> {
+        let ConvRecord { left, output_zero_point, output_low, logit_shift, .. } = *record;
+        let sums = sums.iter().zip(multipliers).map(|(sum, m)| A::scaled(*sum, left, *m));
         match self {
             Self::Activation(out) => {
                 for (y, v) in out.get_mut(range)?.iter_mut().zip(sums) {
-                    *y = A::activation(v, record.output_zero_point, record.output_low);
+                    *y = A::activation(v, output_zero_point, output_low);
                 }
             }
             Self::Stream(out) => {
@@ -133,7 +175,7 @@ impl<A: Arithmetic> Out<'_, A> {
             }
             Self::Logits(out) => {
                 for (y, v) in out.get_mut(range)?.iter_mut().zip(sums) {
-                    *y = A::logit(v, record.logit_shift) as u32;
+                    *y = A::logit(v, logit_shift) as u32;
                 }
             }
         }

@@ -17,9 +17,12 @@ pub(super) fn quantize<A: Arithmetic>(
     context: &Context<'_>,
     registers: &mut Registers<'_>,
 ) -> Option<()> {
-    for f in features(context, q.count) {
-        let x = registers.one::<A::Stream>(q.input, f)?;
-        registers.set(q.output, f, A::quantize(x, q.rescale, q.zero_point, q.low))?;
+    let QuantizeRecord { rescale, zero_point, low, .. } = *q;
+    let features = features(context, q.count);
+    let (input, output) =
+        registers.apart::<A::Stream, A::Activation>((q.input, features.clone()), (q.output, features))?;
+    for (y, x) in output.iter_mut().zip(input) {
+        *y = A::quantize(*x, rescale, zero_point, low);
     }
     Some(())
 }

@@ -9,7 +9,7 @@ mod registers;
 mod ring;
 mod taps;
 
-use crate::blob::{Instruction, Model, Weights};
+use crate::blob::{Instruction, Layout, Model, Weights};
 use crate::distribution::Distribution;
 use crate::kernels::{Kernel, Native};
 use crate::model::Image;
@@ -169,7 +169,12 @@ struct Shared<'b, A: Arithmetic> {
     registers: Registers<'b>,
     logits: &'b mut [u32],
     patch: &'b mut [A::Activation],
+    /// The outputs that are computed at a time.
+    sums: [A::Sum; SUMS],
 }
+
+/// Outputs computed at a time: whole blocks of a [`Layout`], few enough for the stack of a small machine.
+const SUMS: usize = 8 * Layout::OUTPUTS;
 
 impl<'m, 'b> Engine<'m, 'b> {
     /// An engine at the first pixel of an image, with the kernel that suits the machine best and in the least memory.
@@ -337,7 +342,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     /// What waits for all values of a pixel: the first convolution keeps the image itself, and after a row's last pixel
     /// comes the sweep of each Diagonal BiLSTM.
     fn finish<A: Arithmetic>(&mut self, context: &Context<'_>) -> Option<()> {
-        let (shared, mut ops) = split::<A>(&self.model, self.state)?;
+        let (mut shared, mut ops) = split::<A>(&self.model, self.state)?;
         let row_ends = context.column + 1 == context.width && context.row + 1 < context.height;
         for (op, instruction) in self.model.instructions().enumerate() {
             let instruction = instruction?;
@@ -351,7 +356,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
                     Ring::new(own, slots, context.groups).put(context.pixel(), image)?;
                 }
                 Instruction::DiagonalRight(record) if row_ends => {
-                    lstm::sweep::<A, K>(record, context, own, shared.patch, self.kernel)?;
+                    lstm::sweep::<A, K>(record, context, own, &mut shared, self.kernel)?;
                 }
                 _ if !row_ends => break,
                 _ => {}
@@ -368,7 +373,7 @@ fn split<'b, A: Arithmetic>(model: &Model<'_>, state: &'b mut [u32]) -> Option<(
     let (logits, rest) = rest.split_at_mut_checked(model.image().levels)?;
     let (patch, ops) = rest.split_at_mut_checked(header.patch_bytes as usize / 4)?;
     let patch = bytemuck::try_cast_slice_mut(patch).ok()?;
-    Some((Shared { registers: Registers::new(registers), logits, patch }, ops))
+    Some((Shared { registers: Registers::new(registers), logits, patch, sums: [A::Sum::default(); SUMS] }, ops))
 }
 
 /// Runs all ops for one colour of one pixel; `None` where the blob contradicts what was checked.

@@ -39,6 +39,19 @@ impl<'b, T: Copy> Ring<'b, T> {
         self.memory.get_mut(range)
     }
 
+    /// The vector of `from`, where there is one, and that of `to`, to write.
+    pub(super) fn step(&mut self, from: Option<usize>, to: usize) -> Option<(Option<&[T]>, &mut [T])> {
+        let Some(from) = from else { return Some((None, self.get_mut(to)?)) };
+        let (from, to) = (self.range(from)?, self.range(to)?);
+        if from.start < to.start {
+            let (before, after) = self.memory.split_at_mut_checked(to.start)?;
+            Some((Some(before.get(from)?), after.get_mut(..self.length)?))
+        } else {
+            let (before, after) = self.memory.split_at_mut_checked(from.start)?;
+            Some((Some(after.get(..self.length)?), before.get_mut(to)?))
+        }
+    }
+
     /// Keeps `x` as the vector of `pixel`.
     pub(super) fn put(&mut self, pixel: usize, x: &[T]) -> Option<()> {
         if self.slots == 0 {

@@ -2,7 +2,7 @@
 
 use super::super::ring::{Ring, copy};
 use super::super::{Context, Shared};
-use super::{Gates, OverState, Parts, cast, narrow, parts, put};
+use super::{Cells, Gates, OverState, Parts, cast, narrow, parts};
 use crate::blob::{LstmRecord, group_start};
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
@@ -35,16 +35,15 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
         copy(beside, h_ring.get(pixel - 1)?)?;
     }
 
-    let registers = &mut shared.registers;
-    Gates::<A>::new(record, context, context.group).run(x, &OverState::Inputs(h), kernel, |unit, gates| {
-        let before = match context.column {
-            0 => initial_c.get(unit).copied().unwrap_or_default(),
-            _ => *c_ring.get(pixel - 1)?.get(unit)?,
-        };
-        let (h, c) = A::cell(gates, before, record.cell_bits);
-        *c_ring.get_mut(pixel)?.get_mut(unit)? = c;
-        put::<A>(record, unit, h, h_ring.get_mut(pixel)?, registers)
-    })
+    let (before, c) = c_ring.step((context.column > 0).then(|| pixel - 1), pixel)?;
+    let mut cells = Cells::<A> {
+        before: before.unwrap_or(initial_c),
+        c,
+        kept: h_ring.get_mut(pixel)?,
+        out: shared.registers.get_mut(record.output, 0..hidden)?,
+    };
+    let gates = Gates::<A>::new(record, context, context.group);
+    gates.run(x, &OverState::Inputs(h), &mut shared.sums, kernel, |unit, gates| cells.step(record, unit, gates))
 }
 
 /// Right half of a Diagonal BiLSTM, at a pixel: adds what the sweep over the row above left there, and keeps the input
@@ -78,10 +77,11 @@ pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,
     own: &mut [u32],
-    patch: &mut [A::Activation],
+    shared: &mut Shared<'_, A>,
     kernel: K,
 ) -> Option<()> {
     let (inputs, hidden, width) = (usize::from(record.inputs), usize::from(record.hidden), context.width);
+    let Shared { patch, sums, .. } = shared;
     let Parts { x, h, c, .. } = Parts::new(record, context, own)?;
     let x: &[A::Activation] = cast(x)?;
     let mut h_ring = Ring::new(cast(h)?, width + 1, hidden);
@@ -98,15 +98,12 @@ pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
             let state_above = if context.row > 0 { h_ring.get(at - width)? } else { &[] };
             narrow::<A>(above, state_above, record.to_hidden);
             narrow::<A>(beside, if first_of_row { initial_h } else { h_ring.get(at - 1)? }, record.to_hidden);
-            Gates::<A>::new(record, context, group).run(x_patch, &OverState::Inputs(h), kernel, |unit, gates| {
-                let before = if first_of_row {
-                    initial_c.get(unit).copied().unwrap_or_default()
-                } else {
-                    *c_ring.get(at - 1)?.get(unit)?
-                };
-                let (h, c) = A::cell(gates, before, record.cell_bits);
-                *c_ring.get_mut(at)?.get_mut(unit)? = c;
-                *h_ring.get_mut(at)?.get_mut(unit)? = h;
+            let (before, c) = c_ring.step((!first_of_row).then(|| at - 1), at)?;
+            let (before, kept) = (before.unwrap_or(initial_c), h_ring.get_mut(at)?);
+            let gates = Gates::<A>::new(record, context, group);
+            gates.run(x_patch, &OverState::Inputs(h), sums, kernel, |unit, gates| {
+                let before = before.get(unit).copied().unwrap_or_default();
+                (*kept.get_mut(unit)?, *c.get_mut(unit)?) = A::cell(gates, before, record.cell_bits);
                 Some(())
             })?;
         }

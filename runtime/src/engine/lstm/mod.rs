@@ -3,10 +3,7 @@
 mod diagonal;
 mod row;
 
-use super::Context;
-use super::registers::Registers;
-#[cfg(doc)]
-use crate::blob::Layout;
+use super::{Context, SUMS};
 use crate::blob::LstmRecord;
 use crate::kernels::Kernel;
 use crate::numbers::{Arithmetic, Rescale};
@@ -15,11 +12,11 @@ use core::ops::Range;
 pub(super) use diagonal::{left as diagonal_left, right as diagonal_right, sweep};
 pub(super) use row::row;
 
-/// Units computed at a time.
-const UNITS: usize = 4;
+/// Gates computed at a time, with as many sums over the input as over the state.
+const BLOCK: usize = SUMS / 2;
 
-/// Their gates: whole blocks of [`Layout`].
-const BLOCK: usize = 4 * UNITS;
+/// Their units.
+const UNITS: usize = BLOCK / 4;
 
 /// The gates of an LSTM at one pixel, of one colour.
 struct Gates<'c, 'm, A> {
@@ -48,6 +45,7 @@ impl<'c, 'm, A: Arithmetic> Gates<'c, 'm, A> {
         &self,
         x: &[A::Activation],
         state: &OverState<'_, A>,
+        memory: &mut [A::Sum; SUMS],
         kernel: K,
         mut step: impl FnMut(usize, [A::Stream; 4]) -> Option<()>,
     ) -> Option<()> {
@@ -62,7 +60,7 @@ impl<'c, 'm, A: Arithmetic> Gates<'c, 'm, A> {
         let bias: &[A::Sum] = model.numbers(record.bias, gates)?;
         let class_bias = self.context.class_bias::<A>(record.class_bias, gates)?;
         let multipliers = self.context.multipliers::<A>(record.multipliers_x, bias)?;
-        let (mut x_memory, mut h_memory) = ([A::Sum::default(); BLOCK], [A::Sum::default(); BLOCK]);
+        let (x_memory, h_memory) = memory.split_at_mut(BLOCK);
         let mut unit = first;
         while unit < end {
             let count = 4 * UNITS.min(end - unit);
@@ -106,11 +104,10 @@ fn state_sums<A: Arithmetic, K: Kernel>(
     let weights: &[A::Weight] = context.model.numbers(record.weights_h, record.h_weights(layout))?;
     let bias: &[A::Sum] = context.model.numbers(record.bias, 4 * usize::from(record.hidden))?;
     let multipliers = context.multipliers::<A>(record.multipliers_h, bias)?;
-    let zeros = [A::Sum::default(); BLOCK];
     let weights = weights.get(gates.start * h.len()..gates.end * h.len())?;
     let blocks = sums.chunks_mut(BLOCK).zip(weights.chunks(BLOCK * h.len()));
     for ((sums, weights), multipliers) in blocks.zip(multipliers.get(gates)?.chunks(BLOCK)) {
-        A::products(kernel, layout, &zeros, weights, h, sums);
+        A::products(kernel, layout, A::NO_BIAS, weights, h, sums);
         for (sum, multiplier) in sums.iter_mut().zip(multipliers) {
             *sum = A::scaled(*sum, record.left_h, *multiplier);
         }
@@ -167,14 +164,25 @@ fn cast<T: bytemuck::Pod>(words: &mut [u32]) -> Option<&mut [T]> {
     bytemuck::try_cast_slice_mut(words).ok()
 }
 
-/// Keeps a unit's new `h` for the products of later pixels, and writes it to the output.
-fn put<A: Arithmetic>(
-    record: &LstmRecord,
-    unit: usize,
-    h: A::Stream,
-    kept: &mut [A::Activation],
-    registers: &mut Registers<'_>,
-) -> Option<()> {
-    *kept.get_mut(unit)? = A::hidden(h, record.to_hidden);
-    registers.set(record.output, unit, A::output(h, record.to_output, A::Stream::default()))
+/// A pixel's cells and where its results go, all units of each.
+struct Cells<'s, A: Arithmetic> {
+    /// `c` that the step begins with; empty where it is zero.
+    before: &'s [A::Stream],
+    c: &'s mut [A::Stream],
+    /// `h` for the products of later pixels.
+    kept: &'s mut [A::Activation],
+    out: &'s mut [A::Stream],
+}
+
+impl<A: Arithmetic> Cells<'_, A> {
+    /// One step of a unit.
+    #[inline(always)]
+    fn step(&mut self, record: &LstmRecord, unit: usize, gates: [A::Stream; 4]) -> Option<()> {
+        let before = self.before.get(unit).copied().unwrap_or_default();
+        let (h, c) = A::cell(gates, before, record.cell_bits);
+        *self.c.get_mut(unit)? = c;
+        *self.kept.get_mut(unit)? = A::hidden(h, record.to_hidden);
+        *self.out.get_mut(unit)? = A::output(h, record.to_output, A::Stream::default());
+        Some(())
+    }
 }

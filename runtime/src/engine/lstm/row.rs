@@ -3,7 +3,7 @@
 use super::super::ring::{Ring, copy};
 use super::super::taps::Columns;
 use super::super::{Context, Plan, Shared};
-use super::{Gates, OverState, Parts, cast, narrow, parts, put, state_sums};
+use super::{Cells, Gates, OverState, Parts, cast, narrow, parts, state_sums};
 use crate::blob::LstmRecord;
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
@@ -50,19 +50,17 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
             OverState::Sums(sums.get(context.column * gates..)?.get(..gates)?)
         }
     };
-    let kept = h_ring.get_mut(pixel)?;
-    let registers = &mut shared.registers;
-    Gates::<A>::new(record, context, context.group).run(x_patch, &state, kernel, |unit, gates| {
-        let before = match above {
-            Some(_) => *c_ring.get(pixel - width)?.get(unit)?,
-            None => initial_c.get(unit).copied().unwrap_or_default(),
-        };
-        let (h, c) = A::cell(gates, before, record.cell_bits);
-        *c_ring.get_mut(pixel)?.get_mut(unit)? = c;
-        put::<A>(record, unit, h, kept, registers)
-    })?;
+    let (before, c) = c_ring.step(above.map(|_| pixel - width), pixel)?;
+    let mut cells = Cells::<A> {
+        before: before.unwrap_or(initial_c),
+        c,
+        kept: h_ring.get_mut(pixel)?,
+        out: shared.registers.get_mut(record.output, 0..hidden)?,
+    };
+    let gates = Gates::<A>::new(record, context, context.group);
+    gates.run(x_patch, &state, &mut shared.sums, kernel, |unit, gates| cells.step(record, unit, gates))?;
     if context.group + 1 == context.groups {
-        x_ring.put(pixel, registers.get(record.input, 0..inputs)?)?;
+        x_ring.put(pixel, shared.registers.get(record.input, 0..inputs)?)?;
     }
     Some(())
 }
