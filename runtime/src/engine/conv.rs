@@ -25,25 +25,21 @@ impl<A: Arithmetic> Conv<'_, '_, A> {
     pub(super) fn step<K: Kernel>(&self, own: &mut [u32], shared: &mut Shared<'_, A>, kernel: K) -> Option<()> {
         let (record, context) = (self.record, self.context);
         let inputs = usize::from(record.inputs);
-        let mut ring = Ring::new(
-            bytemuck::try_cast_slice_mut(own).ok()?,
-            record.kept_pixels(context.height, context.width),
-            inputs,
-        );
         let open = record.open_inputs(context.groups, context.group);
         let past = record.past_taps() * inputs;
         let length = context.model.layout().row(past + open);
-        // What a 1x1 kernel reads lies together already.
-        let gathered = length > open;
-        if gathered {
-            let patch = shared.patch.get_mut(..length)?;
-            let (before, centre) = patch.split_at_mut_checked(past)?;
-            self.gather(&ring, before)?;
-            let (centre, missing) = centre.split_at_mut_checked(open)?;
-            copy(centre, shared.registers.get(record.input, 0..open)?)?;
-            missing.fill(A::zero(0));
+        if length == open {
+            // What a 1x1 kernel reads lies together already.
+            return self.products(shared, length, false, kernel);
         }
-        self.products(shared, length, gathered, kernel)?;
+        let kept = record.kept_pixels(context.height, context.width);
+        let mut ring = Ring::new(bytemuck::try_cast_slice_mut(own).ok()?, kept, inputs);
+        let (before, centre) = shared.patch.get_mut(..length)?.split_at_mut_checked(past)?;
+        self.gather(&ring, before)?;
+        let (centre, missing) = centre.split_at_mut_checked(open)?;
+        copy(centre, shared.registers.get(record.input, 0..open)?)?;
+        missing.fill(A::zero(0));
+        self.products(shared, length, true, kernel)?;
         if !self.reads_image && context.group + 1 == context.groups {
             ring.put(context.pixel(), shared.registers.get(record.input, 0..inputs)?)?;
         }
@@ -69,7 +65,6 @@ impl<A: Arithmetic> Conv<'_, '_, A> {
 
     /// The dot products of this colour's outputs with `length` inputs, of the patch or of the input register, requantized
     /// and stored.
-    #[inline(never)]
     fn products<K: Kernel>(&self, shared: &mut Shared<'_, A>, length: usize, gathered: bool, kernel: K) -> Option<()> {
         let (record, context) = (self.record, self.context);
         let (groups, group) = (context.groups, context.group);
