@@ -3,7 +3,7 @@
 use std::env;
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(pixelrnn_dsp)");
+    println!("cargo::rustc-check-cfg=cfg(pixelrnn_dsp, pixelrnn_thumb)");
     println!("cargo::rerun-if-changed=build.rs");
     // Stable Rust shows no `target_feature = "dsp"` for Cortex-M. ARMv7E-M always has the extension; ARMv8-M has it on the
     // cores that are named with `-C target-cpu`.
@@ -13,5 +13,8 @@ fn main() {
     // Cortex-M55 has it too, but its vectors are faster.
     if target.starts_with("thumbv7em") || core == Some("cortex-m33") {
         println!("cargo::rustc-cfg=pixelrnn_dsp");
+    }
+    if target.starts_with("thumbv6m") {
+        println!("cargo::rustc-cfg=pixelrnn_thumb");
     }
 }

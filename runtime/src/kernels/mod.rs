@@ -4,19 +4,28 @@
 #[allow(unsafe_code)] // the instructions have no other name
 mod dsp;
 mod portable;
+#[cfg(pixelrnn_thumb)]
+#[allow(unsafe_code)] // as above
+mod thumb;
 
 #[cfg(doc)]
 use crate::blob::Layout;
 #[cfg(pixelrnn_dsp)]
 pub use dsp::Dsp;
 pub use portable::Portable;
+#[cfg(pixelrnn_thumb)]
+pub use thumb::Thumb;
 
 /// The fastest kernel of the machine that the program is compiled for.
 #[cfg(pixelrnn_dsp)]
 pub type Native = Dsp;
 
 /// The fastest kernel of the machine that the program is compiled for.
-#[cfg(not(pixelrnn_dsp))]
+#[cfg(pixelrnn_thumb)]
+pub type Native = Thumb;
+
+/// The fastest kernel of the machine that the program is compiled for.
+#[cfg(not(any(pixelrnn_dsp, pixelrnn_thumb)))]
 pub type Native = Portable;
 
 /// The inner loops of an engine.
