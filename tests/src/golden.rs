@@ -38,6 +38,27 @@ pub struct Entry {
     pub crc32: String,
     /// Sum of the costs of all images, in units of 2⁻²⁴ bit.
     pub cost: u64,
+    /// What the firmware reports of it, which draws an image, scores it and completes its upper half.
+    pub report: Report,
+}
+
+impl Entry {
+    /// The name of a shipped model's folder, or of the blob's file.
+    pub fn name(&self) -> String {
+        let path = Path::new(&self.blob);
+        let stem = path.file_stem().unwrap_or_default();
+        let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+        if stem == "model" { folder } else { stem }.to_string_lossy().into_owned()
+    }
+}
+
+/// A checksum and a cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// CRC-32 of all values that were drawn and completed, in hexadecimal.
+    pub crc32: String,
+    /// Sum of all costs, in units of 2⁻²⁴ bit.
+    pub cost: u64,
 }
 
 /// Images drawn of each blob.
@@ -54,6 +75,20 @@ pub const MADE_FROM: [(&str, &str); 4] = [
 /// The model that is built into the command line, seen from the folder of `golden.json`.
 pub const BUILT_IN: &str = "../models/mnist-pixelcnn/model.prnn";
 
+/// The shipped models, seen from the folder of `golden.json`, sorted by name.
+///
+/// # Panics
+/// When `models/` cannot be listed.
+pub fn shipped() -> Vec<String> {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let folders = std::fs::read_dir(models).expect("shipped models").map(|entry| entry.expect("a folder").path());
+    let blobs = folders.filter(|folder| folder.join("model.prnn").exists());
+    let mut names: Vec<_> =
+        blobs.map(|folder| folder.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names.iter().map(|name| format!("../models/{name}/model.prnn")).collect()
+}
+
 /// The folder of the golden blobs.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
@@ -66,7 +101,7 @@ pub fn file() -> PathBuf {
 
 /// All blobs that `golden.json` has results of, seen from its folder.
 pub fn blobs() -> Vec<String> {
-    MADE_FROM.iter().map(|(blob, _)| format!("golden/{blob}")).chain([BUILT_IN.into()]).collect()
+    MADE_FROM.iter().map(|(blob, _)| format!("golden/{blob}")).chain(shipped()).collect()
 }
 
 /// Makes the golden blobs that are not there, or `all`.
@@ -84,6 +119,14 @@ pub fn make(all: bool) {
     }
 }
 
+/// What the firmware reports of `model`, computed here.
+fn report(model: Model<'_>) -> Report {
+    let mut state = vec![0; model.state_words()];
+    let mut image = vec![0; model.image().values()];
+    let outcome = pixelrnn_firmware::report::outcome(model, &mut state, &mut image).expect("the model runs");
+    Report { crc32: format!("{:08x}", outcome.crc), cost: outcome.cost }
+}
+
 /// Draws the images of `model`, whose classes take turns, and sums them up.
 pub fn entry(blob: &str, model: Model<'_>) -> Entry {
     let label = |n: u32| (model.classes() > 0).then(|| n as usize % model.classes());
@@ -92,5 +135,6 @@ pub fn entry(blob: &str, model: Model<'_>) -> Entry {
         blob: blob.into(),
         crc32: format!("{:08x}", crc32(walks.iter().flat_map(|walk| walk.image.iter().copied()))),
         cost: walks.iter().map(|walk| walk.cost).sum(),
+        report: report(model),
     }
 }

@@ -12,6 +12,7 @@ pub mod cargo;
 pub mod fixtures;
 pub mod golden;
 pub mod integer_model;
+pub mod machines;
 pub mod models;
 pub mod mutate;
 pub mod npy;

@@ -183,7 +183,11 @@ fn draw(seed: u64, milli: u32) -> Draw<pixelrnn::DefaultRng> {
 }
 
 fn built_in() -> Model {
-    Model::new("mnist-pixelcnn", golden::folder().join(golden::BUILT_IN).canonicalize().unwrap(), None)
+    Model::new(
+        "mnist-pixelcnn",
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(golden::BUILT_IN).canonicalize().unwrap(),
+        None,
+    )
 }
 
 /// All that a host may ask, for each of the models.

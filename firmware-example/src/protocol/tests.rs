@@ -92,7 +92,6 @@ fn drawn(command: &str, entry: &Entry, seed: u64, (image, cost): &(Vec<u8>, u64)
     rows.chain([json!({"done": command, "seed": seed, "nats": nats, "cost": cost, "crc": crc})]).collect()
 }
 
-
 #[test]
 fn info_says_what_there_is() {
     let info = ask(r#"{"cmd":"info"}"#);

@@ -1,0 +1,208 @@
+//! The emulated machines that the firmware runs on: how each is built for and run.
+//!
+//! `firmware-example/set-up` installs what they need. Where something is missing, [`Machine::build`] says what.
+
+use crate::cargo;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// What runs the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emulator {
+    /// `qemu-system-arm`, which counts instructions as well.
+    Arm,
+    /// `qemu-system-riscv32`.
+    Riscv,
+    /// `qemu-aarch64`, which runs programs and not whole machines.
+    Aarch64,
+    /// Node.js.
+    Node,
+}
+
+/// A machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// Its name, which is also that of its linker script and, in QEMU, of the board.
+    pub name: &'static str,
+    /// Its processor, for people.
+    pub core: &'static str,
+    /// Rust's target.
+    pub target: &'static str,
+    /// The processor as the compiler calls it, where the target alone does not say it.
+    pub cpu: Option<&'static str>,
+    /// What runs it.
+    pub emulator: Emulator,
+    /// Bytes of flash and of RAM for programs.
+    pub memory: [usize; 2],
+    /// Whether it has the DSP instructions, which want weights in blocks.
+    pub dsp: bool,
+}
+
+const K: usize = 1 << 10;
+const M: usize = 1 << 20;
+
+const fn arm(name: &'static str, core: &'static str, target: &'static str, memory: [usize; 2], dsp: bool) -> Machine {
+    Machine { name, core, target, cpu: None, emulator: Emulator::Arm, memory, dsp }
+}
+
+/// All machines that the firmware is tested on.
+pub const MACHINES: [Machine; 10] = [
+    arm("microbit", "Cortex-M0", "thumbv6m-none-eabi", [256 * K, 16 * K], false),
+    arm("mps2-an385", "Cortex-M3", "thumbv7m-none-eabi", [4 * M, 4 * M], false),
+    arm("mps2-an386", "Cortex-M4F", "thumbv7em-none-eabihf", [4 * M, 4 * M], true),
+    arm("netduinoplus2", "Cortex-M4F", "thumbv7em-none-eabihf", [M, 128 * K], true),
+    arm("mps2-an500", "Cortex-M7", "thumbv7em-none-eabihf", [4 * M, 4 * M], true),
+    Machine {
+        cpu: Some("cortex-m33"),
+        ..arm("mps2-an505", "Cortex-M33", "thumbv8m.main-none-eabihf", [4 * M, 4 * M], true)
+    },
+    Machine {
+        cpu: Some("cortex-m55"),
+        ..arm("mps3-an547", "Cortex-M55 with MVE", "thumbv8m.main-none-eabihf", [512 * K, 512 * K], false)
+    },
+    Machine {
+        emulator: Emulator::Riscv,
+        ..arm("riscv-virt", "RV32IMAC", "riscv32imac-unknown-none-elf", [4 * M, 4 * M], false)
+    },
+    Machine {
+        emulator: Emulator::Aarch64,
+        ..arm("aarch64", "AArch64", "aarch64-unknown-none", [64 * M, 64 * M], false)
+    },
+    Machine {
+        emulator: Emulator::Node,
+        ..arm("node", "WebAssembly", "wasm32-unknown-unknown", [64 * M, 64 * M], false)
+    },
+];
+
+/// What a program may run before it counts as hanging; a busy host is slow.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+impl Machine {
+    /// The machine called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        MACHINES.into_iter().find(|machine| machine.name == name)
+    }
+
+    fn program(&self) -> &'static str {
+        match self.emulator {
+            Emulator::Arm => "qemu-system-arm",
+            Emulator::Riscv => "qemu-system-riscv32",
+            Emulator::Aarch64 => "qemu-aarch64",
+            Emulator::Node => "node",
+        }
+    }
+
+    /// A compiler that has the machine's target: the one that runs the tests, or that of `set-up`.
+    fn compiler(&self) -> Option<OsString> {
+        let own = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+        let sysroot = std::env::var_os("PIXELRNN_SYSROOT").map(PathBuf::from);
+        let sysroot = sysroot.or_else(|| Some(cache?.join("pixelrnn/sysroot")));
+        [Some(own), sysroot.map(|sysroot| sysroot.join("rustc").into_os_string())].into_iter().flatten().find(|rustc| {
+            let library = Command::new(rustc).args(["--print", "target-libdir", "--target", self.target]).output();
+            library.is_ok_and(|out| Path::new(String::from_utf8_lossy(&out.stdout).trim()).is_dir())
+        })
+    }
+
+    /// Builds the firmware's program `bin` with `models`, paths of blobs, into `folder`, and gives its path.
+    ///
+    /// # Errors
+    /// What is missing on this machine.
+    ///
+    /// # Panics
+    /// When the program does not compile.
+    pub fn build(&self, bin: &str, models: &[PathBuf], folder: &Path) -> Result<PathBuf, String> {
+        if Command::new(self.program()).arg("--version").output().is_err() {
+            return Err(format!("there is no {} here", self.program()));
+        }
+        let compiler = self.compiler().ok_or_else(|| format!("this Rust has no target {}", self.target))?;
+        let models: Vec<_> = models.iter().map(|path| path.display().to_string()).collect();
+        let mut build = cargo::command();
+        build.args(["build", "--quiet", "--release", "--target", self.target, "--target-dir"]);
+        build.arg(folder).current_dir(firmware()).env("RUSTC", compiler).env("PIXELRNN_MODELS", models.join(":"));
+        match self.emulator {
+            Emulator::Node => build.args(["-p", "pixelrnn-wasm"]),
+            _ => build.args(["--bin", bin]),
+        };
+        if matches!(self.emulator, Emulator::Arm | Emulator::Riscv) {
+            build.env("PIXELRNN_BOARD", self.name);
+        }
+        if let Some(cpu) = self.cpu {
+            build.env("RUSTFLAGS", format!("-Ctarget-cpu={cpu}"));
+        }
+        let built = build.output().expect("cargo runs");
+        assert!(built.status.success(), "{}: {}", self.name, String::from_utf8_lossy(&built.stderr));
+        let folder = folder.join(self.target).join("release");
+        Ok(folder.join(if self.emulator == Emulator::Node { "pixelrnn_wasm.wasm" } else { bin }))
+    }
+
+    /// The command that runs `program`; `counting` makes every instruction take 64 ns of virtual time.
+    pub fn command(&self, program: &Path, counting: bool) -> Command {
+        let mut command = Command::new(self.program());
+        match self.emulator {
+            Emulator::Arm | Emulator::Riscv => {
+                let board = if self.emulator == Emulator::Arm { self.name } else { "virt" };
+                command.args(["-M", board, "-nographic", "-monitor", "none", "-serial", "none"]);
+                if self.emulator == Emulator::Riscv {
+                    command.args(["-bios", "none"]);
+                }
+                if counting {
+                    command.args(["-icount", "shift=6,align=off,sleep=off"]);
+                }
+                command.args(["-semihosting-config", "enable=on,target=native", "-kernel"]).arg(program);
+            }
+            Emulator::Aarch64 => {
+                command.arg(program);
+            }
+            Emulator::Node => {
+                command.arg(firmware().join("wasm/run.mjs")).arg(program);
+            }
+        }
+        command.stdin(std::process::Stdio::null());
+        command
+    }
+
+    /// Runs `program` to its end and gives what it printed.
+    ///
+    /// # Panics
+    /// When it fails or does not end.
+    pub fn run(&self, program: &Path, counting: bool) -> String {
+        let output = finish(self.command(program, counting), PATIENCE);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {}\n{text}{errors}", self.name, output.status);
+        text
+    }
+}
+
+/// The folder of the firmware.
+pub fn firmware() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example")
+}
+
+/// Runs a command, which is stopped when it takes longer than `patience`.
+fn finish(mut command: Command, patience: Duration) -> Output {
+    use std::process::Stdio;
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the emulator starts");
+    let stdout = child.stdout.take().map(|pipe| std::thread::spawn(|| std::io::read_to_string(pipe)));
+    let stderr = child.stderr.take().map(|pipe| std::thread::spawn(|| std::io::read_to_string(pipe)));
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("the emulator is a child of this process") {
+            break status;
+        }
+        if begun.elapsed() > patience {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("{command:?} did not end within {patience:?}");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let text = |reader: Option<std::thread::JoinHandle<std::io::Result<String>>>| {
+        reader.and_then(|reader| reader.join().ok()?.ok()).unwrap_or_default().into_bytes()
+    };
+    Output { status, stdout: text(stdout), stderr: text(stderr) }
+}

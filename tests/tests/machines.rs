@@ -1,0 +1,103 @@
+//! The firmware on all machines: the same blobs give the checksums of `golden.json`, whatever the processor.
+//!
+//! It prints a line for each machine and model. Where an emulator or a target is missing it says so; `firmware-example/set-up`
+//! installs them.
+
+use pixelrnn::blob::Layout;
+use pixelrnn_converter::Blob;
+use pixelrnn_converter::layout::arrange;
+use pixelrnn_tests::golden::{self, Golden};
+use pixelrnn_tests::machines::{MACHINES, Machine};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What a program needs beside models and their states, in flash and in RAM.
+const PROGRAM: [usize; 2] = [48 << 10, 3 << 10];
+
+/// A model, as a file for the machine.
+struct Subject {
+    name: String,
+    blob: Blob,
+    expected: golden::Report,
+}
+
+fn main() -> ExitCode {
+    // What the harness of other tests understands: a list is asked for by tools that run tests one by one.
+    if std::env::args().any(|argument| argument == "--list") {
+        println!("machines: test");
+        return ExitCode::SUCCESS;
+    }
+    let text = std::fs::read_to_string(golden::file()).expect("golden.json can be read");
+    let golden: Golden = serde_json::from_str(&text).expect("golden.json is whole");
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for machine in MACHINES {
+        match run(&machine, &golden) {
+            Err(missing) => {
+                println!("{} {}: skipped, {missing}", machine.target, machine.name);
+                skipped += 1;
+            }
+            Ok(results) => {
+                let right = results.iter().filter(|right| **right).count();
+                passed += right;
+                failed += results.len() - right;
+            }
+        }
+    }
+    println!("machines: {passed} passed, {failed} failed, {skipped} skipped");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Builds and runs one machine's program; a result for each model.
+fn run(machine: &Machine, golden: &Golden) -> Result<Vec<bool>, String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware");
+    let models = folder.join("models").join(machine.name);
+    std::fs::create_dir_all(&models).expect("a folder for models");
+    let subjects = subjects(machine, golden);
+    let paths: Vec<PathBuf> = subjects
+        .iter()
+        .map(|subject| {
+            let path = models.join(format!("{}.prnn", subject.name));
+            std::fs::write(&path, subject.blob.bytes()).expect("a model can be written");
+            path
+        })
+        .collect();
+    let program = machine.build("draw", &paths, &folder)?;
+    let text = machine.run(&program, false);
+    let results = subjects.iter().map(|subject| {
+        let golden::Report { crc32, cost } = &subject.expected;
+        let line = format!("{} crc={crc32} cost={cost}", subject.name);
+        let right = text.lines().any(|printed| printed == line);
+        let said = text.lines().find(|line| line.starts_with(&format!("{} crc=", subject.name)));
+        println!(
+            "{} {} {} {}",
+            machine.target,
+            machine.name,
+            said.unwrap_or("said nothing"),
+            if right { "ok".to_string() } else { format!("WRONG, expected {line}") }
+        );
+        right
+    });
+    Ok(results.collect())
+}
+
+/// The models that fit the machine, its weights as it likes them.
+fn subjects(machine: &Machine, golden: &Golden) -> Vec<Subject> {
+    let [flash, ram] = machine.memory;
+    let mut room = flash - PROGRAM[0];
+    let mut subjects = Vec::new();
+    for entry in &golden.models {
+        let path = golden::file().with_file_name(&entry.blob);
+        let mut blob = Blob::read(&path).unwrap_or_else(|e| panic!("{e}"));
+        if machine.dsp {
+            blob = arrange(&blob, Layout::Blocks).unwrap_or_else(|e| panic!("{}: {e}", entry.blob));
+        }
+        let model = blob.model().unwrap_or_else(|e| panic!("{e}"));
+        let memory = 4 * model.state_words() + model.image().values();
+        if blob.bytes().len() > room || memory + PROGRAM[1] > ram {
+            continue;
+        }
+        room -= blob.bytes().len();
+        subjects.push(Subject { name: entry.name(), blob, expected: entry.report.clone() });
+    }
+    subjects
+}
