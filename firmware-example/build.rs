@@ -51,19 +51,19 @@ fn default_board(target: &str) -> Option<String> {
 /// Picks the driver of the board's UART, and says where it is and what clock it divides. Without one, there is no `serve`.
 fn uart(out: &Path, board: &str) {
     let (driver, base, clock) = match board {
-        "mps2-an385" | "mps2-an386" | "mps2-an500" => ("cmsdk", 0x4000_4000_u32, 25_000_000),
+        "mps2-an385" | "mps2-an386" | "mps2-an500" => ("cmsdk", "0x4000_4000", "25_000_000"),
         // In the secure state that the core starts in, a peripheral is found 256 MiB above its non-secure address.
-        "mps2-an505" => ("cmsdk", 0x5020_0000, 20_000_000),
-        "mps3-an547" => ("cmsdk", 0x5930_3000, 25_000_000),
+        "mps2-an505" => ("cmsdk", "0x5020_0000", "20_000_000"),
+        "mps3-an547" => ("cmsdk", "0x5930_3000", "25_000_000"),
         // USART1, at the clock after a reset: the internal oscillator.
-        "netduinoplus2" | "stm32f407" => ("stm32f4", 0x4001_1000, 16_000_000),
-        "microbit" => ("nrf51", 0x4000_2000, 16_000_000),
-        "riscv-virt" => ("ns16550", 0x1000_0000, 3_686_400),
+        "netduinoplus2" | "stm32f407" => ("stm32f4", "0x4001_1000", "16_000_000"),
+        "microbit" => ("nrf51", "0x4000_2000", "16_000_000"),
+        "riscv-virt" => ("ns16550", "0x1000_0000", "3_686_400"),
         _ => return,
     };
     println!("cargo::rustc-cfg=uart");
     println!("cargo::rustc-cfg=uart={driver:?}");
-    let text = format!("const BASE: usize = {base:#x};\n\n#[allow(dead_code)]\nconst CLOCK: u32 = {clock};\n");
+    let text = format!("const BASE: usize = {base};\n\n#[allow(dead_code)]\nconst CLOCK: u32 = {clock};\n");
     fs::write(out.join("uart.rs"), text).unwrap();
 }
 

@@ -38,6 +38,7 @@
 //! # Features
 //!
 //! - `std` (default): for hosts.
+//! - `lstm` (default): Row LSTM and Diagonal BiLSTM.
 //! - `float` (default): blobs of float weights, for parts with an FPU and for checking.
 //!
 //! Without them the crate is `no_std`, needs no allocator, and contains no float instruction but for [`Pixel::nats`].

@@ -1,13 +1,15 @@
 //! The firmware on all machines: the same blobs give the checksums of `golden.json`, whatever the processor.
 //!
-//! It prints a line for each machine and model. Where an emulator or a target is missing it says so; `firmware-example/set-up`
+//! It prints a line for each machine and model, and one on the engine's code: no panic can be reached from it, and where there
+//! is no FPU it computes no floats. Where an emulator or a target is missing it says so; `firmware-example/set-up`
 //! installs them.
 
+use object::{Object, ObjectSymbol};
 use pixelrnn::blob::Layout;
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_tests::golden::{self, Golden};
-use pixelrnn_tests::machines::{MACHINES, Machine};
+use pixelrnn_tests::machines::{Emulator, MACHINES, Machine};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -77,7 +79,38 @@ fn run(machine: &Machine, golden: &Golden) -> Result<Vec<bool>, String> {
         );
         right
     });
-    Ok(results.collect())
+    let mut results: Vec<bool> = results.collect();
+    if machine.emulator != Emulator::Node {
+        // It links only where nothing that the engine does can panic.
+        let proof = machine.build("proof", &paths, &folder)?;
+        let floats = soft_floats(&proof);
+        let right = floats.is_empty();
+        println!(
+            "{} {} engine: no panic is reachable, {}",
+            machine.target,
+            machine.name,
+            if right {
+                "no float ok".to_string()
+            } else {
+                format!("WRONG, floats are computed by {}", floats.join(", "))
+            }
+        );
+        results.push(right);
+    }
+    Ok(results)
+}
+
+/// Functions that compute floats where there is no FPU; a program that has none of them computes none.
+fn soft_floats(program: &Path) -> Vec<String> {
+    let bytes = std::fs::read(program).expect("the program was built");
+    let elf = object::File::parse(&*bytes).expect("an ELF file");
+    let is_float = |name: &&str| {
+        ["__aeabi_f", "__aeabi_d", "__aeabi_i2f", "__aeabi_i2d", "__aeabi_ui2f", "__aeabi_ui2d"]
+            .iter()
+            .any(|beginning| name.starts_with(beginning))
+            || ["sf3", "df3", "sf2", "df2", "sfsi", "dfsi", "sidf", "sisf"].iter().any(|ending| name.ends_with(ending))
+    };
+    elf.symbols().filter_map(|symbol| symbol.name().ok()).filter(is_float).map(String::from).collect()
 }
 
 /// The models that fit the machine, its weights as it likes them.

@@ -148,7 +148,7 @@ impl Model {
 
     fn text(&self, values: &[u8]) -> String {
         let digits = if self.blob.model().unwrap().image().levels <= 16 { 1 } else { 2 };
-        values.iter().map(|value| format!("{value:0digits$x}")).collect()
+        values.iter().fold(String::new(), |text, value| format!("{text}{value:0digits$x}"))
     }
 
     /// The replies to `command` that are due for an image.

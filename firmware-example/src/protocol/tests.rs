@@ -79,7 +79,7 @@ fn shape(entry: &Entry) -> Image {
 }
 
 fn digits(values: &[u8]) -> String {
-    values.iter().map(|value| format!("{value:x}")).collect()
+    values.iter().filter_map(|&value| char::from_digit(value.into(), 16)).collect()
 }
 
 /// Replies to a request that draws: all rows, and the end.

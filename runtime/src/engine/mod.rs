@@ -269,7 +269,8 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         if self.next >= height * width {
             return Ok(None);
         }
-        let (row, column) = (self.next / width, self.next % width);
+        let row = self.next.checked_div(width).ok_or(EngineError::Corrupt)?;
+        let column = self.next - row * width;
         let mut pixel = Pixel { row, column, values: [0; 3], cost: 0 };
         for (channel, slot) in pixel.values.iter_mut().enumerate().take(channels) {
             let context = self.context(row, column, channel);

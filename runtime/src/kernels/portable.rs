@@ -28,6 +28,9 @@ impl Kernel for Portable {
             for (sum, bias) in sums.iter_mut().zip(bias) {
                 *sum = *bias;
             }
+            if outputs == 0 {
+                return;
+            }
             for (weights, x) in block.chunks_exact(Layout::INPUTS * outputs).zip(x.chunks_exact(Layout::INPUTS)) {
                 for (sum, row) in sums.iter_mut().zip(weights.chunks_exact(Layout::INPUTS)) {
                     *sum = dot(*sum, row, x);

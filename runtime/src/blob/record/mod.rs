@@ -84,8 +84,11 @@ impl Record {
             kind::ELU => Instruction::Elu(bytemuck::must_cast_ref(self)),
             kind::ADD => Instruction::Add(bytemuck::must_cast_ref(self)),
             kind::DEPTH_GATE => Instruction::DepthGate(bytemuck::must_cast_ref(self)),
+            #[cfg(feature = "lstm")]
             kind::ROW_LSTM => Instruction::RowLstm(bytemuck::must_cast_ref(self)),
+            #[cfg(feature = "lstm")]
             kind::DIAGONAL_LEFT => Instruction::DiagonalLeft(bytemuck::must_cast_ref(self)),
+            #[cfg(feature = "lstm")]
             kind::DIAGONAL_RIGHT => Instruction::DiagonalRight(bytemuck::must_cast_ref(self)),
             _ => return None,
         })

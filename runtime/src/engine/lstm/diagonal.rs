@@ -2,7 +2,7 @@
 
 use super::super::ring::{Ring, copy};
 use super::super::{Context, Shared};
-use super::{Cells, Gates, OverState, Parts, cast, narrow, parts};
+use super::{Cells, Gates, Output, OverState, Parts, cast, narrow, parts};
 use crate::blob::{LstmRecord, group_start};
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
@@ -36,14 +36,11 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
     }
 
     let (before, c) = c_ring.step((context.column > 0).then(|| pixel - 1), pixel)?;
-    let mut cells = Cells::<A> {
-        before: before.unwrap_or(initial_c),
-        c,
-        kept: h_ring.get_mut(pixel)?,
-        out: shared.registers.get_mut(record.output, 0..hidden)?,
-    };
+    let out = shared.registers.get_mut(record.output, 0..hidden)?;
+    let h_now = Output::Now { kept: h_ring.get_mut(pixel)?, out };
+    let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: h_now };
     let gates = Gates::<A>::new(record, context, context.group);
-    gates.run(x, &OverState::Inputs(h), &mut shared.sums, kernel, |unit, gates| cells.step(record, unit, gates))
+    gates.run(x, &OverState::Inputs(h), &mut shared.sums, cells, kernel)
 }
 
 /// Right half of a Diagonal BiLSTM, at a pixel: adds what the sweep over the row above left there, and keeps the input
@@ -99,13 +96,9 @@ pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
             narrow::<A>(above, state_above, record.to_hidden);
             narrow::<A>(beside, if first_of_row { initial_h } else { h_ring.get(at - 1)? }, record.to_hidden);
             let (before, c) = c_ring.step((!first_of_row).then(|| at - 1), at)?;
-            let (before, kept) = (before.unwrap_or(initial_c), h_ring.get_mut(at)?);
+            let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: Output::Later(h_ring.get_mut(at)?) };
             let gates = Gates::<A>::new(record, context, group);
-            gates.run(x_patch, &OverState::Inputs(h), sums, kernel, |unit, gates| {
-                let before = before.get(unit).copied().unwrap_or_default();
-                (*kept.get_mut(unit)?, *c.get_mut(unit)?) = A::cell(gates, before, record.cell_bits);
-                Some(())
-            })?;
+            gates.run(x_patch, &OverState::Inputs(h), sums, cells, kernel)?;
         }
     }
     Some(())

@@ -39,15 +39,17 @@ impl<'c, 'm, A: Arithmetic> Gates<'c, 'm, A> {
         Self { record, context, group, arithmetic: PhantomData }
     }
 
-    /// Computes the gates of the group's units from the input and the state, and hands each unit's number and its
-    /// pre-activations o, f, i, g to `step`.
+    /// Computes the gates of the group's units from the input and the state, and takes the step of each unit.
+    ///
+    /// One function for all kinds of LSTM, as it is most of their code.
+    #[inline(never)]
     fn run<K: Kernel>(
         &self,
         x: &[A::Activation],
         state: &OverState<'_, A>,
         memory: &mut [A::Sum; SUMS],
+        mut cells: Cells<'_, A>,
         kernel: K,
-        mut step: impl FnMut(usize, [A::Stream; 4]) -> Option<()>,
     ) -> Option<()> {
         let (record, model) = (self.record, &self.context.model);
         let gates = 4 * usize::from(record.hidden);
@@ -83,7 +85,7 @@ impl<'c, 'm, A: Arithmetic> Gates<'c, 'm, A> {
             let gates = x_sums.iter().zip(multipliers.get(range)?).zip(h_sums);
             let mut gates = gates.map(|((x, m), h)| A::gate(A::scaled(*x, record.left_x, *m), *h));
             while let (Some(o), Some(f), Some(i), Some(g)) = (gates.next(), gates.next(), gates.next(), gates.next()) {
-                step(unit, [o, f, i, g])?;
+                cells.step(record, unit, [o, f, i, g])?;
                 unit += 1;
             }
         }
@@ -104,10 +106,11 @@ fn state_sums<A: Arithmetic, K: Kernel>(
     let weights: &[A::Weight] = context.model.numbers(record.weights_h, record.h_weights(layout))?;
     let bias: &[A::Sum] = context.model.numbers(record.bias, 4 * usize::from(record.hidden))?;
     let multipliers = context.multipliers::<A>(record.multipliers_h, bias)?;
-    let weights = weights.get(gates.start * h.len()..gates.end * h.len())?;
-    let blocks = sums.chunks_mut(BLOCK).zip(weights.chunks(BLOCK * h.len()));
-    for ((sums, weights), multipliers) in blocks.zip(multipliers.get(gates)?.chunks(BLOCK)) {
-        A::products(kernel, layout, A::NO_BIAS, weights, h, sums);
+    let mut weights = weights.get(gates.start * h.len()..)?;
+    for (sums, multipliers) in sums.chunks_mut(BLOCK).zip(multipliers.get(gates)?.chunks(BLOCK)) {
+        let (own, rest) = weights.split_at_checked(sums.len() * h.len())?;
+        weights = rest;
+        A::products(kernel, layout, A::NO_BIAS, own, h, sums);
         for (sum, multiplier) in sums.iter_mut().zip(multipliers) {
             *sum = A::scaled(*sum, record.left_h, *multiplier);
         }
@@ -169,9 +172,15 @@ struct Cells<'s, A: Arithmetic> {
     /// `c` that the step begins with; empty where it is zero.
     before: &'s [A::Stream],
     c: &'s mut [A::Stream],
-    /// `h` for the products of later pixels.
-    kept: &'s mut [A::Activation],
-    out: &'s mut [A::Stream],
+    h: Output<'s, A>,
+}
+
+/// What becomes of a pixel's new `h`.
+enum Output<'s, A: Arithmetic> {
+    /// It is kept for the products of later pixels, and written to the op's output.
+    Now { kept: &'s mut [A::Activation], out: &'s mut [A::Stream] },
+    /// It is kept as it is for the next row, which adds it to its output.
+    Later(&'s mut [A::Stream]),
 }
 
 impl<A: Arithmetic> Cells<'_, A> {
@@ -181,8 +190,13 @@ impl<A: Arithmetic> Cells<'_, A> {
         let before = self.before.get(unit).copied().unwrap_or_default();
         let (h, c) = A::cell(gates, before, record.cell_bits);
         *self.c.get_mut(unit)? = c;
-        *self.kept.get_mut(unit)? = A::hidden(h, record.to_hidden);
-        *self.out.get_mut(unit)? = A::output(h, record.to_output, A::Stream::default());
+        match &mut self.h {
+            Output::Now { kept, out } => {
+                *kept.get_mut(unit)? = A::hidden(h, record.to_hidden);
+                *out.get_mut(unit)? = A::output(h, record.to_output, A::Stream::default());
+            }
+            Output::Later(kept) => *kept.get_mut(unit)? = h,
+        }
         Some(())
     }
 }

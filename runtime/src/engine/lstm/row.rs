@@ -3,7 +3,7 @@
 use super::super::ring::{Ring, copy};
 use super::super::taps::Columns;
 use super::super::{Context, Plan, Shared};
-use super::{Cells, Gates, OverState, Parts, cast, narrow, parts, state_sums};
+use super::{Cells, Gates, Output, OverState, Parts, cast, narrow, parts, state_sums};
 use crate::blob::LstmRecord;
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
@@ -51,14 +51,11 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
         }
     };
     let (before, c) = c_ring.step(above.map(|_| pixel - width), pixel)?;
-    let mut cells = Cells::<A> {
-        before: before.unwrap_or(initial_c),
-        c,
-        kept: h_ring.get_mut(pixel)?,
-        out: shared.registers.get_mut(record.output, 0..hidden)?,
-    };
+    let out = shared.registers.get_mut(record.output, 0..hidden)?;
+    let h_now = Output::Now { kept: h_ring.get_mut(pixel)?, out };
+    let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: h_now };
     let gates = Gates::<A>::new(record, context, context.group);
-    gates.run(x_patch, &state, &mut shared.sums, kernel, |unit, gates| cells.step(record, unit, gates))?;
+    gates.run(x_patch, &state, &mut shared.sums, cells, kernel)?;
     if context.group + 1 == context.groups {
         x_ring.put(pixel, shared.registers.get(record.input, 0..inputs)?)?;
     }
@@ -77,7 +74,7 @@ fn gather_state<A: Arithmetic>(
     let above = context.row.checked_sub(1);
     let patch = patch.get_mut(..record.h_length())?;
     let columns = Columns { left: record.reach().0, dilation: 1, zero: A::zero(0) };
-    if above.is_some() || initial.is_empty() {
+    if above.is_some() || initial.is_empty() || hidden == 0 {
         return columns.gather(context, above, ring, hidden, patch);
     }
     // The initial state stands in the columns of the image, not beside it.
