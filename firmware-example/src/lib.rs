@@ -2,6 +2,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod display;
+pub mod kernels;
 pub mod measure;
 pub mod protocol;
 pub mod report;

@@ -80,6 +80,16 @@ fn run(machine: &Machine, golden: &Golden) -> Result<Vec<bool>, String> {
         right
     });
     let mut results: Vec<bool> = results.collect();
+    let kernels = text.lines().find(|line| line.starts_with("kernels "));
+    let right = kernels == Some("kernels 1600 cases right");
+    println!(
+        "{} {} {} {}",
+        machine.target,
+        machine.name,
+        kernels.unwrap_or("kernels: nothing said"),
+        if right { "ok" } else { "WRONG" }
+    );
+    results.push(right);
     if machine.emulator != Emulator::Node {
         // It links only where nothing that the engine does can panic.
         let proof = machine.build("proof", &paths, &folder)?;

@@ -2,7 +2,8 @@
 #![no_std]
 #![no_main]
 
-use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, report};
+use pixelrnn::kernels::Native;
+use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, kernels, report};
 use semihosting::{print, println, process};
 use static_cell::ConstStaticCell;
 
@@ -34,6 +35,13 @@ fn main() -> ! {
     for entry in MODELS {
         if let Err(failure) = report::print(entry, state, image, &mut Console) {
             println!("{}: {failure}", entry.name);
+            process::exit(1);
+        }
+    }
+    match kernels::check(Native::default()) {
+        Ok(cases) => println!("kernels {cases} cases right"),
+        Err(wrong) => {
+            println!("kernels: {wrong:?}");
             process::exit(1);
         }
     }
