@@ -277,16 +277,19 @@ impl<'a> Model<'a> {
         !self.weights.has_multipliers() || factors.iter().all(|factor| factor.is_valid())
     }
 
+    #[inline(never)]
     fn check_weights(&self, field: &'static str, at: u32, count: usize) -> Result<(), &'static str> {
         // Blocks are read four weights at a time.
         let aligned = self.layout == Layout::Rows || at.is_multiple_of(4);
         if aligned { self.check_numbers(field, at, count, self.weights.weight_bytes()) } else { Err(field) }
     }
 
+    #[inline(never)]
     fn check_multipliers(&self, field: &'static str, at: u32, count: usize) -> Result<(), &'static str> {
         if self.weights.has_multipliers() { self.check_numbers(field, at, count, 4) } else { Ok(()) }
     }
 
+    #[inline(never)]
     fn check_numbers(&self, field: &'static str, at: u32, count: usize, size: usize) -> Result<(), &'static str> {
         let whole = (at as usize).is_multiple_of(size) && slice(self.blob, at, count, size).is_some();
         whole.then_some(()).ok_or(field)
@@ -296,6 +299,7 @@ impl<'a> Model<'a> {
         if at == 0 { Ok(()) } else { self.check_numbers("class_bias", at, count * self.classes(), 4) }
     }
 
+    #[inline(never)]
     fn check_register(&self, field: &'static str, at: u32, count: u16, size: usize) -> Result<(), &'static str> {
         let end = u64::from(at) + u64::from(count) * size as u64;
         if count == 0 || !(at as usize).is_multiple_of(size) || end > u64::from(self.header.register_bytes) {

@@ -21,6 +21,7 @@ impl<'b> Registers<'b> {
     }
 
     /// One number of the vector at byte `at`.
+    #[inline(never)]
     pub(super) fn one<T: Pod>(&self, at: u32, index: usize) -> Option<T> {
         self.get(at, index..index.checked_add(1)?)?.first().copied()
     }
@@ -50,6 +51,7 @@ impl<'b> Registers<'b> {
     }
 
     /// Writes one number of the vector at byte `at`.
+    #[inline(never)]
     pub(super) fn set<T: Pod>(&mut self, at: u32, index: usize, value: T) -> Option<()> {
         *self.get_mut(at, index..index.checked_add(1)?)?.first_mut()? = value;
         Some(())
