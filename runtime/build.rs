@@ -10,8 +10,9 @@ fn main() {
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let core = flags.split('\x1f').filter_map(|flag| flag.split_once("target-cpu=")).map(|(_, core)| core).next_back();
+    let without = flags.split('\x1f').any(|flag| flag.contains("-dsp") || flag.contains("+nodsp"));
     // Cortex-M55 has it too, but its vectors are faster.
-    if target.starts_with("thumbv7em") || core == Some("cortex-m33") {
+    if (target.starts_with("thumbv7em") || core == Some("cortex-m33")) && !without {
         println!("cargo::rustc-cfg=pixelrnn_dsp");
     }
     if target.starts_with("thumbv6m") {

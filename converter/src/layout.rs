@@ -2,25 +2,40 @@
 
 use crate::blob::Blob;
 use crate::error::Error;
-use pixelrnn::blob::{HEADER_BYTES, Header, Instruction, Layout, RECORD_BYTES, Record, Weights, checksum};
+use pixelrnn::Model;
+use pixelrnn::blob::{HEADER_BYTES, Header, Instruction, Layout, RECORD_BYTES, Record, Weights, checksum, kind};
+use std::collections::BTreeMap;
 use std::mem::offset_of;
 
-/// A matrix of weights in a blob: for each colour group, its outputs and their inputs.
-struct Region {
-    at: usize,
-    groups: Vec<(usize, usize)>,
+/// A part of a blob that an op or the header points to.
+struct Part {
+    at: u32,
+    content: Content,
 }
 
-impl Region {
+enum Content {
+    /// So many bytes, which stay as they are.
+    Bytes(usize),
+    /// Matrices of weights, one a colour group: outputs and their inputs.
+    Weights(Vec<(usize, usize)>),
+}
+
+impl Part {
     fn bytes(&self, layout: Layout) -> usize {
-        self.groups.iter().map(|(outputs, length)| outputs * layout.row(*length)).sum()
+        match &self.content {
+            Content::Bytes(bytes) => *bytes,
+            Content::Weights(groups) => groups.iter().map(|(outputs, length)| outputs * layout.row(*length)).sum(),
+        }
     }
 }
+
+const ALIGN: usize = 4;
 
 /// Copies `blob` with its weights in `layout`.
 ///
 /// # Errors
-/// When the weights are floats, which lie in rows only, or matrices share their bytes, as no converter writes them.
+/// When the weights are floats, which lie in rows only, or share their bytes with something else, as no converter
+/// writes them.
 pub fn arrange(blob: &Blob, layout: Layout) -> Result<Blob, Error> {
     let model = blob.model()?;
     let from = model.layout();
@@ -30,68 +45,101 @@ pub fn arrange(blob: &Blob, layout: Layout) -> Result<Blob, Error> {
     if model.weights() != Weights::I8 {
         return Err(Error::FloatLayout);
     }
-    let groups = model.image().channels;
-    let mut regions: Vec<Region> = model.instructions().flatten().flat_map(|op| regions(&op, groups)).collect();
-    regions.sort_by_key(|region| region.at);
+    let parts = parts(&model);
+    check_apart(&parts, from, model.header())?;
 
-    // The old blob from one matrix to the next, with each matrix replaced; `moves` says by how much what follows is moved.
+    // Header and ops first, then each part once, in the old order.
     let old = blob.bytes();
-    let (mut new, mut done) = (Vec::new(), 0);
-    let mut moves: Vec<(usize, isize)> = Vec::new();
-    for region in &regions {
-        if region.at < done {
-            return Err(Error::SharedWeights);
+    let ops = usize::from(model.header().op_count) * RECORD_BYTES;
+    let mut new = vec![0; HEADER_BYTES + ops];
+    let mut moves = BTreeMap::new();
+    for part in &parts {
+        if moves.contains_key(&part.at) {
+            continue;
         }
-        new.extend_from_slice(&old[done..region.at]);
         new.resize(new.len().next_multiple_of(ALIGN), 0);
-        moves.push((region.at, new.len() as isize - region.at as isize));
-        let mut at = region.at;
-        for &(outputs, length) in &region.groups {
-            let bytes = outputs * from.row(length);
-            repack(&old[at..at + bytes], [from, layout], outputs, length, &mut new);
-            at += bytes;
+        moves.insert(part.at, u32::try_from(new.len()).map_err(|_| Error::BlobTooLarge { bytes: new.len() })?);
+        let mut at = part.at as usize;
+        match &part.content {
+            Content::Bytes(bytes) => new.extend_from_slice(&old[at..at + bytes]),
+            Content::Weights(groups) => {
+                for &(outputs, length) in groups {
+                    let bytes = outputs * from.row(length);
+                    repack(&old[at..at + bytes], [from, layout], outputs, length, &mut new);
+                    at += bytes;
+                }
+            }
         }
-        // Numbers of four bytes may follow.
-        new.resize(new.len().next_multiple_of(ALIGN), 0);
-        done = (region.at + region.bytes(from)).next_multiple_of(ALIGN).min(old.len());
-        moves.push((done, new.len() as isize - done as isize));
     }
-    new.extend_from_slice(&old[done..]);
-    let moved = |at: u32| -> u32 {
-        let by = moves.iter().take_while(|(from, _)| *from <= at as usize).last().map_or(0, |(_, by)| *by);
-        (at as isize + by) as u32
-    };
-    finish(model.header(), layout, new, moved)
+    finish(&model, layout, new, |at| moves.get(&at).copied().unwrap_or(0))
 }
 
-const ALIGN: usize = 4;
-
-fn regions(op: &Instruction<'_>, groups: usize) -> Vec<Region> {
-    match op {
-        Instruction::MaskedConv(conv) => {
-            let group = |g| {
-                let (first, end) = conv.group(groups, g);
-                (end - first, conv.length(groups, g))
-            };
-            vec![Region { at: conv.weights as usize, groups: (0..groups).map(group).collect() }]
+/// All parts by offset, of those that begin at the same place the longest first.
+fn parts(model: &Model<'_>) -> Vec<Part> {
+    let header = model.header();
+    let (groups, classes) = (header.image().channels, model.classes());
+    let bytes = |at, bytes| Part { at, content: Content::Bytes(bytes) };
+    let weights = |at, groups| Part { at, content: Content::Weights(groups) };
+    let mut parts =
+        vec![bytes(header.input_table, header.image().levels), bytes(header.notes, header.notes_bytes as usize)];
+    for op in model.instructions().flatten() {
+        let (class_bias, count) = match op {
+            Instruction::MaskedConv(c) => {
+                let outputs = usize::from(c.outputs);
+                let group = |g| {
+                    let (first, end) = c.group(groups, g);
+                    (end - first, c.length(groups, g))
+                };
+                parts.push(weights(c.weights, (0..groups).map(group).collect()));
+                parts.extend([c.bias, c.multipliers].map(|at| bytes(at, 4 * outputs)));
+                (c.class_bias, outputs)
+            }
+            Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
+                let gates = 4 * usize::from(l.hidden);
+                let group = |g| {
+                    let (first, end) = l.group(groups, g);
+                    (4 * (end - first), l.x_length(groups, g))
+                };
+                parts.push(weights(l.weights_x, (0..groups).map(group).collect()));
+                parts.push(weights(l.weights_h, vec![(gates, l.h_length())]));
+                parts.extend([l.bias, l.multipliers_x, l.multipliers_h].map(|at| bytes(at, 4 * gates)));
+                if l.initial != 0 {
+                    let rows = if l.kind == kind::ROW_LSTM { 1 } else { header.image().height };
+                    parts.push(bytes(l.initial, rows * gates));
+                }
+                (l.class_bias, gates)
+            }
+            Instruction::Quantize(_)
+            | Instruction::Relu(_)
+            | Instruction::Elu(_)
+            | Instruction::Add(_)
+            | Instruction::DepthGate(_) => (0, 0),
+        };
+        if class_bias != 0 {
+            parts.push(bytes(class_bias, 4 * count * classes));
         }
-        Instruction::RowLstm(lstm) | Instruction::DiagonalLeft(lstm) | Instruction::DiagonalRight(lstm) => {
-            let group = |g| {
-                let (first, end) = lstm.group(groups, g);
-                (4 * (end - first), lstm.x_length(groups, g))
-            };
-            let state = (4 * usize::from(lstm.hidden), lstm.h_length());
-            vec![
-                Region { at: lstm.weights_x as usize, groups: (0..groups).map(group).collect() },
-                Region { at: lstm.weights_h as usize, groups: vec![state] },
-            ]
-        }
-        Instruction::Quantize(_)
-        | Instruction::Relu(_)
-        | Instruction::Elu(_)
-        | Instruction::Add(_)
-        | Instruction::DepthGate(_) => Vec::new(),
     }
+    let layout = model.layout();
+    parts.sort_by_key(|part| (part.at, std::cmp::Reverse(part.bytes(layout))));
+    parts
+}
+
+/// Refuses weights that share a byte with another part, with the header or with the ops.
+fn check_apart(parts: &[Part], layout: Layout, header: &Header) -> Result<(), Error> {
+    let fixed = [(0, HEADER_BYTES), (header.ops as usize, usize::from(header.op_count) * RECORD_BYTES)];
+    for (n, part) in parts.iter().enumerate() {
+        if !matches!(part.content, Content::Weights(_)) {
+            continue;
+        }
+        let (start, end) = (part.at as usize, part.at as usize + part.bytes(layout));
+        let others = parts.iter().enumerate().filter(|(other, _)| *other != n).map(|(_, part)| part);
+        let others = others.map(|other| (other.at as usize, other.bytes(layout)));
+        let meets = |(at, bytes): (usize, usize)| bytes > 0 && at < end && start < at + bytes;
+        if others.chain(fixed).any(meets) {
+            return Err(Error::SharedWeights);
+        }
+    }
+    Ok(())
 }
 
 /// Appends `[outputs, length]` weights to `to`, from one layout to the other.
@@ -118,28 +166,26 @@ fn place(layout: Layout, outputs: usize, length: usize, output: usize, input: us
     }
 }
 
-/// Puts the offsets, sizes and the checksum of a rearranged blob right.
-fn finish(header: &Header, layout: Layout, mut bytes: Vec<u8>, moved: impl Fn(u32) -> u32) -> Result<Blob, Error> {
+/// Fills in the header and the ops of a rearranged blob.
+fn finish(model: &Model<'_>, layout: Layout, mut bytes: Vec<u8>, moved: impl Fn(u32) -> u32) -> Result<Blob, Error> {
     let optional = |at: u32| if at == 0 { 0 } else { moved(at) };
+    let header = model.header();
     let mut header = Header {
         layout: match layout {
             Layout::Rows => 0,
             Layout::Blocks => 1,
         },
-        length: bytes.len() as u32,
+        length: u32::try_from(bytes.len()).map_err(|_| Error::BlobTooLarge { bytes: bytes.len() })?,
         input_table: moved(header.input_table),
-        ops: moved(header.ops),
+        ops: HEADER_BYTES as u32,
         notes: moved(header.notes),
         ..*header
     };
     let groups = header.image().channels;
-    let ops = header.ops as usize;
     let mut patch = 0;
-    for op in 0..usize::from(header.op_count) {
-        let place = &mut bytes[ops + op * RECORD_BYTES..][..RECORD_BYTES];
-        let record: Record = bytemuck::pod_read_unaligned(place);
-        let record: Record = match record.instruction() {
-            Some(Instruction::MaskedConv(c)) => {
+    for (op, instruction) in model.instructions().enumerate() {
+        let record: Record = match instruction.ok_or(Error::SharedWeights)? {
+            Instruction::MaskedConv(c) => {
                 let mut c = *c;
                 for at in [&mut c.weights, &mut c.bias, &mut c.multipliers] {
                     *at = moved(*at);
@@ -148,7 +194,7 @@ fn finish(header: &Header, layout: Layout, mut bytes: Vec<u8>, moved: impl Fn(u3
                 patch = patch.max(layout.row(c.length(groups, groups - 1)));
                 c.into()
             }
-            Some(Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l)) => {
+            Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
                 let mut l = *l;
                 for at in [&mut l.weights_x, &mut l.bias, &mut l.multipliers_x, &mut l.weights_h, &mut l.multipliers_h]
                 {
@@ -159,12 +205,16 @@ fn finish(header: &Header, layout: Layout, mut bytes: Vec<u8>, moved: impl Fn(u3
                 patch = patch.max(layout.row(l.x_length(groups, groups - 1)) + layout.row(l.h_length()));
                 l.into()
             }
-            _ => record,
+            Instruction::Quantize(q) => (*q).into(),
+            Instruction::Relu(r) => (*r).into(),
+            Instruction::Elu(e) => (*e).into(),
+            Instruction::Add(a) => (*a).into(),
+            Instruction::DepthGate(d) => (*d).into(),
         };
-        place.copy_from_slice(bytemuck::bytes_of(&record));
+        bytes[HEADER_BYTES + op * RECORD_BYTES..][..RECORD_BYTES].copy_from_slice(bytemuck::bytes_of(&record));
     }
     let patch = patch.next_multiple_of(ALIGN) as u32;
-    header.state_bytes = header.state_bytes - header.patch_bytes + patch;
+    header.state_bytes = (header.state_bytes - header.patch_bytes).saturating_add(patch);
     header.patch_bytes = patch;
     bytes[..HEADER_BYTES].copy_from_slice(bytemuck::bytes_of(&header));
     let sum = checksum(&bytes).to_le_bytes();

@@ -122,10 +122,12 @@ impl Machine {
         let models: Vec<_> = models.iter().map(|path| path.display().to_string()).collect();
         let mut build = cargo::command();
         build.args(["build", "--quiet", "--release", "--target", self.target, "--target-dir"]);
+        // What the host is compiled with is not for these machines.
+        build.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         build.arg(folder).current_dir(firmware()).env("RUSTC", compiler).env("PIXELRNN_MODELS", models.join(":"));
         match self.emulator {
             Emulator::Node => build.args(["-p", "pixelrnn-wasm"]),
-            _ => build.args(["--bin", bin]),
+            _ => build.args(["--bin", bin, "--features", "every-entry"]),
         };
         if matches!(self.emulator, Emulator::Arm | Emulator::Riscv) {
             build.env("PIXELRNN_BOARD", self.name);

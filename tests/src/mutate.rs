@@ -47,6 +47,29 @@ pub fn register(blob: &mut [u8], random: &mut Random) -> (usize, u8) {
     (op, kind)
 }
 
+/// Moves something that the header or one op of `blob` points to elsewhere, most of the time to where something else is, and
+/// puts the checksum right.
+///
+/// # Panics
+/// When `blob` is none.
+pub fn offset(blob: &mut [u8], random: &mut Random) {
+    let header = Header::parse(blob).expect("a blob");
+    let at = header.ops + 64 * random.below(header.op_count);
+    let fields: &[usize] = match blob[at] {
+        1 => &[24, 28, 32, 36],
+        7..=9 => &[28, 32, 36, 40, 44, 48, 52],
+        _ => &[],
+    };
+    let own: Vec<usize> = fields.iter().map(|field| at + field).filter(|field| offset_at(blob, *field) != 0).collect();
+    let field = if own.is_empty() || random.once_in(8) { random.choose(&[40, 48]) } else { random.choose(&own) };
+    let by = random.choose(&[-4, -3, -2, -1, 1, 2, 3, 4, 8, -64]);
+    let anywhere = random.below(blob.len());
+    let near = (offset_at(blob, field) as i64 + by).clamp(0, blob.len() as i64 - 1) as usize;
+    let to = if random.once_in(2) { near } else { anywhere };
+    blob[field..field + 4].copy_from_slice(&(to as u32).to_le_bytes());
+    seal(blob);
+}
+
 /// Puts the checksum right.
 fn seal(blob: &mut [u8]) {
     let checksum = blob_checksum(blob);

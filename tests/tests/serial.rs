@@ -7,7 +7,8 @@
 use pixelrnn::blob::CRC32;
 use pixelrnn::{Complete, Draw, Engine, Given, Pixel, SymbolSource, Temperature};
 use pixelrnn_converter::Blob;
-use pixelrnn_tests::{cargo, fixtures, golden};
+use pixelrnn_tests::machines::Machine;
+use pixelrnn_tests::{fixtures, golden};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -33,38 +34,21 @@ impl Drop for Device {
     }
 }
 
-/// What is missing to build for `target` and to run the result.
-fn missing(target: &str) -> Option<String> {
-    if Command::new("qemu-system-arm").arg("--version").output().is_err() {
-        return Some("there is no qemu-system-arm here".into());
-    }
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let library = Command::new(rustc).args(["--print", "target-libdir", "--target", target]).output().ok()?;
-    let library = PathBuf::from(String::from_utf8_lossy(&library.stdout).trim());
-    (!library.exists()).then(|| format!("this Rust has no target {target}"))
-}
-
 impl Device {
     /// Builds `serve` with `models` for a board, and starts it; `None` where that is not possible.
-    fn start(board: &str, target: &str, models: &[PathBuf]) -> Option<Self> {
-        if let Some(missing) = missing(target) {
-            println!("skipped: {missing}");
-            return None;
-        }
-        let folder = TempDir::new().unwrap();
+    fn start(board: &str, models: &[PathBuf]) -> Option<Self> {
+        let machine = Machine::named(board).expect("a machine of the firmware's");
         let build = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware");
-        let models: Vec<_> = models.iter().map(|path| path.to_str().unwrap()).collect();
-        let built = cargo::command()
-            .args(["build", "--quiet", "--release", "--bin", "serve", "--target", target, "--target-dir"])
-            .arg(&build)
-            .env("PIXELRNN_BOARD", board)
-            .env("PIXELRNN_MODELS", models.join(":"))
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example"))
-            .output()
-            .unwrap();
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let built = match machine.build("serve", models, &build) {
+            Ok(built) => built,
+            Err(missing) => {
+                println!("skipped: {missing}");
+                return None;
+            }
+        };
+        let folder = TempDir::new().unwrap();
         let program = folder.path().join("serve");
-        std::fs::copy(build.join(target).join("release/serve"), &program).unwrap();
+        std::fs::copy(built, &program).unwrap();
 
         let socket = folder.path().join("port");
         let qemu = Command::new("qemu-system-arm")
@@ -303,7 +287,7 @@ fn a_cortex_m4f_serves_several_models() {
     let models =
         [built_in(), Model::new("row_lstm_rgb_classes", classes, Some(3)), Model::new("colour-256", path, None)];
     let paths = models.each_ref().map(|model| model.path.clone());
-    let Some(mut device) = Device::start("mps2-an386", "thumbv7em-none-eabihf", &paths) else { return };
+    let Some(mut device) = Device::start("mps2-an386", &paths) else { return };
     answers(&mut device, &models);
     survives(&mut device, &models[0]);
 }
@@ -311,7 +295,7 @@ fn a_cortex_m4f_serves_several_models() {
 #[test]
 fn a_board_with_16_kib_of_ram_serves_the_built_in_model() {
     let model = built_in();
-    let Some(mut device) = Device::start("microbit", "thumbv6m-none-eabi", std::slice::from_ref(&model.path)) else {
+    let Some(mut device) = Device::start("microbit", std::slice::from_ref(&model.path)) else {
         return;
     };
     answers(&mut device, std::slice::from_ref(&model));

@@ -100,6 +100,9 @@ impl Args {
         };
         let description = trained.description();
         let (image, classes) = (description.image, description.classes);
+        if self.target != Target::Any && weights != Weights::I8 {
+            return Err(Failure::Usage("--target dsp is for 8-bit weights: float weights lie in rows only".into()));
+        }
         let method = match self.ranges {
             Ranges::MinMax => Method::MinMax,
             Ranges::Percentile => Method::Percentile(1.0 - self.percentile / 100.0),

@@ -4,7 +4,8 @@
 #![no_main]
 
 use core::hint::black_box;
-use pixelrnn::{Draw, Engine, Model, Temperature};
+use pixelrnn::kernels::Native;
+use pixelrnn::{Complete, Draw, Engine, Given, Model, Plan, SymbolSource, Temperature};
 use static_cell::ConstStaticCell;
 
 unsafe extern "C" {
@@ -21,19 +22,26 @@ const WORDS: usize = 1024;
 
 static STATE: ConstStaticCell<[u32; WORDS]> = ConstStaticCell::new([0; WORDS]);
 
-/// Checks a blob and draws an image of it; what each value is comes out of nowhere else.
+/// Checks a blob and makes an image of it, one pixel a call.
 #[inline(never)]
-fn draw(blob: &[u8], state: &mut [u32], label: Option<usize>, seed: u64, temperature: Temperature) -> u64 {
+fn walk<S: SymbolSource>(blob: &[u8], state: &mut [u32], label: Option<usize>, mut source: S) -> u64 {
     let Ok(model) = Model::new(blob) else { return 0 };
-    let Ok(mut engine) = Engine::new(model, state) else { return 0 };
+    // Whatever models there will be: the compiler is not to conclude anything from this program's plan.
+    let plan = if cfg!(feature = "every-entry") { black_box(Plan::Row) } else { Plan::Pixel };
+    let Ok(mut engine) = Engine::with(model, state, Native::default(), plan) else { return 0 };
     if engine.restart(label).is_err() {
         return 0;
     }
-    let mut source = Draw::seeded(seed, temperature);
     let mut cost = 0;
     while let Ok(Some(pixel)) = engine.step(&mut source) {
         cost += pixel.cost;
         black_box(pixel.values);
+    }
+    #[cfg(feature = "every-entry")]
+    {
+        let mut image = [0; 16];
+        cost += engine.run(label, &mut source, &mut image).unwrap_or(0);
+        black_box(image);
     }
     cost
 }
@@ -45,7 +53,16 @@ fn draw(blob: &[u8], state: &mut [u32], label: Option<usize>, seed: u64, tempera
 fn main() -> ! {
     static BLOB: [u8; 4] = [0; 4];
     if let Some(state) = STATE.try_take() {
-        black_box(draw(black_box(&BLOB), state, black_box(None), black_box(1), black_box(Temperature::ONE)));
+        let blob = black_box(&BLOB);
+        let draw = Draw::seeded(black_box(1), black_box(Temperature::ONE));
+        black_box(walk(blob, state, black_box(None), draw.clone()));
+        if cfg!(feature = "every-entry")
+            && let Ok(model) = Model::new(blob)
+        {
+            let (image, shape) = (black_box(&[0; 16]), model.image());
+            black_box(walk(blob, state, black_box(None), Given::new(image, shape)));
+            black_box(walk(blob, state, black_box(None), Complete::new(image, shape, black_box(1), draw)));
+        }
     }
     loop {
         core::hint::spin_loop();

@@ -88,7 +88,9 @@ impl<'a> Model<'a> {
 
     fn check_ops(&self) -> Result<(), BlobError> {
         let Image { height, width, channels, .. } = self.image();
-        let mut needed = self.op_state_start() as u64;
+        let header = self.header;
+        let mut needed =
+            u64::from(header.register_bytes) + 4 * u64::from(header.levels) + u64::from(header.patch_bytes);
         for (op, record) in self.records.iter().enumerate() {
             let instruction = record.instruction().ok_or(BlobError::Op { op, field: "kind" })?;
             let first_reads_image = op != 0
@@ -194,6 +196,12 @@ impl<'a> Model<'a> {
         }
     }
 
+    /// Refuses an op that keeps or has more than can be counted where addresses have 32 bits. What follows counts in `usize`.
+    fn check_sizes(&self, field: &'static str, counts: &[(usize, usize)]) -> Result<(), &'static str> {
+        let fits = |(a, b): &(usize, usize)| *a as u64 * *b as u64 <= u64::from(MAX_STATE_BYTES);
+        if counts.iter().all(fits) { Ok(()) } else { Err(field) }
+    }
+
     fn check_conv(&self, conv: &ConvRecord) -> Result<(), &'static str> {
         let groups = self.image().channels;
         let outputs = usize::from(conv.outputs);
@@ -207,6 +215,9 @@ impl<'a> Model<'a> {
         if conv.kernel.iter().chain([&conv.dilation]).any(|k| !(1..=127).contains(k)) {
             return Err("kernel");
         }
+        let kept = conv.kept_pixels(self.image().height, self.image().width);
+        let length = conv.length(groups, groups - 1);
+        self.check_sizes("inputs", &[(kept, self.activation() * usize::from(conv.inputs)), (length, outputs)])?;
         self.check_register("input", conv.input, conv.inputs, self.activation())?;
         match destination {
             Destination::Activation => self.check_register("output", conv.output, conv.outputs, self.activation())?,
@@ -240,6 +251,12 @@ impl<'a> Model<'a> {
         if lstm.kernel == 0 || lstm.kernel > 127 || (lstm.kind != kind::ROW_LSTM && lstm.kernel != 1) {
             return Err("kernel");
         }
+        let hidden = usize::from(lstm.hidden);
+        let columns = self.image().width + usize::from(lstm.kernel);
+        let lengths = [lstm.x_length(groups, groups - 1), lstm.h_length()];
+        // Under every plan: four sums a unit and column, beside inputs and states.
+        let kept = (columns, 32 * hidden + 4 * usize::from(lstm.inputs));
+        self.check_sizes("hidden", &[kept, (lengths[0], gates), (lengths[1], gates)])?;
         if !self.valid(&[lstm.to_hidden, lstm.to_output]) {
             return Err("rescale");
         }
@@ -296,7 +313,8 @@ impl<'a> Model<'a> {
     }
 
     fn check_class_bias(&self, at: u32, count: usize) -> Result<(), &'static str> {
-        if at == 0 { Ok(()) } else { self.check_numbers("class_bias", at, count * self.classes(), 4) }
+        let count = count.checked_mul(self.classes()).ok_or("class_bias")?;
+        if at == 0 { Ok(()) } else { self.check_numbers("class_bias", at, count, 4) }
     }
 
     #[inline(never)]
@@ -356,8 +374,10 @@ impl<'a> Model<'a> {
     /// Size of the state that an engine needs under `plan`, in words of four bytes.
     pub fn state_words_for(&self, plan: Plan) -> usize {
         let Image { height, width, .. } = self.image();
-        let own = self.instructions().flatten().map(|op| op.state_bytes(height, width, self.weights, plan));
-        (self.op_state_start() + own.sum::<usize>()).div_ceil(4)
+        let own = self.instructions().flatten().map(|op| op.state_bytes(height, width, self.weights, plan) as u64);
+        let words = (self.op_state_start() as u64 + own.sum::<u64>()).div_ceil(4);
+        // More than there can be is more than any buffer has.
+        usize::try_from(words).unwrap_or(usize::MAX)
     }
 
     /// The ops, in the order in which they run.

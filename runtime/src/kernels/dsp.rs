@@ -44,7 +44,7 @@ impl Kernel for Dsp {
     }
 }
 
-/// Four inputs of four outputs: 22 instructions for 16 multiply-adds.
+/// Four inputs of four outputs: 21 instructions for 16 multiply-adds.
 macro_rules! round {
     () => {
         "ldr {x0}, [{x}], #4
@@ -80,7 +80,8 @@ macro_rules! round {
 unsafe fn four([mut a, mut b, mut c, mut d]: [i32; 4], weights: &[i8], x: &[i8]) -> [i32; 4] {
     // SAFETY: a round reads four bytes of `x` and sixteen of `weights`; there are rounds until `x` is at its end, one at first
     // where their number is odd, then two at a time. They write to registers alone. `ldrd` wants addresses that are
-    // multiples of four; `ldr` takes any.
+    // multiples of four; `ldr` takes any, as long as the
+    // processor does not trap unaligned loads.
     unsafe {
         asm!(
             "lsls {t}, {t}, #30", // bit 2 of the length: an odd number of rounds

@@ -42,7 +42,7 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
         Plan::Row => {
             let sums: &mut [A::Sum] = cast(sums)?;
             if context.column == 0 && context.group == 0 {
-                for (column, sums) in sums.chunks_exact_mut(gates).enumerate() {
+                for (column, sums) in sums.chunks_exact_mut(gates.max(1)).enumerate() {
                     gather_state::<A>(record, &Context { column, ..*context }, &h_ring, h_patch)?;
                     state_sums::<A, K>(record, context, h_patch, 0..gates, sums, kernel)?;
                 }
