@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         for (features, what) in [(true, "all"), (false, "PixelCNN alone")] {
             match size(level, features, &folder) {
                 Some([code, tables]) => println!("{level:12} {what:24} {code:>12} {tables:>14}"),
-                None => println!("{level:12} {what:24} skipped: no target thumbv7em-none-eabihf here"),
+                None => println!("{level:12} {what:24} does not build here: is there a target thumbv7em-none-eabihf?"),
             }
         }
     }

@@ -196,12 +196,6 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Refuses an op that keeps or has more than can be counted where addresses have 32 bits. What follows counts in `usize`.
-    fn check_sizes(&self, field: &'static str, counts: &[(usize, usize)]) -> Result<(), &'static str> {
-        let fits = |(a, b): &(usize, usize)| *a as u64 * *b as u64 <= u64::from(MAX_STATE_BYTES);
-        if counts.iter().all(fits) { Ok(()) } else { Err(field) }
-    }
-
     fn check_conv(&self, conv: &ConvRecord) -> Result<(), &'static str> {
         let groups = self.image().channels;
         let outputs = usize::from(conv.outputs);
@@ -217,7 +211,7 @@ impl<'a> Model<'a> {
         }
         let kept = conv.kept_pixels(self.image().height, self.image().width);
         let length = conv.length(groups, groups - 1);
-        self.check_sizes("inputs", &[(kept, self.activation() * usize::from(conv.inputs)), (length, outputs)])?;
+        check_sizes("inputs", &[(kept, self.activation() * usize::from(conv.inputs)), (length, outputs)])?;
         self.check_register("input", conv.input, conv.inputs, self.activation())?;
         match destination {
             Destination::Activation => self.check_register("output", conv.output, conv.outputs, self.activation())?,
@@ -256,7 +250,7 @@ impl<'a> Model<'a> {
         let lengths = [lstm.x_length(groups, groups - 1), lstm.h_length()];
         // Under every plan: four sums a unit and column, beside inputs and states.
         let kept = (columns, 32 * hidden + 4 * usize::from(lstm.inputs));
-        self.check_sizes("hidden", &[kept, (lengths[0], gates), (lengths[1], gates)])?;
+        check_sizes("hidden", &[kept, (lengths[0], gates), (lengths[1], gates)])?;
         if !self.valid(&[lstm.to_hidden, lstm.to_output]) {
             return Err("rescale");
         }
@@ -418,4 +412,10 @@ impl<'a> Model<'a> {
 fn slice(blob: &[u8], at: u32, count: usize, size: usize) -> Option<&[u8]> {
     let at = at as usize;
     blob.get(at..at.checked_add(count.checked_mul(size)?)?)
+}
+
+/// Refuses an op that keeps or has more than can be counted where addresses have 32 bits: what follows counts in `usize`.
+fn check_sizes(field: &'static str, counts: &[(usize, usize)]) -> Result<(), &'static str> {
+    let fits = |(a, b): &(usize, usize)| *a as u64 * *b as u64 <= u64::from(MAX_STATE_BYTES);
+    if counts.iter().all(fits) { Ok(()) } else { Err(field) }
 }
