@@ -253,6 +253,9 @@ pub enum Error {
         /// How many it takes.
         bytes: usize,
     },
+    /// A blob where a trained model is needed.
+    #[error("this is a blob, expected a trained model: of a blob, only the --target can be changed")]
+    NotTrained,
     /// A layout that blobs of float weights do not have.
     #[error("float weights lie in rows only: this layout is for 8-bit weights")]
     FloatLayout,

@@ -7,7 +7,7 @@ use pixelrnn::blob::{Layout, Weights};
 use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::quantize::Method;
-use pixelrnn_converter::{Blob, files};
+use pixelrnn_converter::{Blob, Error, files};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -167,16 +167,14 @@ impl Args {
 
     /// Lays the weights of a blob out anew.
     fn arrange(&self, blob: &Blob) -> Result<(), Failure> {
-        let Some(output) = &self.output else {
-            return Err(Failure::Usage(format!(
-                "{} is a blob already: name another file for it with --output",
-                files::display_name(&self.model)
-            )));
-        };
+        let name = files::display_name(&self.model);
         if self.calibrate.is_some() || self.weights != WeightsArg::I8 {
-            return Err(Failure::Usage("a blob can be given another --target, and nothing else".into()));
+            return Err(Error::NotTrained.in_file(name).into());
         }
-        let arranged = arrange(blob, self.target.layout()).map_err(|e| e.in_file(files::display_name(&self.model)))?;
+        let Some(output) = &self.output else {
+            return Err(Failure::Usage(format!("{name} is a blob already: name another file for it with --output")));
+        };
+        let arranged = arrange(blob, self.target.layout()).map_err(|e| e.in_file(name))?;
         files::write_output(output, |out| out.write_all(arranged.bytes()))?;
         if output.as_path() == Path::new("-") {
             return Ok(());

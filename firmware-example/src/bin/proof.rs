@@ -4,6 +4,8 @@
 #![no_main]
 
 use core::hint::black_box;
+#[cfg(target_arch = "arm")]
+use cortex_m as _; // its critical section
 use pixelrnn::kernels::Native;
 use pixelrnn::{Complete, Draw, Engine, Given, Model, Plan, SymbolSource, Temperature};
 use static_cell::ConstStaticCell;
@@ -53,13 +55,14 @@ fn walk<S: SymbolSource>(blob: &[u8], state: &mut [u32], label: Option<usize>, m
 fn main() -> ! {
     static BLOB: [u8; 4] = [0; 4];
     if let Some(state) = STATE.try_take() {
-        let blob = black_box(&BLOB);
+        // Neither the bytes nor how many there are is known to the compiler.
+        let blob: &[u8] = black_box(&BLOB[..]);
         let draw = Draw::seeded(black_box(1), black_box(Temperature::ONE));
         black_box(walk(blob, state, black_box(None), draw.clone()));
         if cfg!(feature = "every-entry")
             && let Ok(model) = Model::new(blob)
         {
-            let (image, shape) = (black_box(&[0; 16]), model.image());
+            let (image, shape): (&[u8], _) = (black_box(&[0; 16][..]), model.image());
             black_box(walk(blob, state, black_box(None), Given::new(image, shape)));
             black_box(walk(blob, state, black_box(None), Complete::new(image, shape, black_box(1), draw)));
         }
