@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What a program needs beside models and their states, in flash and in RAM.
-const PROGRAM: [usize; 2] = [48 << 10, 3 << 10];
+const PROGRAM: [usize; 2] = [72 << 10, 3 << 10];
 
 /// A model, as a file for the machine.
 struct Subject {
@@ -131,9 +131,13 @@ fn subjects(machine: &Machine, golden: &Golden) -> Vec<Subject> {
     let [flash, ram] = machine.memory;
     let mut room = flash - PROGRAM[0];
     let mut subjects = Vec::new();
-    for entry in &golden.models {
-        let path = golden::file().with_file_name(&entry.blob);
-        let mut blob = Blob::read(&path).unwrap_or_else(|e| panic!("{e}"));
+    let read = |entry: &'_ golden::Entry| {
+        Blob::read(&golden::file().with_file_name(&entry.blob)).unwrap_or_else(|e| panic!("{e}"))
+    };
+    let mut entries: Vec<_> = golden.models.iter().map(|entry| (entry, read(entry))).collect();
+    // As many as fit: the smallest first.
+    entries.sort_by_key(|(_, blob)| blob.bytes().len());
+    for (entry, mut blob) in entries {
         if machine.dsp {
             blob = arrange(&blob, Layout::Blocks).unwrap_or_else(|e| panic!("{}: {e}", entry.blob));
         }
