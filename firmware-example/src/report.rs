@@ -85,8 +85,15 @@ pub fn outcome(model: Model<'_>, state: &mut [u32], image: &mut [u8]) -> Result<
     Ok(Outcome { crc: digest.finalize(), cost: drawn + scored + completed })
 }
 
-/// The cost of an image.
-fn walk<S: SymbolSource>(engine: &mut Engine<'_, '_>, label: Option<usize>, source: &mut S) -> Result<u64, Failure> {
+/// The cost of an image whose values come from `source`, in units of 2⁻²⁴ bit.
+///
+/// # Errors
+/// [`Failure::Engine`].
+pub fn walk<S: SymbolSource>(
+    engine: &mut Engine<'_, '_>,
+    label: Option<usize>,
+    source: &mut S,
+) -> Result<u64, Failure> {
     engine.restart(label)?;
     let mut cost = 0;
     while let Some(pixel) = engine.step(source)? {

@@ -8,7 +8,7 @@
 compile_error!("counting needs SysTick, which Cortex-M has");
 
 use pixelrnn::{Draw, Engine, Given, Temperature};
-use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, measure};
+use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, measure, report};
 use semihosting::{println, process};
 use static_cell::ConstStaticCell;
 
@@ -41,7 +41,7 @@ fn main() -> ! {
         let mut scored = Ok(0);
         let given = Given::new(image, shape);
         let score = measure::instructions(&mut || {
-            scored = score_all(&mut engine, label, given);
+            scored = report::walk(&mut engine, label, &mut { given }).map_err(|_| ());
         });
         if cost.is_err() || cost != scored {
             process::exit(1);
@@ -59,13 +59,4 @@ fn main() -> ! {
         );
     }
     process::exit(0)
-}
-
-fn score_all(engine: &mut Engine<'_, '_>, label: Option<usize>, mut given: Given<'_>) -> Result<u64, ()> {
-    engine.restart(label).map_err(|_| ())?;
-    let mut cost = 0;
-    while let Some(pixel) = engine.step(&mut given).map_err(|_| ())? {
-        cost += pixel.cost;
-    }
-    Ok(cost)
 }

@@ -224,7 +224,7 @@ impl<'a> Model<'a> {
                 }
             }
         }
-        if self.activation() * self.layout.row(conv.length(groups, groups - 1)) > self.header.patch_bytes as usize {
+        if self.activation() * self.layout.row(length) > self.header.patch_bytes as usize {
             return Err("patch_bytes");
         }
         self.check_weights("weights", conv.weights, conv.weights_before(groups, groups, self.layout))?;
@@ -256,7 +256,7 @@ impl<'a> Model<'a> {
         }
         self.check_register("input", lstm.input, lstm.inputs, self.activation())?;
         self.check_register("output", lstm.output, lstm.hidden, self.stream())?;
-        let patch = self.layout.row(lstm.x_length(groups, groups - 1)) + self.layout.row(lstm.h_length());
+        let patch: usize = lengths.iter().map(|length| self.layout.row(*length)).sum();
         if self.activation() * patch > self.header.patch_bytes as usize {
             return Err("patch_bytes");
         }
