@@ -62,7 +62,7 @@ pub fn convert(
     let classes = trained.description().classes;
     let make = |set: &ImageSet, labels: Option<&[u8]>| match weights {
         Weights::I8 => {
-            let seen = observe(&reference, &images(set), labels, &progress)?;
+            let seen = observe(trained, &reference, &images(set), labels, &progress)?;
             quantize(trained, Numbers::Int8 { seen: &seen, method })
         }
         Weights::F16 => quantize(trained, Numbers::F16),

@@ -1,7 +1,9 @@
 //! What values a network takes on real images, and the ranges that follow for its activations.
 
+use super::inputs::{self, Inputs};
 use crate::error::Error;
 use crate::reference::{Reference, StateRange};
+use crate::trained::TrainedModel;
 use rayon::prelude::*;
 
 /// How the range of 8-bit activations is chosen from what calibration saw.
@@ -97,46 +99,63 @@ fn mean_square_error(sample: &[f32], low: f64, high: f64) -> f64 {
     f64::from(sum)
 }
 
+/// What calibration saw.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Of each value of the network, by its [`pixelrnn::model::ValueId`].
+    pub values: Vec<Seen>,
+    /// Of what each node's sums read: for a convolution one, for an LSTM one over its input and then one over the states
+    /// of each direction, for other ops none.
+    pub inputs: Vec<Vec<Inputs>>,
+}
+
 /// Runs the float reference over `images` and gathers what each value of the network takes on.
 ///
-/// The result has an entry for each [`pixelrnn::model::ValueId`]. `progress` is called once an image.
+/// `reference` is that of `model`. `progress` is called once an image.
 ///
 /// # Errors
 /// When an image or label does not fit the model.
 pub fn observe(
+    model: &TrainedModel,
     reference: &Reference,
     images: &[&[u8]],
     labels: Option<&[u8]>,
     progress: impl Fn() + Sync,
-) -> Result<Vec<Seen>, Error> {
-    let runs: Vec<Vec<Seen>> = images
+) -> Result<Observed, Error> {
+    let runs: Vec<Observed> = images
         .par_iter()
         .enumerate()
         .map(|(n, image)| {
             let label = labels.and_then(|l| l.get(n)).map(|l| usize::from(*l));
-            let (values, states) = reference.run_with_states(image, label)?;
+            let (maps, states) = reference.run_with_states(image, label)?;
             progress();
-            Ok(values
-                .iter()
-                .zip(states)
-                .map(|(map, states)| {
-                    let stride = (map.data.len() * images.len()).div_ceil(SAMPLE).max(1);
-                    let mut seen = Seen { min: f64::INFINITY, max: f64::NEG_INFINITY, states, sample: Vec::new() };
-                    // Another offset each image, so that all places and features get their turn.
-                    seen.add(&map.data, stride, n.wrapping_mul(7919));
-                    seen
-                })
-                .collect())
+            // Another offset each image, so that all places and features get their turn.
+            let offset = n.wrapping_mul(7919);
+            let values = maps.iter().zip(&states).map(|(map, states)| {
+                let stride = (map.data.len() * images.len()).div_ceil(SAMPLE).max(1);
+                let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
+                let mut seen = Seen { min, max, states: states.range, sample: Vec::new() };
+                seen.add(&map.data, stride, offset);
+                seen
+            });
+            let inputs = model.nodes().iter().map(|node| {
+                let hidden = &states[node.output].hidden;
+                inputs::of_node(node, &maps[node.inputs[0]], hidden, images.len(), offset)
+            });
+            Ok(Observed { values: values.collect(), inputs: inputs.collect() })
         })
         .collect::<Result<_, Error>>()?;
     let mut runs = runs.into_iter();
     let mut all = runs.next().unwrap_or_default();
     for run in runs {
-        for (a, b) in all.iter_mut().zip(run) {
+        for (a, b) in all.values.iter_mut().zip(run.values) {
             a.min = a.min.min(b.min);
             a.max = a.max.max(b.max);
             a.states = a.states.union(b.states);
             a.sample.extend(b.sample);
+        }
+        for (a, b) in all.inputs.iter_mut().flatten().zip(run.inputs.into_iter().flatten()) {
+            a.append(b);
         }
     }
     Ok(all)

@@ -1,5 +1,7 @@
 //! The weights of a masked convolution: packed to open taps, quantized, biases folded.
 
+use super::inputs::Inputs;
+use super::round;
 use super::scale::Narrow;
 use crate::trained::Tensor;
 use pixelrnn::model::{Features, MaskedConv};
@@ -71,8 +73,13 @@ const MAX_BIAS: f64 = (1 << 28) as f64;
 
 /// Quantizes packed weights, one scale for each output.
 ///
-/// `class` is `[outputs, classes]` in the original order.
-pub(super) fn quantize(packed: &Packed, bias: Option<&Tensor>, class: Option<&Tensor>, input: Narrow) -> Quantized {
+/// `class` is `[outputs, classes]` in the original order; `seen` is what the sums read when calibrated.
+pub(super) fn quantize(
+    packed: &Packed,
+    [bias, class]: [Option<&Tensor>; 2],
+    input: Narrow,
+    seen: &Inputs,
+) -> Quantized {
     let classes = class.map_or(0, |t| t.shape.get(1).copied().unwrap_or(0));
     let outputs = packed.outputs.len();
     let mut q = Quantized {
@@ -82,23 +89,26 @@ pub(super) fn quantize(packed: &Packed, bias: Option<&Tensor>, class: Option<&Te
         class_bias: vec![0; classes * outputs],
         bound: 0.0,
     };
-    for (at, (row, &o)) in packed.rows.iter().zip(&packed.outputs).enumerate() {
-        let bias = bias.map_or(0.0, |t| f64::from(t.data[o]));
-        let class_biases = |k: usize| class.map_or(0.0, |t| f64::from(t.data[o * classes + k]));
-        let most_bias = (0..classes).map(|k| (bias + class_biases(k)).abs()).fold(bias.abs(), f64::max);
+    let bias_of = |o: usize| bias.map_or(0.0, |t| f64::from(t.data[o]));
+    let class_bias_of = |o: usize, k: usize| class.map_or(0.0, |t| f64::from(t.data[o * classes + k]));
+    let most_bias =
+        |o: usize| (0..classes).map(|k| (bias_of(o) + class_bias_of(o, k)).abs()).fold(bias_of(o).abs(), f64::max);
+    let weight_scale = |(row, &o): (&Vec<f32>, &usize)| {
         let largest = row.iter().fold(0f64, |a, w| a.max(f64::from(w.abs())));
-        let weight_scale = (largest / 127.0).max(most_bias / (MAX_BIAS * input.scale)).max(1e-12);
-        let scale = weight_scale * input.scale;
-        let start = q.weights.len();
-        q.weights.extend(row.iter().map(|w| (f64::from(*w) / weight_scale).round() as i8));
-        let row = &q.weights[start..];
+        (largest / round::LARGEST).max(most_bias(o) / (MAX_BIAS * input.scale)).max(1e-12)
+    };
+    let weight_scales: Vec<f64> = packed.rows.iter().zip(&packed.outputs).map(weight_scale).collect();
+    let rows = round::round(&packed.rows, &weight_scales, seen);
+    for (at, (row, &o)) in rows.iter().zip(&packed.outputs).enumerate() {
+        let scale = weight_scales[at] * input.scale;
+        q.weights.extend(row);
         let sum: i64 = row.iter().map(|w| i64::from(*w)).sum();
-        let folded = (bias / scale).round() as i64 - sum * i64::from(input.zero_point);
+        let folded = (bias_of(o) / scale).round() as i64 - sum * i64::from(input.zero_point);
         for k in 0..classes {
-            q.class_bias[k * outputs + at] = (class_biases(k) / scale).round() as i32;
+            q.class_bias[k * outputs + at] = (class_bias_of(o, k) / scale).round() as i32;
         }
         let reach: i64 = row.iter().map(|w| i64::from(w.abs()) * 255).sum();
-        q.bound = q.bound.max(reach as f64 + most_bias / scale);
+        q.bound = q.bound.max(reach as f64 + most_bias(o) / scale);
         q.bias.push(folded.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32);
         q.scales.push(scale);
     }

@@ -2,6 +2,7 @@
 
 use super::Lowering;
 use super::conv::{self, Packed};
+use super::inputs::Inputs;
 use super::scale::{self, Narrow};
 use super::write::BlobWriter;
 use crate::error::Error;
@@ -30,7 +31,7 @@ impl Lowering<'_> {
         blob: &mut BlobWriter,
         packed: &Packed,
         [bias, class]: [Option<&Tensor>; 2],
-        input: Narrow,
+        (input, seen): (Narrow, Option<&Inputs>),
         (unit, coarsest): (f64, u8),
         name: &str,
     ) -> Result<Linear, Error> {
@@ -38,7 +39,8 @@ impl Lowering<'_> {
         if self.weights != Weights::I8 {
             return put_floats(blob, packed, [bias, class], self.weights).ok_or_else(out_of_scale);
         }
-        let q = conv::quantize(packed, bias, class, input);
+        let nothing = Inputs::default();
+        let q = conv::quantize(packed, [bias, class], input, seen.unwrap_or(&nothing));
         let factors = |coarser: u8| {
             let factors: Vec<f64> = q.scales.iter().map(|s| s / (unit * f64::from(coarser).exp2())).collect();
             scale::multipliers(&factors, q.bound).map(|found| (coarser, found))

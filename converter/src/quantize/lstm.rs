@@ -25,6 +25,8 @@ struct Part {
     prefix: &'static str,
     /// The network's value that is whole after this part; 0: none is.
     makes: ValueId,
+    /// Which of the node's [`Inputs`](super::Inputs) are the states.
+    states: usize,
 }
 
 impl Lowering<'_> {
@@ -32,13 +34,13 @@ impl Lowering<'_> {
         let node = &self.model.nodes()[n];
         match node.op {
             Op::RowLstm(lstm) => {
-                let part = Part { kind: kind::ROW_LSTM, prefix: "", makes: to };
+                let part = Part { kind: kind::ROW_LSTM, prefix: "", makes: to, states: 1 };
                 self.lower_part(node, &part, &lstm.input_to_state, lstm.hidden, blob)
             }
             Op::DiagonalBilstm(lstm) => {
-                let left = Part { kind: kind::DIAGONAL_LEFT, prefix: "left.", makes: 0 };
+                let left = Part { kind: kind::DIAGONAL_LEFT, prefix: "left.", makes: 0, states: 1 };
                 self.lower_part(node, &left, &lstm.input_to_state, lstm.hidden, blob)?;
-                let right = Part { kind: kind::DIAGONAL_RIGHT, prefix: "right.", makes: to };
+                let right = Part { kind: kind::DIAGONAL_RIGHT, prefix: "right.", makes: to, states: 2 };
                 self.lower_part(node, &right, &lstm.input_to_state, lstm.hidden, blob)
             }
             _ => Err(Error::NotInEngine { op: node.op.kind() }),
@@ -65,10 +67,13 @@ impl Lowering<'_> {
 
         let x = conv::pack(input_to_state, required("input_to_state.weight")?, gates.clone());
         let biases = [tensor("input_to_state.bias"), tensor("class.weight")];
-        let x = self.put_linear(blob, &x, biases, input, (GATE_STEP, 0), &node.name)?;
+        let seen = self.inputs.get(node.output - 1);
+        let seen_by = |matrix: usize| seen.and_then(|inputs| inputs.get(matrix));
+        let x = self.put_linear(blob, &x, biases, (input, seen_by(0)), (GATE_STEP, 0), &node.name)?;
         let state: Packed = conv::pack_state(required("state_to_state.weight")?, &units, gates);
         let state_length = state.rows.first().map_or(0, Vec::len);
-        let state = self.put_linear(blob, &state, [None, None], h, (GATE_STEP, 0), &node.name)?;
+        let state =
+            self.put_linear(blob, &state, [None, None], (h, seen_by(part.states)), (GATE_STEP, 0), &node.name)?;
 
         let mut record = LstmRecord {
             kind: part.kind,

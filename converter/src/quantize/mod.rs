@@ -8,15 +8,18 @@
 
 mod calibrate;
 mod conv;
+mod inputs;
 mod linear;
 mod lstm;
 mod plan;
 mod registers;
+mod round;
 mod scale;
 mod write;
 
-pub use calibrate::{Method, Seen, observe};
+pub use calibrate::{Method, Observed, Seen, observe};
 pub(crate) use conv::sorted;
+pub use inputs::Inputs;
 pub use scale::Narrow;
 
 use crate::blob::Blob;
@@ -44,7 +47,7 @@ pub enum Numbers<'a> {
     /// 8-bit weights and activations.
     Int8 {
         /// What calibration saw; see [`observe`].
-        seen: &'a [Seen],
+        seen: &'a Observed,
         /// How ranges follow from it.
         method: Method,
     },
@@ -94,22 +97,24 @@ struct Lowering<'a> {
     wide: BTreeMap<ValueId, f64>,
     /// How far the states of the LSTMs go, by the value that each makes.
     states: BTreeMap<ValueId, StateRange>,
+    /// What the sums of each node read when calibrated; nothing in a float blob.
+    inputs: &'a [Vec<Inputs>],
     places: BTreeMap<Held, u32>,
     register_bytes: u32,
 }
 
 impl<'a> Lowering<'a> {
-    fn new(model: &'a TrainedModel, numbers: Numbers<'_>, steps: &[Step]) -> Self {
+    fn new(model: &'a TrainedModel, numbers: Numbers<'a>, steps: &[Step]) -> Self {
         let weights = numbers.weights();
         let (places, register_bytes) = place(model, steps, weights);
-        let states = match numbers {
-            Numbers::Int8 { seen, .. } => seen.iter().map(|seen| seen.states).enumerate().collect(),
-            Numbers::F16 | Numbers::F32 => BTreeMap::new(),
-        };
-        let mut lowering =
-            Self { model, weights, narrow: BTreeMap::new(), wide: BTreeMap::new(), states, places, register_bytes };
+        let (narrow, wide, states) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut lowering = Self { model, weights, narrow, wide, states, inputs: &[], places, register_bytes };
         match numbers {
-            Numbers::Int8 { seen, method } => lowering.choose_scales(seen, method, steps),
+            Numbers::Int8 { seen, method } => {
+                lowering.inputs = &seen.inputs;
+                lowering.states = seen.values.iter().map(|seen| seen.states).enumerate().collect();
+                lowering.choose_scales(&seen.values, method, steps);
+            }
             Numbers::F16 | Numbers::F32 => lowering.no_scales(steps),
         }
         lowering
@@ -272,7 +277,8 @@ impl<'a> Lowering<'a> {
         record.destination = to.destination() as u8;
         record.output = to.held().map_or(0, |held| self.places[&held]);
         let coarsest = if to == Target::Logits { 16 } else { 0 };
-        let linear = self.put_linear(blob, &packed, [bias, class], input, (unit, coarsest), &node.name)?;
+        let seen = self.inputs.get(n).and_then(|inputs| inputs.first());
+        let linear = self.put_linear(blob, &packed, [bias, class], (input, seen), (unit, coarsest), &node.name)?;
         record.left = linear.left;
         record.logit_shift = linear.coarser;
         record.weights = linear.weights;

@@ -1,5 +1,7 @@
 //! The step that all LSTMs share.
 
+use super::Map;
+
 pub(super) fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
@@ -18,6 +20,15 @@ pub struct StateRange {
     pub h: f64,
     /// Of the cell, `c`.
     pub c: f64,
+}
+
+/// The states of an LSTM on one image; nothing for other ops.
+#[derive(Clone, Debug, Default)]
+pub struct States {
+    /// How far they go.
+    pub range: StateRange,
+    /// `h` at each pixel, a map for each direction.
+    pub hidden: Vec<Map>,
 }
 
 impl StateRange {

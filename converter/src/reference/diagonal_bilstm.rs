@@ -3,7 +3,7 @@
 //! `left`: `z[i, j] = input_to_state(x)[i, j] + W0·h[i-1, j] + W1·h[i, j-1]`, `c` from `(i, j-1)`; `right` is its mirror
 //! image.
 
-use super::cell::{self, StateRange};
+use super::cell::{self, StateRange, States};
 use super::masked_conv::{MaskedConv, add_scaled};
 use super::{Map, Weights};
 use pixelrnn::model::DiagonalBilstm as Definition;
@@ -32,9 +32,10 @@ impl DiagonalBilstm {
         Self { left: Direction::new(lstm, weights, "left"), right: Direction::new(lstm, weights, "right") }
     }
 
-    pub(super) fn apply(&self, x: &Map, label: Option<usize>, range: &mut StateRange) -> Map {
-        let mut out = self.left.apply(x, label, range);
-        let right = self.right.apply(x, label, range);
+    pub(super) fn apply(&self, x: &Map, label: Option<usize>, states: &mut States) -> Map {
+        let left = self.left.apply(x, label, &mut states.range);
+        let right = self.right.apply(x, label, &mut states.range);
+        let mut out = left.clone();
         for c in 0..out.channels {
             for i in 1..out.height {
                 for j in 0..out.width {
@@ -43,6 +44,7 @@ impl DiagonalBilstm {
                 }
             }
         }
+        states.hidden = vec![left, right];
         out
     }
 }

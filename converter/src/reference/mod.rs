@@ -14,7 +14,7 @@ mod masked_conv;
 mod relu;
 mod row_lstm;
 
-pub use cell::StateRange;
+pub use cell::{StateRange, States};
 pub use map::Map;
 
 use crate::error::Error;
@@ -76,14 +76,14 @@ impl Kernel {
         }
     }
 
-    fn apply(&self, a: &Map, b: &Map, t: &Map, label: Option<usize>, range: &mut StateRange) -> Map {
+    fn apply(&self, a: &Map, b: &Map, t: &Map, label: Option<usize>, states: &mut States) -> Map {
         match self {
             Self::MaskedConv(conv) => conv.apply(a, label),
             Self::BatchNorm(norm) => norm.apply(a),
             Self::Relu => relu::apply(a),
             Self::Elu => elu::apply(a),
-            Self::RowLstm(lstm) => lstm.apply(a, label, range),
-            Self::DiagonalBilstm(lstm) => lstm.apply(a, label, range),
+            Self::RowLstm(lstm) => lstm.apply(a, label, states),
+            Self::DiagonalBilstm(lstm) => lstm.apply(a, label, states),
             Self::Add { scale } => add::apply(*scale, a, b),
             Self::DepthGate => depth_gate::apply(a, b, t),
         }
@@ -153,14 +153,14 @@ impl Reference {
         self.run_with_states(image, label).map(|(values, _)| values)
     }
 
-    /// As [`Reference::run`], and for each value how far the states of the LSTM go that makes it; 0 for other ops.
+    /// As [`Reference::run`], and for each value the states of the LSTM that makes it.
     ///
     /// # Errors
     /// As [`Reference::run`].
-    pub fn run_with_states(&self, image: &[u8], label: Option<usize>) -> Result<(Vec<Map>, Vec<StateRange>), Error> {
-        let mut ranges = vec![StateRange::default(); self.steps.len() + 1];
-        let values = self.evaluate(image, label, true, &mut ranges)?;
-        Ok((values.into_iter().flatten().collect(), ranges))
+    pub fn run_with_states(&self, image: &[u8], label: Option<usize>) -> Result<(Vec<Map>, Vec<States>), Error> {
+        let mut states = vec![States::default(); self.steps.len() + 1];
+        let values = self.evaluate(image, label, true, &mut states)?;
+        Ok((values.into_iter().flatten().collect(), states))
     }
 
     /// The logits for `image`, `[C·L, H, W]`, or `[C, H, W]` where the output is bernoulli.
@@ -168,8 +168,8 @@ impl Reference {
     /// # Errors
     /// As [`Reference::run`].
     pub fn logits(&self, image: &[u8], label: Option<usize>) -> Result<Map, Error> {
-        let mut ranges = vec![StateRange::default(); self.steps.len() + 1];
-        let mut values = self.evaluate(image, label, false, &mut ranges)?;
+        let mut states = vec![States::default(); self.steps.len() + 1];
+        let mut values = self.evaluate(image, label, false, &mut states)?;
         Ok(values.pop().flatten().ok_or(NetworkError::Empty)?)
     }
 
@@ -187,15 +187,16 @@ impl Reference {
         image: &[u8],
         label: Option<usize>,
         keep: bool,
-        ranges: &mut [StateRange],
+        states: &mut [States],
     ) -> Result<Vec<Option<Map>>, Error> {
         self.check(image, label)?;
         let mut values = vec![Some(self.read(image))];
         for (n, step) in self.steps.iter().enumerate() {
             let [a, b, t] = step.inputs.map(|v| values[v].as_ref().expect("a value lives until it is last read"));
-            let made = step.kernel.apply(a, b, t, label, &mut ranges[n + 1]);
+            let made = step.kernel.apply(a, b, t, label, &mut states[n + 1]);
             values.push(Some(made));
             if !keep {
+                states[n + 1].hidden.clear();
                 for value in step.inputs.into_iter().filter(|&v| self.last_read[v] == n) {
                     values[value] = None;
                 }

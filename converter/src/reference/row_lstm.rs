@@ -1,6 +1,6 @@
 //! Row LSTM: `z[i, j] = input_to_state(x)[i, j] + state_to_state(h[i-1])[j]`, `c` from `(i-1, j)`.
 
-use super::cell::{self, StateRange};
+use super::cell::{self, States};
 use super::masked_conv::{MaskedConv, add_scaled};
 use super::{Map, Weights};
 use pixelrnn::model::RowLstm as Definition;
@@ -27,7 +27,7 @@ impl RowLstm {
         }
     }
 
-    pub(super) fn apply(&self, x: &Map, label: Option<usize>, range: &mut StateRange) -> Map {
+    pub(super) fn apply(&self, x: &Map, label: Option<usize>, states: &mut States) -> Map {
         let gates = self.input_to_state.apply(x, label);
         let (hidden, width) = (self.hidden, x.width);
         let mut out = Map::zeros(hidden, x.height, width);
@@ -35,7 +35,7 @@ impl RowLstm {
         let (mut h, mut c) = (vec![0.0; hidden * width], vec![0.0; hidden * width]);
         if let Some((first_h, first_c)) = &self.initial {
             for unit in 0..hidden {
-                range.see((first_h[unit], first_c[unit]));
+                states.range.see((first_h[unit], first_c[unit]));
                 h[unit * width..(unit + 1) * width].fill(first_h[unit]);
                 c[unit * width..(unit + 1) * width].fill(first_c[unit]);
             }
@@ -54,12 +54,13 @@ impl RowLstm {
                 for j in 0..width {
                     let at = unit * width + j;
                     (h[at], c[at]) = cell::step([0, 1, 2, 3].map(|gate| z(gate, unit, j)), c[at]);
-                    range.see((h[at], c[at]));
+                    states.range.see((h[at], c[at]));
                     let index = out.index(unit, i, j);
                     out.data[index] = h[at];
                 }
             }
         }
+        states.hidden = vec![out.clone()];
         out
     }
 
