@@ -4,13 +4,14 @@ use crate::blob::Blob;
 use crate::error::Error;
 use crate::fold::fold_batch_norms;
 use crate::images::{ImageSet, Range};
-use crate::quantize::{Method, Numbers, observe, quantize};
+use crate::quantize::{Activations, Method, Numbers, Observed, observe, quantize};
 use crate::reference::Reference;
 use crate::run::{Scorer, sample};
 use crate::trained::TrainedModel;
 use pixelrnn::Temperature;
 use pixelrnn::blob::Weights;
 use rand_core::Rng;
+use std::borrow::Cow;
 
 /// The images that ranges are taken from.
 #[derive(Clone, Debug)]
@@ -44,12 +45,78 @@ pub struct Converted {
     pub quantized_nats: f64,
 }
 
-/// Makes a blob of `trained`. Floats need no calibration; the images then only show what was lost.
-///
-/// `progress` is called once a calibration image.
+impl Converted {
+    /// The share of the float model's nats that quantization added.
+    pub fn loss(&self) -> f64 {
+        (self.quantized_nats - self.float_nats) / self.float_nats.max(1e-9)
+    }
+}
+
+/// A model and what it does on the calibration images: all that blobs of any numbers are made from.
+#[derive(Clone, Debug)]
+pub struct Calibrated<'a> {
+    trained: Cow<'a, TrainedModel>,
+    set: ImageSet,
+    labels: Option<Vec<u8>>,
+    seen: Observed,
+    method: Method,
+    float_nats: f64,
+}
+
+impl<'a> Calibrated<'a> {
+    /// Runs the float reference over the calibration images; `method` says how the ranges of 8-bit activations follow.
+    ///
+    /// `progress` is called once a calibration image.
+    ///
+    /// # Errors
+    /// When the images do not fit, or the model has something that the engine does not have.
+    pub fn new(
+        trained: &'a TrainedModel,
+        calibration: &Calibration,
+        method: Method,
+        progress: impl Fn() + Sync,
+    ) -> Result<Self, Error> {
+        let trained = fold_batch_norms(trained)?;
+        let reference = Reference::new(&trained);
+        let see = |set: &ImageSet, labels: Option<&[u8]>| {
+            observe(&trained, &reference, &set.iter().collect::<Vec<_>>(), labels, &progress)
+        };
+        let (set, labels) = match calibration {
+            Calibration::Images { set, labels, count } => spread(set, labels.as_deref(), *count)?,
+            Calibration::OwnSamples { count } => {
+                let (noise, labels) = noise(&trained, *count)?;
+                let seen = see(&noise, labels.as_deref())?;
+                let draft = quantize(&trained, Numbers::Int8 { seen: &seen, method, activations: Activations::Bits8 })?;
+                (own_samples(&draft, *count, trained.description().classes)?, labels)
+            }
+        };
+        let seen = see(&set, labels.as_deref())?;
+        let float_nats = mean_nats(Scorer::Reference(&reference), &set, labels.as_deref())?;
+        Ok(Self { trained, set, labels, seen, method, float_nats })
+    }
+
+    /// Makes a blob of the given numbers, and scores the calibration images with it.
+    ///
+    /// # Errors
+    /// When the model has something that the engine does not have, or numbers that those of the blob cannot hold.
+    pub fn convert(&self, weights: Weights) -> Result<Converted, Error> {
+        let int8 = |activations| Numbers::Int8 { seen: &self.seen, method: self.method, activations };
+        let numbers = match weights {
+            Weights::I8 => int8(Activations::Bits8),
+            Weights::I8A16 => int8(Activations::Bits16),
+            Weights::F16 => Numbers::F16,
+            Weights::F32 => Numbers::F32,
+        };
+        let blob = quantize(&self.trained, numbers)?;
+        let quantized_nats = mean_nats(Scorer::Engine(blob.model()?), &self.set, self.labels.as_deref())?;
+        Ok(Converted { blob, images: self.set.count, float_nats: self.float_nats, quantized_nats })
+    }
+}
+
+/// Makes a blob of `trained`: [`Calibrated::new`], then [`Calibrated::convert`].
 ///
 /// # Errors
-/// When the images do not fit, or the model has something that the engine does not have.
+/// As those.
 pub fn convert(
     trained: &TrainedModel,
     calibration: &Calibration,
@@ -57,37 +124,12 @@ pub fn convert(
     method: Method,
     progress: impl Fn() + Sync,
 ) -> Result<Converted, Error> {
-    let trained = &*fold_batch_norms(trained)?;
-    let reference = Reference::new(trained);
-    let classes = trained.description().classes;
-    let make = |set: &ImageSet, labels: Option<&[u8]>| match weights {
-        Weights::I8 => {
-            let seen = observe(trained, &reference, &images(set), labels, &progress)?;
-            quantize(trained, Numbers::Int8 { seen: &seen, method })
-        }
-        Weights::F16 => quantize(trained, Numbers::F16),
-        Weights::F32 => quantize(trained, Numbers::F32),
-    };
-    let (set, labels) = match calibration {
-        Calibration::Images { set, labels, count } => spread(set, labels.as_deref(), *count)?,
-        Calibration::OwnSamples { count } => {
-            let (noise, labels) = noise(trained, *count)?;
-            let first = make(&noise, labels.as_deref())?;
-            (own_samples(&first, *count, classes)?, labels)
-        }
-    };
-    let blob = make(&set, labels.as_deref())?;
-    let mean = |scorer: Scorer<'_>| -> Result<f64, Error> {
-        let scores = scorer.score_all(&set, labels.as_deref(), false, || ())?;
-        Ok(scores.iter().map(|s| s.nats).sum::<f64>() / scores.len().max(1) as f64)
-    };
-    let float_nats = mean(Scorer::Reference(&reference))?;
-    let quantized_nats = mean(Scorer::Engine(blob.model()?))?;
-    Ok(Converted { images: set.count, float_nats, quantized_nats, blob })
+    Calibrated::new(trained, calibration, method, progress)?.convert(weights)
 }
 
-fn images(set: &ImageSet) -> Vec<&[u8]> {
-    set.iter().collect()
+fn mean_nats(scorer: Scorer<'_>, set: &ImageSet, labels: Option<&[u8]>) -> Result<f64, Error> {
+    let scores = scorer.score_all(set, labels, false, || ())?;
+    Ok(scores.iter().map(|s| s.nats).sum::<f64>() / scores.len().max(1) as f64)
 }
 
 /// `count` of the images, at even distances: files are often sorted by class.

@@ -3,7 +3,7 @@
 use crate::blob::Blob;
 use crate::error::Error;
 use pixelrnn::Model;
-use pixelrnn::blob::{HEADER_BYTES, Header, Instruction, Layout, RECORD_BYTES, Record, Weights, checksum, kind};
+use pixelrnn::blob::{HEADER_BYTES, Header, Instruction, Layout, RECORD_BYTES, Record, checksum, kind};
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 
@@ -42,7 +42,7 @@ pub fn arrange(blob: &Blob, layout: Layout) -> Result<Blob, Error> {
     if from == layout {
         return Ok(blob.clone());
     }
-    if model.weights() != Weights::I8 {
+    if !model.weights().is_integer() {
         return Err(Error::FloatLayout);
     }
     let parts = parts(&model);
@@ -80,8 +80,8 @@ fn parts(model: &Model<'_>) -> Vec<Part> {
     let (groups, classes) = (header.image().channels, model.classes());
     let bytes = |at, bytes| Part { at, content: Content::Bytes(bytes) };
     let weights = |at, groups| Part { at, content: Content::Weights(groups) };
-    let mut parts =
-        vec![bytes(header.input_table, header.image().levels), bytes(header.notes, header.notes_bytes as usize)];
+    let table = header.image().levels * model.weights().activation_bytes();
+    let mut parts = vec![bytes(header.input_table, table), bytes(header.notes, header.notes_bytes as usize)];
     for op in model.instructions().flatten() {
         let (class_bias, count) = match op {
             Instruction::MaskedConv(c) => {
@@ -213,7 +213,7 @@ fn finish(model: &Model<'_>, layout: Layout, mut bytes: Vec<u8>, moved: impl Fn(
         };
         bytes[HEADER_BYTES + op * RECORD_BYTES..][..RECORD_BYTES].copy_from_slice(bytemuck::bytes_of(&record));
     }
-    let patch = patch.next_multiple_of(ALIGN) as u32;
+    let patch = (patch * model.weights().activation_bytes()).next_multiple_of(ALIGN) as u32;
     header.state_bytes = (header.state_bytes - header.patch_bytes).saturating_add(patch);
     header.patch_bytes = patch;
     bytes[..HEADER_BYTES].copy_from_slice(bytemuck::bytes_of(&header));

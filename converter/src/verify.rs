@@ -7,6 +7,7 @@ use crate::run::engine_error;
 use crate::trained::TrainedModel;
 use pixelrnn::blob::{Destination, Form, Instruction, Weights, group_start};
 use pixelrnn::model::Image;
+use pixelrnn::numbers::Int8A16;
 use pixelrnn::{Engine, Given, Model, Observer, Registers};
 use std::ops::Range;
 
@@ -39,6 +40,9 @@ impl LayerError {
 
 /// The ends of a range that has none.
 const NO_ENDS: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
+
+/// Ends of 16-bit activations.
+const ENDS_16: (f64, f64) = (-(Int8A16::MAX as f64) - 1.0, Int8A16::MAX as f64);
 
 /// What an op writes, in terms of the network.
 struct Probe {
@@ -167,7 +171,10 @@ impl Observer for Watch<'_> {
             let (q, ends) = match (probe.form, self.weights) {
                 (None, _) => (logits.get(f - start(channel)).map(|l| f64::from(*l as i32)), NO_ENDS),
                 (Some(Form::Activation), Weights::I8) => (first::<i8>(registers, probe, at), (-128.0, 127.0)),
-                (Some(Form::Stream), Weights::I8) => (first::<i16>(registers, probe, at), (-32768.0, 32767.0)),
+                (Some(Form::Activation), Weights::I8A16) => (first::<i16>(registers, probe, at), ENDS_16),
+                (Some(Form::Stream), Weights::I8 | Weights::I8A16) => {
+                    (first::<i16>(registers, probe, at), (-32768.0, 32767.0))
+                }
                 (_, Weights::F16 | Weights::F32) => (first::<f32>(registers, probe, at), NO_ENDS),
             };
             let q = q.unwrap_or_default();

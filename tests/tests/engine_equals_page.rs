@@ -1,6 +1,6 @@
 //! The engine gives what `docs/blob-format.md` says, bit for bit: logits, costs, samples and the memory it asks for.
 
-use pixelrnn::blob::Layout;
+use pixelrnn::blob::{Layout, Weights};
 use pixelrnn::model::Image;
 use pixelrnn::{Model, Plan};
 use pixelrnn_converter::Blob;
@@ -9,6 +9,7 @@ use pixelrnn_tests::integer_model::IntegerModel;
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::{fixtures, golden, models, mutate, walk};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::path::Path;
 
 fn check(name: &str, model: Model<'_>, images: &[(&[u8], Option<usize>)]) {
@@ -78,12 +79,12 @@ fn check_random(seed: u64, model: Model<'_>) {
     check_samples(&name, model, label, &[(seed, random.choose(&[10, 900, 1000, 3000]))]);
 }
 
-#[test]
-fn random_models() {
-    let tried = 300;
-    let ran: usize = (0..tried)
+/// Random models with these weights, a fifth of which at least must be convertible.
+fn random_models_of(weights: Weights, seeds: Range<u64>) {
+    let tried = seeds.end - seeds.start;
+    let ran: usize = seeds
         .into_par_iter()
-        .map(|seed| match models::random_blob(seed) {
+        .map(|seed| match models::random_blob_of(seed, weights) {
             Some((_, blob)) => {
                 check_random(seed, blob.model().unwrap());
                 1
@@ -96,12 +97,33 @@ fn random_models() {
 }
 
 #[test]
+fn random_models() {
+    random_models_of(Weights::I8, 0..300);
+}
+
+#[test]
+fn random_models_with_16_bit_activations() {
+    random_models_of(Weights::I8A16, 300..500);
+}
+
+#[test]
+fn fixtures_with_16_bit_activations() {
+    for fixture in fixtures::all() {
+        let Some(blob) = fixture.blob_of(Weights::I8A16) else { continue };
+        let images: Vec<_> = (0..fixture.images.count).map(|n| (fixture.images.image(n), fixture.label(n))).collect();
+        check(&fixture.name, blob.model().unwrap(), &images);
+        check_samples(&fixture.name, blob.model().unwrap(), fixture.label(0), &[(0, 1000), (1, 500)]);
+    }
+}
+
+#[test]
 fn numbers_that_no_converter_would_choose() {
     let tried = 300;
     let ran: usize = (0..tried)
         .into_par_iter()
         .map(|seed| {
-            let Some((_, blob)) = models::random_blob(seed) else { return 0 };
+            let weights = if seed % 3 == 0 { Weights::I8A16 } else { Weights::I8 };
+            let Some((_, blob)) = models::random_blob_of(seed, weights) else { return 0 };
             let mut bytes = blob.bytes().to_vec();
             mutate::numbers(&mut bytes, &mut Random::new(seed));
             let blob = Blob::new(&bytes);

@@ -88,6 +88,7 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
     let weights = model.weights();
     let (kind, title, narrow, wide) = match weights {
         Weights::I8 => ("i8", "8-bit weights", "i8", "i16"),
+        Weights::I8A16 => ("i8", "8-bit weights, 16-bit activations", "i16", "i16"),
         Weights::F16 => ("f16", "f16 weights", "f32", "f32"),
         Weights::F32 => ("f32", "f32 weights", "f32", "f32"),
     };

@@ -107,7 +107,7 @@ pub(super) fn quantize(
         for k in 0..classes {
             q.class_bias[k * outputs + at] = (class_bias_of(o, k) / scale).round() as i32;
         }
-        let reach: i64 = row.iter().map(|w| i64::from(w.abs()) * 255).sum();
+        let reach: i64 = row.iter().map(|w| i64::from(w.unsigned_abs()) * input.reach()).sum();
         q.bound = q.bound.max(reach as f64 + most_bias(o) / scale);
         q.bias.push(folded.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32);
         q.scales.push(scale);

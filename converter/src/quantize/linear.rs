@@ -36,7 +36,7 @@ impl Lowering<'_> {
         name: &str,
     ) -> Result<Linear, Error> {
         let out_of_scale = || Error::OutOfScale { op: name.to_string() };
-        if self.weights != Weights::I8 {
+        if !self.weights.is_integer() {
             return put_floats(blob, packed, [bias, class], self.weights).ok_or_else(out_of_scale);
         }
         let nothing = Inputs::default();

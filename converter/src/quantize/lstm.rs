@@ -59,7 +59,10 @@ impl Lowering<'_> {
         let required = |suffix| tensor(suffix).ok_or(Error::NotInEngine { op: node.op.kind() });
         let input = self.narrow[&node.inputs[0]];
         let states = self.states.get(&node.output).copied().unwrap_or_default();
-        let h = Narrow { scale: states.h.max(1e-3) / 127.0, zero_point: 0, low: -128 };
+        let h = match self.weights {
+            Weights::I8A16 => Narrow::from_range_16(-1.0, states.h.max(1e-3)),
+            _ => Narrow::symmetric(states.h.max(1e-3) / 127.0),
+        };
         let cell_bits = (states.c * CELL_HEADROOM).max(1e-3).log2().ceil().clamp(0.0, 12.0);
         let units = conv::sorted(hidden);
         let gates = conv::gates(&units);
@@ -98,7 +101,7 @@ impl Lowering<'_> {
         };
         if let (Some(h), Some(c)) = (tensor("initial.h"), tensor("initial.c")) {
             record.initial = match self.weights {
-                Weights::I8 => {
+                Weights::I8 | Weights::I8A16 => {
                     let cell_step = (cell_bits - 15.0).exp2();
                     let short = |real: f32, step: f64| (f64::from(real) / step).round().clamp(-32768.0, 32767.0) as i16;
                     blob.numbers(&initial(h, c, &units, |h| short(h, STATE_STEP), |c| short(c, cell_step)))

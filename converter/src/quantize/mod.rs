@@ -31,8 +31,8 @@ use pixelrnn::blob::{
 };
 use pixelrnn::model::{MaskedConv, Op, ValueId};
 use pixelrnn::numbers::Rescale;
-use plan::{Step, Target};
-use registers::Life;
+use plan::{Held, Step, Target};
+use registers::place;
 use std::collections::BTreeMap;
 
 /// Headroom of the 16-bit stream above what calibration saw.
@@ -44,12 +44,14 @@ const LEAST_STEP: f64 = 1e-8;
 /// The numbers of a blob.
 #[derive(Clone, Copy, Debug)]
 pub enum Numbers<'a> {
-    /// 8-bit weights and activations.
+    /// 8-bit weights.
     Int8 {
         /// What calibration saw; see [`observe`].
         seen: &'a Observed,
-        /// How ranges follow from it.
+        /// How ranges of 8-bit activations follow from it.
         method: Method,
+        /// Bits of the activations.
+        activations: Activations,
     },
     /// `f16` weights, everything else `f32`.
     F16,
@@ -57,10 +59,20 @@ pub enum Numbers<'a> {
     F32,
 }
 
+/// Bits of the activations of a blob with 8-bit weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activations {
+    /// Eight: the least memory.
+    Bits8,
+    /// Sixteen, of which 14 are in use: for models that lose too much with eight.
+    Bits16,
+}
+
 impl Numbers<'_> {
     const fn weights(&self) -> Weights {
         match self {
-            Self::Int8 { .. } => Weights::I8,
+            Self::Int8 { activations: Activations::Bits8, .. } => Weights::I8,
+            Self::Int8 { activations: Activations::Bits16, .. } => Weights::I8A16,
             Self::F16 => Weights::F16,
             Self::F32 => Weights::F32,
         }
@@ -83,13 +95,6 @@ pub fn quantize(model: &TrainedModel, numbers: Numbers<'_>) -> Result<Blob, Erro
     blob.finish(lowering.register_bytes)
 }
 
-/// A value in one of its two forms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Held {
-    Narrow(ValueId),
-    Wide(ValueId),
-}
-
 struct Lowering<'a> {
     model: &'a TrainedModel,
     weights: Weights,
@@ -110,7 +115,7 @@ impl<'a> Lowering<'a> {
         let (narrow, wide, states) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut lowering = Self { model, weights, narrow, wide, states, inputs: &[], places, register_bytes };
         match numbers {
-            Numbers::Int8 { seen, method } => {
+            Numbers::Int8 { seen, method, .. } => {
                 lowering.inputs = &seen.inputs;
                 lowering.states = seen.values.iter().map(|seen| seen.states).enumerate().collect();
                 lowering.choose_scales(&seen.values, method, steps);
@@ -122,14 +127,18 @@ impl<'a> Lowering<'a> {
 
     /// Scales of integers, from what calibration saw.
     fn choose_scales(&mut self, seen: &[Seen], method: Method, steps: &[Step]) {
-        self.narrow.insert(0, input_form(self.model));
+        self.narrow.insert(0, input_form(self.model, self.weights));
         let mut most: BTreeMap<ValueId, f64> = BTreeMap::new();
         let mut scale_of: BTreeMap<ValueId, ValueId> = BTreeMap::new();
         for step in steps {
             for held in step.writes() {
                 match held {
                     Held::Narrow(v) => {
-                        self.narrow.insert(v, Narrow::from_range(seen[v].range(method)));
+                        let form = match self.weights {
+                            Weights::I8A16 => Narrow::from_range_16(seen[v].min, seen[v].most() * HEADROOM),
+                            _ => Narrow::from_range(seen[v].range(method)),
+                        };
+                        self.narrow.insert(v, form);
                     }
                     Held::Wide(v) => {
                         // Ops that work in place, or change no scale, tie their values' scales together.
@@ -151,7 +160,7 @@ impl<'a> Lowering<'a> {
 
     /// Floats stand for themselves.
     fn no_scales(&mut self, steps: &[Step]) {
-        let real = Narrow { scale: 1.0, zero_point: 0, low: -128 };
+        let real = Narrow::symmetric(1.0);
         self.narrow.insert(0, real);
         for held in steps.iter().flat_map(Step::writes) {
             match held {
@@ -167,7 +176,8 @@ impl<'a> Lowering<'a> {
         let real = |v: usize| v as f64 * f64::from(description.input.scale) + f64::from(description.input.shift);
         let levels = (0..description.image.levels).map(real);
         let at = match self.weights {
-            Weights::I8 => blob.weights(&levels.map(|x| self.narrow[&0].quantize(x)).collect::<Vec<_>>()),
+            Weights::I8 => blob.numbers(&levels.map(|x| self.narrow[&0].quantize(x) as i8).collect::<Vec<_>>()),
+            Weights::I8A16 => blob.numbers(&levels.map(|x| self.narrow[&0].quantize(x)).collect::<Vec<_>>()),
             Weights::F16 | Weights::F32 => blob.numbers(&levels.map(|x| x as f32).collect::<Vec<_>>()),
         };
         blob.input_table(at);
@@ -176,7 +186,7 @@ impl<'a> Lowering<'a> {
     /// A factor of the stream: between scales, or as a float.
     fn factor(&self, factor: f64) -> Rescale {
         match self.weights {
-            Weights::I8 => scale::rescale(factor),
+            Weights::I8 | Weights::I8A16 => scale::rescale(factor),
             Weights::F16 | Weights::F32 => bytemuck::must_cast(factor as f32),
         }
     }
@@ -291,73 +301,23 @@ impl<'a> Lowering<'a> {
     }
 }
 
-impl Target {
-    fn held(self) -> Option<Held> {
-        match self {
-            Target::Narrow(v) => Some(Held::Narrow(v)),
-            Target::Wide(v) | Target::Accumulate { to: v, .. } => Some(Held::Wide(v)),
-            Target::Logits => None,
-        }
-    }
-
-    fn destination(self) -> pixelrnn::blob::Destination {
-        use pixelrnn::blob::Destination;
-        match self {
-            Target::Narrow(_) => Destination::Activation,
-            Target::Wide(_) => Destination::Stream,
-            Target::Accumulate { .. } => Destination::Accumulate,
-            Target::Logits => Destination::Logits,
-        }
-    }
-}
-
-impl Step {
-    /// Ops of the blob: a Diagonal BiLSTM takes two.
-    fn ops(&self, model: &TrainedModel) -> usize {
-        match *self {
-            Step::Lstm { node, .. } if matches!(model.nodes()[node].op, Op::DiagonalBilstm(_)) => 2,
-            _ => 1,
-        }
-    }
-
-    fn writes(&self) -> Vec<Held> {
-        match *self {
-            Step::Conv { to, .. } => to.held().into_iter().collect(),
-            Step::Quantize { to, .. } => vec![Held::Narrow(to)],
-            Step::Relu { to, .. }
-            | Step::Elu { to, .. }
-            | Step::Add { to, .. }
-            | Step::Lstm { to, .. }
-            | Step::DepthGate { to, .. } => vec![Held::Wide(to)],
-        }
-    }
-
-    fn reads(&self, model: &TrainedModel) -> Vec<Held> {
-        match *self {
-            Step::Conv { node, to } => {
-                let mut reads = vec![Held::Narrow(model.nodes()[node].inputs[0])];
-                if let Target::Accumulate { onto, .. } = to {
-                    reads.push(Held::Wide(onto));
-                }
-                reads
-            }
-            Step::Lstm { node, .. } => vec![Held::Narrow(model.nodes()[node].inputs[0])],
-            Step::DepthGate { a, b, t, .. } => vec![Held::Wide(a), Held::Wide(b), Held::Wide(t)],
-            Step::Quantize { from, .. } | Step::Relu { from, .. } | Step::Elu { from, .. } => vec![Held::Wide(from)],
-            Step::Add { a, b, .. } => vec![Held::Wide(a), Held::Wide(b)],
-        }
-    }
-}
-
 /// The form of the image: exact where the input map allows it.
-fn input_form(model: &TrainedModel) -> Narrow {
+fn input_form(model: &TrainedModel, weights: Weights) -> Narrow {
     let description = model.description();
     let (scale, shift) = (f64::from(description.input.scale), f64::from(description.input.shift));
-    let last = shift + scale * (description.image.levels - 1) as f64;
-    let steps = shift / scale;
+    let last_step = (description.image.levels - 1) as f64;
+    let (last, steps) = (shift + scale * last_step, shift / scale);
+    if weights == Weights::I8A16 {
+        if scale > 0.0 && steps.fract() == 0.0 && steps.abs() < 4096.0 {
+            // Few steps, so that sums stay small.
+            let ends = [steps, steps + last_step].map(|q| q as i16);
+            return Narrow { ends: [ends[0].min(0), ends[1].max(0)], ..Narrow::symmetric_16(scale, false) };
+        }
+        return Narrow::from_range_16(-1.0, shift.abs().max(last.abs()));
+    }
     let zero_point = -128.0 - steps;
     if scale > 0.0 && steps.fract() == 0.0 && (-128.0..=127.0).contains(&zero_point) {
-        return Narrow { scale, zero_point: zero_point as i8, low: -128 };
+        return Narrow { scale, zero_point: zero_point as i8, ..Narrow::symmetric(scale) };
     }
     Narrow::from_range((shift.min(last).min(0.0), shift.max(last).max(0.0)))
 }
@@ -374,38 +334,4 @@ fn conv_record(conv: &MaskedConv, input: Narrow) -> ConvRecord {
         outputs: conv.outputs.count as u16,
         ..bytemuck::Zeroable::zeroed()
     }
-}
-
-/// Places all values in the registers. The image is at 0 and stays there.
-fn place(model: &TrainedModel, steps: &[Step], weights: Weights) -> (BTreeMap<Held, u32>, u32) {
-    let channels = model.description().image.channels;
-    // In a colour model a pixel takes three rounds, and later rounds read what earlier ones wrote.
-    let forever = (channels > 1).then_some((0, steps.len()));
-    let mut lives = vec![Life { bytes: (channels * weights.activation_bytes()) as u32, steps: (0, steps.len()) }];
-    let mut life_of = BTreeMap::from([(Held::Narrow(0), 0)]);
-    for (at, step) in steps.iter().enumerate() {
-        for held in step.reads(model) {
-            if let Some(life) = life_of.get(&held).and_then(|l: &usize| lives.get_mut(*l)) {
-                life.steps.1 = life.steps.1.max(at);
-            }
-        }
-        for held in step.writes() {
-            let (value, size) = match held {
-                Held::Narrow(v) => (v, weights.activation_bytes()),
-                Held::Wide(v) => (v, weights.stream_bytes()),
-            };
-            let life = if let Step::Conv { to: Target::Accumulate { onto, .. }, .. } = step {
-                let life = life_of[&Held::Wide(*onto)];
-                lives[life].steps.1 = at;
-                life
-            } else {
-                let bytes = (size * model.nodes()[value - 1].features.count) as u32;
-                lives.push(Life { bytes, steps: forever.unwrap_or((at, at)) });
-                lives.len() - 1
-            };
-            life_of.insert(held, life);
-        }
-    }
-    let (offsets, bytes) = registers::allocate(&lives);
-    (life_of.into_iter().map(|(held, life)| (held, offsets[life])).collect(), bytes)
 }

@@ -1,6 +1,7 @@
 //! From the network's nodes to the steps of an engine: which values are held how, and what is fused with what.
 
 use crate::error::Error;
+use crate::trained::TrainedModel;
 use pixelrnn::model::{Node, Op, ValueId};
 
 /// What an engine does, in terms of the network's values.
@@ -8,7 +9,7 @@ use pixelrnn::model::{Node, Op, ValueId};
 pub(super) enum Step {
     /// Masked convolution of the node with this index.
     Conv { node: usize, to: Target },
-    /// The 8-bit form of `to` from the 16-bit form of `from`; the same value, or `to` its ReLU.
+    /// The narrow form of `to` from the wide form of `from`; the same value, or `to` its ReLU.
     Quantize { from: ValueId, to: ValueId },
     /// ReLU in 16 bits.
     Relu { from: ValueId, to: ValueId },
@@ -25,14 +26,79 @@ pub(super) enum Step {
 /// Where a convolution's results go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// The 8-bit form of a value: the convolution's own, or its ReLU.
+    /// The narrow form of a value: the convolution's own, or its ReLU.
     Narrow(ValueId),
-    /// The 16-bit form of the convolution's own value.
+    /// The wide form of the convolution's own value.
     Wide(ValueId),
-    /// Added to the 16-bit form of `onto`, which becomes that of `to`.
+    /// Added to the wide form of `onto`, which becomes that of `to`.
     Accumulate { onto: ValueId, to: ValueId },
     /// The logits.
     Logits,
+}
+
+/// A value in one of its two forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Held {
+    Narrow(ValueId),
+    Wide(ValueId),
+}
+
+impl Target {
+    pub(super) fn held(self) -> Option<Held> {
+        match self {
+            Target::Narrow(v) => Some(Held::Narrow(v)),
+            Target::Wide(v) | Target::Accumulate { to: v, .. } => Some(Held::Wide(v)),
+            Target::Logits => None,
+        }
+    }
+
+    pub(super) fn destination(self) -> pixelrnn::blob::Destination {
+        use pixelrnn::blob::Destination;
+        match self {
+            Target::Narrow(_) => Destination::Activation,
+            Target::Wide(_) => Destination::Stream,
+            Target::Accumulate { .. } => Destination::Accumulate,
+            Target::Logits => Destination::Logits,
+        }
+    }
+}
+
+impl Step {
+    /// Ops of the blob: a Diagonal BiLSTM takes two.
+    pub(super) fn ops(&self, model: &TrainedModel) -> usize {
+        match *self {
+            Step::Lstm { node, .. } if matches!(model.nodes()[node].op, Op::DiagonalBilstm(_)) => 2,
+            _ => 1,
+        }
+    }
+
+    pub(super) fn writes(&self) -> Vec<Held> {
+        match *self {
+            Step::Conv { to, .. } => to.held().into_iter().collect(),
+            Step::Quantize { to, .. } => vec![Held::Narrow(to)],
+            Step::Relu { to, .. }
+            | Step::Elu { to, .. }
+            | Step::Add { to, .. }
+            | Step::Lstm { to, .. }
+            | Step::DepthGate { to, .. } => vec![Held::Wide(to)],
+        }
+    }
+
+    pub(super) fn reads(&self, model: &TrainedModel) -> Vec<Held> {
+        match *self {
+            Step::Conv { node, to } => {
+                let mut reads = vec![Held::Narrow(model.nodes()[node].inputs[0])];
+                if let Target::Accumulate { onto, .. } = to {
+                    reads.push(Held::Wide(onto));
+                }
+                reads
+            }
+            Step::Lstm { node, .. } => vec![Held::Narrow(model.nodes()[node].inputs[0])],
+            Step::DepthGate { a, b, t, .. } => vec![Held::Wide(a), Held::Wide(b), Held::Wide(t)],
+            Step::Quantize { from, .. } | Step::Relu { from, .. } | Step::Elu { from, .. } => vec![Held::Wide(from)],
+            Step::Add { a, b, .. } => vec![Held::Wide(a), Held::Wide(b)],
+        }
+    }
 }
 
 /// In which forms a value is needed.
@@ -85,7 +151,7 @@ impl<'a> Uses<'a> {
         Ok(())
     }
 
-    /// The ReLU that is the only reader of a convolution, which can write that ReLU's 8-bit form at once.
+    /// The ReLU that is the only reader of a convolution, which can write that ReLU's narrow form at once.
     fn only_relu(&self, v: ValueId) -> Option<ValueId> {
         let conv = v > 0 && matches!(self.nodes[v - 1].op, Op::MaskedConv(_));
         match self.readers[v].as_slice() {

@@ -1,18 +1,57 @@
 //! Where in the engine's small memory each value lies, and for how long.
 
+use super::plan::{Held, Step, Target};
+use crate::trained::TrainedModel;
+use pixelrnn::blob::Weights;
+use std::collections::BTreeMap;
+
+/// Places all values in the registers. The image is at 0 and stays there.
+pub(super) fn place(model: &TrainedModel, steps: &[Step], weights: Weights) -> (BTreeMap<Held, u32>, u32) {
+    let channels = model.description().image.channels;
+    // In a colour model a pixel takes three rounds, and later rounds read what earlier ones wrote.
+    let forever = (channels > 1).then_some((0, steps.len()));
+    let mut lives = vec![Life { bytes: (channels * weights.activation_bytes()) as u32, steps: (0, steps.len()) }];
+    let mut life_of = BTreeMap::from([(Held::Narrow(0), 0)]);
+    for (at, step) in steps.iter().enumerate() {
+        for held in step.reads(model) {
+            if let Some(life) = life_of.get(&held).and_then(|l: &usize| lives.get_mut(*l)) {
+                life.steps.1 = life.steps.1.max(at);
+            }
+        }
+        for held in step.writes() {
+            let (value, size) = match held {
+                Held::Narrow(v) => (v, weights.activation_bytes()),
+                Held::Wide(v) => (v, weights.stream_bytes()),
+            };
+            let life = if let Step::Conv { to: Target::Accumulate { onto, .. }, .. } = step {
+                let life = life_of[&Held::Wide(*onto)];
+                lives[life].steps.1 = at;
+                life
+            } else {
+                let bytes = (size * model.nodes()[value - 1].features.count) as u32;
+                lives.push(Life { bytes, steps: forever.unwrap_or((at, at)) });
+                lives.len() - 1
+            };
+            life_of.insert(held, life);
+        }
+    }
+    let (offsets, bytes) = allocate(&lives);
+    (life_of.into_iter().map(|(held, life)| (held, offsets[life])).collect(), bytes)
+}
+
 /// A value's place, from the step that first writes it to the step that last reads it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Life {
+struct Life {
     /// Bytes.
-    pub bytes: u32,
+    bytes: u32,
     /// First and last step.
-    pub steps: (usize, usize),
+    steps: (usize, usize),
 }
 
 /// An offset for each life, such that no two that overlap in time overlap in memory; and the bytes needed in all.
 ///
 /// Places are given out in order of birth, the earlier in the list first, each at the lowest offset that is free.
-pub(super) fn allocate(lives: &[Life]) -> (Vec<u32>, u32) {
+fn allocate(lives: &[Life]) -> (Vec<u32>, u32) {
     let mut order: Vec<usize> = (0..lives.len()).collect();
     order.sort_by_key(|i| lives[*i].steps.0);
     let mut offsets = vec![0; lives.len()];

@@ -1,34 +1,66 @@
 //! Scales, and the integer factors that lead from one to another.
 
-use pixelrnn::numbers::Rescale;
+use pixelrnn::numbers::{Int8A16, Rescale};
 
-/// `real = scale · (q - zero_point)`, `q` of 8 bits.
+/// `real = scale · (q - zero_point)`, `q` an activation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Narrow {
     /// What one step is worth.
     pub scale: f64,
-    /// The `q` that means 0.
+    /// The `q` that means 0; always 0 for 16-bit activations.
     pub zero_point: i8,
-    /// The least `q` in use.
+    /// The least `q` in use. For 16-bit activations it says, by being the zero point, that none is negative.
     pub low: i8,
+    /// Least and greatest `q`.
+    pub ends: [i16; 2],
 }
+
+/// Ends of 8-bit activations.
+const ENDS_8: [i16; 2] = [-128, 127];
+
+/// Ends of 16-bit activations.
+const ENDS_16: [i16; 2] = [-Int8A16::MAX - 1, Int8A16::MAX];
 
 impl Narrow {
     /// Spreads `low..=high`, with 0 in it, over all 256 steps.
     pub fn from_range((low, high): (f64, f64)) -> Self {
         let scale = ((high - low) / 255.0).max(1e-9);
         let zero_point = (-128.0 - low / scale).round().clamp(-128.0, 127.0) as i8;
-        Self { scale, zero_point, low: if low == 0.0 { zero_point } else { -128 } }
+        Self { scale, zero_point, low: if low == 0.0 { zero_point } else { -128 }, ends: ENDS_8 }
+    }
+
+    /// Steps of `scale` to either side of 0, an 8-bit number of them.
+    pub fn symmetric(scale: f64) -> Self {
+        Self { scale, zero_point: 0, low: -128, ends: ENDS_8 }
+    }
+
+    /// 16-bit activations that reach `most`, with `low` the least number.
+    pub fn from_range_16(low: f64, most: f64) -> Self {
+        let scale = (most / f64::from(Int8A16::MAX)).max(1e-9);
+        Self::symmetric_16(scale, low >= 0.0)
+    }
+
+    /// 16-bit activations in steps of `scale`.
+    pub fn symmetric_16(scale: f64, never_negative: bool) -> Self {
+        Self { scale, zero_point: 0, low: if never_negative { 0 } else { -128 }, ends: ENDS_16 }
     }
 
     /// The step nearest to `real`.
-    pub fn quantize(&self, real: f64) -> i8 {
-        (real / self.scale + f64::from(self.zero_point)).round().clamp(-128.0, 127.0) as i8
+    pub fn quantize(&self, real: f64) -> i16 {
+        let [low, high] = self.ends.map(f64::from);
+        (real / self.scale + f64::from(self.zero_point)).round().clamp(low, high) as i16
     }
 
     /// What step `q` means.
-    pub fn real(&self, q: i8) -> f64 {
+    pub fn real(&self, q: i16) -> f64 {
         self.scale * (f64::from(q) - f64::from(self.zero_point))
+    }
+
+    /// How far a step can be from the zero point.
+    pub fn reach(&self) -> i64 {
+        let [low, high] = self.ends.map(i64::from);
+        let zero = i64::from(self.zero_point);
+        (high - zero).max(zero - low)
     }
 }
 

@@ -97,13 +97,16 @@ impl Layout {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weights {
     /// 8-bit weights and activations, a 16-bit stream.
-    I8,
+    I8 = 0,
+    /// 8-bit weights, 16-bit activations, a 16-bit stream.
+    #[cfg(feature = "a16")]
+    I8A16 = 3,
     /// `f16` weights, everything else `f32`.
     #[cfg(feature = "float")]
-    F16,
+    F16 = 1,
     /// `f32` throughout.
     #[cfg(feature = "float")]
-    F32,
+    F32 = 2,
 }
 
 impl Weights {
@@ -111,6 +114,8 @@ impl Weights {
     pub const fn weight_bytes(self) -> usize {
         match self {
             Self::I8 => 1,
+            #[cfg(feature = "a16")]
+            Self::I8A16 => 1,
             #[cfg(feature = "float")]
             Self::F16 => 2,
             #[cfg(feature = "float")]
@@ -122,6 +127,8 @@ impl Weights {
     pub const fn activation_bytes(self) -> usize {
         match self {
             Self::I8 => 1,
+            #[cfg(feature = "a16")]
+            Self::I8A16 => 2,
             #[cfg(feature = "float")]
             Self::F16 | Self::F32 => 4,
         }
@@ -131,6 +138,8 @@ impl Weights {
     pub const fn stream_bytes(self) -> usize {
         match self {
             Self::I8 => 2,
+            #[cfg(feature = "a16")]
+            Self::I8A16 => 2,
             #[cfg(feature = "float")]
             Self::F16 | Self::F32 => 4,
         }
@@ -138,7 +147,18 @@ impl Weights {
 
     /// Whether sums have multipliers.
     pub const fn has_multipliers(self) -> bool {
-        matches!(self, Self::I8)
+        self.is_integer()
+    }
+
+    /// Whether all numbers are integers, so that results are the same on every machine.
+    pub const fn is_integer(self) -> bool {
+        match self {
+            Self::I8 => true,
+            #[cfg(feature = "a16")]
+            Self::I8A16 => true,
+            #[cfg(feature = "float")]
+            Self::F16 | Self::F32 => false,
+        }
     }
 }
 
@@ -151,6 +171,8 @@ impl Header {
             1 => Some(Weights::F16),
             #[cfg(feature = "float")]
             2 => Some(Weights::F32),
+            #[cfg(feature = "a16")]
+            3 => Some(Weights::I8A16),
             _ => None,
         }
     }
@@ -159,7 +181,7 @@ impl Header {
     pub const fn layout(&self) -> Option<Layout> {
         match (self.layout, self.weights) {
             (0, _) => Some(Layout::Rows),
-            (1, 0) => Some(Layout::Blocks),
+            (1, 0 | 3) => Some(Layout::Blocks),
             _ => None,
         }
     }

@@ -15,6 +15,8 @@ use crate::kernels::{Kernel, Native};
 use crate::model::Image;
 #[cfg(feature = "float")]
 use crate::numbers::Float;
+#[cfg(feature = "a16")]
+use crate::numbers::Int8A16;
 use crate::numbers::{Arithmetic, Int8};
 use crate::source::{Position, SymbolSource};
 use conv::Conv;
@@ -249,6 +251,8 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     ) -> Result<Option<Pixel>, EngineError<S::Error>> {
         match self.model.weights() {
             Weights::I8 => self.step_as::<Int8, S, O>(source, observer),
+            #[cfg(feature = "a16")]
+            Weights::I8A16 => self.step_as::<Int8A16, S, O>(source, observer),
             #[cfg(feature = "float")]
             Weights::F16 => self.step_as::<Float<u16>, S, O>(source, observer),
             #[cfg(feature = "float")]

@@ -32,11 +32,23 @@ pub type Native = Portable;
 ///
 /// All kernels give the same bytes: sums are exact modulo 2³², whatever the order.
 ///
-/// Both functions compute `sums[o] = bias[o] + Σ weights[o, k] · x[k]`, for as many outputs as all three have numbers of.
+/// All functions compute `sums[o] = bias[o] + Σ weights[o, k] · x[k]`, for as many outputs as all three have numbers of.
 pub trait Kernel: Copy {
     /// For weights in [`Layout::Rows`]: `weights` is `[outputs, x.len()]`, row-major.
     fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 
     /// For weights in [`Layout::Blocks`], from the first output of a block on; `x.len()` is a multiple of four.
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
+
+    /// As [`Kernel::rows`], for 16-bit activations.
+    #[cfg(feature = "a16")]
+    fn rows16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+        portable::rows(bias, weights, x, sums);
+    }
+
+    /// As [`Kernel::blocks`], for 16-bit activations.
+    #[cfg(feature = "a16")]
+    fn blocks16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+        portable::blocks(bias, weights, x, sums);
+    }
 }

@@ -10,37 +10,49 @@ pub struct Portable;
 impl Kernel for Portable {
     #[inline(never)]
     fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        let mut rest = weights;
-        for (sum, bias) in sums.iter_mut().zip(bias) {
-            let Some((row, after)) = rest.split_at_checked(x.len()) else { return };
-            rest = after;
-            *sum = dot(*bias, row, x);
-        }
+        rows(bias, weights, x, sums);
     }
 
     #[inline(never)]
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        let mut rest = weights;
-        for (sums, bias) in sums.chunks_mut(Layout::OUTPUTS).zip(bias.chunks(Layout::OUTPUTS)) {
-            let outputs = sums.len().min(bias.len());
-            let Some((block, after)) = rest.split_at_checked(outputs * x.len()) else { return };
-            rest = after;
-            for (sum, bias) in sums.iter_mut().zip(bias) {
-                *sum = *bias;
-            }
-            if outputs == 0 {
-                return;
-            }
-            for (weights, x) in block.chunks_exact(Layout::INPUTS * outputs).zip(x.chunks_exact(Layout::INPUTS)) {
-                for (sum, row) in sums.iter_mut().zip(weights.chunks_exact(Layout::INPUTS)) {
-                    *sum = dot(*sum, row, x);
-                }
+        blocks(bias, weights, x, sums);
+    }
+}
+
+/// See [`Kernel::rows`].
+#[inline(always)]
+pub(super) fn rows<X: Copy + Into<i32>>(bias: &[i32], weights: &[i8], x: &[X], sums: &mut [i32]) {
+    let mut rest = weights;
+    for (sum, bias) in sums.iter_mut().zip(bias) {
+        let Some((row, after)) = rest.split_at_checked(x.len()) else { return };
+        rest = after;
+        *sum = dot(*bias, row, x);
+    }
+}
+
+/// See [`Kernel::blocks`].
+#[inline(always)]
+pub(super) fn blocks<X: Copy + Into<i32>>(bias: &[i32], weights: &[i8], x: &[X], sums: &mut [i32]) {
+    let mut rest = weights;
+    for (sums, bias) in sums.chunks_mut(Layout::OUTPUTS).zip(bias.chunks(Layout::OUTPUTS)) {
+        let outputs = sums.len().min(bias.len());
+        let Some((block, after)) = rest.split_at_checked(outputs * x.len()) else { return };
+        rest = after;
+        for (sum, bias) in sums.iter_mut().zip(bias) {
+            *sum = *bias;
+        }
+        if outputs == 0 {
+            return;
+        }
+        for (weights, x) in block.chunks_exact(Layout::INPUTS * outputs).zip(x.chunks_exact(Layout::INPUTS)) {
+            for (sum, row) in sums.iter_mut().zip(weights.chunks_exact(Layout::INPUTS)) {
+                *sum = dot(*sum, row, x);
             }
         }
     }
 }
 
 #[inline(always)]
-fn dot(sum: i32, weights: &[i8], x: &[i8]) -> i32 {
-    weights.iter().zip(x).fold(sum, |sum, (w, x)| sum.wrapping_add(i32::from(*w) * i32::from(*x)))
+fn dot<X: Copy + Into<i32>>(sum: i32, weights: &[i8], x: &[X]) -> i32 {
+    weights.iter().zip(x).fold(sum, |sum, (w, x)| sum.wrapping_add(i32::from(*w) * (*x).into()))
 }

@@ -4,6 +4,8 @@
 //! rounding down. Nothing is ever rounded twice. `docs/blob-format.md` states every function here in full.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "a16")]
+mod a16;
 mod arithmetic;
 mod exp2;
 #[cfg(feature = "float")]
@@ -11,6 +13,8 @@ mod float;
 mod log2;
 pub mod lstm;
 
+#[cfg(feature = "a16")]
+pub use a16::Int8A16;
 pub use arithmetic::{Arithmetic, Int8};
 pub use exp2::exp2_neg;
 #[cfg(feature = "float")]

@@ -11,11 +11,46 @@ pub enum Output {
     Bernoulli,
 }
 
+/// What activations are: i8, or the i16 of section 8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Activations {
+    /// Bytes of one.
+    pub bytes: usize,
+    /// The least one.
+    pub low: i64,
+    /// The greatest one.
+    pub high: i64,
+}
+
+impl Activations {
+    /// Section 3.
+    pub const EIGHT: Self = Self { bytes: 1, low: -128, high: 127 };
+    /// Section 8.
+    pub const SIXTEEN: Self = Self { bytes: 2, low: -8192, high: 8191 };
+
+    /// The zero point that an op's field means.
+    pub fn zero_point(self, field: i8) -> i16 {
+        if self == Self::EIGHT { field.into() } else { 0 }
+    }
+
+    /// `clamp(v + zero_point, low, …)` with an op's fields.
+    pub fn clamp(self, v: i64, zero_point: i8, low: i8) -> i16 {
+        let least = match self {
+            Self::EIGHT => low.into(),
+            _ if low == zero_point => 0,
+            _ => self.low,
+        };
+        (v + i64::from(self.zero_point(zero_point))).clamp(least, self.high) as i16
+    }
+}
+
 /// The header's fields, as the page names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Layout 1: weights lie in blocks.
     pub blocks: bool,
+    /// What activations are.
+    pub activations: Activations,
     /// Bytes of the blob.
     pub length: usize,
     /// Bytes of memory that an engine needs.
@@ -67,12 +102,15 @@ impl Header {
         if u8_at(blob, 6) > 1 {
             return Err(format!("layout is {}, expected 0 or 1", u8_at(blob, 6)));
         }
-        expect("weights", u8_at(blob, 7).into(), 0)?;
+        if ![0, 3].contains(&u8_at(blob, 7)) {
+            return Err(format!("weights is {}, expected 0 or 3", u8_at(blob, 7)));
+        }
         expect("length", offset_at(blob, 8), blob.len())?;
         expect("checksum", u32_at(blob, 12) as usize, blob_checksum(blob) as usize)?;
         expect("reserved", (u32_at(blob, 56) | u32_at(blob, 60)) as usize, 0)?;
         let header = Self {
             blocks: u8_at(blob, 6) == 1,
+            activations: if u8_at(blob, 7) == 3 { Activations::SIXTEEN } else { Activations::EIGHT },
             length: offset_at(blob, 8),
             state_bytes: offset_at(blob, 16),
             register_bytes: offset_at(blob, 20),

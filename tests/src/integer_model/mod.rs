@@ -15,7 +15,7 @@ pub mod random;
 pub mod registers;
 
 use distribution::{cost, draw, frequencies, inverse_temperature};
-use header::Header;
+use header::{Activations, Header};
 use random::Random;
 use registers::Registers;
 
@@ -29,7 +29,7 @@ pub struct IntegerModel {
     pub header: Header,
     /// The ops, first to last.
     pub ops: Vec<Box<dyn ops::Op>>,
-    input_table: Vec<i8>,
+    input_table: Vec<i16>,
 }
 
 impl IntegerModel {
@@ -41,7 +41,13 @@ impl IntegerModel {
         let header = Header::parse(blob)?;
         let ops =
             (0..header.op_count).map(|n| ops::parse(blob, header.ops + 64 * n, &header)).collect::<Result<_, _>>()?;
-        Ok(Self { input_table: bytes::i8_list(blob, header.input_table, header.levels), ops, header })
+        let input_table = match header.activations {
+            Activations::EIGHT => {
+                bytes::i8_list(blob, header.input_table, header.levels).into_iter().map(i16::from).collect()
+            }
+            _ => (0..header.levels).map(|v| bytes::i16_at(blob, header.input_table + 2 * v)).collect(),
+        };
+        Ok(Self { input_table, ops, header })
     }
 
     /// The logits of `image`, `[C, H, W]`: `[C, L or 1, H, W]`.
@@ -55,7 +61,7 @@ impl IntegerModel {
     fn logits_by_pixel(&self, image: &[u8], label: Option<usize>) -> Vec<Vec<i32>> {
         let header = &self.header;
         assert_eq!(image.len(), header.values(), "values of an image");
-        let mut registers = Registers::new(header.pixels(), header.register_bytes);
+        let mut registers = Registers::new(header.pixels(), header.register_bytes, header.activations);
         for pixel in 0..header.pixels() {
             for g in 0..header.channels {
                 let value = image[g * header.pixels() + pixel];

@@ -2,7 +2,7 @@
 
 use super::super::bytes::{i8_at, i16_at, i32_list, offset_at, u8_at, u16_at};
 use super::super::gates::{cell, pre_activation};
-use super::super::header::Header;
+use super::super::header::{Activations, Header};
 use super::super::numbers::{Rescale, requantize, sat16, wrap32};
 use super::{Image, Op};
 
@@ -121,14 +121,14 @@ impl Lstm {
     }
 
     /// The input of the sums over x of the last group; those of other groups are beginnings of it.
-    fn gather_x(&self, image: &Image<'_>, row: usize, column: usize) -> Vec<i8> {
+    fn gather_x(&self, image: &Image<'_>, row: usize, column: usize) -> Vec<i16> {
         let mut gathered = Vec::new();
         for v in 0..=self.kernel / 2 {
             let at = (column + v).checked_sub(self.kernel / 2);
             for c in 0..self.inputs {
                 gathered.push(match at {
                     Some(j) => image.registers.narrow(row * image.header.width + j, self.input, c),
-                    None => self.input_zero_point,
+                    None => image.header.activations.zero_point(self.input_zero_point),
                 });
             }
         }
@@ -158,8 +158,8 @@ impl Lstm {
     }
 
     /// The state of a pixel.
-    fn step(&self, x: &[i8], h: &[i8], cells: &[i16], label: Option<usize>) -> State {
-        let dot = |weights: &[i8], input: &[i8]| -> i64 {
+    fn step(&self, x: &[i16], h: &[i16], cells: &[i16], label: Option<usize>) -> State {
+        let dot = |weights: &[i8], input: &[i16]| -> i64 {
             // As many inputs as there are weights: a group's input is the beginning of the last group's.
             weights.iter().zip(input).map(|(w, x)| i64::from(*w) * i64::from(*x)).sum()
         };
@@ -189,8 +189,9 @@ impl Lstm {
             for n in 0..width {
                 let column = if self.kind == Kind::Right { width - 1 - n } else { n };
                 let (read, cell) = self.before(&states, row, column, width);
-                let narrow = |h: &i16| self.to_hidden.apply((*h).into()).clamp(-128, 127) as i8;
-                let h: Vec<i8> = read.iter().flat_map(|state| state.h.iter().map(narrow)).collect();
+                let Activations { low, high, .. } = image.header.activations;
+                let narrow = |h: &i16| self.to_hidden.apply((*h).into()).clamp(low, high) as i16;
+                let h: Vec<i16> = read.iter().flat_map(|state| state.h.iter().map(narrow)).collect();
                 states[row][column] = self.step(&self.gather_x(image, row, column), &h, &cell.c, image.label);
             }
         }
@@ -220,15 +221,17 @@ impl Op for Lstm {
 
     fn state_bytes(&self, header: &Header) -> usize {
         let (w, k, c, h) = (header.width, self.kernel, self.inputs, self.hidden);
+        let a = header.activations.bytes;
         let parts = match self.kind {
-            Kind::Row => [if k > 1 { (k / 2 + 1) * c } else { 0 }, (w + k / 2 + 1) * h, 2 * (w + 1) * h],
-            Kind::Left => [0, (w + 1) * h, 4 * h],
-            Kind::Right => [w * c, 2 * (w + 1) * h, 4 * h],
+            Kind::Row => [if k > 1 { a * (k / 2 + 1) * c } else { 0 }, a * (w + k / 2 + 1) * h, 2 * (w + 1) * h],
+            Kind::Left => [0, a * (w + 1) * h, 4 * h],
+            Kind::Right => [a * w * c, 2 * (w + 1) * h, 4 * h],
         };
         parts.iter().map(|bytes| bytes.next_multiple_of(4)).sum()
     }
 
     fn patch_bytes(&self, header: &Header) -> usize {
-        header.row(self.x_length(header, header.channels - 1)) + header.row(self.h_length())
+        (header.row(self.x_length(header, header.channels - 1)) + header.row(self.h_length()))
+            * header.activations.bytes
     }
 }

@@ -108,7 +108,7 @@ impl MaskedConv {
     }
 
     /// The whole input of the last group at a pixel; those of other groups are beginnings of it.
-    fn gather(&self, image: &Image<'_>, row: usize, column: usize) -> Vec<i8> {
+    fn gather(&self, image: &Image<'_>, row: usize, column: usize) -> Vec<i16> {
         let (height, width) = (image.header.height, image.header.width);
         let mut gathered = Vec::new();
         for (down, right) in self.past_taps() {
@@ -118,7 +118,7 @@ impl MaskedConv {
                     (Some(i), Some(j)) if i < height && j < width => {
                         image.registers.narrow(i * width + j, self.input, c)
                     }
-                    _ => self.input_zero_point,
+                    _ => image.header.activations.zero_point(self.input_zero_point),
                 });
             }
         }
@@ -136,7 +136,7 @@ impl Op for MaskedConv {
             *image.logits = vec![vec![0; self.outputs]; header.pixels()];
         }
         // All inputs before the first output: where the two lie in one register, every pixel still reads what was there.
-        let inputs: Vec<Vec<i8>> =
+        let inputs: Vec<Vec<i16>> =
             (0..header.pixels()).map(|p| self.gather(image, p / header.width, p % header.width)).collect();
         for (pixel, input) in inputs.iter().enumerate() {
             for o in 0..self.outputs {
@@ -150,8 +150,10 @@ impl Op for MaskedConv {
                 let registers = &mut *image.registers;
                 match self.destination {
                     Destination::Activations => {
-                        let sum = i64::from(wrap32(r + i64::from(self.output_zero_point)));
-                        let value = sum.clamp(self.output_low.into(), 127) as i8;
+                        let zero_point = i64::from(header.activations.zero_point(self.output_zero_point));
+                        // The sum with the zero point wraps.
+                        let r = i64::from(wrap32(r + zero_point)) - zero_point;
+                        let value = header.activations.clamp(r, self.output_zero_point, self.output_low);
                         registers.set_narrow(pixel, self.output, o, value);
                     }
                     Destination::Stream => registers.set_wide(pixel, self.output, o, sat16(r)),
@@ -168,10 +170,10 @@ impl Op for MaskedConv {
     fn state_bytes(&self, header: &Header) -> usize {
         let [ch, cw] = self.kernel.map(|k| k / 2);
         let p = ((ch * header.width + cw) * self.dilation).min(header.pixels() - 1);
-        if p > 0 { ((p + 1) * self.inputs).next_multiple_of(4) } else { 0 }
+        if p > 0 { ((p + 1) * self.inputs * header.activations.bytes).next_multiple_of(4) } else { 0 }
     }
 
     fn patch_bytes(&self, header: &Header) -> usize {
-        header.row(self.length(header, header.channels - 1))
+        header.row(self.length(header, header.channels - 1)) * header.activations.bytes
     }
 }

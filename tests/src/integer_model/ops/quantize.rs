@@ -34,8 +34,8 @@ impl Op for Quantize {
         for pixel in 0..image.registers.pixels() {
             for f in 0..self.count {
                 let x = i64::from(image.registers.wide(pixel, self.input, f));
-                let q = (self.rescale.apply(x) + i64::from(self.zero_point)).clamp(self.low.into(), 127);
-                image.registers.set_narrow(pixel, self.output, f, q as i8);
+                let q = image.header.activations.clamp(self.rescale.apply(x), self.zero_point, self.low);
+                image.registers.set_narrow(pixel, self.output, f, q);
             }
         }
     }

@@ -1,0 +1,115 @@
+//! 8-bit weights and 16-bit activations, for models that cannot do with 8-bit ones.
+//!
+//! A softmax over 256 levels that is sure of its values is such a model. What differs from [`Int8`] is the activation: it has 14
+//! bits, so that sums of thousands of products still fit into 32, and its zero is 0.
+
+use super::{Arithmetic, Int8, Rescale};
+use crate::blob::Layout;
+use crate::kernels::Kernel;
+
+/// 8-bit weights, 16-bit activations, 32-bit sums, a 16-bit stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Int8A16;
+
+impl Int8A16 {
+    /// The largest activation; the least is one below its negative.
+    pub const MAX: i16 = 8191;
+}
+
+/// The nearest activation to `v`; with `relu` the nearest that is not negative.
+#[inline(always)]
+fn clamp(v: i32, relu: bool) -> i16 {
+    let low = if relu { 0 } else { -i32::from(Int8A16::MAX) - 1 };
+    v.max(low).min(i32::from(Int8A16::MAX)) as i16
+}
+
+impl Arithmetic for Int8A16 {
+    type Weight = i8;
+    type Activation = i16;
+    type Stream = i16;
+    type Sum = i32;
+
+    const NO_BIAS: &'static [i32; 16] = Int8::NO_BIAS;
+    const MULTIPLIERS: bool = true;
+
+    #[inline(always)]
+    fn products<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+        match layout {
+            Layout::Rows => kernel.rows16(bias, weights, x, sums),
+            Layout::Blocks => kernel.blocks16(bias, weights, x, sums),
+        }
+    }
+
+    #[inline(always)]
+    fn sum(a: i32, b: i32) -> i32 {
+        Int8::sum(a, b)
+    }
+
+    #[inline(always)]
+    fn scaled(sum: i32, left: u8, multiplier: i32) -> i32 {
+        Int8::scaled(sum, left, multiplier)
+    }
+
+    #[inline(always)]
+    fn zero(_: i8) -> i16 {
+        0
+    }
+
+    #[inline(always)]
+    fn activation(v: i32, zero_point: i8, low: i8) -> i16 {
+        clamp(v, low == zero_point)
+    }
+
+    #[inline(always)]
+    fn stream(v: i32) -> i16 {
+        Int8::stream(v)
+    }
+
+    #[inline(always)]
+    fn accumulate(v: i32, y: i16) -> i16 {
+        Int8::accumulate(v, y)
+    }
+
+    #[inline(always)]
+    fn logit(v: i32, shift: u8) -> i32 {
+        Int8::logit(v, shift)
+    }
+
+    #[inline(always)]
+    fn quantize(x: i16, rescale: Rescale, zero_point: i8, low: i8) -> i16 {
+        clamp(rescale.apply(i32::from(x)), low == zero_point)
+    }
+
+    fn elu(x: i16, exponent: Rescale, back: i32) -> i16 {
+        Int8::elu(x, exponent, back)
+    }
+
+    #[inline(always)]
+    fn add(a: i16, b: i16, rescale: [Rescale; 2], negate: bool) -> i16 {
+        Int8::add(a, b, rescale, negate)
+    }
+
+    fn depth_gate(values: [i16; 3], rescale: [Rescale; 3]) -> i16 {
+        Int8::depth_gate(values, rescale)
+    }
+
+    #[inline(always)]
+    fn gate(x: i32, h: i32) -> i16 {
+        Int8::gate(x, h)
+    }
+
+    #[inline(always)]
+    fn cell(gates: [i16; 4], c: i16, cell_bits: u8) -> (i16, i16) {
+        Int8::cell(gates, c, cell_bits)
+    }
+
+    #[inline(always)]
+    fn hidden(h: i16, to_hidden: Rescale) -> i16 {
+        clamp(to_hidden.apply(i32::from(h)), false)
+    }
+
+    #[inline(always)]
+    fn output(h: i16, to_output: Rescale, y: i16) -> i16 {
+        Int8::output(h, to_output, y)
+    }
+}
