@@ -89,6 +89,11 @@ impl<'a> Distribution<'a> {
         self.frequencies.len()
     }
 
+    /// The frequency of each level.
+    pub const fn frequencies(&self) -> &[u32] {
+        self.frequencies
+    }
+
     /// How many of [`TOTAL`] chances `value` has; 0 for a value that is no level.
     pub fn frequency(&self, value: u8) -> u32 {
         self.frequencies.get(usize::from(value)).copied().unwrap_or(0)

@@ -48,6 +48,7 @@
 compile_error!("blobs are read in place and are little-endian");
 
 pub mod blob;
+pub mod coder;
 mod distribution;
 mod engine;
 pub mod kernels;

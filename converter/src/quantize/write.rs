@@ -6,6 +6,7 @@ use crate::error::Error;
 use pixelrnn::Plan;
 use pixelrnn::blob::{HEADER_BYTES, Header, MAGIC, RECORD_BYTES, Record, VERSION, Weights, checksum};
 use pixelrnn::model::Output;
+use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 /// Bytes that weights and numbers are aligned to.
@@ -101,6 +102,10 @@ impl BlobWriter {
         blob.extend_from_slice(bytemuck::bytes_of(&self.header));
         blob.extend_from_slice(bytemuck::cast_slice(&self.records));
         blob.extend_from_slice(&self.data);
+        let identity = std::mem::offset_of!(Header, identity);
+        // The checksum is 0 so far.
+        let name = Sha256::digest(&blob);
+        blob[identity..identity + 8].copy_from_slice(&name[..8]);
         let sum = checksum(&blob).to_le_bytes();
         let field = std::mem::offset_of!(Header, checksum);
         blob[field..field + 4].copy_from_slice(&sum);

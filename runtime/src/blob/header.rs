@@ -62,8 +62,9 @@ pub struct Header {
     pub notes: u32,
     /// Bytes of the notes.
     pub notes_bytes: u32,
-    /// Zero.
-    pub reserved: [u32; 2],
+    /// Names the model, whatever the layout of its weights: the first eight bytes of the SHA-256 of the blob in
+    /// [`Layout::Rows`] with `checksum` and `identity` 0.
+    pub identity: [u8; 8],
 }
 
 /// How a blob's weights lie. Engines read all layouts; which is fastest depends on the instructions at hand.

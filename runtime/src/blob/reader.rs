@@ -68,9 +68,6 @@ impl<'a> Model<'a> {
         if check_image(&h.image(), self.output).is_err() {
             return field("image");
         }
-        if h.reserved != [0; 2] {
-            return field("reserved");
-        }
         if !h.register_bytes.is_multiple_of(4) || (h.register_bytes as usize) < self.activation() * h.image().channels {
             return field("register_bytes");
         }
@@ -323,6 +320,11 @@ impl<'a> Model<'a> {
     /// Bytes of the state before the ops' own: registers, logits, patch.
     fn op_state_start(&self) -> usize {
         self.header.register_bytes as usize + 4 * self.image().levels + self.header.patch_bytes as usize
+    }
+
+    /// Names the model: what was compressed with it says so by this number. The same for all layouts of its weights.
+    pub const fn identity(&self) -> u64 {
+        u64::from_le_bytes(self.header.identity)
     }
 
     /// The blob itself.

@@ -68,6 +68,11 @@ pub struct Pixel {
 }
 
 impl Pixel {
+    /// Bits that a cost is.
+    pub fn bits(cost: u64) -> f64 {
+        cost as f64 / f64::from(1u32 << 24)
+    }
+
     /// Nats that a cost is.
     pub fn nats(cost: u64) -> f64 {
         cost as f64 * (core::f64::consts::LN_2 / f64::from(1u32 << 24))

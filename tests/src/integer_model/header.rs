@@ -107,7 +107,6 @@ impl Header {
         }
         expect("length", offset_at(blob, 8), blob.len())?;
         expect("checksum", u32_at(blob, 12) as usize, blob_checksum(blob) as usize)?;
-        expect("reserved", (u32_at(blob, 56) | u32_at(blob, 60)) as usize, 0)?;
         let header = Self {
             blocks: u8_at(blob, 6) == 1,
             activations: if u8_at(blob, 7) == 3 { Activations::SIXTEEN } else { Activations::EIGHT },
