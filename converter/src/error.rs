@@ -35,6 +35,17 @@ pub enum Error {
         /// " when unpacked", or empty.
         unpacked: &'static str,
     },
+    /// More images than a compressed file can count.
+    #[error("{got} images, expected at most {most}")]
+    TooManyImages {
+        /// How many there are.
+        got: usize,
+        /// The most.
+        most: usize,
+    },
+    /// A compressed file that cannot be restored.
+    #[error(transparent)]
+    Compressed(#[from] pixelrnn::coder::container::ContainerError),
     /// A gzip stream that is damaged or cut short.
     #[error("the gzip data is damaged or cut short ({0})")]
     Gzip(io::Error),

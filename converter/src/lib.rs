@@ -23,6 +23,7 @@
 //! ```
 
 pub mod blob;
+pub mod compress;
 pub mod convert;
 pub mod description;
 pub mod error;

@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
+mod compress;
 mod convert;
+mod decompress;
 mod inspect;
 mod model;
 mod progress;
@@ -33,6 +35,10 @@ enum Command {
     Score(score::Args),
     /// Turn a trained model (.safetensors) into a blob (.prnn)
     Convert(convert::Args),
+    /// Compress images without loss, as small as a model finds them likely
+    Compress(compress::Args),
+    /// Restore compressed images, to the last bit
+    Decompress(decompress::Args),
     /// Compare a trained model with its blob: likelihoods, logits, layer by layer
     Verify(verify::Args),
     /// What is in a model, op by op: shapes, flash, RAM, multiply-adds
@@ -46,6 +52,8 @@ impl Cli {
             Command::Sample(args) => args.run(),
             Command::Score(args) => args.run(),
             Command::Convert(args) => args.run(),
+            Command::Compress(args) => args.run(),
+            Command::Decompress(args) => args.run(),
             Command::Verify(args) => args.run(),
             Command::Inspect(args) => args.run(),
         }

@@ -1,0 +1,194 @@
+//! Compression gives back what went in, is as short as the model's likelihood says, and refuses what is damaged.
+
+use pixelrnn::coder::container::{ContainerError, HEADER_BYTES, Header, read_block, write_block};
+use pixelrnn::coder::{Decode, Decoder, Encode, Encoder, Full};
+use pixelrnn::{Engine, EngineError, Model, Pixel};
+use pixelrnn_converter::compress::{compress, decompress};
+use pixelrnn_converter::images::Range;
+use pixelrnn_converter::layout::arrange;
+use pixelrnn_converter::{Blob, Error, ImageSet};
+use pixelrnn_tests::random::Random;
+use pixelrnn_tests::{fixtures, golden, models, walk};
+use rayon::prelude::*;
+
+/// Images that a model draws, random ones, and one of all lowest values.
+fn images(model: Model<'_>, random: &mut Random, label: Option<usize>) -> ImageSet {
+    let shape = model.image();
+    let mut data = walk::sample(model, 1, 1000, label).image;
+    data.extend(walk::sample(model, 2, 3000, label).image);
+    data.extend(random.image(&shape));
+    data.extend(vec![0; shape.values()]);
+    ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels).unwrap()
+}
+
+fn labels(model: Model<'_>, count: usize, random: &mut Random) -> Option<Vec<u8>> {
+    (model.classes() > 0).then(|| (0..count).map(|_| random.below(model.classes()) as u8).collect())
+}
+
+fn goes_there_and_back(name: &str, model: Model<'_>, seed: u64) {
+    let mut random = Random::new(seed);
+    let label = (model.classes() > 0).then_some(0);
+    let set = images(model, &mut random, label);
+    let labels = labels(model, set.count, &mut random);
+    let file = compress(model, &set, labels.as_deref(), || ()).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let back = decompress(model, &file.bytes, || ()).unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert_eq!(back.set, set, "{name}");
+    assert_eq!(back.labels, labels, "{name}");
+}
+
+#[test]
+fn images_of_every_fixture_are_restored() {
+    for (fixture, blob) in fixtures::converted() {
+        goes_there_and_back(&fixture.name, blob.model().unwrap(), 1);
+    }
+}
+
+#[test]
+fn images_of_random_models_are_restored() {
+    let ran: usize = (0..150u64)
+        .into_par_iter()
+        .map(|seed| {
+            let Some((_, blob)) = models::random_blob(seed) else { return 0 };
+            goes_there_and_back(&format!("random model {seed}"), blob.model().unwrap(), seed);
+            1
+        })
+        .sum();
+    assert!(ran > 50, "only {ran} random models could be converted");
+}
+
+#[test]
+fn a_stream_is_as_long_as_the_likelihood_says() {
+    for (blob, _) in golden::MADE_FROM {
+        let blob = Blob::read(&golden::folder().join(blob)).unwrap();
+        let model = blob.model().unwrap();
+        let label = (model.classes() > 0).then_some(0);
+        let mut state = vec![0; model.state_words()];
+        let mut engine = Engine::new(model, &mut state).unwrap();
+        for count in [1u64, 2, 40] {
+            let (mut stream, mut cost) = (Vec::new(), 0);
+            let mut encoder = Encoder::new(&mut stream);
+            let mut out = vec![0; model.image().values()];
+            for seed in 0..count {
+                let image = walk::sample(model, seed, 1000, label).image;
+                cost += engine.run(label, &mut Encode::new(&image, model.image(), &mut encoder), &mut out).unwrap();
+                assert_eq!(out, image);
+            }
+            encoder.finish().unwrap();
+            let bits = Pixel::bits(cost);
+            assert!(8.0 * stream.len() as f64 <= bits * 1.001 + 32.0, "{} bytes for {bits} bits", stream.len());
+
+            let mut decoder = Decoder::new(&stream[..]).unwrap();
+            for seed in 0..count {
+                engine.run(label, &mut Decode::new(&mut decoder), &mut out).unwrap();
+                assert_eq!(out, walk::sample(model, seed, 1000, label).image);
+            }
+        }
+    }
+}
+
+/// A small file and the blob that it was made with.
+fn small_file() -> (Blob, Vec<u8>, ImageSet) {
+    let blob = Blob::read(&golden::folder().join("row_lstm_rgb_classes.prnn")).unwrap();
+    let model = blob.model().unwrap();
+    let set = images(model, &mut Random::new(5), Some(1));
+    let bytes = compress(model, &set, Some(&[1, 0, 1, 0]), || ()).unwrap().bytes;
+    (blob, bytes, set)
+}
+
+#[test]
+fn every_flipped_bit_and_every_missing_end_is_refused() {
+    let (blob, bytes, _) = small_file();
+    let model = blob.model().unwrap();
+    let refused = |bytes: &[u8]| match decompress(model, bytes, || ()) {
+        Err(Error::Compressed(_)) => true,
+        Err(other) => panic!("{other}"),
+        Ok(_) => false,
+    };
+    (0..8 * bytes.len()).into_par_iter().for_each(|bit| {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(refused(&flipped), "bit {bit}");
+    });
+    for length in 0..bytes.len() {
+        assert!(refused(&bytes[..length]), "{length} bytes");
+    }
+    assert!(refused(&[&bytes[..], &[0]].concat()), "one byte more");
+}
+
+#[test]
+fn absurd_headers_are_refused_before_anything_is_decoded() {
+    let (blob, bytes, _) = small_file();
+    let model = blob.model().unwrap();
+    for images in [0, 3, 5, u32::MAX] {
+        let mut header = Header::parse(bytes.first_chunk().unwrap()).unwrap();
+        header.images = images;
+        let forged = [&header.to_bytes()[..], &bytes[HEADER_BYTES..]].concat();
+        assert!(matches!(decompress(model, &forged, || unreachable!()), Err(Error::Compressed(_))), "{images} images");
+    }
+    for count in [0, 1025, u32::MAX] {
+        let mut forged = bytes.clone();
+        forged[HEADER_BYTES..HEADER_BYTES + 4].copy_from_slice(&u32::to_le_bytes(count));
+        let result = decompress(model, &forged, || unreachable!());
+        assert!(matches!(result, Err(Error::Compressed(ContainerError::Images { .. }))), "{count} images in a block");
+    }
+}
+
+#[test]
+fn another_model_is_refused_and_another_layout_of_the_same_is_not() {
+    let (blob, bytes, set) = small_file();
+    let other = Blob::read(&golden::folder().join("pixel_cnn_rgb.prnn")).unwrap();
+    let refused = decompress(other.model().unwrap(), &bytes, || ());
+    assert!(matches!(refused, Err(Error::Compressed(ContainerError::Model { .. }))), "{refused:?}");
+    let blocks = arrange(&blob, pixelrnn::blob::Layout::Blocks).unwrap();
+    assert_ne!(blocks.bytes(), blob.bytes());
+    assert_eq!(decompress(blocks.model().unwrap(), &bytes, || ()).unwrap().set, set);
+}
+
+#[test]
+fn segments_of_any_length_are_read() {
+    let (blob, _, set) = small_file();
+    let model = blob.model().unwrap();
+    let mut state = vec![0; model.state_words()];
+    let mut engine = Engine::new(model, &mut state).unwrap();
+    let members = || set.iter().map(|image| (Some(0), image)).collect::<Vec<_>>().into_iter();
+    let (mut short, mut long) = (Vec::new(), Vec::new());
+    write_block::<1, _, _>(&mut engine, members(), &mut short).unwrap();
+    write_block::<4096, _, _>(&mut engine, members(), &mut long).unwrap();
+    assert!(short.len() > long.len());
+    for block in [short, long] {
+        let mut values = Vec::new();
+        let count = read_block(&mut engine, 4, &block[..], |image, label, pixel| {
+            assert_eq!(label, Some(0));
+            values.push((image, pixel.values[0]));
+        });
+        assert_eq!(count, Ok(4));
+        assert_eq!(values.len(), 4 * set.height * set.width);
+    }
+}
+
+#[test]
+fn a_sink_that_is_full_is_an_error() {
+    let (blob, _, set) = small_file();
+    let model = blob.model().unwrap();
+    let mut state = vec![0; model.state_words()];
+    let mut engine = Engine::new(model, &mut state).unwrap();
+    let mut encoder = Encoder::new(heapless::Vec::<u8, 3>::new());
+    let mut out = vec![0; model.image().values()];
+    let result = engine.run(Some(0), &mut Encode::new(set.image(2), model.image(), &mut encoder), &mut out);
+    assert!(matches!(result, Err(EngineError::Source(pixelrnn::coder::EncodeError::Sink(Full)))), "{result:?}");
+}
+
+#[test]
+fn noise_is_never_decoded_without_end() {
+    let blob = Blob::read(&golden::folder().join("pixel_cnn_gray.prnn")).unwrap();
+    let model = blob.model().unwrap();
+    let header = Header::new(&model, 7).to_bytes();
+    for seed in 0..2000 {
+        let mut random = Random::new(seed);
+        let noise = (0..random.below(60)).map(|_| random.below(256) as u8);
+        let mut bytes = header.to_vec();
+        bytes.extend(7u32.to_le_bytes());
+        bytes.extend(noise);
+        assert!(decompress(model, &bytes, || ()).is_err(), "seed {seed}");
+    }
+}
