@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// What is left to the stack and to everything that is not a model's state or an image.
-const RESERVE: u64 = 3 * 1024;
+const RESERVE: u64 = 4 * 1024;
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap());
