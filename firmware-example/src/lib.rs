@@ -3,6 +3,7 @@
 
 pub mod bad_blobs;
 pub mod display;
+pub mod inbox;
 pub mod kernels;
 pub mod measure;
 pub mod protocol;
