@@ -10,7 +10,7 @@ use critical_section::Mutex;
 use heapless::spsc::{Consumer, Queue};
 use static_cell::ConstStaticCell;
 
-/// One more than the bytes that may wait. At 115,200 baud it takes 44 ms to send these.
+/// A queue leaves one place free, and an inbox keeps one for its mark: 510 bytes may wait, which take 44 ms to send.
 const PLACES: usize = 512;
 
 static QUEUE: ConstStaticCell<Queue<u8, PLACES>> = ConstStaticCell::new(Queue::new());
