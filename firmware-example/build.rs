@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// What is left to the stack and to everything that is not a model's state or an image.
-const RESERVE: u64 = 3 * 1024;
+const RESERVE: u64 = 4 * 1024;
+
+/// What the serial ports are set to.
+const BAUD: u32 = 115_200;
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap());
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap());
     println!("cargo::rerun-if-env-changed=PIXELRNN_BOARD");
     println!("cargo::rerun-if-env-changed=PIXELRNN_MODELS");
-    println!("cargo::rustc-check-cfg=cfg(uart, values(none(), \"cmsdk\", \"stm32f4\", \"nrf51\", \"ns16550\"))");
+    println!("cargo::rustc-check-cfg=cfg(uart, values(none(), \"cmsdk\", \"stm32f4\", \"nrf5\", \"ns16550\"))");
 
     let target = env::var("TARGET").unwrap();
     let mut ram = None;
@@ -48,23 +51,31 @@ fn default_board(target: &str) -> Option<String> {
     Some(board.into())
 }
 
-/// Picks the driver of the board's UART, and says where it is and what clock it divides. Without one, there is no `serve`.
+/// Picks the driver of the board's UART, and says where it is and what it needs to know. Without one, there is no `serve`.
 fn uart(out: &Path, board: &str) {
-    let (driver, base, clock) = match board {
-        "mps2-an385" | "mps2-an386" | "mps2-an500" => ("cmsdk", "0x4000_4000", "25_000_000"),
+    // Cycles of the UART's clock a bit.
+    let clocked = |clock: u32| format!("BIT: u32 = {};", (clock + BAUD / 2) / BAUD);
+    let pins = |send: u32, receive: u32| format!("SEND: u32 = {send};\n    pub(super) const RECEIVE: u32 = {receive};");
+    let (driver, base, interrupt, more) = match board {
+        "mps2-an385" | "mps2-an386" | "mps2-an500" => ("cmsdk", "0x4000_4000", Some(0), clocked(25_000_000)),
         // In the secure state that the core starts in, a peripheral is found 256 MiB above its non-secure address.
-        "mps2-an505" => ("cmsdk", "0x5020_0000", "20_000_000"),
-        "mps3-an547" => ("cmsdk", "0x5930_3000", "25_000_000"),
+        "mps2-an505" => ("cmsdk", "0x5020_0000", Some(42), clocked(20_000_000)),
+        "mps3-an547" => ("cmsdk", "0x5930_3000", Some(43), clocked(25_000_000)),
         // USART1, at the clock after a reset: the internal oscillator.
-        "netduinoplus2" | "stm32f407" => ("stm32f4", "0x4001_1000", "16_000_000"),
-        "microbit" => ("nrf51", "0x4000_2000", "16_000_000"),
-        "riscv-virt" => ("ns16550", "0x1000_0000", "3_686_400"),
+        "netduinoplus2" | "stm32f407" => ("stm32f4", "0x4001_1000", Some(37), clocked(16_000_000)),
+        // The pins that lead to the chip with the USB connector.
+        "microbit" => ("nrf5", "0x4000_2000", Some(2), pins(24, 25)),
+        "nrf52840" => ("nrf5", "0x4000_2000", Some(2), pins(6, 8)),
+        "riscv-virt" => ("ns16550", "0x1000_0000", None, clocked(3_686_400)),
         _ => return,
     };
     println!("cargo::rustc-cfg=uart");
     println!("cargo::rustc-cfg=uart={driver:?}");
-    let text = format!("const BASE: usize = {base};\n\n#[allow(dead_code)]\nconst CLOCK: u32 = {clock};\n");
-    fs::write(out.join("uart.rs"), text).unwrap();
+    let mut text = format!("mod board {{\n    pub(super) const BASE: usize = {base};\n    pub(super) const {more}\n");
+    if let Some(number) = interrupt {
+        writeln!(text, "    pub(super) const INTERRUPT: u16 = {number};").unwrap();
+    }
+    fs::write(out.join("uart.rs"), text + "}\n").unwrap();
 }
 
 /// Bytes of a region of a linker script.

@@ -4,17 +4,12 @@
 //! at every run, whatever the host does.
 
 use object::{Object, ObjectSection};
-use pixelrnn::blob::Layout;
 use pixelrnn::model::Architecture;
 use pixelrnn_benches::Subject;
-use pixelrnn_converter::layout::arrange;
 use pixelrnn_tests::machines::{Emulator, MACHINES, Machine, firmware};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-
-/// What a program needs beside models and their states, in flash and in RAM.
-const PROGRAM: [usize; 2] = [64 << 10, 3 << 10];
 
 fn main() -> ExitCode {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware");
@@ -52,13 +47,7 @@ fn count(machine: &Machine, subjects: &[Subject], folder: &Path) -> Result<(), S
     let models = folder.join("counted").join(machine.name);
     std::fs::create_dir_all(&models).map_err(|e| e.to_string())?;
     for subject in subjects {
-        let layout = if machine.dsp { Layout::Blocks } else { Layout::Rows };
-        let blob = arrange(&subject.blob, layout).map_err(|e| e.to_string())?;
-        let model = blob.model().map_err(|e| e.to_string())?;
-        let needed = [blob.bytes().len(), 4 * model.state_words() + model.image().values()];
-        if needed.iter().zip(machine.memory).zip(PROGRAM).any(|((needed, there), program)| needed + program > there) {
-            continue;
-        }
+        let Some(blob) = machine.fitted(&subject.blob, 0).map_err(|e| e.to_string())? else { continue };
         let path = models.join(format!("{}.prnn", subject.name));
         std::fs::write(&path, blob.bytes()).map_err(|e| e.to_string())?;
         let program = machine.build("count", &[path], folder)?;

@@ -1,7 +1,9 @@
 //! What the programs for microcontrollers have in common: models, a report on each, and the means to measure.
 #![cfg_attr(not(test), no_std)]
 
+pub mod bad_blobs;
 pub mod display;
+pub mod inbox;
 pub mod kernels;
 pub mod measure;
 pub mod protocol;

@@ -3,6 +3,9 @@
 //! `firmware-example/set-up` installs what they need. Where something is missing, [`Machine::build`] says what.
 
 use crate::cargo;
+use pixelrnn::blob::Layout;
+use pixelrnn_converter::layout::arrange;
+use pixelrnn_converter::{Blob, Error};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -76,6 +79,10 @@ pub const MACHINES: [Machine; 10] = [
     },
 ];
 
+/// Bytes that a program takes beside models, their states and an image, in flash and in RAM: more than the largest of the
+/// firmware's, and in RAM what its `build.rs` leaves to it.
+const PROGRAM: [usize; 2] = [72 * K, 4 * K];
+
 /// What a program may run before it counts as hanging; a busy host is slow.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -83,6 +90,20 @@ impl Machine {
     /// The machine called `name`.
     pub fn named(name: &str) -> Option<Self> {
         MACHINES.into_iter().find(|machine| machine.name == name)
+    }
+
+    /// The model with its weights as the machine likes them, if it fits beside others of `beside` bytes.
+    ///
+    /// Models share the memory for a state and an image, and so only their blobs add up.
+    ///
+    /// # Errors
+    /// When the weights cannot be laid out anew.
+    pub fn fitted(&self, blob: &Blob, beside: usize) -> Result<Option<Blob>, Error> {
+        let blob = arrange(blob, if self.dsp { Layout::Blocks } else { Layout::Rows })?;
+        let model = blob.model()?;
+        let needed = [beside + blob.bytes().len(), 4 * model.state_words() + model.image().values()];
+        let fits = (0..2).all(|memory| needed[memory] + PROGRAM[memory] <= self.memory[memory]);
+        Ok(fits.then_some(blob))
     }
 
     fn program(&self) -> &'static str {

@@ -1,20 +1,17 @@
 //! The firmware on all machines: the same blobs give the checksums of `golden.json`, whatever the processor.
 //!
-//! It prints a line for each machine and model, and one on the engine's code: no panic can be reached from it, and where there
-//! is no FPU it computes no floats. Where an emulator or a target is missing it says so; `firmware-example/set-up`
-//! installs them.
+//! It prints a line for each machine and model, for each blob that the machine has to refuse, and one on the engine's code:
+//! no panic can be reached from it, and where there is no FPU it computes no floats. Where an emulator or a target is missing
+//! it says so; `firmware-example/set-up` installs them.
 
 use object::{Object, ObjectSection, ObjectSymbol};
-use pixelrnn::blob::Layout;
+use pixelrnn::BlobError;
+use pixelrnn::blob::{HEADER_BYTES, VERSION};
 use pixelrnn_converter::Blob;
-use pixelrnn_converter::layout::arrange;
 use pixelrnn_tests::golden::{self, Golden};
 use pixelrnn_tests::machines::{Emulator, MACHINES, Machine};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// What a program needs beside models and their states, in flash and in RAM.
-const PROGRAM: [usize; 2] = [72 << 10, 3 << 10];
 
 /// A model, as a file for the machine.
 struct Subject {
@@ -65,31 +62,27 @@ fn run(machine: &Machine, golden: &Golden) -> Result<Vec<bool>, String> {
         .collect();
     let program = machine.build("draw", &paths, &folder)?;
     let text = machine.run(&program, false);
-    let results = subjects.iter().map(|subject| {
+    let models = subjects.iter().map(|subject| {
         let golden::Report { crc32, cost } = &subject.expected;
-        let line = format!("{} crc={crc32} cost={cost}", subject.name);
-        let right = text.lines().any(|printed| printed == line);
-        let said = text.lines().find(|line| line.starts_with(&format!("{} crc=", subject.name)));
-        println!(
-            "{} {} {} {}",
-            machine.target,
-            machine.name,
-            said.unwrap_or("said nothing"),
-            if right { "ok".to_string() } else { format!("WRONG, expected {line}") }
-        );
-        right
+        (format!("{} crc=", subject.name), format!("{} crc={crc32} cost={cost}", subject.name))
     });
-    let mut results: Vec<bool> = results.collect();
-    let kernels = text.lines().find(|line| line.starts_with("kernels "));
-    let right = kernels == Some("kernels 1600 cases right");
-    println!(
-        "{} {} {} {}",
-        machine.target,
-        machine.name,
-        kernels.unwrap_or("kernels: nothing said"),
-        if right { "ok" } else { "WRONG" }
-    );
-    results.push(right);
+    let kernels = ("kernels".to_string(), "kernels 1600 cases right".to_string());
+    let mut results: Vec<bool> = models
+        .chain(blobs())
+        .chain([kernels])
+        .map(|(beginning, expected)| {
+            let said = text.lines().find(|line| line.starts_with(&beginning));
+            let right = said == Some(&expected);
+            println!(
+                "{} {} {} {}",
+                machine.target,
+                machine.name,
+                said.map_or_else(|| format!("{beginning} nothing said"), str::to_string),
+                if right { "ok".to_string() } else { format!("WRONG, expected {expected}") }
+            );
+            right
+        })
+        .collect();
     if machine.emulator != Emulator::Node {
         // It links only where nothing that the engine does can panic.
         let proof = machine.build("proof", &paths, &folder)?;
@@ -110,6 +103,24 @@ fn run(machine: &Machine, golden: &Golden) -> Result<Vec<bool>, String> {
     Ok(results)
 }
 
+/// What the firmware is to say of the blobs that it tries: the beginning of each line, and the whole.
+fn blobs() -> [(String, String); 7] {
+    let bytes = std::fs::read(golden::folder().join("pixel_cnn_gray.prnn")).expect("a shipped model").len();
+    [
+        ("sound", None),
+        ("flipped bit", Some(BlobError::Checksum)),
+        ("later version", Some(BlobError::Version { got: VERSION + 1 })),
+        ("wrong alignment", Some(BlobError::Misaligned)),
+        ("cut short", Some(BlobError::Length { declared: bytes as u32, got: bytes - 1 })),
+        ("half a header", Some(BlobError::TooShort { got: HEADER_BYTES / 2 })),
+        ("weights outside", Some(BlobError::Op { op: 0, field: "weights" })),
+    ]
+    .map(|(name, error)| {
+        let said = error.map_or_else(|| "accepted".to_string(), |error| format!("refused, {error:?}"));
+        (format!("blob {name}:"), format!("blob {name}: {said}"))
+    })
+}
+
 /// Functions that compute floats where there is no FPU; a program that has none of them computes none.
 fn soft_floats(program: &Path) -> Vec<String> {
     let bytes = std::fs::read(program).expect("the program was built");
@@ -128,25 +139,19 @@ fn soft_floats(program: &Path) -> Vec<String> {
 
 /// The models that fit the machine, its weights as it likes them.
 fn subjects(machine: &Machine, golden: &Golden) -> Vec<Subject> {
-    let [flash, ram] = machine.memory;
-    let mut room = flash - PROGRAM[0];
-    let mut subjects = Vec::new();
     let read = |entry: &'_ golden::Entry| {
         Blob::read(&golden::file().with_file_name(&entry.blob)).unwrap_or_else(|e| panic!("{e}"))
     };
     let mut entries: Vec<_> = golden.models.iter().map(|entry| (entry, read(entry))).collect();
     // As many as fit: the smallest first.
     entries.sort_by_key(|(_, blob)| blob.bytes().len());
-    for (entry, mut blob) in entries {
-        if machine.dsp {
-            blob = arrange(&blob, Layout::Blocks).unwrap_or_else(|e| panic!("{}: {e}", entry.blob));
-        }
-        let model = blob.model().unwrap_or_else(|e| panic!("{e}"));
-        let memory = 4 * model.state_words() + model.image().values();
-        if blob.bytes().len() > room || memory + PROGRAM[1] > ram {
+    let mut taken = 0;
+    let mut subjects = Vec::new();
+    for (entry, blob) in entries {
+        let Some(blob) = machine.fitted(&blob, taken).unwrap_or_else(|e| panic!("{}: {e}", entry.blob)) else {
             continue;
-        }
-        room -= blob.bytes().len();
+        };
+        taken += blob.bytes().len();
         subjects.push(Subject { name: entry.name(), blob, expected: entry.report.clone() });
     }
     subjects

@@ -37,6 +37,15 @@ impl Drop for Device {
 impl Device {
     /// Builds `serve` with `models` for a board, and starts it; `None` where that is not possible.
     fn start(board: &str, models: &[PathBuf]) -> Option<Self> {
+        Self::start_at(board, models, &[])
+    }
+
+    /// As [`Device::start`], at a million instructions a second: a pixel takes longer than a request to come in.
+    fn start_slow(board: &str, models: &[PathBuf]) -> Option<Self> {
+        Self::start_at(board, models, &["-icount", "shift=10,align=on"])
+    }
+
+    fn start_at(board: &str, models: &[PathBuf], speed: &[&str]) -> Option<Self> {
         let machine = Machine::named(board).expect("a machine of the firmware's");
         let build = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware");
         let built = match machine.build("serve", models, &build) {
@@ -52,7 +61,9 @@ impl Device {
 
         let socket = folder.path().join("port");
         let qemu = Command::new("qemu-system-arm")
-            .args(["-M", board, "-nographic", "-monitor", "none", "-serial"])
+            .args(["-M", board, "-nographic", "-monitor", "none"])
+            .args(speed)
+            .arg("-serial")
             .arg(format!("unix:{},server=on,wait=on", socket.display()))
             .arg("-kernel")
             .arg(&program)
@@ -290,6 +301,7 @@ fn a_cortex_m4f_serves_several_models() {
     let Some(mut device) = Device::start("mps2-an386", &paths) else { return };
     answers(&mut device, &models);
     survives(&mut device, &models[0]);
+    notices_what_it_missed(&mut device);
 }
 
 #[test]
@@ -300,4 +312,69 @@ fn a_board_with_16_kib_of_ram_serves_the_built_in_model() {
     };
     answers(&mut device, std::slice::from_ref(&model));
     survives(&mut device, &model);
+    notices_what_it_missed(&mut device);
+}
+
+/// Requests that come in one burst while a pixel is computed are all answered after it.
+///
+/// QEMU gives a byte only to who took the one before. A device that looks for bytes between pixels gets one, or the few that
+/// its UART holds, a pixel: it would take a hundred pixels to read this burst.
+fn listens_while_it_draws(device: &mut Device) {
+    const FEW: u64 = 20;
+    let (info, stop) = (r#"{"cmd":"info"}"#, r#"{"cmd":"stop"}"#);
+    device.send(b"{\"cmd\":\"sample\",\"seed\":7}\n");
+    let nonsense = "}".repeat(400);
+    device.send(format!("{info}\n{nonsense}\n{stop}\n{info}\n{stop}\n").as_bytes());
+    let [making, nonsense, stopped, resting, idle] = [(); 5].map(|()| {
+        loop {
+            let reply = device.reply();
+            if reply.get("row").is_none() {
+                break reply;
+            }
+        }
+    });
+    assert_eq!(making["making"]["cmd"], "sample", "{making}");
+    assert_eq!(nonsense["error"], "not_json", "{nonsense}");
+    let [begun, ended] = [&making["making"], &stopped].map(|reply| reply["pixels"].as_u64().unwrap());
+    assert!(ended - begun < FEW, "the burst took from pixel {begun} to pixel {ended}");
+    assert_eq!(resting["making"], Value::Null, "{resting}");
+    assert_eq!(idle["error"], "idle", "{idle}");
+}
+
+/// More than the device can hold while it waits for the host to read: what is missing is noticed, and nothing else is wrong.
+///
+/// QEMU would keep the bytes for a device that did not interrupt itself to take them.
+fn notices_what_it_missed(device: &mut Device) {
+    const LINES: usize = 100;
+    device.send("{\"cmd\":\"info\"}\n".repeat(LINES).as_bytes());
+    // The socket's buffer is full after a few replies, and the device waits. All bytes are to have come before it goes on.
+    std::thread::sleep(Duration::from_secs(2));
+    let mut answered = 0;
+    let lost = loop {
+        // The end of the line that bytes are missing of may be missing as well.
+        device.send(b"\n");
+        let reply = device.reply();
+        if reply.get("models").is_none() {
+            break reply;
+        }
+        answered += 1;
+        assert!(answered < LINES, "nothing was lost: the device does not listen while it sends");
+    };
+    assert_eq!(lost["error"], "lost", "{lost}, after {answered} replies");
+    device.send(b"\n{\"cmd\":\"temperature\",\"value\":1}\n");
+    let mut reply = device.reply();
+    while reply["error"] == "lost" || reply.get("models").is_some() {
+        reply = device.reply();
+    }
+    assert_eq!(reply, json!({"temperature": 1.0}));
+}
+
+#[test]
+fn boards_listen_while_they_draw() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let slow = models.join("mnist-row-lstm/model.prnn").canonicalize().unwrap();
+    for board in ["microbit", "mps2-an385", "netduinoplus2", "mps2-an505", "mps3-an547"] {
+        let Some(mut device) = Device::start_slow(board, std::slice::from_ref(&slow)) else { continue };
+        listens_while_it_draws(&mut device);
+    }
 }

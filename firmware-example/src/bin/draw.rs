@@ -1,9 +1,10 @@
 //! Draws, completes and scores an image of each model, and prints what it drew and a line that is the same on every machine.
+//! Then it tries blobs that are none, and the kernels.
 #![no_std]
 #![no_main]
 
 use pixelrnn::kernels::Native;
-use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, kernels, report};
+use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, bad_blobs, kernels, report};
 use semihosting::{print, println, process};
 use static_cell::ConstStaticCell;
 
@@ -37,6 +38,9 @@ fn main() -> ! {
             println!("{}: {failure}", entry.name);
             process::exit(1);
         }
+    }
+    if bad_blobs::print(&mut Console).is_err() {
+        process::exit(1);
     }
     match kernels::check(Native::default()) {
         Ok(cases) => println!("kernels {cases} cases right"),

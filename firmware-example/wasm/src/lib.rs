@@ -5,7 +5,7 @@
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use pixelrnn::kernels::Native;
-use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, kernels, report};
+use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, bad_blobs, kernels, report};
 use static_cell::ConstStaticCell;
 
 const ROOM: usize = 1 << 16;
@@ -44,12 +44,13 @@ pub extern "C" fn run() -> i32 {
     AT.store(room.as_ptr() as usize, Ordering::Relaxed);
     let mut text = Text { room, length: 0 };
     let done = MODELS.iter().try_for_each(|entry| report::print(entry, state, image, &mut text));
+    let tried = bad_blobs::print(&mut text);
     let right = match kernels::check(Native::default()) {
         Ok(cases) => writeln!(text, "kernels {cases} cases right").is_ok(),
         Err(_) => false,
     };
     LENGTH.store(text.length, Ordering::Relaxed);
-    i32::from(done.is_err() || !right)
+    i32::from(done.is_err() || tried.is_err() || !right)
 }
 
 /// Address of the report.
