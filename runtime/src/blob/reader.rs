@@ -80,7 +80,7 @@ impl<'a> Model<'a> {
         if self.check_numbers("input_table", h.input_table, h.image().levels, self.activation()).is_err() {
             return field("input_table");
         }
-        if slice(self.blob, h.notes, h.notes_bytes as usize, 1).is_none_or(|n| core::str::from_utf8(n).is_err()) {
+        if slice(self.blob, h.notes, h.notes_bytes as usize, 1).is_none() {
             return field("notes");
         }
         Ok(())
@@ -380,7 +380,7 @@ impl<'a> Model<'a> {
     }
 
     /// A line for each op, where the converter wrote them: the network's value that it makes, what a step of it is
-    /// worth, and the op's name. No engine needs them.
+    /// worth, and the op's name. No engine needs them, and none are given where they are not UTF-8.
     pub fn notes(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let bytes = slice(self.blob, self.header.notes, self.header.notes_bytes as usize, 1).unwrap_or_default();
         core::str::from_utf8(bytes).unwrap_or_default().lines()

@@ -1,7 +1,8 @@
 //! Masked convolution, one pixel and one colour at a time.
 
+use super::memory::{copy, fill};
 use super::registers::Registers;
-use super::ring::{Ring, copy};
+use super::ring::Ring;
 use super::taps::Columns;
 use super::{Context, Shared};
 use crate::blob::{ConvRecord, Destination};
@@ -38,7 +39,7 @@ impl<A: Arithmetic> Conv<'_, '_, A> {
         self.gather(&ring, before)?;
         let (centre, missing) = centre.split_at_mut_checked(open)?;
         copy(centre, shared.registers.get(record.input, 0..open)?)?;
-        missing.fill(A::zero(0));
+        fill(missing, A::zero(0));
         self.products(shared, length, true, kernel)?;
         if !self.reads_image && context.group + 1 == context.groups {
             ring.put(context.pixel(), shared.registers.get(record.input, 0..inputs)?)?;

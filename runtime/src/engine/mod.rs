@@ -4,6 +4,7 @@
 mod conv;
 mod elementwise;
 mod lstm;
+mod memory;
 mod plan;
 mod registers;
 mod ring;
@@ -374,7 +375,15 @@ fn split<'b, A: Arithmetic>(model: &Model<'_>, state: &'b mut [u32]) -> Option<(
     let (logits, rest) = rest.split_at_mut_checked(model.image().levels)?;
     let (patch, ops) = rest.split_at_mut_checked(header.patch_bytes as usize / 4)?;
     let patch = bytemuck::try_cast_slice_mut(patch).ok()?;
-    Some((Shared { registers: Registers::new(registers), logits, patch, sums: [A::Sum::default(); SUMS] }, ops))
+    Some((
+        Shared {
+            registers: Registers::new(registers),
+            logits,
+            patch,
+            sums: [core::hint::black_box(A::Sum::default()); SUMS],
+        },
+        ops,
+    ))
 }
 
 /// Runs all ops for one colour of one pixel; `None` where the blob contradicts what was checked.

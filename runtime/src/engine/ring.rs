@@ -1,5 +1,8 @@
 //! The inputs of the last few pixels.
 
+use super::memory::copy;
+use bytemuck::Pod;
+
 /// Vectors of the last `slots` pixels, pixel number `p` in slot `p mod slots`.
 ///
 /// A ring has one slot more than the op looks back, so that the pixel being computed takes the place of none that is
@@ -10,7 +13,7 @@ pub(super) struct Ring<'b, T> {
     length: usize,
 }
 
-impl<'b, T: Copy> Ring<'b, T> {
+impl<'b, T: Pod> Ring<'b, T> {
     /// A ring of vectors of `length`; one without slots keeps nothing.
     pub(super) fn new(memory: &'b mut [T], slots: usize, length: usize) -> Self {
         Self { memory, slots, length }
@@ -59,14 +62,4 @@ impl<'b, T: Copy> Ring<'b, T> {
         }
         copy(self.get_mut(pixel)?, x)
     }
-}
-
-/// `copy_from_slice` that says no instead of panicking.
-#[inline]
-pub(super) fn copy<T: Copy>(to: &mut [T], from: &[T]) -> Option<()> {
-    if to.len() != from.len() {
-        return None;
-    }
-    to.copy_from_slice(from);
-    Some(())
 }

@@ -1,6 +1,7 @@
 //! The two halves of the Diagonal BiLSTM.
 
-use super::super::ring::{Ring, copy};
+use super::super::memory::{copy, fill};
+use super::super::ring::Ring;
 use super::super::{Context, Shared};
 use super::{Cells, Gates, Output, OverState, Parts, cast, narrow, parts};
 use crate::blob::{LstmRecord, group_start};
@@ -26,7 +27,7 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
     copy(x.get_mut(..length)?, shared.registers.get(record.input, 0..length)?)?;
     let (above, beside) = h.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
     match pixel.checked_sub(width) {
-        None => above.fill(A::zero(0)),
+        None => fill(above, A::zero(0)),
         Some(pixel) => copy(above, h_ring.get(pixel)?)?,
     }
     if context.column == 0 {

@@ -3,6 +3,7 @@
 mod diagonal;
 mod row;
 
+use super::memory::fill;
 use super::{Context, SUMS};
 use crate::blob::LstmRecord;
 use crate::kernels::Kernel;
@@ -131,15 +132,15 @@ fn parts<'p, A: Arithmetic>(
     let (x_length, h_length) = (record.x_length(context.groups, group), record.h_length());
     let (x, rest) = patch.split_at_mut_checked(layout.row(x_length))?;
     let h = rest.get_mut(..layout.row(h_length))?;
-    x.get_mut(x_length..)?.fill(A::zero(0));
-    h.get_mut(h_length..)?.fill(A::zero(0));
+    fill(x.get_mut(x_length..)?, A::zero(0));
+    fill(h.get_mut(h_length..)?, A::zero(0));
     Some([x, h])
 }
 
 /// Fills `patch` with activations of a state; an empty state is zero.
 fn narrow<A: Arithmetic>(patch: &mut [A::Activation], state: &[A::Stream], to_hidden: Rescale) {
     if state.is_empty() {
-        patch.fill(A::zero(0));
+        fill(patch, A::zero(0));
     }
     for (to, h) in patch.iter_mut().zip(state) {
         *to = A::hidden(*h, to_hidden);

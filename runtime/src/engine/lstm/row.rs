@@ -1,6 +1,7 @@
 //! The Row LSTM.
 
-use super::super::ring::{Ring, copy};
+use super::super::memory::copy;
+use super::super::ring::Ring;
 use super::super::taps::Columns;
 use super::super::{Context, Plan, Shared};
 use super::{Cells, Gates, Output, OverState, Parts, cast, narrow, parts, state_sums};
