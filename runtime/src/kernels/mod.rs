@@ -10,6 +10,7 @@ mod thumb;
 
 #[cfg(doc)]
 use crate::blob::Layout;
+use crate::numbers::requantize;
 #[cfg(pixelrnn_dsp)]
 pub use dsp::Dsp;
 pub use portable::Portable;
@@ -32,11 +33,19 @@ pub type Native = Portable;
 ///
 /// All kernels give the same bytes: sums are exact modulo 2³², whatever the order.
 ///
-/// Both functions compute `sums[o] = bias[o] + Σ weights[o, k] · x[k]`, for as many outputs as all three have numbers of.
+/// The first two functions compute `sums[o] = bias[o] + Σ weights[o, k] · x[k]`, for as many outputs as all three have numbers of.
 pub trait Kernel: Copy {
     /// For weights in [`Layout::Rows`]: `weights` is `[outputs, x.len()]`, row-major.
     fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 
     /// For weights in [`Layout::Blocks`], from the first output of a block on; `x.len()` is a multiple of four.
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
+
+    /// [`requantize`]s sums, each with its multiplier.
+    #[inline]
+    fn scale(self, sums: &mut [i32], left: u32, multipliers: &[i32]) {
+        for (sum, multiplier) in sums.iter_mut().zip(multipliers) {
+            *sum = requantize(*sum, left, *multiplier);
+        }
+    }
 }

@@ -23,18 +23,15 @@ impl Kernel for Portable {
         let mut rest = weights;
         for (sums, bias) in sums.chunks_mut(Layout::OUTPUTS).zip(bias.chunks(Layout::OUTPUTS)) {
             let outputs = sums.len().min(bias.len());
-            let Some((block, after)) = rest.split_at_checked(outputs * x.len()) else { return };
-            rest = after;
-            for (sum, bias) in sums.iter_mut().zip(bias) {
-                *sum = *bias;
-            }
+            let Some(mut block) = rest.split_off(..outputs * x.len()) else { return };
             if outputs == 0 {
                 return;
             }
-            for (weights, x) in block.chunks_exact(Layout::INPUTS * outputs).zip(x.chunks_exact(Layout::INPUTS)) {
-                for (sum, row) in sums.iter_mut().zip(weights.chunks_exact(Layout::INPUTS)) {
-                    *sum = dot(*sum, row, x);
-                }
+            for (sum, bias) in sums.iter_mut().zip(bias) {
+                // From an output's weights for four inputs to its next ones are those of all outputs.
+                let own = block.chunks(Layout::INPUTS * outputs).zip(x.chunks_exact(Layout::INPUTS));
+                *sum = own.fold(*bias, |sum, (weights, x)| dot(sum, weights, x));
+                block = block.get(Layout::INPUTS..).unwrap_or_default();
             }
         }
     }

@@ -35,12 +35,12 @@ pub const fn saturate16(v: i32) -> i16 {
     within(v, i16::MIN as i32, i16::MAX as i32) as i16
 }
 
-/// The nearest number in `low..=127`, for an `i8`.
+/// The nearest number in `low..=127`, for an `i8`; `low` is one too.
 #[inline(always)]
-pub const fn clamp8(v: i32, low: i8) -> i8 {
+pub const fn clamp8(v: i32, low: i32) -> i8 {
     // In two steps, of which the first is an instruction of its own on many processors.
     let v = within(v, i8::MIN as i32, i8::MAX as i32);
-    (if v < low as i32 { low as i32 } else { v }) as i8
+    (if v < low { low } else { v }) as i8
 }
 
 /// `Ord::clamp`, which is not `const`.

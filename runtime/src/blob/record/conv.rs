@@ -1,6 +1,6 @@
 //! Masked convolution.
 
-use super::group_start;
+use super::linear::Linear;
 use crate::blob::header::Layout;
 use crate::model::Mask;
 use bytemuck::{Pod, Zeroable};
@@ -110,40 +110,39 @@ impl ConvRecord {
         }
     }
 
-    /// Inputs of the centre that are open to colour group `group`: the first so many.
+    /// The sums of the outputs.
     #[inline]
-    pub const fn open_inputs(&self, groups: usize, group: usize) -> usize {
-        let open = match self.mask() {
-            Mask::A => group,
-            Mask::B => group + 1,
-        };
-        group_start(self.inputs as usize, groups, open)
+    pub(crate) const fn linear(&self) -> Linear {
+        Linear {
+            features: self.outputs as usize,
+            each: 1,
+            past: self.past_taps() * self.inputs as usize,
+            centre: self.inputs as usize,
+            own: match self.mask() {
+                Mask::A => 0,
+                Mask::B => 1,
+            },
+            left: self.left,
+            weights: self.weights,
+            bias: Some(self.bias),
+            multipliers: self.multipliers,
+            class_bias: self.class_bias,
+        }
     }
 
     /// Length of the dot products of colour group `group`: all features of the past taps, then the open ones of the centre.
-    #[inline]
     pub const fn length(&self, groups: usize, group: usize) -> usize {
-        self.past_taps() * self.inputs as usize + self.open_inputs(groups, group)
+        self.linear().length(groups, group)
     }
 
     /// Outputs of colour group `group`: the first and one past the last.
-    #[inline]
     pub const fn group(&self, groups: usize, group: usize) -> (usize, usize) {
-        let outputs = self.outputs as usize;
-        (group_start(outputs, groups, group), group_start(outputs, groups, group + 1))
+        self.linear().group(groups, group)
     }
 
     /// Weights of the colour groups before `group`.
-    #[inline]
     pub const fn weights_before(&self, groups: usize, group: usize, layout: Layout) -> usize {
-        let mut count = 0;
-        let mut before = 0;
-        while before < group {
-            let (first, end) = self.group(groups, before);
-            count += (end - first) * layout.row(self.length(groups, before));
-            before += 1;
-        }
-        count
+        self.linear().weights_before(groups, group, layout)
     }
 
     /// Multiply-adds a pixel.

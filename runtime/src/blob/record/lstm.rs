@@ -1,5 +1,6 @@
 //! LSTMs.
 
+use super::linear::Linear;
 use super::{group_start, kind};
 use crate::blob::header::{Layout, Weights};
 use crate::engine::Plan;
@@ -65,11 +66,41 @@ impl LstmRecord {
         (kernel / 2, kernel - 1 - kernel / 2)
     }
 
-    /// Length of the dot products over the input of colour group `group`.
+    /// The sums over the input.
     #[inline]
+    pub(crate) const fn over_input(&self) -> Linear {
+        Linear {
+            features: self.hidden as usize,
+            each: 4,
+            past: self.reach().0 * self.inputs as usize,
+            centre: self.inputs as usize,
+            own: 1,
+            left: self.left_x,
+            weights: self.weights_x,
+            bias: Some(self.bias),
+            multipliers: self.multipliers_x,
+            class_bias: self.class_bias,
+        }
+    }
+
+    /// The sums over the state, which all colour groups read whole.
+    #[inline]
+    pub(crate) const fn over_state(&self) -> Linear {
+        Linear {
+            past: self.h_length(),
+            centre: 0,
+            left: self.left_h,
+            weights: self.weights_h,
+            bias: None,
+            multipliers: self.multipliers_h,
+            class_bias: 0,
+            ..self.over_input()
+        }
+    }
+
+    /// Length of the dot products over the input of colour group `group`.
     pub const fn x_length(&self, groups: usize, group: usize) -> usize {
-        let inputs = self.inputs as usize;
-        self.reach().0 * inputs + group_start(inputs, groups, group + 1)
+        self.over_input().length(groups, group)
     }
 
     /// Length of the dot products over the state: `kernel` pixels of the row above, or the pixels above and beside.
@@ -87,16 +118,8 @@ impl LstmRecord {
     }
 
     /// Input-to-state weights of the colour groups before `group`.
-    #[inline]
     pub const fn x_weights_before(&self, groups: usize, group: usize, layout: Layout) -> usize {
-        let mut count = 0;
-        let mut before = 0;
-        while before < group {
-            let (first, end) = self.group(groups, before);
-            count += 4 * (end - first) * layout.row(self.x_length(groups, before));
-            before += 1;
-        }
-        count
+        self.over_input().weights_before(groups, group, layout)
     }
 
     /// All state-to-state weights.

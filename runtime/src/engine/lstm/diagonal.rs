@@ -3,7 +3,7 @@
 use super::super::memory::{copy, fill};
 use super::super::ring::Ring;
 use super::super::{Context, Shared};
-use super::{Cells, Gates, Output, OverState, Parts, cast, narrow, parts};
+use super::{Cells, Output, OverState, Parts, cast, gates, narrow, over_state, parts};
 use crate::blob::{LstmRecord, group_start};
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
@@ -40,8 +40,8 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
     let out = shared.registers.get_mut(record.output, 0..hidden)?;
     let h_now = Output::Now { kept: h_ring.get_mut(pixel)?, out };
     let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: h_now };
-    let gates = Gates::<A>::new(record, context, context.group);
-    gates.run(x, &OverState::Inputs(h), &mut shared.sums, cells, kernel)
+    let state = OverState::Inputs(h, over_state(record, context, context.group)?);
+    gates(record, context, context.group, x, state, shared.sums, cells, kernel)
 }
 
 /// Right half of a Diagonal BiLSTM, at a pixel: adds what the sweep over the row above left there, and keeps the input
@@ -98,8 +98,8 @@ pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
             narrow::<A>(beside, if first_of_row { initial_h } else { h_ring.get(at - 1)? }, record.to_hidden);
             let (before, c) = c_ring.step((!first_of_row).then(|| at - 1), at)?;
             let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: Output::Later(h_ring.get_mut(at)?) };
-            let gates = Gates::<A>::new(record, context, group);
-            gates.run(x_patch, &OverState::Inputs(h), sums, cells, kernel)?;
+            let state = OverState::Inputs(h, over_state(record, context, group)?);
+            gates(record, context, group, x_patch, state, sums, cells, kernel)?;
         }
     }
     Some(())

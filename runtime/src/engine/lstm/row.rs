@@ -4,7 +4,7 @@ use super::super::memory::copy;
 use super::super::ring::Ring;
 use super::super::taps::Columns;
 use super::super::{Context, Plan, Shared};
-use super::{Cells, Gates, Output, OverState, Parts, cast, narrow, parts, state_sums};
+use super::{BLOCK, Cells, Output, OverState, Parts, cast, gates, narrow, over_state, parts};
 use crate::blob::LstmRecord;
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
@@ -34,29 +34,34 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     copy(centre, shared.registers.get(record.input, 0..centre.len())?)?;
 
     let pixel = context.pixel();
-    let gates = 4 * hidden;
+    let all = 4 * hidden;
     let state = match context.plan {
         Plan::Pixel => {
             gather_state::<A>(record, context, &h_ring, h_patch)?;
-            OverState::Inputs(&*h_patch)
+            OverState::Inputs(&*h_patch, over_state(record, context, context.group)?)
         }
         Plan::Row => {
             let sums: &mut [A::Sum] = cast(sums)?;
             if context.column == 0 && context.group == 0 {
-                for (column, sums) in sums.chunks_exact_mut(gates.max(1)).enumerate() {
+                for (column, sums) in sums.chunks_exact_mut(all.max(1)).enumerate() {
                     gather_state::<A>(record, &Context { column, ..*context }, &h_ring, h_patch)?;
-                    state_sums::<A, K>(record, context, h_patch, 0..gates, sums, kernel)?;
+                    for group in 0..context.groups {
+                        let (first, end) = record.group(context.groups, group);
+                        let mut over_state = over_state::<A>(record, context, group)?;
+                        for sums in sums.get_mut(4 * first..4 * end)?.chunks_mut(BLOCK) {
+                            over_state.next(h_patch, sums, kernel)?;
+                        }
+                    }
                 }
             }
-            OverState::Sums(sums.get(context.column * gates..)?.get(..gates)?)
+            OverState::Sums(sums.get(context.column * all..)?.get(..all)?)
         }
     };
     let (before, c) = c_ring.step(above.map(|_| pixel - width), pixel)?;
     let out = shared.registers.get_mut(record.output, 0..hidden)?;
     let h_now = Output::Now { kept: h_ring.get_mut(pixel)?, out };
     let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: h_now };
-    let gates = Gates::<A>::new(record, context, context.group);
-    gates.run(x_patch, &state, &mut shared.sums, cells, kernel)?;
+    gates(record, context, context.group, x_patch, state, shared.sums, cells, kernel)?;
     if context.group + 1 == context.groups {
         x_ring.put(pixel, shared.registers.get(record.input, 0..inputs)?)?;
     }

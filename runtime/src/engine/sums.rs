@@ -1,0 +1,109 @@
+//! The weighted sums of an op, a few outputs at a time, and where they go.
+
+use super::Context;
+use super::registers::Registers;
+use crate::blob::{Layout, Linear};
+use crate::kernels::Kernel;
+use crate::numbers::Arithmetic;
+use core::hint::black_box;
+use core::ops::Range;
+
+/// Outputs computed at a time: whole blocks of a [`Layout`], few enough for the stack of a small machine.
+pub(super) const SUMS: usize = 8 * Layout::OUTPUTS;
+
+/// The sums of a colour group that are still to be computed.
+pub(super) struct Sums<'m, A: Arithmetic> {
+    layout: Layout,
+    left: u8,
+    weights: &'m [A::Weight],
+    bias: &'m [A::Sum],
+    multipliers: &'m [A::Sum],
+    class_bias: &'m [A::Sum],
+}
+
+impl<'m, A: Arithmetic> Sums<'m, A> {
+    /// All sums of colour group `group`, of `length` inputs as they lie in the blob.
+    pub(super) fn new(linear: &Linear, context: &Context<'m>, group: usize, length: usize) -> Option<Self> {
+        let Context { model, groups, .. } = context;
+        let layout = model.layout();
+        let (first, end) = linear.group(*groups, group);
+        let before = linear.weights_before(*groups, group, layout);
+        Some(Self {
+            layout,
+            left: linear.left,
+            weights: model.numbers(linear.weights, before..before + (end - first) * length)?,
+            bias: match linear.bias {
+                Some(at) => model.numbers(at, first..end)?,
+                None => &[],
+            },
+            multipliers: if A::MULTIPLIERS { model.numbers(linear.multipliers, first..end)? } else { &[] },
+            class_bias: match (linear.class_bias, context.label) {
+                (0, _) | (_, None) => &[],
+                (at, Some(label)) => {
+                    let class = label * linear.sums();
+                    model.numbers(at, class + first..class + end)?
+                }
+            },
+        })
+    }
+
+    /// Fills `sums` with the next ones, in units of their destination. Without biases, they are 16 at most.
+    pub(super) fn next<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Option<()> {
+        let count = sums.len();
+        let weights = self.weights.split_off(..count * x.len())?;
+        let bias = if self.bias.is_empty() { A::NO_BIAS } else { self.bias.split_off(..count)? };
+        A::products(kernel, self.layout, bias, weights, x, sums);
+        if let Some(class_bias) = self.class_bias.split_off(..count) {
+            for (sum, class) in sums.iter_mut().zip(class_bias) {
+                *sum = A::sum(*sum, *class);
+            }
+        }
+        if A::MULTIPLIERS {
+            A::scale(kernel, sums, self.left, self.multipliers.split_off(..count)?);
+        }
+        Some(())
+    }
+}
+
+/// What becomes of a value on its way into a register.
+#[derive(Clone, Copy)]
+pub(super) enum Store {
+    /// An activation, of at least `low`.
+    Activation { zero_point: i8, low: i8 },
+    /// A value of the stream.
+    Stream,
+    /// Added to what stands there, of the stream.
+    Accumulate,
+}
+
+impl Store {
+    /// Stores `values` as the features `range` of the register at byte `at`.
+    pub(super) fn put<A: Arithmetic>(
+        self,
+        registers: &mut Registers<'_>,
+        at: u32,
+        range: Range<usize>,
+        values: &[A::Sum],
+    ) -> Option<()> {
+        if let Self::Activation { zero_point, low } = self {
+            // That `low` is within the range of activations is not for the compiler to know: it would not saturate in one
+            // instruction.
+            let (zero_point, low) = (i32::from(zero_point), black_box(i32::from(low)));
+            for (y, v) in registers.get_mut(at, range)?.iter_mut().zip(values) {
+                *y = A::activation(*v, zero_point, low);
+            }
+            return Some(());
+        }
+        let stream = registers.get_mut(at, range)?.iter_mut().zip(values);
+        if let Self::Accumulate = self {
+            for (y, v) in stream {
+                *y = A::accumulate(*v, *y);
+            }
+        } else {
+            for (y, v) in stream {
+                *y = A::stream(*v);
+            }
+        }
+        Some(())
+    }
+}
