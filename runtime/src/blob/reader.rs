@@ -3,7 +3,7 @@
 use super::check;
 use super::error::BlobError;
 use super::header::{self, HEADER_BYTES, Header, Layout, MAGIC, VERSION, Weights};
-use super::record::{Instruction, LstmRecord, RECORD_BYTES, Record};
+use super::record::{Instruction, LSTM, LstmRecord, RECORD_BYTES, Record};
 use crate::engine::Plan;
 use crate::model::{Image, Output};
 use bytemuck::Pod;
@@ -108,6 +108,9 @@ impl<'a> Model<'a> {
 
     /// Size of the state that an engine needs under `plan`, in words of four bytes.
     pub fn state_words_for(&self, plan: Plan) -> usize {
+        if !LSTM || plan == Plan::Pixel {
+            return self.state_words();
+        }
         let Image { height, width, .. } = self.image();
         let own = self.instructions().flatten().map(|op| op.state_bytes(height, width, self.weights, plan) as u64);
         let words = (self.op_state_start() + own.sum::<u64>()).div_ceil(4);

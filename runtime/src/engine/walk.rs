@@ -117,21 +117,18 @@ pub(super) fn run<'b, A: Arithmetic, K: Kernel, O: Observer>(
 pub(super) fn finish<A: Arithmetic, K: Kernel>(context: &Context<'_>, state: &mut [u32], kernel: K) -> Option<()> {
     let mut sums = no_sums::<A>();
     let (mut shared, mut ops) = split::<A>(&context.model, state, &mut sums)?;
-    let row_ends = context.column + 1 == context.width && context.row + 1 < context.height;
-    for (op, instruction) in context.model.instructions().enumerate() {
-        match instruction? {
-            Instruction::MaskedConv(record) if op == 0 => {
-                let image = shared.registers.get(record.input, 0..context.groups)?;
-                kept::<A>(record, context, &mut ops)?.put(context.pixel(), image)?;
+    let mut instructions = context.model.instructions();
+    if let Some(Instruction::MaskedConv(record)) = instructions.next()? {
+        let image = shared.registers.get(record.input, 0..context.groups)?;
+        kept::<A>(record, context, &mut ops)?.put(context.pixel(), image)?;
+    }
+    if LSTM && context.column + 1 == context.width && context.row + 1 < context.height {
+        for instruction in instructions {
+            let instruction = instruction?;
+            let own = context.take(instruction, &mut ops)?;
+            if let Instruction::DiagonalRight(record) = instruction {
+                lstm::sweep::<A, K>(record, context, own, &mut shared, kernel)?;
             }
-            _ if !row_ends => break,
-            instruction if LSTM => {
-                let own = context.take(instruction, &mut ops)?;
-                if let Instruction::DiagonalRight(record) = instruction {
-                    lstm::sweep::<A, K>(record, context, own, &mut shared, kernel)?;
-                }
-            }
-            _ => {}
         }
     }
     Some(())

@@ -23,15 +23,15 @@ impl Kernel for Portable {
         let mut rest = weights;
         for (sums, bias) in sums.chunks_mut(Layout::OUTPUTS).zip(bias.chunks(Layout::OUTPUTS)) {
             let outputs = sums.len().min(bias.len());
-            let Some(mut block) = rest.split_off(..outputs * x.len()) else { return };
-            if outputs == 0 {
-                return;
-            }
-            for (sum, bias) in sums.iter_mut().zip(bias) {
-                // From an output's weights for four inputs to its next ones are those of all outputs.
-                let own = block.chunks(Layout::INPUTS * outputs).zip(x.chunks_exact(Layout::INPUTS));
-                *sum = own.fold(*bias, |sum, (weights, x)| dot(sum, weights, x));
-                block = block.get(Layout::INPUTS..).unwrap_or_default();
+            let Some(block) = rest.split_off(..outputs * x.len()) else { return };
+            let (block, _) = block.as_chunks::<{ Layout::INPUTS }>();
+            for (output, (sum, bias)) in sums.iter_mut().zip(bias).enumerate() {
+                *sum = *bias;
+                for (n, x) in x.as_chunks::<{ Layout::INPUTS }>().0.iter().enumerate() {
+                    if let Some(weights) = block.get(n * outputs + output) {
+                        *sum = dot(*sum, weights, x);
+                    }
+                }
             }
         }
     }
