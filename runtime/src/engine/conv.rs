@@ -1,6 +1,6 @@
 //! Masked convolution, one pixel and one colour at a time.
 
-use super::memory::{copy, fill};
+use super::memory::fill;
 use super::ring::Ring;
 use super::sums::{SUMS, Store, Sums};
 use super::taps::Columns;
@@ -8,6 +8,7 @@ use super::{Context, Shared};
 use crate::blob::{ConvRecord, Destination};
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
+use core::ops::Range;
 
 /// A convolution at a pixel. `ring` holds the inputs of the pixels that later ones read; the first convolution's is the image, whose
 /// value at this pixel is still to come.
@@ -21,7 +22,7 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
 ) -> Option<()> {
     let Shared { registers, logits, patch, sums: memory } = shared;
     let (groups, group) = (context.groups, context.group);
-    let (inputs, linear) = (usize::from(record.inputs), record.linear());
+    let linear = record.linear();
     let open = linear.open(groups, group);
     let length = context.model.layout().row(linear.past + open);
     // What a 1x1 kernel reads lies together already.
@@ -30,11 +31,11 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
         let (past, centre) = patch.get_mut(..length)?.split_at_mut_checked(linear.past)?;
         gather::<A>(record, context, &ring, past)?;
         let (centre, missing) = centre.split_at_mut_checked(open)?;
-        copy(centre, registers.get(record.input, 0..open)?)?;
+        registers.read(record.input, 0, centre)?;
         fill(missing, A::zero(0));
     }
     let mut sums = Sums::<A>::new(&linear, context, group, length)?;
-    let (start, end) = linear.group(groups, group);
+    let Range { start, end } = sums.outputs;
     let mut at = start;
     while at < end {
         let range = at..end.min(at + SUMS);
@@ -58,8 +59,8 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
         };
         store.put::<A>(registers, record.output, range, values)?;
     }
-    if !first && group + 1 == groups {
-        ring.put(context.pixel(), registers.get(record.input, 0..inputs)?)?;
+    if !first && !ring.is_empty() && group + 1 == groups {
+        registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
     }
     Some(())
 }

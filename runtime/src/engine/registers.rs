@@ -1,5 +1,6 @@
 //! Vectors that ops hand to each other: byte ranges of one small memory.
 
+use super::memory::copy;
 use bytemuck::Pod;
 use core::ops::Range;
 
@@ -18,6 +19,11 @@ impl<'b> Registers<'b> {
     /// model of type `f32`.
     pub fn get<T: Pod>(&self, at: u32, range: Range<usize>) -> Option<&[T]> {
         bytemuck::try_cast_slice::<u32, T>(self.words).ok()?.get(shifted::<T>(at, range))
+    }
+
+    /// Copies numbers of the vector at byte `at`, from number `first` on.
+    pub(super) fn read<T: Pod>(&self, at: u32, first: usize, to: &mut [T]) -> Option<()> {
+        copy(to, self.get(at, first..first + to.len())?)
     }
 
     /// Numbers `range` of the vector at byte `at`, to write.

@@ -15,6 +15,8 @@ pub(super) const SUMS: usize = 8 * Layout::OUTPUTS;
 pub(super) struct Sums<'m, A: Arithmetic> {
     layout: Layout,
     left: u8,
+    /// Their numbers, of all of the op's.
+    pub(super) outputs: Range<usize>,
     weights: &'m [A::Weight],
     bias: &'m [A::Sum],
     multipliers: &'m [A::Sum],
@@ -31,6 +33,7 @@ impl<'m, A: Arithmetic> Sums<'m, A> {
         Some(Self {
             layout,
             left: linear.left,
+            outputs: first..end,
             weights: model.numbers(linear.weights, before..before + (end - first) * length)?,
             bias: match linear.bias {
                 Some(at) => model.numbers(at, first..end)?,

@@ -72,7 +72,7 @@ fn kept<'b, A: Arithmetic>(
 ) -> Option<Ring<'b, A::Activation>> {
     let (pixels, inputs) = (record.kept_pixels(context.height, context.width), usize::from(record.inputs));
     let own = ops.split_off_mut(..(pixels * inputs * size_of::<A::Activation>()).div_ceil(4))?;
-    Some(Ring::new(bytemuck::try_cast_slice_mut(own).ok()?, pixels, inputs))
+    Ring::new(own, pixels, inputs)
 }
 
 /// Runs all ops for one colour of one pixel, and gives the logits; `None` where the blob contradicts what was checked.
@@ -119,8 +119,10 @@ pub(super) fn finish<A: Arithmetic, K: Kernel>(context: &Context<'_>, state: &mu
     let (mut shared, mut ops) = split::<A>(&context.model, state, &mut sums)?;
     let mut instructions = context.model.instructions();
     if let Some(Instruction::MaskedConv(record)) = instructions.next()? {
-        let image = shared.registers.get(record.input, 0..context.groups)?;
-        kept::<A>(record, context, &mut ops)?.put(context.pixel(), image)?;
+        let mut ring = kept::<A>(record, context, &mut ops)?;
+        if !ring.is_empty() {
+            shared.registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
+        }
     }
     if LSTM && context.column + 1 == context.width && context.row + 1 < context.height {
         for instruction in instructions {

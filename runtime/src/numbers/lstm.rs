@@ -42,7 +42,6 @@ const TANH: [i16; 513] = [
 ];
 
 /// `tanh` of `u` units of 2⁻¹³, by a straight line between two entries of the table; `u` up to 2¹⁶.
-#[inline]
 const fn tanh_positive(u: u32) -> i32 {
     let at = (u >> 7) as usize;
     let at = if at > 511 { 511 } else { at };
@@ -51,14 +50,12 @@ const fn tanh_positive(u: u32) -> i32 {
 }
 
 /// `tanh(z)` in units of 2⁻¹⁵, of `z` in units of 2⁻¹².
-#[inline]
 pub const fn tanh(z: i16) -> i32 {
     let t = tanh_positive(2 * (z as i32).unsigned_abs());
     if z < 0 { -t } else { t }
 }
 
 /// The logistic function of `z` in units of 2⁻¹⁵, 0 to 32767, of `z` in units of 2⁻¹²: `(1 + tanh(z / 2)) / 2`.
-#[inline]
 pub const fn sigmoid(z: i16) -> i32 {
     let t = tanh_positive((z as i32).unsigned_abs());
     let t = if z < 0 { -t } else { t };
@@ -69,7 +66,6 @@ pub const fn sigmoid(z: i16) -> i32 {
 /// One step of one unit: `c = σ(f)·c + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)`; gives `(h, c)`.
 ///
 /// `gates` are the pre-activations o, f, i, g in units of 2⁻¹²; `c` is in units of `2^(cell_bits - 15)`, `h` in units of 2⁻¹⁵.
-#[inline]
 pub const fn cell([o, f, i, g]: [i16; 4], c: i16, cell_bits: u32) -> (i16, i16) {
     let fresh = (sigmoid(i) * tanh(g)) >> (cell_bits & 15);
     let c = super::saturate16((sigmoid(f) * c as i32 + fresh + (1 << 14)) >> 15);

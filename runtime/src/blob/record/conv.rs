@@ -67,13 +67,11 @@ pub struct ConvRecord {
 
 impl ConvRecord {
     /// The mask; a byte that means nothing counts as B, after the reader has refused it.
-    #[inline]
     pub const fn mask(&self) -> Mask {
         if self.mask == 0 { Mask::A } else { Mask::B }
     }
 
     /// Where results go; `None` for a byte that means nothing.
-    #[inline]
     pub const fn destination(&self) -> Option<Destination> {
         Some(match self.destination {
             0 => Destination::Activation,
@@ -85,14 +83,12 @@ impl ConvRecord {
     }
 
     /// Rows above the centre, and columns to its left and right.
-    #[inline]
     pub const fn reach(&self) -> (usize, usize, usize) {
         let [height, width] = [self.kernel[0] as usize, self.kernel[1] as usize];
         (height / 2, width / 2, width - 1 - width / 2)
     }
 
     /// Taps before the centre, all of them open.
-    #[inline]
     pub const fn past_taps(&self) -> usize {
         let (top, left, _) = self.reach();
         top * self.kernel[1] as usize + left
@@ -111,7 +107,6 @@ impl ConvRecord {
     }
 
     /// The sums of the outputs.
-    #[inline]
     pub(crate) const fn linear(&self) -> Linear {
         Linear {
             features: self.outputs as usize,

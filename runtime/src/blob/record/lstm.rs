@@ -60,14 +60,12 @@ pub struct LstmRecord {
 
 impl LstmRecord {
     /// Columns that a Row LSTM's kernels reach to the left and to the right.
-    #[inline]
     pub const fn reach(&self) -> (usize, usize) {
         let kernel = self.kernel as usize;
         (kernel / 2, kernel - 1 - kernel / 2)
     }
 
     /// The sums over the input.
-    #[inline]
     pub(crate) const fn over_input(&self) -> Linear {
         Linear {
             features: self.hidden as usize,
@@ -84,7 +82,6 @@ impl LstmRecord {
     }
 
     /// The sums over the state, which all colour groups read whole.
-    #[inline]
     pub(crate) const fn over_state(&self) -> Linear {
         Linear {
             past: self.h_length(),
@@ -104,14 +101,12 @@ impl LstmRecord {
     }
 
     /// Length of the dot products over the state: `kernel` pixels of the row above, or the pixels above and beside.
-    #[inline]
     pub const fn h_length(&self) -> usize {
         let taps = if self.kind == kind::ROW_LSTM { self.kernel as usize } else { 2 };
         taps * self.hidden as usize
     }
 
     /// Units of colour group `group`: the first and one past the last.
-    #[inline]
     pub const fn group(&self, groups: usize, group: usize) -> (usize, usize) {
         let hidden = self.hidden as usize;
         (group_start(hidden, groups, group), group_start(hidden, groups, group + 1))

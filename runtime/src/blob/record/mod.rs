@@ -118,13 +118,19 @@ into_record!(ConvRecord, QuantizeRecord, ReluRecord, EluRecord, AddRecord, Depth
 #[inline]
 pub const fn group_start(count: usize, groups: usize, group: usize) -> usize {
     if groups == 3 {
-        let (each, rest) = (count / 3, count % 3);
-        group * each + if group < rest { group } else { rest }
+        third(count, group)
     } else if group == 0 {
         0
     } else {
         count
     }
+}
+
+/// [`group_start`] of three groups.
+#[inline(never)]
+const fn third(count: usize, group: usize) -> usize {
+    let (each, rest) = (count / 3, count % 3);
+    group * each + if group < rest { group } else { rest }
 }
 
 impl Instruction<'_> {

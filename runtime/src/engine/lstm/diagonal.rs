@@ -18,13 +18,13 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
 ) -> Option<()> {
     let (hidden, width, pixel) = (usize::from(record.hidden), context.width, context.pixel());
     let Parts { h, c, .. } = Parts::new(record, context, own)?;
-    let mut h_ring = Ring::new(cast(h)?, width + 1, hidden);
-    let mut c_ring = Ring::new(cast(c)?, 2, hidden);
+    let mut h_ring = Ring::new(h, width + 1, hidden)?;
+    let mut c_ring = Ring::new(c, 2, hidden)?;
     let (initial_h, initial_c) = context.model.initial::<A::Stream>(record, context.row)?;
 
     let length = record.x_length(context.groups, context.group);
     let [x, h] = parts::<A>(record, context, context.group, shared.patch)?;
-    copy(x.get_mut(..length)?, shared.registers.get(record.input, 0..length)?)?;
+    shared.registers.read(record.input, 0, x.get_mut(..length)?)?;
     let (above, beside) = h.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
     match pixel.checked_sub(width) {
         None => fill(above, A::zero(0)),
@@ -55,7 +55,7 @@ pub(in super::super) fn right<A: Arithmetic>(
     let (inputs, hidden, width) = (usize::from(record.inputs), usize::from(record.hidden), context.width);
     let Parts { x, h, .. } = Parts::new(record, context, own)?;
     if context.row > 0 {
-        let h_ring = Ring::new(cast(h)?, width + 1, hidden);
+        let h_ring = Ring::<A::Stream>::new(h, width + 1, hidden)?;
         let state: &[A::Stream] = h_ring.get(mirrored(width, context.row - 1, context.column))?;
         let (first, end) = record.group(context.groups, context.group);
         let out = shared.registers.get_mut(record.output, first..end)?;
@@ -67,7 +67,7 @@ pub(in super::super) fn right<A: Arithmetic>(
         (group_start(inputs, context.groups, context.group), group_start(inputs, context.groups, context.group + 1));
     let row: &mut [A::Activation] = cast(x)?;
     let kept = row.get_mut(context.column * inputs..(context.column + 1) * inputs)?.get_mut(first..end)?;
-    copy(kept, shared.registers.get(record.input, first..end)?)
+    shared.registers.read(record.input, first, kept)
 }
 
 /// Right half of a Diagonal BiLSTM, once over a finished row, from right to left.
@@ -82,8 +82,8 @@ pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
     let Shared { patch, sums, .. } = shared;
     let Parts { x, h, c, .. } = Parts::new(record, context, own)?;
     let x: &[A::Activation] = cast(x)?;
-    let mut h_ring = Ring::new(cast(h)?, width + 1, hidden);
-    let mut c_ring = Ring::new(cast(c)?, 2, hidden);
+    let mut h_ring = Ring::new(h, width + 1, hidden)?;
+    let mut c_ring = Ring::new(c, 2, hidden)?;
     let (initial_h, initial_c) = context.model.initial::<A::Stream>(record, context.row)?;
     for column in (0..width).rev() {
         let at = mirrored(width, context.row, column);

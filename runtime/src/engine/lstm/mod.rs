@@ -49,7 +49,7 @@ fn gates<A: Arithmetic, K: Kernel>(
 ) -> Option<()> {
     let mut over_input = Sums::<A>::new(&record.over_input(), context, group, x.len())?;
     let (x_memory, h_memory) = memory.split_at_mut(BLOCK);
-    let (mut unit, end) = record.group(context.groups, group);
+    let (mut unit, end) = (over_input.outputs.start / 4, over_input.outputs.end / 4);
     while unit < end {
         let gates = 4 * unit..4 * end.min(unit + UNITS);
         let x_sums = x_memory.get_mut(..gates.len())?;

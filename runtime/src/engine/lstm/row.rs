@@ -1,6 +1,5 @@
 //! The Row LSTM.
 
-use super::super::memory::copy;
 use super::super::ring::Ring;
 use super::super::taps::Columns;
 use super::super::{Context, Plan, Shared};
@@ -20,9 +19,9 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     let (inputs, hidden, width) = (usize::from(record.inputs), usize::from(record.hidden), context.width);
     let (left, _) = record.reach();
     let Parts { x, h, c, sums } = Parts::new(record, context, own)?;
-    let mut x_ring = Ring::new(cast(x)?, if left > 0 { left + 1 } else { 0 }, inputs);
-    let mut h_ring = Ring::new(cast(h)?, width + left + 1, hidden);
-    let mut c_ring = Ring::new(cast(c)?, width + 1, hidden);
+    let mut x_ring = Ring::new(x, if left > 0 { left + 1 } else { 0 }, inputs)?;
+    let mut h_ring = Ring::new(h, width + left + 1, hidden)?;
+    let mut c_ring = Ring::new(c, width + 1, hidden)?;
     let above = context.row.checked_sub(1);
     let (_, initial_c) = context.model.initial::<A::Stream>(record, 0)?;
 
@@ -31,7 +30,7 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     let (past, centre) = x_patch.get_mut(..length)?.split_at_mut_checked(left * inputs)?;
     let columns = Columns { left, dilation: 1, zero: A::zero(record.input_zero_point) };
     columns.gather(context, Some(context.row), &x_ring, inputs, past)?;
-    copy(centre, shared.registers.get(record.input, 0..centre.len())?)?;
+    shared.registers.read(record.input, 0, centre)?;
 
     let pixel = context.pixel();
     let all = 4 * hidden;
@@ -62,8 +61,8 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     let h_now = Output::Now { kept: h_ring.get_mut(pixel)?, out };
     let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: h_now };
     gates(record, context, context.group, x_patch, state, shared.sums, cells, kernel)?;
-    if context.group + 1 == context.groups {
-        x_ring.put(pixel, shared.registers.get(record.input, 0..inputs)?)?;
+    if !x_ring.is_empty() && context.group + 1 == context.groups {
+        shared.registers.read(record.input, 0, x_ring.get_mut(pixel)?)?;
     }
     Some(())
 }
