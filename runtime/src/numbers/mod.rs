@@ -35,12 +35,10 @@ pub const fn saturate16(v: i32) -> i16 {
     within(v, i16::MIN as i32, i16::MAX as i32) as i16
 }
 
-/// The nearest number in `low..=127`, for an `i8`; `low` is one too.
+/// The nearest number that an `i8` can hold.
 #[inline(always)]
-pub const fn clamp8(v: i32, low: i32) -> i8 {
-    // In two steps, of which the first is an instruction of its own on many processors.
-    let v = within(v, i8::MIN as i32, i8::MAX as i32);
-    (if v < low { low } else { v }) as i8
+pub const fn saturate8(v: i32) -> i8 {
+    within(v, i8::MIN as i32, i8::MAX as i32) as i8
 }
 
 /// `Ord::clamp`, which is not `const`.
