@@ -129,10 +129,11 @@ impl<'a> Distribution<'a> {
     }
 }
 
-/// `a · 2³² / b` of `a < b < 2⁶³`, rounded down: bit by bit, as small machines divide 64 bits with a kilobyte of code.
+/// `a · 2³² / b` of `a < 2²⁴` and `b >= 2³⁰`, rounded down: bit by bit, as small machines divide 64 bits with a kilobyte of code.
 fn quotient(a: u64, b: u64) -> u32 {
-    let (mut rest, mut quotient) = (a, 0);
-    for _ in 0..32 {
+    // The upper six bits are 0.
+    let (mut rest, mut quotient) = (a << 6, 0);
+    for _ in 0..26 {
         rest <<= 1;
         quotient <<= 1;
         if rest >= b {
@@ -183,7 +184,7 @@ mod tests {
     #[test]
     fn quotients_are_those_of_whole_numbers() {
         let most = u64::from(TOTAL) - 2;
-        for b in [1 << 30, (1 << 30) + 1, 0x1234_5678_9a, 256 << 30, most + 1, u64::from(u32::MAX)] {
+        for b in [1 << 30, (1 << 30) + 1, 0x12_3456_789a, 256 << 30, u64::from(u32::MAX)] {
             for a in [0, 1, 77_777, most] {
                 assert_eq!(u64::from(quotient(a, b)), (a << 32) / b, "{a} / {b}");
             }

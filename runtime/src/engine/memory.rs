@@ -12,19 +12,21 @@ const WORD: usize = 4;
 /// `copy_from_slice` that says no instead of panicking.
 #[inline]
 pub(super) fn copy<T: Pod>(to: &mut [T], from: &[T]) -> Option<()> {
+    if cfg!(target_os = "none") {
+        return bytes(bytemuck::cast_slice_mut(to), bytemuck::cast_slice(from));
+    }
     if to.len() != from.len() {
         return None;
     }
-    if cfg!(target_os = "none") {
-        bytes(bytemuck::cast_slice_mut(to), bytemuck::cast_slice(from));
-    } else {
-        to.copy_from_slice(from);
-    }
+    to.copy_from_slice(from);
     Some(())
 }
 
 #[inline(never)]
-fn bytes(to: &mut [u8], from: &[u8]) {
+fn bytes(to: &mut [u8], from: &[u8]) -> Option<()> {
+    if to.len() != from.len() {
+        return None;
+    }
     let (to, to_rest) = to.as_chunks_mut::<WORD>();
     let (from, from_rest) = from.as_chunks::<WORD>();
     for (to, from) in to.iter_mut().zip(from) {
@@ -36,6 +38,7 @@ fn bytes(to: &mut [u8], from: &[u8]) {
         *to = *from;
         black_box(());
     }
+    Some(())
 }
 
 /// Fills memory with one number.

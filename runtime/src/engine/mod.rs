@@ -24,7 +24,7 @@ use crate::source::{Position, SymbolSource};
 pub use error::EngineError;
 pub use plan::Plan;
 pub use registers::Registers;
-use walk::{Context, Shared, finish, run};
+use walk::{Context, Shared, finish, no_sums, run};
 
 /// Watches an engine at work, op by op; for checking a model, not for running one.
 pub trait Observer {
@@ -170,11 +170,13 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         let row = self.next.checked_div(width).ok_or(EngineError::Corrupt)?;
         let column = self.next - row * width;
         let mut pixel = Pixel { row, column, values: [0; 3], cost: 0 };
+        let mut sums = no_sums::<A>();
         let (model, plan, label) = (self.model, self.plan, self.label);
         let mut context = Context { model, plan, label, height, width, row, column, groups: channels, group: 0 };
         for (channel, slot) in pixel.values.iter_mut().enumerate().take(channels) {
             context.group = channel;
-            let logits = run::<A, K, O>(&context, self.state, self.kernel, observer).ok_or(EngineError::Corrupt)?;
+            let logits =
+                run::<A, K, O>(&context, self.state, &mut sums, self.kernel, observer).ok_or(EngineError::Corrupt)?;
             let distribution = match self.model.output() {
                 crate::model::Output::Softmax => logits,
                 crate::model::Output::Bernoulli => bernoulli(logits),
@@ -189,7 +191,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
             *slot = value;
             self.store::<A>(channel, value).ok_or(EngineError::Corrupt)?;
         }
-        finish::<A, K>(&context, self.state, self.kernel).ok_or(EngineError::Corrupt)?;
+        finish::<A, K>(&context, self.state, &mut sums, self.kernel).ok_or(EngineError::Corrupt)?;
         self.next += 1;
         Ok(Some(pixel))
     }

@@ -9,7 +9,7 @@ use core::hint::black_box;
 use core::ops::Range;
 
 /// Outputs computed at a time: whole blocks of a [`Layout`], few enough for the stack of a small machine.
-pub(super) const SUMS: usize = 8 * Layout::OUTPUTS;
+pub(super) const SUMS: usize = 12 * Layout::OUTPUTS;
 
 /// The sums of a colour group that are still to be computed.
 pub(super) struct Sums<'m, A: Arithmetic> {
@@ -24,33 +24,33 @@ pub(super) struct Sums<'m, A: Arithmetic> {
 }
 
 impl<'m, A: Arithmetic> Sums<'m, A> {
-    /// All sums of colour group `group`, of `length` inputs as they lie in the blob.
-    pub(super) fn new(linear: &Linear, context: &Context<'m>, group: usize, length: usize) -> Option<Self> {
+    /// All sums of colour group `group`, of `length` inputs as they lie in the blob. There are none where the blob does not have
+    /// what its record says.
+    pub(super) fn new(linear: &Linear, context: &Context<'m>, group: usize, length: usize) -> Self {
         let Context { model, groups, .. } = context;
-        let layout = model.layout();
         let (first, end) = linear.group(*groups, group);
-        let before = linear.weights_before(*groups, group, layout);
-        Some(Self {
-            layout,
-            left: linear.left,
-            outputs: first..end,
-            weights: model.numbers(linear.weights, before..before + (end - first) * length)?,
-            bias: match linear.bias {
+        let before = if group == 0 { 0 } else { linear.weights_before(*groups, group, model.layout()) };
+        let parts = || {
+            let weights = model.numbers(linear.weights, before..before + (end - first) * length)?;
+            let bias = match linear.bias {
                 Some(at) => model.numbers(at, first..end)?,
                 None => &[],
-            },
-            multipliers: if A::MULTIPLIERS { model.numbers(linear.multipliers, first..end)? } else { &[] },
-            class_bias: match (linear.class_bias, context.label) {
+            };
+            let multipliers = if A::MULTIPLIERS { model.numbers(linear.multipliers, first..end)? } else { &[] };
+            let class_bias = match (linear.class_bias, context.label) {
                 (0, _) | (_, None) => &[],
                 (at, Some(label)) => {
                     let class = label * linear.sums();
                     model.numbers(at, class + first..class + end)?
                 }
-            },
-        })
+            };
+            Some((weights, bias, multipliers, class_bias))
+        };
+        let (weights, bias, multipliers, class_bias) = parts().unwrap_or_default();
+        Self { layout: model.layout(), left: linear.left, outputs: first..end, weights, bias, multipliers, class_bias }
     }
 
-    /// Fills `sums` with the next ones, in units of their destination. Without biases, they are 16 at most.
+    /// Fills `sums` with the next ones, in units of their destination. Without biases, they are 24 at most.
     pub(super) fn next<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Option<()> {
         let count = sums.len();
         let weights = self.weights.split_off(..count * x.len())?;

@@ -46,7 +46,7 @@ pub(super) struct Shared<'b, A: Arithmetic> {
 }
 
 /// Memory for [`Shared::sums`]. To the compiler the number is unknown, as it would clear what is 0 by `memset`.
-fn no_sums<A: Arithmetic>() -> [A::Sum; SUMS] {
+pub(super) fn no_sums<A: Arithmetic>() -> [A::Sum; SUMS] {
     [black_box(A::Sum::default()); SUMS]
 }
 
@@ -71,6 +71,9 @@ fn kept<'b, A: Arithmetic>(
     ops: &mut &'b mut [u32],
 ) -> Option<Ring<'b, A::Activation>> {
     let (pixels, inputs) = (record.kept_pixels(context.height, context.width), usize::from(record.inputs));
+    if pixels == 0 {
+        return Ring::new(&mut [], 0, inputs);
+    }
     let own = ops.split_off_mut(..(pixels * inputs * size_of::<A::Activation>()).div_ceil(4))?;
     Ring::new(own, pixels, inputs)
 }
@@ -80,43 +83,44 @@ fn kept<'b, A: Arithmetic>(
 pub(super) fn run<'b, A: Arithmetic, K: Kernel, O: Observer>(
     context: &Context<'_>,
     state: &'b mut [u32],
+    sums: &'b mut [A::Sum; SUMS],
     kernel: K,
     observer: &mut O,
 ) -> Option<&'b mut [u32]> {
-    {
-        let mut sums = no_sums::<A>();
-        let (mut shared, mut ops) = split::<A>(&context.model, state, &mut sums)?;
-        for (op, instruction) in context.model.instructions().enumerate() {
-            let instruction = instruction?;
-            match instruction {
-                Instruction::MaskedConv(record) => {
-                    let ring = kept::<A>(record, context, &mut ops)?;
-                    conv::<A, K>(record, context, op == 0, ring, &mut shared, kernel)?;
-                }
-                Instruction::RowLstm(record) if LSTM => {
-                    lstm::row(record, context, context.take(instruction, &mut ops)?, &mut shared, kernel)?;
-                }
-                Instruction::DiagonalLeft(record) if LSTM => {
-                    lstm::diagonal_left(record, context, context.take(instruction, &mut ops)?, &mut shared, kernel)?;
-                }
-                Instruction::DiagonalRight(record) if LSTM => {
-                    lstm::diagonal_right(record, context, context.take(instruction, &mut ops)?, &mut shared)?;
-                }
-                _ => elementwise::run(instruction, context, &mut shared)?,
+    let (mut shared, mut ops) = split::<A>(&context.model, state, sums)?;
+    for (op, instruction) in context.model.instructions().enumerate() {
+        let instruction = instruction?;
+        match instruction {
+            Instruction::MaskedConv(record) => {
+                let ring = kept::<A>(record, context, &mut ops)?;
+                conv::<A, K>(record, context, op == 0, ring, &mut shared, kernel)?;
             }
-            observer.after(op, context.group, &shared.registers, shared.logits);
+            Instruction::RowLstm(record) if LSTM => {
+                lstm::row(record, context, context.take(instruction, &mut ops)?, &mut shared, kernel)?;
+            }
+            Instruction::DiagonalLeft(record) if LSTM => {
+                lstm::diagonal_left(record, context, context.take(instruction, &mut ops)?, &mut shared, kernel)?;
+            }
+            Instruction::DiagonalRight(record) if LSTM => {
+                lstm::diagonal_right(record, context, context.take(instruction, &mut ops)?, &mut shared)?;
+            }
+            _ => elementwise::run(instruction, context, &mut shared)?,
         }
+        observer.after(op, context.group, &shared.registers, shared.logits);
     }
-    let first = context.model.header().register_bytes as usize / 4;
-    state.get_mut(first..)?.get_mut(..context.model.image().levels)
+    Some(shared.logits)
 }
 
 /// What waits for all values of a pixel: the first convolution keeps the image itself, and after a row's last pixel
 /// comes the sweep of each Diagonal BiLSTM.
 #[inline(never)]
-pub(super) fn finish<A: Arithmetic, K: Kernel>(context: &Context<'_>, state: &mut [u32], kernel: K) -> Option<()> {
-    let mut sums = no_sums::<A>();
-    let (mut shared, mut ops) = split::<A>(&context.model, state, &mut sums)?;
+pub(super) fn finish<A: Arithmetic, K: Kernel>(
+    context: &Context<'_>,
+    state: &mut [u32],
+    sums: &mut [A::Sum; SUMS],
+    kernel: K,
+) -> Option<()> {
+    let (mut shared, mut ops) = split::<A>(&context.model, state, sums)?;
     let mut instructions = context.model.instructions();
     if let Some(Instruction::MaskedConv(record)) = instructions.next()? {
         let mut ring = kept::<A>(record, context, &mut ops)?;

@@ -40,7 +40,7 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
     let out = shared.registers.get_mut(record.output, 0..hidden)?;
     let h_now = Output::Now { kept: h_ring.get_mut(pixel)?, out };
     let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: h_now };
-    let state = OverState::Inputs(h, over_state(record, context, context.group)?);
+    let state = OverState::Inputs(h, over_state(record, context, context.group));
     gates(record, context, context.group, x, state, shared.sums, cells, kernel)
 }
 
@@ -98,7 +98,7 @@ pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
             narrow::<A>(beside, if first_of_row { initial_h } else { h_ring.get(at - 1)? }, record.to_hidden);
             let (before, c) = c_ring.step((!first_of_row).then(|| at - 1), at)?;
             let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: Output::Later(h_ring.get_mut(at)?) };
-            let state = OverState::Inputs(h, over_state(record, context, group)?);
+            let state = OverState::Inputs(h, over_state(record, context, group));
             gates(record, context, group, x_patch, state, sums, cells, kernel)?;
         }
     }

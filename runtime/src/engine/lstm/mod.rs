@@ -15,7 +15,7 @@ pub(super) use row::row;
 /// Gates computed at a time, with as many sums over the input as over the state.
 const BLOCK: usize = SUMS / 2;
 
-const _: () = assert!(BLOCK <= 16, "biases of 0 are as many");
+const _: () = assert!(BLOCK <= 24, "biases of 0 are as many");
 
 /// Their units.
 const UNITS: usize = BLOCK / 4;
@@ -29,7 +29,7 @@ enum OverState<'s, 'm, A: Arithmetic> {
 }
 
 /// The sums of a group's gates over the state.
-fn over_state<'m, A: Arithmetic>(record: &LstmRecord, context: &Context<'m>, group: usize) -> Option<Sums<'m, A>> {
+fn over_state<'m, A: Arithmetic>(record: &LstmRecord, context: &Context<'m>, group: usize) -> Sums<'m, A> {
     Sums::new(&record.over_state(), context, group, context.model.layout().row(record.h_length()))
 }
 
@@ -47,7 +47,7 @@ fn gates<A: Arithmetic, K: Kernel>(
     mut cells: Cells<'_, A>,
     kernel: K,
 ) -> Option<()> {
-    let mut over_input = Sums::<A>::new(&record.over_input(), context, group, x.len())?;
+    let mut over_input = Sums::<A>::new(&record.over_input(), context, group, x.len());
     let (x_memory, h_memory) = memory.split_at_mut(BLOCK);
     let (mut unit, end) = (over_input.outputs.start / 4, over_input.outputs.end / 4);
     while unit < end {

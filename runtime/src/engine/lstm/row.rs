@@ -37,7 +37,7 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     let state = match context.plan {
         Plan::Pixel => {
             gather_state::<A>(record, context, &h_ring, h_patch)?;
-            OverState::Inputs(&*h_patch, over_state(record, context, context.group)?)
+            OverState::Inputs(&*h_patch, over_state(record, context, context.group))
         }
         Plan::Row => {
             let sums: &mut [A::Sum] = cast(sums)?;
@@ -46,7 +46,7 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
                     gather_state::<A>(record, &Context { column, ..*context }, &h_ring, h_patch)?;
                     for group in 0..context.groups {
                         let (first, end) = record.group(context.groups, group);
-                        let mut over_state = over_state::<A>(record, context, group)?;
+                        let mut over_state = over_state::<A>(record, context, group);
                         for sums in sums.get_mut(4 * first..4 * end)?.chunks_mut(BLOCK) {
                             over_state.next(h_patch, sums, kernel)?;
                         }
