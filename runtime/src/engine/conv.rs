@@ -59,7 +59,7 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
         };
         store.put::<A>(registers, record.output, range, values)?;
     }
-    if !first && !ring.is_empty() && group + 1 == groups {
+    if !ring.is_empty() && !first && group + 1 == groups {
         registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
     }
     Some(())

@@ -33,7 +33,8 @@ impl<T: Pod> Columns<T> {
         };
         // Neighbours in the image are neighbours in the ring, but where it begins anew.
         let taps = patch.len().checked_div(length)?;
-        if let (1, Some(first)) = (self.dilation, context.column.checked_sub(self.left))
+        if (self.dilation == 1 || taps == 1)
+            && let Some(first) = self.column(context, 0)
             && first + taps <= context.width
             && let Some(vectors) = ring.run(row * context.width + first, taps)
         {
