@@ -34,7 +34,7 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
         registers.read(record.input, 0, centre)?;
         fill(missing, A::zero(0));
     }
-    let mut sums = Sums::<A>::new(&linear, context, group, length);
+    let mut sums = Sums::<A>::new(&linear, context, length);
     let Range { start, end } = sums.outputs;
     let mut at = start;
     while at < end {

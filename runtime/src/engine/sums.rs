@@ -24,12 +24,12 @@ pub(super) struct Sums<'m, A: Arithmetic> {
 }
 
 impl<'m, A: Arithmetic> Sums<'m, A> {
-    /// All sums of colour group `group`, of `length` inputs as they lie in the blob. There are none where the blob does not have
-    /// what its record says.
-    pub(super) fn new(linear: &Linear, context: &Context<'m>, group: usize, length: usize) -> Self {
-        let Context { model, groups, .. } = context;
-        let (first, end) = linear.group(*groups, group);
-        let before = if group == 0 { 0 } else { linear.weights_before(*groups, group, model.layout()) };
+    /// All sums of the colour that is being computed, of `length` inputs as they lie in the blob. There are none where the blob does
+    /// not have what its record says.
+    pub(super) fn new(linear: &Linear, context: &Context<'m>, length: usize) -> Self {
+        let Context { model, groups, group, .. } = *context;
+        let (first, end) = linear.group(groups, group);
+        let before = if group == 0 { 0 } else { linear.weights_before(groups, group, model.layout()) };
         let parts = || {
             let weights = model.numbers(linear.weights, before..before + (end - first) * length)?;
             let bias = match linear.bias {

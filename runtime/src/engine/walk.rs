@@ -29,10 +29,26 @@ impl Context<'_> {
     pub(super) fn pixel(&self) -> usize {
         self.row * self.width + self.column
     }
+}
 
-    /// Takes off the words of state that an op keeps.
-    fn take<'b>(&self, instruction: Instruction<'_>, ops: &mut &'b mut [u32]) -> Option<&'b mut [u32]> {
-        ops.split_off_mut(..instruction.state_bytes(self.height, self.width, self.model.weights(), self.plan) / 4)
+/// The ops' own state: what those that are still to run keep.
+struct Own<'b>(&'b mut [u32]);
+
+impl<'b> Own<'b> {
+    /// Takes off what an op keeps.
+    fn take(&mut self, instruction: Instruction<'_>, context: &Context<'_>) -> Option<&'b mut [u32]> {
+        let Context { height, width, model, plan, .. } = context;
+        self.0.split_off_mut(..instruction.state_bytes(*height, *width, model.weights(), *plan) / 4)
+    }
+
+    /// Takes off what a convolution keeps.
+    fn ring<A: Arithmetic>(&mut self, record: &ConvRecord, context: &Context<'_>) -> Option<Ring<'b, A::Activation>> {
+        let (pixels, inputs) = (record.kept_pixels(context.height, context.width), usize::from(record.inputs));
+        if pixels == 0 {
+            return Ring::new(&mut [], 0, inputs);
+        }
+        let own = self.0.split_off_mut(..(pixels * inputs * size_of::<A::Activation>()).div_ceil(4))?;
+        Ring::new(own, pixels, inputs)
     }
 }
 
@@ -55,27 +71,13 @@ fn split<'b, A: Arithmetic>(
     model: &Model<'_>,
     state: &'b mut [u32],
     sums: &'b mut [A::Sum; SUMS],
-) -> Option<(Shared<'b, A>, &'b mut [u32])> {
+) -> Option<(Shared<'b, A>, Own<'b>)> {
     let header = model.header();
     let (registers, rest) = state.split_at_mut_checked(header.register_bytes as usize / 4)?;
     let (logits, rest) = rest.split_at_mut_checked(model.image().levels)?;
     let (patch, ops) = rest.split_at_mut_checked(header.patch_bytes as usize / 4)?;
     let patch = bytemuck::try_cast_slice_mut(patch).ok()?;
-    Some((Shared { registers: Registers::new(registers), logits, patch, sums }, ops))
-}
-
-/// What a convolution keeps.
-fn kept<'b, A: Arithmetic>(
-    record: &ConvRecord,
-    context: &Context<'_>,
-    ops: &mut &'b mut [u32],
-) -> Option<Ring<'b, A::Activation>> {
-    let (pixels, inputs) = (record.kept_pixels(context.height, context.width), usize::from(record.inputs));
-    if pixels == 0 {
-        return Ring::new(&mut [], 0, inputs);
-    }
-    let own = ops.split_off_mut(..(pixels * inputs * size_of::<A::Activation>()).div_ceil(4))?;
-    Ring::new(own, pixels, inputs)
+    Some((Shared { registers: Registers::new(registers), logits, patch, sums }, Own(ops)))
 }
 
 /// Runs all ops for one colour of one pixel, and gives the logits; `None` where the blob contradicts what was checked.
@@ -87,22 +89,22 @@ pub(super) fn run<'b, A: Arithmetic, K: Kernel, O: Observer>(
     kernel: K,
     observer: &mut O,
 ) -> Option<&'b mut [u32]> {
-    let (mut shared, mut ops) = split::<A>(&context.model, state, sums)?;
+    let (mut shared, mut own) = split::<A>(&context.model, state, sums)?;
     for (op, instruction) in context.model.instructions().enumerate() {
         let instruction = instruction?;
         match instruction {
             Instruction::MaskedConv(record) => {
-                let ring = kept::<A>(record, context, &mut ops)?;
+                let ring = own.ring::<A>(record, context)?;
                 conv::<A, K>(record, context, op == 0, ring, &mut shared, kernel)?;
             }
             Instruction::RowLstm(record) if LSTM => {
-                lstm::row(record, context, context.take(instruction, &mut ops)?, &mut shared, kernel)?;
+                lstm::row(record, context, own.take(instruction, context)?, &mut shared, kernel)?;
             }
             Instruction::DiagonalLeft(record) if LSTM => {
-                lstm::diagonal_left(record, context, context.take(instruction, &mut ops)?, &mut shared, kernel)?;
+                lstm::diagonal_left(record, context, own.take(instruction, context)?, &mut shared, kernel)?;
             }
             Instruction::DiagonalRight(record) if LSTM => {
-                lstm::diagonal_right(record, context, context.take(instruction, &mut ops)?, &mut shared)?;
+                lstm::diagonal_right(record, context, own.take(instruction, context)?, &mut shared)?;
             }
             _ => elementwise::run(instruction, context, &mut shared)?,
         }
@@ -120,10 +122,10 @@ pub(super) fn finish<A: Arithmetic, K: Kernel>(
     sums: &mut [A::Sum; SUMS],
     kernel: K,
 ) -> Option<()> {
-    let (mut shared, mut ops) = split::<A>(&context.model, state, sums)?;
+    let (mut shared, mut own) = split::<A>(&context.model, state, sums)?;
     let mut instructions = context.model.instructions();
     if let Some(Instruction::MaskedConv(record)) = instructions.next()? {
-        let mut ring = kept::<A>(record, context, &mut ops)?;
+        let mut ring = own.ring::<A>(record, context)?;
         if !ring.is_empty() {
             shared.registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
         }
@@ -131,9 +133,9 @@ pub(super) fn finish<A: Arithmetic, K: Kernel>(
     if LSTM && context.column + 1 == context.width && context.row + 1 < context.height {
         for instruction in instructions {
             let instruction = instruction?;
-            let own = context.take(instruction, &mut ops)?;
+            let kept = own.take(instruction, context)?;
             if let Instruction::DiagonalRight(record) = instruction {
-                lstm::sweep::<A, K>(record, context, own, &mut shared, kernel)?;
+                lstm::sweep::<A, K>(record, context, kept, &mut shared, kernel)?;
             }
         }
     }

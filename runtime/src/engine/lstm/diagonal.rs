@@ -23,7 +23,7 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
     let (initial_h, initial_c) = context.model.initial::<A::Stream>(record, context.row)?;
 
     let length = record.x_length(context.groups, context.group);
-    let [x, h] = parts::<A>(record, context, context.group, shared.patch)?;
+    let [x, h] = parts::<A>(record, context, shared.patch)?;
     shared.registers.read(record.input, 0, x.get_mut(..length)?)?;
     let (above, beside) = h.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
     match pixel.checked_sub(width) {
@@ -40,8 +40,8 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
     let out = shared.registers.get_mut(record.output, 0..hidden)?;
     let h_now = Output::Now { kept: h_ring.get_mut(pixel)?, out };
     let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: h_now };
-    let state = OverState::Inputs(h, over_state(record, context, context.group));
-    gates(record, context, context.group, x, state, shared.sums, cells, kernel)
+    let state = OverState::Inputs(h, over_state(record, context));
+    gates(record, context, x, state, shared.sums, cells, kernel)
 }
 
 /// Right half of a Diagonal BiLSTM, at a pixel: adds what the sweep over the row above left there, and keeps the input
@@ -89,8 +89,9 @@ pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
         let at = mirrored(width, context.row, column);
         let first_of_row = column + 1 == width;
         for group in 0..context.groups {
+            let context = &Context { group, ..*context };
             let length = record.x_length(context.groups, group);
-            let [x_patch, h] = parts::<A>(record, context, group, patch)?;
+            let [x_patch, h] = parts::<A>(record, context, patch)?;
             copy(x_patch.get_mut(..length)?, x.get(column * inputs..column * inputs + length)?)?;
             let (above, beside) = h.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
             let state_above = if context.row > 0 { h_ring.get(at - width)? } else { &[] };
@@ -98,8 +99,8 @@ pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
             narrow::<A>(beside, if first_of_row { initial_h } else { h_ring.get(at - 1)? }, record.to_hidden);
             let (before, c) = c_ring.step((!first_of_row).then(|| at - 1), at)?;
             let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: Output::Later(h_ring.get_mut(at)?) };
-            let state = OverState::Inputs(h, over_state(record, context, group));
-            gates(record, context, group, x_patch, state, sums, cells, kernel)?;
+            let state = OverState::Inputs(h, over_state(record, context));
+            gates(record, context, x_patch, state, sums, cells, kernel)?;
         }
     }
     Some(())

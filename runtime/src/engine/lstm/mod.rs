@@ -28,26 +28,25 @@ enum OverState<'s, 'm, A: Arithmetic> {
     Sums(&'s [A::Sum]),
 }
 
-/// The sums of a group's gates over the state.
-fn over_state<'m, A: Arithmetic>(record: &LstmRecord, context: &Context<'m>, group: usize) -> Sums<'m, A> {
-    Sums::new(&record.over_state(), context, group, context.model.layout().row(record.h_length()))
+/// The sums of the gates over the state.
+fn over_state<'m, A: Arithmetic>(record: &LstmRecord, context: &Context<'m>) -> Sums<'m, A> {
+    Sums::new(&record.over_state(), context, context.model.layout().row(record.h_length()))
 }
 
-/// Computes the gates of a group's units from the input and the state, and takes the step of each unit.
+/// Computes the gates of the colour's units from the input and the state, and takes the step of each unit.
 ///
 /// One function for all kinds of LSTM, as it is most of their code.
 #[inline(never)]
 fn gates<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,
-    group: usize,
     x: &[A::Activation],
     mut state: OverState<'_, '_, A>,
     memory: &mut [A::Sum; SUMS],
     mut cells: Cells<'_, A>,
     kernel: K,
 ) -> Option<()> {
-    let mut over_input = Sums::<A>::new(&record.over_input(), context, group, x.len());
+    let mut over_input = Sums::<A>::new(&record.over_input(), context, x.len());
     let (x_memory, h_memory) = memory.split_at_mut(BLOCK);
     let (mut unit, end) = (over_input.outputs.start / 4, over_input.outputs.end / 4);
     while unit < end {
@@ -74,11 +73,10 @@ fn gates<A: Arithmetic, K: Kernel>(
 fn parts<'p, A: Arithmetic>(
     record: &LstmRecord,
     context: &Context<'_>,
-    group: usize,
     patch: &'p mut [A::Activation],
 ) -> Option<[&'p mut [A::Activation]; 2]> {
     let layout = context.model.layout();
-    let (x_length, h_length) = (record.x_length(context.groups, group), record.h_length());
+    let (x_length, h_length) = (record.x_length(context.groups, context.group), record.h_length());
     let (x, rest) = patch.split_at_mut_checked(layout.row(x_length))?;
     let h = rest.get_mut(..layout.row(h_length))?;
     fill(x.get_mut(x_length..)?, A::zero(0));

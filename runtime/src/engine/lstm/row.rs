@@ -26,7 +26,7 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     let (_, initial_c) = context.model.initial::<A::Stream>(record, 0)?;
 
     let length = record.x_length(context.groups, context.group);
-    let [x_patch, h_patch] = parts::<A>(record, context, context.group, shared.patch)?;
+    let [x_patch, h_patch] = parts::<A>(record, context, shared.patch)?;
     let (past, centre) = x_patch.get_mut(..length)?.split_at_mut_checked(left * inputs)?;
     let columns = Columns { left, dilation: 1, zero: A::zero(record.input_zero_point) };
     columns.gather(context, Some(context.row), &x_ring, inputs, past)?;
@@ -37,7 +37,7 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     let state = match context.plan {
         Plan::Pixel => {
             gather_state::<A>(record, context, &h_ring, h_patch)?;
-            OverState::Inputs(&*h_patch, over_state(record, context, context.group))
+            OverState::Inputs(&*h_patch, over_state(record, context))
         }
         Plan::Row => {
             let sums: &mut [A::Sum] = cast(sums)?;
@@ -46,7 +46,7 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
                     gather_state::<A>(record, &Context { column, ..*context }, &h_ring, h_patch)?;
                     for group in 0..context.groups {
                         let (first, end) = record.group(context.groups, group);
-                        let mut over_state = over_state::<A>(record, context, group);
+                        let mut over_state = over_state::<A>(record, &Context { group, ..*context });
                         for sums in sums.get_mut(4 * first..4 * end)?.chunks_mut(BLOCK) {
                             over_state.next(h_patch, sums, kernel)?;
                         }
@@ -60,7 +60,7 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     let out = shared.registers.get_mut(record.output, 0..hidden)?;
     let h_now = Output::Now { kept: h_ring.get_mut(pixel)?, out };
     let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: h_now };
-    gates(record, context, context.group, x_patch, state, shared.sums, cells, kernel)?;
+    gates(record, context, x_patch, state, shared.sums, cells, kernel)?;
     if !x_ring.is_empty() && context.group + 1 == context.groups {
         shared.registers.read(record.input, 0, x_ring.get_mut(pixel)?)?;
     }
