@@ -1,23 +1,35 @@
 //! Ops on each feature by itself.
 
-use super::sums::{SUMS, Store};
+use super::sums::{SUMS, Store, opaque};
 use super::{Context, Shared};
 use crate::blob::{Instruction, group_start};
 use crate::numbers::Arithmetic;
+use core::ops::Range;
 
 /// Runs an op on the features of the colour that is being computed; one of another sort does nothing.
 pub(super) fn run<A: Arithmetic>(op: Instruction<'_>, context: &Context<'_>, shared: &mut Shared<'_, A>) -> Option<()> {
+    let Shared { registers, sums, .. } = shared;
+    let features = |count| {
+        let start = |group| group_start(usize::from(count), context.groups, group);
+        start(context.group)..start(context.group + 1)
+    };
     let (count, output, inputs) = match op {
-        Instruction::Quantize(q) => (q.count, q.output, [q.input; 3]),
+        Instruction::Quantize(q) => {
+            let (rescale, features) = (q.rescale, features(q.count));
+            let (zero_point, low) = opaque(q.zero_point, q.low);
+            let (x, y) = registers.apart::<A::Stream, A::Activation>(q.input, q.output, features)?;
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = A::activation(A::quantize(*x, rescale), zero_point, low);
+            }
+            return Some(());
+        }
         Instruction::Relu(r) => (r.count, r.output, [r.input; 3]),
         Instruction::Elu(e) => (e.count, e.output, [e.input; 3]),
         Instruction::Add(s) => (s.count, s.output, [s.a, s.b, s.b]),
         Instruction::DepthGate(d) => (d.count, d.output, [d.a, d.b, d.t]),
         _ => return Some(()),
     };
-    let Shared { registers, sums, .. } = shared;
-    let mut first = group_start(usize::from(count), context.groups, context.group);
-    let end = group_start(usize::from(count), context.groups, context.group + 1);
+    let Range { start: mut first, end } = features(count);
     while first < end {
         // Where the output is an input as well: features are read before they are written.
         let range = first..end.min(first + SUMS);
@@ -25,24 +37,15 @@ pub(super) fn run<A: Arithmetic>(op: Instruction<'_>, context: &Context<'_>, sha
         let values = sums.get_mut(..range.len())?;
         let read = |at| registers.get::<A::Stream>(at, range.clone());
         let [a, b, t] = inputs;
-        let mut store = Store::Stream;
-        if let Instruction::Quantize(q) = op {
-            store = Store::Activation { zero_point: q.zero_point, low: q.low };
-            let rescale = q.rescale;
-            for (v, x) in values.iter_mut().zip(read(a)?) {
-                *v = A::quantize(*x, rescale);
-            }
-        } else {
-            for (((v, a), b), t) in values.iter_mut().zip(read(a)?).zip(read(b)?).zip(read(t)?) {
-                *v = match op {
-                    Instruction::Elu(e) => A::elu(*a, e.exponent, e.back),
-                    Instruction::Add(s) => A::add(*a, *b, [s.rescale_a, s.rescale_b], s.negate != 0),
-                    Instruction::DepthGate(d) => A::depth_gate([*a, *b, *t], [d.rescale_a, d.rescale_b, d.rescale_t]),
-                    _ => A::relu(*a),
-                };
-            }
+        for (((v, a), b), t) in values.iter_mut().zip(read(a)?).zip(read(b)?).zip(read(t)?) {
+            *v = match op {
+                Instruction::Elu(e) => A::elu(*a, e.exponent, e.back),
+                Instruction::Add(s) => A::add(*a, *b, [s.rescale_a, s.rescale_b], s.negate != 0),
+                Instruction::DepthGate(d) => A::depth_gate([*a, *b, *t], [d.rescale_a, d.rescale_b, d.rescale_t]),
+                _ => A::relu(*a),
+            };
         }
-        store.put::<A>(registers, output, range, values)?;
+        Store::Stream.put::<A>(registers, output, range, values)?;
     }
     Some(())
 }

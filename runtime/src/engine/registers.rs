@@ -26,6 +26,23 @@ impl<'b> Registers<'b> {
         copy(to, self.get(at, first..first + to.len())?)
     }
 
+    /// Numbers `range` of the vector at byte `input`, and of the one at byte `output` to write; `None` where they overlap.
+    pub(super) fn apart<T: Pod, U: Pod>(
+        &mut self,
+        input: u32,
+        output: u32,
+        range: Range<usize>,
+    ) -> Option<(&[T], &mut [U])> {
+        let bytes: &mut [u8] = bytemuck::must_cast_slice_mut(self.words);
+        let x = (input as usize).wrapping_add(range.start * size_of::<T>());
+        let y = (output as usize).wrapping_add(range.start * size_of::<U>());
+        let (before, after) = bytes.split_at_mut_checked(x.max(y))?;
+        let before = before.get_mut(x.min(y)..)?;
+        let (x, y) = if x < y { (before, after) } else { (after, before) };
+        let (x, y) = (x.get(..range.len() * size_of::<T>())?, y.get_mut(..range.len() * size_of::<U>())?);
+        Some((bytemuck::try_cast_slice(x).ok()?, bytemuck::try_cast_slice_mut(y).ok()?))
+    }
+
     /// Numbers `range` of the vector at byte `at`, to write.
     pub(super) fn get_mut<T: Pod>(&mut self, at: u32, range: Range<usize>) -> Option<&mut [T]> {
         bytemuck::try_cast_slice_mut::<u32, T>(self.words).ok()?.get_mut(shifted::<T>(at, range))

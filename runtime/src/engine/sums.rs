@@ -89,9 +89,7 @@ impl Store {
         values: &[A::Sum],
     ) -> Option<()> {
         if let Self::Activation { zero_point, low } = self {
-            // That `low` is within the range of activations is not for the compiler to know: it would not saturate in one
-            // instruction.
-            let (zero_point, low) = (i32::from(zero_point), black_box(i32::from(low)));
+            let (zero_point, low) = opaque(zero_point, low);
             for (y, v) in registers.get_mut(at, range)?.iter_mut().zip(values) {
                 *y = A::activation(*v, zero_point, low);
             }
@@ -109,4 +107,11 @@ impl Store {
         }
         Some(())
     }
+}
+
+/// Zero point and least activation for [`Arithmetic::activation`]. That the latter is within the range of activations is not for the
+/// compiler to know: it would not saturate in one instruction.
+#[inline(always)]
+pub(super) fn opaque(zero_point: i8, low: i8) -> (i32, i32) {
+    (i32::from(zero_point), black_box(i32::from(low)))
 }

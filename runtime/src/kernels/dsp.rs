@@ -69,21 +69,22 @@ macro_rules! round {
 /// least four, `weights` at least `count` times as many, at an address that is a multiple of four.
 #[inline(always)]
 unsafe fn fours(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32], count: usize) {
+    // Blocks after the first, times two; and one where a block has an odd number of rounds.
+    let rest = (count / Layout::OUTPUTS - 1) * 2 + x.len() / Layout::INPUTS % 2;
     // SAFETY: a block reads its four biases and writes its four sums. A round reads four bytes of `x` and sixteen of `weights`; there
     // are rounds until `x` is at its end, one at first where their number is odd, then two at a time. What is needed
     // between blocks waits on the stack, 16 bytes of it, which are given back. `ldrd` and `strd` want addresses that are
     // multiples of four; `ldr` takes any, as long as the processor does not trap unaligned loads.
     unsafe {
         asm!(
-            "sub sp, #16", // where biases and sums go on, blocks to do, the first input
+            "sub sp, #16", // where biases and sums go on, blocks that are left, the first input
             "strd {x0}, {x1}, [sp]",
             "strd {w0}, {x}, [sp, #8]",
             "2:",
             "ldrd {a}, {b}, [{x0}], #8",
             "ldrd {c}, {d}, [{x0}], #8",
             "str {x0}, [sp]",
-            "subs {t}, {end}, {x}",
-            "lsls {t}, {t}, #30", // bit 2 of the length: an odd number of rounds
+            "lsrs {t}, {w0}, #1",
             "bcc 3f",
             round!(),
             "cmp {x}, {end}",
@@ -99,9 +100,9 @@ unsafe fn fours(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32], count:
             "strd {c}, {d}, [{x1}], #8",
             "str {x1}, [sp, #4]",
             "ldrd {w0}, {x}, [sp, #8]",
-            "subs {w0}, {w0}, #1",
+            "subs {w0}, {w0}, #2",
             "str {w0}, [sp, #8]",
-            "bne 2b",
+            "bpl 2b",
             "add sp, #16",
             x = inout(reg) x.as_ptr() => _,
             w = inout(reg) weights.as_ptr() => _,
@@ -112,7 +113,7 @@ unsafe fn fours(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32], count:
             d = out(reg) _,
             x0 = inout(reg) bias.as_ptr() => _,
             x1 = inout(reg) sums.as_mut_ptr() => _,
-            w0 = inout(reg) count / Layout::OUTPUTS => _,
+            w0 = inout(reg) rest => _,
             w1 = out(reg) _,
             t = out(reg) _,
         );
