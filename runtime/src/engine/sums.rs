@@ -9,7 +9,7 @@ use core::hint::black_box;
 use core::ops::Range;
 
 /// Outputs computed at a time: whole blocks of a [`Layout`], few enough for the stack of a small machine.
-pub(super) const SUMS: usize = 12 * Layout::OUTPUTS;
+pub(super) const SUMS: usize = 8 * Layout::OUTPUTS;
 
 /// The sums of a colour group that are still to be computed.
 pub(super) struct Sums<'m, A: Arithmetic> {
@@ -50,7 +50,7 @@ impl<'m, A: Arithmetic> Sums<'m, A> {
         Self { layout: model.layout(), left: linear.left, outputs: first..end, weights, bias, multipliers, class_bias }
     }
 
-    /// Fills `sums` with the next ones, in units of their destination. Without biases, they are 24 at most.
+    /// Fills `sums` with the next ones, in units of their destination. Without biases, they are 16 at most.
     pub(super) fn next<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Option<()> {
         let count = sums.len();
         let weights = self.weights.split_off(..count * x.len())?;

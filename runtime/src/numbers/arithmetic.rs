@@ -19,8 +19,8 @@ pub trait Arithmetic {
     /// Sums, biases and multipliers.
     type Sum: Pod + Default;
 
-    /// Biases of 24 outputs that have none.
-    const NO_BIAS: &'static [Self::Sum; 24];
+    /// Biases of 16 outputs that have none.
+    const NO_BIAS: &'static [Self::Sum; 16];
     /// Whether sums are multiplied by factors that the blob holds.
     const MULTIPLIERS: bool;
 
@@ -80,7 +80,7 @@ impl Arithmetic for Int8 {
     type Stream = i16;
     type Sum = i32;
 
-    const NO_BIAS: &'static [i32; 24] = &[0; 24];
+    const NO_BIAS: &'static [i32; 16] = &[0; 16];
     const MULTIPLIERS: bool = true;
 
     #[inline(always)]

@@ -64,7 +64,7 @@ impl<W: Weight> Arithmetic for Float<W> {
     type Stream = f32;
     type Sum = f32;
 
-    const NO_BIAS: &'static [f32; 24] = &[0.0; 24];
+    const NO_BIAS: &'static [f32; 16] = &[0.0; 16];
     const MULTIPLIERS: bool = false;
 
     fn products<K: Kernel>(_: K, _: Layout, bias: &[f32], weights: &[W], x: &[f32], sums: &mut [f32]) {

@@ -15,7 +15,7 @@ pub(super) use row::row;
 /// Gates computed at a time, with as many sums over the input as over the state.
 const BLOCK: usize = SUMS / 2;
 
-const _: () = assert!(BLOCK <= 24, "biases of 0 are as many");
+const _: () = assert!(BLOCK <= 16, "biases of 0 are as many");
 
 /// Their units.
 const UNITS: usize = BLOCK / 4;
