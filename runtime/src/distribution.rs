@@ -71,11 +71,10 @@ impl<'a> Distribution<'a> {
             *logit = exp2_neg(if distance > u64::from(u32::MAX) { u32::MAX } else { distance as u32 });
             sum += u64::from(*logit);
         }
-        let budget = u64::from(TOTAL) - logits.len() as u64;
-        let scale = (budget << 32) / sum.max(1);
+        let scale = quotient(u64::from(TOTAL) - logits.len() as u64, sum);
         let mut left = TOTAL;
         for weight in logits.iter_mut() {
-            *weight = 1 + ((u64::from(*weight) * scale) >> 32) as u32;
+            *weight = 1 + ((u64::from(*weight) * u64::from(scale)) >> 32) as u32;
             left = left.wrapping_sub(*weight);
         }
         if let Some(frequency) = logits.get_mut(at) {
@@ -135,6 +134,21 @@ impl<'a> Distribution<'a> {
     }
 }
 
+/// `a · 2³² / b` of `a < 2²⁴` and `b >= 2³⁰`, rounded down: bit by bit, as small machines divide 64 bits with a kilobyte of code.
+fn quotient(a: u64, b: u64) -> u32 {
+    // The upper six bits are 0.
+    let (mut rest, mut quotient) = (a << 6, 0);
+    for _ in 0..26 {
+        rest <<= 1;
+        quotient <<= 1;
+        if rest >= b {
+            rest -= b;
+            quotient |= 1;
+        }
+    }
+    quotient
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +182,16 @@ mod tests {
             let sum: f64 = weights.iter().sum();
             for (f, w) in got.iter().zip(weights) {
                 assert!((f64::from(*f) / f64::from(TOTAL) - w / sum).abs() < 2e-5, "{got:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn quotients_are_those_of_whole_numbers() {
+        let most = u64::from(TOTAL) - 2;
+        for b in [1 << 30, (1 << 30) + 1, 0x12_3456_789a, 256 << 30, u64::from(u32::MAX)] {
+            for a in [0, 1, 77_777, most] {
+                assert_eq!(u64::from(quotient(a, b)), (a << 32) / b, "{a} / {b}");
             }
         }
     }

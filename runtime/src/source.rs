@@ -63,8 +63,19 @@ impl<R: Rng> Draw<R> {
 impl Draw<crate::DefaultRng> {
     /// Draws with [`crate::DefaultRng`] seeded with `seed`.
     pub fn seeded(seed: u64, temperature: Temperature) -> Self {
-        Self::new(rand_core::SeedableRng::seed_from_u64(seed), temperature)
+        Self::new(rand_core::SeedableRng::from_seed(expand(seed)), temperature)
     }
+}
+
+/// The first 128 bits of SplitMix64, as `seed_from_u64` takes them, with less code.
+fn expand(seed: u64) -> [u8; 16] {
+    let word = |n: u64| {
+        let z = seed.wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    bytemuck::must_cast([word(1), word(2)])
 }
 
 impl<R: Rng> SymbolSource for Draw<R> {
@@ -142,5 +153,20 @@ impl SymbolSource for Given<'_> {
     fn next(&mut self, at: Position, _: &Distribution<'_>) -> Result<u8, TooShort> {
         let Image { height, width, .. } = self.image;
         self.values.get((at.channel * height + at.row) * width + at.column).copied().ok_or(TooShort)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expand;
+    use rand_core::{Rng, SeedableRng};
+
+    #[test]
+    fn seeds_are_expanded_as_the_generator_does_it() {
+        for seed in [0, 1, 7, u64::MAX, 0x0123_4567_89ab_cdef] {
+            let [mut own, mut theirs] =
+                [crate::DefaultRng::from_seed(expand(seed)), crate::DefaultRng::seed_from_u64(seed)];
+            assert_eq!([0; 4].map(|_| own.next_u32()), [0; 4].map(|_| theirs.next_u32()), "{seed}");
+        }
     }
 }

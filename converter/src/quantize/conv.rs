@@ -19,6 +19,8 @@ pub(super) struct Packed {
     pub rows: Vec<Vec<f32>>,
     /// The original number of each output.
     pub outputs: Vec<usize>,
+    /// Whether sums begin with a bias.
+    pub biased: bool,
 }
 
 /// Packs the weights of a masked convolution: for each of `outputs`, all past taps in raster order, then the centre from
@@ -38,7 +40,7 @@ pub(super) fn pack(conv: &MaskedConv, weight: &Tensor, outputs: Vec<usize>) -> P
         row.extend(inputs.iter().filter(|c| conv.open(top, left, **c, o)).map(|c| at(o, *c, top, left)));
         row
     };
-    Packed { rows: outputs.iter().map(row).collect(), outputs }
+    Packed { rows: outputs.iter().map(row).collect(), outputs, biased: true }
 }
 
 /// Packs state-to-state weights, `[outputs, hidden, taps]`: for each of `outputs`, tap by tap, `hidden` in its order.
@@ -46,7 +48,7 @@ pub(super) fn pack_state(weight: &Tensor, hidden: &[usize], outputs: Vec<usize>)
     let taps: usize = weight.shape.iter().skip(2).product();
     let at = |o: usize, c: usize, tap: usize| weight.data[(o * hidden.len() + c) * taps + tap];
     let row = |&o: &usize| (0..taps).flat_map(|tap| hidden.iter().map(move |c| at(o, *c, tap))).collect();
-    Packed { rows: outputs.iter().map(row).collect(), outputs }
+    Packed { rows: outputs.iter().map(row).collect(), outputs, biased: false }
 }
 
 /// The gates of an LSTM in the engine's order: for each unit its o, f, i, g.

@@ -13,6 +13,7 @@ use pixelrnn::blob::Weights;
 /// Where the parts of a matrix are in the blob.
 pub(super) struct Linear {
     pub weights: u32,
+    /// 0: none.
     pub bias: u32,
     /// 0: none.
     pub class_bias: u32,
@@ -48,7 +49,7 @@ impl Lowering<'_> {
         let (coarser, (left, multipliers)) = (0..=coarsest).find_map(factors).ok_or_else(out_of_scale)?;
         Ok(Linear {
             weights: blob.weights(&q.weights),
-            bias: blob.numbers(&q.bias),
+            bias: if packed.biased { blob.numbers(&q.bias) } else { 0 },
             class_bias: if q.class_bias.is_empty() { 0 } else { blob.numbers(&q.class_bias) },
             multipliers: blob.numbers(&multipliers),
             left,
@@ -82,7 +83,7 @@ fn put_floats(
     });
     Some(Linear {
         weights,
-        bias: blob.numbers(&bias),
+        bias: if packed.biased { blob.numbers(&bias) } else { 0 },
         class_bias: class_bias.map_or(0, |c| blob.numbers(&c)),
         multipliers: 0,
         left: 0,

@@ -89,7 +89,7 @@ impl Layout {
     pub const fn row(self, length: usize) -> usize {
         match self {
             Self::Rows => length,
-            Self::Blocks => length.next_multiple_of(Self::INPUTS),
+            Self::Blocks => (length + (Self::INPUTS - 1)) & !(Self::INPUTS - 1),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! `docs/blob-format.md` specifies every byte.
 #![forbid(unsafe_code)]
 
+mod check;
 mod error;
 mod header;
 mod reader;
@@ -17,6 +18,7 @@ pub use record::{
     AddRecord, ConvRecord, DepthGateRecord, Destination, EluRecord, Form, Instruction, LstmRecord, QuantizeRecord,
     RECORD_BYTES, Record, ReluRecord, Vector, Vectors, group_start, kind,
 };
+pub(crate) use record::{LSTM, Linear};
 
 /// Includes a blob at compile time, as a module that holds it and the size of its state.
 ///

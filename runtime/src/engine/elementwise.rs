@@ -1,69 +1,51 @@
 //! Ops on each feature by itself.
 
-use super::{Context, registers::Registers};
-use crate::blob::{AddRecord, DepthGateRecord, EluRecord, QuantizeRecord, ReluRecord, group_start};
+use super::sums::{SUMS, Store, opaque};
+use super::{Context, Shared};
+use crate::blob::{Instruction, group_start};
 use crate::numbers::Arithmetic;
 use core::ops::Range;
 
-/// The features of the colour that is being computed, of `count` in all.
-fn features(context: &Context<'_>, count: u16) -> Range<usize> {
-    let start = |group| group_start(usize::from(count), context.groups, group);
-    start(context.group)..start(context.group + 1)
-}
-
-/// Stream to activations, with a ReLU or without.
-pub(super) fn quantize<A: Arithmetic>(
-    q: &QuantizeRecord,
-    context: &Context<'_>,
-    registers: &mut Registers<'_>,
-) -> Option<()> {
-    let QuantizeRecord { rescale, zero_point, low, .. } = *q;
-    let features = features(context, q.count);
-    let (input, output) =
-        registers.apart::<A::Stream, A::Activation>((q.input, features.clone()), (q.output, features))?;
-    for (y, x) in output.iter_mut().zip(input) {
-        *y = A::quantize(*x, rescale, zero_point, low);
-    }
-    Some(())
-}
-
-/// `max(x, 0)`.
-pub(super) fn relu<A: Arithmetic>(r: &ReluRecord, context: &Context<'_>, registers: &mut Registers<'_>) -> Option<()> {
-    let zero = A::Stream::default();
-    for f in features(context, r.count) {
-        let x = registers.one::<A::Stream>(r.input, f)?;
-        registers.set(r.output, f, if x > zero { x } else { zero })?;
-    }
-    Some(())
-}
-
-/// `x` where `x > 0`, else `exp(x) - 1`.
-pub(super) fn elu<A: Arithmetic>(e: &EluRecord, context: &Context<'_>, registers: &mut Registers<'_>) -> Option<()> {
-    for f in features(context, e.count) {
-        let x = registers.one::<A::Stream>(e.input, f)?;
-        registers.set(e.output, f, A::elu(x, e.exponent, e.back))?;
-    }
-    Some(())
-}
-
-/// `±a + b`, each in its scale.
-pub(super) fn add<A: Arithmetic>(s: &AddRecord, context: &Context<'_>, registers: &mut Registers<'_>) -> Option<()> {
-    for f in features(context, s.count) {
-        let (a, b) = (registers.one(s.a, f)?, registers.one(s.b, f)?);
-        registers.set(s.output, f, A::add(a, b, [s.rescale_a, s.rescale_b], s.negate != 0))?;
-    }
-    Some(())
-}
-
-/// `a + sigmoid(t) · b`, each in its scale.
-pub(super) fn depth_gate<A: Arithmetic>(
-    d: &DepthGateRecord,
-    context: &Context<'_>,
-    registers: &mut Registers<'_>,
-) -> Option<()> {
-    for f in features(context, d.count) {
-        let values = [registers.one(d.a, f)?, registers.one(d.b, f)?, registers.one(d.t, f)?];
-        registers.set(d.output, f, A::depth_gate(values, [d.rescale_a, d.rescale_b, d.rescale_t]))?;
+/// Runs an op on the features of the colour that is being computed; one of another sort does nothing.
+pub(super) fn run<A: Arithmetic>(op: Instruction<'_>, context: &Context<'_>, shared: &mut Shared<'_, A>) -> Option<()> {
+    let Shared { registers, sums, .. } = shared;
+    let features = |count| {
+        let start = |group| group_start(usize::from(count), context.groups, group);
+        start(context.group)..start(context.group + 1)
+    };
+    let (count, output, inputs) = match op {
+        Instruction::Quantize(q) => {
+            let (rescale, features) = (q.rescale, features(q.count));
+            let (zero_point, low) = opaque(q.zero_point, q.low);
+            let (x, y) = registers.apart::<A::Stream, A::Activation>(q.input, q.output, features)?;
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = A::activation(A::quantize(*x, rescale), zero_point, low);
+            }
+            return Some(());
+        }
+        Instruction::Relu(r) => (r.count, r.output, [r.input; 3]),
+        Instruction::Elu(e) => (e.count, e.output, [e.input; 3]),
+        Instruction::Add(s) => (s.count, s.output, [s.a, s.b, s.b]),
+        Instruction::DepthGate(d) => (d.count, d.output, [d.a, d.b, d.t]),
+        _ => return Some(()),
+    };
+    let Range { start: mut first, end } = features(count);
+    while first < end {
+        // Where the output is an input as well: features are read before they are written.
+        let range = first..end.min(first + SUMS);
+        first = range.end;
+        let values = sums.get_mut(..range.len())?;
+        let read = |at| registers.get::<A::Stream>(at, range.clone());
+        let [a, b, t] = inputs;
+        for (((v, a), b), t) in values.iter_mut().zip(read(a)?).zip(read(b)?).zip(read(t)?) {
+            *v = match op {
+                Instruction::Elu(e) => A::elu(*a, e.exponent, e.back),
+                Instruction::Add(s) => A::add(*a, *b, [s.rescale_a, s.rescale_b], s.negate != 0),
+                Instruction::DepthGate(d) => A::depth_gate([*a, *b, *t], [d.rescale_a, d.rescale_b, d.rescale_t]),
+                _ => A::relu(*a),
+            };
+        }
+        Store::Stream.put::<A>(registers, output, range, values)?;
     }
     Some(())
 }

@@ -3,13 +3,17 @@
 
 mod conv;
 mod elementwise;
+mod error;
 mod lstm;
+mod memory;
 mod plan;
 mod registers;
 mod ring;
+mod sums;
 mod taps;
+mod walk;
 
-use crate::blob::{Instruction, Layout, Model, Weights};
+use crate::blob::{Model, Weights};
 use crate::distribution::Distribution;
 use crate::kernels::{Kernel, Native};
 use crate::model::Image;
@@ -19,12 +23,10 @@ use crate::numbers::Float;
 use crate::numbers::Int8A16;
 use crate::numbers::{Arithmetic, Int8};
 use crate::source::{Position, SymbolSource};
-use conv::Conv;
-use core::fmt;
-use core::marker::PhantomData;
+pub use error::EngineError;
 pub use plan::Plan;
 pub use registers::Registers;
-use ring::Ring;
+use walk::{Context, Shared, finish, no_sums, run};
 
 /// Watches an engine at work, op by op; for checking a model, not for running one.
 pub trait Observer {
@@ -78,110 +80,6 @@ impl Pixel {
         cost as f64 * (core::f64::consts::LN_2 / f64::from(1u32 << 24))
     }
 }
-
-/// Why an engine does not run, or stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EngineError<E> {
-    /// The buffer is smaller than the model's state.
-    Buffer {
-        /// Words that the model needs.
-        needed: usize,
-        /// Words that there are.
-        got: usize,
-    },
-    /// The model has no such class, or has classes and was given none.
-    Label {
-        /// How many classes the model has.
-        classes: usize,
-        /// The class asked for.
-        got: Option<usize>,
-    },
-    /// The source gave a value that is no level of the model's.
-    Value {
-        /// Where.
-        position: Position,
-        /// What it gave.
-        got: u8,
-        /// How many levels there are.
-        levels: usize,
-    },
-    /// The source has no value.
-    Source(E),
-    /// The blob is not what it was when it was checked.
-    Corrupt,
-}
-
-impl<E: fmt::Display> fmt::Display for EngineError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Buffer { needed, got } => write!(f, "the buffer has {got} words, the model needs {needed}"),
-            Self::Label { classes: 0, .. } => f.write_str("the model has no classes, and a label was given"),
-            Self::Label { classes, got: None } => write!(f, "the model needs a label from 0 to {}", classes - 1),
-            Self::Label { classes, got: Some(got) } => {
-                write!(f, "label {got}, expected 0 to {}", classes - 1)
-            }
-            Self::Value { position: Position { row, column, channel }, got, levels } => {
-                write!(f, "value {got} at row {row}, column {column}, channel {channel}, expected 0 to {}", levels - 1)
-            }
-            Self::Source(error) => error.fmt(f),
-            Self::Corrupt => f.write_str("the blob changed after it was checked"),
-        }
-    }
-}
-
-impl<E: core::error::Error> core::error::Error for EngineError<E> {}
-
-/// What every op of a pixel needs to know.
-#[derive(Clone, Copy)]
-struct Context<'m> {
-    model: Model<'m>,
-    plan: Plan,
-    label: Option<usize>,
-    height: usize,
-    width: usize,
-    row: usize,
-    column: usize,
-    groups: usize,
-    group: usize,
-}
-
-impl<'m> Context<'m> {
-    /// Words of state that an op keeps.
-    fn words(&self, instruction: &Instruction<'_>) -> usize {
-        instruction.state_bytes(self.height, self.width, self.model.weights(), self.plan) / 4
-    }
-
-    /// Number of the pixel in raster order.
-    fn pixel(&self) -> usize {
-        self.row * self.width + self.column
-    }
-
-    /// The factors of an op's sums. Floats have none: as many other numbers stand in their place, which nobody reads.
-    fn multipliers<A: Arithmetic>(&self, at: u32, bias: &'m [A::Sum]) -> Option<&'m [A::Sum]> {
-        if A::MULTIPLIERS { self.model.numbers(at, bias.len()) } else { Some(bias) }
-    }
-
-    /// The label's biases of an op with `count` of them a class; empty where there are none.
-    fn class_bias<A: Arithmetic>(&self, at: u32, count: usize) -> Option<&'m [A::Sum]> {
-        match (at, self.label) {
-            (0, _) | (_, None) => Some(&[]),
-            (at, Some(label)) => self.model.numbers(at, (label + 1) * count)?.get(label * count..),
-        }
-    }
-}
-
-/// The parts of the buffer that ops share.
-struct Shared<'b, A: Arithmetic> {
-    registers: Registers<'b>,
-    logits: &'b mut [u32],
-    patch: &'b mut [A::Activation],
-    /// The outputs that are computed at a time.
-    sums: [A::Sum; SUMS],
-}
-
-/// Outputs computed at a time: whole blocks of a [`Layout`], few enough for the stack of a small machine.
-const SUMS: usize = 8 * Layout::OUTPUTS;
 
 impl<'m, 'b> Engine<'m, 'b> {
     /// An engine at the first pixel of an image, with the kernel that suits the machine best and in the least memory.
@@ -281,9 +179,13 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         let row = self.next.checked_div(width).ok_or(EngineError::Corrupt)?;
         let column = self.next - row * width;
         let mut pixel = Pixel { row, column, values: [0; 3], cost: 0 };
+        let mut sums = no_sums::<A>();
+        let (model, plan, label) = (self.model, self.plan, self.label);
+        let mut context = Context { model, plan, label, height, width, row, column, groups: channels, group: 0 };
         for (channel, slot) in pixel.values.iter_mut().enumerate().take(channels) {
-            let context = self.context(row, column, channel);
-            let logits = run::<A, K, O>(&context, self.state, self.kernel, observer).ok_or(EngineError::Corrupt)?;
+            context.group = channel;
+            let logits =
+                run::<A, K, O>(&context, self.state, &mut sums, self.kernel, observer).ok_or(EngineError::Corrupt)?;
             let distribution = match self.model.output() {
                 crate::model::Output::Softmax => logits,
                 crate::model::Output::Bernoulli => bernoulli(logits),
@@ -298,8 +200,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
             *slot = value;
             self.store::<A>(channel, value).ok_or(EngineError::Corrupt)?;
         }
-        let context = self.context(row, column, channels - 1);
-        self.finish::<A>(&context).ok_or(EngineError::Corrupt)?;
+        finish::<A, K>(&context, self.state, &mut sums, self.kernel).ok_or(EngineError::Corrupt)?;
         self.next += 1;
         Ok(Some(pixel))
     }
@@ -330,92 +231,11 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     /// Writes a value into the input register.
     fn store<A: Arithmetic>(&mut self, channel: usize, value: u8) -> Option<()> {
         let image = self.model.image();
-        let table: &[A::Activation] = self.model.numbers(self.model.header().input_table, image.levels)?;
-        Registers::new(self.state).set(0, channel, *table.get(usize::from(value))?)
-    }
-
-    fn context(&self, row: usize, column: usize, group: usize) -> Context<'m> {
-        let Image { height, width, channels, .. } = self.model.image();
-        Context {
-            model: self.model,
-            plan: self.plan,
-            label: self.label,
-            height,
-            width,
-            row,
-            column,
-            groups: channels,
-            group,
-        }
-    }
-
-    /// What waits for all values of a pixel: the first convolution keeps the image itself, and after a row's last pixel
-    /// comes the sweep of each Diagonal BiLSTM.
-    fn finish<A: Arithmetic>(&mut self, context: &Context<'_>) -> Option<()> {
-        let (mut shared, mut ops) = split::<A>(&self.model, self.state)?;
-        let row_ends = context.column + 1 == context.width && context.row + 1 < context.height;
-        for (op, instruction) in self.model.instructions().enumerate() {
-            let instruction = instruction?;
-            let (own, rest) = ops.split_at_mut_checked(context.words(&instruction))?;
-            ops = rest;
-            match instruction {
-                Instruction::MaskedConv(record) if op == 0 => {
-                    let slots = record.kept_pixels(context.height, context.width);
-                    let image: &[A::Activation] = shared.registers.get(record.input, 0..context.groups)?;
-                    let own = bytemuck::try_cast_slice_mut(own).ok()?;
-                    Ring::new(own, slots, context.groups).put(context.pixel(), image)?;
-                }
-                Instruction::DiagonalRight(record) if row_ends => {
-                    lstm::sweep::<A, K>(record, context, own, &mut shared, self.kernel)?;
-                }
-                _ if !row_ends => break,
-                _ => {}
-            }
-        }
+        let table: &[A::Activation] = self.model.numbers(self.model.header().input_table, 0..image.levels)?;
+        let mut registers = Registers::new(self.state);
+        *registers.get_mut(0, channel..channel + 1)?.first_mut()? = *table.get(usize::from(value))?;
         Some(())
     }
-}
-
-/// The buffer's parts: shared ones, and the words of the ops' own state.
-fn split<'b, A: Arithmetic>(model: &Model<'_>, state: &'b mut [u32]) -> Option<(Shared<'b, A>, &'b mut [u32])> {
-    let header = model.header();
-    let (registers, rest) = state.split_at_mut_checked(header.register_bytes as usize / 4)?;
-    let (logits, rest) = rest.split_at_mut_checked(model.image().levels)?;
-    let (patch, ops) = rest.split_at_mut_checked(header.patch_bytes as usize / 4)?;
-    let patch = bytemuck::try_cast_slice_mut(patch).ok()?;
-    Some((Shared { registers: Registers::new(registers), logits, patch, sums: [A::Sum::default(); SUMS] }, ops))
-}
-
-/// Runs all ops for one colour of one pixel; `None` where the blob contradicts what was checked.
-fn run<'b, A: Arithmetic, K: Kernel, O: Observer>(
-    context: &Context<'_>,
-    state: &'b mut [u32],
-    kernel: K,
-    observer: &mut O,
-) -> Option<&'b mut [u32]> {
-    let (mut shared, mut ops) = split::<A>(&context.model, state)?;
-    for (op, instruction) in context.model.instructions().enumerate() {
-        let instruction = instruction?;
-        let (own, rest) = ops.split_at_mut_checked(context.words(&instruction))?;
-        ops = rest;
-        let registers = &mut shared.registers;
-        match instruction {
-            Instruction::MaskedConv(record) => {
-                let conv = Conv { record, context, reads_image: op == 0, arithmetic: PhantomData };
-                conv.step(own, &mut shared, kernel)?;
-            }
-            Instruction::Quantize(record) => elementwise::quantize::<A>(record, context, registers)?,
-            Instruction::Relu(record) => elementwise::relu::<A>(record, context, registers)?,
-            Instruction::Elu(record) => elementwise::elu::<A>(record, context, registers)?,
-            Instruction::Add(record) => elementwise::add::<A>(record, context, registers)?,
-            Instruction::DepthGate(record) => elementwise::depth_gate::<A>(record, context, registers)?,
-            Instruction::RowLstm(record) => lstm::row(record, context, own, &mut shared, kernel)?,
-            Instruction::DiagonalLeft(record) => lstm::diagonal_left(record, context, own, &mut shared, kernel)?,
-            Instruction::DiagonalRight(record) => lstm::diagonal_right(record, context, own, &mut shared)?,
-        }
-        observer.after(op, context.group, &shared.registers, shared.logits);
-    }
-    Some(shared.logits)
 }
 
 /// The two logits, 0 and z, of a Bernoulli output's one.

@@ -1,5 +1,6 @@
 //! Vectors that ops hand to each other: byte ranges of one small memory.
 
+use super::memory::copy;
 use bytemuck::Pod;
 use core::ops::Range;
 
@@ -17,53 +18,40 @@ impl<'b> Registers<'b> {
     /// Numbers `range` of the vector at byte `at`. They are of type `i8` (activations) or `i16` (the stream), in a float
     /// model of type `f32`.
     pub fn get<T: Pod>(&self, at: u32, range: Range<usize>) -> Option<&[T]> {
-        bytemuck::try_cast_slice::<u32, T>(self.words).ok()?.get(shifted::<T>(at, range)?)
+        bytemuck::try_cast_slice::<u32, T>(self.words).ok()?.get(shifted::<T>(at, range))
     }
 
-    /// One number of the vector at byte `at`.
-    #[inline(never)]
-    pub(super) fn one<T: Pod>(&self, at: u32, index: usize) -> Option<T> {
-        self.get(at, index..index.checked_add(1)?)?.first().copied()
+    /// Copies numbers of the vector at byte `at`, from number `first` on.
+    pub(super) fn read<T: Pod>(&self, at: u32, first: usize, to: &mut [T]) -> Option<()> {
+        copy(to, self.get(at, first..first + to.len())?)
+    }
+
+    /// Numbers `range` of the vector at byte `input`, and of the one at byte `output` to write; `None` where they overlap.
+    pub(super) fn apart<T: Pod, U: Pod>(
+        &mut self,
+        input: u32,
+        output: u32,
+        range: Range<usize>,
+    ) -> Option<(&[T], &mut [U])> {
+        let bytes: &mut [u8] = bytemuck::must_cast_slice_mut(self.words);
+        let x = (input as usize).wrapping_add(range.start * size_of::<T>());
+        let y = (output as usize).wrapping_add(range.start * size_of::<U>());
+        let (before, after) = bytes.split_at_mut_checked(x.max(y))?;
+        let before = before.get_mut(x.min(y)..)?;
+        let (x, y) = if x < y { (before, after) } else { (after, before) };
+        let (x, y) = (x.get(..range.len() * size_of::<T>())?, y.get_mut(..range.len() * size_of::<U>())?);
+        Some((bytemuck::try_cast_slice(x).ok()?, bytemuck::try_cast_slice_mut(y).ok()?))
     }
 
     /// Numbers `range` of the vector at byte `at`, to write.
     pub(super) fn get_mut<T: Pod>(&mut self, at: u32, range: Range<usize>) -> Option<&mut [T]> {
-        bytemuck::try_cast_slice_mut::<u32, T>(self.words).ok()?.get_mut(shifted::<T>(at, range)?)
-    }
-
-    /// Numbers of one vector to read and of another to write, each at a byte and a range; `None` where they overlap.
-    pub(super) fn apart<T: Pod, U: Pod>(
-        &mut self,
-        input: (u32, Range<usize>),
-        output: (u32, Range<usize>),
-    ) -> Option<(&[T], &mut [U])> {
-        let bytes: &mut [u8] = bytemuck::must_cast_slice_mut(self.words);
-        let input = in_bytes::<T>(input)?;
-        let output = in_bytes::<U>(output)?;
-        let (input, output) = if input.end <= output.start {
-            let (before, after) = bytes.split_at_mut_checked(output.start)?;
-            (before.get(input)?, after.get_mut(..output.len())?)
-        } else {
-            let (before, after) = bytes.split_at_mut_checked(input.start)?;
-            (after.get(..input.len())?, before.get_mut(output)?)
-        };
-        Some((bytemuck::try_cast_slice(input).ok()?, bytemuck::try_cast_slice_mut(output).ok()?))
-    }
-
-    /// Writes one number of the vector at byte `at`.
-    #[inline(never)]
-    pub(super) fn set<T: Pod>(&mut self, at: u32, index: usize, value: T) -> Option<()> {
-        *self.get_mut(at, index..index.checked_add(1)?)?.first_mut()? = value;
-        Some(())
+        bytemuck::try_cast_slice_mut::<u32, T>(self.words).ok()?.get_mut(shifted::<T>(at, range))
     }
 }
 
-fn shifted<T>(at: u32, range: Range<usize>) -> Option<Range<usize>> {
-    let first = (at as usize).checked_div(size_of::<T>())?;
-    Some(first.checked_add(range.start)?..first.checked_add(range.end)?)
-}
-
-fn in_bytes<T>((at, range): (u32, Range<usize>)) -> Option<Range<usize>> {
-    let at = at as usize;
-    Some(at.checked_add(range.start * size_of::<T>())?..at.checked_add(range.end * size_of::<T>())?)
+/// The range of numbers from the beginning of the registers on. Nothing overflows in a blob that was checked, and if it did, the
+/// range would be another one and still be checked.
+fn shifted<T>(at: u32, range: Range<usize>) -> Range<usize> {
+    let first = at as usize / const { if size_of::<T>() == 0 { 1 } else { size_of::<T>() } };
+    first.wrapping_add(range.start)..first.wrapping_add(range.end)
 }

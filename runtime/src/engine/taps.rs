@@ -1,7 +1,9 @@
 //! Collects what the taps of one kernel row read.
 
 use super::Context;
-use super::ring::{Ring, copy};
+use super::memory::{copy, fill};
+use super::ring::Ring;
+use bytemuck::Pod;
 
 /// The columns of one row that a kernel reads.
 #[derive(Clone, Copy)]
@@ -14,7 +16,7 @@ pub(super) struct Columns<T> {
     pub(super) zero: T,
 }
 
-impl<T: Copy> Columns<T> {
+impl<T: Pod> Columns<T> {
     /// Fills `patch` with the vectors of `length` features under as many taps as it has room for, leftmost first, in
     /// image row `row`; `None` is above the image.
     pub(super) fn gather(
@@ -26,12 +28,13 @@ impl<T: Copy> Columns<T> {
         patch: &mut [T],
     ) -> Option<()> {
         let Some(row) = row else {
-            patch.fill(self.zero);
+            fill(patch, self.zero);
             return Some(());
         };
         // Neighbours in the image are neighbours in the ring, but where it begins anew.
         let taps = patch.len().checked_div(length)?;
-        if let (1, Some(first)) = (self.dilation, context.column.checked_sub(self.left))
+        if (self.dilation == 1 || taps == 1)
+            && let Some(first) = self.column(context, 0)
             && first + taps <= context.width
             && let Some(vectors) = ring.run(row * context.width + first, taps)
         {
@@ -39,7 +42,7 @@ impl<T: Copy> Columns<T> {
         }
         for (tap, features) in patch.chunks_exact_mut(length).enumerate() {
             match self.column(context, tap) {
-                None => features.fill(self.zero),
+                None => fill(features, self.zero),
                 Some(column) => copy(features, ring.get(row * context.width + column)?)?,
             }
         }

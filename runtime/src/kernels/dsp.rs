@@ -18,22 +18,13 @@ impl Kernel for Dsp {
 
     #[inline(never)]
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        let size = Layout::OUTPUTS * x.len();
-        let whole = sums.len().min(bias.len()) / Layout::OUTPUTS * Layout::OUTPUTS;
+        let all = sums.len() == bias.len() && weights.len() == sums.len() * x.len();
         let aligned = weights.as_ptr().cast::<u32>().is_aligned() && x.len().is_multiple_of(Layout::INPUTS);
-        let (Some(before), true) = (weights.get(..whole * x.len()), aligned && size > 0) else {
-            return Portable.blocks(bias, weights, x, sums);
-        };
-        for ((sums, bias), weights) in sums
-            .chunks_exact_mut(Layout::OUTPUTS)
-            .zip(bias.chunks_exact(Layout::OUTPUTS))
-            .zip(before.chunks_exact(size))
-        {
-            if let (Ok(sums), &[a, b, c, d]) = (<&mut [i32; 4]>::try_from(sums), bias) {
-                // SAFETY: the weights are four times as many as the inputs, these are a multiple of four and not none,
-                // and the weights lie at a multiple of four, as `before` and `size` do.
-                *sums = unsafe { four([a, b, c, d], weights, x) };
-            }
+        let whole = if all && aligned && !x.is_empty() { sums.len() / Layout::OUTPUTS * Layout::OUTPUTS } else { 0 };
+        if whole > 0 {
+            // SAFETY: there are at least as many sums and biases, and as many weights for each as inputs; these are a
+            // multiple of four and not none, and the weights lie at a multiple of four.
+            unsafe { fours(bias, weights, x, sums, whole) };
         }
         if let (Some(sums), Some(bias), Some(weights)) =
             (sums.get_mut(whole..), bias.get(whole..), weights.get(whole * x.len()..))
@@ -71,44 +62,60 @@ macro_rules! round {
     };
 }
 
-/// Four outputs.
+/// Blocks of four outputs, `count` of them in all.
 ///
 /// # Safety
-/// `x` has a multiple of four numbers and at least four, `weights` at least four times as many, at an address that is a
-/// multiple of four.
+/// `count` is a multiple of four and not zero; there are at least as many `bias` and `sums`. `x` has a multiple of four numbers and at
+/// least four, `weights` at least `count` times as many, at an address that is a multiple of four.
 #[inline(always)]
-unsafe fn four([mut a, mut b, mut c, mut d]: [i32; 4], weights: &[i8], x: &[i8]) -> [i32; 4] {
-    // SAFETY: a round reads four bytes of `x` and sixteen of `weights`; there are rounds until `x` is at its end, one at first
-    // where their number is odd, then two at a time. They write to registers alone. `ldrd` wants addresses that are
-    // multiples of four; `ldr` takes any, as long as the
-    // processor does not trap unaligned loads.
+unsafe fn fours(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32], count: usize) {
+    // Blocks after the first, times two; and one where a block has an odd number of rounds.
+    let rest = (count / Layout::OUTPUTS - 1) * 2 + x.len() / Layout::INPUTS % 2;
+    // SAFETY: a block reads its four biases and writes its four sums. A round reads four bytes of `x` and sixteen of `weights`; there
+    // are rounds until `x` is at its end, one at first where their number is odd, then two at a time. What is needed
+    // between blocks waits on the stack, 16 bytes of it, which are given back. `ldrd` and `strd` want addresses that are
+    // multiples of four; `ldr` takes any, as long as the processor does not trap unaligned loads.
     unsafe {
         asm!(
-            "lsls {t}, {t}, #30", // bit 2 of the length: an odd number of rounds
-            "bcc 2f",
-            round!(),
-            "cmp {x}, {end}",
-            "beq 3f",
+            "sub sp, #16", // where biases and sums go on, blocks that are left, the first input
+            "strd {x0}, {x1}, [sp]",
+            "strd {w0}, {x}, [sp, #8]",
             "2:",
+            "ldrd {a}, {b}, [{x0}], #8",
+            "ldrd {c}, {d}, [{x0}], #8",
+            "str {x0}, [sp]",
+            "lsrs {t}, {w0}, #1",
+            "bcc 3f",
+            round!(),
+            "cmp {x}, {end}",
+            "beq 4f",
+            "3:",
             round!(),
             round!(),
             "cmp {x}, {end}",
-            "bne 2b",
-            "3:",
+            "bne 3b",
+            "4:",
+            "ldrd {x0}, {x1}, [sp]",
+            "strd {a}, {b}, [{x1}], #8",
+            "strd {c}, {d}, [{x1}], #8",
+            "str {x1}, [sp, #4]",
+            "ldrd {w0}, {x}, [sp, #8]",
+            "subs {w0}, {w0}, #2",
+            "str {w0}, [sp, #8]",
+            "bpl 2b",
+            "add sp, #16",
             x = inout(reg) x.as_ptr() => _,
             w = inout(reg) weights.as_ptr() => _,
             end = in(reg) x.as_ptr().add(x.len()),
-            a = inout(reg) a,
-            b = inout(reg) b,
-            c = inout(reg) c,
-            d = inout(reg) d,
-            x0 = out(reg) _,
-            x1 = out(reg) _,
-            w0 = out(reg) _,
+            a = out(reg) _,
+            b = out(reg) _,
+            c = out(reg) _,
+            d = out(reg) _,
+            x0 = inout(reg) bias.as_ptr() => _,
+            x1 = inout(reg) sums.as_mut_ptr() => _,
+            w0 = inout(reg) rest => _,
             w1 = out(reg) _,
-            t = inout(reg) x.len() => _,
-            options(nostack, readonly),
+            t = out(reg) _,
         );
     }
-    [a, b, c, d]
 }

@@ -10,6 +10,7 @@ mod thumb;
 
 #[cfg(doc)]
 use crate::blob::Layout;
+use crate::numbers::requantize;
 #[cfg(pixelrnn_dsp)]
 pub use dsp::Dsp;
 pub use portable::Portable;
@@ -32,7 +33,8 @@ pub type Native = Portable;
 ///
 /// All kernels give the same bytes: sums are exact modulo 2³², whatever the order.
 ///
-/// All functions compute `sums[o] = bias[o] + Σ weights[o, k] · x[k]`, for as many outputs as all three have numbers of.
+/// All functions but [`Kernel::scale`] compute `sums[o] = bias[o] + Σ weights[o, k] · x[k]`, for as many outputs as all three have
+/// numbers of.
 pub trait Kernel: Copy {
     /// For weights in [`Layout::Rows`]: `weights` is `[outputs, x.len()]`, row-major.
     fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
@@ -50,5 +52,13 @@ pub trait Kernel: Copy {
     #[cfg(feature = "a16")]
     fn blocks16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         portable::blocks(bias, weights, x, sums);
+    }
+
+    /// [`requantize`]s sums, each with its multiplier.
+    #[inline]
+    fn scale(self, sums: &mut [i32], left: u32, multipliers: &[i32]) {
+        for (sum, multiplier) in sums.iter_mut().zip(multipliers) {
+            *sum = requantize(*sum, left, *multiplier);
+        }
     }
 }

@@ -36,17 +36,14 @@ pub(super) fn blocks<X: Copy + Into<i32>>(bias: &[i32], weights: &[i8], x: &[X],
     let mut rest = weights;
     for (sums, bias) in sums.chunks_mut(Layout::OUTPUTS).zip(bias.chunks(Layout::OUTPUTS)) {
         let outputs = sums.len().min(bias.len());
-        let Some((block, after)) = rest.split_at_checked(outputs * x.len()) else { return };
-        rest = after;
-        for (sum, bias) in sums.iter_mut().zip(bias) {
+        let Some(block) = rest.split_off(..outputs * x.len()) else { return };
+        let (block, _) = block.as_chunks::<{ Layout::INPUTS }>();
+        for (output, (sum, bias)) in sums.iter_mut().zip(bias).enumerate() {
             *sum = *bias;
-        }
-        if outputs == 0 {
-            return;
-        }
-        for (weights, x) in block.chunks_exact(Layout::INPUTS * outputs).zip(x.chunks_exact(Layout::INPUTS)) {
-            for (sum, row) in sums.iter_mut().zip(weights.chunks_exact(Layout::INPUTS)) {
-                *sum = dot(*sum, row, x);
+            for (n, x) in x.as_chunks::<{ Layout::INPUTS }>().0.iter().enumerate() {
+                if let Some(weights) = block.get(n * outputs + output) {
+                    *sum = dot(*sum, weights, x);
+                }
             }
         }
     }

@@ -46,8 +46,8 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn scaled(sum: i32, left: u8, multiplier: i32) -> i32 {
-        Int8::scaled(sum, left, multiplier)
+    fn scale<K: Kernel>(kernel: K, sums: &mut [i32], left: u8, multipliers: &[i32]) {
+        Int8::scale(kernel, sums, left, multipliers);
     }
 
     #[inline(always)]
@@ -56,7 +56,7 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn activation(v: i32, zero_point: i8, low: i8) -> i16 {
+    fn activation(v: i32, zero_point: i32, low: i32) -> i16 {
         clamp(v, low == zero_point)
     }
 
@@ -76,20 +76,25 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn quantize(x: i16, rescale: Rescale, zero_point: i8, low: i8) -> i16 {
-        clamp(rescale.apply(i32::from(x)), low == zero_point)
+    fn quantize(x: i16, rescale: Rescale) -> i32 {
+        Int8::quantize(x, rescale)
     }
 
-    fn elu(x: i16, exponent: Rescale, back: i32) -> i16 {
+    #[inline(always)]
+    fn relu(x: i16) -> i32 {
+        Int8::relu(x)
+    }
+
+    fn elu(x: i16, exponent: Rescale, back: i32) -> i32 {
         Int8::elu(x, exponent, back)
     }
 
     #[inline(always)]
-    fn add(a: i16, b: i16, rescale: [Rescale; 2], negate: bool) -> i16 {
+    fn add(a: i16, b: i16, rescale: [Rescale; 2], negate: bool) -> i32 {
         Int8::add(a, b, rescale, negate)
     }
 
-    fn depth_gate(values: [i16; 3], rescale: [Rescale; 3]) -> i16 {
+    fn depth_gate(values: [i16; 3], rescale: [Rescale; 3]) -> i32 {
         Int8::depth_gate(values, rescale)
     }
 

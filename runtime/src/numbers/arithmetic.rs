@@ -1,6 +1,6 @@
 //! What an engine computes with: integers, or floats where there is an FPU.
 
-use super::{Rescale, clamp8, exp2_neg, lstm, mul_high, requantize, saturate16};
+use super::{Rescale, exp2_neg, lstm, mul_high, saturate8, saturate16};
 use crate::blob::Layout;
 use crate::kernels::Kernel;
 use bytemuck::Pod;
@@ -15,7 +15,7 @@ pub trait Arithmetic {
     /// What products read.
     type Activation: Pod;
     /// What passes between ops otherwise: the residual stream, gates and states.
-    type Stream: Pod + PartialOrd + Default;
+    type Stream: Pod + Default;
     /// Sums, biases and multipliers.
     type Sum: Pod + Default;
 
@@ -35,13 +35,13 @@ pub trait Arithmetic {
     );
     /// `a + b` of two sums.
     fn sum(a: Self::Sum, b: Self::Sum) -> Self::Sum;
-    /// A sum in units of its destination.
-    fn scaled(sum: Self::Sum, left: u8, multiplier: Self::Sum) -> Self::Sum;
+    /// Turns sums into units of their destination.
+    fn scale<K: Kernel>(kernel: K, sums: &mut [Self::Sum], left: u8, multipliers: &[Self::Sum]);
 
     /// The activation that means 0.
     fn zero(zero_point: i8) -> Self::Activation;
     /// A scaled sum as an activation.
-    fn activation(v: Self::Sum, zero_point: i8, low: i8) -> Self::Activation;
+    fn activation(v: Self::Sum, zero_point: i32, low: i32) -> Self::Activation;
     /// A scaled sum as a value of the stream.
     fn stream(v: Self::Sum) -> Self::Stream;
     /// A scaled sum added to a value of the stream.
@@ -49,14 +49,16 @@ pub trait Arithmetic {
     /// A scaled sum as a base-2 logit in units of 2⁻¹⁶.
     fn logit(v: Self::Sum, shift: u8) -> i32;
 
-    /// A value of the stream as an activation.
-    fn quantize(x: Self::Stream, rescale: Rescale, zero_point: i8, low: i8) -> Self::Activation;
+    /// A value of the stream in units of an activation.
+    fn quantize(x: Self::Stream, rescale: Rescale) -> Self::Sum;
+    /// `max(x, 0)`.
+    fn relu(x: Self::Stream) -> Self::Sum;
     /// `x` where `x > 0`, else `exp(x) - 1`.
-    fn elu(x: Self::Stream, exponent: Rescale, back: i32) -> Self::Stream;
+    fn elu(x: Self::Stream, exponent: Rescale, back: i32) -> Self::Sum;
     /// `±a + b`.
-    fn add(a: Self::Stream, b: Self::Stream, rescale: [Rescale; 2], negate: bool) -> Self::Stream;
+    fn add(a: Self::Stream, b: Self::Stream, rescale: [Rescale; 2], negate: bool) -> Self::Sum;
     /// `a + sigmoid(t) · b`.
-    fn depth_gate(values: [Self::Stream; 3], rescale: [Rescale; 3]) -> Self::Stream;
+    fn depth_gate(values: [Self::Stream; 3], rescale: [Rescale; 3]) -> Self::Sum;
 
     /// A gate's pre-activation, of its scaled sums over the input and over the state.
     fn gate(x: Self::Sum, h: Self::Sum) -> Self::Stream;
@@ -95,8 +97,8 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn scaled(sum: i32, left: u8, multiplier: i32) -> i32 {
-        requantize(sum, u32::from(left), multiplier)
+    fn scale<K: Kernel>(kernel: K, sums: &mut [i32], left: u8, multipliers: &[i32]) {
+        kernel.scale(sums, u32::from(left), multipliers);
     }
 
     #[inline(always)]
@@ -105,8 +107,10 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn activation(v: i32, zero_point: i8, low: i8) -> i8 {
-        clamp8(v.wrapping_add(i32::from(zero_point)), low)
+    fn activation(v: i32, zero_point: i32, low: i32) -> i8 {
+        // What is scaled is 2³⁰ at most: nothing wraps. Two saturations, each of which is an instruction on many processors,
+        // in the place of one and a comparison: beyond 255 above `low`, the second one would see no difference.
+        saturate8(v.wrapping_add(zero_point.wrapping_sub(low)).clamp(0, 255).wrapping_add(low))
     }
 
     #[inline(always)]
@@ -125,31 +129,36 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn quantize(x: i16, rescale: Rescale, zero_point: i8, low: i8) -> i8 {
-        clamp8(rescale.apply(i32::from(x)) + i32::from(zero_point), low)
-    }
-
-    #[inline]
-    fn elu(x: i16, exponent: Rescale, back: i32) -> i16 {
-        if x > 0 {
-            return x;
-        }
-        let exponent = exponent.apply(-i32::from(x)) as u32;
-        saturate16(mul_high(exp2_neg(exponent) as i32 - (1 << 30), back))
+    fn quantize(x: i16, rescale: Rescale) -> i32 {
+        rescale.apply(i32::from(x))
     }
 
     #[inline(always)]
-    fn add(a: i16, b: i16, [ra, rb]: [Rescale; 2], negate: bool) -> i16 {
-        let (a, b) = (ra.apply(i32::from(a)), rb.apply(i32::from(b)));
-        saturate16(b.wrapping_add(if negate { a.wrapping_neg() } else { a }))
+    fn relu(x: i16) -> i32 {
+        i32::from(x.max(0))
     }
 
     #[inline]
-    fn depth_gate([a, b, t]: [i16; 3], [ra, rb, rt]: [Rescale; 3]) -> i16 {
+    fn elu(x: i16, exponent: Rescale, back: i32) -> i32 {
+        if x > 0 {
+            return i32::from(x);
+        }
+        let exponent = exponent.apply(-i32::from(x)) as u32;
+        mul_high(exp2_neg(exponent) as i32 - (1 << 30), back)
+    }
+
+    #[inline(always)]
+    fn add(a: i16, b: i16, [ra, rb]: [Rescale; 2], negate: bool) -> i32 {
+        let (a, b) = (ra.apply(i32::from(a)), rb.apply(i32::from(b)));
+        b.wrapping_add(if negate { a.wrapping_neg() } else { a })
+    }
+
+    #[inline]
+    fn depth_gate([a, b, t]: [i16; 3], [ra, rb, rt]: [Rescale; 3]) -> i32 {
         let b = saturate16(rb.apply(i32::from(b)));
         let t = saturate16(rt.apply(i32::from(t)));
         let gated = (lstm::sigmoid(t) * i32::from(b) + (1 << 14)) >> 15;
-        saturate16(ra.apply(i32::from(a)).wrapping_add(gated))
+        ra.apply(i32::from(a)).wrapping_add(gated)
     }
 
     #[inline(always)]
@@ -164,7 +173,7 @@ impl Arithmetic for Int8 {
 
     #[inline(always)]
     fn hidden(h: i16, to_hidden: Rescale) -> i8 {
-        clamp8(to_hidden.apply(i32::from(h)), i8::MIN)
+        saturate8(to_hidden.apply(i32::from(h)))
     }
 
     #[inline(always)]

@@ -5,7 +5,9 @@
 const COEFFICIENTS: [i32; 6] = [1 << 30, -744_258_157, 257_898_519, -59_395_849, 9_908_897, -1_024_387];
 
 /// `2^-d` in units of 2⁻³⁰, of a `d` in units of 2⁻¹⁶; 0 from `d` = 31 on.
-#[inline]
+// One copy where code is what there is little of; elsewhere vectors of it.
+#[cfg_attr(target_os = "none", inline(never))]
+#[cfg_attr(not(target_os = "none"), inline)]
 pub const fn exp2_neg(d: u32) -> u32 {
     let whole = d >> 16;
     if whole > 30 {

@@ -80,15 +80,13 @@ impl<W: Weight> Arithmetic for Float<W> {
         a + b
     }
 
-    fn scaled(sum: f32, _: u8, _: f32) -> f32 {
-        sum
-    }
+    fn scale<K: Kernel>(_: K, _: &mut [f32], _: u8, _: &[f32]) {}
 
     fn zero(_: i8) -> f32 {
         0.0
     }
 
-    fn activation(v: f32, zero_point: i8, low: i8) -> f32 {
+    fn activation(v: f32, zero_point: i32, low: i32) -> f32 {
         if low == zero_point { v.max(0.0) } else { v }
     }
 
@@ -105,8 +103,12 @@ impl<W: Weight> Arithmetic for Float<W> {
         libm::rintf(v * (core::f32::consts::LOG2_E * 65536.0)) as i32
     }
 
-    fn quantize(x: f32, _: Rescale, zero_point: i8, low: i8) -> f32 {
-        Self::activation(x, zero_point, low)
+    fn quantize(x: f32, _: Rescale) -> f32 {
+        x
+    }
+
+    fn relu(x: f32) -> f32 {
+        if x > 0.0 { x } else { 0.0 }
     }
 
     fn elu(x: f32, _: Rescale, _: i32) -> f32 {

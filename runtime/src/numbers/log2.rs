@@ -84,13 +84,18 @@ pub const fn cost_bits(frequency: u32) -> u32 {
     // 1.mantissa in units of 2⁻³¹; its upper five bits choose a point from which the rest is a short series.
     let mantissa = (frequency << (31 - exponent)) as u64;
     let at = (mantissa >> 26) as usize & 31;
-    let e = ((mantissa * INVERSE[at] as u64) >> 31) as i64 - (1 << 31);
-    let square = (e * e) >> 31;
-    let cube = (square * e) >> 31;
-    let series = e - (square >> 1) + cube / 3;
-    let log = ((exponent as i64) << 30) + LOG[at] as i64 + ((series * PER_LN2) >> 31);
+    // Between -2²⁶ and 2²⁶, so that 32 bits hold its powers as well: no division of 64 bits is needed.
+    let e = (((mantissa * INVERSE[at] as u64) >> 31) as i64 - (1 << 31)) as i32;
+    let square = product(e, e);
+    let series = e - (square >> 1) + product(square, e) / 3;
+    let log = ((exponent as i64) << 30) + LOG[at] as i64 + ((series as i64 * PER_LN2) >> 31);
     let cost = (24 << 30) - log;
     if cost < 0 { 0 } else { ((cost + 32) >> 6) as u32 }
+}
+
+/// The product of two numbers in units of 2⁻³¹.
+const fn product(a: i32, b: i32) -> i32 {
+    ((a as i64 * b as i64) >> 31) as i32
 }
 
 #[cfg(test)]

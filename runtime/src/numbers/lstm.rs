@@ -1,7 +1,7 @@
 //! The integer LSTM cell, after Li and Alvarez, "On the quantization of recurrent neural networks", arXiv 2101.05453.
 
-/// `tanh(i / 64)` in units of 2⁻¹⁵, up to 8.
-const TANH: [i16; 513] = [
+/// `tanh(i / 64)` in units of 2⁻¹⁵, up to 8, and the last number once more.
+const TANH: [i16; 514] = [
     0, 512, 1024, 1535, 2045, 2555, 3063, 3570, 4075, 4578, 5079, 5577, 6073, 6566, 7056, 7542, 8025, 8505, 8980, 9452,
     9919, 10_382, 10_840, 11_294, 11_743, 12_186, 12_625, 13_058, 13_486, 13_909, 14_326, 14_737, 15_143, 15_542,
     15_936, 16_324, 16_706, 17_082, 17_452, 17_816, 18_173, 18_525, 18_870, 19_209, 19_542, 19_869, 20_189, 20_504,
@@ -38,38 +38,36 @@ const TANH: [i16; 513] = [
     32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767,
     32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767,
     32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767, 32_767,
-    32_767, 32_767, 32_767,
+    32_767, 32_767, 32_767, 32_767,
 ];
 
 /// `tanh` of `u` units of 2⁻¹³, by a straight line between two entries of the table; `u` up to 2¹⁶.
-#[inline]
 const fn tanh_positive(u: u32) -> i32 {
     let at = (u >> 7) as usize;
-    let at = if at > 511 { 511 } else { at };
+    // At the end, the next number is multiplied by 0.
+    let at = if at > 512 { 512 } else { at };
     let (low, high) = (TANH[at] as i32, TANH[at + 1] as i32);
     low + (((high - low) * (u as i32 - ((at as i32) << 7)) + 64) >> 7)
 }
 
 /// `tanh(z)` in units of 2⁻¹⁵, of `z` in units of 2⁻¹².
-#[inline]
 pub const fn tanh(z: i16) -> i32 {
     let t = tanh_positive(2 * (z as i32).unsigned_abs());
     if z < 0 { -t } else { t }
 }
 
 /// The logistic function of `z` in units of 2⁻¹⁵, 0 to 32767, of `z` in units of 2⁻¹²: `(1 + tanh(z / 2)) / 2`.
-#[inline]
 pub const fn sigmoid(z: i16) -> i32 {
     let t = tanh_positive((z as i32).unsigned_abs());
     let t = if z < 0 { -t } else { t };
     let s = (32_769 + t) >> 1;
-    if s > 32_767 { 32_767 } else { s }
+    // 32768 becomes 32767.
+    s - (s >> 15)
 }
 
 /// One step of one unit: `c = σ(f)·c + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)`; gives `(h, c)`.
 ///
 /// `gates` are the pre-activations o, f, i, g in units of 2⁻¹²; `c` is in units of `2^(cell_bits - 15)`, `h` in units of 2⁻¹⁵.
-#[inline]
 pub const fn cell([o, f, i, g]: [i16; 4], c: i16, cell_bits: u32) -> (i16, i16) {
     let fresh = (sigmoid(i) * tanh(g)) >> (cell_bits & 15);
     let c = super::saturate16((sigmoid(f) * c as i32 + fresh + (1 << 14)) >> 15);

@@ -36,25 +36,20 @@ pub const fn requantize(acc: i32, left: u32, multiplier: i32) -> i32 {
 /// The nearest number that an `i16` can hold.
 #[inline(always)]
 pub const fn saturate16(v: i32) -> i16 {
-    if v > i16::MAX as i32 {
-        i16::MAX
-    } else if v < i16::MIN as i32 {
-        i16::MIN
-    } else {
-        v as i16
-    }
+    within(v, i16::MIN as i32, i16::MAX as i32) as i16
 }
 
-/// The nearest number in `low..=127`, for an `i8`.
+/// The nearest number that an `i8` can hold.
 #[inline(always)]
-pub const fn clamp8(v: i32, low: i8) -> i8 {
-    if v > i8::MAX as i32 {
-        i8::MAX
-    } else if v < low as i32 {
-        low
-    } else {
-        v as i8
-    }
+pub const fn saturate8(v: i32) -> i8 {
+    within(v, i8::MIN as i32, i8::MAX as i32) as i8
+}
+
+/// `Ord::clamp`, which is not `const`.
+#[inline(always)]
+const fn within(v: i32, low: i32, high: i32) -> i32 {
+    let v = if v < low { low } else { v };
+    if v > high { high } else { v }
 }
 
 /// A factor for 16-bit numbers: `x · multiplier / 2^shift`.

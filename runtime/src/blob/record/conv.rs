@@ -1,6 +1,6 @@
 //! Masked convolution.
 
-use super::group_start;
+use super::linear::Linear;
 use crate::blob::header::Layout;
 use crate::model::Mask;
 use bytemuck::{Pod, Zeroable};
@@ -67,13 +67,11 @@ pub struct ConvRecord {
 
 impl ConvRecord {
     /// The mask; a byte that means nothing counts as B, after the reader has refused it.
-    #[inline]
     pub const fn mask(&self) -> Mask {
         if self.mask == 0 { Mask::A } else { Mask::B }
     }
 
     /// Where results go; `None` for a byte that means nothing.
-    #[inline]
     pub const fn destination(&self) -> Option<Destination> {
         Some(match self.destination {
             0 => Destination::Activation,
@@ -85,14 +83,12 @@ impl ConvRecord {
     }
 
     /// Rows above the centre, and columns to its left and right.
-    #[inline]
     pub const fn reach(&self) -> (usize, usize, usize) {
         let [height, width] = [self.kernel[0] as usize, self.kernel[1] as usize];
         (height / 2, width / 2, width - 1 - width / 2)
     }
 
     /// Taps before the centre, all of them open.
-    #[inline]
     pub const fn past_taps(&self) -> usize {
         let (top, left, _) = self.reach();
         top * self.kernel[1] as usize + left
@@ -110,40 +106,38 @@ impl ConvRecord {
         }
     }
 
-    /// Inputs of the centre that are open to colour group `group`: the first so many.
-    #[inline]
-    pub const fn open_inputs(&self, groups: usize, group: usize) -> usize {
-        let open = match self.mask() {
-            Mask::A => group,
-            Mask::B => group + 1,
-        };
-        group_start(self.inputs as usize, groups, open)
+    /// The sums of the outputs.
+    pub(crate) const fn linear(&self) -> Linear {
+        Linear {
+            features: self.outputs as usize,
+            each: 1,
+            past: self.past_taps() * self.inputs as usize,
+            centre: self.inputs as usize,
+            own: match self.mask() {
+                Mask::A => 0,
+                Mask::B => 1,
+            },
+            left: self.left,
+            weights: self.weights,
+            bias: Some(self.bias),
+            multipliers: self.multipliers,
+            class_bias: self.class_bias,
+        }
     }
 
     /// Length of the dot products of colour group `group`: all features of the past taps, then the open ones of the centre.
-    #[inline]
     pub const fn length(&self, groups: usize, group: usize) -> usize {
-        self.past_taps() * self.inputs as usize + self.open_inputs(groups, group)
+        self.linear().length(groups, group)
     }
 
     /// Outputs of colour group `group`: the first and one past the last.
-    #[inline]
     pub const fn group(&self, groups: usize, group: usize) -> (usize, usize) {
-        let outputs = self.outputs as usize;
-        (group_start(outputs, groups, group), group_start(outputs, groups, group + 1))
+        self.linear().group(groups, group)
     }
 
     /// Weights of the colour groups before `group`.
-    #[inline]
     pub const fn weights_before(&self, groups: usize, group: usize, layout: Layout) -> usize {
-        let mut count = 0;
-        let mut before = 0;
-        while before < group {
-            let (first, end) = self.group(groups, before);
-            count += (end - first) * layout.row(self.length(groups, before));
-            before += 1;
-        }
-        count
+        self.linear().weights_before(groups, group, layout)
     }
 
     /// Multiply-adds a pixel.

@@ -1,5 +1,6 @@
 //! LSTMs.
 
+use super::linear::Linear;
 use super::{group_start, kind};
 use crate::blob::header::{Layout, Weights};
 use crate::engine::Plan;
@@ -59,44 +60,61 @@ pub struct LstmRecord {
 
 impl LstmRecord {
     /// Columns that a Row LSTM's kernels reach to the left and to the right.
-    #[inline]
     pub const fn reach(&self) -> (usize, usize) {
         let kernel = self.kernel as usize;
         (kernel / 2, kernel - 1 - kernel / 2)
     }
 
+    /// The sums over the input.
+    pub(crate) const fn over_input(&self) -> Linear {
+        Linear {
+            features: self.hidden as usize,
+            each: 4,
+            past: self.reach().0 * self.inputs as usize,
+            centre: self.inputs as usize,
+            own: 1,
+            left: self.left_x,
+            weights: self.weights_x,
+            bias: Some(self.bias),
+            multipliers: self.multipliers_x,
+            class_bias: self.class_bias,
+        }
+    }
+
+    /// The sums over the state, which all colour groups read whole.
+    pub(crate) const fn over_state(&self) -> Linear {
+        Linear {
+            past: self.h_length(),
+            centre: 0,
+            left: self.left_h,
+            weights: self.weights_h,
+            bias: None,
+            multipliers: self.multipliers_h,
+            class_bias: 0,
+            ..self.over_input()
+        }
+    }
+
     /// Length of the dot products over the input of colour group `group`.
-    #[inline]
     pub const fn x_length(&self, groups: usize, group: usize) -> usize {
-        let inputs = self.inputs as usize;
-        self.reach().0 * inputs + group_start(inputs, groups, group + 1)
+        self.over_input().length(groups, group)
     }
 
     /// Length of the dot products over the state: `kernel` pixels of the row above, or the pixels above and beside.
-    #[inline]
     pub const fn h_length(&self) -> usize {
         let taps = if self.kind == kind::ROW_LSTM { self.kernel as usize } else { 2 };
         taps * self.hidden as usize
     }
 
     /// Units of colour group `group`: the first and one past the last.
-    #[inline]
     pub const fn group(&self, groups: usize, group: usize) -> (usize, usize) {
         let hidden = self.hidden as usize;
         (group_start(hidden, groups, group), group_start(hidden, groups, group + 1))
     }
 
     /// Input-to-state weights of the colour groups before `group`.
-    #[inline]
     pub const fn x_weights_before(&self, groups: usize, group: usize, layout: Layout) -> usize {
-        let mut count = 0;
-        let mut before = 0;
-        while before < group {
-            let (first, end) = self.group(groups, before);
-            count += 4 * (end - first) * layout.row(self.x_length(groups, before));
-            before += 1;
-        }
-        count
+        self.over_input().weights_before(groups, group, layout)
     }
 
     /// All state-to-state weights.

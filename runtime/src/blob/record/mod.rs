@@ -6,16 +6,19 @@
 
 mod conv;
 mod elementwise;
+mod linear;
 mod lstm;
 mod vectors;
 
 pub use conv::{ConvRecord, Destination};
 pub use elementwise::{AddRecord, DepthGateRecord, EluRecord, QuantizeRecord, ReluRecord};
+pub(crate) use linear::Linear;
 pub use lstm::LstmRecord;
 pub use vectors::{Form, Vector, Vectors};
 
 use super::header::{Layout, Weights};
 use crate::engine::Plan;
+use crate::numbers::Rescale;
 use bytemuck::{Pod, Zeroable};
 
 /// Bytes of a record.
@@ -49,6 +52,9 @@ pub mod kind {
     /// [`super::LstmRecord`]: the right half of a Diagonal BiLSTM, which runs over each finished row and adds to the next.
     pub const DIAGONAL_RIGHT: u8 = 9;
 }
+
+/// Whether LSTMs are compiled in. Where not, no [`Instruction`] is one, which the compiler does not see everywhere.
+pub(crate) const LSTM: bool = cfg!(feature = "lstm");
 
 /// A record, read as what it is.
 #[derive(Clone, Copy, Debug)]
@@ -112,8 +118,7 @@ into_record!(ConvRecord, QuantizeRecord, ReluRecord, EluRecord, AddRecord, Depth
 #[inline]
 pub const fn group_start(count: usize, groups: usize, group: usize) -> usize {
     if groups == 3 {
-        let (each, rest) = (count / 3, count % 3);
-        group * each + if group < rest { group } else { rest }
+        third(count, group)
     } else if group == 0 {
         0
     } else {
@@ -121,46 +126,67 @@ pub const fn group_start(count: usize, groups: usize, group: usize) -> usize {
     }
 }
 
+/// [`group_start`] of three groups.
+#[inline(never)]
+const fn third(count: usize, group: usize) -> usize {
+    let (each, rest) = (count / 3, count % 3);
+    group * each + if group < rest { group } else { rest }
+}
+
 impl Instruction<'_> {
     /// Bytes of state that the op keeps from pixel to pixel, a multiple of four.
-    pub const fn state_bytes(&self, height: usize, width: usize, weights: Weights, plan: Plan) -> usize {
+    pub const fn state_bytes(self, height: usize, width: usize, weights: Weights, plan: Plan) -> usize {
         match self {
             Self::MaskedConv(conv) => {
                 let kept = conv.kept_pixels(height, width) * conv.inputs as usize;
                 (kept * weights.activation_bytes()).next_multiple_of(4)
             }
-            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
+            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) if LSTM => {
                 let [x, h, c, sums] = lstm.memory(width, weights, plan);
                 x + h + c + sums
             }
-            Self::Quantize(_) | Self::Relu(_) | Self::Elu(_) | Self::Add(_) | Self::DepthGate(_) => 0,
+            _ => 0,
+        }
+    }
+
+    /// The op's factors; some stand here more than once.
+    pub(crate) const fn rescales(self) -> [Rescale; 3] {
+        match self {
+            Self::Quantize(q) => [q.rescale; 3],
+            Self::Elu(e) => [e.exponent; 3],
+            Self::Add(s) => [s.rescale_a, s.rescale_b, s.rescale_b],
+            Self::DepthGate(d) => [d.rescale_a, d.rescale_b, d.rescale_t],
+            Self::RowLstm(l) | Self::DiagonalLeft(l) | Self::DiagonalRight(l) if LSTM => {
+                [l.to_hidden, l.to_output, l.to_output]
+            }
+            _ => [Rescale { multiplier: 1, shift: 1 }; 3],
         }
     }
 
     /// Multiply-adds a pixel.
-    pub const fn multiply_adds(&self, groups: usize) -> usize {
+    pub const fn multiply_adds(self, groups: usize) -> usize {
         match self {
             Self::MaskedConv(conv) => conv.multiply_adds(groups),
-            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
+            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) if LSTM => {
                 lstm.x_weights_before(groups, groups, Layout::Rows) + lstm.h_weights(Layout::Rows)
             }
-            Self::Quantize(_) | Self::Relu(_) | Self::Elu(_) | Self::Add(_) | Self::DepthGate(_) => 0,
+            _ => 0,
         }
     }
 
     /// Weights that the op has in the blob; [`Instruction::multiply_adds`], and what `layout` adds to make blocks whole.
-    pub const fn weights(&self, groups: usize, layout: Layout) -> usize {
+    pub const fn weights(self, groups: usize, layout: Layout) -> usize {
         match self {
             Self::MaskedConv(conv) => conv.weights_before(groups, groups, layout),
-            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
+            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) if LSTM => {
                 lstm.x_weights_before(groups, groups, layout) + lstm.h_weights(layout)
             }
-            Self::Quantize(_) | Self::Relu(_) | Self::Elu(_) | Self::Add(_) | Self::DepthGate(_) => 0,
+            _ => 0,
         }
     }
 
     /// The op's name, for people.
-    pub const fn kind(&self) -> &'static str {
+    pub const fn kind(self) -> &'static str {
         match self {
             Self::MaskedConv(_) => "masked_conv",
             Self::Quantize(_) => "quantize",

@@ -1,6 +1,6 @@
 //! Which registers an op reads and writes.
 
-use super::{Destination, Instruction};
+use super::{Destination, Instruction, LSTM};
 use crate::blob::header::Weights;
 
 /// How a register holds its numbers.
@@ -44,7 +44,7 @@ pub struct Vectors {
 
 impl Instruction<'_> {
     /// The registers that the op reads and writes.
-    pub fn vectors(&self) -> Vectors {
+    pub fn vectors(self) -> Vectors {
         let narrow = |at, count| Some(Vector { at, count, kind: Form::Activation });
         let wide = |at, count| Some(Vector { at, count, kind: Form::Stream });
         match self {
@@ -69,13 +69,14 @@ impl Instruction<'_> {
                 let inputs = [wide(d.a, d.count), wide(d.b, d.count), wide(d.t, d.count)];
                 Vectors { inputs, output: wide(d.output, d.count) }
             }
-            Self::RowLstm(l) | Self::DiagonalLeft(l) => {
+            Self::RowLstm(l) | Self::DiagonalLeft(l) if LSTM => {
                 Vectors { inputs: [narrow(l.input, l.inputs), None, None], output: wide(l.output, l.hidden) }
             }
-            Self::DiagonalRight(l) => {
+            Self::DiagonalRight(l) if LSTM => {
                 let output = wide(l.output, l.hidden);
                 Vectors { inputs: [narrow(l.input, l.inputs), output, None], output }
             }
+            _ => Vectors::default(),
         }
     }
 }

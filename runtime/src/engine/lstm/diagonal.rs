@@ -1,8 +1,9 @@
 //! The two halves of the Diagonal BiLSTM.
 
-use super::super::ring::{Ring, copy};
+use super::super::memory::{copy, fill};
+use super::super::ring::Ring;
 use super::super::{Context, Shared};
-use super::{Cells, Gates, Output, OverState, Parts, cast, narrow, parts};
+use super::{Cells, Output, OverState, Parts, cast, gates, narrow, over_state, parts};
 use crate::blob::{LstmRecord, group_start};
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
@@ -17,16 +18,16 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
 ) -> Option<()> {
     let (hidden, width, pixel) = (usize::from(record.hidden), context.width, context.pixel());
     let Parts { h, c, .. } = Parts::new(record, context, own)?;
-    let mut h_ring = Ring::new(cast(h)?, width + 1, hidden);
-    let mut c_ring = Ring::new(cast(c)?, 2, hidden);
+    let mut h_ring = Ring::new(h, width + 1, hidden)?;
+    let mut c_ring = Ring::new(c, 2, hidden)?;
     let (initial_h, initial_c) = context.model.initial::<A::Stream>(record, context.row)?;
 
     let length = record.x_length(context.groups, context.group);
-    let [x, h] = parts::<A>(record, context, context.group, shared.patch)?;
-    copy(x.get_mut(..length)?, shared.registers.get(record.input, 0..length)?)?;
+    let [x, h] = parts::<A>(record, context, shared.patch)?;
+    shared.registers.read(record.input, 0, x.get_mut(..length)?)?;
     let (above, beside) = h.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
     match pixel.checked_sub(width) {
-        None => above.fill(A::zero(0)),
+        None => fill(above, A::zero(0)),
         Some(pixel) => copy(above, h_ring.get(pixel)?)?,
     }
     if context.column == 0 {
@@ -39,8 +40,8 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
     let out = shared.registers.get_mut(record.output, 0..hidden)?;
     let h_now = Output::Now { kept: h_ring.get_mut(pixel)?, out };
     let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: h_now };
-    let gates = Gates::<A>::new(record, context, context.group);
-    gates.run(x, &OverState::Inputs(h), &mut shared.sums, cells, kernel)
+    let state = OverState::Inputs(h, over_state(record, context));
+    gates(record, context, x, state, shared.sums, cells, kernel)
 }
 
 /// Right half of a Diagonal BiLSTM, at a pixel: adds what the sweep over the row above left there, and keeps the input
@@ -54,7 +55,7 @@ pub(in super::super) fn right<A: Arithmetic>(
     let (inputs, hidden, width) = (usize::from(record.inputs), usize::from(record.hidden), context.width);
     let Parts { x, h, .. } = Parts::new(record, context, own)?;
     if context.row > 0 {
-        let h_ring = Ring::new(cast(h)?, width + 1, hidden);
+        let h_ring = Ring::<A::Stream>::new(h, width + 1, hidden)?;
         let state: &[A::Stream] = h_ring.get(mirrored(width, context.row - 1, context.column))?;
         let (first, end) = record.group(context.groups, context.group);
         let out = shared.registers.get_mut(record.output, first..end)?;
@@ -66,7 +67,7 @@ pub(in super::super) fn right<A: Arithmetic>(
         (group_start(inputs, context.groups, context.group), group_start(inputs, context.groups, context.group + 1));
     let row: &mut [A::Activation] = cast(x)?;
     let kept = row.get_mut(context.column * inputs..(context.column + 1) * inputs)?.get_mut(first..end)?;
-    copy(kept, shared.registers.get(record.input, first..end)?)
+    shared.registers.read(record.input, first, kept)
 }
 
 /// Right half of a Diagonal BiLSTM, once over a finished row, from right to left.
@@ -81,15 +82,16 @@ pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
     let Shared { patch, sums, .. } = shared;
     let Parts { x, h, c, .. } = Parts::new(record, context, own)?;
     let x: &[A::Activation] = cast(x)?;
-    let mut h_ring = Ring::new(cast(h)?, width + 1, hidden);
-    let mut c_ring = Ring::new(cast(c)?, 2, hidden);
+    let mut h_ring = Ring::new(h, width + 1, hidden)?;
+    let mut c_ring = Ring::new(c, 2, hidden)?;
     let (initial_h, initial_c) = context.model.initial::<A::Stream>(record, context.row)?;
     for column in (0..width).rev() {
         let at = mirrored(width, context.row, column);
         let first_of_row = column + 1 == width;
         for group in 0..context.groups {
+            let context = &Context { group, ..*context };
             let length = record.x_length(context.groups, group);
-            let [x_patch, h] = parts::<A>(record, context, group, patch)?;
+            let [x_patch, h] = parts::<A>(record, context, patch)?;
             copy(x_patch.get_mut(..length)?, x.get(column * inputs..column * inputs + length)?)?;
             let (above, beside) = h.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
             let state_above = if context.row > 0 { h_ring.get(at - width)? } else { &[] };
@@ -97,8 +99,8 @@ pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
             narrow::<A>(beside, if first_of_row { initial_h } else { h_ring.get(at - 1)? }, record.to_hidden);
             let (before, c) = c_ring.step((!first_of_row).then(|| at - 1), at)?;
             let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: Output::Later(h_ring.get_mut(at)?) };
-            let gates = Gates::<A>::new(record, context, group);
-            gates.run(x_patch, &OverState::Inputs(h), sums, cells, kernel)?;
+            let state = OverState::Inputs(h, over_state(record, context));
+            gates(record, context, x_patch, state, sums, cells, kernel)?;
         }
     }
     Some(())

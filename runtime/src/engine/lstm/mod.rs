@@ -3,12 +3,12 @@
 mod diagonal;
 mod row;
 
-use super::{Context, SUMS};
+use super::Context;
+use super::memory::fill;
+use super::sums::{SUMS, Sums};
 use crate::blob::LstmRecord;
 use crate::kernels::Kernel;
 use crate::numbers::{Arithmetic, Rescale};
-use core::marker::PhantomData;
-use core::ops::Range;
 pub(super) use diagonal::{left as diagonal_left, right as diagonal_right, sweep};
 pub(super) use row::row;
 
@@ -20,101 +20,50 @@ const _: () = assert!(BLOCK <= 16, "biases of 0 are as many");
 /// Their units.
 const UNITS: usize = BLOCK / 4;
 
-/// The gates of an LSTM at one pixel, of one colour.
-struct Gates<'c, 'm, A> {
-    record: &'c LstmRecord,
-    context: &'c Context<'m>,
-    group: usize,
-    arithmetic: PhantomData<A>,
-}
-
 /// What the state gives to the gates of a pixel.
-enum OverState<'s, A: Arithmetic> {
-    /// The state, of which sums are to be taken.
-    Inputs(&'s [A::Activation]),
-    /// The scaled sums of all gates, as [`state_sums`] gives them.
+enum OverState<'s, 'm, A: Arithmetic> {
+    /// The state, and the sums that are to be taken of it.
+    Inputs(&'s [A::Activation], Sums<'m, A>),
+    /// The scaled sums of all gates.
     Sums(&'s [A::Sum]),
 }
 
-impl<'c, 'm, A: Arithmetic> Gates<'c, 'm, A> {
-    fn new(record: &'c LstmRecord, context: &'c Context<'m>, group: usize) -> Self {
-        Self { record, context, group, arithmetic: PhantomData }
-    }
-
-    /// Computes the gates of the group's units from the input and the state, and takes the step of each unit.
-    ///
-    /// One function for all kinds of LSTM, as it is most of their code.
-    #[inline(never)]
-    fn run<K: Kernel>(
-        &self,
-        x: &[A::Activation],
-        state: &OverState<'_, A>,
-        memory: &mut [A::Sum; SUMS],
-        mut cells: Cells<'_, A>,
-        kernel: K,
-    ) -> Option<()> {
-        let (record, model) = (self.record, &self.context.model);
-        let gates = 4 * usize::from(record.hidden);
-        let (first, end) = record.group(self.context.groups, self.group);
-        let layout = model.layout();
-        let length = layout.row(record.x_length(self.context.groups, self.group));
-        let earlier = record.x_weights_before(self.context.groups, self.group, layout);
-        let weights: &[A::Weight] = model.numbers(record.weights_x, earlier + 4 * (end - first) * length)?;
-        let mut weights = weights.get(earlier..)?;
-        let bias: &[A::Sum] = model.numbers(record.bias, gates)?;
-        let class_bias = self.context.class_bias::<A>(record.class_bias, gates)?;
-        let multipliers = self.context.multipliers::<A>(record.multipliers_x, bias)?;
-        let (x_memory, h_memory) = memory.split_at_mut(BLOCK);
-        let mut unit = first;
-        while unit < end {
-            let count = 4 * UNITS.min(end - unit);
-            let range = 4 * unit..4 * unit + count;
-            let x_sums = x_memory.get_mut(..count)?;
-            let (own, rest) = weights.split_at_checked(count * length)?;
-            weights = rest;
-            A::products(kernel, layout, bias.get(range.clone())?, own, x, x_sums);
-            for (sum, class) in x_sums.iter_mut().zip(class_bias.get(range.start..).unwrap_or_default()) {
-                *sum = A::sum(*sum, *class);
-            }
-            let h_sums = match state {
-                OverState::Inputs(h) => {
-                    let sums = h_memory.get_mut(..count)?;
-                    state_sums::<A, K>(record, self.context, h, range.clone(), sums, kernel)?;
-                    &*sums
-                }
-                OverState::Sums(sums) => sums.get(range.clone())?,
-            };
-            let gates = x_sums.iter().zip(multipliers.get(range)?).zip(h_sums);
-            let mut gates = gates.map(|((x, m), h)| A::gate(A::scaled(*x, record.left_x, *m), *h));
-            while let (Some(o), Some(f), Some(i), Some(g)) = (gates.next(), gates.next(), gates.next(), gates.next()) {
-                cells.step(record, unit, [o, f, i, g])?;
-                unit += 1;
-            }
-        }
-        Some(())
-    }
+/// The sums of the gates over the state.
+fn over_state<'m, A: Arithmetic>(record: &LstmRecord, context: &Context<'m>) -> Sums<'m, A> {
+    Sums::new(&record.over_state(), context, context.model.layout().row(record.h_length()))
 }
 
-/// Scaled sums over the state `h` of the gates `gates`, four a unit.
-fn state_sums<A: Arithmetic, K: Kernel>(
+/// Computes the gates of the colour's units from the input and the state, and takes the step of each unit.
+///
+/// One function for all kinds of LSTM, as it is most of their code.
+#[inline(never)]
+fn gates<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,
-    h: &[A::Activation],
-    gates: Range<usize>,
-    sums: &mut [A::Sum],
+    x: &[A::Activation],
+    mut state: OverState<'_, '_, A>,
+    memory: &mut [A::Sum; SUMS],
+    mut cells: Cells<'_, A>,
     kernel: K,
 ) -> Option<()> {
-    let layout = context.model.layout();
-    let weights: &[A::Weight] = context.model.numbers(record.weights_h, record.h_weights(layout))?;
-    let bias: &[A::Sum] = context.model.numbers(record.bias, 4 * usize::from(record.hidden))?;
-    let multipliers = context.multipliers::<A>(record.multipliers_h, bias)?;
-    let mut weights = weights.get(gates.start * h.len()..)?;
-    for (sums, multipliers) in sums.chunks_mut(BLOCK).zip(multipliers.get(gates)?.chunks(BLOCK)) {
-        let (own, rest) = weights.split_at_checked(sums.len() * h.len())?;
-        weights = rest;
-        A::products(kernel, layout, A::NO_BIAS, own, h, sums);
-        for (sum, multiplier) in sums.iter_mut().zip(multipliers) {
-            *sum = A::scaled(*sum, record.left_h, *multiplier);
+    let mut over_input = Sums::<A>::new(&record.over_input(), context, x.len());
+    let (x_memory, h_memory) = memory.split_at_mut(BLOCK);
+    let (mut unit, end) = (over_input.outputs.start / 4, over_input.outputs.end / 4);
+    while unit < end {
+        let gates = 4 * unit..4 * end.min(unit + UNITS);
+        let x_sums = x_memory.get_mut(..gates.len())?;
+        over_input.next(x, x_sums, kernel)?;
+        let h_sums = match &mut state {
+            OverState::Inputs(h, sums) => {
+                let memory = h_memory.get_mut(..gates.len())?;
+                sums.next(h, memory, kernel)?;
+                &*memory
+            }
+            OverState::Sums(sums) => sums.get(gates)?,
+        };
+        for ([o, f, i, g], h) in x_sums.as_chunks().0.iter().zip(h_sums.as_chunks::<4>().0) {
+            cells.step(record, unit, [A::gate(*o, h[0]), A::gate(*f, h[1]), A::gate(*i, h[2]), A::gate(*g, h[3])])?;
+            unit += 1;
         }
     }
     Some(())
@@ -124,22 +73,21 @@ fn state_sums<A: Arithmetic, K: Kernel>(
 fn parts<'p, A: Arithmetic>(
     record: &LstmRecord,
     context: &Context<'_>,
-    group: usize,
     patch: &'p mut [A::Activation],
 ) -> Option<[&'p mut [A::Activation]; 2]> {
     let layout = context.model.layout();
-    let (x_length, h_length) = (record.x_length(context.groups, group), record.h_length());
+    let (x_length, h_length) = (record.x_length(context.groups, context.group), record.h_length());
     let (x, rest) = patch.split_at_mut_checked(layout.row(x_length))?;
     let h = rest.get_mut(..layout.row(h_length))?;
-    x.get_mut(x_length..)?.fill(A::zero(0));
-    h.get_mut(h_length..)?.fill(A::zero(0));
+    fill(x.get_mut(x_length..)?, A::zero(0));
+    fill(h.get_mut(h_length..)?, A::zero(0));
     Some([x, h])
 }
 
 /// Fills `patch` with activations of a state; an empty state is zero.
 fn narrow<A: Arithmetic>(patch: &mut [A::Activation], state: &[A::Stream], to_hidden: Rescale) {
     if state.is_empty() {
-        patch.fill(A::zero(0));
+        fill(patch, A::zero(0));
     }
     for (to, h) in patch.iter_mut().zip(state) {
         *to = A::hidden(*h, to_hidden);

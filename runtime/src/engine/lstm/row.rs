@@ -1,9 +1,9 @@
 //! The Row LSTM.
 
-use super::super::ring::{Ring, copy};
+use super::super::ring::Ring;
 use super::super::taps::Columns;
 use super::super::{Context, Plan, Shared};
-use super::{Cells, Gates, Output, OverState, Parts, cast, narrow, parts, state_sums};
+use super::{BLOCK, Cells, Output, OverState, Parts, cast, gates, narrow, over_state, parts};
 use crate::blob::LstmRecord;
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
@@ -19,45 +19,50 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     let (inputs, hidden, width) = (usize::from(record.inputs), usize::from(record.hidden), context.width);
     let (left, _) = record.reach();
     let Parts { x, h, c, sums } = Parts::new(record, context, own)?;
-    let mut x_ring = Ring::new(cast(x)?, if left > 0 { left + 1 } else { 0 }, inputs);
-    let mut h_ring = Ring::new(cast(h)?, width + left + 1, hidden);
-    let mut c_ring = Ring::new(cast(c)?, width + 1, hidden);
+    let mut x_ring = Ring::new(x, if left > 0 { left + 1 } else { 0 }, inputs)?;
+    let mut h_ring = Ring::new(h, width + left + 1, hidden)?;
+    let mut c_ring = Ring::new(c, width + 1, hidden)?;
     let above = context.row.checked_sub(1);
     let (_, initial_c) = context.model.initial::<A::Stream>(record, 0)?;
 
     let length = record.x_length(context.groups, context.group);
-    let [x_patch, h_patch] = parts::<A>(record, context, context.group, shared.patch)?;
+    let [x_patch, h_patch] = parts::<A>(record, context, shared.patch)?;
     let (past, centre) = x_patch.get_mut(..length)?.split_at_mut_checked(left * inputs)?;
     let columns = Columns { left, dilation: 1, zero: A::zero(record.input_zero_point) };
     columns.gather(context, Some(context.row), &x_ring, inputs, past)?;
-    copy(centre, shared.registers.get(record.input, 0..centre.len())?)?;
+    shared.registers.read(record.input, 0, centre)?;
 
     let pixel = context.pixel();
-    let gates = 4 * hidden;
+    let all = 4 * hidden;
     let state = match context.plan {
         Plan::Pixel => {
             gather_state::<A>(record, context, &h_ring, h_patch)?;
-            OverState::Inputs(&*h_patch)
+            OverState::Inputs(&*h_patch, over_state(record, context))
         }
         Plan::Row => {
             let sums: &mut [A::Sum] = cast(sums)?;
             if context.column == 0 && context.group == 0 {
-                for (column, sums) in sums.chunks_exact_mut(gates.max(1)).enumerate() {
+                for (column, sums) in sums.chunks_exact_mut(all.max(1)).enumerate() {
                     gather_state::<A>(record, &Context { column, ..*context }, &h_ring, h_patch)?;
-                    state_sums::<A, K>(record, context, h_patch, 0..gates, sums, kernel)?;
+                    for group in 0..context.groups {
+                        let (first, end) = record.group(context.groups, group);
+                        let mut over_state = over_state::<A>(record, &Context { group, ..*context });
+                        for sums in sums.get_mut(4 * first..4 * end)?.chunks_mut(BLOCK) {
+                            over_state.next(h_patch, sums, kernel)?;
+                        }
+                    }
                 }
             }
-            OverState::Sums(sums.get(context.column * gates..)?.get(..gates)?)
+            OverState::Sums(sums.get(context.column * all..)?.get(..all)?)
         }
     };
     let (before, c) = c_ring.step(above.map(|_| pixel - width), pixel)?;
     let out = shared.registers.get_mut(record.output, 0..hidden)?;
     let h_now = Output::Now { kept: h_ring.get_mut(pixel)?, out };
     let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: h_now };
-    let gates = Gates::<A>::new(record, context, context.group);
-    gates.run(x_patch, &state, &mut shared.sums, cells, kernel)?;
-    if context.group + 1 == context.groups {
-        x_ring.put(pixel, shared.registers.get(record.input, 0..inputs)?)?;
+    gates(record, context, x_patch, state, shared.sums, cells, kernel)?;
+    if !x_ring.is_empty() && context.group + 1 == context.groups {
+        shared.registers.read(record.input, 0, x_ring.get_mut(pixel)?)?;
     }
     Some(())
 }

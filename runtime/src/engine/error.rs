@@ -1,0 +1,57 @@
+//! Why an engine does not run, or stops.
+
+use crate::source::Position;
+use core::fmt;
+
+/// Why an engine does not run, or stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EngineError<E> {
+    /// The buffer is smaller than the model's state.
+    Buffer {
+        /// Words that the model needs.
+        needed: usize,
+        /// Words that there are.
+        got: usize,
+    },
+    /// The model has no such class, or has classes and was given none.
+    Label {
+        /// How many classes the model has.
+        classes: usize,
+        /// The class asked for.
+        got: Option<usize>,
+    },
+    /// The source gave a value that is no level of the model's.
+    Value {
+        /// Where.
+        position: Position,
+        /// What it gave.
+        got: u8,
+        /// How many levels there are.
+        levels: usize,
+    },
+    /// The source has no value.
+    Source(E),
+    /// The blob is not what it was when it was checked.
+    Corrupt,
+}
+
+impl<E: fmt::Display> fmt::Display for EngineError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Buffer { needed, got } => write!(f, "the buffer has {got} words, the model needs {needed}"),
+            Self::Label { classes: 0, .. } => f.write_str("the model has no classes, and a label was given"),
+            Self::Label { classes, got: None } => write!(f, "the model needs a label from 0 to {}", classes - 1),
+            Self::Label { classes, got: Some(got) } => {
+                write!(f, "label {got}, expected 0 to {}", classes - 1)
+            }
+            Self::Value { position: Position { row, column, channel }, got, levels } => {
+                write!(f, "value {got} at row {row}, column {column}, channel {channel}, expected 0 to {}", levels - 1)
+            }
+            Self::Source(error) => error.fmt(f),
+            Self::Corrupt => f.write_str("the blob changed after it was checked"),
+        }
+    }
+}
+
+impl<E: core::error::Error> core::error::Error for EngineError<E> {}
