@@ -1,6 +1,6 @@
 //! The engine from outside: whole images with their logits.
 
-use pixelrnn::kernels::Portable;
+use pixelrnn::kernels::Native;
 use pixelrnn::model::Output;
 use pixelrnn::{Draw, Engine, Given, Model, Observer, Plan, Registers, SymbolSource, Temperature};
 use std::fmt::Debug;
@@ -71,7 +71,8 @@ where
 /// # Panics
 /// When `state` is too small.
 pub fn engine<'m, 'b>(model: Model<'m>, state: &'b mut [u32], plan: Plan) -> Engine<'m, 'b> {
-    Engine::with(model, state, Portable, plan).expect("a buffer of the right size")
+    let kernel = Native::chosen().unwrap_or_else(|error| panic!("{error}"));
+    Engine::with(model, state, kernel, plan).expect("a buffer of the right size")
 }
 
 /// Scores `image` in a buffer of its own.

@@ -5,7 +5,7 @@ use super::ring::{Ring, copy};
 use super::taps::Columns;
 use super::{Context, Shared};
 use crate::blob::{ConvRecord, Destination};
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, map_two};
 use crate::numbers::Arithmetic;
 use bytemuck::Pod;
 use core::marker::PhantomData;
@@ -112,7 +112,7 @@ impl<A: Arithmetic> Conv<'_, '_, A> {
             for (sum, class) in sums.iter_mut().zip(class_bias.get(first + at..).unwrap_or_default()) {
                 *sum = A::sum(*sum, *class);
             }
-            out.store(record, at..end, sums, multipliers)?;
+            out.store(record, at..end, sums, multipliers, kernel)?;
             at = end;
         }
         Some(())
@@ -143,36 +143,28 @@ enum Out<'r, A: Arithmetic> {
 impl<A: Arithmetic> Out<'_, A> {
     /// Scales the sums of the outputs `range` and stores them.
     #[inline(always)]
-    fn store(
+    fn store<K: Kernel>(
         &mut self,
         record: &ConvRecord,
         range: Range<usize>,
         sums: &[A::Sum],
         multipliers: &[A::Sum],
+        kernel: K,
     ) -> Option<()> {
         let ConvRecord { left, output_zero_point, output_low, logit_shift, .. } = *record;
-        let sums = sums.iter().zip(multipliers).map(|(sum, m)| A::scaled(*sum, left, *m));
         match self {
-            Self::Activation(out) => {
-                for (y, v) in out.get_mut(range)?.iter_mut().zip(sums) {
-                    *y = A::activation(v, output_zero_point, output_low);
-                }
-            }
-            Self::Stream(out) => {
-                for (y, v) in out.get_mut(range)?.iter_mut().zip(sums) {
-                    *y = A::stream(v);
-                }
-            }
-            Self::Accumulate(out) => {
-                for (y, v) in out.get_mut(range)?.iter_mut().zip(sums) {
-                    *y = A::accumulate(v, *y);
-                }
-            }
-            Self::Logits(out) => {
-                for (y, v) in out.get_mut(range)?.iter_mut().zip(sums) {
-                    *y = A::logit(v, logit_shift) as u32;
-                }
-            }
+            Self::Activation(out) => map_two(kernel, sums, multipliers, out.get_mut(range)?, |sum, m, y| {
+                *y = A::activation(A::scaled(sum, left, m), output_zero_point, output_low);
+            }),
+            Self::Stream(out) => map_two(kernel, sums, multipliers, out.get_mut(range)?, |sum, m, y| {
+                *y = A::stream(A::scaled(sum, left, m));
+            }),
+            Self::Accumulate(out) => map_two(kernel, sums, multipliers, out.get_mut(range)?, |sum, m, y| {
+                *y = A::accumulate(A::scaled(sum, left, m), *y);
+            }),
+            Self::Logits(out) => map_two(kernel, sums, multipliers, out.get_mut(range)?, |sum, m, y| {
+                *y = A::logit(A::scaled(sum, left, m), logit_shift) as u32;
+            }),
         }
         Some(())
     }

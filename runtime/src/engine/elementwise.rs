@@ -2,6 +2,7 @@
 
 use super::{Context, registers::Registers};
 use crate::blob::{AddRecord, DepthGateRecord, EluRecord, QuantizeRecord, ReluRecord, group_start};
+use crate::kernels::{Kernel, map};
 use crate::numbers::Arithmetic;
 use core::ops::Range;
 
@@ -12,18 +13,17 @@ fn features(context: &Context<'_>, count: u16) -> Range<usize> {
 }
 
 /// Stream to activations, with a ReLU or without.
-pub(super) fn quantize<A: Arithmetic>(
+pub(super) fn quantize<A: Arithmetic, K: Kernel>(
     q: &QuantizeRecord,
     context: &Context<'_>,
     registers: &mut Registers<'_>,
+    kernel: K,
 ) -> Option<()> {
     let QuantizeRecord { rescale, zero_point, low, .. } = *q;
     let features = features(context, q.count);
     let (input, output) =
         registers.apart::<A::Stream, A::Activation>((q.input, features.clone()), (q.output, features))?;
-    for (y, x) in output.iter_mut().zip(input) {
-        *y = A::quantize(*x, rescale, zero_point, low);
-    }
+    map(kernel, input, output, |x, y| *y = A::quantize(x, rescale, zero_point, low));
     Some(())
 }
 

@@ -11,11 +11,13 @@ mod taps;
 
 use crate::blob::{Instruction, Layout, Model, Weights};
 use crate::distribution::Distribution;
+#[cfg(feature = "std")]
+use crate::kernels::KernelError;
 use crate::kernels::{Kernel, Native};
 use crate::model::Image;
 #[cfg(feature = "float")]
 use crate::numbers::Float;
-use crate::numbers::{Arithmetic, Int8};
+use crate::numbers::{Arithmetic, Int8, NO_BIAS};
 use crate::source::{Position, SymbolSource};
 use conv::Conv;
 use core::fmt;
@@ -101,6 +103,9 @@ pub enum EngineError<E> {
     },
     /// The source has no value.
     Source(E),
+    /// There is no kernel of the name that the environment gives.
+    #[cfg(feature = "std")]
+    Kernel(KernelError),
     /// The blob is not what it was when it was checked.
     Corrupt,
 }
@@ -118,6 +123,8 @@ impl<E: fmt::Display> fmt::Display for EngineError<E> {
                 write!(f, "value {got} at row {row}, column {column}, channel {channel}, expected 0 to {}", levels - 1)
             }
             Self::Source(error) => error.fmt(f),
+            #[cfg(feature = "std")]
+            Self::Kernel(error) => error.fmt(f),
             Self::Corrupt => f.write_str("the blob changed after it was checked"),
         }
     }
@@ -174,15 +181,24 @@ struct Shared<'b, A: Arithmetic> {
 }
 
 /// Outputs computed at a time: whole blocks of a [`Layout`], few enough for the stack of a small machine.
-const SUMS: usize = 8 * Layout::OUTPUTS;
+const SUMS: usize = 2 * NO_BIAS;
+
+const _: () = assert!(SUMS.is_multiple_of(Layout::OUTPUTS));
 
 impl<'m, 'b> Engine<'m, 'b> {
     /// An engine at the first pixel of an image, with the kernel that suits the machine best and in the least memory.
     ///
+    /// On hosts the environment variable `PIXELRNN_KERNEL` names another kernel: `portable`, `avx2`, `avx512vnni`, `neon`,
+    /// `neon-dotprod` or `simd128`; see [`crate::kernels`].
+    ///
     /// # Errors
-    /// When the buffer is too small.
+    /// When the buffer is too small, or the machine has no kernel of the name in the variable.
     pub fn new(model: Model<'m>, state: &'b mut [u32]) -> Result<Self, EngineError<core::convert::Infallible>> {
-        Self::with(model, state, Native::default(), Plan::Pixel)
+        #[cfg(feature = "std")]
+        let kernel = Native::chosen().map_err(EngineError::Kernel)?;
+        #[cfg(not(feature = "std"))]
+        let kernel = Native::default();
+        Self::with(model, state, kernel, Plan::Pixel)
     }
 }
 
@@ -279,7 +295,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
                 crate::model::Output::Softmax => logits,
                 crate::model::Output::Bernoulli => bernoulli(logits),
             };
-            let distribution = Distribution::softmax(distribution, source.temperature());
+            let distribution = Distribution::softmax(distribution, source.temperature(), self.kernel);
             let position = Position { row, column, channel };
             let value = source.next(position, &distribution).map_err(EngineError::Source)?;
             if usize::from(value) >= levels {
@@ -395,14 +411,14 @@ fn run<'b, A: Arithmetic, K: Kernel, O: Observer>(
                 let conv = Conv { record, context, reads_image: op == 0, arithmetic: PhantomData };
                 conv.step(own, &mut shared, kernel)?;
             }
-            Instruction::Quantize(record) => elementwise::quantize::<A>(record, context, registers)?,
+            Instruction::Quantize(record) => elementwise::quantize::<A, K>(record, context, registers, kernel)?,
             Instruction::Relu(record) => elementwise::relu::<A>(record, context, registers)?,
             Instruction::Elu(record) => elementwise::elu::<A>(record, context, registers)?,
             Instruction::Add(record) => elementwise::add::<A>(record, context, registers)?,
             Instruction::DepthGate(record) => elementwise::depth_gate::<A>(record, context, registers)?,
             Instruction::RowLstm(record) => lstm::row(record, context, own, &mut shared, kernel)?,
             Instruction::DiagonalLeft(record) => lstm::diagonal_left(record, context, own, &mut shared, kernel)?,
-            Instruction::DiagonalRight(record) => lstm::diagonal_right(record, context, own, &mut shared)?,
+            Instruction::DiagonalRight(record) => lstm::diagonal_right(record, context, own, &mut shared, kernel)?,
         }
         observer.after(op, context.group, &shared.registers, shared.logits);
     }

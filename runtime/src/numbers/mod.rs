@@ -11,7 +11,7 @@ mod float;
 mod log2;
 pub mod lstm;
 
-pub use arithmetic::{Arithmetic, Int8};
+pub use arithmetic::{Arithmetic, Int8, NO_BIAS};
 pub use exp2::exp2_neg;
 #[cfg(feature = "float")]
 pub use float::Float;

@@ -3,10 +3,11 @@
 mod diagonal;
 mod row;
 
+use super::ring::copy;
 use super::{Context, SUMS};
 use crate::blob::LstmRecord;
-use crate::kernels::Kernel;
-use crate::numbers::{Arithmetic, Rescale};
+use crate::kernels::{Kernel, map, map_two};
+use crate::numbers::{Arithmetic, NO_BIAS, Rescale};
 use core::marker::PhantomData;
 use core::ops::Range;
 pub(super) use diagonal::{left as diagonal_left, right as diagonal_right, sweep};
@@ -15,7 +16,7 @@ pub(super) use row::row;
 /// Gates computed at a time, with as many sums over the input as over the state.
 const BLOCK: usize = SUMS / 2;
 
-const _: () = assert!(BLOCK <= 16, "biases of 0 are as many");
+const _: () = assert!(BLOCK <= NO_BIAS, "biases of 0 are as many");
 
 /// Their units.
 const UNITS: usize = BLOCK / 4;
@@ -84,6 +85,15 @@ impl<'c, 'm, A: Arithmetic> Gates<'c, 'm, A> {
                 }
                 OverState::Sums(sums) => sums.get(range.clone())?,
             };
+            if K::VECTORS {
+                map(kernel, multipliers.get(range)?, x_sums, |m, x| *x = A::scaled(*x, record.left_x, m));
+                let mut gates = [A::Stream::default(); BLOCK];
+                let gates = gates.get_mut(..count)?;
+                map_two(kernel, x_sums, h_sums, gates, |x, h, gate| *gate = A::gate(x, h));
+                cells.steps(record, unit, gates, kernel)?;
+                unit += count / 4;
+                continue;
+            }
             let gates = x_sums.iter().zip(multipliers.get(range)?).zip(h_sums);
             let mut gates = gates.map(|((x, m), h)| A::gate(A::scaled(*x, record.left_x, *m), *h));
             while let (Some(o), Some(f), Some(i), Some(g)) = (gates.next(), gates.next(), gates.next(), gates.next()) {
@@ -113,9 +123,7 @@ fn state_sums<A: Arithmetic, K: Kernel>(
         let (own, rest) = weights.split_at_checked(sums.len() * h.len())?;
         weights = rest;
         A::products(kernel, layout, A::NO_BIAS, own, h, sums);
-        for (sum, multiplier) in sums.iter_mut().zip(multipliers) {
-            *sum = A::scaled(*sum, record.left_h, *multiplier);
-        }
+        map(kernel, multipliers, sums, |m, sum| *sum = A::scaled(*sum, record.left_h, m));
     }
     Some(())
 }
@@ -137,13 +145,11 @@ fn parts<'p, A: Arithmetic>(
 }
 
 /// Fills `patch` with activations of a state; an empty state is zero.
-fn narrow<A: Arithmetic>(patch: &mut [A::Activation], state: &[A::Stream], to_hidden: Rescale) {
+fn narrow<A: Arithmetic, K: Kernel>(patch: &mut [A::Activation], state: &[A::Stream], to_hidden: Rescale, kernel: K) {
     if state.is_empty() {
         patch.fill(A::zero(0));
     }
-    for (to, h) in patch.iter_mut().zip(state) {
-        *to = A::hidden(*h, to_hidden);
-    }
+    map(kernel, state, patch, |h, to| *to = A::hidden(h, to_hidden));
 }
 
 /// The parts of an LSTM's memory: inputs, `h`, `c`, and sums over a row of `h`.
@@ -186,6 +192,25 @@ enum Output<'s, A: Arithmetic> {
 }
 
 impl<A: Arithmetic> Cells<'_, A> {
+    /// One step of units from `unit` on, at most [`UNITS`] of them, four gates each.
+    fn steps<K: Kernel>(&mut self, record: &LstmRecord, unit: usize, gates: &[A::Stream], kernel: K) -> Option<()> {
+        let range = unit..unit + gates.len() / 4;
+        let zeros = [A::Stream::default(); UNITS];
+        let before = if self.before.is_empty() { zeros.get(..range.len())? } else { self.before.get(range.clone())? };
+        let mut h = [A::Stream::default(); UNITS];
+        let h = h.get_mut(..range.len())?;
+        A::cells(kernel, gates, before, record.cell_bits, self.c.get_mut(range.clone())?, h);
+        match &mut self.h {
+            Output::Now { kept, out } => {
+                map(kernel, h, kept.get_mut(range.clone())?, |h, y| *y = A::hidden(h, record.to_hidden));
+                let out = out.get_mut(range)?;
+                map(kernel, h, out, |h, y| *y = A::output(h, record.to_output, A::Stream::default()));
+            }
+            Output::Later(kept) => copy(kept.get_mut(range)?, h)?,
+        }
+        Some(())
+    }
+
     /// One step of a unit.
     #[inline(always)]
     fn step(&mut self, record: &LstmRecord, unit: usize, gates: [A::Stream; 4]) -> Option<()> {
