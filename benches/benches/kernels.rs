@@ -2,7 +2,7 @@
 //! instruction.
 //!
 //! Kernels take turns, so that whatever else the machine does slows all alike. Figures are medians. Arguments choose models
-//! by parts of their names: `cargo bench -p pixelrnn-benches --bench kernels -- mnist h128`.
+//! by parts of their names, and kernels: `cargo bench -p pixelrnn-benches --bench kernels -- mnist h128 avx2 portable`.
 
 use pixelrnn::Plan;
 use pixelrnn::blob::Layout;
@@ -20,10 +20,14 @@ const ROUNDS: usize = 11;
 const TURN: Duration = Duration::from_millis(60);
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
+    let (chosen, wanted): (Vec<String>, Vec<String>) =
+        arguments.partition(|argument| Native::all().any(|kernel| kernel.name() == argument));
+    let kernels: Vec<Native> =
+        Native::all().filter(|kernel| chosen.is_empty() || chosen.iter().any(|name| name == kernel.name())).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
     println!("in registers alone, the instruction of");
-    for kernel in Native::all() {
+    for kernel in kernels.iter().copied() {
         if let Some(most) = peak::multiply_adds(kernel) {
             println!("  {:12} {:>8.1} G multiply-adds/s", kernel.name(), most / 1e9);
         }
@@ -37,7 +41,7 @@ fn main() {
         for layout in [Layout::Rows, Layout::Blocks] {
             let name = subject.name.clone();
             let blob = arrange(&subject.blob, layout).expect("weights of a converted blob are each their own");
-            measure(&Subject { name, blob }, layout);
+            measure(&Subject { name, blob }, layout, &kernels);
         }
     }
 }
@@ -61,16 +65,15 @@ fn subjects(is_wanted: &dyn Fn(&str) -> bool) -> Vec<Subject> {
     subjects
 }
 
-/// A line for each kernel.
-fn measure(subject: &Subject, layout: Layout) {
+/// A line for each kernel; `times` is how many times as fast as the first it is.
+fn measure(subject: &Subject, layout: Layout, kernels: &[Native]) {
     let model = subject.model();
     let image = model.image();
     let work = (model.multiply_adds() * image.height * image.width) as f64;
-    let kernels: Vec<Native> = Native::all().collect();
     let mut states = vec![vec![0; model.state_words()]; kernels.len()];
     let mut workers: Vec<_> = states
         .iter_mut()
-        .zip(&kernels)
+        .zip(kernels)
         .map(|(state, kernel)| {
             let mut worker = Worker::new(model, state, *kernel, Plan::Pixel);
             let one = time(1, || worker.sample(0));

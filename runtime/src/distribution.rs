@@ -57,7 +57,10 @@ impl<'a> Distribution<'a> {
     /// ([`exp2_neg`]) and its frequency `1 + (w · scale >> 32)`, `scale = ((2²⁴ - levels) · 2³² / Σ w)`; what is
     /// missing to 2²⁴ goes to the first of the largest.
     pub(crate) fn softmax<K: Kernel>(logits: &'a mut [u32], temperature: Temperature, kernel: K) -> Self {
-        kernel.run(|| Self::softmax_by_any(logits, temperature))
+        kernel.run(
+            #[inline(always)]
+            || Self::softmax_by_any(logits, temperature),
+        )
     }
 
     #[inline(always)]

@@ -153,18 +153,46 @@ impl<A: Arithmetic> Out<'_, A> {
     ) -> Option<()> {
         let ConvRecord { left, output_zero_point, output_low, logit_shift, .. } = *record;
         match self {
-            Self::Activation(out) => map_two(kernel, sums, multipliers, out.get_mut(range)?, |sum, m, y| {
-                *y = A::activation(A::scaled(sum, left, m), output_zero_point, output_low);
-            }),
-            Self::Stream(out) => map_two(kernel, sums, multipliers, out.get_mut(range)?, |sum, m, y| {
-                *y = A::stream(A::scaled(sum, left, m));
-            }),
-            Self::Accumulate(out) => map_two(kernel, sums, multipliers, out.get_mut(range)?, |sum, m, y| {
-                *y = A::accumulate(A::scaled(sum, left, m), *y);
-            }),
-            Self::Logits(out) => map_two(kernel, sums, multipliers, out.get_mut(range)?, |sum, m, y| {
-                *y = A::logit(A::scaled(sum, left, m), logit_shift) as u32;
-            }),
+            Self::Activation(out) => map_two(
+                kernel,
+                sums,
+                multipliers,
+                out.get_mut(range)?,
+                #[inline(always)]
+                |sum, m, y| {
+                    *y = A::activation(A::scaled(sum, left, m), output_zero_point, output_low);
+                },
+            ),
+            Self::Stream(out) => map_two(
+                kernel,
+                sums,
+                multipliers,
+                out.get_mut(range)?,
+                #[inline(always)]
+                |sum, m, y| {
+                    *y = A::stream(A::scaled(sum, left, m));
+                },
+            ),
+            Self::Accumulate(out) => map_two(
+                kernel,
+                sums,
+                multipliers,
+                out.get_mut(range)?,
+                #[inline(always)]
+                |sum, m, y| {
+                    *y = A::accumulate(A::scaled(sum, left, m), *y);
+                },
+            ),
+            Self::Logits(out) => map_two(
+                kernel,
+                sums,
+                multipliers,
+                out.get_mut(range)?,
+                #[inline(always)]
+                |sum, m, y| {
+                    *y = A::logit(A::scaled(sum, left, m), logit_shift) as u32;
+                },
+            ),
         }
         Some(())
     }

@@ -23,7 +23,13 @@ pub(super) fn quantize<A: Arithmetic, K: Kernel>(
     let features = features(context, q.count);
     let (input, output) =
         registers.apart::<A::Stream, A::Activation>((q.input, features.clone()), (q.output, features))?;
-    map(kernel, input, output, |x, y| *y = A::quantize(x, rescale, zero_point, low));
+    map(
+        kernel,
+        input,
+        output,
+        #[inline(always)]
+        |x, y| *y = A::quantize(x, rescale, zero_point, low),
+    );
     Some(())
 }
 

@@ -32,25 +32,16 @@ pub const fn requantize(acc: i32, left: u32, multiplier: i32) -> i32 {
 /// The nearest number that an `i16` can hold.
 #[inline(always)]
 pub const fn saturate16(v: i32) -> i16 {
-    if v > i16::MAX as i32 {
-        i16::MAX
-    } else if v < i16::MIN as i32 {
-        i16::MIN
-    } else {
-        v as i16
-    }
+    // One bound after the other: compilers know these as two instructions without a branch.
+    let v = if v > i16::MAX as i32 { i16::MAX as i32 } else { v };
+    (if v < i16::MIN as i32 { i16::MIN as i32 } else { v }) as i16
 }
 
 /// The nearest number in `low..=127`, for an `i8`.
 #[inline(always)]
 pub const fn clamp8(v: i32, low: i8) -> i8 {
-    if v > i8::MAX as i32 {
-        i8::MAX
-    } else if v < low as i32 {
-        low
-    } else {
-        v as i8
-    }
+    let v = if v > i8::MAX as i32 { i8::MAX as i32 } else { v };
+    (if v < low as i32 { low as i32 } else { v }) as i8
 }
 
 /// A factor for 16-bit numbers: `x · multiplier / 2^shift`.

@@ -59,7 +59,13 @@ pub(in super::super) fn right<A: Arithmetic, K: Kernel>(
         let state: &[A::Stream] = h_ring.get(mirrored(width, context.row - 1, context.column))?;
         let (first, end) = record.group(context.groups, context.group);
         let out = shared.registers.get_mut(record.output, first..end)?;
-        map(kernel, state.get(first..end)?, out, |h, y| *y = A::output(h, record.to_output, *y));
+        map(
+            kernel,
+            state.get(first..end)?,
+            out,
+            #[inline(always)]
+            |h, y| *y = A::output(h, record.to_output, *y),
+        );
     }
     let (first, end) =
         (group_start(inputs, context.groups, context.group), group_start(inputs, context.groups, context.group + 1));

@@ -86,10 +86,23 @@ impl<'c, 'm, A: Arithmetic> Gates<'c, 'm, A> {
                 OverState::Sums(sums) => sums.get(range.clone())?,
             };
             if K::VECTORS {
-                map(kernel, multipliers.get(range)?, x_sums, |m, x| *x = A::scaled(*x, record.left_x, m));
+                map(
+                    kernel,
+                    multipliers.get(range)?,
+                    x_sums,
+                    #[inline(always)]
+                    |m, x| *x = A::scaled(*x, record.left_x, m),
+                );
                 let mut gates = [A::Stream::default(); BLOCK];
                 let gates = gates.get_mut(..count)?;
-                map_two(kernel, x_sums, h_sums, gates, |x, h, gate| *gate = A::gate(x, h));
+                map_two(
+                    kernel,
+                    x_sums,
+                    h_sums,
+                    gates,
+                    #[inline(always)]
+                    |x, h, gate| *gate = A::gate(x, h),
+                );
                 cells.steps(record, unit, gates, kernel)?;
                 unit += count / 4;
                 continue;
@@ -123,7 +136,13 @@ fn state_sums<A: Arithmetic, K: Kernel>(
         let (own, rest) = weights.split_at_checked(sums.len() * h.len())?;
         weights = rest;
         A::products(kernel, layout, A::NO_BIAS, own, h, sums);
-        map(kernel, multipliers, sums, |m, sum| *sum = A::scaled(*sum, record.left_h, m));
+        map(
+            kernel,
+            multipliers,
+            sums,
+            #[inline(always)]
+            |m, sum| *sum = A::scaled(*sum, record.left_h, m),
+        );
     }
     Some(())
 }
@@ -149,7 +168,13 @@ fn narrow<A: Arithmetic, K: Kernel>(patch: &mut [A::Activation], state: &[A::Str
     if state.is_empty() {
         patch.fill(A::zero(0));
     }
-    map(kernel, state, patch, |h, to| *to = A::hidden(h, to_hidden));
+    map(
+        kernel,
+        state,
+        patch,
+        #[inline(always)]
+        |h, to| *to = A::hidden(h, to_hidden),
+    );
 }
 
 /// The parts of an LSTM's memory: inputs, `h`, `c`, and sums over a row of `h`.
@@ -202,9 +227,21 @@ impl<A: Arithmetic> Cells<'_, A> {
         A::cells(kernel, gates, before, record.cell_bits, self.c.get_mut(range.clone())?, h);
         match &mut self.h {
             Output::Now { kept, out } => {
-                map(kernel, h, kept.get_mut(range.clone())?, |h, y| *y = A::hidden(h, record.to_hidden));
+                map(
+                    kernel,
+                    h,
+                    kept.get_mut(range.clone())?,
+                    #[inline(always)]
+                    |h, y| *y = A::hidden(h, record.to_hidden),
+                );
                 let out = out.get_mut(range)?;
-                map(kernel, h, out, |h, y| *y = A::output(h, record.to_output, A::Stream::default()));
+                map(
+                    kernel,
+                    h,
+                    out,
+                    #[inline(always)]
+                    |h, y| *y = A::output(h, record.to_output, A::Stream::default()),
+                );
             }
             Output::Later(kept) => copy(kept.get_mut(range)?, h)?,
         }
