@@ -159,7 +159,7 @@ impl<A: Arithmetic> Out<'_, A> {
                 multipliers,
                 out.get_mut(range)?,
                 #[inline(always)]
-                |sum, m, y| {
+                move |sum, m, y| {
                     *y = A::activation(A::scaled(sum, left, m), output_zero_point, output_low);
                 },
             ),
@@ -169,7 +169,7 @@ impl<A: Arithmetic> Out<'_, A> {
                 multipliers,
                 out.get_mut(range)?,
                 #[inline(always)]
-                |sum, m, y| {
+                move |sum, m, y| {
                     *y = A::stream(A::scaled(sum, left, m));
                 },
             ),
@@ -179,7 +179,7 @@ impl<A: Arithmetic> Out<'_, A> {
                 multipliers,
                 out.get_mut(range)?,
                 #[inline(always)]
-                |sum, m, y| {
+                move |sum, m, y| {
                     *y = A::accumulate(A::scaled(sum, left, m), *y);
                 },
             ),
@@ -189,7 +189,7 @@ impl<A: Arithmetic> Out<'_, A> {
                 multipliers,
                 out.get_mut(range)?,
                 #[inline(always)]
-                |sum, m, y| {
+                move |sum, m, y| {
                     *y = A::logit(A::scaled(sum, left, m), logit_shift) as u32;
                 },
             ),

@@ -28,7 +28,7 @@ pub(super) fn quantize<A: Arithmetic, K: Kernel>(
         input,
         output,
         #[inline(always)]
-        |x, y| *y = A::quantize(x, rescale, zero_point, low),
+        move |x, y| *y = A::quantize(x, rescale, zero_point, low),
     );
     Some(())
 }

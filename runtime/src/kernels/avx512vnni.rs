@@ -211,20 +211,21 @@ impl Vector for Zmm {
         unsafe { Self::quarters(sums) }
     }
 
+    const CORRECTS: bool = true;
+
     #[inline(always)]
-    unsafe fn excess(x: &[i8]) -> i32 {
-        // SAFETY: the trait's; loads are inside of `x`.
+    unsafe fn correction(before: __m512i, x: __m512i) -> __m512i {
+        // SAFETY: the trait's.
         unsafe {
-            let ones = _mm512_set1_epi8(1);
-            let mut sum = _mm512_setzero_si512();
-            let mut rest = x;
-            while let Some((vector, after)) = rest.split_first_chunk::<64>() {
-                sum = _mm512_dpbusd_epi32(sum, ones, _mm512_loadu_epi8(vector.as_ptr()));
-                rest = after;
-            }
-            sum = _mm512_dpbusd_epi32(sum, ones, Self::last_inputs(rest.as_ptr(), rest.len()));
-            _mm512_reduce_add_epi32(sum).wrapping_mul(128)
+            let sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), x);
+            _mm512_sub_epi32(before, _mm512_slli_epi32::<7>(sums))
         }
+    }
+
+    #[inline(always)]
+    unsafe fn corrected(sums: __m512i, correction: __m512i) -> __m512i {
+        // SAFETY: the trait's.
+        unsafe { _mm512_add_epi32(sums, correction) }
     }
 }
 

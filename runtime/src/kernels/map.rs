@@ -11,19 +11,21 @@ const PIECE: usize = 16;
 
 /// `f(x, y)` of each pair.
 #[inline(always)]
-pub(crate) fn map<K: Kernel, X: Copy, Y>(kernel: K, x: &[X], y: &mut [Y], f: impl Fn(X, &mut Y)) {
+pub(crate) fn map<K: Kernel, X: Copy, Y: Copy>(kernel: K, x: &[X], y: &mut [Y], f: impl Fn(X, &mut Y)) {
     if !K::VECTORS {
         return each(x, y, &f);
     }
     kernel.run(
         #[inline(always)]
-        || {
+        move || {
             let length = x.len().min(y.len());
             let (Some(x), Some(y)) = (x.get(..length), y.get_mut(..length)) else { return };
             let (x, x_rest) = x.as_chunks::<PIECE>();
             let (y, y_rest) = y.as_chunks_mut::<PIECE>();
             for (y, x) in y.iter_mut().zip(x) {
-                each(x, y, &f);
+                let mut piece = *y;
+                each(&{ *x }, &mut piece, &f);
+                *y = piece;
                 black_box(());
             }
             each(x_rest, y_rest, &f);
@@ -33,7 +35,7 @@ pub(crate) fn map<K: Kernel, X: Copy, Y>(kernel: K, x: &[X], y: &mut [Y], f: imp
 
 /// `f(a, b, y)` of each three.
 #[inline(always)]
-pub(crate) fn map_two<K: Kernel, A: Copy, B: Copy, Y>(
+pub(crate) fn map_two<K: Kernel, A: Copy, B: Copy, Y: Copy>(
     kernel: K,
     a: &[A],
     b: &[B],
@@ -45,14 +47,16 @@ pub(crate) fn map_two<K: Kernel, A: Copy, B: Copy, Y>(
     }
     kernel.run(
         #[inline(always)]
-        || {
+        move || {
             let length = a.len().min(b.len()).min(y.len());
             let (Some(a), Some(b), Some(y)) = (a.get(..length), b.get(..length), y.get_mut(..length)) else { return };
             let (a, a_rest) = a.as_chunks::<PIECE>();
             let (b, b_rest) = b.as_chunks::<PIECE>();
             let (y, y_rest) = y.as_chunks_mut::<PIECE>();
             for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-                each_two(a, b, y, &f);
+                let mut piece = *y;
+                each_two(&{ *a }, &{ *b }, &mut piece, &f);
+                *y = piece;
                 black_box(());
             }
             each_two(a_rest, b_rest, y_rest, &f);
@@ -61,14 +65,14 @@ pub(crate) fn map_two<K: Kernel, A: Copy, B: Copy, Y>(
 }
 
 #[inline(always)]
-fn each<X: Copy, Y>(x: &[X], y: &mut [Y], f: &impl Fn(X, &mut Y)) {
+fn each<X: Copy, Y: Copy>(x: &[X], y: &mut [Y], f: &impl Fn(X, &mut Y)) {
     for (y, x) in y.iter_mut().zip(x) {
         f(*x, y);
     }
 }
 
 #[inline(always)]
-fn each_two<A: Copy, B: Copy, Y>(a: &[A], b: &[B], y: &mut [Y], f: &impl Fn(A, B, &mut Y)) {
+fn each_two<A: Copy, B: Copy, Y: Copy>(a: &[A], b: &[B], y: &mut [Y], f: &impl Fn(A, B, &mut Y)) {
     for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
         f(*a, *b, y);
     }

@@ -90,10 +90,19 @@ pub(super) trait Vector {
     /// The totals of a block's four outputs.
     unsafe fn block(sums: Self::Sums) -> [i32; 4];
 
-    /// What [`Vector::add`] adds too much to each output over all of `x`.
+    /// Whether [`Vector::add`] does not give the products themselves, so that sums are to be corrected.
+    const CORRECTS: bool = false;
+
+    /// What each row or block is to be corrected by: that of the inputs `before`, and of `x`.
     #[inline(always)]
-    unsafe fn excess(_x: &[i8]) -> i32 {
-        0
+    unsafe fn correction(before: Self::Sums, _x: Self::Inputs) -> Self::Sums {
+        before
+    }
+
+    /// `sums`, corrected.
+    #[inline(always)]
+    unsafe fn corrected(sums: Self::Sums, _correction: Self::Sums) -> Self::Sums {
+        sums
     }
 }
 
@@ -183,7 +192,8 @@ struct Products<'a, V: Vector, const BLOCKS: bool> {
     whole: usize,
     /// The inputs after them, where there are some.
     last: V::Inputs,
-    excess: i32,
+    /// Belongs to the sums of each row or block.
+    correction: V::Sums,
 }
 
 impl<'a, V: Vector, const BLOCKS: bool> Products<'a, V, BLOCKS> {
@@ -203,8 +213,27 @@ impl<'a, V: Vector, const BLOCKS: bool> Products<'a, V, BLOCKS> {
         unsafe {
             let at = x.as_ptr().add(whole);
             let last = if BLOCKS { V::last_fours(at, left) } else { V::last_inputs(at, left) };
-            Self { weights, x, whole, last, excess: V::excess(x) }
+            let mut products = Self { weights, x, whole, last, correction: V::zero() };
+            if V::CORRECTS {
+                let mut at = 0;
+                while at < whole {
+                    products.correction = V::correction(products.correction, Self::inputs(x.as_ptr().add(at)));
+                    at += Self::STEP;
+                }
+                products.correction = V::correction(products.correction, last);
+            }
+            products
         }
+    }
+
+    /// The inputs of a step.
+    ///
+    /// # Safety
+    /// As of [`Vector`], and so many can be read.
+    #[inline(always)]
+    unsafe fn inputs(x: *const i8) -> V::Inputs {
+        // SAFETY: the caller's.
+        unsafe { if BLOCKS { V::fours(x) } else { V::inputs(x) } }
     }
 
     /// The sums of `N` rows or blocks from number `first` on.
@@ -221,18 +250,16 @@ impl<'a, V: Vector, const BLOCKS: bool> Products<'a, V, BLOCKS> {
             let mut sums = [V::zero(); N];
             let mut at = 0;
             while at < self.whole {
-                let from = self.x.as_ptr().add(at);
-                let x = if BLOCKS { V::fours(from) } else { V::inputs(from) };
+                let x = Self::inputs(self.x.as_ptr().add(at));
                 for (n, sums) in sums.iter_mut().enumerate() {
                     *sums = V::add(*sums, weights.add(n * stride + at * Self::WEIGHTS), x);
                 }
                 at += Self::STEP;
             }
-            if at == self.x.len() {
-                return sums;
-            }
             let weights = weights.add(at * Self::WEIGHTS);
-            if (first + N - 1) * stride + at * Self::WEIGHTS + V::BYTES <= self.weights.len() {
+            if at == self.x.len() {
+                // No inputs are left.
+            } else if (first + N - 1) * stride + at * Self::WEIGHTS + V::BYTES <= self.weights.len() {
                 for (n, sums) in sums.iter_mut().enumerate() {
                     *sums = V::add(*sums, weights.add(n * stride), self.last);
                 }
@@ -242,7 +269,7 @@ impl<'a, V: Vector, const BLOCKS: bool> Products<'a, V, BLOCKS> {
                     *sums = V::add_last(*sums, weights.add(n * stride), count, self.last);
                 }
             }
-            sums
+            sums.map(|sums| V::corrected(sums, self.correction))
         }
     }
 
@@ -254,7 +281,7 @@ impl<'a, V: Vector, const BLOCKS: bool> Products<'a, V, BLOCKS> {
             sums.get_mut(at..).and_then(|sums| sums.first_chunk_mut::<N>()),
         ) {
             for ((sum, bias), total) in sums.iter_mut().zip(bias).zip(totals) {
-                *sum = bias.wrapping_add(total).wrapping_sub(self.excess);
+                *sum = bias.wrapping_add(total);
             }
         }
     }

@@ -64,7 +64,7 @@ pub(in super::super) fn right<A: Arithmetic, K: Kernel>(
             state.get(first..end)?,
             out,
             #[inline(always)]
-            |h, y| *y = A::output(h, record.to_output, *y),
+            move |h, y| *y = A::output(h, record.to_output, *y),
         );
     }
     let (first, end) =

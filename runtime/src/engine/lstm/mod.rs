@@ -91,7 +91,7 @@ impl<'c, 'm, A: Arithmetic> Gates<'c, 'm, A> {
                     multipliers.get(range)?,
                     x_sums,
                     #[inline(always)]
-                    |m, x| *x = A::scaled(*x, record.left_x, m),
+                    move |m, x| *x = A::scaled(*x, record.left_x, m),
                 );
                 let mut gates = [A::Stream::default(); BLOCK];
                 let gates = gates.get_mut(..count)?;
@@ -101,7 +101,7 @@ impl<'c, 'm, A: Arithmetic> Gates<'c, 'm, A> {
                     h_sums,
                     gates,
                     #[inline(always)]
-                    |x, h, gate| *gate = A::gate(x, h),
+                    move |x, h, gate| *gate = A::gate(x, h),
                 );
                 cells.steps(record, unit, gates, kernel)?;
                 unit += count / 4;
@@ -141,7 +141,7 @@ fn state_sums<A: Arithmetic, K: Kernel>(
             multipliers,
             sums,
             #[inline(always)]
-            |m, sum| *sum = A::scaled(*sum, record.left_h, m),
+            move |m, sum| *sum = A::scaled(*sum, record.left_h, m),
         );
     }
     Some(())
@@ -173,7 +173,7 @@ fn narrow<A: Arithmetic, K: Kernel>(patch: &mut [A::Activation], state: &[A::Str
         state,
         patch,
         #[inline(always)]
-        |h, to| *to = A::hidden(h, to_hidden),
+        move |h, to| *to = A::hidden(h, to_hidden),
     );
 }
 
@@ -232,7 +232,7 @@ impl<A: Arithmetic> Cells<'_, A> {
                     h,
                     kept.get_mut(range.clone())?,
                     #[inline(always)]
-                    |h, y| *y = A::hidden(h, record.to_hidden),
+                    move |h, y| *y = A::hidden(h, record.to_hidden),
                 );
                 let out = out.get_mut(range)?;
                 map(
@@ -240,7 +240,7 @@ impl<A: Arithmetic> Cells<'_, A> {
                     h,
                     out,
                     #[inline(always)]
-                    |h, y| *y = A::output(h, record.to_output, A::Stream::default()),
+                    move |h, y| *y = A::output(h, record.to_output, A::Stream::default()),
                 );
             }
             Output::Later(kept) => copy(kept.get_mut(range)?, h)?,
