@@ -1,7 +1,8 @@
 //! Each kernel of this machine: images and multiply-adds a second, beside plain Rust and beside the peak of its
 //! instruction.
 //!
-//! Kernels take turns, so that whatever else the machine does slows all alike. Figures are medians. Arguments choose models
+//! Kernels take turns, so that whatever else the machine does slows all alike. Figures are medians; where the system tells
+//! how long a thread has run, time that others had the processor does not count. Arguments choose models
 //! by parts of their names, and kernels: `cargo bench -p pixelrnn-benches --bench kernels -- mnist h128 avx2 portable`.
 
 use pixelrnn::Plan;
@@ -110,9 +111,19 @@ fn measure(subject: &Subject, layout: Layout, kernels: &[Native]) {
 
 /// Seconds that `task` takes an image.
 fn time(images: u64, mut task: impl FnMut() -> u64) -> f64 {
-    let begin = Instant::now();
+    let begin = (Instant::now(), running());
     for _ in 0..images {
         black_box(task());
     }
-    begin.elapsed().as_secs_f64() / images as f64
+    let seconds = match (begin.1, running()) {
+        (Some(begin), Some(end)) => end - begin,
+        _ => begin.0.elapsed().as_secs_f64(),
+    };
+    seconds / images as f64
+}
+
+/// Seconds that this thread has had a processor, where Linux tells.
+fn running() -> Option<f64> {
+    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(statistics.split(' ').next()?.parse::<u64>().ok()? as f64 / 1e9)
 }
