@@ -8,6 +8,7 @@ use core::arch::x86_64::*;
 
 /// The kernel of x86-64 processors with AVX2.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(target_feature = "avx2", derive(Default))]
 pub struct Avx2(());
 
 impl Avx2 {
@@ -18,13 +19,6 @@ impl Avx2 {
         #[cfg(not(feature = "std"))]
         let there = cfg!(target_feature = "avx2");
         there.then_some(Self(()))
-    }
-}
-
-#[cfg(target_feature = "avx2")]
-impl Default for Avx2 {
-    fn default() -> Self {
-        Self(())
     }
 }
 

@@ -12,6 +12,15 @@ use core::arch::x86_64::*;
 
 /// The kernel of x86-64 processors with AVX-512 (F, BW, VL) and its VNNI.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    all(
+        target_feature = "avx512f",
+        target_feature = "avx512bw",
+        target_feature = "avx512vl",
+        target_feature = "avx512vnni"
+    ),
+    derive(Default)
+)]
 pub struct Avx512Vnni(());
 
 impl Avx512Vnni {
@@ -30,18 +39,6 @@ impl Avx512Vnni {
             target_feature = "avx512vnni"
         ));
         there.then_some(Self(()))
-    }
-}
-
-#[cfg(all(
-    target_feature = "avx512f",
-    target_feature = "avx512bw",
-    target_feature = "avx512vl",
-    target_feature = "avx512vnni"
-))]
-impl Default for Avx512Vnni {
-    fn default() -> Self {
-        Self(())
     }
 }
 

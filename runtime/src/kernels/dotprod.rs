@@ -8,6 +8,7 @@ use core::arch::asm;
 
 /// The kernel of AArch64 processors with the extension `dotprod`.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(all(target_feature = "neon", target_feature = "dotprod"), derive(Default))]
 pub struct NeonDotprod(());
 
 impl NeonDotprod {
@@ -19,13 +20,6 @@ impl NeonDotprod {
         #[cfg(not(feature = "std"))]
         let there = cfg!(all(target_feature = "neon", target_feature = "dotprod"));
         there.then_some(Self(()))
-    }
-}
-
-#[cfg(all(target_feature = "neon", target_feature = "dotprod"))]
-impl Default for NeonDotprod {
-    fn default() -> Self {
-        Self(())
     }
 }
 

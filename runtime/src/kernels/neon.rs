@@ -6,6 +6,7 @@ use core::arch::aarch64::*;
 
 /// The kernel of AArch64 processors.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(target_feature = "neon", derive(Default))]
 pub struct Neon(());
 
 impl Neon {
@@ -16,13 +17,6 @@ impl Neon {
         #[cfg(not(feature = "std"))]
         let there = cfg!(target_feature = "neon");
         there.then_some(Self(()))
-    }
-}
-
-#[cfg(target_feature = "neon")]
-impl Default for Neon {
-    fn default() -> Self {
-        Self(())
     }
 }
 

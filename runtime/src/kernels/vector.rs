@@ -123,18 +123,18 @@ pub(super) unsafe fn rows<V: Vector, const N: usize>(bias: &[i32], weights: &[i8
         while at + N <= outputs {
             let tile = products.tile::<N>(at);
             for (n, four) in tile.as_chunks::<4>().0.iter().enumerate() {
-                products.store(at + 4 * n, V::totals(*four), bias, sums);
+                store(at + 4 * n, V::totals(*four), bias, sums);
             }
             at += N;
         }
         while at + 4 <= outputs {
-            products.store(at, V::totals(products.tile::<4>(at)), bias, sums);
+            store(at, V::totals(products.tile::<4>(at)), bias, sums);
             at += 4;
         }
         while at < outputs {
             let [one] = products.tile::<1>(at);
             let [total, ..] = V::totals([one, V::zero(), V::zero(), V::zero()]);
-            products.store(at, [total], bias, sums);
+            store(at, [total], bias, sums);
             at += 1;
         }
     }
@@ -159,13 +159,13 @@ pub(super) unsafe fn blocks<V: Vector, const N: usize>(bias: &[i32], weights: &[
         let mut at = 0;
         while at + N <= whole {
             for (n, block) in products.tile::<N>(at).into_iter().enumerate() {
-                products.store(Layout::OUTPUTS * (at + n), V::block(block), bias, sums);
+                store(Layout::OUTPUTS * (at + n), V::block(block), bias, sums);
             }
             at += N;
         }
         while at < whole {
             let [block] = products.tile::<1>(at);
-            products.store(Layout::OUTPUTS * at, V::block(block), bias, sums);
+            store(Layout::OUTPUTS * at, V::block(block), bias, sums);
             at += 1;
         }
     }
@@ -272,17 +272,17 @@ impl<'a, V: Vector, const BLOCKS: bool> Products<'a, V, BLOCKS> {
             sums.map(|sums| V::corrected(sums, self.correction))
         }
     }
+}
 
-    /// Writes the sums of the outputs from number `at` on.
-    #[inline(always)]
-    fn store<const N: usize>(&self, at: usize, totals: [i32; N], bias: &[i32], sums: &mut [i32]) {
-        if let (Some(bias), Some(sums)) = (
-            bias.get(at..).and_then(|bias| bias.first_chunk::<N>()),
-            sums.get_mut(at..).and_then(|sums| sums.first_chunk_mut::<N>()),
-        ) {
-            for ((sum, bias), total) in sums.iter_mut().zip(bias).zip(totals) {
-                *sum = bias.wrapping_add(total);
-            }
+/// Writes the sums of the outputs from number `at` on.
+#[inline(always)]
+fn store<const N: usize>(at: usize, totals: [i32; N], bias: &[i32], sums: &mut [i32]) {
+    if let (Some(bias), Some(sums)) = (
+        bias.get(at..).and_then(|bias| bias.first_chunk::<N>()),
+        sums.get_mut(at..).and_then(|sums| sums.first_chunk_mut::<N>()),
+    ) {
+        for ((sum, bias), total) in sums.iter_mut().zip(bias).zip(totals) {
+            *sum = bias.wrapping_add(total);
         }
     }
 }
