@@ -80,12 +80,13 @@ fn cells(gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [
 }
 
 /// Sixteen bytes as 16-bit numbers, or eight 32-bit numbers.
-struct Ymm;
+pub(super) struct Ymm;
 
 impl Vector for Ymm {
     const BYTES: usize = 16;
     type Inputs = __m256i;
     type Sums = __m256i;
+    type Small = Self;
 
     #[inline(always)]
     unsafe fn zero() -> __m256i {

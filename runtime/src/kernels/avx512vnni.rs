@@ -4,6 +4,7 @@
 //! which adds 128 times the sum of the inputs to every output alike, and that is taken off again. The instruction saturates
 //! nothing, as its name without an `s` at the end says.
 
+use super::avx2::Ymm;
 use super::cell_x86::{self, Lanes};
 use super::vector::{self, Vector};
 use super::{Kernel, Portable};
@@ -149,6 +150,7 @@ impl Vector for Zmm {
     const BYTES: usize = 64;
     type Inputs = __m512i;
     type Sums = __m512i;
+    type Small = Ymm;
 
     #[inline(always)]
     unsafe fn zero() -> __m512i {

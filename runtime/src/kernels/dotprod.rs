@@ -70,6 +70,7 @@ impl Vector for Dot {
     const BYTES: usize = 16;
     type Inputs = int8x16_t;
     type Sums = int32x4_t;
+    type Small = Self;
 
     #[inline(always)]
     unsafe fn zero() -> int32x4_t {

@@ -73,7 +73,7 @@ fn each<X: Copy, Y: Copy>(x: &[X], y: &mut [Y], f: &impl Fn(X, &mut Y)) {
 
 #[inline(always)]
 fn each_two<A: Copy, B: Copy, Y: Copy>(a: &[A], b: &[B], y: &mut [Y], f: &impl Fn(A, B, &mut Y)) {
-    for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
+    for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
         f(*a, *b, y);
     }
 }

@@ -67,6 +67,7 @@ impl Vector for Widened {
     const BYTES: usize = 16;
     type Inputs = int8x16_t;
     type Sums = [int32x4_t; 2];
+    type Small = Self;
 
     #[inline(always)]
     unsafe fn zero() -> [int32x4_t; 2] {

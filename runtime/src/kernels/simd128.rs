@@ -31,6 +31,7 @@ impl Vector for V128 {
     const BYTES: usize = 16;
     type Inputs = v128;
     type Sums = [v128; 2];
+    type Small = Self;
 
     #[inline(always)]
     unsafe fn zero() -> [v128; 2] {

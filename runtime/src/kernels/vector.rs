@@ -17,6 +17,8 @@ pub(super) trait Vector {
     type Inputs: Copy;
     /// Sums of one row or block.
     type Sums: Copy;
+    /// Vectors of 16 bytes: these, or smaller ones that every machine has that has these.
+    type Small: Vector;
 
     /// Sums of nothing.
     unsafe fn zero() -> Self::Sums;
@@ -175,12 +177,34 @@ pub(super) unsafe fn blocks<V: Vector, const N: usize>(bias: &[i32], weights: &[
     else {
         return;
     };
-    match outputs - first {
-        0 => {}
-        // A block of one output is a row.
-        // SAFETY: the caller's.
-        1 => unsafe { rows::<V, 4>(bias, weights, x, sums) },
-        _ => Portable.blocks(bias, weights, x, sums),
+    if !sums.is_empty() {
+        // SAFETY: the caller's; the block has fewer than four outputs, and all of their weights.
+        unsafe { part::<V::Small>(bias, weights, x, sums) };
+    }
+}
+
+/// The outputs of a block with fewer than four, one to three.
+///
+/// # Safety
+/// As of [`Vector`], and `weights` are as many as that: four for each output and four inputs.
+#[inline(always)]
+unsafe fn part<V: Vector>(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+    const { assert!(V::BYTES == Layout::OUTPUTS * Layout::INPUTS) };
+    let step = Layout::INPUTS * sums.len();
+    // SAFETY: the caller's. Every step reads four inputs, and whole vectors of weights where there are so many left, else
+    // those that there are. Outputs that the block does not have get numbers that nobody reads.
+    let totals = unsafe {
+        let mut sums = V::zero();
+        for (n, x) in x.chunks_exact(Layout::INPUTS).enumerate() {
+            let left = weights.len() - n * step;
+            let weights = weights.as_ptr().add(n * step);
+            let x = V::fours(x.as_ptr());
+            sums = if left < V::BYTES { V::add_last(sums, weights, left, x) } else { V::add(sums, weights, x) };
+        }
+        V::block(sums)
+    };
+    for ((sum, bias), total) in sums.iter_mut().zip(bias).zip(totals) {
+        *sum = bias.wrapping_add(total);
     }
 }
 
