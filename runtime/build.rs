@@ -1,9 +1,13 @@
-//! Finds out what instructions the target has, where the compiler keeps that to itself.
+//! Finds out what instructions the target has, where the compiler keeps that to itself, and which kernel is the fastest.
 
 use std::env;
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(pixelrnn_dsp, pixelrnn_thumb)");
+    println!(
+        "cargo::rustc-check-cfg=cfg(pixelrnn_native, values(\"host\", \"dsp\", \"thumb\", \"avx512vnni\", \"avx2\", \
+         \"neon-dotprod\", \"neon\", \"simd128\", \"portable\"))"
+    );
     println!("cargo::rerun-if-changed=build.rs");
     // Stable Rust shows no `target_feature = "dsp"` for Cortex-M. ARMv7E-M always has the extension; ARMv8-M has it on the
     // cores that are named with `-C target-cpu`.
@@ -12,10 +16,36 @@ fn main() {
     let core = flags.split('\x1f').filter_map(|flag| flag.split_once("target-cpu=")).map(|(_, core)| core).next_back();
     let without = flags.split('\x1f').any(|flag| flag.contains("-dsp") || flag.contains("+nodsp"));
     // Cortex-M55 has it too, but its vectors are faster.
-    if (target.starts_with("thumbv7em") || core == Some("cortex-m33")) && !without {
+    let dsp = (target.starts_with("thumbv7em") || core == Some("cortex-m33")) && !without;
+    let thumb = target.starts_with("thumbv6m");
+    if dsp {
         println!("cargo::rustc-cfg=pixelrnn_dsp");
     }
-    if target.starts_with("thumbv6m") {
+    if thumb {
         println!("cargo::rustc-cfg=pixelrnn_thumb");
+    }
+    let native = if env::var_os("CARGO_FEATURE_STD").is_some() {
+        "host"
+    } else if dsp {
+        "dsp"
+    } else if thumb {
+        "thumb"
+    } else {
+        by_features()
+    };
+    println!("cargo::rustc-cfg=pixelrnn_native=\"{native}\"");
+}
+
+/// The fastest kernel whose instructions the compiler may use for this target.
+fn by_features() -> &'static str {
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    let has = |names: &[&str]| names.iter().all(|name| features.split(',').any(|feature| feature == *name));
+    match env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default().as_str() {
+        "x86_64" if has(&["avx512f", "avx512bw", "avx512vl", "avx512vnni"]) => "avx512vnni",
+        "x86_64" if has(&["avx2"]) => "avx2",
+        "aarch64" if has(&["neon", "dotprod"]) => "neon-dotprod",
+        "aarch64" if has(&["neon"]) => "neon",
+        "wasm32" if has(&["simd128"]) => "simd128",
+        _ => "portable",
     }
 }

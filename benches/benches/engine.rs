@@ -3,7 +3,7 @@
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use pixelrnn::Plan;
-use pixelrnn_benches::{Subject, Worker};
+use pixelrnn_benches::{Subject, Worker, kernel};
 use std::sync::LazyLock;
 
 static SUBJECTS: LazyLock<Vec<Subject>> = LazyLock::new(Subject::all);
@@ -15,7 +15,7 @@ fn main() {
 fn bench(bencher: Bencher, subject: &Subject, task: impl Fn(&mut Worker<'_, '_>) -> u64) {
     let model = subject.model();
     let mut state = vec![0; model.state_words()];
-    let mut worker = Worker::new(model, &mut state, Plan::Pixel);
+    let mut worker = Worker::new(model, &mut state, kernel(), Plan::Pixel);
     bencher.counter(ItemsCount::new(1usize)).bench_local(|| task(&mut worker));
 }
 

@@ -3,7 +3,7 @@
 //! Sampling and scoring take turns, so that whatever else the machine does slows both alike. Figures are medians.
 
 use pixelrnn::{Model, Plan};
-use pixelrnn_benches::{Subject, Worker};
+use pixelrnn_benches::{Subject, Worker, kernel};
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -27,7 +27,10 @@ struct Row {
 
 fn main() -> ExitCode {
     let subjects = Subject::all();
-    println!("one thread, medians of {ROUNDS} turns; a multiply-add is one 8-bit product that is summed\n");
+    println!(
+        "one thread, kernel {}, medians of {ROUNDS} turns; a multiply-add is one 8-bit product that is summed\n",
+        kernel().name()
+    );
     println!(
         "{:27} {:5} {:7} {:>10} {:>18} {:>13} {:>13} {:>13}",
         "model", "plan", "task", "images/s", "M multiply-adds/s", "blob bytes", "state bytes", "sample/score"
@@ -72,7 +75,7 @@ fn line(subject: &Subject, plan: Plan, task: &str, seconds: f64, ratio: &str) {
 
 fn measure(model: Model<'_>, plan: Plan) -> Row {
     let mut state = vec![0; model.state_words_for(plan)];
-    let mut worker = Worker::new(model, &mut state, plan);
+    let mut worker = Worker::new(model, &mut state, kernel(), plan);
     let one = time(1, |_| worker.score());
     let images = (TURN.as_secs_f64() / one.max(1e-6)).ceil() as u64;
     let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)

@@ -1,10 +1,13 @@
 //! What the benchmarks measure: all shipped models, and some with random weights.
 //!
-//! `cargo bench -p pixelrnn-benches` runs both benchmarks: `engine`, a statistic of each task of each model, and `table`,
-//! one line a model and task with everything per second, and the price of sampling against scoring.
+//! `cargo bench -p pixelrnn-benches` runs all benchmarks: `engine`, a statistic of each task of each model; `table`, one
+//! line a model and task with everything per second, and the price of sampling against scoring; `kernels`, each kernel of
+//! this machine beside plain Rust and beside what its instructions could do at most.
+
+pub mod peak;
 
 use pixelrnn::blob::Weights;
-use pixelrnn::kernels::Portable;
+use pixelrnn::kernels::{Kernel, Native};
 use pixelrnn::model::{Architecture, ColourGroups, Image, Output, Preset};
 use pixelrnn::{Draw, Engine, Given, Model, Plan, Temperature};
 use pixelrnn_converter::convert::{Calibration, convert};
@@ -120,24 +123,32 @@ fn random_tensors(description: &Description) -> Result<BTreeMap<String, Tensor>,
     Ok(tensors)
 }
 
+/// The kernel that all benchmarks but `kernels` use: the fastest, or the one that `PIXELRNN_KERNEL` names.
+///
+/// # Panics
+/// When this machine has no kernel of that name.
+pub fn kernel() -> Native {
+    Native::chosen().unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// One thread's workplace: an engine, an image to score, and a place for the results.
 #[derive(Debug)]
-pub struct Worker<'m, 'b> {
-    engine: Engine<'m, 'b>,
+pub struct Worker<'m, 'b, K = Native> {
+    engine: Engine<'m, 'b, K>,
     label: Option<usize>,
     given: Vec<u8>,
     out: Vec<u8>,
 }
 
-impl<'m, 'b> Worker<'m, 'b> {
+impl<'m, 'b, K: Kernel> Worker<'m, 'b, K> {
     /// A worker with an image that the model drew to score; of a model with classes, class 0.
     ///
     /// # Panics
     /// When `state` is shorter than the model's under `plan`.
-    pub fn new(model: Model<'m>, state: &'b mut [u32], plan: Plan) -> Self {
+    pub fn new(model: Model<'m>, state: &'b mut [u32], kernel: K, plan: Plan) -> Self {
         let values = model.image().values();
         let label = (model.classes() > 0).then_some(0);
-        let engine = Engine::with(model, state, Portable, plan).expect("the buffer is large enough");
+        let engine = Engine::with(model, state, kernel, plan).expect("the buffer is large enough");
         let mut worker = Self { engine, label, given: Vec::new(), out: vec![0; values] };
         worker.sample(0);
         worker.given.clone_from(&worker.out);
@@ -177,7 +188,7 @@ mod tests {
         for subject in &subjects {
             let model = subject.model();
             let mut state = vec![0; model.state_words()];
-            let mut worker = Worker::new(model, &mut state, Plan::Pixel);
+            let mut worker = Worker::new(model, &mut state, Native::default(), Plan::Pixel);
             assert_eq!(worker.sample(0), worker.score(), "{subject}: a drawn image scores what drawing it cost");
         }
     }

@@ -1,5 +1,6 @@
 //! From logits to the integer distribution that a symbol is drawn from, scored with or coded by.
 
+use crate::kernels::Kernel;
 use crate::numbers::{cost_bits, exp2_neg};
 
 /// Frequencies of a distribution sum to `2^TOTAL_BITS`.
@@ -55,7 +56,15 @@ impl<'a> Distribution<'a> {
     /// With `d` the distance of a logit to the largest, divided by the temperature, its weight is `w = 2^-d`
     /// ([`exp2_neg`]) and its frequency `1 + (w · scale >> 32)`, `scale = ((2²⁴ - levels) · 2³² / Σ w)`; what is
     /// missing to 2²⁴ goes to the first of the largest.
-    pub(crate) fn softmax(logits: &'a mut [u32], temperature: Temperature) -> Self {
+    pub(crate) fn softmax<K: Kernel>(logits: &'a mut [u32], temperature: Temperature, kernel: K) -> Self {
+        kernel.run(
+            #[inline(always)]
+            || Self::softmax_by_any(logits, temperature),
+        )
+    }
+
+    #[inline(always)]
+    fn softmax_by_any(logits: &'a mut [u32], temperature: Temperature) -> Self {
         let mut largest = i32::MIN;
         let mut at = 0;
         for (v, &logit) in logits.iter().enumerate() {
@@ -152,10 +161,11 @@ fn quotient(a: u64, b: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::Portable;
 
     fn softmax_of<const N: usize>(logits: [i32; N], temperature: Temperature) -> [u32; N] {
         let mut memory = logits.map(|l| l as u32);
-        let _ = Distribution::softmax(&mut memory, temperature);
+        let _ = Distribution::softmax(&mut memory, temperature, Portable);
         memory
     }
 
@@ -199,7 +209,7 @@ mod tests {
     #[test]
     fn find_is_the_inverse_of_cumulative() {
         let mut memory = [5u32, 70_000, (-90_000i32) as u32, 65_536];
-        let d = Distribution::softmax(&mut memory, Temperature::ONE);
+        let d = Distribution::softmax(&mut memory, Temperature::ONE, Portable);
         for v in 0..4 {
             let (low, f) = (d.cumulative(v), d.frequency(v));
             assert_eq!((d.find(low), d.find(low + f - 1)), (v, v));

@@ -37,7 +37,8 @@
 //!
 //! # Features
 //!
-//! - `std` (default): for hosts.
+//! - `std` (default): for hosts. The fastest of [`kernels`] is chosen when the program runs, or the one that the environment
+//!   variable `PIXELRNN_KERNEL` names.
 //! - `lstm` (default): Row LSTM and Diagonal BiLSTM.
 //! - `float` (default): blobs of float weights, for parts with an FPU and for checking.
 //!

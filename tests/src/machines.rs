@@ -35,6 +35,8 @@ pub struct Machine {
     pub target: &'static str,
     /// The processor as the compiler calls it, where the target alone does not say it.
     pub cpu: Option<&'static str>,
+    /// An instruction set that the target does not have by itself.
+    pub feature: Option<&'static str>,
     /// What runs it.
     pub emulator: Emulator,
     /// Bytes of flash and of RAM for programs.
@@ -47,11 +49,11 @@ const K: usize = 1 << 10;
 const M: usize = 1 << 20;
 
 const fn arm(name: &'static str, core: &'static str, target: &'static str, memory: [usize; 2], dsp: bool) -> Machine {
-    Machine { name, core, target, cpu: None, emulator: Emulator::Arm, memory, dsp }
+    Machine { name, core, target, cpu: None, feature: None, emulator: Emulator::Arm, memory, dsp }
 }
 
 /// All machines that the firmware is tested on.
-pub const MACHINES: [Machine; 10] = [
+pub const MACHINES: [Machine; 12] = [
     arm("microbit", "Cortex-M0", "thumbv6m-none-eabi", [256 * K, 16 * K], false),
     arm("mps2-an385", "Cortex-M3", "thumbv7m-none-eabi", [4 * M, 4 * M], false),
     arm("mps2-an386", "Cortex-M4F", "thumbv7em-none-eabihf", [4 * M, 4 * M], true),
@@ -74,8 +76,18 @@ pub const MACHINES: [Machine; 10] = [
         ..arm("aarch64", "AArch64", "aarch64-unknown-none", [64 * M, 64 * M], false)
     },
     Machine {
+        emulator: Emulator::Aarch64,
+        feature: Some("dotprod"),
+        ..arm("aarch64-dotprod", "AArch64 with sdot", "aarch64-unknown-none", [64 * M, 64 * M], false)
+    },
+    Machine {
         emulator: Emulator::Node,
         ..arm("node", "WebAssembly", "wasm32-unknown-unknown", [64 * M, 64 * M], false)
+    },
+    Machine {
+        emulator: Emulator::Node,
+        feature: Some("simd128"),
+        ..arm("node-simd128", "WebAssembly SIMD", "wasm32-unknown-unknown", [64 * M, 64 * M], false)
     },
 ];
 
@@ -155,6 +167,9 @@ impl Machine {
         }
         if let Some(cpu) = self.cpu {
             build.env("RUSTFLAGS", format!("-Ctarget-cpu={cpu}"));
+        }
+        if let Some(feature) = self.feature {
+            build.env("RUSTFLAGS", format!("-Ctarget-feature=+{feature}"));
         }
         let built = build.output().expect("cargo runs");
         assert!(built.status.success(), "{}: {}", self.name, String::from_utf8_lossy(&built.stderr));

@@ -1,6 +1,6 @@
 //! The engine from outside: whole images with their logits.
 
-use pixelrnn::kernels::Portable;
+use pixelrnn::kernels::{Kernel, Native};
 use pixelrnn::model::Output;
 use pixelrnn::{Draw, Engine, Given, Model, Observer, Plan, Registers, SymbolSource, Temperature};
 use std::fmt::Debug;
@@ -42,7 +42,7 @@ impl Observer for Tap {
 ///
 /// # Panics
 /// When the engine fails.
-pub fn walk<S>(engine: &mut Engine<'_, '_>, label: Option<usize>, mut source: S) -> Walk
+pub fn walk<S, K: Kernel>(engine: &mut Engine<'_, '_, K>, label: Option<usize>, mut source: S) -> Walk
 where
     S: SymbolSource<Error: Debug>,
 {
@@ -71,7 +71,8 @@ where
 /// # Panics
 /// When `state` is too small.
 pub fn engine<'m, 'b>(model: Model<'m>, state: &'b mut [u32], plan: Plan) -> Engine<'m, 'b> {
-    Engine::with(model, state, Portable, plan).expect("a buffer of the right size")
+    let kernel = Native::chosen().unwrap_or_else(|error| panic!("{error}"));
+    Engine::with(model, state, kernel, plan).expect("a buffer of the right size")
 }
 
 /// Scores `image` in a buffer of its own.

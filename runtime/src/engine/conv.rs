@@ -6,7 +6,7 @@ use super::sums::{SUMS, Store, Sums};
 use super::taps::Columns;
 use super::{Context, Shared};
 use crate::blob::{ConvRecord, Destination};
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, map};
 use crate::numbers::Arithmetic;
 use core::ops::Range;
 
@@ -51,13 +51,17 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
             Destination::Accumulate => Store::Accumulate,
             Destination::Logits => {
                 let logits = logits.get_mut(range.start - start..range.end - start)?;
-                for (logit, v) in logits.iter_mut().zip(values) {
-                    *logit = A::logit(*v, record.logit_shift) as u32;
-                }
+                map(
+                    kernel,
+                    values,
+                    logits,
+                    #[inline(always)]
+                    |v, logit| *logit = A::logit(v, record.logit_shift) as u32,
+                );
                 continue;
             }
         };
-        store.put::<A>(registers, record.output, range, values)?;
+        store.put::<A, K>(registers, (record.output, range), values, kernel)?;
     }
     if !ring.is_empty() && !first && group + 1 == groups {
         registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;

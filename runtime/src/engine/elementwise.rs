@@ -3,11 +3,17 @@
 use super::sums::{SUMS, Store, opaque};
 use super::{Context, Shared};
 use crate::blob::{Instruction, group_start};
+use crate::kernels::{Kernel, map};
 use crate::numbers::Arithmetic;
 use core::ops::Range;
 
 /// Runs an op on the features of the colour that is being computed; one of another sort does nothing.
-pub(super) fn run<A: Arithmetic>(op: Instruction<'_>, context: &Context<'_>, shared: &mut Shared<'_, A>) -> Option<()> {
+pub(super) fn run<A: Arithmetic, K: Kernel>(
+    op: Instruction<'_>,
+    context: &Context<'_>,
+    shared: &mut Shared<'_, A>,
+    kernel: K,
+) -> Option<()> {
     let Shared { registers, sums, .. } = shared;
     let features = |count| {
         let start = |group| group_start(usize::from(count), context.groups, group);
@@ -18,9 +24,13 @@ pub(super) fn run<A: Arithmetic>(op: Instruction<'_>, context: &Context<'_>, sha
             let (rescale, features) = (q.rescale, features(q.count));
             let (zero_point, low) = opaque(q.zero_point, q.low);
             let (x, y) = registers.apart::<A::Stream, A::Activation>(q.input, q.output, features)?;
-            for (y, x) in y.iter_mut().zip(x) {
-                *y = A::activation(A::quantize(*x, rescale), zero_point, low);
-            }
+            map(
+                kernel,
+                x,
+                y,
+                #[inline(always)]
+                move |x, y| *y = A::activation(A::quantize(x, rescale), zero_point, low),
+            );
             return Some(());
         }
         Instruction::Relu(r) => (r.count, r.output, [r.input; 3]),
@@ -45,7 +55,7 @@ pub(super) fn run<A: Arithmetic>(op: Instruction<'_>, context: &Context<'_>, sha
                 _ => A::relu(*a),
             };
         }
-        Store::Stream.put::<A>(registers, output, range, values)?;
+        Store::Stream.put::<A, K>(registers, (output, range), values, kernel)?;
     }
     Some(())
 }

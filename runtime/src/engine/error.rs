@@ -1,5 +1,7 @@
 //! Why an engine does not run, or stops.
 
+#[cfg(feature = "std")]
+use crate::kernels::KernelError;
 use crate::source::Position;
 use core::fmt;
 
@@ -32,6 +34,9 @@ pub enum EngineError<E> {
     },
     /// The source has no value.
     Source(E),
+    /// There is no kernel of the name that the environment gives.
+    #[cfg(feature = "std")]
+    Kernel(KernelError),
     /// The blob is not what it was when it was checked.
     Corrupt,
 }
@@ -49,6 +54,8 @@ impl<E: fmt::Display> fmt::Display for EngineError<E> {
                 write!(f, "value {got} at row {row}, column {column}, channel {channel}, expected 0 to {}", levels - 1)
             }
             Self::Source(error) => error.fmt(f),
+            #[cfg(feature = "std")]
+            Self::Kernel(error) => error.fmt(f),
             Self::Corrupt => f.write_str("the blob changed after it was checked"),
         }
     }

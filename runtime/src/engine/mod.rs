@@ -84,10 +84,17 @@ impl Pixel {
 impl<'m, 'b> Engine<'m, 'b> {
     /// An engine at the first pixel of an image, with the kernel that suits the machine best and in the least memory.
     ///
+    /// On hosts the environment variable `PIXELRNN_KERNEL` names another kernel: `portable`, `avx2`, `avx512vnni`, `neon`,
+    /// `neon-dotprod` or `simd128`; see [`crate::kernels`].
+    ///
     /// # Errors
-    /// When the buffer is too small.
+    /// When the buffer is too small, or the machine has no kernel of the name in the variable.
     pub fn new(model: Model<'m>, state: &'b mut [u32]) -> Result<Self, EngineError<core::convert::Infallible>> {
-        Self::with(model, state, Native::default(), Plan::Pixel)
+        #[cfg(feature = "std")]
+        let kernel = Native::chosen().map_err(EngineError::Kernel)?;
+        #[cfg(not(feature = "std"))]
+        let kernel = Native::default();
+        Self::with(model, state, kernel, Plan::Pixel)
     }
 }
 
@@ -190,7 +197,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
                 crate::model::Output::Softmax => logits,
                 crate::model::Output::Bernoulli => bernoulli(logits),
             };
-            let distribution = Distribution::softmax(distribution, source.temperature());
+            let distribution = Distribution::softmax(distribution, source.temperature(), self.kernel);
             let position = Position { row, column, channel };
             let value = source.next(position, &distribution).map_err(EngineError::Source)?;
             if usize::from(value) >= levels {

@@ -3,13 +3,15 @@
 use super::Context;
 use super::registers::Registers;
 use crate::blob::{Layout, Linear};
-use crate::kernels::Kernel;
-use crate::numbers::Arithmetic;
+use crate::kernels::{Kernel, map};
+use crate::numbers::{Arithmetic, NO_BIAS};
 use core::hint::black_box;
 use core::ops::Range;
 
 /// Outputs computed at a time: whole blocks of a [`Layout`], few enough for the stack of a small machine.
-pub(super) const SUMS: usize = 8 * Layout::OUTPUTS;
+pub(super) const SUMS: usize = 2 * NO_BIAS;
+
+const _: () = assert!(SUMS.is_multiple_of(Layout::OUTPUTS));
 
 /// The sums of a colour group that are still to be computed.
 pub(super) struct Sums<'m, A: Arithmetic> {
@@ -50,7 +52,7 @@ impl<'m, A: Arithmetic> Sums<'m, A> {
         Self { layout: model.layout(), left: linear.left, outputs: first..end, weights, bias, multipliers, class_bias }
     }
 
-    /// Fills `sums` with the next ones, in units of their destination. Without biases, they are 16 at most.
+    /// Fills `sums` with the next ones, in units of their destination. Without biases, they are [`NO_BIAS`] at most.
     pub(super) fn next<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Option<()> {
         let count = sums.len();
         let weights = self.weights.split_off(..count * x.len())?;
@@ -81,29 +83,41 @@ pub(super) enum Store {
 
 impl Store {
     /// Stores `values` as the features `range` of the register at byte `at`.
-    pub(super) fn put<A: Arithmetic>(
+    pub(super) fn put<A: Arithmetic, K: Kernel>(
         self,
         registers: &mut Registers<'_>,
-        at: u32,
-        range: Range<usize>,
+        (at, range): (u32, Range<usize>),
         values: &[A::Sum],
+        kernel: K,
     ) -> Option<()> {
         if let Self::Activation { zero_point, low } = self {
             let (zero_point, low) = opaque(zero_point, low);
-            for (y, v) in registers.get_mut(at, range)?.iter_mut().zip(values) {
-                *y = A::activation(*v, zero_point, low);
-            }
+            map(
+                kernel,
+                values,
+                registers.get_mut(at, range)?,
+                #[inline(always)]
+                move |v, y| *y = A::activation(v, zero_point, low),
+            );
             return Some(());
         }
-        let stream = registers.get_mut(at, range)?.iter_mut().zip(values);
+        let stream = registers.get_mut(at, range)?;
         if let Self::Accumulate = self {
-            for (y, v) in stream {
-                *y = A::accumulate(*v, *y);
-            }
+            map(
+                kernel,
+                values,
+                stream,
+                #[inline(always)]
+                |v, y| *y = A::accumulate(v, *y),
+            );
         } else {
-            for (y, v) in stream {
-                *y = A::stream(*v);
-            }
+            map(
+                kernel,
+                values,
+                stream,
+                #[inline(always)]
+                |v, y| *y = A::stream(v),
+            );
         }
         Some(())
     }

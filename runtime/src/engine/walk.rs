@@ -104,9 +104,9 @@ pub(super) fn run<'b, A: Arithmetic, K: Kernel, O: Observer>(
                 lstm::diagonal_left(record, context, own.take(instruction, context)?, &mut shared, kernel)?;
             }
             Instruction::DiagonalRight(record) if LSTM => {
-                lstm::diagonal_right(record, context, own.take(instruction, context)?, &mut shared)?;
+                lstm::diagonal_right(record, context, own.take(instruction, context)?, &mut shared, kernel)?;
             }
-            _ => elementwise::run(instruction, context, &mut shared)?,
+            _ => elementwise::run(instruction, context, &mut shared, kernel)?,
         }
         observer.after(op, context.group, &shared.registers, shared.logits);
     }

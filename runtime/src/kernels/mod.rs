@@ -1,41 +1,93 @@
 //! The inner loops, one file an instruction set, all with the same results.
+//!
+//! With the feature `std` a program finds out when it runs which of them its machine has: [`Native`] is an enum then.
+//! Without, `Native` is the kernel of the machine that the program is compiled for.
 
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, clippy::wildcard_imports)] // instructions are unsafe, and many
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, clippy::wildcard_imports)] // as above
+mod avx512vnni;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)] // as above
+mod cell_x86;
+#[cfg(target_arch = "aarch64")]
+#[allow(unsafe_code, clippy::wildcard_imports)] // as above
+mod dotprod;
 #[cfg(pixelrnn_dsp)]
 #[allow(unsafe_code)] // the instructions have no other name
 mod dsp;
+#[cfg(feature = "std")]
+mod host;
+mod map;
+#[cfg(target_arch = "aarch64")]
+#[allow(unsafe_code, clippy::wildcard_imports)] // as above
+mod neon;
 mod portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[allow(unsafe_code, clippy::wildcard_imports)] // as above
+mod simd128;
 #[cfg(pixelrnn_thumb)]
 #[allow(unsafe_code)] // as above
 mod thumb;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128")))]
+#[allow(unsafe_code)] // as above
+mod vector;
 
 #[cfg(doc)]
 use crate::blob::Layout;
-use crate::numbers::requantize;
+use crate::numbers::{lstm, requantize};
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512vnni::Avx512Vnni;
+#[cfg(target_arch = "aarch64")]
+pub use dotprod::NeonDotprod;
 #[cfg(pixelrnn_dsp)]
 pub use dsp::Dsp;
+#[cfg(feature = "std")]
+pub use host::{Host, KernelError};
+pub(crate) use map::{map, map_two};
+#[cfg(target_arch = "aarch64")]
+pub use neon::Neon;
 pub use portable::Portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub use simd128::Simd128;
 #[cfg(pixelrnn_thumb)]
 pub use thumb::Thumb;
 
-/// The fastest kernel of the machine that the program is compiled for.
-#[cfg(pixelrnn_dsp)]
-pub type Native = Dsp;
-
-/// The fastest kernel of the machine that the program is compiled for.
-#[cfg(pixelrnn_thumb)]
-pub type Native = Thumb;
-
-/// The fastest kernel of the machine that the program is compiled for.
-#[cfg(not(any(pixelrnn_dsp, pixelrnn_thumb)))]
-pub type Native = Portable;
+/// Names the kernel that the build script has found.
+macro_rules! native {
+    ($($name:literal: $kernel:ty,)*) => {$(
+        /// The fastest kernel of the machine that the program is compiled for or, where that can be found out, runs on.
+        #[cfg(pixelrnn_native = $name)]
+        pub type Native = $kernel;
+    )*};
+}
+native! {
+    "host": Host,
+    "dsp": Dsp,
+    "thumb": Thumb,
+    "avx512vnni": Avx512Vnni,
+    "avx2": Avx2,
+    "neon-dotprod": NeonDotprod,
+    "neon": Neon,
+    "simd128": Simd128,
+    "portable": Portable,
+}
 
 /// The inner loops of an engine.
 ///
 /// All kernels give the same bytes: sums are exact modulo 2³², whatever the order.
 ///
-/// All functions but [`Kernel::scale`] compute `sums[o] = bias[o] + Σ weights[o, k] · x[k]`, for as many outputs as all three have
-/// numbers of.
+/// `rows` and `blocks` compute `sums[o] = bias[o] + Σ weights[o, k] · x[k]`, for as many outputs as all three have numbers
+/// of.
 pub trait Kernel: Copy {
+    /// Whether the machine has vectors, so that it is faster to do one thing to all numbers of a slice than everything to
+    /// each number.
+    const VECTORS: bool = false;
+
     /// For weights in [`Layout::Rows`]: `weights` is `[outputs, x.len()]`, row-major.
     fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 
@@ -45,20 +97,46 @@ pub trait Kernel: Copy {
     /// As [`Kernel::rows`], for 16-bit activations.
     #[cfg(feature = "a16")]
     fn rows16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
-        portable::rows(bias, weights, x, sums);
+        self.run(
+            #[inline(always)]
+            || portable::rows(bias, weights, x, sums),
+        );
     }
 
     /// As [`Kernel::blocks`], for 16-bit activations.
     #[cfg(feature = "a16")]
     fn blocks16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
-        portable::blocks(bias, weights, x, sums);
+        self.run(
+            #[inline(always)]
+            || portable::blocks(bias, weights, x, sums),
+        );
     }
 
     /// [`requantize`]s sums, each with its multiplier.
     #[inline]
     fn scale(self, sums: &mut [i32], left: u32, multipliers: &[i32]) {
-        for (sum, multiplier) in sums.iter_mut().zip(multipliers) {
-            *sum = requantize(*sum, left, *multiplier);
+        map(
+            self,
+            multipliers,
+            sums,
+            #[inline(always)]
+            move |multiplier, sum| *sum = requantize(*sum, left, multiplier),
+        );
+    }
+
+    /// Does `task`, which the compiler may do with the instructions that the kernel uses.
+    #[inline(always)]
+    fn run<R>(self, task: impl FnOnce() -> R) -> R {
+        task()
+    }
+
+    /// The step of each LSTM unit, as [`lstm::cell`]: four `gates` a unit, o, f, i, g, and the cells `before`; writes the new
+    /// `c` and `h`, of as many units as all slices have numbers of.
+    #[inline(always)]
+    fn cells(self, gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+        let units = gates.as_chunks().0.iter().zip(before).zip(c).zip(h);
+        for (((gates, before), c), h) in units {
+            (*h, *c) = lstm::cell(*gates, *before, cell_bits);
         }
     }
 }

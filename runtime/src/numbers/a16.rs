@@ -3,7 +3,7 @@
 //! A softmax over 256 levels that is sure of its values is such a model. What differs from [`Int8`] is the activation: it has 14
 //! bits, so that sums of thousands of products still fit into 32, and its zero is 0.
 
-use super::{Arithmetic, Int8, Rescale};
+use super::{Arithmetic, Int8, NO_BIAS, Rescale};
 use crate::blob::Layout;
 use crate::kernels::Kernel;
 
@@ -29,7 +29,7 @@ impl Arithmetic for Int8A16 {
     type Stream = i16;
     type Sum = i32;
 
-    const NO_BIAS: &'static [i32; 16] = Int8::NO_BIAS;
+    const NO_BIAS: &'static [i32; NO_BIAS] = Int8::NO_BIAS;
     const MULTIPLIERS: bool = true;
 
     #[inline(always)]
@@ -106,6 +106,11 @@ impl Arithmetic for Int8A16 {
     #[inline(always)]
     fn cell(gates: [i16; 4], c: i16, cell_bits: u8) -> (i16, i16) {
         Int8::cell(gates, c, cell_bits)
+    }
+
+    #[inline(always)]
+    fn cells<K: Kernel>(kernel: K, gates: &[i16], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
+        Int8::cells(kernel, gates, before, cell_bits, c, h);
     }
 
     #[inline(always)]

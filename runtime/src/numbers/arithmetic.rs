@@ -5,6 +5,9 @@ use crate::blob::Layout;
 use crate::kernels::Kernel;
 use bytemuck::Pod;
 
+/// How many biases of nothing there are; fewer where memory is dear.
+pub const NO_BIAS: usize = if cfg!(any(target_pointer_width = "64", target_family = "wasm")) { 64 } else { 16 };
+
 /// Every step of an engine that depends on the type of its numbers.
 ///
 /// The ops themselves are written once, over this trait. `docs/blob-format.md` states each function, for integers and for
@@ -19,8 +22,8 @@ pub trait Arithmetic {
     /// Sums, biases and multipliers.
     type Sum: Pod + Default;
 
-    /// Biases of 16 outputs that have none.
-    const NO_BIAS: &'static [Self::Sum; 16];
+    /// Biases of outputs that have none.
+    const NO_BIAS: &'static [Self::Sum; NO_BIAS];
     /// Whether sums are multiplied by factors that the blob holds.
     const MULTIPLIERS: bool;
 
@@ -64,6 +67,20 @@ pub trait Arithmetic {
     fn gate(x: Self::Sum, h: Self::Sum) -> Self::Stream;
     /// One step of a unit: the new `h` and `c` of the gates o, f, i, g and the old `c`.
     fn cell(gates: [Self::Stream; 4], c: Self::Stream, cell_bits: u8) -> (Self::Stream, Self::Stream);
+    /// One step of as many units as all slices have numbers of, four `gates` each.
+    #[inline(always)]
+    fn cells<K: Kernel>(
+        _kernel: K,
+        gates: &[Self::Stream],
+        before: &[Self::Stream],
+        cell_bits: u8,
+        c: &mut [Self::Stream],
+        h: &mut [Self::Stream],
+    ) {
+        for (((gates, before), c), h) in gates.as_chunks().0.iter().zip(before).zip(c).zip(h) {
+            (*h, *c) = Self::cell(*gates, *before, cell_bits);
+        }
+    }
     /// `h` as state-to-state products read it.
     fn hidden(h: Self::Stream, to_hidden: Rescale) -> Self::Activation;
     /// `h` added to `y`, in the stream's scale.
@@ -80,7 +97,7 @@ impl Arithmetic for Int8 {
     type Stream = i16;
     type Sum = i32;
 
-    const NO_BIAS: &'static [i32; 16] = &[0; 16];
+    const NO_BIAS: &'static [i32; NO_BIAS] = &[0; NO_BIAS];
     const MULTIPLIERS: bool = true;
 
     #[inline(always)]
@@ -169,6 +186,11 @@ impl Arithmetic for Int8 {
     #[inline(always)]
     fn cell(gates: [i16; 4], c: i16, cell_bits: u8) -> (i16, i16) {
         lstm::cell(gates, c, u32::from(cell_bits))
+    }
+
+    #[inline(always)]
+    fn cells<K: Kernel>(kernel: K, gates: &[i16], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
+        kernel.cells(gates, before, u32::from(cell_bits), c, h);
     }
 
     #[inline(always)]

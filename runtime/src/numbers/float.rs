@@ -3,7 +3,7 @@
 //! The fields of an op that say how integers are scaled mean nothing here, but for three: a ReLU is where `low` is the
 //! zero point, `negate` is a sign, and a [`Rescale`] of an `add` holds the bits of an `f32` factor.
 
-use super::{Arithmetic, Rescale};
+use super::{Arithmetic, NO_BIAS, Rescale};
 use crate::blob::Layout;
 use crate::kernels::Kernel;
 use bytemuck::Pod;
@@ -64,7 +64,7 @@ impl<W: Weight> Arithmetic for Float<W> {
     type Stream = f32;
     type Sum = f32;
 
-    const NO_BIAS: &'static [f32; 16] = &[0.0; 16];
+    const NO_BIAS: &'static [f32; NO_BIAS] = &[0.0; NO_BIAS];
     const MULTIPLIERS: bool = false;
 
     fn products<K: Kernel>(_: K, _: Layout, bias: &[f32], weights: &[W], x: &[f32], sums: &mut [f32]) {

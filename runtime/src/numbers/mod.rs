@@ -15,7 +15,7 @@ pub mod lstm;
 
 #[cfg(feature = "a16")]
 pub use a16::Int8A16;
-pub use arithmetic::{Arithmetic, Int8};
+pub use arithmetic::{Arithmetic, Int8, NO_BIAS};
 pub use exp2::exp2_neg;
 #[cfg(feature = "float")]
 pub use float::Float;

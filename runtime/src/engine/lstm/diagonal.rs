@@ -5,7 +5,7 @@ use super::super::ring::Ring;
 use super::super::{Context, Shared};
 use super::{Cells, Output, OverState, Parts, cast, gates, narrow, over_state, parts};
 use crate::blob::{LstmRecord, group_start};
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, map};
 use crate::numbers::Arithmetic;
 
 /// Left half of a Diagonal BiLSTM: `h` comes from above and from the left, `c` from the left.
@@ -31,7 +31,7 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
         Some(pixel) => copy(above, h_ring.get(pixel)?)?,
     }
     if context.column == 0 {
-        narrow::<A>(beside, initial_h, record.to_hidden);
+        narrow::<A, K>(beside, initial_h, record.to_hidden, kernel);
     } else {
         copy(beside, h_ring.get(pixel - 1)?)?;
     }
@@ -46,11 +46,12 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
 
 /// Right half of a Diagonal BiLSTM, at a pixel: adds what the sweep over the row above left there, and keeps the input
 /// for the sweep over this row.
-pub(in super::super) fn right<A: Arithmetic>(
+pub(in super::super) fn right<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,
     own: &mut [u32],
     shared: &mut Shared<'_, A>,
+    kernel: K,
 ) -> Option<()> {
     let (inputs, hidden, width) = (usize::from(record.inputs), usize::from(record.hidden), context.width);
     let Parts { x, h, .. } = Parts::new(record, context, own)?;
@@ -59,9 +60,13 @@ pub(in super::super) fn right<A: Arithmetic>(
         let state: &[A::Stream] = h_ring.get(mirrored(width, context.row - 1, context.column))?;
         let (first, end) = record.group(context.groups, context.group);
         let out = shared.registers.get_mut(record.output, first..end)?;
-        for (y, h) in out.iter_mut().zip(state.get(first..end)?) {
-            *y = A::output(*h, record.to_output, *y);
-        }
+        map(
+            kernel,
+            state.get(first..end)?,
+            out,
+            #[inline(always)]
+            move |h, y| *y = A::output(h, record.to_output, *y),
+        );
     }
     let (first, end) =
         (group_start(inputs, context.groups, context.group), group_start(inputs, context.groups, context.group + 1));
@@ -95,8 +100,13 @@ pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
             copy(x_patch.get_mut(..length)?, x.get(column * inputs..column * inputs + length)?)?;
             let (above, beside) = h.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
             let state_above = if context.row > 0 { h_ring.get(at - width)? } else { &[] };
-            narrow::<A>(above, state_above, record.to_hidden);
-            narrow::<A>(beside, if first_of_row { initial_h } else { h_ring.get(at - 1)? }, record.to_hidden);
+            narrow::<A, K>(above, state_above, record.to_hidden, kernel);
+            narrow::<A, K>(
+                beside,
+                if first_of_row { initial_h } else { h_ring.get(at - 1)? },
+                record.to_hidden,
+                kernel,
+            );
             let (before, c) = c_ring.step((!first_of_row).then(|| at - 1), at)?;
             let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: Output::Later(h_ring.get_mut(at)?) };
             let state = OverState::Inputs(h, over_state(record, context));

@@ -4,18 +4,18 @@ mod diagonal;
 mod row;
 
 use super::Context;
-use super::memory::fill;
+use super::memory::{copy, fill};
 use super::sums::{SUMS, Sums};
 use crate::blob::LstmRecord;
-use crate::kernels::Kernel;
-use crate::numbers::{Arithmetic, Rescale};
+use crate::kernels::{Kernel, map, map_two};
+use crate::numbers::{Arithmetic, NO_BIAS, Rescale};
 pub(super) use diagonal::{left as diagonal_left, right as diagonal_right, sweep};
 pub(super) use row::row;
 
 /// Gates computed at a time, with as many sums over the input as over the state.
 const BLOCK: usize = SUMS / 2;
 
-const _: () = assert!(BLOCK <= 16, "biases of 0 are as many");
+const _: () = assert!(BLOCK <= NO_BIAS, "biases of 0 are as many");
 
 /// Their units.
 const UNITS: usize = BLOCK / 4;
@@ -61,6 +61,21 @@ fn gates<A: Arithmetic, K: Kernel>(
             }
             OverState::Sums(sums) => sums.get(gates)?,
         };
+        if K::VECTORS {
+            let mut gates = [A::Stream::default(); BLOCK];
+            let gates = gates.get_mut(..x_sums.len())?;
+            map_two(
+                kernel,
+                x_sums,
+                h_sums,
+                gates,
+                #[inline(always)]
+                |x, h, gate| *gate = A::gate(x, h),
+            );
+            cells.steps(record, unit, gates, kernel)?;
+            unit += gates.len() / 4;
+            continue;
+        }
         for ([o, f, i, g], h) in x_sums.as_chunks().0.iter().zip(h_sums.as_chunks::<4>().0) {
             cells.step(record, unit, [A::gate(*o, h[0]), A::gate(*f, h[1]), A::gate(*i, h[2]), A::gate(*g, h[3])])?;
             unit += 1;
@@ -85,13 +100,17 @@ fn parts<'p, A: Arithmetic>(
 }
 
 /// Fills `patch` with activations of a state; an empty state is zero.
-fn narrow<A: Arithmetic>(patch: &mut [A::Activation], state: &[A::Stream], to_hidden: Rescale) {
+fn narrow<A: Arithmetic, K: Kernel>(patch: &mut [A::Activation], state: &[A::Stream], to_hidden: Rescale, kernel: K) {
     if state.is_empty() {
         fill(patch, A::zero(0));
     }
-    for (to, h) in patch.iter_mut().zip(state) {
-        *to = A::hidden(*h, to_hidden);
-    }
+    map(
+        kernel,
+        state,
+        patch,
+        #[inline(always)]
+        move |h, to| *to = A::hidden(h, to_hidden),
+    );
 }
 
 /// The parts of an LSTM's memory: inputs, `h`, `c`, and sums over a row of `h`.
@@ -134,6 +153,37 @@ enum Output<'s, A: Arithmetic> {
 }
 
 impl<A: Arithmetic> Cells<'_, A> {
+    /// One step of units from `unit` on, at most [`UNITS`] of them, four gates each.
+    fn steps<K: Kernel>(&mut self, record: &LstmRecord, unit: usize, gates: &[A::Stream], kernel: K) -> Option<()> {
+        let range = unit..unit + gates.len() / 4;
+        let zeros = [A::Stream::default(); UNITS];
+        let before = if self.before.is_empty() { zeros.get(..range.len())? } else { self.before.get(range.clone())? };
+        let mut h = [A::Stream::default(); UNITS];
+        let h = h.get_mut(..range.len())?;
+        A::cells(kernel, gates, before, record.cell_bits, self.c.get_mut(range.clone())?, h);
+        match &mut self.h {
+            Output::Now { kept, out } => {
+                map(
+                    kernel,
+                    h,
+                    kept.get_mut(range.clone())?,
+                    #[inline(always)]
+                    move |h, y| *y = A::hidden(h, record.to_hidden),
+                );
+                let out = out.get_mut(range)?;
+                map(
+                    kernel,
+                    h,
+                    out,
+                    #[inline(always)]
+                    move |h, y| *y = A::output(h, record.to_output, A::Stream::default()),
+                );
+            }
+            Output::Later(kept) => copy(kept.get_mut(range)?, h)?,
+        }
+        Some(())
+    }
+
     /// One step of a unit.
     #[inline(always)]
     fn step(&mut self, record: &LstmRecord, unit: usize, gates: [A::Stream; 4]) -> Option<()> {

@@ -36,14 +36,14 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     let all = 4 * hidden;
     let state = match context.plan {
         Plan::Pixel => {
-            gather_state::<A>(record, context, &h_ring, h_patch)?;
+            gather_state::<A, K>(record, context, &h_ring, h_patch, kernel)?;
             OverState::Inputs(&*h_patch, over_state(record, context))
         }
         Plan::Row => {
             let sums: &mut [A::Sum] = cast(sums)?;
             if context.column == 0 && context.group == 0 {
                 for (column, sums) in sums.chunks_exact_mut(all.max(1)).enumerate() {
-                    gather_state::<A>(record, &Context { column, ..*context }, &h_ring, h_patch)?;
+                    gather_state::<A, K>(record, &Context { column, ..*context }, &h_ring, h_patch, kernel)?;
                     for group in 0..context.groups {
                         let (first, end) = record.group(context.groups, group);
                         let mut over_state = over_state::<A>(record, &Context { group, ..*context });
@@ -68,11 +68,12 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
 }
 
 /// Copies what a pixel reads of the row above to `patch`.
-fn gather_state<A: Arithmetic>(
+fn gather_state<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,
     ring: &Ring<'_, A::Activation>,
     patch: &mut [A::Activation],
+    kernel: K,
 ) -> Option<()> {
     let hidden = usize::from(record.hidden);
     let (initial, _) = context.model.initial::<A::Stream>(record, 0)?;
@@ -85,7 +86,7 @@ fn gather_state<A: Arithmetic>(
     // The initial state stands in the columns of the image, not beside it.
     for (tap, features) in patch.chunks_exact_mut(hidden).enumerate() {
         let inside = columns.column(context, tap).is_some();
-        narrow::<A>(features, if inside { initial } else { &[] }, record.to_hidden);
+        narrow::<A, K>(features, if inside { initial } else { &[] }, record.to_hidden, kernel);
     }
     Some(())
 }

@@ -1,0 +1,64 @@
+//! What the instruction that a kernel is built on could do at most: a loop that touches nothing but registers.
+#![allow(unsafe_code)] // calls of functions with instructions that the compiler does not take for granted
+
+use pixelrnn::kernels::Native;
+use std::time::Instant;
+
+/// Multiply-adds a second of `kernel`'s instruction with all operands in registers; `None` where no loop is written for it.
+pub fn multiply_adds(kernel: Native) -> Option<f64> {
+    // Long enough for a clock, short enough to be quick.
+    const ROUNDS: u64 = 1 << 22;
+    let (spin, each): (fn(u64), u64) = match kernel {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a value of the kernel exists where the processor has its instructions alone.
+        Native::Avx2(_) => (|rounds| unsafe { x86::avx2(rounds) }, 16),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Native::Avx512Vnni(_) => (|rounds| unsafe { x86::avx512vnni(rounds) }, 64),
+        _ => return None,
+    };
+    let best = (0..5).map(|_| {
+        let begin = Instant::now();
+        spin(ROUNDS);
+        begin.elapsed().as_secs_f64()
+    });
+    Some((ROUNDS * CHAINS as u64 * each) as f64 / best.fold(f64::INFINITY, f64::min))
+}
+
+/// Independent sums, so that no multiplication waits for the one before.
+const CHAINS: usize = 12;
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::CHAINS;
+    use core::arch::x86_64::{
+        _mm256_add_epi32, _mm256_madd_epi16, _mm256_set1_epi16, _mm256_setzero_si256, _mm512_dpbusd_epi32,
+        _mm512_set1_epi8, _mm512_setzero_si512,
+    };
+    use std::hint::black_box;
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn avx2(rounds: u64) {
+        let mut sums = [_mm256_setzero_si256(); CHAINS];
+        let mut x = _mm256_set1_epi16(black_box(3));
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(x, *sum));
+            }
+            x = _mm256_add_epi32(x, x);
+        }
+        black_box(sums);
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn avx512vnni(rounds: u64) {
+        let mut sums = [_mm512_setzero_si512(); CHAINS];
+        let (a, b) = (_mm512_set1_epi8(black_box(3)), _mm512_set1_epi8(black_box(5)));
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = _mm512_dpbusd_epi32(*sum, a, b);
+            }
+        }
+        black_box(sums);
+    }
+}

@@ -1,0 +1,324 @@
+//! AVX-512 with VNNI: `vpdpbusd` multiplies 64 bytes and adds the products, four at a time, to 16 sums.
+//!
+//! It multiplies unsigned by signed bytes. Weights are the unsigned ones: 128 is added to each (its highest bit flipped),
+//! which adds 128 times the sum of the inputs to every output alike, and that is taken off again. The instruction saturates
+//! nothing, as its name without an `s` at the end says.
+
+use super::avx2::Ymm;
+use super::cell_x86::{self, Lanes};
+use super::vector::{self, Vector};
+use super::{Kernel, Portable};
+use crate::numbers::lstm::TANH;
+use core::arch::x86_64::*;
+
+/// The kernel of x86-64 processors with AVX-512 (F, BW, VL) and its VNNI.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    all(
+        target_feature = "avx512f",
+        target_feature = "avx512bw",
+        target_feature = "avx512vl",
+        target_feature = "avx512vnni"
+    ),
+    derive(Default)
+)]
+pub struct Avx512Vnni(());
+
+impl Avx512Vnni {
+    /// The kernel, where the processor has the instructions.
+    pub fn new() -> Option<Self> {
+        #[cfg(feature = "std")]
+        let there = std::arch::is_x86_feature_detected!("avx512f")
+            && std::arch::is_x86_feature_detected!("avx512bw")
+            && std::arch::is_x86_feature_detected!("avx512vl")
+            && std::arch::is_x86_feature_detected!("avx512vnni");
+        #[cfg(not(feature = "std"))]
+        let there = cfg!(all(
+            target_feature = "avx512f",
+            target_feature = "avx512bw",
+            target_feature = "avx512vl",
+            target_feature = "avx512vnni"
+        ));
+        there.then_some(Self(()))
+    }
+}
+
+// SAFETY, of all four: whoever holds an `Avx512Vnni` is on a processor that has the instructions.
+impl Kernel for Avx512Vnni {
+    const VECTORS: bool = true;
+
+    #[inline(always)]
+    fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+        // SAFETY: above.
+        unsafe { rows(bias, weights, x, sums) }
+    }
+
+    #[inline(always)]
+    fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+        // SAFETY: above.
+        unsafe { blocks(bias, weights, x, sums) }
+    }
+
+    #[inline(always)]
+    fn run<R>(self, task: impl FnOnce() -> R) -> R {
+        // SAFETY: above.
+        unsafe { run(task) }
+    }
+
+    #[inline(always)]
+    fn cells(self, gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+        // SAFETY: above.
+        unsafe { cells(gates, before, cell_bits, c, h) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn rows(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+    // SAFETY: the instructions are there.
+    unsafe { vector::rows::<Zmm, 8>(bias, weights, x, sums) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn blocks(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { vector::blocks::<Zmm, 8>(bias, weights, x, sums) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn run<R>(task: impl FnOnce() -> R) -> R {
+    task()
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn cells(gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+    // SAFETY: as above.
+    let done = unsafe { cell_x86::cells::<Zmm>(gates, before, cell_bits, c, h) };
+    if let (Some(gates), Some(before), Some(c), Some(h)) =
+        (gates.get(4 * done..), before.get(done..), c.get_mut(done..), h.get_mut(done..))
+    {
+        Portable.cells(gates, before, cell_bits, c, h);
+    }
+}
+
+/// 64 bytes, or sixteen 32-bit numbers.
+struct Zmm;
+
+/// The first `count` bytes.
+#[inline(always)]
+fn mask(count: usize) -> u64 {
+    if count < 64 { (1 << count) - 1 } else { u64::MAX }
+}
+
+impl Zmm {
+    /// Four inputs in each quarter.
+    ///
+    /// # Safety
+    /// As of [`Vector`].
+    #[inline(always)]
+    unsafe fn spread(x: __m128i) -> __m512i {
+        // SAFETY: the caller's.
+        unsafe {
+            let places = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+            _mm512_permutexvar_epi32(places, _mm512_castsi128_si512(x))
+        }
+    }
+
+    /// # Safety
+    /// As of [`Vector`].
+    #[inline(always)]
+    unsafe fn multiply(sums: __m512i, weights: __m512i, x: __m512i) -> __m512i {
+        // SAFETY: the caller's.
+        unsafe { _mm512_dpbusd_epi32(sums, _mm512_xor_si512(weights, _mm512_set1_epi8(-128)), x) }
+    }
+
+    /// The sums of the four quarters.
+    ///
+    /// # Safety
+    /// As of [`Vector`].
+    #[inline(always)]
+    unsafe fn quarters(v: __m512i) -> [i32; 4] {
+        // SAFETY: the caller's; four numbers are a vector.
+        unsafe {
+            let half = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v));
+            let quarter = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half));
+            core::mem::transmute::<__m128i, [i32; 4]>(quarter)
+        }
+    }
+}
+
+impl Vector for Zmm {
+    const BYTES: usize = 64;
+    type Inputs = __m512i;
+    type Sums = __m512i;
+    type Small = Ymm;
+
+    #[inline(always)]
+    unsafe fn zero() -> __m512i {
+        // SAFETY: the trait's.
+        unsafe { _mm512_setzero_si512() }
+    }
+
+    #[inline(always)]
+    unsafe fn inputs(x: *const i8) -> __m512i {
+        // SAFETY: the trait's; the load wants no alignment.
+        unsafe { _mm512_loadu_epi8(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn fours(x: *const i8) -> __m512i {
+        // SAFETY: as above.
+        unsafe { Self::spread(_mm_loadu_si128(x.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(sums: __m512i, weights: *const i8, x: __m512i) -> __m512i {
+        // SAFETY: as above.
+        unsafe { Self::multiply(sums, _mm512_loadu_epi8(weights), x) }
+    }
+
+    #[inline(always)]
+    unsafe fn last_inputs(x: *const i8, count: usize) -> __m512i {
+        // SAFETY: the trait's; bytes outside of the mask are not read.
+        unsafe { _mm512_maskz_loadu_epi8(mask(count), x) }
+    }
+
+    #[inline(always)]
+    unsafe fn last_fours(x: *const i8, count: usize) -> __m512i {
+        // SAFETY: as above.
+        unsafe { Self::spread(_mm_maskz_loadu_epi8(mask(count) as u16, x)) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_last(sums: __m512i, weights: *const i8, count: usize, x: __m512i) -> __m512i {
+        // SAFETY: as above.
+        unsafe { Self::multiply(sums, _mm512_maskz_loadu_epi8(mask(count), weights), x) }
+    }
+
+    #[inline(always)]
+    unsafe fn totals([a, b, c, d]: [__m512i; 4]) -> [i32; 4] {
+        // SAFETY: the trait's.
+        unsafe {
+            let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+            Self::quarters(_mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn block(sums: __m512i) -> [i32; 4] {
+        // SAFETY: the trait's.
+        unsafe { Self::quarters(sums) }
+    }
+
+    const CORRECTS: bool = true;
+
+    #[inline(always)]
+    unsafe fn correction(before: __m512i, x: __m512i) -> __m512i {
+        // SAFETY: the trait's.
+        unsafe {
+            let sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), x);
+            _mm512_sub_epi32(before, _mm512_slli_epi32::<7>(sums))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn corrected(sums: __m512i, correction: __m512i) -> __m512i {
+        // SAFETY: the trait's.
+        unsafe { _mm512_add_epi32(sums, correction) }
+    }
+}
+
+impl Lanes for Zmm {
+    const UNITS: usize = 16;
+    type V = __m512i;
+
+    #[inline(always)]
+    unsafe fn load_gates(gates: *const i16) -> [__m512i; 2] {
+        // SAFETY: the trait's; the loads want no alignment.
+        unsafe {
+            let low = _mm512_loadu_epi32(gates.cast());
+            let high = _mm512_loadu_epi32(gates.add(32).cast());
+            let even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+            let odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+            [_mm512_permutex2var_epi32(low, even, high), _mm512_permutex2var_epi32(low, odd, high)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load(x: *const i16) -> __m512i {
+        // SAFETY: as above.
+        unsafe { _mm512_cvtepi16_epi32(_mm256_loadu_epi16(x)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(y: *mut i16, v: __m512i) {
+        // SAFETY: as above.
+        unsafe { _mm256_storeu_epi16(y, _mm512_cvtepi32_epi16(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn table(at: __m512i) -> __m512i {
+        // SAFETY: indices are 0 to 511, and the table has two more bytes behind the last of these.
+        unsafe { _mm512_i32gather_epi32::<2>(at, TANH.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn set(v: i32) -> __m512i {
+        // SAFETY: the trait's.
+        unsafe { _mm512_set1_epi32(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the trait's.
+        unsafe { _mm512_add_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the trait's.
+        unsafe { _mm512_sub_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn pairs(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the trait's.
+        unsafe { _mm512_madd_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the trait's.
+        unsafe { _mm512_min_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the trait's.
+        unsafe { _mm512_max_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn abs(a: __m512i) -> __m512i {
+        // SAFETY: the trait's.
+        unsafe { _mm512_abs_epi32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn xor(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the trait's.
+        unsafe { _mm512_xor_si512(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn left(a: __m512i, by: u32) -> __m512i {
+        // SAFETY: the trait's.
+        unsafe { _mm512_sll_epi32(a, _mm_cvtsi32_si128(by as i32)) }
+    }
+
+    #[inline(always)]
+    unsafe fn right(a: __m512i, by: u32) -> __m512i {
+        // SAFETY: the trait's.
+        unsafe { _mm512_sra_epi32(a, _mm_cvtsi32_si128(by as i32)) }
+    }
+}

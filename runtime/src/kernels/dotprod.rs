@@ -1,0 +1,121 @@
+//! The dot products of AArch64: `sdot` multiplies sixteen bytes and adds the products, four at a time, to four sums.
+
+use super::Kernel;
+use super::neon::numbers;
+use super::vector::{self, Vector};
+use core::arch::aarch64::*;
+use core::arch::asm;
+
+/// The kernel of AArch64 processors with the extension `dotprod`.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(all(target_feature = "neon", target_feature = "dotprod"), derive(Default))]
+pub struct NeonDotprod(());
+
+impl NeonDotprod {
+    /// The kernel, where the processor has the instructions.
+    pub fn new() -> Option<Self> {
+        #[cfg(feature = "std")]
+        let there =
+            std::arch::is_aarch64_feature_detected!("neon") && std::arch::is_aarch64_feature_detected!("dotprod");
+        #[cfg(not(feature = "std"))]
+        let there = cfg!(all(target_feature = "neon", target_feature = "dotprod"));
+        there.then_some(Self(()))
+    }
+}
+
+// SAFETY, of all three: whoever holds a `NeonDotprod` is on a processor that has the instructions.
+impl Kernel for NeonDotprod {
+    const VECTORS: bool = true;
+
+    #[inline(always)]
+    fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+        // SAFETY: above.
+        unsafe { rows(bias, weights, x, sums) }
+    }
+
+    #[inline(always)]
+    fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+        // SAFETY: above.
+        unsafe { blocks(bias, weights, x, sums) }
+    }
+
+    #[inline(always)]
+    fn run<R>(self, task: impl FnOnce() -> R) -> R {
+        // SAFETY: above.
+        unsafe { run(task) }
+    }
+}
+
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn rows(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+    // SAFETY: the instructions are there.
+    unsafe { vector::rows::<Dot, 8>(bias, weights, x, sums) }
+}
+
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn blocks(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { vector::blocks::<Dot, 8>(bias, weights, x, sums) }
+}
+
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn run<R>(task: impl FnOnce() -> R) -> R {
+    task()
+}
+
+/// Sixteen bytes.
+struct Dot;
+
+impl Vector for Dot {
+    const BYTES: usize = 16;
+    type Inputs = int8x16_t;
+    type Sums = int32x4_t;
+    type Small = Self;
+
+    #[inline(always)]
+    unsafe fn zero() -> int32x4_t {
+        // SAFETY: the trait's.
+        unsafe { vdupq_n_s32(0) }
+    }
+
+    #[inline(always)]
+    unsafe fn inputs(x: *const i8) -> int8x16_t {
+        // SAFETY: the trait's; the load wants no alignment.
+        unsafe { vld1q_s8(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn fours(x: *const i8) -> int8x16_t {
+        // SAFETY: as above.
+        unsafe { vreinterpretq_s8_s32(vdupq_n_s32(x.cast::<i32>().read_unaligned())) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(mut sums: int32x4_t, weights: *const i8, x: int8x16_t) -> int32x4_t {
+        // SAFETY: as above. The instruction has no name in stable Rust; it reads and writes registers alone.
+        unsafe {
+            let weights = vld1q_s8(weights);
+            asm!(
+                ".arch_extension dotprod",
+                "sdot {sums:v}.4s, {weights:v}.16b, {x:v}.16b",
+                sums = inout(vreg) sums,
+                weights = in(vreg) weights,
+                x = in(vreg) x,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        sums
+    }
+
+    #[inline(always)]
+    unsafe fn totals([a, b, c, d]: [int32x4_t; 4]) -> [i32; 4] {
+        // SAFETY: the trait's.
+        unsafe { numbers(vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d))) }
+    }
+
+    #[inline(always)]
+    unsafe fn block(sums: int32x4_t) -> [i32; 4] {
+        // SAFETY: the trait's.
+        unsafe { numbers(sums) }
+    }
+}

@@ -1,0 +1,202 @@
+//! Every kernel that this machine has gives what plain Rust gives, number by number and image by image.
+
+use pixelrnn::blob::Layout;
+use pixelrnn::kernels::{Kernel, KernelError, Native, Portable};
+use pixelrnn::numbers::lstm;
+use pixelrnn::{Draw, Engine, Temperature};
+use pixelrnn_converter::Blob;
+use pixelrnn_converter::layout::arrange;
+use pixelrnn_tests::golden::{self, Golden};
+use pixelrnn_tests::random::Random;
+use pixelrnn_tests::walk::{self, PLANS};
+use pixelrnn_tests::{cargo, integer_model::bytes::crc32};
+
+/// Around every step that a kernel takes: 4, 16 and 64 inputs, and some of these.
+const LENGTHS: [usize; 32] = [
+    0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 20, 31, 32, 33, 48, 60, 63, 64, 65, 68, 80, 100, 127, 128, 129, 144,
+    191, 192, 193,
+];
+
+/// Stands where nothing may be written.
+const GUARD: i32 = 0x5a5a_5a5a;
+
+/// Extreme values in pairs, weight and input, and then random ones.
+const VALUES: [Option<(i8, i8)>; 7] =
+    [Some((-128, -128)), Some((-128, 127)), Some((127, -128)), Some((127, 127)), Some((-1, -128)), None, None];
+
+fn kernels() -> impl Iterator<Item = Native> {
+    Native::all().filter(|kernel| kernel.name() != "portable")
+}
+
+/// Room for weights and inputs, at an offset that no vector likes.
+struct Room {
+    weights: Vec<i8>,
+    x: Vec<i8>,
+    bias: Vec<i32>,
+}
+
+impl Room {
+    fn new(values: Option<(i8, i8)>, random: &mut Random) -> Self {
+        let mut byte = |fixed: Option<i8>| fixed.unwrap_or_else(|| random.below(256) as u8 as i8);
+        let weights = (0..71 * 200).map(|_| byte(values.map(|v| v.0))).collect();
+        let x = (0..200).map(|_| byte(values.map(|v| v.1))).collect();
+        let bias = (0..80).map(|n| [i32::MAX, i32::MIN, 0, -1, 12_345][n % 5].wrapping_sub(n as i32)).collect();
+        Self { weights, x, bias }
+    }
+
+    /// The sums of `outputs` outputs, of `given` weights that begin at byte `at`.
+    fn sums<K: Kernel>(&self, kernel: K, layout: Layout, [length, outputs, given, at]: [usize; 4]) -> Vec<i32> {
+        let mut sums = vec![GUARD; outputs + 3];
+        let (weights, x) = (&self.weights[at..at + given], &self.x[at % 5..at % 5 + length]);
+        let (bias, out) = (&self.bias[at % 7..at % 7 + outputs], &mut sums[1..=outputs]);
+        match layout {
+            Layout::Rows => kernel.rows(bias, weights, x, out),
+            Layout::Blocks => kernel.blocks(bias, weights, x, out),
+        }
+        sums
+    }
+}
+
+#[test]
+fn products_are_those_of_plain_rust() {
+    let mut random = Random::new(1);
+    for values in VALUES {
+        let room = Room::new(values, &mut random);
+        for layout in [Layout::Rows, Layout::Blocks] {
+            for length in LENGTHS.map(|length| layout.row(length)) {
+                for outputs in 0..=70 {
+                    // Just as many weights as there are outputs, some behind them, and some too few.
+                    let all = length * outputs;
+                    for given in [all, all + 61, all.saturating_sub(1)] {
+                        let case = [length, outputs, given, random.below(16)];
+                        let expected = room.sums(Portable, layout, case);
+                        assert_eq!([expected[0], expected[outputs + 1], expected[outputs + 2]], [GUARD; 3]);
+                        for kernel in kernels() {
+                            let got = room.sums(kernel, layout, case);
+                            assert_eq!(got, expected, "{} {layout:?} {case:?} {values:?}", kernel.name());
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_written_behind_the_shortest_of_biases_and_sums() {
+    let room = Room::new(None, &mut Random::new(2));
+    for kernel in Native::all() {
+        for layout in [Layout::Rows, Layout::Blocks] {
+            let mut few = [GUARD; 40];
+            let mut many = [GUARD; 40];
+            let (weights, x) = (&room.weights[..40 * 64], &room.x[..64]);
+            for (bias, sums) in [(&room.bias[..40], &mut few[..37]), (&room.bias[..37], &mut many[..])] {
+                match layout {
+                    Layout::Rows => kernel.rows(bias, weights, x, sums),
+                    Layout::Blocks => kernel.blocks(bias, weights, x, sums),
+                }
+            }
+            assert_eq!(few[37..], [GUARD; 3], "{} {layout:?}", kernel.name());
+            assert_eq!(many[37..], [GUARD; 3], "{} {layout:?}", kernel.name());
+            // In blocks, the shorter one decides where the last block ends.
+            assert_eq!(few, many, "{} {layout:?}", kernel.name());
+        }
+    }
+}
+
+#[test]
+fn cells_are_those_of_the_definition() {
+    let mut random = Random::new(3);
+    let mut numbers = |count: usize| -> Vec<i16> {
+        let extremes = [i16::MIN, i16::MIN + 1, -1, 0, 1, i16::MAX];
+        (0..count)
+            .map(|_| extremes.get(random.below(12)).copied().unwrap_or(random.below(1 << 16) as u16 as i16))
+            .collect()
+    };
+    for cell_bits in 0..16 {
+        for units in 0..=70 {
+            let (gates, before) = (numbers(4 * units), numbers(units));
+            let expected: Vec<_> = gates
+                .chunks(4)
+                .zip(&before)
+                .map(|(g, c)| lstm::cell([g[0], g[1], g[2], g[3]], *c, cell_bits))
+                .collect();
+            for kernel in Native::all() {
+                let (mut c, mut h) = (vec![77; units + 1], vec![78; units + 1]);
+                kernel.cells(&gates, &before, cell_bits, &mut c, &mut h);
+                let got: Vec<_> = h.iter().copied().zip(c.iter().copied()).collect();
+                assert_eq!(got[..units], expected, "{} {cell_bits} {units}", kernel.name());
+                assert_eq!(got[units], (78, 77));
+            }
+        }
+    }
+}
+
+/// All numbers that `tanh` and `sigmoid` can be given.
+#[test]
+fn gates_of_all_values_are_those_of_the_definition() {
+    let gates: Vec<i16> = (i16::MIN..=i16::MAX).flat_map(|z| [z, !z, z.wrapping_add(99), z]).collect();
+    let before: Vec<i16> = (i16::MIN..=i16::MAX).rev().collect();
+    let expected: Vec<_> =
+        gates.as_chunks().0.iter().zip(&before).map(|(gates, c)| lstm::cell(*gates, *c, 3)).collect();
+    for kernel in Native::all() {
+        let (mut c, mut h) = (vec![0; before.len()], vec![0; before.len()]);
+        kernel.cells(&gates, &before, 3, &mut c, &mut h);
+        assert!(h.into_iter().zip(c).eq(expected.iter().copied()), "{}", kernel.name());
+    }
+}
+
+#[test]
+fn golden_images_are_the_same_with_each_kernel_layout_and_plan() {
+    let text = std::fs::read_to_string(golden::file()).unwrap();
+    let golden: Golden = serde_json::from_str(&text).unwrap();
+    for entry in &golden.models {
+        let rows = Blob::read(&golden::file().with_file_name(&entry.blob)).unwrap();
+        let blocks = arrange(&rows, Layout::Blocks).unwrap();
+        for kernel in Native::all() {
+            for (blob, plan) in [(&rows, PLANS[0]), (&rows, PLANS[1]), (&blocks, PLANS[0])] {
+                let model = blob.model().unwrap();
+                let mut state = vec![0; model.state_words_for(plan)];
+                let mut engine = Engine::with(model, &mut state, kernel, plan).unwrap();
+                let (mut images, mut cost) = (Vec::new(), 0);
+                for n in 0..golden.images {
+                    let label = (model.classes() > 0).then(|| n as usize % model.classes());
+                    let walk = walk::walk(&mut engine, label, Draw::seeded(n.into(), Temperature::ONE));
+                    images.extend(walk.image);
+                    cost += walk.cost;
+                }
+                let got = (format!("{:08x}", crc32(images.iter().copied())), cost);
+                assert_eq!(got, (entry.crc32.clone(), entry.cost), "{} {} {plan:?}", entry.name(), kernel.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn kernels_have_names_and_others_are_refused() {
+    for kernel in Native::all() {
+        assert_eq!(Native::named(kernel.name()).unwrap().name(), kernel.name());
+    }
+    assert_eq!(Native::all().last().unwrap().name(), Native::default().name());
+    assert_eq!(Native::named("Portable").unwrap_err(), KernelError::Unknown);
+    assert_eq!(Native::named("simd128").unwrap_err(), KernelError::Unavailable { name: "simd128" });
+}
+
+#[test]
+fn the_environment_names_the_kernel_of_a_program() {
+    let run = |kernel: &str| {
+        let mut program = std::process::Command::new(cargo::pixelrnn());
+        program.args(["sample", "-n", "1", "-o", "-"]).env(Native::VARIABLE, kernel).output().unwrap()
+    };
+    let expected = run("");
+    assert!(expected.status.success());
+    for kernel in Native::all() {
+        assert_eq!(run(kernel.name()).stdout, expected.stdout, "{}", kernel.name());
+    }
+    for (name, message) in [("mmx", "names no kernel"), ("simd128", "has no kernel simd128")] {
+        let output = run(name);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        assert!(error.contains(message) && error.trim_end().lines().count() == 1, "{error}");
+    }
+}
