@@ -65,7 +65,9 @@ pub fn compress(
         })
         .collect::<Result<_, Error>>()?;
     let mut bytes = Header::new(&model, images).to_bytes().to_vec();
-    blocks.iter().for_each(|(block, _)| bytes.extend_from_slice(block));
+    for (block, _) in &blocks {
+        bytes.extend_from_slice(block);
+    }
     Ok(Compressed { bytes, bits: Pixel::bits(blocks.iter().map(|(_, cost)| cost).sum()) })
 }
 

@@ -129,8 +129,17 @@ pub const fn group_start(count: usize, groups: usize, group: usize) -> usize {
 /// [`group_start`] of three groups.
 #[inline(never)]
 const fn third(count: usize, group: usize) -> usize {
-    let (each, rest) = (count / 3, count % 3);
+    let each = if count <= u16::MAX as usize { ((count as u32 * 43_691) >> 17) as usize } else { divided(count) };
+    let rest = count - 3 * each;
     group * each + if group < rest { group } else { rest }
+}
+
+/// A third of a count that no record has. A function of its own, as the compiler would divide always and then choose, and a
+/// Cortex-M0 divides slowly.
+#[cold]
+#[inline(never)]
+const fn divided(count: usize) -> usize {
+    count / 3
 }
 
 impl Instruction<'_> {
@@ -197,6 +206,20 @@ impl Instruction<'_> {
             Self::RowLstm(_) => "row_lstm",
             Self::DiagonalLeft(_) => "diagonal_left",
             Self::DiagonalRight(_) => "diagonal_right",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::group_start;
+
+    #[test]
+    fn groups_of_three_differ_by_one_at_most_whatever_the_count() {
+        for count in 0..1 << 17 {
+            let starts = [0, 1, 2, 3].map(|group| group_start(count, 3, group));
+            let (each, rest) = (count / 3, count % 3);
+            assert_eq!(starts, [0, 1, 2, 3].map(|group| group * each + group.min(rest)), "{count}");
         }
     }
 }
