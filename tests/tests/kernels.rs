@@ -10,6 +10,7 @@ use pixelrnn_tests::golden::{self, Golden};
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::walk::{self, PLANS};
 use pixelrnn_tests::{cargo, integer_model::bytes::crc32};
+use rayon::prelude::*;
 
 /// Around every step that a kernel takes: 4, 16 and 64 inputs, and some of these.
 const LENGTHS: [usize; 32] = [
@@ -150,7 +151,7 @@ fn gates_of_all_values_are_those_of_the_definition() {
 fn golden_images_are_the_same_with_each_kernel_layout_and_plan() {
     let text = std::fs::read_to_string(golden::file()).unwrap();
     let golden: Golden = serde_json::from_str(&text).unwrap();
-    for entry in &golden.models {
+    golden.models.par_iter().for_each(|entry| {
         let rows = Blob::read(&golden::file().with_file_name(&entry.blob)).unwrap();
         let blocks = arrange(&rows, Layout::Blocks).unwrap();
         for kernel in Native::all() {
@@ -169,7 +170,7 @@ fn golden_images_are_the_same_with_each_kernel_layout_and_plan() {
                 assert_eq!(got, (entry.crc32.clone(), entry.cost), "{} {} {plan:?}", entry.name(), kernel.name());
             }
         }
-    }
+    });
 }
 
 #[test]
