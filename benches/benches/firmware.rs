@@ -79,8 +79,9 @@ fn size(level: &str, lstm: bool, folder: &Path) -> Option<[u64; 2]> {
         .current_dir(firmware())
         .env("PIXELRNN_BOARD", machine.name)
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", level);
-    if !lstm {
-        build.arg("--no-default-features");
+    build.arg("--no-default-features");
+    if lstm {
+        build.args(["--features", "lstm"]);
     }
     if !build.status().is_ok_and(|status| status.success()) {
         return None;

@@ -47,7 +47,7 @@ impl IntegerModel {
             }
             _ => (0..header.levels).map(|v| bytes::i16_at(blob, header.input_table + 2 * v)).collect(),
         };
-        Ok(Self { input_table, ops, header })
+        Ok(Self { header, ops, input_table })
     }
 
     /// The logits of `image`, `[C, H, W]`: `[C, L or 1, H, W]`.
