@@ -60,7 +60,7 @@ mod source;
 pub use blob::{BlobError, Model};
 pub use distribution::{Distribution, TOTAL, TOTAL_BITS, Temperature};
 pub use engine::{Engine, EngineError, Observer, Pixel, Plan, Registers};
-pub use source::{Complete, Draw, Given, Position, SymbolSource, TooShort};
+pub use source::{Complete, Draw, Given, MostProbable, Position, SymbolSource, TooShort, Watched};
 
 /// The random numbers of [`Draw::seeded`]: small, fast, and the same on every machine.
 pub type DefaultRng = rand_xoshiro::Xoshiro128PlusPlus;

@@ -135,6 +135,66 @@ impl<R: Rng> SymbolSource for Complete<'_, R> {
     }
 }
 
+/// Takes the most probable value at each place, the first of equals: the same image every time.
+///
+/// That is the likeliest value given those before it, which need not make the likeliest image, and rarely makes a
+/// typical one: where most pixels are dark, so is every pixel. It shows what a model is sure of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MostProbable;
+
+impl SymbolSource for MostProbable {
+    type Error = core::convert::Infallible;
+
+    fn next(&mut self, _: Position, distribution: &Distribution<'_>) -> Result<u8, Self::Error> {
+        Ok(distribution.most_probable())
+    }
+}
+
+/// Another source, with someone watching: whatever is predicted goes by a function before the source answers.
+///
+/// ```
+/// use pixelrnn::{Engine, MostProbable, Watched};
+///
+/// # pixelrnn::include_model!(mod digits = "../../models/mnist-pixelcnn/model.prnn");
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let mut state: digits::State = [0; digits::STATE_WORDS];
+/// let mut engine = Engine::new(digits::model()?, &mut state)?;
+/// let mut likeliest = 0;
+/// let mut source = Watched::new(MostProbable, |_at, predicted| {
+///     likeliest = predicted.frequency(predicted.most_probable());
+/// });
+/// engine.step(&mut source)?;
+/// // The corner of a digit is black, nearly for certain.
+/// assert!(likeliest > pixelrnn::TOTAL / 10 * 9);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Watched<S, F> {
+    source: S,
+    watch: F,
+}
+
+impl<S: SymbolSource, F: FnMut(Position, &Distribution<'_>)> Watched<S, F> {
+    /// Takes values from `source`, and shows `watch` the prediction that each answers.
+    pub const fn new(source: S, watch: F) -> Self {
+        Self { source, watch }
+    }
+}
+
+impl<S: SymbolSource, F: FnMut(Position, &Distribution<'_>)> SymbolSource for Watched<S, F> {
+    type Error = S::Error;
+
+    fn temperature(&self) -> Temperature {
+        self.source.temperature()
+    }
+
+    fn next(&mut self, at: Position, distribution: &Distribution<'_>) -> Result<u8, S::Error> {
+        (self.watch)(at, distribution);
+        self.source.next(at, distribution)
+    }
+}
+
 /// The given image ended before the model's did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooShort;
@@ -158,8 +218,41 @@ impl SymbolSource for Given<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::expand;
-    use rand_core::{Rng, SeedableRng};
+    use super::*;
+    use crate::kernels::Portable;
+    use rand_core::SeedableRng;
+
+    const AT: Position = Position { row: 1, column: 2, channel: 0 };
+
+    #[test]
+    fn the_most_probable_value_is_the_first_of_the_largest() {
+        for (logits, expected) in [([1, 5, 3], 1), ([7, -7, 7], 0), ([0, 0, 9 << 16], 2)] {
+            let mut memory = logits.map(|logit: i32| logit as u32);
+            let predicted = Distribution::softmax(&mut memory, Temperature::ONE, Portable);
+            assert_eq!(MostProbable.next(AT, &predicted), Ok(expected), "{logits:?}");
+        }
+    }
+
+    #[test]
+    fn a_watched_source_gives_what_the_source_gives() {
+        let warm = Temperature::from_milli(1500).unwrap();
+        let mut memory = [1 << 16, 3, 1 << 17];
+        let predicted = Distribution::softmax(&mut memory, warm, Portable);
+        let mut seen = 0;
+        let (mut alone, mut calls) = (Draw::seeded(3, warm), 0);
+        let mut watched = Watched::new(alone.clone(), |at, distribution| {
+            assert_eq!((at, distribution.levels()), (AT, 3));
+            (seen, calls) = (distribution.frequency(2), calls + 1);
+        });
+        assert_eq!(watched.temperature(), warm);
+        for _ in 0..20 {
+            assert_eq!(watched.next(AT, &predicted), alone.next(AT, &predicted));
+        }
+        assert_eq!((seen, calls), (predicted.frequency(2), 20));
+        let image = Image { height: 1, width: 1, channels: 1, levels: 3 };
+        let mut short = Watched::new(Given::new(&[], image), |_, _| ());
+        assert_eq!(short.next(AT, &predicted), Err(TooShort), "errors are the source's");
+    }
 
     #[test]
     fn seeds_are_expanded_as_the_generator_does_it() {
