@@ -23,6 +23,7 @@
 //! ```
 
 pub mod blob;
+pub mod complete;
 pub mod compress;
 pub mod convert;
 pub mod description;

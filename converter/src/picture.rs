@@ -1,7 +1,9 @@
 //! Images as pictures: grids of them, PNG files, and text for a terminal.
 
+mod strips;
 mod terminal;
 
+pub use strips::Strips;
 pub use terminal::Terminal;
 
 use crate::error::Error;
@@ -52,6 +54,15 @@ impl Layout {
     }
 }
 
+/// An image of levels as it goes into a picture.
+struct Shown<'a> {
+    /// `[C, H, W]`.
+    image: &'a [u8],
+    /// C, H and W.
+    size: [usize; 3],
+    levels: usize,
+}
+
 /// A picture of bytes 0 to 255.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
@@ -78,23 +89,29 @@ impl Picture {
         let rows = images.count.div_ceil(columns);
         let (cell_height, cell_width) = (images.height * scale + gutter, images.width * scale + gutter);
         let (height, width) = (rows * cell_height + gutter, columns * cell_width + gutter);
-        let channels = images.channels;
-        let mut data = vec![GUTTER; height * width * channels];
-        let plane = images.height * images.width;
+        let mut picture = Self { width, height, channels: images.channels, data: Vec::new() };
+        picture.data.resize(height * width * images.channels, GUTTER);
         for (n, image) in images.iter().enumerate() {
-            let (top, left) = (gutter + n / columns * cell_height, gutter + n % columns * cell_width);
-            for y in 0..images.height * scale {
-                for x in 0..images.width * scale {
-                    let pixel = y / scale * images.width + x / scale;
-                    let at = ((top + y) * width + left + x) * channels;
-                    for c in 0..channels {
-                        let level = usize::from(image[c * plane + pixel]).min(levels - 1);
-                        data[at + c] = level_to_byte(level as u8, levels);
-                    }
+            let at = [gutter + n / columns * cell_height, gutter + n % columns * cell_width];
+            picture.paste(&Shown { image, size: [images.channels, images.height, images.width], levels }, at, scale);
+        }
+        picture
+    }
+
+    /// Draws an image over the picture, its upper left corner in row and column `at`, each pixel a square of side `scale`.
+    fn paste(&mut self, shown: &Shown<'_>, [top, left]: [usize; 2], scale: usize) {
+        let [channels, height, width] = shown.size;
+        for y in 0..height * scale {
+            for x in 0..width * scale {
+                let at = ((top + y) * self.width + left + x) * self.channels;
+                for c in 0..self.channels {
+                    // A gray image in a picture of colours is gray there.
+                    let plane = c.min(channels - 1) * height;
+                    let level = usize::from(shown.image[(plane + y / scale) * width + x / scale]);
+                    self.data[at + c] = level_to_byte(level.min(shown.levels - 1) as u8, shown.levels);
                 }
             }
         }
-        Self { width, height, channels, data }
     }
 
     /// The bytes of a PNG file; equal pictures give equal bytes.

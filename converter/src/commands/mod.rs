@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod complete;
 mod compress;
 mod convert;
 mod decompress;
@@ -31,6 +32,8 @@ pub struct Cli {
 enum Command {
     /// Draw images: a PNG grid, and in the terminal
     Sample(sample::Args),
+    /// Keep the upper rows of images and draw the rest
+    Complete(complete::Args),
     /// How likely images are: nats an image, bits/dim
     Score(score::Args),
     /// Turn a trained model (.safetensors) into a blob (.prnn)
@@ -50,6 +53,7 @@ impl Cli {
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Sample(args) => args.run(),
+            Command::Complete(args) => args.run(),
             Command::Score(args) => args.run(),
             Command::Convert(args) => args.run(),
             Command::Compress(args) => args.run(),

@@ -81,6 +81,6 @@ impl Args {
 }
 
 /// Width of the terminal, 80 where it does not say.
-fn console_columns() -> usize {
+pub fn console_columns() -> usize {
     console::Term::stdout().size_checked().map_or(80, |(_, columns)| usize::from(columns))
 }

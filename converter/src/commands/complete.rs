@@ -1,0 +1,104 @@
+//! `pixelrnn complete`.
+
+use super::sample::{console_columns, temperature};
+use super::{Failure, model, progress, score};
+use pixelrnn::Temperature;
+use pixelrnn_converter::complete::{Completion, complete};
+use pixelrnn_converter::picture::{Strips, Terminal};
+use pixelrnn_converter::{Error, files};
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+/// The most images, and the most completions of each.
+const MOST: u64 = 4096;
+
+/// Images that the terminal shows.
+const SHOWN: usize = 8;
+
+/// Keep the upper rows of images and draw the rest, several times
+///
+/// The picture has a line for each image: what is kept of it, hatched where it is unknown; completions, with a bar beside the
+/// given rows; and last the image itself.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Images: .npy, IDX (both plain or .gz), PNG or a folder of PNGs; `-` is standard input
+    images: PathBuf,
+    /// Blob to draw from (.prnn); by default the built-in digits
+    #[arg(short, long, value_name = "MODEL")]
+    model: Option<PathBuf>,
+    /// Rows to keep, from the top; by default half of them
+    #[arg(long, value_name = "ROWS")]
+    rows: Option<usize>,
+    /// Completions of each image, 1 to 4096
+    #[arg(short = 'n', long = "each", value_name = "N", default_value_t = 8,
+          value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    each: u64,
+    /// Seed of the first completion; number N of image I, both from 0, has the seed SEED + I·2³² + N
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Below 1: bolder, above 1: wilder; 0.01 to 100
+    #[arg(long, default_value = "1.0", value_parser = temperature)]
+    temperature: Temperature,
+    /// Class of all images, for a model that has classes
+    #[arg(long, value_name = "K", conflicts_with = "labels")]
+    label: Option<usize>,
+    /// Labels of the images, for a model that has classes: .npy or IDX
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Complete the first COUNT images, 1 to 4096
+    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    count: u64,
+    /// Where the picture goes, a PNG file; `.npy` gives the completions as levels [COUNT·N, C, H, W]; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+impl Args {
+    pub fn run(self) -> Result<(), Failure> {
+        let blob = model::read_blob(self.model.as_deref())?;
+        let model = blob.model()?;
+        let image = model.image();
+        let rows = self.rows.unwrap_or(image.height / 2);
+        if rows > image.height {
+            return Err(Failure::Usage(format!("--rows: {rows}, expected at most the model's {}", image.height)));
+        }
+        let classes = model.classes();
+        if let Some(label) = self.label.filter(|label| *label >= classes) {
+            return Err(Failure::Usage(format!("--label: {}", Error::Label { got: label, classes })));
+        }
+        // One label for all stands for a file of them.
+        let in_file = if self.label.is_some() { 0 } else { classes };
+        let (set, labels) = score::read_images(&self.images, Some(self.count), self.labels.as_ref(), &image, in_file)?;
+        let label = |n: usize| self.label.or(labels.as_ref().and_then(|labels| labels.get(n)).map(|l| usize::from(*l)));
+
+        let bar = progress::bar("completing", set.count);
+        let how = Completion { rows, each: self.each as usize, seed: self.seed, temperature: self.temperature };
+        let completions = complete(model, &set, label, &how, || bar.inc(1))?;
+        bar.finish_and_clear();
+
+        let strips = Strips { originals: &set, completions: &completions, rows, levels: image.levels };
+        if self.output.extension().is_some_and(|e| e == "npy") {
+            completions.write_npy(&self.output)?;
+        } else {
+            strips.picture(strips.each(), strips.scale()).write_png(&self.output)?;
+        }
+        if self.output.as_path() == Path::new("-") {
+            return Ok(());
+        }
+        let mut out = std::io::stdout();
+        if out.is_terminal() {
+            let columns = console_columns();
+            let (few, shown) = (set.clone().truncated(SHOWN), strips.fit(columns));
+            let first = completions.clone().truncated(few.count * strips.each());
+            let small = Strips { originals: &few, completions: &first, ..strips };
+            write!(out, "{}", small.picture(shown, 1).to_text(Terminal::from_env(), columns))?;
+        }
+        let name = files::display_name(&self.output);
+        writeln!(
+            out,
+            "{} images, {} completions of each from row {rows} on, seed {}: {name}",
+            set.count, how.each, self.seed
+        )?;
+        Ok(())
+    }
+}
