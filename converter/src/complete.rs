@@ -29,15 +29,19 @@ impl Completion {
     }
 }
 
-/// Completes each image of a set that fits the model: `each` images for one, in the order of the set.
+/// Completes the images of the given numbers in a set that fits the model: `each` images for one, in the order of `numbers`.
 ///
-/// `label` gives that of an image, by its number, where the model has classes. `progress` is called once an image of the set.
+/// `label` gives that of an image, by its number, where the model has classes. `progress` is called once a number.
 ///
 /// # Errors
 /// When images or labels do not fit the model.
+///
+/// # Panics
+/// When there is no image of one of the numbers.
 pub fn complete(
     model: Model<'_>,
     set: &ImageSet,
+    numbers: &[usize],
     label: impl Fn(usize) -> Option<usize> + Sync,
     how: &Completion,
     progress: impl Fn() + Sync,
@@ -46,9 +50,9 @@ pub fn complete(
     if set.values() != image.values() {
         return Err(Error::ImageLength { got: set.values(), expected: image.values() });
     }
-    let mut data = vec![0; set.count * how.each * image.values()];
+    let mut data = vec![0; numbers.len() * how.each * image.values()];
     let all_of_one = (how.each * image.values()).max(1);
-    data.par_chunks_exact_mut(all_of_one).enumerate().try_for_each(|(number, out)| {
+    data.par_chunks_exact_mut(all_of_one).zip(numbers).try_for_each(|(out, &number)| {
         let mut state = vec![0; model.state_words()];
         let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
         for (n, out) in out.chunks_exact_mut(image.values()).enumerate() {

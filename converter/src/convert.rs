@@ -82,7 +82,7 @@ impl<'a> Calibrated<'a> {
             observe(&trained, &reference, &set.iter().collect::<Vec<_>>(), labels, &progress)
         };
         let (set, labels) = match calibration {
-            Calibration::Images { set, labels, count } => spread(set, labels.as_deref(), *count)?,
+            Calibration::Images { set, labels, count } => spread(set, labels.as_deref(), *count),
             Calibration::OwnSamples { count } => {
                 let (noise, labels) = noise(&trained, *count)?;
                 let seen = see(&noise, labels.as_deref())?;
@@ -132,13 +132,11 @@ fn mean_nats(scorer: Scorer<'_>, set: &ImageSet, labels: Option<&[u8]>) -> Resul
     Ok(scores.iter().map(|s| s.nats).sum::<f64>() / scores.len().max(1) as f64)
 }
 
-/// `count` of the images, at even distances: files are often sorted by class.
-fn spread(set: &ImageSet, labels: Option<&[u8]>, count: usize) -> Result<(ImageSet, Option<Vec<u8>>), Error> {
-    let count = count.min(set.count);
-    let at = |n: usize| n * set.count / count;
-    let data = (0..count).flat_map(|n| set.image(at(n)).iter().copied()).collect();
-    let labels = labels.map(|l| (0..count).map(|n| l[at(n)]).collect());
-    Ok((ImageSet::new([set.channels, set.height, set.width], data, set.range)?, labels))
+/// `count` of the images, at even distances.
+fn spread(set: &ImageSet, labels: Option<&[u8]>, count: usize) -> (ImageSet, Option<Vec<u8>>) {
+    let numbers = set.spread(count);
+    let labels = labels.map(|labels| numbers.iter().map(|n| labels[*n]).collect());
+    (set.picked(&numbers), labels)
 }
 
 fn noise(trained: &TrainedModel, count: usize) -> Result<(ImageSet, Option<Vec<u8>>), Error> {

@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(short = 'n', long = "each", value_name = "N", default_value_t = 8,
           value_parser = clap::value_parser!(u64).range(1..=MOST))]
     each: u64,
-    /// Seed of the first completion; number N of image I, both from 0, has the seed SEED + I·2³² + N
+    /// Seed of the first completion; number N of image I of the file, both from 0, has the seed SEED + I·2³² + N
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Below 1: bolder, above 1: wilder; 0.01 to 100
@@ -45,7 +45,7 @@ pub struct Args {
     /// Labels of the images, for a model that has classes: .npy or IDX
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Complete the first COUNT images, 1 to 4096
+    /// How many of the images to complete, at even distances in the file, 1 to 4096
     #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=MOST))]
     count: u64,
     /// Where the picture goes, a PNG file; `.npy` gives the completions as levels [COUNT·N, C, H, W]; `-` is standard output
@@ -68,15 +68,17 @@ impl Args {
         }
         // One label for all stands for a file of them.
         let in_file = if self.label.is_some() { 0 } else { classes };
-        let (set, labels) = score::read_images(&self.images, Some(self.count), self.labels.as_ref(), &image, in_file)?;
+        let (set, labels) = score::read_images(&self.images, None, self.labels.as_ref(), &image, in_file)?;
         let label = |n: usize| self.label.or(labels.as_ref().and_then(|labels| labels.get(n)).map(|l| usize::from(*l)));
 
-        let bar = progress::bar("completing", set.count);
+        let numbers = set.spread(self.count as usize);
+        let bar = progress::bar("completing", numbers.len());
         let how = Completion { rows, each: self.each as usize, seed: self.seed, temperature: self.temperature };
-        let completions = complete(model, &set, label, &how, || bar.inc(1))?;
+        let completions = complete(model, &set, &numbers, label, &how, || bar.inc(1))?;
         bar.finish_and_clear();
 
-        let strips = Strips { originals: &set, completions: &completions, rows, levels: image.levels };
+        let originals = set.picked(&numbers);
+        let strips = Strips { originals: &originals, completions: &completions, rows, levels: image.levels };
         if self.output.extension().is_some_and(|e| e == "npy") {
             completions.write_npy(&self.output)?;
         } else {
@@ -88,7 +90,7 @@ impl Args {
         let mut out = std::io::stdout();
         if out.is_terminal() {
             let columns = console_columns();
-            let (few, shown) = (set.clone().truncated(SHOWN), strips.fit(columns));
+            let (few, shown) = (originals.clone().truncated(SHOWN), strips.fit(columns));
             let first = completions.clone().truncated(few.count * strips.each());
             let small = Strips { originals: &few, completions: &first, ..strips };
             write!(out, "{}", small.picture(shown, 1).to_text(Terminal::from_env(), columns))?;
@@ -97,7 +99,7 @@ impl Args {
         writeln!(
             out,
             "{} images, {} completions of each from row {rows} on, seed {}: {name}",
-            set.count, how.each, self.seed
+            originals.count, how.each, self.seed
         )?;
         Ok(())
     }

@@ -90,6 +90,22 @@ impl ImageSet {
         self
     }
 
+    /// The numbers of `count` images at even distances, or of all where there are fewer: files are often sorted by class.
+    pub fn spread(&self, count: usize) -> Vec<usize> {
+        let count = count.min(self.count);
+        (0..count).map(|n| n * self.count / count).collect()
+    }
+
+    /// The images of the given numbers.
+    ///
+    /// # Panics
+    /// When there is no such image.
+    #[must_use]
+    pub fn picked(&self, numbers: &[usize]) -> Self {
+        let data = numbers.iter().flat_map(|n| self.image(*n)).copied().collect();
+        Self { count: numbers.len(), data, ..*self }
+    }
+
     /// Reads images from the file or folder at `path`.
     ///
     /// # Errors

@@ -286,3 +286,12 @@ fn labels_are_checked() {
     let message = check_labels(&[0], 1, 0).unwrap_err().to_string();
     assert_eq!(message, "label 0, expected none: the model has no classes");
 }
+
+#[test]
+fn images_are_spread_over_the_whole_file() {
+    let set = ImageSet::new([1, 1, 2], (0..20).collect(), Range::Unstated).unwrap();
+    assert_eq!(set.spread(4), [0, 2, 5, 7]);
+    assert_eq!(set.spread(99), (0..10).collect::<Vec<_>>());
+    assert_eq!(set.spread(0), [0; 0]);
+    assert_eq!(set.picked(&[9, 0]).data, [18, 19, 0, 1]);
+}
