@@ -283,6 +283,15 @@ pub enum Error {
     /// A set without images.
     #[error("there are no images in it")]
     NoImages,
+    /// A likelihood that is no number, where one is to be drawn.
+    #[error("an image costs {got} nats, expected a finite number")]
+    NotFinite {
+        /// What it costs.
+        got: f64,
+    },
+    /// A picture that cannot be drawn.
+    #[error("the picture cannot be drawn: {0}")]
+    Drawing(String),
     /// The engine stopped.
     #[error("the engine stopped: {0}")]
     Engine(String),

@@ -35,6 +35,7 @@ pub mod layout;
 pub mod picture;
 pub mod quantize;
 pub mod reference;
+pub mod roc;
 pub mod run;
 pub mod trained;
 pub mod verify;

@@ -1,5 +1,6 @@
 //! Images as pictures: grids of them, PNG files, and text for a terminal.
 
+pub(crate) mod canvas;
 mod strips;
 mod terminal;
 

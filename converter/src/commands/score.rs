@@ -4,8 +4,9 @@ use super::{Failure, model, progress};
 use model::AnyModel;
 use pixelrnn_converter::images::npy;
 use pixelrnn_converter::reference::likelihood::bits_per_dim;
-use pixelrnn_converter::run::{Scorer, logits_shape};
-use pixelrnn_converter::{ImageSet, Reference, files};
+use pixelrnn_converter::roc::Comparison;
+use pixelrnn_converter::run::{Score, Scorer, logits_shape};
+use pixelrnn_converter::{Error, ImageSet, Reference, files};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,16 @@ pub struct Args {
     /// Write all logits: .npy of float32 [N, C, L or 1, H, W]
     #[arg(long, value_name = "FILE")]
     logits: Option<PathBuf>,
+    /// Other images, to be told from the first ones by their nats: prints the area under the ROC curve, that is how likely
+    /// one of them costs more than one of the first; 1 tells them apart, 0.5 is chance
+    #[arg(long, value_name = "IMAGES")]
+    against: Option<PathBuf>,
+    /// Labels of the other images, for a model that has classes
+    #[arg(long, value_name = "FILE", requires = "against")]
+    against_labels: Option<PathBuf>,
+    /// Draw the histograms of both sets' nats and the ROC curve, a PNG file
+    #[arg(long, value_name = "FILE", requires = "against")]
+    plot: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -50,28 +61,65 @@ impl Args {
         };
         let image = scorer.image();
         let (set, labels) = read_images(&self.images, self.count, self.labels.as_ref(), &image, classes)?;
-        let bar = progress::bar("scoring", set.count);
+        // A bad file is to be known before the work is done.
+        let other = self
+            .against
+            .as_ref()
+            .map(|path| read_images(path, self.count, self.against_labels.as_ref(), &image, classes));
+        let other = other.transpose()?;
+        let bar = progress::bar("scoring", set.count + other.as_ref().map_or(0, |(set, _)| set.count));
         let scores = scorer.score_all(&set, labels.as_deref(), self.logits.is_some(), || bar.inc(1))?;
+        let compared = other.map(|(other, labels)| {
+            let others = nats(&scorer.score_all(&other, labels.as_deref(), false, || bar.inc(1))?);
+            Ok::<_, Error>((mean(&others), others.len(), Comparison::new(&nats(&scores), &others)?))
+        });
+        let compared = compared.transpose()?;
         bar.finish_and_clear();
 
+        let nats = nats(&scores);
         if let Some(path) = &self.nats {
-            let nats: Vec<f64> = scores.iter().map(|s| s.nats).collect();
             npy::write(path, &[nats.len()], &nats)?;
         }
         if let Some(path) = &self.logits {
             let logits: Vec<f32> = scores.iter().flat_map(|s| s.logits.iter().copied()).collect();
             npy::write(path, &logits_shape(&scorer, set.count), &logits)?;
         }
-        let mean = scores.iter().map(|s| s.nats).sum::<f64>() / scores.len().max(1) as f64;
-        let bits = bits_per_dim(mean, &image);
+        if let (Some(plot), Some(path), Some((_, _, compared))) = (&self.plot, &self.against, &compared) {
+            // Without their folders: the legend has room for a name.
+            let names = [&self.images, path].map(|path| {
+                path.file_name().map_or_else(|| files::display_name(path), |name| files::display_name(Path::new(name)))
+            });
+            let picture =
+                compared.picture([&names[0], &names[1]]).map_err(|e| e.in_file(plot.display().to_string()))?;
+            picture.write_png(plot)?;
+        }
+        let bits = |nats| bits_per_dim(nats, &image);
+        let own = mean(&nats);
         let mut out = std::io::stdout();
         if self.json {
-            writeln!(out, "{}", json!({"images": set.count, "nats": mean, "bits_per_dim": bits, "run_by": kind}))?;
-        } else {
-            writeln!(out, "{} images, {mean:.4} nats an image, {bits:.5} bits/dim ({kind})", set.count)?;
+            let mut all = json!({"images": set.count, "nats": own, "bits_per_dim": bits(own), "run_by": kind});
+            if let Some((mean, count, compared)) = compared {
+                all["against"] = json!({"images": count, "nats": mean, "bits_per_dim": bits(mean)});
+                all["auc"] = compared.area().into();
+            }
+            writeln!(out, "{all}")?;
+            return Ok(());
+        }
+        writeln!(out, "{} images, {own:.4} nats an image, {:.5} bits/dim ({kind})", set.count, bits(own))?;
+        if let Some((mean, count, compared)) = compared {
+            writeln!(out, "{count} other images, {mean:.4} nats an image, {:.5} bits/dim", bits(mean))?;
+            writeln!(out, "area under the ROC curve: {:.5}", compared.area())?;
         }
         Ok(())
     }
+}
+
+fn nats(scores: &[Score]) -> Vec<f64> {
+    scores.iter().map(|score| score.nats).collect()
+}
+
+fn mean(nats: &[f64]) -> f64 {
+    nats.iter().sum::<f64>() / nats.len().max(1) as f64
 }
 
 /// Images that fit the model, and their labels.
@@ -88,7 +136,7 @@ pub fn read_images(
         eprintln!("pixelrnn: {name}: {notice}");
     }
     if set.count == 0 {
-        return Err(pixelrnn_converter::Error::NoImages.in_file(name).into());
+        return Err(Error::NoImages.in_file(name).into());
     }
     let labels = model::read_labels(labels, set.count, classes)?;
     let count = count.map_or(set.count, |n| usize::try_from(n).unwrap_or(usize::MAX));

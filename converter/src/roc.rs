@@ -1,0 +1,230 @@
+//! How well a number tells two sets of images apart: the receiver operating characteristic.
+
+use crate::error::Error;
+use crate::picture::Picture;
+use crate::picture::canvas::{self, Area, Drawn, FAINT, FAMILY, INK, shortened, text};
+use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
+use std::cmp::Ordering;
+
+/// Bars of a histogram.
+const BARS: usize = 64;
+
+/// Colours of the one set, the other one, and the curve.
+const USUAL: RGBColor = RGBColor(33, 113, 181);
+const UNUSUAL: RGBColor = RGBColor(230, 110, 20);
+
+/// How images of two sets compare in what they cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// Nats of images as the model knows them, ascending.
+    usual: Vec<f64>,
+    /// Nats of other images, ascending.
+    other: Vec<f64>,
+}
+
+impl Comparison {
+    /// Compares the nats of images as the model knows them with those of others.
+    ///
+    /// # Errors
+    /// [`Error::NoImages`] when either set is empty.
+    pub fn new(usual: &[f64], other: &[f64]) -> Result<Self, Error> {
+        if usual.is_empty() || other.is_empty() {
+            return Err(Error::NoImages);
+        }
+        let sorted = |nats: &[f64]| {
+            let mut nats = nats.to_vec();
+            nats.sort_by(f64::total_cmp);
+            nats
+        };
+        Ok(Self { usual: sorted(usual), other: sorted(other) })
+    }
+
+    /// The area under the curve: how likely one of the other images costs more than one of the usual. Ties count half.
+    ///
+    /// It is exact: of all pairs, those in order are counted, by ranks.
+    pub fn area(&self) -> f64 {
+        // Twice the pairs in order, so that ties are whole numbers.
+        let mut twice = 0u128;
+        let (mut below, mut not_above) = (0, 0);
+        for nats in &self.other {
+            while self.usual.get(below).is_some_and(|u| u.total_cmp(nats) == Ordering::Less) {
+                below += 1;
+            }
+            not_above = not_above.max(below);
+            while self.usual.get(not_above).is_some_and(|u| u.total_cmp(nats) != Ordering::Greater) {
+                not_above += 1;
+            }
+            twice += (below + not_above) as u128;
+        }
+        twice as f64 / (2.0 * self.usual.len() as f64 * self.other.len() as f64)
+    }
+
+    /// The curve: for each threshold, from above all nats to below, the shares of the usual and of the other images that
+    /// cost at least as much.
+    pub fn curve(&self) -> Vec<(f64, f64)> {
+        let mut points = vec![(0.0, 0.0)];
+        let (mut usual, mut other) = (self.usual.len(), self.other.len());
+        let last = |nats: &[f64], n: usize| n.checked_sub(1).map(|n| nats[n]);
+        loop {
+            let threshold = match (last(&self.usual, usual), last(&self.other, other)) {
+                (None, None) => return points,
+                (Some(a), None) => a,
+                (None, Some(b)) => b,
+                (Some(a), Some(b)) => {
+                    if a.total_cmp(&b) == Ordering::Less {
+                        b
+                    } else {
+                        a
+                    }
+                }
+            };
+            let reaches = |nats: Option<f64>| nats.is_some_and(|nats| nats.total_cmp(&threshold) != Ordering::Less);
+            while reaches(last(&self.usual, usual)) {
+                usual -= 1;
+            }
+            while reaches(last(&self.other, other)) {
+                other -= 1;
+            }
+            let share = |left: usize, all: usize| (all - left) as f64 / all as f64;
+            points.push((share(usual, self.usual.len()), share(other, self.other.len())));
+        }
+    }
+
+    /// Both histograms, and the curve with its area. The sets are called by `names`, the usual one first.
+    ///
+    /// # Errors
+    /// [`Error::Drawing`] when the picture cannot be drawn, [`Error::NotFinite`] when an image cost no finite number.
+    pub fn picture(&self, names: [&str; 2]) -> Result<Picture, Error> {
+        let all = || self.usual.iter().chain(&self.other).copied();
+        if let Some(got) = all().find(|nats| !nats.is_finite()) {
+            return Err(Error::NotFinite { got });
+        }
+        let lowest = all().fold(f64::INFINITY, f64::min);
+        let highest = all().fold(f64::NEG_INFINITY, f64::max);
+        let bars = Bars::over(lowest, highest);
+        canvas::draw(1640, 720, |area| {
+            let (left, right) = area.split_horizontally(950);
+            self.draw_histograms(&left, &bars, names)?;
+            self.draw_curve(&right)
+        })
+    }
+
+    fn draw_histograms(&self, area: &Area<'_>, bars: &Bars, names: [&str; 2]) -> Drawn {
+        let sets = [(&self.usual, USUAL, names[0]), (&self.other, UNUSUAL, names[1])];
+        let shares = sets.map(|(nats, ..)| bars.shares(nats));
+        let most = shares.iter().flatten().copied().fold(0.0, f64::max);
+        let mut chart = ChartBuilder::on(area)
+            .margin(24)
+            .margin_top(104)
+            .x_label_area_size(64)
+            .y_label_area_size(96)
+            .build_cartesian_2d(bars.start..bars.start + bars.width * BARS as f64, 0.0..most * 1.05)?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(FAINT.mix(0.25))
+            .axis_style(FAINT)
+            .x_labels(8)
+            .x_label_formatter(&|place| format!("{:.0}", bars.nats(*place)))
+            .x_desc(if bars.logarithmic { "nats an image (logarithmic)" } else { "nats an image" })
+            .y_desc("share of the images")
+            .y_label_formatter(&|share| format!("{:.0} %", 100.0 * share))
+            .axis_desc_style(text(26, INK, HPos::Center))
+            .label_style((FAMILY, 22).into_font().color(&FAINT))
+            .draw()?;
+        for ((_, colour, _), shares) in sets.iter().zip(&shares) {
+            chart.draw_series(shares.iter().enumerate().filter(|(_, share)| **share > 0.0).map(|(bar, share)| {
+                let from = bars.start + bar as f64 * bars.width;
+                Rectangle::new([(from, 0.0), (from + bars.width, *share)], colour.mix(0.55).filled())
+            }))?;
+        }
+        for (n, (nats, colour, name)) in sets.iter().enumerate() {
+            let mean = nats.iter().sum::<f64>() / nats.len() as f64;
+            let y = 32 + 36 * n as i32;
+            area.draw(&Rectangle::new([(140, y - 11), (162, y + 11)], colour.mix(0.7).filled()))?;
+            let line = format!("{}: {mean:.1} nats on average", shortened(name, 44));
+            canvas::left(area, &line, (174, y), 24, INK)?;
+        }
+        Ok(())
+    }
+
+    fn draw_curve(&self, area: &Area<'_>) -> Drawn {
+        let mut chart = ChartBuilder::on(area)
+            .margin(24)
+            .margin_top(28)
+            .x_label_area_size(64)
+            .y_label_area_size(96)
+            .build_cartesian_2d(-0.02..1.02, -0.02..1.02)?;
+        chart
+            .configure_mesh()
+            .x_labels(6)
+            .y_labels(6)
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(FAINT.mix(0.25))
+            .axis_style(FAINT)
+            .x_desc("first images above the threshold")
+            .y_desc("other images above the threshold")
+            .axis_desc_style(text(26, INK, HPos::Center))
+            .label_style((FAMILY, 22).into_font().color(&FAINT))
+            .x_label_formatter(&|share| format!("{:.0} %", 100.0 * share))
+            .y_label_formatter(&|share| format!("{:.0} %", 100.0 * share))
+            .draw()?;
+        chart.draw_series(LineSeries::new([(0.0, 0.0), (1.0, 1.0)], FAINT.mix(0.6).stroke_width(2)))?;
+        // Steps that nobody sees make wide lines ragged.
+        let mut curve = self.curve();
+        let mut last = (-1.0, -1.0);
+        curve.retain(|point| {
+            let far = (point.0 - last.0).abs().max((point.1 - last.1).abs()) >= 0.004 || *point == (1.0, 1.0);
+            last = if far { *point } else { last };
+            far
+        });
+        chart.draw_series(AreaSeries::new(curve.iter().copied(), 0.0, USUAL.mix(0.12)))?;
+        chart.draw_series(LineSeries::new(curve, USUAL.stroke_width(5)))?;
+        let (width, height) = area.dim_in_pixel();
+        let at = (width as i32 * 68 / 100, height as i32 * 62 / 100);
+        canvas::centred(area, "area under the curve", at, 26, FAINT)?;
+        canvas::centred(area, &format!("{:.4}", self.area()), (at.0, at.1 + 48), 52, INK)
+    }
+}
+
+/// The bars of the histograms: equally wide in nats, or in their logarithm to base 2 where nats differ by much.
+struct Bars {
+    logarithmic: bool,
+    start: f64,
+    width: f64,
+}
+
+impl Bars {
+    /// From this ratio of nats on the scale is logarithmic.
+    const WIDE: f64 = 8.0;
+
+    /// Bars from the lowest nats to the highest.
+    fn over(lowest: f64, highest: f64) -> Self {
+        let logarithmic = lowest > 0.0 && highest / lowest >= Self::WIDE;
+        let (from, to) = if logarithmic { (lowest.log2(), highest.log2()) } else { (lowest, highest) };
+        // Equal nats would be a range of nothing.
+        let room = ((to - from) * 0.02).max(if logarithmic { 0.0 } else { 0.5 });
+        Self { logarithmic, start: from - room, width: (to - from + 2.0 * room) / BARS as f64 }
+    }
+
+    /// The nats at a place on the axis.
+    fn nats(&self, place: f64) -> f64 {
+        if self.logarithmic { place.exp2() } else { place }
+    }
+
+    /// The share of `nats` in each bar.
+    fn shares(&self, nats: &[f64]) -> Vec<f64> {
+        let mut shares = vec![0.0; BARS];
+        for nats in nats {
+            let place = if self.logarithmic { nats.log2() } else { *nats };
+            // A quotient of finite numbers, rounded down; the last bar takes what rounding puts beyond it.
+            shares[(((place - self.start) / self.width) as usize).min(BARS - 1)] += 1.0;
+        }
+        shares.iter().map(|count| count / nats.len() as f64).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
