@@ -224,6 +224,17 @@ pub enum Error {
         /// How many levels the model has.
         levels: usize,
     },
+    /// A place that is not in the image.
+    #[error(
+        "row {}, column {}, channel {}, expected at most row {}, column {}, channel {}",
+        target.row, target.column, target.channel, image.height - 1, image.width - 1, image.channels - 1
+    )]
+    NoSuchValue {
+        /// The place.
+        target: pixelrnn::Position,
+        /// The model's images.
+        image: pixelrnn::model::Image,
+    },
     /// Another number of labels than of images.
     #[error("{labels} labels for {images} images, expected one each")]
     LabelCount {

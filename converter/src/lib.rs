@@ -25,6 +25,7 @@
 pub mod blob;
 pub mod complete;
 pub mod compress;
+pub mod context;
 pub mod convert;
 pub mod description;
 pub mod error;
@@ -32,6 +33,7 @@ pub mod files;
 pub mod fold;
 pub mod images;
 pub mod layout;
+pub mod masks;
 pub mod picture;
 pub mod quantize;
 pub mod reference;

@@ -134,6 +134,14 @@ impl Reference {
         }
     }
 
+    /// The same network for the upper `rows` of its images: as rows below are read by none above, it gives the same numbers.
+    #[must_use]
+    pub fn top(&self, rows: usize) -> Self {
+        let rows = rows.min(self.image.height);
+        let image = Image { height: rows, ..self.image };
+        Self { image, values: self.values / self.image.height * rows, ..self.clone() }
+    }
+
     /// The images that the network reads.
     pub fn image(&self) -> &Image {
         &self.image

@@ -1,0 +1,325 @@
+//! Which taps of a layer's kernels are open: the masks of Figure 4 of "Pixel Recurrent Neural Networks", for any network.
+
+use crate::error::Error;
+use crate::picture::Picture;
+use crate::picture::canvas::{self, Area, Drawn, FAINT, INK, shortened};
+use pixelrnn::Model;
+use pixelrnn::blob::Instruction;
+use pixelrnn::model::{Mask, Node, Op};
+use plotters::prelude::*;
+
+/// One tap of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tap {
+    /// Multiplied with what is there.
+    Open,
+    /// Always zero: not stored and not multiplied.
+    Closed,
+    /// At the pixel being computed: open from some colours to some.
+    Own(Mask),
+    /// At the pixel being computed, where the kernel has no tap.
+    Pixel,
+}
+
+/// The taps of one kernel, around the pixel being computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// What the kernel is called within its layer; empty where it is the only one.
+    pub part: &'static str,
+    /// Taps in a row.
+    pub width: usize,
+    /// All taps, row by row.
+    pub taps: Vec<Tap>,
+    /// Distance between taps.
+    pub dilation: usize,
+}
+
+impl Kernel {
+    fn convolution(part: &'static str, [height, width]: [usize; 2], mask: Mask, dilation: usize) -> Self {
+        let own = height / 2 * width + width / 2;
+        let tap = |at: usize| match at.cmp(&own) {
+            std::cmp::Ordering::Less => Tap::Open,
+            std::cmp::Ordering::Equal => Tap::Own(mask),
+            std::cmp::Ordering::Greater => Tap::Closed,
+        };
+        Self { part, width, taps: (0..height * width).map(tap).collect(), dilation }
+    }
+
+    /// The state of a Row LSTM: the row above, all of it.
+    fn row_state(width: usize) -> Self {
+        let below = (0..width).map(|v| if v == width / 2 { Tap::Pixel } else { Tap::Closed });
+        let taps = std::iter::repeat_n(Tap::Open, width).chain(below).collect();
+        Self { part: "state_to_state", width, taps, dilation: 1 }
+    }
+
+    fn left_state(part: &'static str) -> Self {
+        Self { part, width: 2, taps: vec![Tap::Closed, Tap::Open, Tap::Open, Tap::Pixel], dilation: 1 }
+    }
+
+    fn right_state(part: &'static str) -> Self {
+        Self { part, width: 2, taps: vec![Tap::Open, Tap::Closed, Tap::Pixel, Tap::Open], dilation: 1 }
+    }
+
+    /// Rows of taps.
+    pub fn height(&self) -> usize {
+        self.taps.len() / self.width
+    }
+}
+
+/// A layer that has masks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// Its name in the file.
+    pub name: String,
+    /// What kind of op it is.
+    pub kind: &'static str,
+    /// Its kernels.
+    pub kernels: Vec<Kernel>,
+}
+
+/// The layers of a trained network that have masks.
+pub fn of_nodes(nodes: &[Node]) -> Vec<Layer> {
+    let kernels = |op: &Op| match op {
+        Op::MaskedConv(conv) => vec![Kernel::convolution("", conv.kernel, conv.mask, conv.dilation)],
+        Op::RowLstm(lstm) => {
+            let input = Kernel::convolution("input_to_state", lstm.input_to_state.kernel, lstm.input_to_state.mask, 1);
+            vec![input, Kernel::row_state(lstm.kernel)]
+        }
+        Op::DiagonalBilstm(_) => vec![
+            Kernel::convolution("input_to_state", [1, 1], Mask::B, 1),
+            Kernel::left_state("left.state_to_state"),
+            Kernel::right_state("right.state_to_state"),
+        ],
+        Op::BatchNorm { .. } | Op::Relu | Op::Elu | Op::Add { .. } | Op::DepthGate => Vec::new(),
+    };
+    let layer = |node: &Node| Layer { name: node.name.to_string(), kind: node.op.kind(), kernels: kernels(&node.op) };
+    nodes.iter().map(layer).filter(|layer| !layer.kernels.is_empty()).collect()
+}
+
+/// The layers of a blob that have masks.
+pub fn of_blob(model: &Model<'_>) -> Vec<Layer> {
+    let mut notes = model.notes();
+    let mut layers = Vec::new();
+    for instruction in model.instructions().flatten() {
+        let name = notes.next().and_then(|note| note.splitn(3, ' ').nth(2)).unwrap_or("").to_string();
+        let input = |width: u8| Kernel::convolution("input_to_state", [1, usize::from(width)], Mask::B, 1);
+        let kernels = match instruction {
+            Instruction::MaskedConv(conv) => {
+                vec![Kernel::convolution("", conv.kernel.map(usize::from), conv.mask(), usize::from(conv.dilation))]
+            }
+            Instruction::RowLstm(lstm) => vec![input(lstm.kernel), Kernel::row_state(usize::from(lstm.kernel))],
+            Instruction::DiagonalLeft(_) => vec![input(1), Kernel::left_state("state_to_state")],
+            Instruction::DiagonalRight(_) => vec![input(1), Kernel::right_state("state_to_state")],
+            Instruction::Quantize(_)
+            | Instruction::Relu(_)
+            | Instruction::Elu(_)
+            | Instruction::Add(_)
+            | Instruction::DepthGate(_) => continue,
+        };
+        layers.push(Layer { name, kind: instruction.kind(), kernels });
+    }
+    layers
+}
+
+impl Layer {
+    /// In a line: kernels with their masks.
+    pub fn summary(&self) -> String {
+        let kernel = |kernel: &Kernel| {
+            let part = if kernel.part.is_empty() { String::new() } else { format!("{} ", kernel.part) };
+            let mask = kernel.taps.iter().find_map(|tap| if let Tap::Own(mask) = tap { Some(*mask) } else { None });
+            let dilation =
+                if kernel.dilation > 1 { format!(", every {}th pixel", kernel.dilation) } else { String::new() };
+            match mask {
+                Some(mask) => format!("{part}{}x{} mask {mask:?}{dilation}", kernel.height(), kernel.width),
+                None => format!("{part}{} open taps", kernel.taps.iter().filter(|tap| **tap == Tap::Open).count()),
+            }
+        };
+        self.kernels.iter().map(kernel).collect::<Vec<_>>().join("; ")
+    }
+
+    /// The kernels side by side, each tap a square; in a model of `groups` colours beside each own tap the matrix of colours.
+    ///
+    /// # Errors
+    /// [`Error::Drawing`] when it cannot be drawn.
+    pub fn picture(&self, groups: usize) -> Result<Picture, Error> {
+        let matrices =
+            |kernel: &Kernel| usize::from(groups > 1 && kernel.taps.iter().any(|t| matches!(t, Tap::Own(_))));
+        let width_of =
+            |kernel: &Kernel| (kernel.width * side(kernel)).max(MIN_WIDTH) + GAP + matrices(kernel) * (MATRIX + GAP);
+        let width = GAP + self.kernels.iter().map(width_of).sum::<usize>();
+        let high = self.kernels.iter().map(|kernel| kernel.height() * side(kernel)).max().unwrap_or(0).max(MATRIX);
+        canvas::draw(width.max(LEGEND_WIDTH), TOP + high + BOTTOM, |area| {
+            let title = format!("{} ({})", shortened(&self.name, 40), self.kind);
+            canvas::left(area, &title, (GAP as i32, 40), 30, INK)?;
+            let mut left = GAP;
+            for kernel in &self.kernels {
+                kernel.draw(area, left)?;
+                left += (kernel.width * side(kernel)).max(MIN_WIDTH) + GAP;
+                if let Some(mask) =
+                    kernel.taps.iter().find_map(|t| if let Tap::Own(mask) = t { Some(*mask) } else { None })
+                    && groups > 1
+                {
+                    draw_matrix(area, left, mask)?;
+                    left += MATRIX + GAP;
+                }
+            }
+            legend(area, TOP + high + 56)
+        })
+    }
+}
+
+const GAP: usize = 48;
+const TOP: usize = 124;
+const BOTTOM: usize = 100;
+const MIN_WIDTH: usize = 270;
+const LEGEND_WIDTH: usize = 900;
+/// Side of the matrix of colours, its names included.
+const MATRIX: usize = 336;
+const NAMES: [&str; 3] = ["R", "G", "B"];
+
+const OPEN: RGBColor = RGBColor(66, 133, 190);
+const CLOSED: RGBColor = RGBColor(232, 234, 238);
+const OWN: RGBColor = RGBColor(0, 190, 110);
+
+/// Side of a tap.
+fn side(kernel: &Kernel) -> usize {
+    (460 / kernel.width.max(kernel.height())).clamp(4, 92)
+}
+
+fn square(area: &Area<'_>, (x, y): (usize, usize), side: usize, colour: &RGBColor) -> Drawn {
+    let (x, y, last) = (x as i32, y as i32, side as i32 - 2);
+    area.draw(&Rectangle::new([(x, y), (x + last, y + last)], colour.filled()))
+}
+
+fn frame(area: &Area<'_>, (x, y): (usize, usize), side: usize) -> Drawn {
+    let (x, y, last) = (x as i32, y as i32, side as i32 - 2);
+    for n in 0..(side as i32 / 14).max(1) {
+        area.draw(&Rectangle::new([(x + n, y + n), (x + last - n, y + last - n)], OWN))?;
+    }
+    Ok(())
+}
+
+impl Kernel {
+    fn draw(&self, area: &Area<'_>, left: usize) -> Drawn {
+        let dilation = if self.dilation > 1 { format!(", every {}th pixel", self.dilation) } else { String::new() };
+        let part = if self.part.is_empty() { "taps" } else { self.part };
+        canvas::left(area, &format!("{part}{dilation}"), (left as i32, TOP as i32 - 28), 22, FAINT)?;
+        let side = side(self);
+        for (n, tap) in self.taps.iter().enumerate() {
+            let corner = (left + n % self.width * side, TOP + n / self.width * side);
+            square(area, corner, side, if *tap == Tap::Open { &OPEN } else { &CLOSED })?;
+            if matches!(tap, Tap::Own(_) | Tap::Pixel) {
+                frame(area, corner, side)?;
+            }
+            if let Tap::Own(mask) = tap
+                && side >= 24
+            {
+                let middle = ((corner.0 + side / 2) as i32, (corner.1 + side / 2) as i32);
+                canvas::centred(area, &format!("{mask:?}"), middle, side as u32 / 2, INK)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// From which colours to which the tap at the own pixel is open.
+fn draw_matrix(area: &Area<'_>, left: usize, mask: Mask) -> Drawn {
+    let (side, names) = ((MATRIX - 56) / 3, 56);
+    canvas::left(area, "own pixel: reads", (left as i32 + names, TOP as i32 - 56), 22, FAINT)?;
+    for (n, name) in NAMES.into_iter().enumerate() {
+        let middle = (n * side + side / 2) as i32;
+        canvas::centred(area, name, (left as i32 + names + middle, TOP as i32 - 24), 26, INK)?;
+        canvas::centred(area, name, (left as i32 + names / 2, TOP as i32 + middle), 26, INK)?;
+        for from in 0..NAMES.len() {
+            let corner = (left + names as usize + from * side, TOP + n * side);
+            square(area, corner, side, if mask.centre_open(from, n) { &OPEN } else { &CLOSED })?;
+        }
+    }
+    Ok(())
+}
+
+fn legend(area: &Area<'_>, top: usize) -> Drawn {
+    let own = "the pixel computed; A and B differ here";
+    for (left, colour, what) in [(GAP, OPEN, "open"), (GAP + 140, CLOSED, "closed"), (GAP + 300, CLOSED, own)] {
+        square(area, (left, top - 12), 26, &colour)?;
+        if what == own {
+            frame(area, (left, top - 12), 26)?;
+        }
+        canvas::left(area, what, (left as i32 + 36, top as i32), 22, INK)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::description::Description;
+    use crate::quantize::{Numbers, quantize};
+    use crate::testing::{GRAY, RGB, preset, random_model};
+    use pixelrnn::model::Architecture;
+
+    #[test]
+    fn taps_are_those_that_the_definition_opens() {
+        for architecture in [Architecture::PixelCnn, Architecture::RowLstm, Architecture::DiagonalBilstm] {
+            let model = random_model(&Description::from(preset(architecture, RGB)), 1);
+            let layers = of_nodes(model.nodes());
+            for node in model.nodes() {
+                let Op::MaskedConv(conv) = node.op else { continue };
+                let layer = layers.iter().find(|layer| layer.name == node.name.as_str()).unwrap();
+                let kernel = &layer.kernels[0];
+                for (n, tap) in kernel.taps.iter().enumerate() {
+                    for (from, to) in (0..3).flat_map(|from| (0..3).map(move |to| (from, to))) {
+                        let open = match tap {
+                            Tap::Open => true,
+                            Tap::Own(mask) => mask.centre_open(from, to),
+                            Tap::Closed | Tap::Pixel => false,
+                        };
+                        // The first features of a cyclic vector are of the groups 0, 1 and 2; logits lie in thirds.
+                        let feature = |features: pixelrnn::model::Features, group: usize| {
+                            (0..features.count).find(|f| features.group(*f) == group).unwrap()
+                        };
+                        let (from, to) = (feature(conv.inputs, from), feature(conv.outputs, to));
+                        assert_eq!(open, conv.open(n / kernel.width, n % kernel.width, from, to), "{} {n}", node.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_blob_has_the_masks_of_its_model() {
+        for architecture in [Architecture::PixelCnn, Architecture::RowLstm] {
+            let model = random_model(&Description::from(preset(architecture, GRAY)), 1);
+            let blob = quantize(&model, Numbers::F32).unwrap();
+            let [own, theirs] = [of_blob(&blob.model().unwrap()), of_nodes(model.nodes())];
+            let kernels = |layers: &[Layer]| layers.iter().map(|layer| layer.kernels.clone()).collect::<Vec<_>>();
+            assert_eq!(kernels(&own), kernels(&theirs));
+            assert_eq!(own[0].name, "input");
+            assert_eq!(own[0].summary(), "5x5 mask A");
+        }
+        let model = random_model(&Description::from(preset(Architecture::DiagonalBilstm, GRAY)), 1);
+        let layers = of_blob(&quantize(&model, Numbers::F32).unwrap().model().unwrap());
+        assert!(layers.iter().any(|layer| layer.kernels.contains(&Kernel::right_state("state_to_state"))));
+        let summary = of_nodes(model.nodes())[1].summary();
+        assert_eq!(
+            summary,
+            "input_to_state 1x1 mask B; left.state_to_state 2 open taps; right.state_to_state 2 open taps"
+        );
+    }
+
+    #[test]
+    fn layers_of_any_shape_can_be_drawn() {
+        for (architecture, image) in [(Architecture::RowLstm, RGB), (Architecture::DiagonalBilstm, GRAY)] {
+            for layer in of_nodes(random_model(&Description::from(preset(architecture, image)), 1).nodes()) {
+                let picture = layer.picture(image.channels).unwrap();
+                assert!(picture.data.chunks(3).any(|pixel| *pixel == [0, 190, 110]), "{}", layer.name);
+            }
+        }
+        let wide = Layer {
+            name: "x".repeat(40),
+            kind: "masked_conv",
+            kernels: vec![Kernel::convolution("", [127, 127], Mask::A, 127)],
+        };
+        assert!(wide.picture(3).is_ok());
+    }
+}
