@@ -127,6 +127,15 @@ pub fn convert(
     Calibrated::new(trained, calibration, method, progress)?.convert(weights)
 }
 
+/// A blob of f32 weights, in which the engine draws from a trained model far sooner than the reference would.
+///
+/// # Errors
+/// When the model has something that the engine does not have.
+pub fn float_blob(trained: &TrainedModel) -> Result<Blob, Error> {
+    let folded = fold_batch_norms(trained)?;
+    quantize(&folded, Numbers::F32)
+}
+
 fn mean_nats(scorer: Scorer<'_>, set: &ImageSet, labels: Option<&[u8]>) -> Result<f64, Error> {
     let scores = scorer.score_all(set, labels, false, || ())?;
     Ok(scores.iter().map(|s| s.nats).sum::<f64>() / scores.len().max(1) as f64)

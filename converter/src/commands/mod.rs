@@ -2,6 +2,7 @@
 
 mod complete;
 mod compress;
+mod context;
 mod convert;
 mod decompress;
 mod inspect;
@@ -34,6 +35,8 @@ enum Command {
     Sample(sample::Args),
     /// Keep the upper rows of images and draw the rest
     Complete(complete::Args),
+    /// Which pixels a prediction really depends on, as a picture; and the masks of layers
+    Context(context::Args),
     /// How likely images are: nats an image, bits/dim
     Score(score::Args),
     /// Turn a trained model (.safetensors) into a blob (.prnn)
@@ -54,6 +57,7 @@ impl Cli {
         match self.command {
             Command::Sample(args) => args.run(),
             Command::Complete(args) => args.run(),
+            Command::Context(args) => args.run(),
             Command::Score(args) => args.run(),
             Command::Convert(args) => args.run(),
             Command::Compress(args) => args.run(),

@@ -8,7 +8,7 @@ use pixelrnn::Position;
 use pixelrnn::model::Image;
 use plotters::prelude::*;
 
-/// What the colours reach down to, in powers of ten: changes below share the last colour.
+/// The most powers of ten that the colours reach over: changes below share the last colour.
 const DECADES: i32 = 6;
 
 /// From the smallest change to the largest: the colours that Matplotlib calls plasma.
@@ -97,7 +97,7 @@ impl<'a> Map<'a> {
         (self.image.width * self.cell(), self.image.height * self.cell())
     }
 
-    fn draw(&self, area: &Area<'_>, left: usize, top: usize) -> Drawn {
+    fn draw(&self, area: &Area<'_>, left: usize, top: usize, scale: Scale) -> Drawn {
         let cell = self.cell();
         let (width, _) = self.size();
         let middle = (left + width / 2) as i32;
@@ -113,7 +113,7 @@ impl<'a> Map<'a> {
             let own = (i, j) == (row, column);
             let before = (i, j) < (row, column) || own && self.shown.is_some_and(|(_, shown)| shown < channel);
             if before {
-                square(area, corner, side, &self.colour(i, j))?;
+                square(area, corner, side, &self.colour(i, j, scale))?;
             } else {
                 later(area, corner, side)?;
             }
@@ -125,18 +125,45 @@ impl<'a> Map<'a> {
     }
 
     /// The colour of a pixel before the target.
-    fn colour(&self, i: usize, j: usize) -> RGBColor {
+    fn colour(&self, i: usize, j: usize, scale: Scale) -> RGBColor {
         let Some((dependence, channel)) = self.shown else { return IDEAL };
         let at = (channel * self.image.height + i) * self.image.width + j;
-        if dependence.noticed()[at] { heat(share(dependence.change()[at])) } else { NO_CHANGE }
+        if dependence.noticed()[at] { heat(scale.share(dependence.change()[at])) } else { NO_CHANGE }
     }
 }
 
 const NAMES: [&str; 3] = ["R", "G", "B"];
 
-/// Where a change stands on the scale, 0 to 1.
-fn share(change: f64) -> f64 {
-    (change.log10() / f64::from(DECADES) + 1.0).clamp(0.0, 1.0)
+/// What the colours stand for: changes between two powers of ten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Scale {
+    low: i32,
+    high: i32,
+}
+
+impl Scale {
+    /// A scale that all changes in the panels fit on, as far as [`DECADES`] allow.
+    fn over<'a>(changes: impl Iterator<Item = &'a f64>) -> Self {
+        let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
+        for change in changes.filter(|change| **change > 0.0) {
+            (least, most) = (least.min(*change), most.max(*change));
+        }
+        if most == 0.0 {
+            return Self { low: -DECADES, high: 0 };
+        }
+        // Total variation is at most 1, so that these are small whole numbers.
+        let high = most.log10().ceil() as i32;
+        Self { low: (least.log10().floor() as i32).clamp(high - DECADES, high - 1), high }
+    }
+
+    fn decades(self) -> i32 {
+        self.high - self.low
+    }
+
+    /// Where a change stands on the scale, 0 to 1.
+    fn share(self, change: f64) -> f64 {
+        ((change.log10() - f64::from(self.low)) / f64::from(self.decades())).clamp(0.0, 1.0)
+    }
 }
 
 /// The colour of a share of the scale.
@@ -196,6 +223,7 @@ fn lines(panels: &[Panel]) -> Vec<Vec<Map<'_>>> {
 /// [`Error::Drawing`] when it cannot be drawn.
 pub fn picture(panels: &[Panel]) -> Result<Picture, Error> {
     let lines = lines(panels);
+    let scale = Scale::over(panels.iter().flat_map(|panel| panel.dependence.change()));
     let width = |line: &Vec<Map<'_>>| GAP + line.iter().map(|map| map.size().0 + GAP).sum::<usize>();
     let height = |line: &Vec<Map<'_>>| HEAD + GAP / 2 + line.iter().map(|map| map.size().1).max().unwrap_or(0);
     let widest = lines.iter().map(width).max().unwrap_or(0).max(MINIMUM);
@@ -205,29 +233,31 @@ pub fn picture(panels: &[Panel]) -> Result<Picture, Error> {
         for line in &lines {
             let mut left = (widest - width(line)) / 2 + GAP;
             for map in line {
-                map.draw(area, left, top)?;
+                map.draw(area, left, top, scale)?;
                 left += map.size().0 + GAP;
             }
             top += height(line);
         }
-        legend(area, widest, top)
+        legend(area, widest, top, scale)
     })
 }
 
 /// Room that the legend needs.
 const MINIMUM: usize = 980;
 
-fn legend(area: &Area<'_>, width: usize, top: usize) -> Drawn {
+fn legend(area: &Area<'_>, width: usize, top: usize, scale: Scale) -> Drawn {
     const BAR: i32 = 480;
     let (left, top) = ((width - MINIMUM) as i32 / 2 + GAP as i32, top as i32 + 24);
     for x in 0..BAR {
         let colour = heat(f64::from(x) / f64::from(BAR - 1));
-        area.draw(&Rectangle::new([(left + x, top), (left + x, top + 21)], colour.filled()))?;
+        for y in 0..22 {
+            area.draw_pixel((left + x, top + y), &colour)?;
+        }
     }
-    for decade in 0..=DECADES {
-        let x = left + decade * (BAR - 1) / DECADES;
+    for decade in 0..=scale.decades() {
+        let x = left + decade * (BAR - 1) / scale.decades();
         area.draw(&PathElement::new([(x, top + 22), (x, top + 29)], FAINT))?;
-        canvas::centred(area, &power(decade - DECADES), (x, top + 44), 20, FAINT)?;
+        canvas::centred(area, &power(scale.low + decade), (x, top + 44), 20, FAINT)?;
     }
     canvas::centred(area, "change of the prediction (total variation)", (left + BAR / 2, top + 76), 20, INK)?;
     let beside = left + BAR + 56;
@@ -259,16 +289,31 @@ fn power(exponent: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{heat, power, share};
+    use super::{Scale, heat, power};
     use plotters::style::RGBColor;
 
     #[test]
     fn the_scale_is_logarithmic_and_ends_at_both_ends() {
-        assert_eq!([1.0, 1e-3, 1e-6, 1e-30, 0.0].map(share), [1.0, 0.5, 0.0, 0.0, 0.0]);
+        let scale = Scale { low: -6, high: 0 };
+        assert_eq!([1.0, 1e-3, 1e-6, 1e-30, 0.0].map(|change| scale.share(change)), [1.0, 0.5, 0.0, 0.0, 0.0]);
         assert_eq!(
             (heat(0.0), heat(0.5), heat(1.0)),
             (RGBColor(13, 8, 135), RGBColor(203, 70, 121), RGBColor(240, 249, 33))
         );
         assert_eq!([-6, -1, 0].map(power), ["10⁻⁶", "10⁻¹", "1"]);
+    }
+
+    #[test]
+    fn the_scale_fits_what_there_is() {
+        for (changes, low, high) in [
+            (&[0.0, 0.02, 0.3][..], -2, 0),
+            (&[1e-12, 0.05], -7, -1),
+            (&[1.0], -1, 0),
+            (&[0.01], -3, -2),
+            (&[0.0], -6, 0),
+            (&[], -6, 0),
+        ] {
+            assert_eq!(Scale::over(changes.iter()), Scale { low, high }, "{changes:?}");
+        }
     }
 }

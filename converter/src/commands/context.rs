@@ -1,0 +1,255 @@
+//! `pixelrnn context`.
+
+use super::model::AnyModel;
+use super::{Failure, progress, score};
+use pixelrnn::model::Image;
+use pixelrnn::{Position, Temperature};
+use pixelrnn_converter::context::{self, Dependence, Panel, earlier, pixels_of};
+use pixelrnn_converter::convert::float_blob;
+use pixelrnn_converter::masks::{self, Layer};
+use pixelrnn_converter::run::{Scorer, sample};
+use pixelrnn_converter::{Error, ImageSet, Reference, files};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The most images.
+const MOST: u64 = 4096;
+
+/// Show which pixels a prediction really depends on
+///
+/// Earlier values of some images are changed, one at a time, and the change of one prediction is measured: the picture shows
+/// it on a logarithmic scale, beside all the pixels that could be read. A blob (.prnn) is run by the integer engine, a trained
+/// model (.safetensors) by the float reference, which takes longer. With several models, each gets its map.
+///
+/// With --masks the picture is of a layer's kernel instead: the taps that its mask leaves open.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Blobs (.prnn) or trained models (.safetensors); by default the built-in digits
+    #[arg(value_name = "MODEL")]
+    models: Vec<PathBuf>,
+    /// Row of the prediction, 0 at the top; by default in the middle
+    #[arg(long, value_name = "R")]
+    row: Option<usize>,
+    /// Column of the prediction, 0 at the left; by default in the middle
+    #[arg(long, value_name = "C")]
+    column: Option<usize>,
+    /// Channel of the prediction: r, g or b, or its number from 0; by default the last, which may read the most
+    #[arg(long, value_name = "CHANNEL", value_parser = channel)]
+    channel: Option<usize>,
+    /// Images to change values of, spread evenly over this file: .npy, IDX, PNG or a folder of PNGs; by default the model
+    /// draws them
+    #[arg(long, value_name = "FILE")]
+    images: Option<PathBuf>,
+    /// How many images to average over, 1 to 4096
+    #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 8,
+          value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    count: u64,
+    /// Seed of the first image that the model draws
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Class of the images, for a model that has classes
+    #[arg(long, value_name = "K")]
+    label: Option<usize>,
+    /// Draw the mask of the layer NAME; without a name, list the layers that have masks
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "",
+          conflicts_with_all = ["row", "column", "channel", "images", "label"])]
+    masks: Option<String>,
+    /// Where the picture goes, a PNG file; `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "context.png")]
+    output: PathBuf,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn channel(text: &str) -> Result<usize, String> {
+    let names = [["r", "0"], ["g", "1"], ["b", "2"]];
+    let found = names.iter().position(|names| names.contains(&text.to_ascii_lowercase().as_str()));
+    found.ok_or_else(|| "expected r, g, b, 0, 1 or 2".to_string())
+}
+
+/// What is said of one model.
+struct Measured {
+    panel: Panel,
+    /// Pixels that its masks let it read, of a model whose masks are known in full.
+    allowed: Option<usize>,
+    run_by: &'static str,
+    images: usize,
+}
+
+impl Args {
+    pub fn run(self) -> Result<(), Failure> {
+        if let Some(name) = &self.masks {
+            return self.draw_masks(name);
+        }
+        let paths: Vec<Option<&Path>> = if self.models.is_empty() {
+            vec![None]
+        } else {
+            self.models.iter().map(|path| Some(path.as_path())).collect()
+        };
+        let mut results = Vec::new();
+        for path in paths {
+            results.push(self.measure(path)?);
+        }
+        let panels: Vec<Panel> = results.iter().map(|result| result.panel.clone()).collect();
+        context::picture(&panels)?.write_png(&self.output)?;
+        if self.output.as_path() == Path::new("-") {
+            return Ok(());
+        }
+        let mut out = std::io::stdout();
+        if self.json {
+            writeln!(out, "{}", Value::from(results.iter().map(Measured::to_json).collect::<Vec<_>>()))?;
+        } else {
+            for result in &results {
+                writeln!(out, "{}", result.to_text())?;
+            }
+            writeln!(out, "{}", files::display_name(&self.output))?;
+        }
+        Ok(())
+    }
+
+    fn measure(&self, path: Option<&Path>) -> Result<Measured, Failure> {
+        let any = AnyModel::read(path)?;
+        let reference;
+        let (scorer, classes, run_by) = match &any {
+            AnyModel::Blob(blob) => {
+                let model = blob.model()?;
+                (Scorer::Engine(model), model.classes(), "integer engine")
+            }
+            AnyModel::Trained(trained) => {
+                reference = Reference::new(trained);
+                (Scorer::Reference(&reference), trained.description().classes, "float reference")
+            }
+        };
+        let image = scorer.image();
+        let target = self.target(&image)?;
+        if self.label.map_or(classes > 0, |label| label >= classes) {
+            let what = self.label.map_or(Error::NoLabel { classes }, |got| Error::Label { got, classes });
+            return Err(Failure::Usage(format!("--label: {what}")));
+        }
+        let count = self.count as usize;
+        let set = match &self.images {
+            Some(images) => {
+                let (set, _) = score::read_images(images, None, None, &image, 0)?;
+                set.picked(&set.spread(count))
+            }
+            None => self.own_images(&any, count)?,
+        };
+        let bar = progress::bar("changing values of", set.count * earlier(&image, target).len());
+        let dependence = Dependence::measure(scorer, &set, target, self.label, || bar.inc(1))?;
+        bar.finish_and_clear();
+        let allowed = match &any {
+            AnyModel::Blob(_) => None,
+            AnyModel::Trained(trained) => Some(pixels_of(&image, &context::reach(trained.nodes(), &image, target))),
+        };
+        let panel = Panel { title: path.map_or_else(|| "built-in digits".to_string(), title), dependence };
+        Ok(Measured { panel, allowed, run_by, images: set.count })
+    }
+
+    fn target(&self, image: &Image) -> Result<Position, Failure> {
+        let place = |name: &str, given: Option<usize>, default: usize, count: usize| match given {
+            Some(got) if got >= count => Err(Failure::Usage(format!("--{name}: {got}, expected 0 to {}", count - 1))),
+            given => Ok(given.unwrap_or(default)),
+        };
+        Ok(Position {
+            row: place("row", self.row, image.height / 2, image.height)?,
+            column: place("column", self.column, image.width / 2, image.width)?,
+            channel: place("channel", self.channel, image.channels - 1, image.channels)?,
+        })
+    }
+
+    /// Images that the model draws. A trained model draws as a blob of its own weights: the engine needs one pass an image.
+    fn own_images(&self, any: &AnyModel, count: usize) -> Result<ImageSet, Failure> {
+        let made;
+        let blob = match any {
+            AnyModel::Blob(blob) => blob,
+            AnyModel::Trained(trained) => {
+                made = float_blob(trained)?;
+                &made
+            }
+        };
+        Ok(sample(blob.model()?, count, self.seed, Temperature::ONE, self.label, || ())?)
+    }
+
+    fn draw_masks(&self, name: &str) -> Result<(), Failure> {
+        let path = match self.models.as_slice() {
+            [] => None,
+            [path] => Some(path.as_path()),
+            _ => return Err(Failure::Usage("--masks: of one model at a time".to_string())),
+        };
+        let any = AnyModel::read(path)?;
+        let (layers, groups) = match &any {
+            AnyModel::Blob(blob) => (masks::of_blob(&blob.model()?), blob.model()?.image().channels),
+            AnyModel::Trained(trained) => (masks::of_nodes(trained.nodes()), trained.description().image.channels),
+        };
+        let mut out = std::io::stdout();
+        if name.is_empty() {
+            let width = layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0);
+            for layer in &layers {
+                writeln!(out, "{:width$}  {:<15}  {}", layer.name, layer.kind, layer.summary())?;
+            }
+            return Ok(());
+        }
+        let Some(layer) = layers.iter().find(|layer| layer.name == name) else {
+            let file = path.map_or_else(|| "the built-in model".to_string(), files::display_name);
+            let names: Vec<&str> = layers.iter().map(|layer: &Layer| layer.name.as_str()).collect();
+            return Err(Failure::Usage(format!(
+                "--masks: {file} has no layer `{name}`, expected one of {}",
+                names.join(", ")
+            )));
+        };
+        layer.picture(groups)?.write_png(&self.output)?;
+        if self.output.as_path() != Path::new("-") {
+            writeln!(out, "{}: {}: {}", layer.name, layer.summary(), files::display_name(&self.output))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a map is called: the file, or its folder where the file has the name that all models have.
+fn title(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::file_name);
+    match (path.file_stem(), folder) {
+        (Some(stem), Some(folder)) if stem == "model" => folder.to_string_lossy().into_owned(),
+        (Some(stem), _) => stem.to_string_lossy().into_owned(),
+        (None, _) => files::display_name(path),
+    }
+}
+
+impl Measured {
+    fn to_text(&self) -> String {
+        let Panel { title, dependence } = &self.panel;
+        let Position { row, column, channel } = dependence.target();
+        let colour =
+            if dependence.image().channels > 1 { format!(" {}", ["R", "G", "B"][channel]) } else { String::new() };
+        let allowed = self.allowed.map_or(String::new(), |allowed| format!(" (its masks allow {allowed})"));
+        let far = dependence.farthest().map_or(String::new(), |(i, j)| {
+            let (above, aside) = (row - i, j.abs_diff(column));
+            let side = match j.cmp(&column) {
+                std::cmp::Ordering::Less => format!("{aside} to the left"),
+                std::cmp::Ordering::Equal => "straight".to_string(),
+                std::cmp::Ordering::Greater => format!("{aside} to the right"),
+            };
+            format!("; the farthest lies {above} rows above, {side}")
+        });
+        format!(
+            "{title}: row {row}, column {column}{colour} depends on {} of {} pixels{allowed}, nine tenths of it on {}{far} \
+             ({} images, {})",
+            dependence.pixels(),
+            dependence.ideal(),
+            dependence.most(),
+            self.images,
+            self.run_by
+        )
+    }
+
+    fn to_json(&self) -> Value {
+        let Panel { title, dependence } = &self.panel;
+        let Position { row, column, channel } = dependence.target();
+        json!({"model": title, "row": row, "column": column, "channel": channel, "pixels": dependence.pixels(),
+               "ideal_pixels": dependence.ideal(), "masks_allow_pixels": self.allowed,
+               "nine_tenths_pixels": dependence.most(), "farthest": dependence.farthest().map(|(i, j)| [i, j]),
+               "images": self.images, "run_by": self.run_by})
+    }
+}
