@@ -147,13 +147,14 @@ impl Layer {
         let width_of =
             |kernel: &Kernel| (kernel.width * side(kernel)).max(MIN_WIDTH) + GAP + matrices(kernel) * (MATRIX + GAP);
         let width = GAP + self.kernels.iter().map(width_of).sum::<usize>();
-        let high = self.kernels.iter().map(|kernel| kernel.height() * side(kernel)).max().unwrap_or(0).max(MATRIX);
+        let least = if groups > 1 { MATRIX } else { 0 };
+        let high = self.kernels.iter().map(|kernel| kernel.height() * side(kernel)).max().unwrap_or(0).max(least);
         canvas::draw(width.max(LEGEND_WIDTH), TOP + high + BOTTOM, |area| {
             let title = format!("{} ({})", shortened(&self.name, 40), self.kind);
             canvas::left(area, &title, (GAP as i32, 40), 30, INK)?;
             let mut left = GAP;
             for kernel in &self.kernels {
-                kernel.draw(area, left)?;
+                kernel.draw(area, left, groups)?;
                 left += (kernel.width * side(kernel)).max(MIN_WIDTH) + GAP;
                 if let Some(mask) =
                     kernel.taps.iter().find_map(|t| if let Tap::Own(mask) = t { Some(*mask) } else { None })
@@ -179,14 +180,27 @@ const NAMES: [&str; 3] = ["R", "G", "B"];
 
 const OPEN: RGBColor = RGBColor(66, 133, 190);
 const CLOSED: RGBColor = RGBColor(232, 234, 238);
+const HALF: RGBColor = RGBColor(160, 190, 216);
 const OWN: RGBColor = RGBColor(0, 190, 110);
+
+impl Tap {
+    fn colour(self, groups: usize) -> RGBColor {
+        match self {
+            Tap::Open => OPEN,
+            // Open from some colours to some: the matrix beside it says which.
+            Tap::Own(_) if groups > 1 => HALF,
+            Tap::Own(mask) if mask.centre_open(0, 0) => OPEN,
+            Tap::Own(_) | Tap::Closed | Tap::Pixel => CLOSED,
+        }
+    }
+}
 
 /// Side of a tap.
 fn side(kernel: &Kernel) -> usize {
     (460 / kernel.width.max(kernel.height())).clamp(4, 92)
 }
 
-fn square(area: &Area<'_>, (x, y): (usize, usize), side: usize, colour: &RGBColor) -> Drawn {
+fn square(area: &Area<'_>, (x, y): (usize, usize), side: usize, colour: RGBColor) -> Drawn {
     let (x, y, last) = (x as i32, y as i32, side as i32 - 2);
     area.draw(&Rectangle::new([(x, y), (x + last, y + last)], colour.filled()))
 }
@@ -200,14 +214,14 @@ fn frame(area: &Area<'_>, (x, y): (usize, usize), side: usize) -> Drawn {
 }
 
 impl Kernel {
-    fn draw(&self, area: &Area<'_>, left: usize) -> Drawn {
+    fn draw(&self, area: &Area<'_>, left: usize, groups: usize) -> Drawn {
         let dilation = if self.dilation > 1 { format!(", every {}th pixel", self.dilation) } else { String::new() };
         let part = if self.part.is_empty() { "taps" } else { self.part };
         canvas::left(area, &format!("{part}{dilation}"), (left as i32, TOP as i32 - 28), 22, FAINT)?;
         let side = side(self);
         for (n, tap) in self.taps.iter().enumerate() {
             let corner = (left + n % self.width * side, TOP + n / self.width * side);
-            square(area, corner, side, if *tap == Tap::Open { &OPEN } else { &CLOSED })?;
+            square(area, corner, side, tap.colour(groups))?;
             if matches!(tap, Tap::Own(_) | Tap::Pixel) {
                 frame(area, corner, side)?;
             }
@@ -232,7 +246,7 @@ fn draw_matrix(area: &Area<'_>, left: usize, mask: Mask) -> Drawn {
         canvas::centred(area, name, (left as i32 + names / 2, TOP as i32 + middle), 26, INK)?;
         for from in 0..NAMES.len() {
             let corner = (left + names as usize + from * side, TOP + n * side);
-            square(area, corner, side, if mask.centre_open(from, n) { &OPEN } else { &CLOSED })?;
+            square(area, corner, side, if mask.centre_open(from, n) { OPEN } else { CLOSED })?;
         }
     }
     Ok(())
@@ -241,7 +255,7 @@ fn draw_matrix(area: &Area<'_>, left: usize, mask: Mask) -> Drawn {
 fn legend(area: &Area<'_>, top: usize) -> Drawn {
     let own = "the pixel computed; A and B differ here";
     for (left, colour, what) in [(GAP, OPEN, "open"), (GAP + 140, CLOSED, "closed"), (GAP + 300, CLOSED, own)] {
-        square(area, (left, top - 12), 26, &colour)?;
+        square(area, (left, top - 12), 26, colour)?;
         if what == own {
             frame(area, (left, top - 12), 26)?;
         }

@@ -1,6 +1,7 @@
 //! The command line gives what the libraries give, the same every time.
 
 use pixelrnn::blob::Weights;
+use pixelrnn::{Complete, Draw, Engine, Temperature};
 use pixelrnn_converter::images::ImageSet;
 use pixelrnn_converter::{Blob, TrainedModel};
 use pixelrnn_tests::integer_model::bytes::offset_at;
@@ -41,6 +42,109 @@ fn samples_are_those_of_the_engine_image_by_image() {
 }
 
 #[test]
+fn completions_keep_the_rows_above_and_are_those_of_the_engine() {
+    let folder = Folder::new();
+    folder.fixture(CLASSES);
+    folder.run("complete images.npy -m model.prnn --labels labels.npy --rows 2 -n 3 --seed 5 -o out.npy").good();
+    let fixture = fixtures::named(CLASSES);
+    let blob = Blob::read(&folder.path("model.prnn")).unwrap();
+    let shape = blob.model().unwrap().image();
+    let kept = 2 * shape.width;
+    let set = ImageSet::read(&folder.path("out.npy")).unwrap();
+    assert_eq!(set.count, 3 * fixture.images.count.min(8));
+    for (n, image) in set.iter().enumerate() {
+        let (number, completion) = (n / 3, n % 3);
+        let given = fixture.images.image(number);
+        let draw = Draw::seeded(5 + ((number as u64) << 32) + completion as u64, Temperature::ONE);
+        let mut state = vec![0; blob.model().unwrap().state_words()];
+        let mut engine = Engine::new(blob.model().unwrap(), &mut state).unwrap();
+        let mut expected = vec![0; shape.values()];
+        let mut source = Complete::new(given, shape, 2, draw);
+        engine.run(fixture.label(number), &mut source, &mut expected).unwrap();
+        assert_eq!(image, expected, "completion {n}");
+        assert_eq!(image[..kept], given[..kept], "completion {n}");
+    }
+    // More of them, and of fewer images, are the same ones; half the rows are kept by default.
+    folder
+        .run("complete images.npy -m model.prnn --labels labels.npy --rows 2 -n 5 --count 1 --seed 5 -o more.npy")
+        .good();
+    let more = ImageSet::read(&folder.path("more.npy")).unwrap();
+    assert_eq!((more.count, &more.data[..3 * shape.values()]), (5, &set.data[..3 * shape.values()]));
+    let line = |options: &str| {
+        folder.run(&format!("complete images.npy -m model.prnn --label 1 -n 2 {options} -o out.png")).good();
+        folder.read("out.png")
+    };
+    assert!(line("").starts_with(b"\x89PNG"));
+    assert_eq!(line(""), line(&format!("--rows {}", shape.height / 2)));
+    assert_ne!(line(""), line("--rows 0"));
+}
+
+#[test]
+fn a_prediction_depends_on_what_its_masks_allow() {
+    let folder = Folder::new();
+    folder.fixture(GRAY);
+    let float = folder.run("context model.safetensors --images images.npy --row 3 --column 2 --json").json();
+    let blob = folder.run("context model.prnn --images images.npy --row 3 --column 2 --json -o blob.png").json();
+    let number = |json: &serde_json::Value, key: &str| json[0][key].as_u64().unwrap_or_else(|| panic!("{key}: {json}"));
+    let image = Blob::read(&folder.path("model.prnn")).unwrap().model().unwrap().image();
+    let allowed = number(&float, "masks_allow_pixels");
+    for json in [&float, &blob] {
+        assert_eq!(number(json, "ideal_pixels"), 3 * image.width as u64 + 2);
+        assert!((1..=allowed).contains(&number(json, "pixels")), "{json}");
+        assert!(number(json, "nine_tenths_pixels") <= number(json, "pixels"), "{json}");
+    }
+    assert!(folder.read("context.png").starts_with(b"\x89PNG"));
+    assert!(folder.read("blob.png").starts_with(b"\x89PNG"));
+    // The same images, the same picture.
+    for name in ["a.png", "b.png"] {
+        folder.run(&format!("context model.prnn model.safetensors -n 2 --row 2 --seed 3 -o {name}")).good();
+    }
+    assert_eq!(folder.read("a.png"), folder.read("b.png"));
+}
+
+#[test]
+fn masks_are_listed_and_drawn() {
+    let folder = Folder::new();
+    folder.fixture("pixel_cnn_rgb_cyclic");
+    for model in ["model.prnn", "model.safetensors"] {
+        let list = String::from_utf8(folder.run(&format!("context {model} --masks")).good().stdout).unwrap();
+        let first = list.lines().next().unwrap_or_default();
+        assert!(first.starts_with("input") && first.contains("mask A"), "{list}");
+        assert!(list.lines().skip(1).all(|line| line.contains("mask B")), "{list}");
+        folder.run(&format!("context {model} --masks input -o {model}.png")).good();
+    }
+    assert_eq!(folder.read("model.prnn.png"), folder.read("model.safetensors.png"));
+    assert!(!folder.names().contains(&"context.png".to_string()), "a list draws nothing");
+}
+
+#[test]
+fn sets_of_images_are_told_apart_by_their_nats() {
+    let folder = Folder::new();
+    folder.fixture(GRAY);
+    // Noise over all levels, beside images that the model draws itself.
+    folder.run("sample -m model.prnn -n 40 -o usual.npy").good();
+    let image = Blob::read(&folder.path("model.prnn")).unwrap().model().unwrap().image();
+    let mut random = pixelrnn_tests::random::Random::new(1);
+    let noise = (0..30 * image.values()).map(|_| random.between(0, image.levels - 1) as u8).collect();
+    let noise =
+        ImageSet::new([1, image.height, image.width], noise, pixelrnn_converter::images::Range::Levels).unwrap();
+    noise.write_npy(&folder.path("noise.npy")).unwrap();
+    let score = |line: &str| folder.run(&format!("score {line} -m model.prnn --json")).json();
+    let both = score("usual.npy --against noise.npy --plot plot.png --nats usual-nats.npy");
+    score("noise.npy --nats noise-nats.npy");
+    let [usual, other] = ["usual-nats.npy", "noise-nats.npy"].map(|name| npy::read_f64(&folder.path(name)).1);
+    let order = |a: f64, b: f64| a.partial_cmp(&b).map_or(0.0, |o| f64::from(o as i8) / 2.0 + 0.5);
+    let pairs: f64 = usual.iter().flat_map(|u| other.iter().map(move |o| order(*o, *u))).sum();
+    let area = both["auc"].as_f64().unwrap();
+    assert!((area - pairs / (40.0 * 30.0)).abs() < 1e-12, "{both}");
+    assert!(area > 0.5, "noise costs more: {both}");
+    assert_eq!(both["against"]["images"].as_u64(), Some(30));
+    assert!(folder.read("plot.png").starts_with(b"\x89PNG"));
+    assert_eq!(score("usual.npy --against usual.npy")["auc"].as_f64(), Some(0.5));
+    assert!(score("usual.npy")["auc"].is_null());
+}
+
+#[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let folder = Folder::new();
     folder.fixture(GRAY);
@@ -51,6 +155,8 @@ fn results_do_not_depend_on_the_number_of_threads() {
     };
     for line in [
         "sample -m model.prnn -n 20 -o -",
+        "complete images.npy -m model.prnn -n 3 -o -",
+        "context model.prnn -n 2 --row 2 -o -",
         "convert model.safetensors --calibrate images.npy -o -",
         "convert model.safetensors --calibrate-count 10 -o -",
         "score images.npy -m model.prnn --json",
@@ -74,6 +180,12 @@ fn a_dash_is_standard_input_or_output() {
     assert_eq!(piped("score - -m model.prnn", "images.npy"), score);
     assert_eq!(piped("score images.npy -m -", "model.prnn"), score);
     assert_eq!(piped("inspect -", "model.safetensors"), plain("inspect model.safetensors"));
+    plain("complete images.npy -m model.prnn -n 2 -o completed.png");
+    assert_eq!(piped("complete - -m model.prnn -n 2 -o -", "images.npy"), folder.read("completed.png"));
+    plain("context model.prnn --images images.npy -n 1 --row 1 -o context.png");
+    let context = piped("context model.prnn --images - -n 1 --row 1 -o -", "images.npy");
+    assert_eq!(context, folder.read("context.png"));
+    assert!(piped("context - -n 1 --row 1 -o -", "model.prnn").starts_with(b"\x89PNG"));
     plain("convert model.safetensors --calibrate images.npy -o file.prnn");
     assert_eq!(piped("convert - --calibrate images.npy -o -", "model.safetensors"), folder.read("file.prnn"));
     assert_eq!(piped("convert model.safetensors --calibrate - -o -", "images.npy"), folder.read("file.prnn"));
@@ -208,7 +320,16 @@ fn inspect_counts_weights_in_the_bytes_that_they_take() {
 #[test]
 fn help_and_version_are_no_errors() {
     let folder = Folder::new();
-    for line in ["--help", "--version", "help", "sample --help", "score --help", "convert --help"] {
+    for line in [
+        "--help",
+        "--version",
+        "help",
+        "sample --help",
+        "score --help",
+        "convert --help",
+        "complete --help",
+        "context --help",
+    ] {
         assert!(!folder.run(line).good().stdout.is_empty(), "{line}");
     }
 }

@@ -8,12 +8,27 @@ use pixelrnn_tests::program::{Folder, Run, run};
 use std::path::Path;
 
 /// Every file that a command reads: the command's line with `BAD` in the file's place, and what the file should be.
-const READS: [(&str, Kind); 16] = [
+const READS: [(&str, Kind); 25] = [
     ("sample --model BAD --label 0 -n 1 --output out", Kind::Blob),
     ("score images.npy --model BAD --labels labels.npy --nats out", Kind::Blob),
     ("score images.npy --model BAD --labels labels.npy --nats out", Kind::Trained),
     ("score BAD --model model.prnn --labels labels.npy --nats out", Kind::Images),
     ("score images.npy --model model.prnn --labels BAD --logits out", Kind::Labels),
+    (
+        "score images.npy -m model.prnn --labels labels.npy --against BAD --against-labels labels.npy --plot out",
+        Kind::Images,
+    ),
+    (
+        "score images.npy -m model.prnn --labels labels.npy --against images.npy --against-labels BAD --plot out",
+        Kind::Labels,
+    ),
+    ("complete BAD --model model.prnn --labels labels.npy --output out", Kind::Images),
+    ("complete images.npy --model BAD --label 0 --output out", Kind::Blob),
+    ("complete images.npy --model model.prnn --labels BAD --output out", Kind::Labels),
+    ("context BAD --label 0 -n 1 --row 1 --output out", Kind::Blob),
+    ("context BAD --label 0 -n 1 --row 1 --output out", Kind::Trained),
+    ("context model.prnn --label 0 -n 1 --row 1 --images BAD --output out", Kind::Images),
+    ("context BAD --masks input --output out", Kind::Blob),
     ("convert BAD --calibrate images.npy --labels labels.npy --output out", Kind::Trained),
     ("convert model.safetensors --calibrate BAD --labels labels.npy --output out", Kind::Images),
     ("convert model.safetensors --calibrate images.npy --labels BAD --output out", Kind::Labels),
@@ -115,8 +130,8 @@ fn files_of_the_wrong_type_are_refused_by_name() {
             ("images.npy", Kind::Images),
             ("labels.npy", Kind::Labels),
         ] {
-            // Either kind of model can be scored and inspected.
-            let either = line.starts_with("score images.npy --model BAD") || line.starts_with("inspect");
+            // Either kind of model can be scored, inspected and looked into.
+            let either = ["score images.npy --model BAD", "inspect", "context BAD"].iter().any(|l| line.starts_with(l));
             if is != kind && !(either && matches!(is, Kind::Trained | Kind::Blob)) {
                 folder.write("bad-file", &folder.read(file));
                 let what = format!("{line} with {file}");
@@ -141,6 +156,26 @@ fn what_makes_no_sense_is_a_usage_error() {
         "sample -m model.prnn --label one",
         "score",
         "score images.npy -m model.prnn -n 0",
+        "score images.npy -m model.prnn --labels labels.npy --plot out",
+        "score images.npy -m model.prnn --labels labels.npy --against-labels labels.npy",
+        "complete",
+        "complete images.npy -m model.prnn --label 0",
+        "complete images.npy -m model.prnn --label 0 --rows 29 -o out",
+        "complete images.npy -m model.prnn --label 0 --rows -1 -o out",
+        "complete images.npy -m model.prnn --label 0 -n 0 -o out",
+        "complete images.npy -m model.prnn --label 0 --count 0 -o out",
+        "complete images.npy -m model.prnn --label 300 -o out",
+        "complete images.npy -m model.prnn --label 0 --labels labels.npy -o out",
+        "context model.prnn -o out",
+        "context model.prnn --label 300 -o out",
+        "context model.prnn --label 0 --row 1000 -o out",
+        "context model.prnn --label 0 --column 1000 -o out",
+        "context model.prnn --label 0 --channel g -o out",
+        "context model.prnn --label 0 --channel x -o out",
+        "context model.prnn --label 0 -n 0 -o out",
+        "context model.prnn --masks no-such-layer -o out",
+        "context model.prnn model.safetensors --masks input -o out",
+        "context model.prnn --masks input --row 1 -o out",
         "convert",
         "convert model.safetensors --labels labels.npy -o out",
         "convert model.safetensors --calibrate-count 0 -o out",
@@ -202,6 +237,10 @@ fn outputs_that_cannot_be_written_are_named() {
         "sample -m model.prnn --label 0 -n 1 -o OUT.npy",
         "score images.npy -m model.prnn --labels labels.npy --nats OUT",
         "score images.npy -m model.prnn --labels labels.npy --logits OUT",
+        "score images.npy -m model.prnn --labels labels.npy --against images.npy --against-labels labels.npy --plot OUT",
+        "complete images.npy -m model.prnn --label 0 -o OUT",
+        "context model.prnn --label 0 -n 1 --row 1 -o OUT",
+        "context model.prnn --masks input -o OUT",
         "convert model.safetensors --calibrate images.npy --labels labels.npy -o OUT",
     ] {
         for place in ["no-such-folder/out", "model.prnn/out", "a-folder"] {
@@ -226,6 +265,9 @@ fn images_and_models_that_do_not_fit_each_other_are_refused_by_name() {
     folder.fixture(MODEL);
     for (line, named) in [
         ("score rgb-images.npy -m model.prnn --labels labels.npy", "rgb-images.npy"),
+        ("score images.npy -m model.prnn --labels labels.npy --against rgb-images.npy", "rgb-images.npy"),
+        ("complete rgb-images.npy -m model.prnn --label 0 -o out", "rgb-images.npy"),
+        ("context model.prnn --label 0 --images rgb-images.npy -o out", "rgb-images.npy"),
         ("convert model.safetensors --calibrate rgb-images.npy --labels labels.npy -o out", "rgb-images.npy"),
         ("verify model.safetensors model.prnn rgb-images.npy --labels labels.npy", "rgb-images.npy"),
         ("verify model.safetensors rgb-model.prnn images.npy --labels labels.npy", "rgb-model.prnn"),

@@ -211,6 +211,7 @@ impl Args {
 fn title(path: &Path) -> String {
     let folder = path.parent().and_then(Path::file_name);
     match (path.file_stem(), folder) {
+        (Some(stem), _) if stem == files::STANDARD => files::display_name(path),
         (Some(stem), Some(folder)) if stem == "model" => folder.to_string_lossy().into_owned(),
         (Some(stem), _) => stem.to_string_lossy().into_owned(),
         (None, _) => files::display_name(path),

@@ -113,7 +113,7 @@ impl<'a> Map<'a> {
             let own = (i, j) == (row, column);
             let before = (i, j) < (row, column) || own && self.shown.is_some_and(|(_, shown)| shown < channel);
             if before {
-                square(area, corner, side, &self.colour(i, j, scale))?;
+                square(area, corner, side, self.colour(i, j, scale))?;
             } else {
                 later(area, corner, side)?;
             }
@@ -175,14 +175,14 @@ fn heat(share: f64) -> RGBColor {
     RGBColor(mix(0), mix(1), mix(2))
 }
 
-fn square(area: &Area<'_>, (x, y): (usize, usize), side: usize, colour: &RGBColor) -> Drawn {
+fn square(area: &Area<'_>, (x, y): (usize, usize), side: usize, colour: RGBColor) -> Drawn {
     let (x, y, last) = (x as i32, y as i32, side as i32 - 1);
     area.draw(&Rectangle::new([(x, y), (x + last, y + last)], colour.filled()))
 }
 
 /// A pixel that is not known yet: hatched, in lines that go on from one to the next.
 fn later(area: &Area<'_>, (x, y): (usize, usize), side: usize) -> Drawn {
-    square(area, (x, y), side, &LATER)?;
+    square(area, (x, y), side, LATER)?;
     for (v, u) in (0..side).flat_map(|v| (0..side).map(move |u| (v, u))) {
         if (x + y + u + v).is_multiple_of(8) {
             area.draw_pixel(((x + u) as i32, (y + v) as i32), &HATCH)?;
@@ -194,7 +194,7 @@ fn later(area: &Area<'_>, (x, y): (usize, usize), side: usize) -> Drawn {
 /// The target: filled, or a frame where it shows a channel of its own.
 fn mark(area: &Area<'_>, (x, y): (usize, usize), side: usize, frame: bool) -> Drawn {
     if !frame {
-        return square(area, (x, y), side, &TARGET);
+        return square(area, (x, y), side, TARGET);
     }
     let (x, y, last) = (x as i32, y as i32, side as i32 - 1);
     for n in 0..(side as i32 / 5).max(1) {
@@ -265,8 +265,8 @@ fn legend(area: &Area<'_>, width: usize, top: usize, scale: Scale) -> Drawn {
         let y = top + 11 + 32 * n as i32;
         let corner = (beside as usize, (y - 9) as usize);
         match n {
-            0 => square(area, corner, 20, &TARGET)?,
-            1 => square(area, corner, 20, &NO_CHANGE)?,
+            0 => square(area, corner, 20, TARGET)?,
+            1 => square(area, corner, 20, NO_CHANGE)?,
             _ => later(area, corner, 20)?,
         }
         canvas::left(area, what, (beside + 34, y), 22, INK)?;
@@ -295,7 +295,9 @@ mod tests {
     #[test]
     fn the_scale_is_logarithmic_and_ends_at_both_ends() {
         let scale = Scale { low: -6, high: 0 };
-        assert_eq!([1.0, 1e-3, 1e-6, 1e-30, 0.0].map(|change| scale.share(change)), [1.0, 0.5, 0.0, 0.0, 0.0]);
+        for (change, expected) in [(1.0, 1.0), (1e-3, 0.5), (1e-6, 0.0), (1e-30, 0.0), (0.0, 0.0)] {
+            assert!((scale.share(change) - expected).abs() < 1e-12, "{change}");
+        }
         assert_eq!(
             (heat(0.0), heat(0.5), heat(1.0)),
             (RGBColor(13, 8, 135), RGBColor(203, 70, 121), RGBColor(240, 249, 33))

@@ -13,7 +13,7 @@ pub(crate) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 /// What drawing gives.
 pub(crate) type Drawn = Result<(), DrawingAreaErrorKind<<BitMapBackend<'static> as DrawingBackend>::ErrorType>>;
 
-/// DejaVu Sans with the characters that we use.
+/// `DejaVu Sans` with the characters that we use.
 static FONT: &[u8] = include_bytes!("../../fonts/DejaVuSans-subset.ttf");
 
 /// The name that `plotters` knows the font by.
