@@ -176,7 +176,7 @@ impl Comparison {
         let mut curve = self.curve();
         let mut last = (-1.0, -1.0);
         curve.retain(|point| {
-            let far = (point.0 - last.0).abs().max((point.1 - last.1).abs()) >= 0.004 || *point == (1.0, 1.0);
+            let far = (point.0 - last.0).abs().max((point.1 - last.1).abs()) >= 0.012 || *point == (1.0, 1.0);
             last = if far { *point } else { last };
             far
         });

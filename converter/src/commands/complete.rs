@@ -48,7 +48,7 @@ pub struct Args {
     /// How many of the images to complete, at even distances in the file, 1 to 4096
     #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=MOST))]
     count: u64,
-    /// Where the picture goes, a PNG file; `.npy` gives the completions as levels [COUNT·N, C, H, W]; `-` is standard output
+    /// Where the picture goes, a PNG file; `.npy` gives the completions as levels `[COUNT·N, C, H, W]`; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// The most images.
 const MOST: u64 = 4096;
 
-/// Show which pixels a prediction really depends on
+/// Draw which pixels a prediction really depends on, or the masks of layers
 ///
 /// Earlier values of some images are changed, one at a time, and the change of one prediction is measured: the picture shows
 /// it on a logarithmic scale, beside all the pixels that could be read. A blob (.prnn) is run by the integer engine, a trained

@@ -33,9 +33,7 @@ pub struct Cli {
 enum Command {
     /// Draw images: a PNG grid, and in the terminal
     Sample(sample::Args),
-    /// Keep the upper rows of images and draw the rest
     Complete(complete::Args),
-    /// Which pixels a prediction really depends on, as a picture; and the masks of layers
     Context(context::Args),
     /// How likely images are: nats an image, bits/dim
     Score(score::Args),
