@@ -55,6 +55,8 @@ mod engine;
 pub mod kernels;
 pub mod model;
 pub mod numbers;
+#[cfg(feature = "std")]
+pub mod packed;
 mod source;
 
 pub use blob::{BlobError, Model};

@@ -246,7 +246,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
 }
 
 /// The two logits, 0 and z, of a Bernoulli output's one.
-fn bernoulli(logits: &mut [u32]) -> &mut [u32] {
+pub(crate) fn bernoulli(logits: &mut [u32]) -> &mut [u32] {
     if let [first, second, ..] = logits {
         *second = *first;
         *first = 0;

@@ -1,6 +1,10 @@
 //! AVX2: bytes are widened to 16 bits, and `vpmaddwd` multiplies and adds pairs of them, exactly.
 
 use super::cell_x86::{self, Lanes};
+#[cfg(feature = "std")]
+use super::panel::{Bias, Inputs};
+#[cfg(feature = "std")]
+use super::panel_x86;
 use super::vector::{self, Vector};
 use super::{Kernel, Portable};
 use crate::numbers::lstm::TANH;
@@ -22,7 +26,7 @@ impl Avx2 {
     }
 }
 
-// SAFETY, of all four: whoever holds an `Avx2` is on a processor that has AVX2.
+// SAFETY, of all: whoever holds an `Avx2` is on a processor that has AVX2.
 impl Kernel for Avx2 {
     const VECTORS: bool = true;
 
@@ -36,6 +40,20 @@ impl Kernel for Avx2 {
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
         // SAFETY: above.
         unsafe { blocks(bias, weights, x, sums) }
+    }
+
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+        // SAFETY: above.
+        unsafe { panel8(weights, inputs, bias, vectors, sums) }
+    }
+
+    #[cfg(all(feature = "std", feature = "a16"))]
+    #[inline(always)]
+    fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+        // SAFETY: above.
+        unsafe { panel16(weights, inputs, bias, vectors, sums) }
     }
 
     #[inline(always)]
@@ -61,6 +79,20 @@ fn rows(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
 fn blocks(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
     // SAFETY: as above.
     unsafe { vector::blocks::<Ymm, 8>(bias, weights, x, sums) }
+}
+
+#[cfg(feature = "std")]
+#[target_feature(enable = "avx2")]
+fn panel8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { panel_x86::panel::<panel_x86::Avx8, _, _>(weights, inputs, bias, vectors, sums) }
+}
+
+#[cfg(all(feature = "std", feature = "a16"))]
+#[target_feature(enable = "avx2")]
+fn panel16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { panel_x86::panel::<panel_x86::Avx16, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[target_feature(enable = "avx2")]

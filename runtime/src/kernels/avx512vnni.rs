@@ -6,6 +6,10 @@
 
 use super::avx2::Ymm;
 use super::cell_x86::{self, Lanes};
+#[cfg(feature = "std")]
+use super::panel::{Bias, Inputs};
+#[cfg(feature = "std")]
+use super::panel_x86;
 use super::vector::{self, Vector};
 use super::{Kernel, Portable};
 use crate::numbers::lstm::TANH;
@@ -43,7 +47,7 @@ impl Avx512Vnni {
     }
 }
 
-// SAFETY, of all four: whoever holds an `Avx512Vnni` is on a processor that has the instructions.
+// SAFETY, of all: whoever holds an `Avx512Vnni` is on a processor that has the instructions.
 impl Kernel for Avx512Vnni {
     const VECTORS: bool = true;
 
@@ -57,6 +61,20 @@ impl Kernel for Avx512Vnni {
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
         // SAFETY: above.
         unsafe { blocks(bias, weights, x, sums) }
+    }
+
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+        // SAFETY: above.
+        unsafe { panel8(weights, inputs, bias, vectors, sums) }
+    }
+
+    #[cfg(all(feature = "std", feature = "a16"))]
+    #[inline(always)]
+    fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+        // SAFETY: above.
+        unsafe { panel16(weights, inputs, bias, vectors, sums) }
     }
 
     #[inline(always)]
@@ -82,6 +100,20 @@ fn rows(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
 fn blocks(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
     // SAFETY: as above.
     unsafe { vector::blocks::<Zmm, 8>(bias, weights, x, sums) }
+}
+
+#[cfg(feature = "std")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn panel8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { panel_x86::panel::<panel_x86::Vnni8, _, _>(weights, inputs, bias, vectors, sums) }
+}
+
+#[cfg(all(feature = "std", feature = "a16"))]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn panel16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { panel_x86::panel::<panel_x86::Vnni16, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]

@@ -4,6 +4,7 @@
 use super::Simd128;
 #[cfg(target_arch = "x86_64")]
 use super::{Avx2, Avx512Vnni};
+use super::panel::{Bias, Inputs};
 use super::{Kernel, Portable};
 #[cfg(target_arch = "aarch64")]
 use super::{Neon, NeonDotprod};
@@ -34,6 +35,25 @@ pub enum Host {
     /// The vectors of WebAssembly.
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     Simd128(Simd128),
+}
+
+/// Does the same with whichever kernel it is.
+macro_rules! each {
+    ($host:expr, $kernel:ident => $result:expr) => {
+        match $host {
+            Host::Portable($kernel) => $result,
+            #[cfg(target_arch = "x86_64")]
+            Host::Avx2($kernel) => $result,
+            #[cfg(target_arch = "x86_64")]
+            Host::Avx512Vnni($kernel) => $result,
+            #[cfg(target_arch = "aarch64")]
+            Host::Neon($kernel) => $result,
+            #[cfg(target_arch = "aarch64")]
+            Host::NeonDotprod($kernel) => $result,
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Host::Simd128($kernel) => $result,
+        }
+    };
 }
 
 /// Names of the kernels of all hosts.
@@ -103,30 +123,27 @@ impl Host {
     }
 }
 
+/// Something to do with a kernel whose type is known, so that it is chosen once for all of it.
+pub(crate) trait Task {
+    /// What comes of it.
+    type Output;
+    /// Does it.
+    fn with<K: Kernel>(self, kernel: K) -> Self::Output;
+}
+
+impl Host {
+    /// Does `task` with the kernel, and lets the compiler use the kernel's instructions for all of it.
+    #[inline(always)]
+    pub(crate) fn perform<T: Task>(self, task: T) -> T::Output {
+        each!(self, kernel => kernel.run(#[inline(always)] || task.with(kernel)))
+    }
+}
+
 impl Default for Host {
     fn default() -> Self {
         static FASTEST: OnceLock<Host> = OnceLock::new();
         *FASTEST.get_or_init(|| Self::all().last().unwrap_or(Self::Portable(Portable)))
     }
-}
-
-/// Does the same with whichever kernel it is.
-macro_rules! each {
-    ($host:expr, $kernel:ident => $result:expr) => {
-        match $host {
-            Host::Portable($kernel) => $result,
-            #[cfg(target_arch = "x86_64")]
-            Host::Avx2($kernel) => $result,
-            #[cfg(target_arch = "x86_64")]
-            Host::Avx512Vnni($kernel) => $result,
-            #[cfg(target_arch = "aarch64")]
-            Host::Neon($kernel) => $result,
-            #[cfg(target_arch = "aarch64")]
-            Host::NeonDotprod($kernel) => $result,
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            Host::Simd128($kernel) => $result,
-        }
-    };
 }
 
 impl Kernel for Host {
@@ -140,6 +157,17 @@ impl Kernel for Host {
     #[inline(always)]
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
         each!(self, kernel => kernel.blocks(bias, weights, x, sums));
+    }
+
+    #[inline(always)]
+    fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+        each!(self, kernel => kernel.panel8(weights, inputs, bias, vectors, sums));
+    }
+
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+        each!(self, kernel => kernel.panel16(weights, inputs, bias, vectors, sums));
     }
 
     #[inline(always)]

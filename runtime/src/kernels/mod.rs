@@ -24,6 +24,11 @@ mod map;
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code, clippy::wildcard_imports)] // as above
 mod neon;
+#[cfg(feature = "std")]
+pub mod panel;
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
+#[allow(unsafe_code, clippy::wildcard_imports)] // as above
+mod panel_x86;
 mod portable;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 #[allow(unsafe_code, clippy::wildcard_imports)] // as above
@@ -46,6 +51,9 @@ pub use avx512vnni::Avx512Vnni;
 pub use dotprod::NeonDotprod;
 #[cfg(pixelrnn_dsp)]
 pub use dsp::Dsp;
+#[cfg(feature = "std")]
+#[cfg(feature = "std")]
+pub(crate) use host::Task;
 #[cfg(feature = "std")]
 pub use host::{Host, KernelError};
 pub(crate) use map::{map, map_two};
@@ -109,6 +117,47 @@ pub trait Kernel: Copy {
         self.run(
             #[inline(always)]
             || portable::blocks(bias, weights, x, sums),
+        );
+    }
+
+    /// `sums[p, o] = bias[o] + Σ weights[o, k] · x[p, k]` of all places `p` and of `vectors` of [`panel::LANES`] outputs each, for
+    /// unsigned 8-bit inputs; `weights` are `[words, vectors, 16, 4]`.
+    #[cfg(feature = "std")]
+    fn panel8(
+        self,
+        weights: &[i8],
+        inputs: &panel::Inputs<'_, u8>,
+        bias: panel::Bias<'_>,
+        vectors: usize,
+        sums: &mut [i32],
+    ) {
+        self.run(
+            #[inline(always)]
+            || {
+                panel::portable::<u8, i8, 4>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums, |w, x| {
+                    i32::from(w) * i32::from(x)
+                });
+            },
+        );
+    }
+
+    /// As [`Kernel::panel8`], for 16-bit inputs and weights; `weights` are `[words, vectors, 16, 2]`.
+    #[cfg(all(feature = "std", feature = "a16"))]
+    fn panel16(
+        self,
+        weights: &[i16],
+        inputs: &panel::Inputs<'_, i16>,
+        bias: panel::Bias<'_>,
+        vectors: usize,
+        sums: &mut [i32],
+    ) {
+        self.run(
+            #[inline(always)]
+            || {
+                panel::portable::<i16, i16, 2>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums, |w, x| {
+                    i32::from(w) * i32::from(x)
+                });
+            },
         );
     }
 

@@ -1,0 +1,101 @@
+//! Products with packed weights: a *panel* of outputs for many places at once.
+//!
+//! A place is a pixel of an image. Its inputs lie in one or more pieces, the taps of each kernel row; outputs lie in the lanes of
+//! vectors, so that nothing has to be added across a vector, with short sums as with long ones.
+
+/// Outputs of a vector.
+pub const LANES: usize = 16;
+
+/// Bytes of inputs that one step multiplies: four 8-bit numbers or two 16-bit ones.
+pub const WORD: usize = 4;
+
+/// Consecutive inputs of every place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// The first place's first input.
+    pub start: usize,
+    /// Steps of [`WORD`] bytes.
+    pub words: usize,
+}
+
+/// The inputs of places.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a, X> {
+    /// Where they lie.
+    pub numbers: &'a [X],
+    /// Numbers from place to place.
+    pub stride: usize,
+    /// The first place's.
+    pub pieces: &'a [Piece],
+}
+
+/// What sums begin with.
+#[derive(Clone, Copy, Debug)]
+pub struct Bias<'a> {
+    /// As many as a panel has outputs, for each place or for all.
+    pub numbers: &'a [i32],
+    /// Numbers from place to place; 0 where all have the same.
+    pub stride: usize,
+}
+
+/// The shape of a product, checked against the lengths of all its slices.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// Vectors of [`LANES`] outputs.
+    pub(super) vectors: usize,
+    pub(super) places: usize,
+}
+
+impl Shape {
+    /// `None` unless everything that a product reads and writes is there: `weights` are [`WORD`] bytes for each step and output.
+    pub(super) fn new<X>(
+        weights_bytes: usize,
+        inputs: &Inputs<'_, X>,
+        bias: Bias<'_>,
+        vectors: usize,
+        sums: &[i32],
+    ) -> Option<Self> {
+        let places = sums.len().checked_div(vectors * LANES)?;
+        let last = places.checked_sub(1)?;
+        let words: usize = inputs.pieces.iter().map(|piece| piece.words).sum();
+        let each = WORD / size_of::<X>();
+        let end = |piece: &Piece| piece.start.checked_add(last.checked_mul(inputs.stride)?)?.checked_add(piece.words * each);
+        let all = inputs.pieces.iter().all(|piece| end(piece).is_some_and(|end| end <= inputs.numbers.len()))
+            && words.checked_mul(vectors * LANES * WORD)? <= weights_bytes
+            && last.checked_mul(bias.stride)?.checked_add(vectors * LANES)? <= bias.numbers.len();
+        all.then_some(Self { vectors, places })
+    }
+}
+
+/// A panel in plain Rust: `multiply` adds the products of a word of inputs, [`LANES`] outputs at once.
+#[inline(always)]
+pub(super) fn portable<X: Copy, W: Copy, const EACH: usize>(
+    weights: &[[[W; EACH]; LANES]],
+    inputs: &Inputs<'_, X>,
+    bias: Bias<'_>,
+    vectors: usize,
+    sums: &mut [i32],
+    multiply: impl Fn(W, X) -> i32,
+) {
+    for (place, sums) in sums.chunks_exact_mut(vectors * LANES).enumerate() {
+        let Some(bias) = bias.numbers.get(place * bias.stride..) else { return };
+        for (vector, (sums, bias)) in
+            sums.as_chunks_mut::<LANES>().0.iter_mut().zip(bias.as_chunks::<LANES>().0).enumerate()
+        {
+            let mut totals = *bias;
+            let mut weights = weights.iter().skip(vector).step_by(vectors);
+            for piece in inputs.pieces {
+                let start = piece.start + place * inputs.stride;
+                let Some(x) = inputs.numbers.get(start..start + piece.words * EACH) else { return };
+                for (x, weights) in x.as_chunks::<EACH>().0.iter().zip(&mut weights) {
+                    for (total, weights) in totals.iter_mut().zip(weights) {
+                        for (weight, x) in weights.iter().zip(x) {
+                            *total = total.wrapping_add(multiply(*weight, *x));
+                        }
+                    }
+                }
+            }
+            *sums = totals;
+        }
+    }
+}

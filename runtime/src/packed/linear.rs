@@ -1,0 +1,171 @@
+//! The weighted sums of an op with its weights packed for vectors.
+
+use super::Pack;
+use crate::blob::{Layout, Linear, Model};
+use crate::kernels::Kernel;
+use crate::kernels::panel::{Bias, Inputs, LANES, WORD};
+use bytemuck::{Pod, Zeroable};
+use core::marker::PhantomData;
+use core::ops::Range;
+
+/// Vectors of outputs that are computed at once.
+const VECTORS: usize = 4;
+
+/// Outputs of a panel, at most.
+pub(super) const OUTPUTS: usize = VECTORS * LANES;
+
+/// The weights of a vector of outputs for a word of inputs, a line of the cache.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([u8; LANES * WORD]);
+
+/// All sums of a colour group.
+pub(super) struct Packed<A> {
+    /// Their numbers, of all of the op's.
+    pub(super) outputs: Range<usize>,
+    pub(super) left: u32,
+    lines: Vec<Line>,
+    panels: Vec<Panel>,
+    bias: Vec<i32>,
+    multipliers: Vec<i32>,
+    /// `[classes, outputs]`.
+    class_bias: Vec<i32>,
+    arithmetic: PhantomData<A>,
+}
+
+/// Outputs that are computed at once.
+struct Panel {
+    vectors: usize,
+    lines: Range<usize>,
+}
+
+/// The sums of a panel, of all places, and what belongs to them.
+pub(super) struct Results<'r> {
+    /// The outputs, counted from the colour group's first.
+    pub(super) outputs: Range<usize>,
+    /// Numbers from place to place.
+    pub(super) stride: usize,
+    /// The sums.
+    pub(super) sums: &'r mut [i32],
+    /// As many as there are outputs.
+    pub(super) multipliers: &'r [i32],
+    /// As many, or none.
+    pub(super) class_bias: &'r [i32],
+}
+
+impl<A: Pack> Packed<A> {
+    /// Packs the weights of a group; `pieces` are the inputs of each piece, in the order of the weights. `None` where the blob does
+    /// not have what its record says.
+    pub(super) fn new(model: &Model<'_>, linear: &Linear, group: usize, pieces: &[usize]) -> Option<Self> {
+        let groups = model.image().channels;
+        let layout = model.layout();
+        let (first, end) = linear.group(groups, group);
+        let (outputs, length) = (end - first, layout.row(linear.length(groups, group)));
+        let before = linear.weights_before(groups, group, layout);
+        let weights: &[i8] = model.numbers(linear.weights, before..before + outputs * length)?;
+        let at = |output: usize, input: usize| match layout {
+            Layout::Rows => output * length + input,
+            Layout::Blocks => {
+                let block = output / Layout::OUTPUTS * Layout::OUTPUTS;
+                let inside = Layout::OUTPUTS.min(outputs - block);
+                block * length + (input / Layout::INPUTS * inside + output - block) * Layout::INPUTS + input % Layout::INPUTS
+            }
+        };
+        let padded = outputs.next_multiple_of(LANES);
+        let mut packed = Self {
+            outputs: first..end,
+            left: u32::from(linear.left),
+            lines: Vec::new(),
+            panels: Vec::new(),
+            bias: vec![0; padded],
+            multipliers: vec![0; padded],
+            class_bias: Vec::new(),
+            arithmetic: PhantomData,
+        };
+        if let Some(bias) = linear.bias {
+            packed.bias.get_mut(..outputs)?.copy_from_slice(model.numbers(bias, first..end)?);
+        }
+        packed.multipliers.get_mut(..outputs)?.copy_from_slice(model.numbers(linear.multipliers, first..end)?);
+        if linear.class_bias != 0 {
+            for class in 0..model.classes() {
+                let start = class * linear.sums();
+                packed.class_bias.extend_from_slice(model.numbers(linear.class_bias, start + first..start + end)?);
+            }
+        }
+        let per_word = WORD / size_of::<A::Input>();
+        for panel in (0..padded).step_by(OUTPUTS) {
+            let vectors = VECTORS.min((padded - panel) / LANES);
+            let begin = packed.lines.len();
+            let mut input = 0;
+            for &piece in pieces {
+                for word in (0..piece).step_by(per_word) {
+                    for vector in 0..vectors {
+                        let mut line = Line::zeroed();
+                        let numbers: &mut [A::Element] = bytemuck::cast_slice_mut(&mut line.0);
+                        for (n, number) in numbers.iter_mut().enumerate() {
+                            let (output, k) = (panel + vector * LANES + n / per_word, word + n % per_word);
+                            if output < outputs && k < piece {
+                                let weight = *weights.get(at(output, input + k))?;
+                                *number = A::element(weight);
+                                let bias = packed.bias.get_mut(output)?;
+                                *bias = bias.wrapping_sub(A::OFFSET.wrapping_mul(weight.into()));
+                            }
+                        }
+                        packed.lines.push(line);
+                    }
+                }
+                input += piece;
+            }
+            packed.panels.push(Panel { vectors, lines: begin..packed.lines.len() });
+        }
+        Some(packed)
+    }
+
+    /// Panels, one after the other.
+    pub(super) fn panels(&self) -> Range<usize> {
+        0..self.panels.len()
+    }
+
+    /// Computes the sums of `places` of panel `number` in `memory`.
+    #[inline(always)]
+    pub(super) fn sums<'r, K: Kernel>(
+        &'r self,
+        number: usize,
+        kernel: K,
+        inputs: &Inputs<'_, A::Input>,
+        (places, label): (usize, Option<usize>),
+        memory: &'r mut [i32],
+    ) -> Option<Results<'r>> {
+        let panel = self.panels.get(number)?;
+        let (first, stride) = (number * OUTPUTS, panel.vectors * LANES);
+        let sums = memory.get_mut(..places * stride)?;
+        let bias = Bias { numbers: self.bias.get(first..first + stride)?, stride: 0 };
+        let weights = bytemuck::cast_slice(self.lines.get(panel.lines.clone())?);
+        A::panel(kernel, weights, inputs, bias, panel.vectors, sums);
+        let count = self.outputs.len();
+        let outputs = first..count.min(first + stride);
+        let class_bias = match label {
+            Some(label) if !self.class_bias.is_empty() => {
+                self.class_bias.get(label * count..(label + 1) * count)?.get(outputs.clone())?
+            }
+            _ => &[],
+        };
+        Some(Results { stride, sums, multipliers: self.multipliers.get(outputs.clone())?, class_bias, outputs })
+    }
+}
+
+impl Results<'_> {
+    /// Hands each place's sums to `take`, with its number.
+    #[inline(always)]
+    pub(super) fn places(self, mut take: impl FnMut(usize, &mut [i32], &[i32]) -> Option<()>) -> Option<()> {
+        let count = self.outputs.len();
+        for (place, sums) in self.sums.chunks_exact_mut(self.stride).enumerate() {
+            let sums = sums.get_mut(..count)?;
+            for (sum, class) in sums.iter_mut().zip(self.class_bias) {
+                *sum = sum.wrapping_add(*class);
+            }
+            take(place, sums, self.multipliers)?;
+        }
+        Some(())
+    }
+}

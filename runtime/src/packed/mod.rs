@@ -1,0 +1,163 @@
+//! For hosts: many places at once, with weights packed for vectors.
+//!
+//! An [`crate::Engine`] reads weights in place and takes one pixel after the other, which is all that a small machine can do. A
+//! host has memory to spare: [`Packed`] holds the weights as its vectors want them, [`Batch`] advances several images
+//! together, so that weights are read once for all of them, and [`Scorer`] takes a whole row of an image that is there
+//! already. All give what the engine gives, bit for bit.
+//!
+//! ```
+//! use pixelrnn::packed::{Batch, Packed, Scorer};
+//! use pixelrnn::{Draw, Temperature};
+//!
+//! pixelrnn::include_model!(mod digits = "../../models/mnist-pixelcnn/model.prnn");
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let packed = Packed::new(digits::model()?).ok_or("float models are not packed")?;
+//! let mut batch = Batch::new(&packed, 3)?;
+//! let mut sources = [0, 1, 2].map(|seed| Draw::seeded(seed, Temperature::ONE));
+//! let mut images = vec![0; 3 * 28 * 28];
+//! let mut costs = [0; 3];
+//! batch.run(None, &mut sources, &mut images, &mut costs)?;
+//!
+//! let mut scorer = Scorer::new(&packed)?;
+//! assert_eq!(scorer.score(None, &images[28 * 28..2 * 28 * 28])?, costs[1]);
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod batch;
+mod conv;
+mod elementwise;
+mod linear;
+mod lstm;
+mod registers;
+mod rows;
+mod scorer;
+mod walk;
+
+use crate::blob::{Model, Weights};
+use crate::kernels::Kernel;
+use crate::kernels::panel::{Bias, Inputs, WORD};
+#[cfg(feature = "a16")]
+use crate::numbers::Int8A16;
+use crate::numbers::{Arithmetic, Int8};
+pub use batch::Batch;
+use bytemuck::Pod;
+pub use scorer::Scorer;
+use walk::Ops;
+
+/// Numbers whose weights can be packed.
+pub(crate) trait Pack: Arithmetic<Weight = i8, Stream = i16, Sum = i32> {
+    /// An activation as products read it.
+    type Input: Pod;
+    /// A weight, packed.
+    type Element: Pod;
+    /// What is added to an activation to make it an input.
+    const OFFSET: i32;
+
+    fn input(x: Self::Activation) -> Self::Input;
+    fn element(weight: i8) -> Self::Element;
+    fn panel<K: Kernel>(
+        kernel: K,
+        weights: &[Self::Element],
+        inputs: &Inputs<'_, Self::Input>,
+        bias: Bias<'_>,
+        vectors: usize,
+        sums: &mut [i32],
+    );
+}
+
+impl Pack for Int8 {
+    // Unsigned, as some instructions want it; what that adds to a sum is the same for all inputs and taken off its bias.
+    type Input = u8;
+    type Element = i8;
+    const OFFSET: i32 = 128;
+
+    #[inline(always)]
+    fn input(x: i8) -> u8 {
+        x.cast_unsigned() ^ 128
+    }
+
+    #[inline(always)]
+    fn element(weight: i8) -> i8 {
+        weight
+    }
+
+    #[inline(always)]
+    fn panel<K: Kernel>(
+        kernel: K,
+        weights: &[i8],
+        inputs: &Inputs<'_, u8>,
+        bias: Bias<'_>,
+        vectors: usize,
+        sums: &mut [i32],
+    ) {
+        kernel.panel8(weights, inputs, bias, vectors, sums);
+    }
+}
+
+#[cfg(feature = "a16")]
+impl Pack for Int8A16 {
+    type Input = i16;
+    type Element = i16;
+    const OFFSET: i32 = 0;
+
+    #[inline(always)]
+    fn input(x: i16) -> i16 {
+        x
+    }
+
+    #[inline(always)]
+    fn element(weight: i8) -> i16 {
+        weight.into()
+    }
+
+    #[inline(always)]
+    fn panel<K: Kernel>(
+        kernel: K,
+        weights: &[i16],
+        inputs: &Inputs<'_, i16>,
+        bias: Bias<'_>,
+        vectors: usize,
+        sums: &mut [i32],
+    ) {
+        kernel.panel16(weights, inputs, bias, vectors, sums);
+    }
+}
+
+/// Steps of a product over `inputs` inputs.
+fn words<A: Pack>(inputs: usize) -> usize {
+    inputs.div_ceil(WORD / size_of::<A::Input>())
+}
+
+/// A model with its weights packed, which any number of threads may share.
+pub struct Packed<'m> {
+    model: Model<'m>,
+    ops: AnyOps,
+}
+
+enum AnyOps {
+    I8(Ops<Int8>),
+    #[cfg(feature = "a16")]
+    I8A16(Ops<Int8A16>),
+}
+
+impl<'m> Packed<'m> {
+    /// Packs the weights. `None` for a model of float weights, which only an engine runs.
+    pub fn new(model: Model<'m>) -> Option<Self> {
+        let ops = match model.weights() {
+            Weights::I8 => AnyOps::I8(Ops::new(&model)?),
+            #[cfg(feature = "a16")]
+            Weights::I8A16 => AnyOps::I8A16(Ops::new(&model)?),
+            #[cfg(feature = "float")]
+            Weights::F16 | Weights::F32 => return None,
+        };
+        Some(Self { model, ops })
+    }
+
+    /// The model.
+    pub const fn model(&self) -> &Model<'m> {
+        &self.model
+    }
+}

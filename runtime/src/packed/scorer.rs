@@ -1,0 +1,130 @@
+//! An image that is there already, a row at a time.
+
+use super::batch::{AnyWalk, ahead, checked, finish};
+use super::walk::{Ops, Step, Walk};
+use super::{AnyOps, Pack, Packed};
+use crate::distribution::Distribution;
+use crate::engine::{EngineError, bernoulli};
+use crate::kernels::Host;
+use crate::model::{Image, Output};
+use crate::source::{Given, Position, SymbolSource, TooShort};
+use core::convert::Infallible;
+
+/// Predicts all values of given images, in memory that it allocates when it is made and never after.
+///
+/// What a value's distribution depends on is there already, so a row's are computed at once: each op is a product of
+/// matrices.
+pub struct Scorer<'p, 'm> {
+    packed: &'p Packed<'m>,
+    kernel: Host,
+    walk: AnyWalk,
+}
+
+impl<'p, 'm> Scorer<'p, 'm> {
+    /// A scorer, with the kernel that [`Host::chosen`] gives.
+    ///
+    /// # Errors
+    /// When the machine has no kernel of the name in [`Host::VARIABLE`].
+    pub fn new(packed: &'p Packed<'m>) -> Result<Self, EngineError<Infallible>> {
+        Self::with(packed, Host::chosen().map_err(EngineError::Kernel)?)
+    }
+
+    /// A scorer with that kernel.
+    ///
+    /// # Errors
+    /// None that a checked model could cause.
+    pub fn with(packed: &'p Packed<'m>, kernel: Host) -> Result<Self, EngineError<Infallible>> {
+        let walk = AnyWalk::new(packed, 1, packed.model.image().width).ok_or(EngineError::Corrupt)?;
+        Ok(Self { packed, kernel, walk })
+    }
+
+    /// The cost of an image, `[C, H, W]`, in units of 2⁻²⁴ bit.
+    ///
+    /// # Errors
+    /// When the label does not fit the model, or the image is too short or has a value that is no level.
+    pub fn score(&mut self, label: Option<usize>, image: &[u8]) -> Result<u64, EngineError<TooShort>> {
+        let shape = self.packed.model.image();
+        self.visit(label, image, &mut Given::new(image, shape))
+    }
+
+    /// Shows `source` the distribution of each value of an image, `[C, H, W]`, in the order of the walk, and gives the cost of
+    /// the image's values, in units of 2⁻²⁴ bit. An entropy coder is such a source; what it gives back must be the image's values.
+    ///
+    /// # Errors
+    /// As [`Scorer::score`], and when the source has no value or another one.
+    pub fn visit<S: SymbolSource>(
+        &mut self,
+        label: Option<usize>,
+        image: &[u8],
+        source: &mut S,
+    ) -> Result<u64, EngineError<S::Error>> {
+        checked(self.packed, label)?;
+        match (&mut self.walk, &self.packed.ops) {
+            (AnyWalk::I8(walk), AnyOps::I8(ops)) => visit(self.packed, walk, ops, self.kernel, (label, image), source),
+            #[cfg(feature = "a16")]
+            (AnyWalk::I8A16(walk), AnyOps::I8A16(ops)) => {
+                visit(self.packed, walk, ops, self.kernel, (label, image), source)
+            }
+            #[cfg(feature = "a16")]
+            _ => Err(EngineError::Corrupt),
+        }
+    }
+}
+
+fn visit<A: Pack, S: SymbolSource>(
+    packed: &Packed<'_>,
+    walk: &mut Walk<A>,
+    ops: &Ops<A>,
+    kernel: Host,
+    (label, image): (Option<usize>, &[u8]),
+    source: &mut S,
+) -> Result<u64, EngineError<S::Error>> {
+    let Image { height, width, channels, levels } = packed.model.image();
+    walk.restart(ops, 1, width).ok_or(EngineError::Corrupt)?;
+    let mut step = Step {
+        images: 1,
+        width,
+        row: 0,
+        column: 0,
+        columns: width,
+        groups: 0..channels,
+        all_groups: channels,
+        label,
+    };
+    let mut cost = 0;
+    for row in 0..height {
+        step.row = row;
+        for column in 0..width {
+            for channel in 0..channels {
+                let position = Position { row, column, channel };
+                let got = *image.get((channel * height + row) * width + column).ok_or(EngineError::Corrupt)?;
+                if usize::from(got) >= levels {
+                    return Err(EngineError::Value { position, got, levels });
+                }
+                walk.store(&step, column, channel, got).ok_or(EngineError::Corrupt)?;
+            }
+        }
+        ahead(walk, ops, packed, &step, kernel).ok_or(EngineError::Corrupt)?;
+        for column in 0..width {
+            for channel in 0..channels {
+                let at = (column * channels + channel) * levels;
+                let logits = walk.shared.logits.get_mut(at..at + levels).ok_or(EngineError::Corrupt)?;
+                let logits = match packed.model.output() {
+                    Output::Softmax => logits,
+                    Output::Bernoulli => bernoulli(logits),
+                };
+                let distribution = Distribution::softmax(logits, source.temperature(), kernel);
+                let position = Position { row, column, channel };
+                let value = source.next(position, &distribution).map_err(EngineError::Source)?;
+                if image.get((channel * height + row) * width + column) != Some(&value) {
+                    return Err(EngineError::Value { position, got: value, levels });
+                }
+                cost += u64::from(distribution.cost(value));
+            }
+        }
+        if row + 1 < height {
+            finish(walk, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
+        }
+    }
+    Ok(cost)
+}

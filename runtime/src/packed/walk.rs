@@ -1,0 +1,171 @@
+//! All ops at the places of a step, and what waits for the end of a row.
+
+use super::conv::Conv;
+use super::linear::OUTPUTS;
+use super::lstm::{Kind, Lstm, State};
+use super::registers::Registers;
+use super::rows::Rows;
+use super::{Pack, elementwise};
+use crate::blob::{Instruction, Model};
+use crate::kernels::Kernel;
+use crate::kernels::panel::Piece;
+use core::ops::Range;
+
+/// What is computed at once: columns of a row of one image, or a column of some images.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) images: usize,
+    pub(super) width: usize,
+    pub(super) row: usize,
+    /// The first column.
+    pub(super) column: usize,
+    pub(super) columns: usize,
+    /// Colours that are computed.
+    pub(super) groups: Range<usize>,
+    /// Colours that there are.
+    pub(super) all_groups: usize,
+    pub(super) label: Option<usize>,
+}
+
+impl Step {
+    pub(super) fn places(&self) -> usize {
+        self.images * self.columns
+    }
+
+    /// Image and column of a place.
+    #[inline(always)]
+    pub(super) fn place(&self, place: usize) -> (usize, usize) {
+        if self.images == 1 { (0, self.column + place) } else { (place, self.column) }
+    }
+}
+
+/// What ops share.
+pub(super) struct Shared {
+    pub(super) registers: Registers,
+    /// `[places, channels, levels]`.
+    pub(super) logits: Vec<u32>,
+    pub(super) sums: Vec<i32>,
+    pub(super) pieces: Vec<Piece>,
+    pub(super) levels: usize,
+}
+
+/// An op with its weights packed.
+enum Op<A> {
+    Conv(Conv<A>),
+    Lstm(Box<Lstm<A>>),
+    /// One without weights, as it stands in the blob.
+    Elementwise,
+}
+
+/// A model with its weights packed.
+pub(super) struct Ops<A>(Vec<Op<A>>);
+
+impl<A: Pack> Ops<A> {
+    pub(super) fn new(model: &Model<'_>) -> Option<Self> {
+        let op = |instruction: Option<Instruction<'_>>| {
+            Some(match instruction? {
+                Instruction::MaskedConv(record) => Op::Conv(Conv::new(model, record)?),
+                Instruction::RowLstm(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Row)?)),
+                Instruction::DiagonalLeft(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Left)?)),
+                Instruction::DiagonalRight(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Right)?)),
+                _ => Op::Elementwise,
+            })
+        };
+        model.instructions().map(op).collect::<Option<_>>().map(Self)
+    }
+}
+
+/// What an op keeps.
+enum Kept<A: Pack> {
+    Rows(Option<Rows<A::Input>>),
+    Lstm(Box<State<A>>),
+    Nothing,
+}
+
+/// Images in the making.
+pub(super) struct Walk<A: Pack> {
+    pub(super) shared: Shared,
+    kept: Vec<Kept<A>>,
+    /// The activation of each value.
+    table: Vec<A::Input>,
+}
+
+impl<A: Pack> Walk<A> {
+    /// A walk of `images` images, `columns` columns at a time.
+    pub(super) fn new(ops: &Ops<A>, model: &Model<'_>, images: usize, columns: usize) -> Option<Self> {
+        let (image, header) = (model.image(), model.header());
+        let most = images * columns.max(if images == 1 { image.width } else { 1 });
+        let widest = header.register_bytes as usize;
+        let kept = ops.0.iter().map(|op| match op {
+            Op::Conv(conv) => Kept::Rows(conv.rows(images, image.width)),
+            Op::Lstm(lstm) => Kept::Lstm(Box::new(lstm.state(images, columns, image.width))),
+            Op::Elementwise => Kept::Nothing,
+        });
+        let pieces = ops.0.iter().map(|op| if let Op::Conv(conv) = op { conv.pieces() } else { 0 }).max();
+        let table: &[A::Activation] = model.numbers(header.input_table, 0..image.levels)?;
+        Some(Self {
+            shared: Shared {
+                registers: Registers::new(images * columns, widest),
+                logits: vec![0; images * columns * image.channels * image.levels],
+                sums: vec![0; (most * OUTPUTS).max(widest)],
+                pieces: Vec::with_capacity(pieces.unwrap_or(0)),
+                levels: image.levels,
+            },
+            kept: kept.collect(),
+            table: table.iter().map(|x| A::input(*x)).collect(),
+        })
+    }
+
+    /// Goes back to the first pixel.
+    pub(super) fn restart(&mut self, ops: &Ops<A>, images: usize, width: usize) -> Option<()> {
+        for (op, kept) in ops.0.iter().zip(&mut self.kept) {
+            match (op, kept) {
+                (Op::Conv(conv), Kept::Rows(Some(rows))) => conv.restart(rows),
+                (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.restart(state, images, width)?,
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    /// Runs all ops.
+    #[inline(always)]
+    pub(super) fn run<K: Kernel>(&mut self, ops: &Ops<A>, model: &Model<'_>, step: &Step, kernel: K) -> Option<()> {
+        let mut instructions = model.instructions();
+        for (n, (op, kept)) in ops.0.iter().zip(&mut self.kept).enumerate() {
+            let instruction = instructions.next()??;
+            match (op, kept) {
+                (Op::Conv(conv), Kept::Rows(rows)) => {
+                    conv.run(step, n == 0, rows.as_mut(), &mut self.shared, kernel)?;
+                }
+                (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.run(step, state, &mut self.shared, kernel)?,
+                _ => elementwise::run::<A, K>(instruction, step, &mut self.shared, kernel)?,
+            }
+        }
+        Some(())
+    }
+
+    /// After a row: the sweeps of Diagonal BiLSTMs.
+    #[inline(always)]
+    pub(super) fn finish<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Option<()> {
+        for (op, kept) in ops.0.iter().zip(&mut self.kept) {
+            if let (Op::Lstm(lstm), Kept::Lstm(state)) = (op, kept)
+                && lstm.kind == Kind::Right
+            {
+                lstm.sweep(step, state, &mut self.shared, kernel)?;
+            }
+        }
+        Some(())
+    }
+
+    /// Writes a value of a place: what later pixels and colours read.
+    pub(super) fn store(&mut self, step: &Step, place: usize, channel: usize, value: u8) -> Option<()> {
+        let x = *self.table.get(usize::from(value))?;
+        *self.shared.registers.get_mut(place, 0, channel..channel + 1)?.first_mut()? = x;
+        if let Some(Kept::Rows(Some(rows))) = self.kept.first_mut() {
+            let (image, column) = step.place(place);
+            *rows.get_mut(image, step.row, column)?.get_mut(channel)? = x;
+        }
+        Some(())
+    }
+}

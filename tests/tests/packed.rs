@@ -1,0 +1,130 @@
+//! Batches and row-wise scoring give what the engine gives, bit for bit, with every kernel of this machine.
+
+use pixelrnn::blob::Weights;
+use pixelrnn::kernels::{Host, Portable};
+use pixelrnn::packed::{Batch, Packed, Scorer};
+use pixelrnn::{Distribution, Draw, Engine, Given, Model, Plan, Position, SymbolSource, Temperature, TooShort};
+use pixelrnn_converter::Blob;
+use pixelrnn_converter::layout::arrange;
+use pixelrnn_tests::random::Random;
+use pixelrnn_tests::{fixtures, golden, models, walk};
+use std::path::Path;
+use rayon::prelude::*;
+
+/// Gives an image's values, and keeps all that was predicted.
+struct Recorder<'a> {
+    given: Given<'a>,
+    frequencies: Vec<u32>,
+}
+
+impl<'a> Recorder<'a> {
+    fn new(model: &Model<'_>, image: &'a [u8]) -> Self {
+        Self { given: Given::new(image, model.image()), frequencies: Vec::new() }
+    }
+}
+
+impl SymbolSource for Recorder<'_> {
+    type Error = TooShort;
+
+    fn next(&mut self, at: Position, distribution: &Distribution<'_>) -> Result<u8, TooShort> {
+        self.frequencies.extend_from_slice(distribution.frequencies());
+        self.given.next(at, distribution)
+    }
+}
+
+fn check(name: &str, model: Model<'_>, seed: u64) {
+    let packed = Packed::new(model).unwrap_or_else(|| panic!("{name}: weights can be packed"));
+    let mut random = Random::new(seed);
+    let label = (model.classes() > 0).then(|| random.below(model.classes()));
+    let shape = model.image();
+    let given = random.image(&shape);
+    let mut state = vec![0; model.state_words()];
+    let mut out = vec![0; shape.values()];
+    let mut engine = Engine::with(model, &mut state, Portable, Plan::Pixel).unwrap();
+    let mut expected = Recorder::new(&model, &given);
+    let cost = engine.run(label, &mut expected, &mut out).unwrap();
+
+    for kernel in Host::all() {
+        let name = format!("{name}, {}", kernel.name());
+        let mut scorer = Scorer::with(&packed, kernel).unwrap();
+        // Twice: what an image leaves behind is not seen by the next one.
+        for turn in ["first", "second"] {
+            let mut recorder = Recorder::new(&model, &given);
+            let got = scorer.visit(label, &given, &mut recorder).unwrap();
+            let same = recorder.frequencies == expected.frequencies;
+            assert!(same, "{name}: predictions row by row, {turn} time");
+            assert_eq!(got, cost, "{name}: cost row by row, {turn} time");
+        }
+        for count in [1, 2, 5, 17] {
+            let mut batch = Batch::with(&packed, count, kernel).unwrap();
+            let mut sources: Vec<_> =
+                (0..count).map(|n| Draw::seeded(seed + n as u64, walk::temperature(800))).collect();
+            let (mut images, mut costs) = (vec![0; count * shape.values()], vec![0; count]);
+            batch.run(label, &mut sources, &mut images, &mut costs).unwrap();
+            for n in [0, count / 2, count - 1] {
+                let alone = walk::sample(model, seed + n as u64, 800, label);
+                let image = &images[n * shape.values()..(n + 1) * shape.values()];
+                assert!(image == alone.image && costs[n] == alone.cost, "{name}: image {n} of {count}");
+            }
+        }
+    }
+}
+
+#[test]
+fn fixtures_in_both_layouts() {
+    for (fixture, blob) in fixtures::converted() {
+        check(&fixture.name, blob.model().unwrap(), 3);
+        let blocks = arrange(&Blob::new(blob.model().unwrap().blob()), pixelrnn::blob::Layout::Blocks).unwrap();
+        check(&format!("{} in blocks", fixture.name), blocks.model().unwrap(), 4);
+    }
+}
+
+#[test]
+fn fixtures_with_16_bit_activations() {
+    for fixture in fixtures::all() {
+        if let Some(blob) = fixture.blob_of(Weights::I8A16) {
+            check(&fixture.name, blob.model().unwrap(), 5);
+        }
+    }
+}
+
+fn random_models_of(weights: Weights, seeds: std::ops::Range<u64>) {
+    let tried = seeds.end - seeds.start;
+    let ran: usize = seeds
+        .into_par_iter()
+        .filter_map(|seed| models::random_blob_of(seed, weights).map(|(_, blob)| (seed, blob)))
+        .map(|(seed, blob)| check(&format!("random model {seed}"), blob.model().unwrap(), seed))
+        .count();
+    assert!(ran * 5 >= tried as usize, "only {ran} of {tried} random models could be converted");
+}
+
+#[test]
+fn random_models() {
+    random_models_of(Weights::I8, 0..150);
+}
+
+#[test]
+fn random_models_with_16_bit_activations() {
+    random_models_of(Weights::I8A16, 300..400);
+}
+
+#[test]
+fn shipped_models() {
+    for name in golden::shipped() {
+        let blob = Blob::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(&name)).unwrap();
+        let model = blob.model().unwrap();
+        let packed = Packed::new(model).unwrap();
+        let mut batch = Batch::new(&packed, 2).unwrap();
+        let mut sources = [7, 8].map(|seed| Draw::seeded(seed, Temperature::ONE));
+        let values = model.image().values();
+        let (mut images, mut costs) = (vec![0; 2 * values], [0; 2]);
+        let label = (model.classes() > 0).then_some(0);
+        batch.run(label, &mut sources, &mut images, &mut costs).unwrap();
+        let mut scorer = Scorer::new(&packed).unwrap();
+        for (n, image) in images.chunks(values).enumerate() {
+            let alone = walk::sample(model, 7 + n as u64, 1000, label);
+            assert!(image == alone.image && costs[n] == alone.cost, "{name}: image {n}");
+            assert_eq!(scorer.score(label, image).unwrap(), costs[n], "{name}: cost of image {n}");
+        }
+    }
+}
