@@ -70,13 +70,34 @@ impl Subject {
             .collect()
     }
 
+    /// Networks of the paper's size for colour images, with random weights: 32x32x3, 256 levels, h 128.
+    ///
+    /// # Panics
+    /// Never: presets convert.
+    pub fn paper() -> Vec<Self> {
+        let models = [
+            ("paper-cifar10-pixelcnn", Architecture::PixelCnn, 15, 1024),
+            ("paper-cifar10-diagonal", Architecture::DiagonalBilstm, 12, 1024),
+        ];
+        let make = |(name, architecture, layers, head)| {
+            let image = Image { height: 32, width: 32, channels: 3, levels: 256 };
+            let preset = Preset { image, layers, head, output: Output::Softmax, ..Self::preset(architecture, 128) };
+            Self::of(name, preset).expect("a preset converts")
+        };
+        models.into_iter().map(make).collect()
+    }
+
     /// A model of seven blocks for images of 28x28 and two levels, with random weights: what it draws is noise, what it costs
     /// is what a trained model of its size costs.
     ///
     /// # Errors
     /// None that a user of this crate could cause.
     pub fn random(name: &str, architecture: Architecture, hidden: usize) -> Result<Self, Error> {
-        let description = Description::from(Preset {
+        Self::of(name, Self::preset(architecture, hidden))
+    }
+
+    fn preset(architecture: Architecture, hidden: usize) -> Preset {
+        Preset {
             architecture,
             image: Image { height: 28, width: 28, channels: 1, levels: 2 },
             hidden,
@@ -91,9 +112,16 @@ impl Subject {
             initial_state: false,
             classes: 0,
             colour_groups: ColourGroups::Cyclic,
-        });
+        }
+    }
+
+    /// A model with random weights.
+    fn of(name: &str, preset: Preset) -> Result<Self, Error> {
+        let description = Description::from(preset);
         let trained = TrainedModel::new(description.clone(), random_tensors(&description)?)?;
-        let converted = convert(&trained, &Calibration::OwnSamples { count: 1 }, Weights::I8, Method::MinMax, || ())?;
+        let calibration = Calibration::OwnSamples { count: 1 };
+        let options = (Weights::I8, Method::MinMax);
+        let converted = convert(&trained, &calibration, options.0, options.1, || ())?;
         Ok(Self { name: name.to_string(), blob: converted.blob })
     }
 
@@ -162,6 +190,11 @@ impl<'m, 'b, K: Kernel> Worker<'m, 'b, K> {
     pub fn sample(&mut self, seed: u64) -> u64 {
         let mut source = Draw::seeded(seed, Temperature::ONE);
         self.engine.run(self.label, &mut source, &mut self.out).expect("a draw always has a value")
+    }
+
+    /// The image that was made last, `[C, H, W]`.
+    pub fn image(&self) -> &[u8] {
+        &self.out
     }
 
     /// Scores the image; gives its cost.

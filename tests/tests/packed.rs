@@ -8,8 +8,8 @@ use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::{fixtures, golden, models, walk};
-use std::path::Path;
 use rayon::prelude::*;
+use std::path::Path;
 
 /// Gives an image's values, and keeps all that was predicted.
 struct Recorder<'a> {

@@ -2,9 +2,9 @@
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use super::Simd128;
+use super::panel::{Bias, Inputs};
 #[cfg(target_arch = "x86_64")]
 use super::{Avx2, Avx512Vnni};
-use super::panel::{Bias, Inputs};
 use super::{Kernel, Portable};
 #[cfg(target_arch = "aarch64")]
 use super::{Neon, NeonDotprod};

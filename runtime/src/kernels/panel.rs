@@ -59,7 +59,8 @@ impl Shape {
         let last = places.checked_sub(1)?;
         let words: usize = inputs.pieces.iter().map(|piece| piece.words).sum();
         let each = WORD / size_of::<X>();
-        let end = |piece: &Piece| piece.start.checked_add(last.checked_mul(inputs.stride)?)?.checked_add(piece.words * each);
+        let end =
+            |piece: &Piece| piece.start.checked_add(last.checked_mul(inputs.stride)?)?.checked_add(piece.words * each);
         let all = inputs.pieces.iter().all(|piece| end(piece).is_some_and(|end| end <= inputs.numbers.len()))
             && words.checked_mul(vectors * LANES * WORD)? <= weights_bytes
             && last.checked_mul(bias.stride)?.checked_add(vectors * LANES)? <= bias.numbers.len();

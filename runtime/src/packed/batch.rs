@@ -6,9 +6,9 @@ use crate::distribution::Distribution;
 use crate::engine::{EngineError, bernoulli};
 use crate::kernels::{Host, Kernel, Task};
 use crate::model::{Image, Output};
+use crate::numbers::Int8;
 #[cfg(feature = "a16")]
 use crate::numbers::Int8A16;
-use crate::numbers::Int8;
 use crate::source::{Position, SymbolSource};
 use core::convert::Infallible;
 
@@ -141,7 +141,13 @@ impl<A: Pack> Task for Finish<'_, A> {
 }
 
 /// Runs all ops at a step.
-pub(super) fn ahead<A: Pack>(walk: &mut Walk<A>, ops: &Ops<A>, packed: &Packed<'_>, step: &Step, kernel: Host) -> Option<()> {
+pub(super) fn ahead<A: Pack>(
+    walk: &mut Walk<A>,
+    ops: &Ops<A>,
+    packed: &Packed<'_>,
+    step: &Step,
+    kernel: Host,
+) -> Option<()> {
     kernel.perform(Ahead { walk, ops, packed, step })
 }
 
@@ -155,8 +161,16 @@ impl<S: SymbolSource> Job<'_, '_, S> {
         let Image { height, width, channels, levels } = self.packed.model.image();
         let images = self.images;
         walk.restart(ops, images, width).ok_or(EngineError::Corrupt)?;
-        let mut step =
-            Step { images, width, row: 0, column: 0, columns: 1, groups: 0..1, all_groups: channels, label: self.label };
+        let mut step = Step {
+            images,
+            width,
+            row: 0,
+            column: 0,
+            columns: 1,
+            groups: 0..1,
+            all_groups: channels,
+            label: self.label,
+        };
         for row in 0..height {
             for column in 0..width {
                 (step.row, step.column) = (row, column);

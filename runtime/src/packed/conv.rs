@@ -41,7 +41,11 @@ impl<A: Pack> Conv<A> {
             if dilation == 1 {
                 taps.push(Tap { above, back: left as isize, inputs: count * inputs });
             } else {
-                let each = |tap| Tap { above: above * dilation, back: (left as isize - tap as isize) * dilation as isize, inputs };
+                let each = |tap| Tap {
+                    above: above * dilation,
+                    back: (left as isize - tap as isize) * dilation as isize,
+                    inputs,
+                };
                 taps.extend((0..count).map(each));
             }
         }

@@ -68,7 +68,9 @@ impl<A: Pack> Packed<A> {
             Layout::Blocks => {
                 let block = output / Layout::OUTPUTS * Layout::OUTPUTS;
                 let inside = Layout::OUTPUTS.min(outputs - block);
-                block * length + (input / Layout::INPUTS * inside + output - block) * Layout::INPUTS + input % Layout::INPUTS
+                block * length
+                    + (input / Layout::INPUTS * inside + output - block) * Layout::INPUTS
+                    + input % Layout::INPUTS
             }
         };
         let padded = outputs.next_multiple_of(LANES);

@@ -55,7 +55,13 @@ impl<A: Pack> Lstm<A> {
         let pack = |linear: &_, group, pieces: &[usize]| Packed::new(model, linear, group, pieces);
         let over_input = record.over_input();
         let over_state = record.over_state();
-        let rows = if record.initial == 0 { 0 } else if kind == Kind::Row { 1 } else { model.image().height };
+        let rows = if record.initial == 0 {
+            0
+        } else if kind == Kind::Row {
+            1
+        } else {
+            model.image().height
+        };
         let mut initial = Vec::new();
         for row in 0..rows {
             let (h, c) = model.initial::<i16>(record, row)?;
@@ -124,7 +130,13 @@ impl<A: Pack> Lstm<A> {
     }
 
     #[inline(always)]
-    pub(super) fn run<K: Kernel>(&self, step: &Step, state: &mut State<A>, shared: &mut Shared, kernel: K) -> Option<()> {
+    pub(super) fn run<K: Kernel>(
+        &self,
+        step: &Step,
+        state: &mut State<A>,
+        shared: &mut Shared,
+        kernel: K,
+    ) -> Option<()> {
         if self.kind == Kind::Right {
             return self.lowered(step, state, shared, kernel);
         }
@@ -256,7 +268,8 @@ impl<A: Pack> Lstm<A> {
     #[inline(always)]
     fn lowered<K: Kernel>(&self, step: &Step, state: &mut State<A>, shared: &mut Shared, kernel: K) -> Option<()> {
         let record = &self.record;
-        let (start, end) = (record.group(step.all_groups, step.groups.start).0, record.group(step.all_groups, step.groups.end - 1).1);
+        let (start, end) =
+            (record.group(step.all_groups, step.groups.start).0, record.group(step.all_groups, step.groups.end - 1).1);
         let input = |group| group_start(usize::from(record.inputs), step.all_groups, group);
         let features = input(step.groups.start)..input(step.groups.end);
         for place in 0..step.places() {
@@ -280,7 +293,13 @@ impl<A: Pack> Lstm<A> {
 
     /// The right half after a row, from right to left.
     #[inline(always)]
-    pub(super) fn sweep<K: Kernel>(&self, row: &Step, state: &mut State<A>, shared: &mut Shared, kernel: K) -> Option<()> {
+    pub(super) fn sweep<K: Kernel>(
+        &self,
+        row: &Step,
+        state: &mut State<A>,
+        shared: &mut Shared,
+        kernel: K,
+    ) -> Option<()> {
         self.begin_row(row, state)?;
         // One image: the inputs of all of the row at once. Some images: those of a column of all of them.
         let columns = if row.images == 1 { row.width } else { 1 };
@@ -291,7 +310,14 @@ impl<A: Pack> Lstm<A> {
                 let pieces = [Piece { start, words: words::<A>(*self.inputs.get(group)?) }];
                 let inputs = Inputs { numbers: state.x.numbers(), stride: state.x.stride_of(columns), pieces: &pieces };
                 let places = (step.places(), step.label);
-                self.scaled(self.over_input.get(group)?, &inputs, places, &mut state.over_input, &mut shared.sums, kernel)?;
+                self.scaled(
+                    self.over_input.get(group)?,
+                    &inputs,
+                    places,
+                    &mut state.over_input,
+                    &mut shared.sums,
+                    kernel,
+                )?;
             }
             for column in 0..columns {
                 let part = Step { column: first + column, columns: 1, ..step.clone() };

@@ -76,7 +76,8 @@ impl<T: Pod> Rows<T> {
         let from = self.at(image, row, above, column, usize::from(above == 0));
         let to = self.at(image, row, 0, column, 0);
         let (before, after) = self.numbers.split_at_mut_checked(from.max(to))?;
-        let (before, after) = (before.get_mut(from.min(to)..)?.get_mut(..self.features)?, after.get_mut(..self.features)?);
+        let (before, after) =
+            (before.get_mut(from.min(to)..)?.get_mut(..self.features)?, after.get_mut(..self.features)?);
         Some(if from < to { (before, after) } else { (after, before) })
     }
 }

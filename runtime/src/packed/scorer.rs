@@ -81,16 +81,8 @@ fn visit<A: Pack, S: SymbolSource>(
 ) -> Result<u64, EngineError<S::Error>> {
     let Image { height, width, channels, levels } = packed.model.image();
     walk.restart(ops, 1, width).ok_or(EngineError::Corrupt)?;
-    let mut step = Step {
-        images: 1,
-        width,
-        row: 0,
-        column: 0,
-        columns: width,
-        groups: 0..channels,
-        all_groups: channels,
-        label,
-    };
+    let mut step =
+        Step { images: 1, width, row: 0, column: 0, columns: width, groups: 0..channels, all_groups: channels, label };
     let mut cost = 0;
     for row in 0..height {
         step.row = row;

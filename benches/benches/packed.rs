@@ -1,0 +1,143 @@
+//! One table: images a second of each model, one pixel after the other in an engine, several images together, and a given
+//! image a row at a time; on one thread and on all.
+//!
+//! All tasks of a model take turns, so that whatever else the machine does slows all alike. Figures are medians.
+//!
+//! `cargo bench -p pixelrnn-benches --bench packed -- mnist` measures models with `mnist` in their names only; `--rounds 1` takes
+//! that many turns, and `--json` prints a line of JSON a task, for programs that compare.
+
+use pixelrnn::packed::{Batch, Packed, Scorer};
+use pixelrnn::{Draw, Plan, Temperature};
+use pixelrnn_benches::{Subject, Worker, kernel};
+use rayon::prelude::*;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Turns that each task gets, where nobody says otherwise.
+const ROUNDS: usize = 9;
+
+/// About how long a turn takes, at least.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Images of a large batch.
+const MANY: usize = 64;
+
+/// Something to do, and the images that come of it.
+struct Task<'t> {
+    name: &'static str,
+    images: usize,
+    run: Box<dyn FnMut() + 't>,
+}
+
+fn draws(count: usize) -> Vec<Draw<pixelrnn::DefaultRng>> {
+    (0..count as u64).map(|seed| Draw::seeded(seed, Temperature::ONE)).collect()
+}
+
+/// What the command line asks for.
+struct Args {
+    /// Part of the names of the models.
+    name: String,
+    rounds: usize,
+    json: bool,
+}
+
+impl Args {
+    fn read() -> Self {
+        let mut args = Self { name: String::new(), rounds: ROUNDS, json: false };
+        let mut given = std::env::args().skip(1);
+        while let Some(arg) = given.next() {
+            match arg.as_str() {
+                "--bench" => {} // Cargo's
+                "--json" => args.json = true,
+                "--rounds" => {
+                    let rounds = given.next().and_then(|rounds| rounds.parse().ok()).filter(|rounds| *rounds > 0);
+                    args.rounds = rounds.expect("--rounds takes a number");
+                }
+                _ => args.name = arg,
+            }
+        }
+        args
+    }
+}
+
+fn main() {
+    let args = Args::read();
+    let threads = rayon::current_num_threads();
+    if !args.json {
+        let (kernel, rounds) = (kernel().name(), args.rounds);
+        println!("kernel {kernel}, medians of {rounds} turns, {threads} threads where it says all\n");
+        println!("{:27} {:28} {:>10} {:>18} {:>12}", "model", "task", "images/s", "G multiply-adds/s", "time/rows");
+    }
+    for subject in Subject::all().into_iter().chain(Subject::paper()).filter(|s| s.name.contains(&args.name)) {
+        measure(&subject, threads, &args);
+    }
+}
+
+fn measure(subject: &Subject, threads: usize, args: &Args) {
+    let model = subject.model();
+    let values = model.image().values();
+    let label = (model.classes() > 0).then_some(0);
+    let packed = Packed::new(model).expect("8-bit weights");
+    let mut state = vec![0; model.state_words()];
+    let mut worker = Worker::new(model, &mut state, kernel(), Plan::Pixel);
+    worker.sample(0);
+    let given = worker.image().to_vec();
+    let mut scorer = Scorer::with(&packed, kernel()).expect("a scorer");
+    let batch = |images: usize| {
+        let mut batch = Batch::with(&packed, images, kernel()).expect("a batch");
+        let (mut out, mut costs) = (vec![0; images * values], vec![0; images]);
+        move || {
+            batch.run(label, &mut draws(images), &mut out, &mut costs).expect("draws");
+            black_box(&out);
+        }
+    };
+    let mut all: Vec<_> = (0..threads).map(|_| batch(MANY / threads)).collect();
+    let mut tasks = [
+        Task { name: "sample, engine", images: 1, run: Box::new(move || _ = black_box(worker.sample(7))) },
+        Task { name: "sample, batch of 1", images: 1, run: Box::new(batch(1)) },
+        Task { name: "sample, batch of 64", images: MANY, run: Box::new(batch(MANY)) },
+        Task {
+            name: "sample, 64 by all threads",
+            images: MANY / threads * threads,
+            run: Box::new(move || all.par_iter_mut().for_each(|batch| batch())),
+        },
+        Task {
+            name: "score, rows",
+            images: 1,
+            run: Box::new(move || _ = black_box(scorer.score(label, &given).expect("a score"))),
+        },
+    ];
+    let mut times = vec![Vec::new(); tasks.len()];
+    let turns: Vec<_> = tasks.iter_mut().map(|task| (TURN.as_secs_f64() / time(1, task)).ceil() as u64).collect();
+    for _ in 0..args.rounds {
+        for ((task, times), turns) in tasks.iter_mut().zip(&mut times).zip(&turns) {
+            times.push(time(*turns, task) / task.images as f64);
+        }
+    }
+    let medians: Vec<f64> = times
+        .into_iter()
+        .map(|mut times| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        })
+        .collect();
+    let work = (model.multiply_adds() * model.image().height * model.image().width) as f64;
+    let rows = medians[medians.len() - 1];
+    for (task, median) in tasks.iter().zip(medians) {
+        let (name, task, speed) = (&subject.name, task.name, 1.0 / median);
+        if args.json {
+            println!("{}", serde_json::json!({"model": name, "task": task, "images_per_second": speed}));
+        } else {
+            println!("{name:27} {task:28} {speed:>10.1} {:>18.1} {:>12.2}", work / median / 1e9, median / rows);
+        }
+    }
+}
+
+/// Seconds that a task takes.
+fn time(turns: u64, task: &mut Task<'_>) -> f64 {
+    let begin = Instant::now();
+    for _ in 0..turns {
+        (task.run)();
+    }
+    begin.elapsed().as_secs_f64() / turns as f64
+}
