@@ -1,9 +1,10 @@
-//! Whole sets of images through an engine or through the float reference, one image a thread.
+//! Whole sets of images through a blob or through the float reference, on all threads.
 
 use crate::error::Error;
 use crate::images::{ImageSet, Range};
 use crate::reference::{Reference, likelihood};
 use pixelrnn::model::Image;
+use pixelrnn::packed::{Batch, Packed, Scorer as RowScorer};
 use pixelrnn::{Draw, Engine, EngineError, Given, Model, Observer, Pixel, Registers, Temperature};
 use rayon::prelude::*;
 use std::fmt;
@@ -71,11 +72,26 @@ impl Scorer<'_> {
         logits: bool,
         progress: impl Fn() + Sync,
     ) -> Result<Vec<Score>, Error> {
+        let label_of = |n: usize| labels.and_then(|l| l.get(n)).map(|l| usize::from(*l));
+        if let Self::Engine(model) = self
+            && !logits
+            && let Some(packed) = Packed::new(*model)
+        {
+            let start = || RowScorer::new(&packed).map_err(engine_error);
+            return (0..set.count)
+                .into_par_iter()
+                .map_init(start, |scorer, n| {
+                    let scorer = scorer.as_mut().map_err(|error| Error::Engine(error.to_string()))?;
+                    let cost = scorer.score(label_of(n), set.image(n)).map_err(engine_error)?;
+                    progress();
+                    Ok(Score { nats: Pixel::nats(cost), logits: Vec::new() })
+                })
+                .collect();
+        }
         (0..set.count)
             .into_par_iter()
             .map(|n| {
-                let label = labels.and_then(|l| l.get(n)).map(|l| usize::from(*l));
-                let score = self.score(set.image(n), label, logits)?;
+                let score = self.score(set.image(n), label_of(n), logits)?;
                 progress();
                 Ok(score)
             })
@@ -130,7 +146,11 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
     Ok(Score { nats: Pixel::nats(cost), logits: all })
 }
 
-/// Draws `count` images; image `n` has the seed `seed + n`, whatever the count. `progress` is called once an image.
+/// Images that a thread advances together, at most.
+const MOST_TOGETHER: usize = 64;
+
+/// Draws `count` images; image `n` has the seed `seed + n`, whatever the count. `progress` is called once an
+/// image, in the end of a batch.
 ///
 /// # Errors
 /// When the label does not fit the model.
@@ -144,14 +164,27 @@ pub fn sample(
 ) -> Result<ImageSet, Error> {
     let shape = model.image();
     let mut data = vec![0; count * shape.values()];
-    data.par_chunks_exact_mut(shape.values()).enumerate().try_for_each(|(n, out)| {
-        let mut state = vec![0; model.state_words()];
-        let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
-        let mut source = Draw::seeded(seed.wrapping_add(n as u64), temperature);
-        engine.run(label, &mut source, out).map_err(engine_error)?;
-        progress();
-        Ok::<(), Error>(())
-    })?;
+    let source = |n: usize| Draw::seeded(seed.wrapping_add(n as u64), temperature);
+    if let Some(packed) = Packed::new(model) {
+        // Weights are read once for a batch, and every thread has one.
+        let size = count.div_ceil(rayon::current_num_threads()).clamp(1, MOST_TOGETHER);
+        data.par_chunks_mut(size * shape.values()).enumerate().try_for_each(|(batch, out)| {
+            let images = out.len() / shape.values();
+            let mut sources: Vec<_> = (0..images).map(|n| source(batch * size + n)).collect();
+            let mut together = Batch::new(&packed, images).map_err(engine_error)?;
+            together.run(label, &mut sources, out, &mut vec![0; images]).map_err(engine_error)?;
+            (0..images).for_each(|_| progress());
+            Ok::<(), Error>(())
+        })?;
+    } else {
+        data.par_chunks_exact_mut(shape.values()).enumerate().try_for_each(|(n, out)| {
+            let mut state = vec![0; model.state_words()];
+            let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+            engine.run(label, &mut source(n), out).map_err(engine_error)?;
+            progress();
+            Ok::<(), Error>(())
+        })?;
+    }
     ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
 }
 

@@ -1,0 +1,162 @@
+//! Products of packed weights: every kernel of this machine gives what plain loops give, and reads and writes nothing where a slice is too
+//! short.
+
+use pixelrnn::kernels::panel::{Bias, Inputs, LANES, Piece};
+use pixelrnn::kernels::{Host, Kernel};
+use pixelrnn_tests::random::Random;
+
+/// Pieces as convolutions and LSTMs have them: none, one, unequal ones, an empty one, overlapping ones.
+const PIECES: [&[(usize, usize)]; 7] =
+    [&[], &[(0, 1)], &[(3, 8)], &[(0, 12), (101, 8)], &[(7, 0), (9, 3)], &[(0, 5), (2, 5), (4, 1)], &[(1, 33)]];
+
+/// Around every number of places that a kernel takes at once.
+const PLACES: [usize; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 17, 28];
+
+/// A product's numbers, with inputs and weights of `EACH` to a word.
+struct Case<X, W> {
+    inputs: Vec<X>,
+    weights: Vec<W>,
+    bias: Vec<i32>,
+    pieces: Vec<Piece>,
+    stride: usize,
+    bias_stride: usize,
+    vectors: usize,
+    places: usize,
+}
+
+impl<X: Copy + Into<i64>, W: Copy + Into<i64>> Case<X, W> {
+    const EACH: usize = 4 / size_of::<X>();
+
+    fn new(
+        (pieces, vectors, places): (&[(usize, usize)], usize, usize),
+        random: &mut Random,
+        mut input: impl FnMut(&mut Random) -> X,
+        mut weight: impl FnMut(&mut Random) -> W,
+    ) -> Self {
+        let words: usize = pieces.iter().map(|(_, words)| words).sum();
+        let stride = random.below(40);
+        let end = pieces.iter().map(|(start, words)| start + words * Self::EACH).max().unwrap_or(0);
+        let outputs = vectors * LANES;
+        let bias_stride = if random.below(2) == 0 { 0 } else { outputs };
+        Self {
+            inputs: (0..end + (places - 1) * stride).map(|_| input(random)).collect(),
+            weights: (0..words * outputs * Self::EACH).map(|_| weight(random)).collect(),
+            bias: (0..outputs + (places - 1) * bias_stride).map(|_| random.bits() as i32).collect(),
+            pieces: pieces.iter().map(|&(start, words)| Piece { start, words }).collect(),
+            stride,
+            bias_stride,
+            vectors,
+            places,
+        }
+    }
+
+    fn inputs(&self) -> Inputs<'_, X> {
+        Inputs { numbers: &self.inputs, stride: self.stride, pieces: &self.pieces }
+    }
+
+    fn bias(&self) -> Bias<'_> {
+        Bias { numbers: &self.bias, stride: self.bias_stride }
+    }
+
+    /// By the definition.
+    fn expected(&self) -> Vec<i32> {
+        let outputs = self.vectors * LANES;
+        let mut sums = Vec::new();
+        for place in 0..self.places {
+            for output in 0..outputs {
+                let mut sum = i64::from(self.bias[place * self.bias_stride + output]);
+                let mut word = 0;
+                for piece in &self.pieces {
+                    for step in 0..piece.words * Self::EACH {
+                        let x = self.inputs[piece.start + place * self.stride + step];
+                        let line = (word + step / Self::EACH) * outputs + output;
+                        sum += self.weights[line * Self::EACH + step % Self::EACH].into() * x.into();
+                    }
+                    word += piece.words;
+                }
+                sums.push(sum as i32);
+            }
+        }
+        sums
+    }
+}
+
+/// Both extremes, and numbers between them.
+fn extreme(random: &mut Random, least: i32, most: i32) -> i32 {
+    match random.below(4) {
+        0 => least,
+        1 => most,
+        _ => least + random.below((most - least) as usize + 1) as i32,
+    }
+}
+
+fn shapes() -> impl Iterator<Item = (&'static [(usize, usize)], usize, usize)> {
+    PIECES.into_iter().flat_map(|pieces| {
+        (1..=4).flat_map(move |vectors| PLACES.into_iter().map(move |places| (pieces, vectors, places)))
+    })
+}
+
+#[test]
+fn sums_of_8_bit_numbers() {
+    let mut random = Random::new(1);
+    for shape in shapes() {
+        let byte = |random: &mut Random| extreme(random, 0, 255) as u8;
+        let case = Case::new(shape, &mut random, byte, |random| extreme(random, -128, 127) as i8);
+        let expected = case.expected();
+        for kernel in Host::all() {
+            let mut sums = vec![0; expected.len()];
+            kernel.panel8(&case.weights, &case.inputs(), case.bias(), case.vectors, &mut sums);
+            assert!(
+                sums == expected,
+                "{}: pieces {:?}, {} vectors, {} places",
+                kernel.name(),
+                shape.0,
+                shape.1,
+                shape.2
+            );
+        }
+    }
+}
+
+#[test]
+fn sums_of_16_bit_numbers() {
+    let mut random = Random::new(2);
+    for shape in shapes() {
+        // Activations have 14 bits, weights 8.
+        let input = |random: &mut Random| extreme(random, -8192, 8191) as i16;
+        let case = Case::new(shape, &mut random, input, |random| extreme(random, -128, 127) as i16);
+        let expected = case.expected();
+        for kernel in Host::all() {
+            let mut sums = vec![0; expected.len()];
+            kernel.panel16(&case.weights, &case.inputs(), case.bias(), case.vectors, &mut sums);
+            assert!(
+                sums == expected,
+                "{}: pieces {:?}, {} vectors, {} places",
+                kernel.name(),
+                shape.0,
+                shape.1,
+                shape.2
+            );
+        }
+    }
+}
+
+#[test]
+fn slices_that_are_too_short_are_not_read() {
+    let mut random = Random::new(3);
+    for kernel in Host::all().filter(|kernel| kernel.name().starts_with("avx")) {
+        let byte = |random: &mut Random| random.below(256) as u8;
+        let case = Case::new((PIECES[3], 2, 6), &mut random, byte, |random| random.below(256) as u8 as i8);
+        let (inputs, bias) = (case.inputs(), case.bias());
+        let mut sums = vec![7; case.expected().len()];
+        let short = Inputs { numbers: &inputs.numbers[1..], ..inputs };
+        kernel.panel8(&case.weights, &short, bias, 2, &mut sums);
+        kernel.panel8(&case.weights[1..], &inputs, bias, 2, &mut sums);
+        kernel.panel8(&case.weights, &inputs, Bias { numbers: &bias.numbers[1..], ..bias }, 2, &mut sums);
+        let far = [Piece { start: usize::MAX, words: 1 }];
+        kernel.panel8(&case.weights, &Inputs { pieces: &far, ..inputs }, bias, 2, &mut sums);
+        kernel.panel8(&case.weights, &Inputs { stride: usize::MAX / 2, ..inputs }, bias, 2, &mut sums);
+        kernel.panel8(&case.weights, &inputs, bias, 0, &mut sums);
+        assert!(sums.iter().all(|sum| *sum == 7), "{}: sums of numbers that are not there", kernel.name());
+    }
+}
