@@ -21,6 +21,9 @@ mod dsp;
 #[cfg(feature = "std")]
 mod host;
 mod map;
+#[cfg(pixelrnn_mve)]
+#[allow(unsafe_code)] // as above
+mod mve;
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code, clippy::wildcard_imports)] // as above
 mod neon;
@@ -49,6 +52,8 @@ pub use dsp::Dsp;
 #[cfg(feature = "std")]
 pub use host::{Host, KernelError};
 pub(crate) use map::{map, map_two};
+#[cfg(pixelrnn_mve)]
+pub use mve::Mve;
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
 pub use portable::Portable;
@@ -68,6 +73,7 @@ macro_rules! native {
 native! {
     "host": Host,
     "dsp": Dsp,
+    "mve": Mve,
     "thumb": Thumb,
     "avx512vnni": Avx512Vnni,
     "avx2": Avx2,
