@@ -1,6 +1,8 @@
 //! MVE, the vectors of Cortex-M55 and M85: sixteen 8-bit products are added up by one instruction, and loops take their last,
 //! shorter round by themselves.
 
+mod cell;
+
 use super::{Kernel, Portable};
 use core::arch::asm;
 
@@ -14,6 +16,8 @@ pub struct Mve;
 const VECTOR: usize = 16;
 
 impl Kernel for Mve {
+    const VECTORS: bool = true;
+
     #[inline(never)]
     fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
         let (length, outputs) = (x.len(), sums.len());
@@ -69,6 +73,15 @@ impl Kernel for Mve {
                 out("q1") _,
                 options(nostack),
             );
+        }
+    }
+
+    #[inline(always)]
+    fn cells(self, gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+        let units = (gates.len() / 4).min(before.len()).min(c.len()).min(h.len());
+        if units > 0 {
+            // SAFETY: all have numbers of so many units, and not of none.
+            unsafe { cell::steps(units, gates.as_ptr(), before.as_ptr(), cell_bits, c.as_mut_ptr(), h.as_mut_ptr()) };
         }
     }
 }
