@@ -3,7 +3,7 @@
 use super::sums::{SUMS, Store, opaque};
 use super::{Context, Shared};
 use crate::blob::{Instruction, group_start};
-use crate::kernels::{Kernel, map};
+use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
 use core::ops::Range;
 
@@ -24,13 +24,7 @@ pub(super) fn run<A: Arithmetic, K: Kernel>(
             let (rescale, features) = (q.rescale, features(q.count));
             let (zero_point, low) = opaque(q.zero_point, q.low);
             let (x, y) = registers.apart::<A::Stream, A::Activation>(q.input, q.output, features)?;
-            map(
-                kernel,
-                x,
-                y,
-                #[inline(always)]
-                move |x, y| *y = A::activation(A::quantize(x, rescale), zero_point, low),
-            );
+            A::quantized(kernel, x, rescale, zero_point, low, y);
             return Some(());
         }
         Instruction::Relu(r) => (r.count, r.output, [r.input; 3]),

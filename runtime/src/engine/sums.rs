@@ -3,7 +3,7 @@
 use super::Context;
 use super::registers::Registers;
 use crate::blob::{Layout, Linear};
-use crate::kernels::{Kernel, map};
+use crate::kernels::Kernel;
 use crate::numbers::{Arithmetic, NO_BIAS};
 use core::hint::black_box;
 use core::ops::Range;
@@ -92,32 +92,14 @@ impl Store {
     ) -> Option<()> {
         if let Self::Activation { zero_point, low } = self {
             let (zero_point, low) = opaque(zero_point, low);
-            map(
-                kernel,
-                values,
-                registers.get_mut(at, range)?,
-                #[inline(always)]
-                move |v, y| *y = A::activation(v, zero_point, low),
-            );
+            A::activations(kernel, values, zero_point, low, registers.get_mut(at, range)?);
             return Some(());
         }
         let stream = registers.get_mut(at, range)?;
         if let Self::Accumulate = self {
-            map(
-                kernel,
-                values,
-                stream,
-                #[inline(always)]
-                |v, y| *y = A::accumulate(v, *y),
-            );
+            A::accumulated(kernel, values, stream);
         } else {
-            map(
-                kernel,
-                values,
-                stream,
-                #[inline(always)]
-                |v, y| *y = A::stream(v),
-            );
+            A::streams(kernel, values, stream);
         }
         Some(())
     }

@@ -40,7 +40,7 @@ mod vector;
 
 #[cfg(doc)]
 use crate::blob::Layout;
-use crate::numbers::{lstm, requantize};
+use crate::numbers::{Arithmetic, Int8, Rescale, lstm, requantize};
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
@@ -127,6 +127,91 @@ pub trait Kernel: Copy {
             sums,
             #[inline(always)]
             move |multiplier, sum| *sum = requantize(*sum, left, multiplier),
+        );
+    }
+
+    /// Activations: `v + zero_point` within `low..=127`; both numbers are activations.
+    #[inline(always)]
+    fn activations(self, v: &[i32], zero_point: i32, low: i32, y: &mut [i8]) {
+        map(
+            self,
+            v,
+            y,
+            #[inline(always)]
+            move |v, y| *y = Int8::activation(v, zero_point, low),
+        );
+    }
+
+    /// Sums within `low..=high`, the least and the largest of which an `i16` can hold.
+    #[inline(always)]
+    fn streams(self, v: &[i32], low: i32, high: i32, y: &mut [i16]) {
+        map(
+            self,
+            v,
+            y,
+            #[inline(always)]
+            move |v, y| *y = v.max(low).min(high) as i16,
+        );
+    }
+
+    /// Adds sums to `y`, saturating.
+    #[inline(always)]
+    fn accumulate(self, v: &[i32], y: &mut [i16]) {
+        map(
+            self,
+            v,
+            y,
+            #[inline(always)]
+            |v, y| *y = Int8::accumulate(v, *y),
+        );
+    }
+
+    /// `x + h`, saturating.
+    #[inline(always)]
+    fn gates(self, x: &[i32], h: &[i32], y: &mut [i16]) {
+        map_two(
+            self,
+            x,
+            h,
+            y,
+            #[inline(always)]
+            |x, h, y| *y = Int8::gate(x, h),
+        );
+    }
+
+    /// [`Kernel::activations`] of `x` rescaled.
+    #[inline(always)]
+    fn rescaled8(self, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
+        map(
+            self,
+            x,
+            y,
+            #[inline(always)]
+            move |x, y| *y = Int8::activation(Int8::quantize(x, rescale), zero_point, low),
+        );
+    }
+
+    /// [`Kernel::streams`] of `x` rescaled.
+    #[inline(always)]
+    fn rescaled16(self, x: &[i16], rescale: Rescale, low: i32, high: i32, y: &mut [i16]) {
+        map(
+            self,
+            x,
+            y,
+            #[inline(always)]
+            move |x, y| *y = rescale.apply(i32::from(x)).max(low).min(high) as i16,
+        );
+    }
+
+    /// Adds `x` rescaled to `y`, saturating.
+    #[inline(always)]
+    fn rescaled_onto(self, x: &[i16], rescale: Rescale, y: &mut [i16]) {
+        map(
+            self,
+            x,
+            y,
+            #[inline(always)]
+            move |x, y| *y = Int8::output(x, rescale, *y),
         );
     }
 

@@ -2,8 +2,10 @@
 //! shorter round by themselves.
 
 mod cell;
+mod each;
 
 use super::{Kernel, Portable};
+use crate::numbers::Rescale;
 use core::arch::asm;
 
 /// The kernel of Cortex-M cores with MVE, which Arm also calls Helium.
@@ -48,32 +50,42 @@ impl Kernel for Mve {
 
     #[inline(always)]
     fn scale(self, sums: &mut [i32], left: u32, multipliers: &[i32]) {
-        let count = sums.len().min(multipliers.len());
-        if count == 0 {
-            return;
-        }
-        // SAFETY: a round reads four multipliers and changes four sums; the last one takes those that are left. There are
-        // `count` of each, and not none.
-        unsafe {
-            asm!(
-                "dlstp.32 lr, {count}",
-                "2:",
-                "vldrw.u32 q0, [{sums}]",
-                "vldrw.u32 q1, [{multipliers}], #16",
-                "vshl.s32 q0, {left}",
-                "vrmulh.s32 q0, q0, q1",
-                "vstrw.32 q0, [{sums}], #16",
-                "letp lr, 2b",
-                count = in(reg) count,
-                sums = inout(reg) sums.as_mut_ptr() => _,
-                multipliers = inout(reg) multipliers.as_ptr() => _,
-                left = in(reg) left & 31,
-                out("lr") _,
-                out("q0") _,
-                out("q1") _,
-                options(nostack),
-            );
-        }
+        each::scale(sums, left, multipliers);
+    }
+
+    #[inline(always)]
+    fn activations(self, v: &[i32], zero_point: i32, low: i32, y: &mut [i8]) {
+        each::activations(v, zero_point, low, y);
+    }
+
+    #[inline(always)]
+    fn streams(self, v: &[i32], low: i32, high: i32, y: &mut [i16]) {
+        each::streams(v, low, high, y);
+    }
+
+    #[inline(always)]
+    fn accumulate(self, v: &[i32], y: &mut [i16]) {
+        each::accumulate(v, y);
+    }
+
+    #[inline(always)]
+    fn gates(self, x: &[i32], h: &[i32], y: &mut [i16]) {
+        each::gates(x, h, y);
+    }
+
+    #[inline(always)]
+    fn rescaled8(self, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
+        each::rescaled8(x, rescale, zero_point, low, y);
+    }
+
+    #[inline(always)]
+    fn rescaled16(self, x: &[i16], rescale: Rescale, low: i32, high: i32, y: &mut [i16]) {
+        each::rescaled16(x, rescale, low, high, y);
+    }
+
+    #[inline(always)]
+    fn rescaled_onto(self, x: &[i16], rescale: Rescale, y: &mut [i16]) {
+        each::rescaled_onto(x, rescale, y);
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 use super::{Rescale, exp2_neg, lstm, mul_high, saturate8, saturate16};
 use crate::blob::Layout;
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, map, map_two};
 use bytemuck::Pod;
 
 /// How many biases of nothing there are; fewer where memory is dear.
@@ -85,7 +85,108 @@ pub trait Arithmetic {
     fn hidden(h: Self::Stream, to_hidden: Rescale) -> Self::Activation;
     /// `h` added to `y`, in the stream's scale.
     fn output(h: Self::Stream, to_output: Rescale, y: Self::Stream) -> Self::Stream;
+
+    /// [`Arithmetic::activation`] of each number.
+    #[inline(always)]
+    fn activations<K: Kernel>(kernel: K, v: &[Self::Sum], zero_point: i32, low: i32, y: &mut [Self::Activation]) {
+        map(
+            kernel,
+            v,
+            y,
+            #[inline(always)]
+            move |v, y| *y = Self::activation(v, zero_point, low),
+        );
+    }
+    /// [`Arithmetic::stream`] of each number.
+    #[inline(always)]
+    fn streams<K: Kernel>(kernel: K, v: &[Self::Sum], y: &mut [Self::Stream]) {
+        map(
+            kernel,
+            v,
+            y,
+            #[inline(always)]
+            |v, y| *y = Self::stream(v),
+        );
+    }
+    /// [`Arithmetic::accumulate`] of each number.
+    #[inline(always)]
+    fn accumulated<K: Kernel>(kernel: K, v: &[Self::Sum], y: &mut [Self::Stream]) {
+        map(
+            kernel,
+            v,
+            y,
+            #[inline(always)]
+            |v, y| *y = Self::accumulate(v, *y),
+        );
+    }
+    /// [`Arithmetic::activation`] of each number, quantized.
+    #[inline(always)]
+    fn quantized<K: Kernel>(
+        kernel: K,
+        x: &[Self::Stream],
+        rescale: Rescale,
+        zero_point: i32,
+        low: i32,
+        y: &mut [Self::Activation],
+    ) {
+        map(
+            kernel,
+            x,
+            y,
+            #[inline(always)]
+            move |x, y| *y = Self::activation(Self::quantize(x, rescale), zero_point, low),
+        );
+    }
+    /// [`Arithmetic::gate`] of each two numbers.
+    #[inline(always)]
+    fn gates<K: Kernel>(kernel: K, x: &[Self::Sum], h: &[Self::Sum], y: &mut [Self::Stream]) {
+        map_two(
+            kernel,
+            x,
+            h,
+            y,
+            #[inline(always)]
+            |x, h, y| *y = Self::gate(x, h),
+        );
+    }
+    /// [`Arithmetic::hidden`] of each number.
+    #[inline(always)]
+    fn hiddens<K: Kernel>(kernel: K, h: &[Self::Stream], to_hidden: Rescale, y: &mut [Self::Activation]) {
+        map(
+            kernel,
+            h,
+            y,
+            #[inline(always)]
+            move |h, y| *y = Self::hidden(h, to_hidden),
+        );
+    }
+    /// [`Arithmetic::output`] of each number, added to nothing.
+    #[inline(always)]
+    fn outputs<K: Kernel>(kernel: K, h: &[Self::Stream], to_output: Rescale, y: &mut [Self::Stream]) {
+        map(
+            kernel,
+            h,
+            y,
+            #[inline(always)]
+            move |h, y| *y = Self::output(h, to_output, Self::Stream::default()),
+        );
+    }
+    /// [`Arithmetic::output`] of each number, added to what stands there.
+    #[inline(always)]
+    fn outputs_onto<K: Kernel>(kernel: K, h: &[Self::Stream], to_output: Rescale, y: &mut [Self::Stream]) {
+        map(
+            kernel,
+            h,
+            y,
+            #[inline(always)]
+            move |h, y| *y = Self::output(h, to_output, *y),
+        );
+    }
 }
+
+/// What the stream can hold.
+pub(super) const LEAST: i32 = i16::MIN as i32;
+pub(super) const LARGEST: i32 = i16::MAX as i32;
 
 /// 8-bit weights and activations, 32-bit sums, a 16-bit stream.
 #[derive(Clone, Copy, Debug)]
@@ -201,5 +302,45 @@ impl Arithmetic for Int8 {
     #[inline(always)]
     fn output(h: i16, to_output: Rescale, y: i16) -> i16 {
         saturate16(to_output.apply(i32::from(h)).wrapping_add(i32::from(y)))
+    }
+
+    #[inline(always)]
+    fn activations<K: Kernel>(kernel: K, v: &[i32], zero_point: i32, low: i32, y: &mut [i8]) {
+        kernel.activations(v, zero_point, low, y);
+    }
+
+    #[inline(always)]
+    fn quantized<K: Kernel>(kernel: K, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
+        kernel.rescaled8(x, rescale, zero_point, low, y);
+    }
+
+    #[inline(always)]
+    fn hiddens<K: Kernel>(kernel: K, h: &[i16], to_hidden: Rescale, y: &mut [i8]) {
+        kernel.rescaled8(h, to_hidden, 0, i32::from(i8::MIN), y);
+    }
+
+    #[inline(always)]
+    fn streams<K: Kernel>(kernel: K, v: &[i32], y: &mut [i16]) {
+        kernel.streams(v, LEAST, LARGEST, y);
+    }
+
+    #[inline(always)]
+    fn accumulated<K: Kernel>(kernel: K, v: &[i32], y: &mut [i16]) {
+        kernel.accumulate(v, y);
+    }
+
+    #[inline(always)]
+    fn gates<K: Kernel>(kernel: K, x: &[i32], h: &[i32], y: &mut [i16]) {
+        kernel.gates(x, h, y);
+    }
+
+    #[inline(always)]
+    fn outputs<K: Kernel>(kernel: K, h: &[i16], to_output: Rescale, y: &mut [i16]) {
+        kernel.rescaled16(h, to_output, LEAST, LARGEST, y);
+    }
+
+    #[inline(always)]
+    fn outputs_onto<K: Kernel>(kernel: K, h: &[i16], to_output: Rescale, y: &mut [i16]) {
+        kernel.rescaled_onto(h, to_output, y);
     }
 }

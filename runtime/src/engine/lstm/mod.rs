@@ -7,7 +7,7 @@ use super::Context;
 use super::memory::{copy, fill};
 use super::sums::{SUMS, Sums};
 use crate::blob::LstmRecord;
-use crate::kernels::{Kernel, map, map_two};
+use crate::kernels::Kernel;
 use crate::numbers::{Arithmetic, NO_BIAS, Rescale};
 pub(super) use diagonal::{left as diagonal_left, right as diagonal_right, sweep};
 pub(super) use row::row;
@@ -64,14 +64,7 @@ fn gates<A: Arithmetic, K: Kernel>(
         if K::VECTORS {
             let mut gates = [A::Stream::default(); BLOCK];
             let gates = gates.get_mut(..x_sums.len())?;
-            map_two(
-                kernel,
-                x_sums,
-                h_sums,
-                gates,
-                #[inline(always)]
-                |x, h, gate| *gate = A::gate(x, h),
-            );
+            A::gates(kernel, x_sums, h_sums, gates);
             cells.steps(record, unit, gates, kernel)?;
             unit += gates.len() / 4;
             continue;
@@ -104,13 +97,7 @@ fn narrow<A: Arithmetic, K: Kernel>(patch: &mut [A::Activation], state: &[A::Str
     if state.is_empty() {
         fill(patch, A::zero(0));
     }
-    map(
-        kernel,
-        state,
-        patch,
-        #[inline(always)]
-        move |h, to| *to = A::hidden(h, to_hidden),
-    );
+    A::hiddens(kernel, state, to_hidden, patch);
 }
 
 /// The parts of an LSTM's memory: inputs, `h`, `c`, and sums over a row of `h`.
@@ -163,21 +150,8 @@ impl<A: Arithmetic> Cells<'_, A> {
         A::cells(kernel, gates, before, record.cell_bits, self.c.get_mut(range.clone())?, h);
         match &mut self.h {
             Output::Now { kept, out } => {
-                map(
-                    kernel,
-                    h,
-                    kept.get_mut(range.clone())?,
-                    #[inline(always)]
-                    move |h, y| *y = A::hidden(h, record.to_hidden),
-                );
-                let out = out.get_mut(range)?;
-                map(
-                    kernel,
-                    h,
-                    out,
-                    #[inline(always)]
-                    move |h, y| *y = A::output(h, record.to_output, A::Stream::default()),
-                );
+                A::hiddens(kernel, h, record.to_hidden, kept.get_mut(range.clone())?);
+                A::outputs(kernel, h, record.to_output, out.get_mut(range)?);
             }
             Output::Later(kept) => copy(kept.get_mut(range)?, h)?,
         }
