@@ -12,6 +12,7 @@ use core::ops::Range;
 
 /// A convolution at a pixel. `ring` holds the inputs of the pixels that later ones read; the first convolution's is the image, whose
 /// value at this pixel is still to come.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 pub(super) fn conv<A: Arithmetic, K: Kernel>(
     record: &ConvRecord,
     context: &Context<'_>,

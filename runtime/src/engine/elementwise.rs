@@ -8,6 +8,7 @@ use crate::numbers::Arithmetic;
 use core::ops::Range;
 
 /// Runs an op on the features of the colour that is being computed; one of another sort does nothing.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 pub(super) fn run<A: Arithmetic, K: Kernel>(
     op: Instruction<'_>,
     context: &Context<'_>,

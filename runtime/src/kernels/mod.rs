@@ -40,7 +40,7 @@ mod vector;
 
 #[cfg(doc)]
 use crate::blob::Layout;
-use crate::numbers::{Arithmetic, Int8, Rescale, lstm, requantize};
+use crate::numbers::{Arithmetic, Int8, NO_BIAS, Rescale, lstm, requantize};
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
@@ -51,7 +51,8 @@ pub use dotprod::NeonDotprod;
 pub use dsp::Dsp;
 #[cfg(feature = "std")]
 pub use host::{Host, KernelError};
-pub(crate) use map::{map, map_two};
+pub(crate) use map::map;
+use map::map_two;
 #[cfg(pixelrnn_mve)]
 pub use mve::Mve;
 #[cfg(target_arch = "aarch64")]
@@ -166,19 +167,6 @@ pub trait Kernel: Copy {
         );
     }
 
-    /// `x + h`, saturating.
-    #[inline(always)]
-    fn gates(self, x: &[i32], h: &[i32], y: &mut [i16]) {
-        map_two(
-            self,
-            x,
-            h,
-            y,
-            #[inline(always)]
-            |x, h, y| *y = Int8::gate(x, h),
-        );
-    }
-
     /// [`Kernel::activations`] of `x` rescaled.
     #[inline(always)]
     fn rescaled8(self, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
@@ -228,6 +216,23 @@ pub trait Kernel: Copy {
         let units = gates.as_chunks().0.iter().zip(before).zip(c).zip(h);
         for (((gates, before), c), h) in units {
             (*h, *c) = lstm::cell(*gates, *before, cell_bits);
+        }
+    }
+
+    /// [`Kernel::cells`] of gates that are still sums over the input and over the state, at most [`NO_BIAS`] of each.
+    #[inline(always)]
+    fn units(self, [x, state]: [&[i32]; 2], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+        let mut gates = [0; NO_BIAS];
+        if let Some(gates) = gates.get_mut(..x.len()) {
+            map_two(
+                self,
+                x,
+                state,
+                gates,
+                #[inline(always)]
+                |x, state, y| *y = Int8::gate(x, state),
+            );
+            self.cells(gates, before, cell_bits, c, h);
         }
     }
 }

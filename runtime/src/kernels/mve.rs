@@ -69,11 +69,6 @@ impl Kernel for Mve {
     }
 
     #[inline(always)]
-    fn gates(self, x: &[i32], h: &[i32], y: &mut [i16]) {
-        each::gates(x, h, y);
-    }
-
-    #[inline(always)]
     fn rescaled8(self, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
         each::rescaled8(x, rescale, zero_point, low, y);
     }
@@ -89,12 +84,11 @@ impl Kernel for Mve {
     }
 
     #[inline(always)]
-    fn cells(self, gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
-        let units = (gates.len() / 4).min(before.len()).min(c.len()).min(h.len());
-        if units > 0 {
-            // SAFETY: all have numbers of so many units, and not of none.
-            unsafe { cell::steps(units, gates.as_ptr(), before.as_ptr(), cell_bits, c.as_mut_ptr(), h.as_mut_ptr()) };
-        }
+    fn units(self, [x, state]: [&[i32]; 2], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+        let units = (x.len().min(state.len()) / 4).min(before.len()).min(c.len()).min(h.len());
+        let (before, c, h) = (before.as_ptr(), c.as_mut_ptr(), h.as_mut_ptr());
+        // SAFETY: all have numbers of so many units.
+        unsafe { cell::steps(units, x.as_ptr(), state.as_ptr(), before, cell_bits, c, h) };
     }
 }
 

@@ -117,8 +117,8 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn cells<K: Kernel>(kernel: K, gates: &[i16], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
-        Int8::cells(kernel, gates, before, cell_bits, c, h);
+    fn units<K: Kernel>(kernel: K, sums: [&[i32]; 2], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
+        Int8::units(kernel, sums, before, cell_bits, c, h);
     }
 
     #[inline(always)]
@@ -154,11 +154,6 @@ impl Arithmetic for Int8A16 {
     #[inline(always)]
     fn accumulated<K: Kernel>(kernel: K, v: &[i32], y: &mut [i16]) {
         Int8::accumulated(kernel, v, y);
-    }
-
-    #[inline(always)]
-    fn gates<K: Kernel>(kernel: K, x: &[i32], h: &[i32], y: &mut [i16]) {
-        Int8::gates(kernel, x, h, y);
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 use super::{Rescale, exp2_neg, lstm, mul_high, saturate8, saturate16};
 use crate::blob::Layout;
-use crate::kernels::{Kernel, map, map_two};
+use crate::kernels::{Kernel, map};
 use bytemuck::Pod;
 
 /// How many biases of nothing there are; fewer where memory is dear.
@@ -67,18 +67,21 @@ pub trait Arithmetic {
     fn gate(x: Self::Sum, h: Self::Sum) -> Self::Stream;
     /// One step of a unit: the new `h` and `c` of the gates o, f, i, g and the old `c`.
     fn cell(gates: [Self::Stream; 4], c: Self::Stream, cell_bits: u8) -> (Self::Stream, Self::Stream);
-    /// One step of as many units as all slices have numbers of, four `gates` each.
+    /// One step of as many units as all slices have numbers of, of four sums over the input and four over the state each.
+    /// There are [`NO_BIAS`] sums of each at most.
     #[inline(always)]
-    fn cells<K: Kernel>(
+    fn units<K: Kernel>(
         _kernel: K,
-        gates: &[Self::Stream],
+        [x, state]: [&[Self::Sum]; 2],
         before: &[Self::Stream],
         cell_bits: u8,
         c: &mut [Self::Stream],
         h: &mut [Self::Stream],
     ) {
-        for (((gates, before), c), h) in gates.as_chunks().0.iter().zip(before).zip(c).zip(h) {
-            (*h, *c) = Self::cell(*gates, *before, cell_bits);
+        let sums = x.as_chunks::<4>().0.iter().zip(state.as_chunks::<4>().0);
+        for ((((x, state), before), c), h) in sums.zip(before).zip(c).zip(h) {
+            let gate = |n: usize| Self::gate(x[n], state[n]);
+            (*h, *c) = Self::cell([gate(0), gate(1), gate(2), gate(3)], *before, cell_bits);
         }
     }
     /// `h` as state-to-state products read it.
@@ -135,18 +138,6 @@ pub trait Arithmetic {
             y,
             #[inline(always)]
             move |x, y| *y = Self::activation(Self::quantize(x, rescale), zero_point, low),
-        );
-    }
-    /// [`Arithmetic::gate`] of each two numbers.
-    #[inline(always)]
-    fn gates<K: Kernel>(kernel: K, x: &[Self::Sum], h: &[Self::Sum], y: &mut [Self::Stream]) {
-        map_two(
-            kernel,
-            x,
-            h,
-            y,
-            #[inline(always)]
-            |x, h, y| *y = Self::gate(x, h),
         );
     }
     /// [`Arithmetic::hidden`] of each number.
@@ -290,8 +281,8 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn cells<K: Kernel>(kernel: K, gates: &[i16], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
-        kernel.cells(gates, before, u32::from(cell_bits), c, h);
+    fn units<K: Kernel>(kernel: K, sums: [&[i32]; 2], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
+        kernel.units(sums, before, u32::from(cell_bits), c, h);
     }
 
     #[inline(always)]
@@ -327,11 +318,6 @@ impl Arithmetic for Int8 {
     #[inline(always)]
     fn accumulated<K: Kernel>(kernel: K, v: &[i32], y: &mut [i16]) {
         kernel.accumulate(v, y);
-    }
-
-    #[inline(always)]
-    fn gates<K: Kernel>(kernel: K, x: &[i32], h: &[i32], y: &mut [i16]) {
-        kernel.gates(x, h, y);
     }
 
     #[inline(always)]

@@ -9,6 +9,7 @@ use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
 
 /// Left half of a Diagonal BiLSTM: `h` comes from above and from the left, `c` from the left.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,
@@ -46,6 +47,7 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
 
 /// Right half of a Diagonal BiLSTM, at a pixel: adds what the sweep over the row above left there, and keeps the input
 /// for the sweep over this row.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 pub(in super::super) fn right<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,
@@ -70,6 +72,7 @@ pub(in super::super) fn right<A: Arithmetic, K: Kernel>(
 }
 
 /// Right half of a Diagonal BiLSTM, once over a finished row, from right to left.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,

@@ -62,11 +62,8 @@ fn gates<A: Arithmetic, K: Kernel>(
             OverState::Sums(sums) => sums.get(gates)?,
         };
         if K::VECTORS {
-            let mut gates = [A::Stream::default(); BLOCK];
-            let gates = gates.get_mut(..x_sums.len())?;
-            A::gates(kernel, x_sums, h_sums, gates);
-            cells.steps(record, unit, gates, kernel)?;
-            unit += gates.len() / 4;
+            cells.steps(record, unit, x_sums, h_sums, kernel)?;
+            unit += x_sums.len() / 4;
             continue;
         }
         for ([o, f, i, g], h) in x_sums.as_chunks().0.iter().zip(h_sums.as_chunks::<4>().0) {
@@ -140,14 +137,21 @@ enum Output<'s, A: Arithmetic> {
 }
 
 impl<A: Arithmetic> Cells<'_, A> {
-    /// One step of units from `unit` on, at most [`UNITS`] of them, four gates each.
-    fn steps<K: Kernel>(&mut self, record: &LstmRecord, unit: usize, gates: &[A::Stream], kernel: K) -> Option<()> {
-        let range = unit..unit + gates.len() / 4;
+    /// One step of units from `unit` on, at most [`UNITS`] of them, four sums over the input and over the state each.
+    fn steps<K: Kernel>(
+        &mut self,
+        record: &LstmRecord,
+        unit: usize,
+        x_sums: &[A::Sum],
+        h_sums: &[A::Sum],
+        kernel: K,
+    ) -> Option<()> {
+        let range = unit..unit + x_sums.len() / 4;
         let zeros = [A::Stream::default(); UNITS];
         let before = if self.before.is_empty() { zeros.get(..range.len())? } else { self.before.get(range.clone())? };
         let mut h = [A::Stream::default(); UNITS];
         let h = h.get_mut(..range.len())?;
-        A::cells(kernel, gates, before, record.cell_bits, self.c.get_mut(range.clone())?, h);
+        A::units(kernel, [x_sums, h_sums], before, record.cell_bits, self.c.get_mut(range.clone())?, h);
         match &mut self.h {
             Output::Now { kept, out } => {
                 A::hiddens(kernel, h, record.to_hidden, kept.get_mut(range.clone())?);

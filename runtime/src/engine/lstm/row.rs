@@ -9,6 +9,7 @@ use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
 
 /// Row LSTM: `h` and `c` come from the row above.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,

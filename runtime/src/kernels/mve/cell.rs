@@ -48,41 +48,59 @@ macro_rules! saturate {
     };
 }
 
+/// A gate in q0: the sum over the input, which lies `$at` bytes from where q5 says, plus the one over the state, saturated. To
+/// find the latter, `state` changes by `$step`.
+macro_rules! gate {
+    ($at:literal, $step:literal) => {
+        concat!(
+            $step,
+            "
+            vldrw.u32 q0, [q5, #",
+            $at,
+            "
+            vldrw.u32 q1, [{state}, q5]
+            vadd.i32 q0, q0, q1
+            ",
+            saturate!()
+        )
+    };
+}
+
 /// One step of some units.
 ///
 /// # Safety
-/// There are `units` numbers before, `c` and `h`, four times as many gates, and not none.
+/// There are `units` numbers before, `c` and `h`, and four times as many sums over the input and over the state.
 #[inline(always)]
 pub(super) unsafe fn steps(
     units: usize,
-    gates: *const i16,
+    x: *const i32,
+    state: *const i32,
     before: *const i16,
     cell_bits: u32,
     c: *mut i16,
     h: *mut i16,
 ) {
     let bits = (cell_bits & 15) as i32;
-    // SAFETY: q5 holds where the gates of four units lie, and goes on by as many in each round. A round reads these, o and f
-    // in the first word and i and g in the second one, and four numbers before, and writes four of `c` and `h`; the last
-    // round leaves off what is beyond. Indices of the table are 512 at most, and it has 514 numbers.
+    // SAFETY: q5 holds where the sums of gate i over the input lie, of four units, and goes on by as many in each round; those
+    // of o and f are before it, that of g behind. The sums over the state lie `state` bytes from them. A round reads these
+    // and four numbers before, and writes four of `c` and `h`; the last round leaves off what is beyond. Indices of the table
+    // are 512 at most, and it has 514 numbers.
     unsafe {
         asm!(
             "vidup.u32 q5, r0, #8",
+            "vshl.i32 q5, q5, #1",
+            "vadd.i32 q5, q5, {x}",
             "vmov.i32 q7, #127",
-            "dlstp.32 lr, {units}",
+            "wlstp.32 lr, {units}, 3f",
             "2:",
-            "vldrw.u32 q0, [q5, #32]!",
-            "vldrw.u32 q0, [q5, #4]",
-            "vmovlb.s16 q0, q0",
+            gate!("64]!", ""),
             sigmoid!(),
             "vmov q6, q0",
-            "vldrw.u32 q0, [q5, #4]",
-            "vmovlt.s16 q0, q0",
+            gate!("4]", "add {state}, #4"),
             tanh!("vshl.i32 q1, q1, #1"),
             "vmul.i32 q6, q6, q0",
             "vshl.s32 q6, {less}",
-            "vldrw.u32 q0, [q5]",
-            "vmovlt.s16 q0, q0",
+            gate!("-4]", "sub {state}, #8"),
             sigmoid!(),
             "vldrh.s32 q1, [r1], #8",
             "vmul.i32 q0, q0, q1",
@@ -94,20 +112,23 @@ pub(super) unsafe fn steps(
             saturate!(),
             tanh!("vshl.i32 q1, q1, #1"),
             "vmov q6, q0",
-            "vldrw.u32 q0, [q5]",
-            "vmovlb.s16 q0, q0",
+            gate!("-8]", "sub {state}, #4"),
             sigmoid!(),
+            "add {state}, #8",
             "vmul.i32 q0, q0, q6",
             "vrshr.s32 q0, q0, #15",
             "vstrh.32 q0, [r3], #8",
             "letp lr, 2b",
+            "3:",
             units = in(reg) units,
+            x = in(reg) x.wrapping_byte_add(8).wrapping_byte_sub(64),
+            state = inout(reg) state.addr().wrapping_sub(x.addr()) => _,
             table = in(reg) TANH.as_ptr(),
             next = in(reg) TANH.as_ptr().wrapping_add(1),
             one = in(reg) 32_769,
             less = in(reg) -bits,
             wide = in(reg) bits - 3,
-            inout("r0") gates.wrapping_sub(16) => _,
+            inout("r0") 0 => _,
             inout("r1") before => _,
             inout("r2") c => _,
             inout("r3") h => _,

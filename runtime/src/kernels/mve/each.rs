@@ -114,28 +114,6 @@ pub(super) fn accumulate(v: &[i32], y: &mut [i16]) {
     }
 }
 
-/// `x + h`, saturated.
-#[inline(always)]
-pub(super) fn gates(x: &[i32], h: &[i32], y: &mut [i16]) {
-    // SAFETY: it reads and writes as many numbers as there are of all three.
-    unsafe {
-        each!(
-            x.len().min(h.len()).min(y.len()),
-            [],
-            [
-                "vldrw.u32 q0, [r1], #16",
-                "vldrw.u32 q1, [{h}], #16",
-                "vadd.i32 q0, q0, q1",
-                "vqmovnb.s32 q0, q0",
-                "vstrh.32 q0, [r0], #8"
-            ],
-            h = inout(reg) h.as_ptr() => _,
-            inout("r1") x.as_ptr() => _,
-            inout("r0") y.as_mut_ptr() => _,
-        );
-    }
-}
-
 /// What a [`Rescale`] multiplies by and, as a negative number, how far it shifts to the right.
 #[inline(always)]
 fn factor(rescale: Rescale) -> (i32, i32) {
