@@ -23,7 +23,7 @@ mod host;
 mod map;
 #[cfg(pixelrnn_mve)]
 #[allow(unsafe_code)] // as above
-mod mve;
+pub(crate) mod mve;
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code, clippy::wildcard_imports)] // as above
 mod neon;

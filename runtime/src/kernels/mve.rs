@@ -3,10 +3,12 @@
 
 mod cell;
 mod each;
+mod memory;
 
 use super::{Kernel, Portable};
 use crate::numbers::Rescale;
 use core::arch::asm;
+pub(crate) use memory::{copy, fill};
 
 /// The kernel of Cortex-M cores with MVE, which Arm also calls Helium.
 ///

@@ -5,8 +5,14 @@ use crate::blob::Layout;
 use crate::kernels::{Kernel, map};
 use bytemuck::Pod;
 
-/// How many biases of nothing there are; fewer where memory is dear.
-pub const NO_BIAS: usize = if cfg!(any(target_pointer_width = "64", target_family = "wasm")) { 64 } else { 16 };
+/// How many biases of nothing there are, which is how many sums are computed at a time; fewer where memory is dear.
+pub const NO_BIAS: usize = if cfg!(any(target_pointer_width = "64", target_family = "wasm")) {
+    64
+} else if cfg!(pixelrnn_mve) {
+    32
+} else {
+    16
+};
 
 /// Every step of an engine that depends on the type of its numbers.
 ///
