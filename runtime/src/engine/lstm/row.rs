@@ -69,6 +69,7 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
 }
 
 /// Copies what a pixel reads of the row above to `patch`.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 fn gather_state<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,
