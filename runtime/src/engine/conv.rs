@@ -71,7 +71,7 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
 }
 
 /// Copies the inputs under the past taps to `patch`, row by row.
-fn gather<A: Arithmetic>(
+pub(super) fn gather<A: Arithmetic>(
     record: &ConvRecord,
     context: &Context<'_>,
     ring: &Ring<'_, A::Activation>,

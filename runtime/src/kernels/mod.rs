@@ -95,6 +95,9 @@ pub trait Kernel: Copy {
     /// each number.
     const VECTORS: bool = false;
 
+    /// Whether sums are so fast that it is worth some code to have less around them.
+    const WHOLE: bool = false;
+
     /// For weights in [`Layout::Rows`]: `weights` is `[outputs, x.len()]`, row-major.
     fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 

@@ -21,6 +21,7 @@ const VECTOR: usize = 16;
 
 impl Kernel for Mve {
     const VECTORS: bool = true;
+    const WHOLE: bool = true;
 
     #[inline(never)]
     fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
