@@ -57,6 +57,10 @@ impl<'m, A: Arithmetic> Sums<'m, A> {
         let count = sums.len();
         let weights = self.weights.split_off(..count * x.len())?;
         let bias = if self.bias.is_empty() { A::NO_BIAS.get(..count)? } else { self.bias.split_off(..count)? };
+        if K::WHOLE && A::MULTIPLIERS && self.class_bias.is_empty() && self.layout == Layout::Rows {
+            A::scaled_rows(kernel, bias, weights, x, self.left, self.multipliers.split_off(..count)?, sums);
+            return Some(());
+        }
         A::products(kernel, self.layout, bias, weights, x, sums);
         if let Some(class_bias) = self.class_bias.split_off(..count) {
             for (sum, class) in sums.iter_mut().zip(class_bias) {

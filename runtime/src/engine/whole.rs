@@ -52,8 +52,8 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
     let before = if *group == 0 { 0 } else { record.weights_before(*groups, *group, Layout::Rows) };
     let weights = model.numbers(record.weights, before..before + count * length)?;
     let bias = model.numbers(record.bias, outputs.clone())?;
-    A::products(kernel, Layout::Rows, bias, weights, x, sums);
-    A::scale(kernel, sums, record.left, model.numbers(record.multipliers, outputs.clone())?);
+    let multipliers = model.numbers(record.multipliers, outputs.clone())?;
+    A::scaled_rows(kernel, bias, weights, x, record.left, multipliers, sums);
     let store = match record.destination()? {
         Destination::Activation => Store::Activation { zero_point: record.output_zero_point, low: record.output_low },
         Destination::Accumulate => Store::Accumulate,

@@ -206,6 +206,13 @@ pub trait Kernel: Copy {
         );
     }
 
+    /// [`Kernel::rows`], then [`Kernel::scale`].
+    #[inline(always)]
+    fn scaled_rows(self, bias: &[i32], weights: &[i8], x: &[i8], left: u32, multipliers: &[i32], sums: &mut [i32]) {
+        self.rows(bias, weights, x, sums);
+        self.scale(sums, left, multipliers);
+    }
+
     /// Does `task`, which the compiler may do with the instructions that the kernel uses.
     #[inline(always)]
     fn run<R>(self, task: impl FnOnce() -> R) -> R {

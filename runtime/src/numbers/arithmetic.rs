@@ -47,6 +47,21 @@ pub trait Arithmetic {
     /// Turns sums into units of their destination.
     fn scale<K: Kernel>(kernel: K, sums: &mut [Self::Sum], left: u8, multipliers: &[Self::Sum]);
 
+    /// [`Arithmetic::products`] of weights in rows, then [`Arithmetic::scale`].
+    #[inline(always)]
+    fn scaled_rows<K: Kernel>(
+        kernel: K,
+        bias: &[Self::Sum],
+        weights: &[Self::Weight],
+        x: &[Self::Activation],
+        left: u8,
+        multipliers: &[Self::Sum],
+        sums: &mut [Self::Sum],
+    ) {
+        Self::products(kernel, Layout::Rows, bias, weights, x, sums);
+        Self::scale(kernel, sums, left, multipliers);
+    }
+
     /// The activation that means 0.
     fn zero(zero_point: i8) -> Self::Activation;
     /// A scaled sum as an activation.
@@ -214,6 +229,19 @@ impl Arithmetic for Int8 {
     #[inline(always)]
     fn scale<K: Kernel>(kernel: K, sums: &mut [i32], left: u8, multipliers: &[i32]) {
         kernel.scale(sums, u32::from(left), multipliers);
+    }
+
+    #[inline(always)]
+    fn scaled_rows<K: Kernel>(
+        kernel: K,
+        bias: &[i32],
+        weights: &[i8],
+        x: &[i8],
+        left: u8,
+        multipliers: &[i32],
+        sums: &mut [i32],
+    ) {
+        kernel.scaled_rows(bias, weights, x, u32::from(left), multipliers, sums);
     }
 
     #[inline(always)]
