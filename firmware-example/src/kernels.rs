@@ -134,6 +134,9 @@ fn agrees<K: Kernel>(kernel: K, layout: Layout, outputs: usize, length: usize, v
         })
 }
 
+/// Fills memory of three sorts.
+type Task<'a> = dyn FnMut(&mut [i8], &mut [i16], &mut [i16]) + 'a;
+
 /// Whether `kernel` does to `length` numbers, each for itself, what [`Portable`] does.
 fn each<K: Kernel>(kernel: K, length: usize, values: u32) -> bool {
     let mut random = 0x1234_5678 ^ length as u32;
@@ -147,7 +150,7 @@ fn each<K: Kernel>(kernel: K, length: usize, values: u32) -> bool {
     let (zero_point, low) = [(-128, -128), (127, 127), (0, 0), (-5, -5), (7, -128)][values as usize % 5];
     let rescale = [(i16::MAX, 1), (i16::MAX, 30), (1, 1), (16_384, 15), (12_345, 13)][values as usize % 5];
     let rescale = Rescale { multiplier: rescale.0, shift: rescale.1 };
-    let all = |try_it: &mut dyn FnMut(&mut [i8], &mut [i16], &mut [i16])| {
+    let all = |try_it: &mut Task<'_>| {
         // What they begin with is behind the numbers as well, and stays there.
         let (mut narrow, mut wide, mut more) = ([0x5a; EACH + 1], [0x5a5a; EACH + 1], [0x5a5a; EACH + 1]);
         if let (Some(old), Some(to)) = (stream[1].get(..length), wide.get_mut(..length)) {
