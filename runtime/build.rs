@@ -3,23 +3,33 @@
 use std::env;
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(pixelrnn_dsp, pixelrnn_thumb)");
+    println!("cargo::rustc-check-cfg=cfg(pixelrnn_dsp, pixelrnn_mve, pixelrnn_thumb)");
     println!(
-        "cargo::rustc-check-cfg=cfg(pixelrnn_native, values(\"host\", \"dsp\", \"thumb\", \"avx512vnni\", \"avx2\", \
-         \"neon-dotprod\", \"neon\", \"simd128\", \"portable\"))"
+        "cargo::rustc-check-cfg=cfg(pixelrnn_native, values(\"host\", \"dsp\", \"mve\", \"thumb\", \"avx512vnni\", \
+         \"avx2\", \"neon-dotprod\", \"neon\", \"simd128\", \"portable\"))"
     );
     println!("cargo::rerun-if-changed=build.rs");
-    // Stable Rust shows no `target_feature = "dsp"` for Cortex-M. ARMv7E-M always has the extension; ARMv8-M has it on the
+    // Stable Rust shows no `target_feature` of Cortex-M's extensions. ARMv7E-M always has DSP; ARMv8-M has it and MVE on
     // cores that are named with `-C target-cpu`.
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let core = flags.split('\x1f').filter_map(|flag| flag.split_once("target-cpu=")).map(|(_, core)| core).next_back();
-    let without = flags.split('\x1f').any(|flag| flag.contains("-dsp") || flag.contains("+nodsp"));
-    // Cortex-M55 has it too, but its vectors are faster.
-    let dsp = (target.starts_with("thumbv7em") || core == Some("cortex-m33")) && !without;
+    let without = |extension: &str| {
+        flags
+            .split('\x1f')
+            .any(|flag| flag.contains(&format!("-{extension}")) || flag.contains(&format!("+no{extension}")))
+    };
+    let mve = matches!(core, Some("cortex-m52" | "cortex-m55" | "cortex-m85"))
+        && !without("mve")
+        && target.starts_with("thumbv8m.main");
+    // Cores with MVE have DSP too, but their vectors are faster.
+    let dsp = (target.starts_with("thumbv7em") || core == Some("cortex-m33")) && !without("dsp");
     let thumb = target.starts_with("thumbv6m");
     if dsp {
         println!("cargo::rustc-cfg=pixelrnn_dsp");
+    }
+    if mve {
+        println!("cargo::rustc-cfg=pixelrnn_mve");
     }
     if thumb {
         println!("cargo::rustc-cfg=pixelrnn_thumb");
@@ -28,6 +38,8 @@ fn main() {
         "host"
     } else if dsp {
         "dsp"
+    } else if mve {
+        "mve"
     } else if thumb {
         "thumb"
     } else {

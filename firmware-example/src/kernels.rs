@@ -1,38 +1,53 @@
 //! Whether a kernel gives what its definition says, over lengths around its steps and over extreme values.
 
 use pixelrnn::blob::Layout;
-use pixelrnn::kernels::Kernel;
+use pixelrnn::kernels::{Kernel, Portable};
+use pixelrnn::numbers::{Rescale, requantize};
 
 /// Whether the machine has vectors, and memory enough to try more.
 const LARGE: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64", target_family = "wasm"));
 
 /// Inputs of the longest product that is tried.
-const LENGTH: usize = if LARGE { 130 } else { 48 };
+const LENGTH: usize = if LARGE { 130 } else { 112 };
 
 /// The most outputs that are tried: two blocks and one more, or as many as a kernel computes at once and some more.
 const OUTPUTS: usize = if LARGE { 37 } else { 9 };
 
-/// Lengths around the steps of two, four, eight, sixteen and, with vectors, 64 inputs at a time.
+/// Lengths around the steps of two, four, eight, sixteen and, with vectors, 64 inputs at a time; and the multiples of sixteen that
+/// a kernel may hold in registers, and one more.
 const LENGTHS: &[usize] = if LARGE {
     &[0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 48, 63, 64, 68, LENGTH]
 } else {
-    &[0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, LENGTH]
+    &[0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, 48, 64, 80, 96, LENGTH]
 };
+
+/// The most numbers that are tried where each is for itself: units of an LSTM with four sums each.
+const EACH: usize = 8;
 
 /// Stands behind the sums, and must stay.
 const GUARD: i32 = 0x5a5a_5a5a;
 
-/// A product that a kernel got wrong.
+/// What a kernel got wrong. Of the values, 0 to 3 are extreme ones, 4 random ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wrong {
-    /// How the weights lay.
-    pub layout: Layout,
-    /// How many outputs there were.
-    pub outputs: usize,
-    /// How many inputs.
-    pub length: usize,
-    /// The values: 0 to 3 are extreme ones, 4 random ones.
-    pub values: u32,
+pub enum Wrong {
+    /// A product.
+    Product {
+        /// How the weights lay.
+        layout: Layout,
+        /// How many outputs there were.
+        outputs: usize,
+        /// How many inputs.
+        length: usize,
+        /// The values.
+        values: u32,
+    },
+    /// What happens to numbers one by one.
+    Each {
+        /// How many there were.
+        length: usize,
+        /// The values.
+        values: u32,
+    },
 }
 
 /// Tries `kernel` on all cases and gives how many there were.
@@ -47,11 +62,19 @@ pub fn check<K: Kernel>(kernel: K) -> Result<u32, Wrong> {
             for outputs in 0..=OUTPUTS {
                 for values in 0..5 {
                     if !agrees(kernel, layout, outputs, length, values) {
-                        return Err(Wrong { layout, outputs, length, values });
+                        return Err(Wrong::Product { layout, outputs, length, values });
                     }
                     cases += 1;
                 }
             }
+        }
+    }
+    for length in 0..=EACH {
+        for values in 0..5 {
+            if !each(kernel, length, values) {
+                return Err(Wrong::Each { length, values });
+            }
+            cases += 1;
         }
     }
     Ok(cases)
@@ -84,14 +107,86 @@ fn agrees<K: Kernel>(kernel: K, layout: Layout, outputs: usize, length: usize, v
         Layout::Rows => kernel.rows(bias, weights, x, out),
         Layout::Blocks => kernel.blocks(bias, weights, x, out),
     }
-    sums.iter().enumerate().all(|(output, sum)| {
-        let Some(bias) = bias.get(output) else { return *sum == GUARD };
-        let product = |(input, x): (usize, &i8)| {
-            let at = place(layout, outputs, length, output, input);
-            i32::from(*x) * weights.get(at).map_or(0, |w| i32::from(*w))
+    // Scaled: sums that are rounded, wrap and are the largest and the least.
+    let left = values * 7;
+    let mut scaled = [GUARD; OUTPUTS + 1];
+    let multipliers: [i32; OUTPUTS] = core::array::from_fn(|n| [i32::MAX, 1, -1, i32::MIN, 0x4321_8765][n % 5]);
+    if let (Layout::Rows, Some(scaled), Some(multipliers)) =
+        (layout, scaled.get_mut(..outputs), multipliers.get(..outputs))
+    {
+        kernel.scaled_rows(bias, weights, x, left, multipliers, scaled);
+    }
+    let scaled_right = scaled.iter().enumerate().all(|(output, scaled)| {
+        let multiplier = if output < outputs { multipliers.get(output) } else { None };
+        match (layout, multiplier, sums.get(output)) {
+            (Layout::Rows, Some(multiplier), Some(sum)) => *scaled == requantize(*sum, left, *multiplier),
+            _ => *scaled == GUARD,
+        }
+    });
+    scaled_right
+        && sums.iter().enumerate().all(|(output, sum)| {
+            let Some(bias) = bias.get(output) else { return *sum == GUARD };
+            let product = |(input, x): (usize, &i8)| {
+                let at = place(layout, outputs, length, output, input);
+                i32::from(*x) * weights.get(at).map_or(0, |w| i32::from(*w))
+            };
+            *sum == x.iter().enumerate().map(product).fold(*bias, i32::wrapping_add)
+        })
+}
+
+/// Fills memory of three sorts.
+type Task<'a> = dyn FnMut(&mut [i8], &mut [i16], &mut [i16]) + 'a;
+
+/// Whether `kernel` does to `length` numbers, each for itself, what [`Portable`] does.
+fn each<K: Kernel>(kernel: K, length: usize, values: u32) -> bool {
+    let mut random = 0x1234_5678 ^ length as u32;
+    let mut number = || {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        // What is scaled has 30 bits and a sign.
+        [-1 << 30, 1 << 30, 0, -1].get(values as usize).copied().unwrap_or((random as i32) >> (random >> 27).max(1))
+    };
+    let sums: [[i32; 4 * EACH]; 2] = [(); 2].map(|()| [(); 4 * EACH].map(|()| number()));
+    let stream: [[i16; EACH]; 2] = [(); 2].map(|()| [(); EACH].map(|()| number().clamp(-32_768, 32_767) as i16));
+    let (zero_point, low) = [(-128, -128), (127, 127), (0, 0), (-5, -5), (7, -128)][values as usize % 5];
+    let rescale = [(i16::MAX, 1), (i16::MAX, 30), (1, 1), (16_384, 15), (12_345, 13)][values as usize % 5];
+    let rescale = Rescale { multiplier: rescale.0, shift: rescale.1 };
+    let all = |try_it: &mut Task<'_>| {
+        // What they begin with is behind the numbers as well, and stays there.
+        let (mut narrow, mut wide, mut more) = ([0x5a; EACH + 1], [0x5a5a; EACH + 1], [0x5a5a; EACH + 1]);
+        if let (Some(old), Some(to)) = (stream[1].get(..length), wide.get_mut(..length)) {
+            to.copy_from_slice(old);
+        }
+        if let (Some(a), Some(b), Some(c)) = (narrow.get_mut(..length), wide.get_mut(..length), more.get_mut(..length))
+        {
+            try_it(a, b, c);
+        }
+        (narrow, wide, more)
+    };
+    let (Some(v), Some(h), Some(x), Some(before)) =
+        (sums[0].get(..length), sums[1].get(..4 * length), stream[0].get(..length), stream[1].get(..length))
+    else {
+        return false;
+    };
+    let gates = [sums[0].get(..4 * length).unwrap_or_default(), h];
+    /// The same of both kernels.
+    macro_rules! same {
+        (|$kernel:ident, $narrow:pat_param, $wide:pat_param, $more:pat_param| $work:expr) => {
+            all(&mut |$narrow, $wide, $more| {
+                let $kernel = kernel;
+                $work
+            }) == all(&mut |$narrow, $wide, $more| {
+                let $kernel = Portable;
+                $work
+            })
         };
-        *sum == x.iter().enumerate().map(product).fold(*bias, i32::wrapping_add)
-    })
+    }
+    same!(|k, y, _, _| k.activations(v, zero_point, low, y))
+        && same!(|k, _, y, _| k.streams(v, -8192, 8191, y))
+        && same!(|k, _, y, _| k.accumulate(v, y))
+        && same!(|k, y, _, _| k.rescaled8(x, rescale, zero_point, low, y))
+        && same!(|k, _, y, _| k.rescaled16(x, rescale, -32_768, 32_767, y))
+        && same!(|k, _, y, _| k.rescaled_onto(x, rescale, y))
+        && (0..16).all(|cell_bits| same!(|k, _, c, h| k.units(gates, before, cell_bits, c, h)))
 }
 
 /// Where a weight lies among those of `outputs` outputs with `length` inputs each: the blob format's definition.
@@ -109,11 +204,11 @@ fn place(layout: Layout, outputs: usize, length: usize, output: usize, input: us
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pixelrnn::kernels::{Native, Portable};
+    use pixelrnn::kernels::Native;
 
     #[test]
     fn kernels_of_this_machine_are_right() {
-        assert_eq!(check(Portable), Ok(2 * 21 * 38 * 5));
+        assert_eq!(check(Portable), Ok(2 * 21 * 38 * 5 + 9 * 5));
         assert_eq!(check(Native::default()), check(Portable));
     }
 
@@ -137,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_kernel_that_is_wrong_at_one_length_is_found() {
-        let wrong = check(Short).unwrap_err();
-        assert_eq!((wrong.layout, wrong.length, wrong.outputs), (Layout::Rows, 17, 1));
+        let wrong = Wrong::Product { layout: Layout::Rows, outputs: 1, length: 17, values: 0 };
+        assert_eq!(check(Short), Err(wrong));
     }
 }

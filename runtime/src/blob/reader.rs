@@ -158,8 +158,8 @@ impl<'a> Model<'a> {
     /// Numbers `range` of those that lie in the blob from `at` on.
     pub(crate) fn numbers<T: Pod>(&self, at: u32, range: Range<usize>) -> Option<&'a [T]> {
         // Nothing overflows: that all of an op's numbers are inside the blob has been checked.
-        let start = at as usize + range.start * size_of::<T>();
-        bytemuck::try_cast_slice(self.blob.get(start..start + range.len() * size_of::<T>())?).ok()
+        let byte = |number| at as usize + number * size_of::<T>();
+        bytemuck::try_cast_slice(self.blob.get(byte(range.start)..byte(range.end))?).ok()
     }
 }
 

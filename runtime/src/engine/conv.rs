@@ -12,6 +12,7 @@ use core::ops::Range;
 
 /// A convolution at a pixel. `ring` holds the inputs of the pixels that later ones read; the first convolution's is the image, whose
 /// value at this pixel is still to come.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 pub(super) fn conv<A: Arithmetic, K: Kernel>(
     record: &ConvRecord,
     context: &Context<'_>,
@@ -70,7 +71,7 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
 }
 
 /// Copies the inputs under the past taps to `patch`, row by row.
-fn gather<A: Arithmetic>(
+pub(super) fn gather<A: Arithmetic>(
     record: &ConvRecord,
     context: &Context<'_>,
     ring: &Ring<'_, A::Activation>,

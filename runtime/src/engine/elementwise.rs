@@ -2,44 +2,29 @@
 
 use super::sums::{SUMS, Store, opaque};
 use super::{Context, Shared};
-use crate::blob::{Instruction, group_start};
-use crate::kernels::{Kernel, map};
+use crate::blob::{Instruction, QuantizeRecord, group_start};
+use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
 use core::ops::Range;
 
 /// Runs an op on the features of the colour that is being computed; one of another sort does nothing.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 pub(super) fn run<A: Arithmetic, K: Kernel>(
     op: Instruction<'_>,
     context: &Context<'_>,
     shared: &mut Shared<'_, A>,
     kernel: K,
 ) -> Option<()> {
-    let Shared { registers, sums, .. } = shared;
-    let features = |count| {
-        let start = |group| group_start(usize::from(count), context.groups, group);
-        start(context.group)..start(context.group + 1)
-    };
     let (count, output, inputs) = match op {
-        Instruction::Quantize(q) => {
-            let (rescale, features) = (q.rescale, features(q.count));
-            let (zero_point, low) = opaque(q.zero_point, q.low);
-            let (x, y) = registers.apart::<A::Stream, A::Activation>(q.input, q.output, features)?;
-            map(
-                kernel,
-                x,
-                y,
-                #[inline(always)]
-                move |x, y| *y = A::activation(A::quantize(x, rescale), zero_point, low),
-            );
-            return Some(());
-        }
+        Instruction::Quantize(q) => return quantize(q, context, shared, kernel),
         Instruction::Relu(r) => (r.count, r.output, [r.input; 3]),
         Instruction::Elu(e) => (e.count, e.output, [e.input; 3]),
         Instruction::Add(s) => (s.count, s.output, [s.a, s.b, s.b]),
         Instruction::DepthGate(d) => (d.count, d.output, [d.a, d.b, d.t]),
         _ => return Some(()),
     };
-    let Range { start: mut first, end } = features(count);
+    let Shared { registers, sums, .. } = shared;
+    let Range { start: mut first, end } = features(context, count);
     while first < end {
         // Where the output is an input as well: features are read before they are written.
         let range = first..end.min(first + SUMS);
@@ -58,4 +43,26 @@ pub(super) fn run<A: Arithmetic, K: Kernel>(
         Store::Stream.put::<A, K>(registers, (output, range), values, kernel)?;
     }
     Some(())
+}
+
+/// From the stream to activations.
+#[cfg_attr(not(pixelrnn_mve), inline(always))]
+pub(super) fn quantize<A: Arithmetic, K: Kernel>(
+    record: &QuantizeRecord,
+    context: &Context<'_>,
+    shared: &mut Shared<'_, A>,
+    kernel: K,
+) -> Option<()> {
+    let (zero_point, low) = opaque(record.zero_point, record.low);
+    let features = features(context, record.count);
+    let (x, y) = shared.registers.apart::<A::Stream, A::Activation>(record.input, record.output, features)?;
+    A::quantized(kernel, x, record.rescale, zero_point, low, y);
+    Some(())
+}
+
+/// The features of the colour that is being computed, of `count`.
+#[inline(always)]
+fn features(context: &Context<'_>, count: u16) -> Range<usize> {
+    let start = |group| group_start(usize::from(count), context.groups, group);
+    start(context.group)..start(context.group + 1)
 }

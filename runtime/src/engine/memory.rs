@@ -3,11 +3,10 @@
 //! The compiler's own `memcpy` and `memset` are made for large pieces and take more than a kilobyte of code; what an engine
 //! copies is a few dozen bytes. On bare metal these loops take their place.
 
+#[cfg(pixelrnn_mve)]
+use crate::kernels::mve;
 use bytemuck::Pod;
 use core::hint::black_box;
-
-/// Bytes that bare metal copies at a time: a word, where the processor can load it from any address.
-const WORD: usize = 4;
 
 /// `copy_from_slice` that says no instead of panicking.
 #[inline]
@@ -22,8 +21,17 @@ pub(super) fn copy<T: Pod>(to: &mut [T], from: &[T]) -> Option<()> {
     Some(())
 }
 
+#[cfg(pixelrnn_mve)]
+#[inline(always)]
+fn bytes(to: &mut [u8], from: &[u8]) -> Option<()> {
+    (to.len() == from.len()).then(|| mve::copy(to, from))
+}
+
+#[cfg(not(pixelrnn_mve))]
 #[inline(never)]
 fn bytes(to: &mut [u8], from: &[u8]) -> Option<()> {
+    /// Bytes at a time: a word, where the processor can load it from any address.
+    const WORD: usize = 4;
     if to.len() != from.len() {
         return None;
     }
@@ -44,6 +52,10 @@ fn bytes(to: &mut [u8], from: &[u8]) -> Option<()> {
 /// Fills memory with one number.
 #[inline]
 pub(super) fn fill<T: Pod>(to: &mut [T], value: T) {
+    #[cfg(pixelrnn_mve)]
+    if let [byte] = *bytemuck::bytes_of(&value) {
+        return mve::fill(bytemuck::cast_slice_mut(to), byte);
+    }
     if cfg!(target_os = "none") {
         for to in to {
             *to = value;

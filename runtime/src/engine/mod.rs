@@ -12,6 +12,7 @@ mod ring;
 mod sums;
 mod taps;
 mod walk;
+mod whole;
 
 use crate::blob::{Model, Weights};
 use crate::distribution::Distribution;

@@ -3,7 +3,7 @@
 use super::Context;
 use super::registers::Registers;
 use crate::blob::{Layout, Linear};
-use crate::kernels::{Kernel, map};
+use crate::kernels::Kernel;
 use crate::numbers::{Arithmetic, NO_BIAS};
 use core::hint::black_box;
 use core::ops::Range;
@@ -57,6 +57,10 @@ impl<'m, A: Arithmetic> Sums<'m, A> {
         let count = sums.len();
         let weights = self.weights.split_off(..count * x.len())?;
         let bias = if self.bias.is_empty() { A::NO_BIAS.get(..count)? } else { self.bias.split_off(..count)? };
+        if K::WHOLE && A::MULTIPLIERS && self.class_bias.is_empty() && self.layout == Layout::Rows {
+            A::scaled_rows(kernel, bias, weights, x, self.left, self.multipliers.split_off(..count)?, sums);
+            return Some(());
+        }
         A::products(kernel, self.layout, bias, weights, x, sums);
         if let Some(class_bias) = self.class_bias.split_off(..count) {
             for (sum, class) in sums.iter_mut().zip(class_bias) {
@@ -92,32 +96,14 @@ impl Store {
     ) -> Option<()> {
         if let Self::Activation { zero_point, low } = self {
             let (zero_point, low) = opaque(zero_point, low);
-            map(
-                kernel,
-                values,
-                registers.get_mut(at, range)?,
-                #[inline(always)]
-                move |v, y| *y = A::activation(v, zero_point, low),
-            );
+            A::activations(kernel, values, zero_point, low, registers.get_mut(at, range)?);
             return Some(());
         }
         let stream = registers.get_mut(at, range)?;
         if let Self::Accumulate = self {
-            map(
-                kernel,
-                values,
-                stream,
-                #[inline(always)]
-                |v, y| *y = A::accumulate(v, *y),
-            );
+            A::accumulated(kernel, values, stream);
         } else {
-            map(
-                kernel,
-                values,
-                stream,
-                #[inline(always)]
-                |v, y| *y = A::stream(v),
-            );
+            A::streams(kernel, values, stream);
         }
         Some(())
     }

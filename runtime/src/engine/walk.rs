@@ -4,7 +4,7 @@ use super::conv::conv;
 use super::registers::Registers;
 use super::ring::Ring;
 use super::sums::SUMS;
-use super::{Observer, Plan, elementwise, lstm};
+use super::{Observer, Plan, elementwise, lstm, whole};
 use crate::blob::{ConvRecord, Instruction, LSTM, Model};
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
@@ -94,8 +94,12 @@ pub(super) fn run<'b, A: Arithmetic, K: Kernel, O: Observer>(
         let instruction = instruction?;
         match instruction {
             Instruction::MaskedConv(record) => {
-                let ring = own.ring::<A>(record, context)?;
-                conv::<A, K>(record, context, op == 0, ring, &mut shared, kernel)?;
+                let mut ring = own.ring::<A>(record, context)?;
+                if K::WHOLE && whole::can::<A>(record, context) {
+                    whole::conv::<A, K>(record, context, op == 0, &mut ring, &mut shared, kernel)?;
+                } else {
+                    conv::<A, K>(record, context, op == 0, ring, &mut shared, kernel)?;
+                }
             }
             Instruction::RowLstm(record) if LSTM => {
                 lstm::row(record, context, own.take(instruction, context)?, &mut shared, kernel)?;
@@ -106,6 +110,7 @@ pub(super) fn run<'b, A: Arithmetic, K: Kernel, O: Observer>(
             Instruction::DiagonalRight(record) if LSTM => {
                 lstm::diagonal_right(record, context, own.take(instruction, context)?, &mut shared, kernel)?;
             }
+            Instruction::Quantize(record) if K::WHOLE => elementwise::quantize(record, context, &mut shared, kernel)?,
             _ => elementwise::run(instruction, context, &mut shared, kernel)?,
         }
         observer.after(op, context.group, &shared.registers, shared.logits);

@@ -21,6 +21,9 @@ mod dsp;
 #[cfg(feature = "std")]
 mod host;
 mod map;
+#[cfg(pixelrnn_mve)]
+#[allow(unsafe_code)] // as above
+pub(crate) mod mve;
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code, clippy::wildcard_imports)] // as above
 mod neon;
@@ -42,7 +45,7 @@ mod vector;
 
 #[cfg(doc)]
 use crate::blob::Layout;
-use crate::numbers::{lstm, requantize};
+use crate::numbers::{Arithmetic, Int8, NO_BIAS, Rescale, lstm, requantize};
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
@@ -56,7 +59,10 @@ pub use dsp::Dsp;
 pub(crate) use host::Task;
 #[cfg(feature = "std")]
 pub use host::{Host, KernelError};
-pub(crate) use map::{map, map_two};
+pub(crate) use map::map;
+use map::map_two;
+#[cfg(pixelrnn_mve)]
+pub use mve::Mve;
 #[cfg(target_arch = "aarch64")]
 pub use neon::Neon;
 pub use portable::Portable;
@@ -76,6 +82,7 @@ macro_rules! native {
 native! {
     "host": Host,
     "dsp": Dsp,
+    "mve": Mve,
     "thumb": Thumb,
     "avx512vnni": Avx512Vnni,
     "avx2": Avx2,
@@ -95,6 +102,9 @@ pub trait Kernel: Copy {
     /// Whether the machine has vectors, so that it is faster to do one thing to all numbers of a slice than everything to
     /// each number.
     const VECTORS: bool = false;
+
+    /// Whether sums are so fast that it is worth some code to have less around them.
+    const WHOLE: bool = false;
 
     /// For weights in [`Layout::Rows`]: `weights` is `[outputs, x.len()]`, row-major.
     fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
@@ -173,6 +183,85 @@ pub trait Kernel: Copy {
         );
     }
 
+    /// Activations: `v + zero_point` within `low..=127`; both numbers are activations.
+    #[inline(always)]
+    fn activations(self, v: &[i32], zero_point: i32, low: i32, y: &mut [i8]) {
+        map(
+            self,
+            v,
+            y,
+            #[inline(always)]
+            move |v, y| *y = Int8::activation(v, zero_point, low),
+        );
+    }
+
+    /// Sums within `low..=high`, the least and the largest of which an `i16` can hold.
+    #[inline(always)]
+    fn streams(self, v: &[i32], low: i32, high: i32, y: &mut [i16]) {
+        map(
+            self,
+            v,
+            y,
+            #[inline(always)]
+            move |v, y| *y = v.max(low).min(high) as i16,
+        );
+    }
+
+    /// Adds sums to `y`, saturating.
+    #[inline(always)]
+    fn accumulate(self, v: &[i32], y: &mut [i16]) {
+        map(
+            self,
+            v,
+            y,
+            #[inline(always)]
+            |v, y| *y = Int8::accumulate(v, *y),
+        );
+    }
+
+    /// [`Kernel::activations`] of `x` rescaled.
+    #[inline(always)]
+    fn rescaled8(self, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
+        map(
+            self,
+            x,
+            y,
+            #[inline(always)]
+            move |x, y| *y = Int8::activation(Int8::quantize(x, rescale), zero_point, low),
+        );
+    }
+
+    /// [`Kernel::streams`] of `x` rescaled.
+    #[inline(always)]
+    fn rescaled16(self, x: &[i16], rescale: Rescale, low: i32, high: i32, y: &mut [i16]) {
+        map(
+            self,
+            x,
+            y,
+            #[inline(always)]
+            move |x, y| *y = rescale.apply(i32::from(x)).max(low).min(high) as i16,
+        );
+    }
+
+    /// Adds `x` rescaled to `y`, saturating.
+    #[inline(always)]
+    fn rescaled_onto(self, x: &[i16], rescale: Rescale, y: &mut [i16]) {
+        map(
+            self,
+            x,
+            y,
+            #[inline(always)]
+            move |x, y| *y = Int8::output(x, rescale, *y),
+        );
+    }
+
+    /// [`Kernel::rows`], then [`Kernel::scale`].
+    #[inline(always)]
+    fn scaled_rows(self, bias: &[i32], weights: &[i8], x: &[i8], left: u32, multipliers: &[i32], sums: &mut [i32]) {
+        self.rows(bias, weights, x, sums);
+        self.scale(sums, left, multipliers);
+    }
+
     /// Does `task`, which the compiler may do with the instructions that the kernel uses.
     #[inline(always)]
     fn run<R>(self, task: impl FnOnce() -> R) -> R {
@@ -186,6 +275,23 @@ pub trait Kernel: Copy {
         let units = gates.as_chunks().0.iter().zip(before).zip(c).zip(h);
         for (((gates, before), c), h) in units {
             (*h, *c) = lstm::cell(*gates, *before, cell_bits);
+        }
+    }
+
+    /// [`Kernel::cells`] of gates that are still sums over the input and over the state, at most [`NO_BIAS`] of each.
+    #[inline(always)]
+    fn units(self, [x, state]: [&[i32]; 2], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+        let mut gates = [0; NO_BIAS];
+        if let Some(gates) = gates.get_mut(..x.len()) {
+            map_two(
+                self,
+                x,
+                state,
+                gates,
+                #[inline(always)]
+                |x, state, y| *y = Int8::gate(x, state),
+            );
+            self.cells(gates, before, cell_bits, c, h);
         }
     }
 }

@@ -16,11 +16,19 @@ impl Int8A16 {
     pub const MAX: i16 = 8191;
 }
 
+/// The largest activation.
+const LARGEST: i32 = Int8A16::MAX as i32;
+
+/// The least activation, and with `relu` the least that is not negative.
+#[inline(always)]
+fn least(relu: bool) -> i32 {
+    if relu { 0 } else { -LARGEST - 1 }
+}
+
 /// The nearest activation to `v`; with `relu` the nearest that is not negative.
 #[inline(always)]
 fn clamp(v: i32, relu: bool) -> i16 {
-    let low = if relu { 0 } else { -i32::from(Int8A16::MAX) - 1 };
-    v.max(low).min(i32::from(Int8A16::MAX)) as i16
+    v.max(least(relu)).min(LARGEST) as i16
 }
 
 impl Arithmetic for Int8A16 {
@@ -109,8 +117,8 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn cells<K: Kernel>(kernel: K, gates: &[i16], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
-        Int8::cells(kernel, gates, before, cell_bits, c, h);
+    fn units<K: Kernel>(kernel: K, sums: [&[i32]; 2], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
+        Int8::units(kernel, sums, before, cell_bits, c, h);
     }
 
     #[inline(always)]
@@ -121,5 +129,40 @@ impl Arithmetic for Int8A16 {
     #[inline(always)]
     fn output(h: i16, to_output: Rescale, y: i16) -> i16 {
         Int8::output(h, to_output, y)
+    }
+
+    #[inline(always)]
+    fn activations<K: Kernel>(kernel: K, v: &[i32], zero_point: i32, low: i32, y: &mut [i16]) {
+        kernel.streams(v, least(low == zero_point), LARGEST, y);
+    }
+
+    #[inline(always)]
+    fn quantized<K: Kernel>(kernel: K, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i16]) {
+        kernel.rescaled16(x, rescale, least(low == zero_point), LARGEST, y);
+    }
+
+    #[inline(always)]
+    fn hiddens<K: Kernel>(kernel: K, h: &[i16], to_hidden: Rescale, y: &mut [i16]) {
+        kernel.rescaled16(h, to_hidden, least(false), LARGEST, y);
+    }
+
+    #[inline(always)]
+    fn streams<K: Kernel>(kernel: K, v: &[i32], y: &mut [i16]) {
+        Int8::streams(kernel, v, y);
+    }
+
+    #[inline(always)]
+    fn accumulated<K: Kernel>(kernel: K, v: &[i32], y: &mut [i16]) {
+        Int8::accumulated(kernel, v, y);
+    }
+
+    #[inline(always)]
+    fn outputs<K: Kernel>(kernel: K, h: &[i16], to_output: Rescale, y: &mut [i16]) {
+        Int8::outputs(kernel, h, to_output, y);
+    }
+
+    #[inline(always)]
+    fn outputs_onto<K: Kernel>(kernel: K, h: &[i16], to_output: Rescale, y: &mut [i16]) {
+        Int8::outputs_onto(kernel, h, to_output, y);
     }
 }

@@ -2,11 +2,17 @@
 
 use super::{Rescale, exp2_neg, lstm, mul_high, saturate8, saturate16};
 use crate::blob::Layout;
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, map};
 use bytemuck::Pod;
 
-/// How many biases of nothing there are; fewer where memory is dear.
-pub const NO_BIAS: usize = if cfg!(any(target_pointer_width = "64", target_family = "wasm")) { 64 } else { 16 };
+/// How many biases of nothing there are, which is how many sums are computed at a time; fewer where memory is dear.
+pub const NO_BIAS: usize = if cfg!(any(target_pointer_width = "64", target_family = "wasm")) {
+    64
+} else if cfg!(pixelrnn_mve) {
+    32
+} else {
+    16
+};
 
 /// Every step of an engine that depends on the type of its numbers.
 ///
@@ -41,6 +47,21 @@ pub trait Arithmetic {
     /// Turns sums into units of their destination.
     fn scale<K: Kernel>(kernel: K, sums: &mut [Self::Sum], left: u8, multipliers: &[Self::Sum]);
 
+    /// [`Arithmetic::products`] of weights in rows, then [`Arithmetic::scale`].
+    #[inline(always)]
+    fn scaled_rows<K: Kernel>(
+        kernel: K,
+        bias: &[Self::Sum],
+        weights: &[Self::Weight],
+        x: &[Self::Activation],
+        left: u8,
+        multipliers: &[Self::Sum],
+        sums: &mut [Self::Sum],
+    ) {
+        Self::products(kernel, Layout::Rows, bias, weights, x, sums);
+        Self::scale(kernel, sums, left, multipliers);
+    }
+
     /// The activation that means 0.
     fn zero(zero_point: i8) -> Self::Activation;
     /// A scaled sum as an activation.
@@ -67,25 +88,117 @@ pub trait Arithmetic {
     fn gate(x: Self::Sum, h: Self::Sum) -> Self::Stream;
     /// One step of a unit: the new `h` and `c` of the gates o, f, i, g and the old `c`.
     fn cell(gates: [Self::Stream; 4], c: Self::Stream, cell_bits: u8) -> (Self::Stream, Self::Stream);
-    /// One step of as many units as all slices have numbers of, four `gates` each.
+    /// One step of as many units as all slices have numbers of, of four sums over the input and four over the state each.
+    /// There are [`NO_BIAS`] sums of each at most.
     #[inline(always)]
-    fn cells<K: Kernel>(
+    fn units<K: Kernel>(
         _kernel: K,
-        gates: &[Self::Stream],
+        [x, state]: [&[Self::Sum]; 2],
         before: &[Self::Stream],
         cell_bits: u8,
         c: &mut [Self::Stream],
         h: &mut [Self::Stream],
     ) {
-        for (((gates, before), c), h) in gates.as_chunks().0.iter().zip(before).zip(c).zip(h) {
-            (*h, *c) = Self::cell(*gates, *before, cell_bits);
+        let sums = x.as_chunks::<4>().0.iter().zip(state.as_chunks::<4>().0);
+        for ((((x, state), before), c), h) in sums.zip(before).zip(c).zip(h) {
+            let gate = |n: usize| Self::gate(x[n], state[n]);
+            (*h, *c) = Self::cell([gate(0), gate(1), gate(2), gate(3)], *before, cell_bits);
         }
     }
     /// `h` as state-to-state products read it.
     fn hidden(h: Self::Stream, to_hidden: Rescale) -> Self::Activation;
     /// `h` added to `y`, in the stream's scale.
     fn output(h: Self::Stream, to_output: Rescale, y: Self::Stream) -> Self::Stream;
+
+    /// [`Arithmetic::activation`] of each number.
+    #[inline(always)]
+    fn activations<K: Kernel>(kernel: K, v: &[Self::Sum], zero_point: i32, low: i32, y: &mut [Self::Activation]) {
+        map(
+            kernel,
+            v,
+            y,
+            #[inline(always)]
+            move |v, y| *y = Self::activation(v, zero_point, low),
+        );
+    }
+    /// [`Arithmetic::stream`] of each number.
+    #[inline(always)]
+    fn streams<K: Kernel>(kernel: K, v: &[Self::Sum], y: &mut [Self::Stream]) {
+        map(
+            kernel,
+            v,
+            y,
+            #[inline(always)]
+            |v, y| *y = Self::stream(v),
+        );
+    }
+    /// [`Arithmetic::accumulate`] of each number.
+    #[inline(always)]
+    fn accumulated<K: Kernel>(kernel: K, v: &[Self::Sum], y: &mut [Self::Stream]) {
+        map(
+            kernel,
+            v,
+            y,
+            #[inline(always)]
+            |v, y| *y = Self::accumulate(v, *y),
+        );
+    }
+    /// [`Arithmetic::activation`] of each number, quantized.
+    #[inline(always)]
+    fn quantized<K: Kernel>(
+        kernel: K,
+        x: &[Self::Stream],
+        rescale: Rescale,
+        zero_point: i32,
+        low: i32,
+        y: &mut [Self::Activation],
+    ) {
+        map(
+            kernel,
+            x,
+            y,
+            #[inline(always)]
+            move |x, y| *y = Self::activation(Self::quantize(x, rescale), zero_point, low),
+        );
+    }
+    /// [`Arithmetic::hidden`] of each number.
+    #[inline(always)]
+    fn hiddens<K: Kernel>(kernel: K, h: &[Self::Stream], to_hidden: Rescale, y: &mut [Self::Activation]) {
+        map(
+            kernel,
+            h,
+            y,
+            #[inline(always)]
+            move |h, y| *y = Self::hidden(h, to_hidden),
+        );
+    }
+    /// [`Arithmetic::output`] of each number, added to nothing.
+    #[inline(always)]
+    fn outputs<K: Kernel>(kernel: K, h: &[Self::Stream], to_output: Rescale, y: &mut [Self::Stream]) {
+        map(
+            kernel,
+            h,
+            y,
+            #[inline(always)]
+            move |h, y| *y = Self::output(h, to_output, Self::Stream::default()),
+        );
+    }
+    /// [`Arithmetic::output`] of each number, added to what stands there.
+    #[inline(always)]
+    fn outputs_onto<K: Kernel>(kernel: K, h: &[Self::Stream], to_output: Rescale, y: &mut [Self::Stream]) {
+        map(
+            kernel,
+            h,
+            y,
+            #[inline(always)]
+            move |h, y| *y = Self::output(h, to_output, *y),
+        );
+    }
 }
+
+/// What the stream can hold.
+pub(super) const LEAST: i32 = i16::MIN as i32;
+pub(super) const LARGEST: i32 = i16::MAX as i32;
 
 /// 8-bit weights and activations, 32-bit sums, a 16-bit stream.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +229,19 @@ impl Arithmetic for Int8 {
     #[inline(always)]
     fn scale<K: Kernel>(kernel: K, sums: &mut [i32], left: u8, multipliers: &[i32]) {
         kernel.scale(sums, u32::from(left), multipliers);
+    }
+
+    #[inline(always)]
+    fn scaled_rows<K: Kernel>(
+        kernel: K,
+        bias: &[i32],
+        weights: &[i8],
+        x: &[i8],
+        left: u8,
+        multipliers: &[i32],
+        sums: &mut [i32],
+    ) {
+        kernel.scaled_rows(bias, weights, x, u32::from(left), multipliers, sums);
     }
 
     #[inline(always)]
@@ -189,8 +315,8 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn cells<K: Kernel>(kernel: K, gates: &[i16], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
-        kernel.cells(gates, before, u32::from(cell_bits), c, h);
+    fn units<K: Kernel>(kernel: K, sums: [&[i32]; 2], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
+        kernel.units(sums, before, u32::from(cell_bits), c, h);
     }
 
     #[inline(always)]
@@ -201,5 +327,40 @@ impl Arithmetic for Int8 {
     #[inline(always)]
     fn output(h: i16, to_output: Rescale, y: i16) -> i16 {
         saturate16(to_output.apply(i32::from(h)).wrapping_add(i32::from(y)))
+    }
+
+    #[inline(always)]
+    fn activations<K: Kernel>(kernel: K, v: &[i32], zero_point: i32, low: i32, y: &mut [i8]) {
+        kernel.activations(v, zero_point, low, y);
+    }
+
+    #[inline(always)]
+    fn quantized<K: Kernel>(kernel: K, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
+        kernel.rescaled8(x, rescale, zero_point, low, y);
+    }
+
+    #[inline(always)]
+    fn hiddens<K: Kernel>(kernel: K, h: &[i16], to_hidden: Rescale, y: &mut [i8]) {
+        kernel.rescaled8(h, to_hidden, 0, i32::from(i8::MIN), y);
+    }
+
+    #[inline(always)]
+    fn streams<K: Kernel>(kernel: K, v: &[i32], y: &mut [i16]) {
+        kernel.streams(v, LEAST, LARGEST, y);
+    }
+
+    #[inline(always)]
+    fn accumulated<K: Kernel>(kernel: K, v: &[i32], y: &mut [i16]) {
+        kernel.accumulate(v, y);
+    }
+
+    #[inline(always)]
+    fn outputs<K: Kernel>(kernel: K, h: &[i16], to_output: Rescale, y: &mut [i16]) {
+        kernel.rescaled16(h, to_output, LEAST, LARGEST, y);
+    }
+
+    #[inline(always)]
+    fn outputs_onto<K: Kernel>(kernel: K, h: &[i16], to_output: Rescale, y: &mut [i16]) {
+        kernel.rescaled_onto(h, to_output, y);
     }
 }

@@ -5,10 +5,11 @@ use super::super::ring::Ring;
 use super::super::{Context, Shared};
 use super::{Cells, Output, OverState, Parts, cast, gates, narrow, over_state, parts};
 use crate::blob::{LstmRecord, group_start};
-use crate::kernels::{Kernel, map};
+use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
 
 /// Left half of a Diagonal BiLSTM: `h` comes from above and from the left, `c` from the left.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,
@@ -46,6 +47,7 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
 
 /// Right half of a Diagonal BiLSTM, at a pixel: adds what the sweep over the row above left there, and keeps the input
 /// for the sweep over this row.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 pub(in super::super) fn right<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,
@@ -60,13 +62,7 @@ pub(in super::super) fn right<A: Arithmetic, K: Kernel>(
         let state: &[A::Stream] = h_ring.get(mirrored(width, context.row - 1, context.column))?;
         let (first, end) = record.group(context.groups, context.group);
         let out = shared.registers.get_mut(record.output, first..end)?;
-        map(
-            kernel,
-            state.get(first..end)?,
-            out,
-            #[inline(always)]
-            move |h, y| *y = A::output(h, record.to_output, *y),
-        );
+        A::outputs_onto(kernel, state.get(first..end)?, record.to_output, out);
     }
     let (first, end) =
         (group_start(inputs, context.groups, context.group), group_start(inputs, context.groups, context.group + 1));
@@ -76,6 +72,7 @@ pub(in super::super) fn right<A: Arithmetic, K: Kernel>(
 }
 
 /// Right half of a Diagonal BiLSTM, once over a finished row, from right to left.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,

@@ -7,7 +7,7 @@ use super::Context;
 use super::memory::{copy, fill};
 use super::sums::{SUMS, Sums};
 use crate::blob::LstmRecord;
-use crate::kernels::{Kernel, map, map_two};
+use crate::kernels::Kernel;
 use crate::numbers::{Arithmetic, NO_BIAS, Rescale};
 pub(super) use diagonal::{left as diagonal_left, right as diagonal_right, sweep};
 pub(super) use row::row;
@@ -62,18 +62,8 @@ fn gates<A: Arithmetic, K: Kernel>(
             OverState::Sums(sums) => sums.get(gates)?,
         };
         if K::VECTORS {
-            let mut gates = [A::Stream::default(); BLOCK];
-            let gates = gates.get_mut(..x_sums.len())?;
-            map_two(
-                kernel,
-                x_sums,
-                h_sums,
-                gates,
-                #[inline(always)]
-                |x, h, gate| *gate = A::gate(x, h),
-            );
-            cells.steps(record, unit, gates, kernel)?;
-            unit += gates.len() / 4;
+            cells.steps(record, unit, x_sums, h_sums, kernel)?;
+            unit += x_sums.len() / 4;
             continue;
         }
         for ([o, f, i, g], h) in x_sums.as_chunks().0.iter().zip(h_sums.as_chunks::<4>().0) {
@@ -104,13 +94,7 @@ fn narrow<A: Arithmetic, K: Kernel>(patch: &mut [A::Activation], state: &[A::Str
     if state.is_empty() {
         fill(patch, A::zero(0));
     }
-    map(
-        kernel,
-        state,
-        patch,
-        #[inline(always)]
-        move |h, to| *to = A::hidden(h, to_hidden),
-    );
+    A::hiddens(kernel, state, to_hidden, patch);
 }
 
 /// The parts of an LSTM's memory: inputs, `h`, `c`, and sums over a row of `h`.
@@ -153,31 +137,25 @@ enum Output<'s, A: Arithmetic> {
 }
 
 impl<A: Arithmetic> Cells<'_, A> {
-    /// One step of units from `unit` on, at most [`UNITS`] of them, four gates each.
-    fn steps<K: Kernel>(&mut self, record: &LstmRecord, unit: usize, gates: &[A::Stream], kernel: K) -> Option<()> {
-        let range = unit..unit + gates.len() / 4;
+    /// One step of units from `unit` on, at most [`UNITS`] of them, four sums over the input and over the state each.
+    fn steps<K: Kernel>(
+        &mut self,
+        record: &LstmRecord,
+        unit: usize,
+        x_sums: &[A::Sum],
+        h_sums: &[A::Sum],
+        kernel: K,
+    ) -> Option<()> {
+        let range = unit..unit + x_sums.len() / 4;
         let zeros = [A::Stream::default(); UNITS];
         let before = if self.before.is_empty() { zeros.get(..range.len())? } else { self.before.get(range.clone())? };
         let mut h = [A::Stream::default(); UNITS];
         let h = h.get_mut(..range.len())?;
-        A::cells(kernel, gates, before, record.cell_bits, self.c.get_mut(range.clone())?, h);
+        A::units(kernel, [x_sums, h_sums], before, record.cell_bits, self.c.get_mut(range.clone())?, h);
         match &mut self.h {
             Output::Now { kept, out } => {
-                map(
-                    kernel,
-                    h,
-                    kept.get_mut(range.clone())?,
-                    #[inline(always)]
-                    move |h, y| *y = A::hidden(h, record.to_hidden),
-                );
-                let out = out.get_mut(range)?;
-                map(
-                    kernel,
-                    h,
-                    out,
-                    #[inline(always)]
-                    move |h, y| *y = A::output(h, record.to_output, A::Stream::default()),
-                );
+                A::hiddens(kernel, h, record.to_hidden, kept.get_mut(range.clone())?);
+                A::outputs(kernel, h, record.to_output, out.get_mut(range)?);
             }
             Output::Later(kept) => copy(kept.get_mut(range)?, h)?,
         }

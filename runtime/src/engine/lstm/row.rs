@@ -9,6 +9,7 @@ use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
 
 /// Row LSTM: `h` and `c` come from the row above.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,
@@ -42,16 +43,7 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
         Plan::Row => {
             let sums: &mut [A::Sum] = cast(sums)?;
             if context.column == 0 && context.group == 0 {
-                for (column, sums) in sums.chunks_exact_mut(all.max(1)).enumerate() {
-                    gather_state::<A, K>(record, &Context { column, ..*context }, &h_ring, h_patch, kernel)?;
-                    for group in 0..context.groups {
-                        let (first, end) = record.group(context.groups, group);
-                        let mut over_state = over_state::<A>(record, &Context { group, ..*context });
-                        for sums in sums.get_mut(4 * first..4 * end)?.chunks_mut(BLOCK) {
-                            over_state.next(h_patch, sums, kernel)?;
-                        }
-                    }
-                }
+                state_sums::<A, K>(record, context, &h_ring, h_patch, sums, kernel)?;
             }
             OverState::Sums(sums.get(context.column * all..)?.get(..all)?)
         }
@@ -67,7 +59,34 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     Some(())
 }
 
+/// The sums over the state of all pixels of a row.
+#[cfg_attr(pixelrnn_mve, inline(never))] // else its stack is that of all pixels
+#[cfg_attr(not(pixelrnn_mve), inline(always))]
+fn state_sums<A: Arithmetic, K: Kernel>(
+    record: &LstmRecord,
+    context: &Context<'_>,
+    h_ring: &Ring<'_, A::Activation>,
+    h_patch: &mut [A::Activation],
+    mut sums: &mut [A::Sum],
+    kernel: K,
+) -> Option<()> {
+    let all = 4 * usize::from(record.hidden);
+    for column in 0..context.width {
+        let sums = sums.split_off_mut(..all)?;
+        gather_state::<A, K>(record, &Context { column, ..*context }, h_ring, h_patch, kernel)?;
+        for group in 0..context.groups {
+            let (first, end) = record.group(context.groups, group);
+            let mut over_state = over_state::<A>(record, &Context { group, ..*context });
+            for sums in sums.get_mut(4 * first..4 * end)?.chunks_mut(BLOCK) {
+                over_state.next(h_patch, sums, kernel)?;
+            }
+        }
+    }
+    Some(())
+}
+
 /// Copies what a pixel reads of the row above to `patch`.
+#[cfg_attr(pixelrnn_mve, inline(never))]
 fn gather_state<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
     context: &Context<'_>,

@@ -1,0 +1,147 @@
+//! The LSTM cell, four units at a time.
+
+use crate::numbers::lstm::TANH;
+use core::arch::asm;
+
+/// `tanh` of q0, in q0, as [`crate::numbers::lstm`] has it: q7 is 127, `$double` doubles q1. It needs q1 to q4.
+macro_rules! tanh {
+    ($($double:literal)?) => {
+        concat!(
+            "vabs.s32 q1, q0
+            vshr.s32 q0, q0, #31
+            ",
+            $($double,)?
+            "
+            vshr.u32 q2, q1, #7
+            vand q1, q1, q7
+            vldrh.s32 q3, [{table}, q2, uxtw #1]
+            vldrh.s32 q4, [{next}, q2, uxtw #1]
+            vsub.i32 q4, q4, q3
+            vmul.i32 q1, q1, q4
+            vrshr.s32 q1, q1, #7
+            vadd.i32 q1, q1, q3
+            veor q1, q1, q0
+            vsub.i32 q0, q1, q0"
+        )
+    };
+}
+
+/// The logistic function of q0, in q0.
+macro_rules! sigmoid {
+    () => {
+        concat!(
+            tanh!(),
+            "
+            vadd.i32 q0, q0, {one}
+            vshr.s32 q0, q0, #1
+            vshr.s32 q1, q0, #15
+            vsub.i32 q0, q0, q1"
+        )
+    };
+}
+
+/// The nearest numbers of 16 bits to those in q0, in q0.
+macro_rules! saturate {
+    () => {
+        "vqmovnb.s32 q0, q0
+        vmovlb.s16 q0, q0"
+    };
+}
+
+/// A gate in q0: the sum over the input, which lies `$at` bytes from where q5 says, plus the one over the state, saturated. To
+/// find the latter, `state` changes by `$step`.
+macro_rules! gate {
+    ($at:literal, $step:literal) => {
+        concat!(
+            $step,
+            "
+            vldrw.u32 q0, [q5, #",
+            $at,
+            "
+            vldrw.u32 q1, [{state}, q5]
+            vadd.i32 q0, q0, q1
+            ",
+            saturate!()
+        )
+    };
+}
+
+/// One step of some units.
+///
+/// # Safety
+/// There are `units` numbers before, `c` and `h`, and four times as many sums over the input and over the state.
+#[inline(always)]
+pub(super) unsafe fn steps(
+    units: usize,
+    x: *const i32,
+    state: *const i32,
+    before: *const i16,
+    cell_bits: u32,
+    c: *mut i16,
+    h: *mut i16,
+) {
+    let bits = (cell_bits & 15) as i32;
+    // SAFETY: q5 holds where the sums of gate i over the input lie, of four units, and goes on by as many in each round; those
+    // of o and f are before it, that of g behind. The sums over the state lie `state` bytes from them. A round reads these
+    // and four numbers before, and writes four of `c` and `h`; the last round leaves off what is beyond. Indices of the table
+    // are 512 at most, and it has 514 numbers.
+    unsafe {
+        asm!(
+            "vidup.u32 q5, r0, #8",
+            "vshl.i32 q5, q5, #1",
+            "vadd.i32 q5, q5, {x}",
+            "vmov.i32 q7, #127",
+            "wlstp.32 lr, {units}, 3f",
+            "2:",
+            gate!("64]!", ""),
+            sigmoid!(),
+            "vmov q6, q0",
+            gate!("4]", "add {state}, #4"),
+            tanh!("vshl.i32 q1, q1, #1"),
+            "vmul.i32 q6, q6, q0",
+            "vshl.s32 q6, {less}",
+            gate!("-4]", "sub {state}, #8"),
+            sigmoid!(),
+            "vldrh.s32 q1, [r1], #8",
+            "vmul.i32 q0, q0, q1",
+            "vadd.i32 q0, q0, q6",
+            "vrshr.s32 q0, q0, #15",
+            saturate!(),
+            "vstrh.32 q0, [r2], #8",
+            "vrshl.s32 q0, {wide}",
+            saturate!(),
+            tanh!("vshl.i32 q1, q1, #1"),
+            "vmov q6, q0",
+            gate!("-8]", "sub {state}, #4"),
+            sigmoid!(),
+            "add {state}, #8",
+            "vmul.i32 q0, q0, q6",
+            "vrshr.s32 q0, q0, #15",
+            "vstrh.32 q0, [r3], #8",
+            "letp lr, 2b",
+            "3:",
+            units = in(reg) units,
+            x = in(reg) x.wrapping_byte_add(8).wrapping_byte_sub(64),
+            state = inout(reg) state.addr().wrapping_sub(x.addr()) => _,
+            table = in(reg) TANH.as_ptr(),
+            next = in(reg) TANH.as_ptr().wrapping_add(1),
+            one = in(reg) 32_769,
+            less = in(reg) -bits,
+            wide = in(reg) bits - 3,
+            inout("r0") 0 => _,
+            inout("r1") before => _,
+            inout("r2") c => _,
+            inout("r3") h => _,
+            out("lr") _,
+            out("q0") _,
+            out("q1") _,
+            out("q2") _,
+            out("q3") _,
+            out("q4") _,
+            out("q5") _,
+            out("q6") _,
+            out("q7") _,
+            options(nostack),
+        );
+    }
+}
