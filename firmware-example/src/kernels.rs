@@ -124,6 +124,7 @@ fn agrees<K: Kernel>(kernel: K, layout: Layout, outputs: usize, length: usize, v
         }
     });
     scaled_right
+        && wide_agrees(kernel, layout, bias, weights, x)
         && sums.iter().enumerate().all(|(output, sum)| {
             let Some(bias) = bias.get(output) else { return *sum == GUARD };
             let product = |(input, x): (usize, &i8)| {
@@ -132,6 +133,40 @@ fn agrees<K: Kernel>(kernel: K, layout: Layout, outputs: usize, length: usize, v
             };
             *sum == x.iter().enumerate().map(product).fold(*bias, i32::wrapping_add)
         })
+}
+
+/// Whether products with 16-bit activations are those of [`Portable`].
+#[cfg(feature = "a16")]
+#[inline(never)]
+fn wide_agrees<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8], x: &[i8]) -> bool {
+    let mut wide = [0; LENGTH.next_multiple_of(4)];
+    for (wide, x) in wide.iter_mut().zip(x) {
+        *wide = i16::from(*x) * 64 + i16::from(*x) % 64;
+    }
+    let mut sums = [[GUARD; OUTPUTS + 1]; 2];
+    let [out, expected] = &mut sums;
+    let (Some(wide), Some(out), Some(expected)) =
+        (wide.get(..x.len()), out.get_mut(..bias.len()), expected.get_mut(..bias.len()))
+    else {
+        return false;
+    };
+    match layout {
+        Layout::Rows => {
+            kernel.rows16(bias, weights, wide, out);
+            Portable.rows16(bias, weights, wide, expected);
+        }
+        Layout::Blocks => {
+            kernel.blocks16(bias, weights, wide, out);
+            Portable.blocks16(bias, weights, wide, expected);
+        }
+    }
+    sums[0] == sums[1]
+}
+
+/// There are none.
+#[cfg(not(feature = "a16"))]
+fn wide_agrees<K: Kernel>(_: K, _: Layout, _: &[i32], _: &[i8], _: &[i8]) -> bool {
+    true
 }
 
 /// Fills memory of three sorts.

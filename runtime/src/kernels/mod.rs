@@ -55,12 +55,11 @@ pub use dotprod::NeonDotprod;
 #[cfg(pixelrnn_dsp)]
 pub use dsp::Dsp;
 #[cfg(feature = "std")]
-#[cfg(feature = "std")]
 pub(crate) use host::Task;
 #[cfg(feature = "std")]
 pub use host::{Host, KernelError};
 pub(crate) use map::map;
-use map::map_two;
+pub(crate) use map::map_two;
 #[cfg(pixelrnn_mve)]
 pub use mve::Mve;
 #[cfg(target_arch = "aarch64")]

@@ -68,6 +68,17 @@ impl Kernel for Mve {
         }
     }
 
+    #[cfg(feature = "a16")]
+    #[inline(never)]
+    fn rows16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+        let (length, outputs) = (x.len(), sums.len());
+        if outputs != bias.len() || weights.len() != outputs * length || length == 0 {
+            return Portable.rows16(bias, weights, x, sums);
+        }
+        // SAFETY: as in `rows`.
+        unsafe { products::any16(bias, weights, x, sums) }
+    }
+
     #[inline(always)]
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
         Portable.blocks(bias, weights, x, sums);

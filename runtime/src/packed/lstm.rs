@@ -224,7 +224,7 @@ impl<A: Pack> Lstm<A> {
                 );
                 let (before, c) = state.c.step(image, row, usize::from(self.kind == Kind::Row), column)?;
                 let new_h = state.new_h.get_mut(..end - start)?;
-                A::cells(kernel, gates, before.get(start..end)?, record.cell_bits, c.get_mut(start..end)?, new_h);
+                kernel.cells(gates, before.get(start..end)?, record.cell_bits.into(), c.get_mut(start..end)?, new_h);
                 let (to_hidden, to_output) = (record.to_hidden, record.to_output);
                 map(
                     kernel,

@@ -149,3 +149,62 @@ pub(super) unsafe fn any(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32
         );
     }
 }
+
+/// Any number of 16-bit inputs: two outputs share each vector of them that is loaded.
+///
+/// # Safety
+/// There are as many biases as sums, and as many weights for each as inputs, which are not none.
+#[cfg(feature = "a16")]
+#[inline(always)]
+pub(super) unsafe fn any16(bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+    let (outputs, length) = (sums.len(), x.len());
+    // As above, in numbers.
+    let over = length.next_multiple_of(VECTOR / 2) - length;
+    // SAFETY: as above, by twos of outputs and one that may be left. Loads that widen take low registers, for which r1 and r2
+    // are named.
+    unsafe {
+        asm!(
+            "subs {outputs}, #2",
+            "blt 4f",
+            "2:",
+            "ldrd r0, r8, [{bias}], #8",
+            "add r2, r1, {length}",
+            "dlstp.16 lr, {length}",
+            "3:",
+            "vldrh.u16 q0, [{x}], #16",
+            "vldrb.s16 q1, [r1], #8",
+            "vmladava.s16 r0, q0, q1",
+            "vldrb.s16 q2, [r2], #8",
+            "vmladava.s16 r8, q0, q2",
+            "letp lr, 3b",
+            "strd r0, r8, [{sums}], #8",
+            "sub r1, r2, {over}",
+            "sub {x}, {x}, {length}, lsl #1",
+            "sub {x}, {x}, {over}, lsl #1",
+            "subs {outputs}, #2",
+            "bge 2b",
+            "4:",
+            "adds {outputs}, #2",
+            "beq 6f",
+            "ldr r0, [{bias}]",
+            "dlstp.16 lr, {length}",
+            "5:",
+            "vldrh.u16 q0, [{x}], #16",
+            "vldrb.s16 q1, [r1], #8",
+            "vmladava.s16 r0, q0, q1",
+            "letp lr, 5b",
+            "str r0, [{sums}]",
+            "6:",
+            outputs = inout(reg) outputs => _,
+            length = in(reg) length,
+            over = in(reg) over,
+            bias = inout(reg) bias.as_ptr() => _,
+            x = inout(reg) x.as_ptr() => _,
+            sums = inout(reg) sums.as_mut_ptr() => _,
+            inout("r1") weights.as_ptr() => _,
+            out("r0") _, out("r2") _, out("r8") _, out("lr") _,
+            out("q0") _, out("q1") _, out("q2") _,
+            options(nostack),
+        );
+    }
+}
