@@ -5,6 +5,7 @@ That is what sampling from an exported model comes to, since a graph has no plac
 one more column than the one above, so that a column of the skewed map needs the column before alone; both directions share a Scan.
 """
 
+import itertools
 import os
 
 import numpy as np
@@ -19,11 +20,13 @@ CLOSED = -1e4
 class Graph:
     """Nodes and constants, gathered one by one; each method returns the name of what it added."""
 
+    count = itertools.count()
+
     def __init__(self):
-        self.nodes, self.constants = [], []
+        self.nodes, self.constants, self.name = [], [], f"graph{next(self.count)}"
 
     def constant(self, array):
-        name = f"c{id(self)}_{len(self.constants)}"
+        name = f"{self.name}_constant{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
@@ -31,7 +34,7 @@ class Graph:
         return self.constant(np.array(values, np.int64))
 
     def add(self, kind, *inputs, outputs=1, **attributes):
-        names = [f"v{id(self)}_{len(self.nodes)}_{output}" for output in range(outputs)]
+        names = [f"{self.name}_value{len(self.nodes)}_{output}" for output in range(outputs)]
         self.nodes.append(helper.make_node(kind, inputs, names, **attributes))
         return names[0] if outputs == 1 else names
 
@@ -55,7 +58,7 @@ class Graph:
     def scan(self, z, body, state, cells, axis):
         """Runs `body(graph, z, h, c) -> h, c` over an axis of `z`, and stacks h along the same axis; h and c begin as given."""
         inner = Graph()
-        h, c, step = (f"{name}{id(inner)}" for name in ("h", "c", "z"))
+        h, c, step = (f"{inner.name}_{name}" for name in ("h", "c", "z"))
         new, cell = body(inner, step, h, c)
         shown = inner.add("Identity", new)
         values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in (h, c, step, new, cell, shown)]
