@@ -137,7 +137,8 @@ class Diagonal:
 
     def __init__(self, op, width, batch):
         hidden, inputs = op.left.above.shape[1], op.left.conv.weight.shape[1]
-        self.halves = [(half.conv.weight[:, :, 0, 0].T, half.above.T, half.beside.T, half.conv.bias) for half in (op.left, op.right)]
+        halves = op.left, op.right
+        self.halves = [(half.conv.weight[:, :, 0, 0].T, half.above.T, half.beside.T, half.conv.bias) for half in halves]
         self.shape, self.inputs = (width, batch, hidden), (width, batch, inputs)
 
     def start(self):
@@ -201,7 +202,8 @@ class Jax:
     threads = "default"
 
     def __init__(self, network, batch):
-        self.height, self.width, self.images = network.height, network.width, batch
+        self.height, self.width, self.batch = network.height, network.width, batch
+        self.images = batch
         self.chain = Chain(network.ops, network.width, batch)
         self.key = jax.random.key(0)
         self._draw = jax.jit(self._sample, donate_argnums=0)
@@ -212,20 +214,20 @@ class Jax:
 
         def pixel(sums, here, inputs):
             column, given = inputs
-            logits, here = chain.pixel(sums, here, jnp.zeros((self.images, 1)), column)
+            logits, here = chain.pixel(sums, here, jnp.zeros((self.batch, 1)), column)
             value, kept = choose(logits, given)
             return (chain.layers[0].correct(here[0], value, column), *here[1:]), kept
 
         def row(state, given):
             sums, here = chain.row(state)
-            here, kept = lax.scan(partial(pixel, sums), here, (jnp.arange(self.width), given))
+            here, kept = lax.scan(partial(pixel, sums), here, (jnp.arange(self.width), given), unroll=2)
             return chain.end(state, sums, here), kept
 
         return lax.scan(row, chain.start(), given)[1]
 
     def _sample(self, key):
         key, now = jax.random.split(key)
-        uniform = jax.random.uniform(now, (self.height, self.width, self.images, 1))
+        uniform = jax.random.uniform(now, (self.height, self.width, self.batch, 1))
 
         def choose(logits, uniform):
             value = (uniform < jax.nn.sigmoid(logits)).astype(jnp.float32)
@@ -242,3 +244,17 @@ class Jax:
         """Logits `[N, H, W]` of given images."""
         walk = jax.jit(partial(self._walk, lambda logits, given: (given, logits)))
         return np.asarray(walk(given.transpose(1, 2, 0)[..., None]))[..., 0].transpose(2, 0, 1)
+
+
+class JaxByCore(Jax):
+    """Gives each core its part of the batch, as a device of its own: products this small do not occupy a pool of threads."""
+
+    name = "JAX, cached, jitted, a device a core"
+    threads = str(jax.device_count())
+
+    def __init__(self, network, batch):
+        devices = jax.device_count()  # XLA_FLAGS says how many; `jit` alone uses the first
+        super().__init__(network, batch // devices)
+        self.images = self.batch * devices
+        self.key = jax.random.split(self.key, devices)
+        self._draw = jax.pmap(self._sample, donate_argnums=0)

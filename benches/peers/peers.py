@@ -14,15 +14,17 @@ import time
 
 import numpy as np
 import report
-from jax_peer import Jax
+from jax_peer import Jax, JaxByCore
 from network import Network
 from numpy_peer import NumPy
 from onnx_peer import Onnx
 from ours import ROOT, TASKS, Ours
 
 MODELS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
+
+# Who computes logits in a way of its own, and who draws how many images together.
 PEERS = [Onnx, Jax, NumPy]
-BATCHES = [1, 64]
+CONTESTANTS = [(Onnx, 1), (Onnx, 64), (Jax, 1), (Jax, 64), (JaxByCore, 64), (NumPy, 1), (NumPy, 64)]
 
 # How far logits may be from the float reference.
 TOLERANCE = 1e-3
@@ -82,7 +84,7 @@ class Contestant:
 def main():
     args = read_args()
     ours, images = Ours(), read_images(args.images)
-    load = report.machine()
+    lines = report.machine()
     networks = {}
     for name in args.models:
         model = ROOT / "models" / name / "model.safetensors"
@@ -90,24 +92,24 @@ def main():
         check(networks[name], model, images, ours)
     if args.check:
         return
-    contestants = {
-        name: [Contestant(peer, network, batch) for peer in PEERS for batch in BATCHES] for name, network in networks.items()
-    }
+    contestants = {name: [Contestant(peer, network, batch) for peer, batch in CONTESTANTS] for name, network in networks.items()}
     results = {name: {key: [] for key in TASKS.values()} for name in networks}
     for turn in range(args.rounds):
         print(f"turn {turn + 1} of {args.rounds}", file=sys.stderr)
         for (name, task), speed in ours.turn(list(networks)).items():
             results[name][TASKS[task]].append(speed)
-        for name, all_of_them in contestants.items():
-            for one in all_of_them:
+        for name, ones in contestants.items():
+            for one in ones:
                 results[name].setdefault(one.key, []).append(one.turn())
-    lines = [*load, f"Medians of {args.rounds} turns; all contestants of all models alternate."]
-    pixels = next(iter(networks.values()))
-    pixels = pixels.height * pixels.width
-    lines.append(f"ONNX Runtime evaluates the whole network for each pixel: {Onnx.PIXELS} of the {pixels} pixels are timed, and scaled up.")
-    lines = ["\n\n".join(lines) if args.markdown else "\n".join(lines)]
+    pixels = networks[args.models[0]].height * networks[args.models[0]].width
+    lines += [
+        f"Medians of {args.rounds} turns; all contestants of all models alternate.",
+        f"ONNX Runtime evaluates the whole network for each pixel: {Onnx.PIXELS} of {pixels} pixels are timed, and scaled up.",
+    ]
+    if args.markdown:
+        lines = [f"- {line}" for line in lines]
     for name in networks:
-        lines += ["", f"### {name}" if args.markdown else name, "", *report.results(results[name], args.markdown)]
+        lines += ["", f"### {name}" if args.markdown else name, "", *report.lines(results[name], args.markdown)]
     print("\n".join(lines))
 
 

@@ -25,20 +25,20 @@ def table(rows, markdown):
     return [lines[0], "|" + "|".join(["---", *["---:"] * (len(HEADS) - 1)]) + "|", *lines[1:]]
 
 
-def results(results, markdown):
+def lines(results, markdown):
     """The table of one model, and the ratios that it comes to. `results` has the speeds of turns by contestant, threads, batch."""
     rows = [
         (name, str(threads), str(batch), figure(median(speeds)), f"{figure(min(speeds))} to {figure(max(speeds))}")
         for (name, threads, batch), speeds in results.items()
     ]
-    lines, bullet = table(rows, markdown) + [""], "- " if markdown else ""
+    out, bullet = [*table(rows, markdown), ""], "- " if markdown else ""
     speeds = {key: median(turns) for key, turns in results.items()}
 
     def ratio(ours, key):
         name, threads, batch = ours
-        what = f"{name}, batch of {batch} by {threads} thread{'s' if threads > 1 else ''}"
+        of = "1 thread" if threads == 1 else f"{threads} threads"
         times = figure(speeds[ours] / speeds[key])
-        lines.append(f"{bullet}{what}, is {times} times as fast as {key[0]}, batch of {key[2]}.")
+        out.append(f"{bullet}Batch of {batch}: {name}, {of}, is {times} times as fast as {key[0]}.")
 
     peers = [key for key in speeds if not key[0].startswith("pixelrnn")]
     for key in (key for key in peers if key[2] == 1):
@@ -46,7 +46,7 @@ def results(results, markdown):
     best = max((key for key in peers if key[2] > 1), key=speeds.get)
     for threads in sorted({1, os.cpu_count()}):
         ratio(("pixelrnn, packed", threads, 64), best)
-    return lines
+    return out
 
 
 def output(*command):
