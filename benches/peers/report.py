@@ -36,9 +36,9 @@ def lines(results, markdown):
 
     def ratio(ours, key):
         name, threads, batch = ours
-        of = "1 thread" if threads == 1 else f"{threads} threads"
+        of, peer = (f"{count} thread{'' if count == 1 else 's'}" for count in (threads, key[1]))
         times = figure(speeds[ours] / speeds[key])
-        out.append(f"{bullet}Batch of {batch}: {name}, {of}, is {times} times as fast as {key[0]}.")
+        out.append(f"{bullet}Batch of {batch}: {name}, {of}, is {times} times as fast as {key[0]}, {peer}.")
 
     peers = [key for key in speeds if not key[0].startswith("pixelrnn")]
     for key in (key for key in peers if key[2] == 1):
