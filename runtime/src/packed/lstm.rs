@@ -40,8 +40,8 @@ pub(super) struct State<A: Pack> {
     /// `h` of a right half, for the output of the next row.
     output: Rows<i16>,
     /// Scaled sums over the inputs and over the state, and gates; `[places, 4 * hidden]`.
-    over_input: Vec<i32>,
-    over_state: Vec<i32>,
+    x_sums: Vec<i32>,
+    h_sums: Vec<i32>,
     gates: Vec<i16>,
     new_h: Vec<i16>,
 }
@@ -97,8 +97,8 @@ impl<A: Pack> Lstm<A> {
             h: Rows::new(images, h.0, h.1, hidden),
             c: Rows::new(images, c.0, c.1, hidden),
             output: Rows::new(images, 1, [0, output, 0], hidden),
-            over_input: vec![0; places * 4 * hidden],
-            over_state: vec![0; images.max(places) * 4 * hidden],
+            x_sums: vec![0; places * 4 * hidden],
+            h_sums: vec![0; images.max(places) * 4 * hidden],
             gates: vec![0; 4 * hidden],
             new_h: vec![0; hidden],
         }
@@ -166,7 +166,7 @@ impl<A: Pack> Lstm<A> {
             let numbers = if from_registers { shared.registers.numbers()? } else { state.x.numbers() };
             let inputs = Inputs { numbers, stride, pieces: &pieces };
             let places = (step.places(), step.label);
-            self.scaled(self.over_input.get(group)?, &inputs, places, &mut state.over_input, &mut shared.sums, kernel)?;
+            self.scaled(self.over_input.get(group)?, &inputs, places, &mut state.x_sums, &mut shared.sums, kernel)?;
         }
         // A Row LSTM reads the row above only; the left half waits for each pixel's neighbour.
         let columns = if self.kind == Kind::Row { step.columns } else { 1 };
@@ -207,7 +207,7 @@ impl<A: Pack> Lstm<A> {
             let pieces = if self.kind == Kind::Row { &pieces[..1] } else { &pieces[..] };
             let inputs = Inputs { numbers: h.numbers(), stride: h.stride_of(part.columns), pieces };
             let packed = self.over_state.get(group)?;
-            self.scaled(packed, &inputs, (places, None), &mut state.over_state, &mut shared.sums, kernel)?;
+            self.scaled(packed, &inputs, (places, None), &mut state.h_sums, &mut shared.sums, kernel)?;
             let (start, end) = record.group(part.all_groups, group);
             for place in 0..places {
                 let (image, column) = part.place(place);
@@ -216,8 +216,8 @@ impl<A: Pack> Lstm<A> {
                 let gates = state.gates.get_mut(..4 * (end - start))?;
                 map_two(
                     kernel,
-                    state.over_input.get(of(at))?,
-                    state.over_state.get(of(place))?,
+                    state.x_sums.get(of(at))?,
+                    state.h_sums.get(of(place))?,
                     gates,
                     #[inline(always)]
                     |x, h, gate| *gate = A::gate(x, h),
@@ -310,14 +310,7 @@ impl<A: Pack> Lstm<A> {
                 let pieces = [Piece { start, words: words::<A>(*self.inputs.get(group)?) }];
                 let inputs = Inputs { numbers: state.x.numbers(), stride: state.x.stride_of(columns), pieces: &pieces };
                 let places = (step.places(), step.label);
-                self.scaled(
-                    self.over_input.get(group)?,
-                    &inputs,
-                    places,
-                    &mut state.over_input,
-                    &mut shared.sums,
-                    kernel,
-                )?;
+                self.scaled(self.over_input.get(group)?, &inputs, places, &mut state.x_sums, &mut shared.sums, kernel)?;
             }
             for column in 0..columns {
                 let part = Step { column: first + column, columns: 1, ..step.clone() };

@@ -145,7 +145,7 @@ impl<A: Pack> Walk<A> {
         Some(())
     }
 
-    /// After a row: the sweeps of Diagonal BiLSTMs.
+    /// After a row: the sweeps of the right halves.
     #[inline(always)]
     pub(super) fn finish<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Option<()> {
         for (op, kept) in ops.0.iter().zip(&mut self.kept) {
