@@ -22,6 +22,7 @@
 //! # Ok::<(), pixelrnn_converter::Error>(())
 //! ```
 
+pub mod agreement;
 pub mod blob;
 pub mod complete;
 pub mod compress;

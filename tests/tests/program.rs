@@ -298,6 +298,9 @@ fn json_is_json_and_says_the_truth() {
     let verify = folder.run(&format!("verify model.safetensors model.prnn images.npy {labels}")).json();
     assert_eq!(verify["float_nats"].as_f64(), Some(float));
     assert_eq!(verify["quantized_nats"].as_f64(), Some(quantized));
+    let kernels = verify["kernels"].as_array().unwrap();
+    assert_eq!(kernels.len(), pixelrnn::kernels::Host::all().count());
+    assert!(kernels.iter().all(|kernel| kernel["equal"] == kernel["images"] && kernel["images"] != 0), "{kernels:?}");
     assert!(verify["layers"].as_array().is_some_and(|layers| !layers.is_empty()));
 }
 

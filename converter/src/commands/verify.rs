@@ -2,6 +2,7 @@
 
 use super::score::read_images;
 use super::{Failure, model, progress};
+use pixelrnn_converter::agreement::{self, Agreement};
 use pixelrnn_converter::reference::likelihood::bits_per_dim;
 use pixelrnn_converter::run::Scorer;
 use pixelrnn_converter::verify::Layers;
@@ -48,9 +49,12 @@ impl Args {
         let each = run_both(&reference, engine, &set, &label, &bar)?;
         bar.finish_and_clear();
         let step = (set.count / (self.layer_images as usize).min(set.count)).max(1);
+        let mut some = Vec::new();
         for n in (0..set.count).step_by(step) {
             layers.add(set.image(n), label(n))?;
+            some.push((set.image(n), label(n)));
         }
+        let kernels = agreement::of_kernels(engine, &some)?;
 
         let count = set.count as f64;
         let float = each.iter().map(|b| b.float).sum::<f64>() / count;
@@ -73,6 +77,8 @@ impl Args {
                 "{}",
                 json!({"images": set.count, "float_nats": float, "quantized_nats": quantized,
                        "mean_absolute_difference": apart, "worst_image": worst_image, "worst_logit": worst_logit,
+                       "kernels": kernels.iter().map(|k| json!({"name": k.kernel, "images": k.images, "equal": k.equal}))
+                           .collect::<Vec<_>>(),
                        "layers": rows})
             )?;
             return Ok(());
@@ -85,7 +91,7 @@ impl Args {
         writeln!(out, "  difference        {lost:+9.4} ({:+.3} %)", 100.0 * lost / float.max(1e-9))?;
         writeln!(out, "  image by image    {apart:9.4} on average, {worst_image:.4} at worst")?;
         writeln!(out, "  worst logit       {worst_logit:9.4}")?;
-        writeln!(out, "  kernels           portable (the only one on this machine)")?;
+        writeln!(out, "  kernels           {}", agreement_line(&kernels))?;
         let width = layers.errors.iter().map(|l| l.name.len()).max().unwrap_or(0).max(5);
         writeln!(out, "\n{:width$}  relative error  worst error  at an end of its range", "layer")?;
         for l in &layers.errors {
@@ -93,6 +99,16 @@ impl Args {
             writeln!(out, "{:width$}  {relative:12.3} %  {:11.4}  {saturated:12.4} %", l.name, l.worst)?;
         }
         Ok(())
+    }
+}
+
+/// What all kernels gave, in a line.
+fn agreement_line(kernels: &[Agreement]) -> String {
+    let names: Vec<_> = kernels.iter().map(|k| k.kernel).collect();
+    let images = kernels.first().map_or(0, |k| k.images);
+    match kernels.iter().filter(|k| k.equal < k.images).map(|k| k.kernel).collect::<Vec<_>>()[..] {
+        [] => format!("{}: the same likelihoods, {images} images", names.join(", ")),
+        ref wrong => format!("{} DIFFER from portable, of {images} images", wrong.join(", ")),
     }
 }
 
