@@ -219,3 +219,43 @@ fn an_included_model_knows_its_size_before_it_runs() {
     let walked = walk::walk(&mut engine, None, Draw::seeded(0, Temperature::ONE));
     assert_eq!(walked, walk::sample(file.model().unwrap(), 0, 1000, None));
 }
+
+#[test]
+fn an_image_goes_on_from_any_pixel_in_another_engine_with_another_kernel() {
+    for (name, blob, label) in blobs() {
+        let model = blob.model().unwrap();
+        let pixels = model.image().height * model.image().width;
+        for plan in PLANS {
+            let whole = walk::score_under(plan, model, &walk::sample(model, 5, 1000, label).image, label);
+            for position in [0, 1, pixels / 2, pixels - 1, pixels] {
+                let mut source = Draw::seeded(5, Temperature::ONE);
+                let mut first = vec![0; model.state_words_for(plan)];
+                let mut engine = walk::engine(model, &mut first, plan);
+                engine.restart(label).unwrap();
+                let mut cost = 0;
+                for _ in 0..position {
+                    cost += engine.step(&mut source).unwrap().unwrap().cost;
+                }
+                let mut saved = engine.state().to_vec();
+                first.fill(0);
+
+                let mut engine = Engine::with(model, &mut saved, Portable, plan).unwrap();
+                engine.resume(label, position).unwrap();
+                while let Some(pixel) = engine.step(&mut source).unwrap() {
+                    cost += pixel.cost;
+                }
+                assert_eq!(cost, whole.cost, "{name}, {plan:?}: on from pixel {position}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_image_cannot_go_on_behind_its_end() {
+    let (_, blob, label) = blobs().swap_remove(0);
+    let model = blob.model().unwrap();
+    let mut state = vec![0; model.state_words()];
+    let mut engine = Engine::new(model, &mut state).unwrap();
+    let pixels = model.image().height * model.image().width;
+    assert_eq!(engine.resume(label, pixels + 1), Err(EngineError::Position { pixels, got: pixels + 1 }));
+}

@@ -32,6 +32,13 @@ pub enum EngineError<E> {
         /// How many levels there are.
         levels: usize,
     },
+    /// An image cannot go on there.
+    Position {
+        /// Pixels of an image.
+        pixels: usize,
+        /// How many were said to be done.
+        got: usize,
+    },
     /// The source has no value.
     Source(E),
     /// There is no kernel of the name that the environment gives.
@@ -53,6 +60,7 @@ impl<E: fmt::Display> fmt::Display for EngineError<E> {
             Self::Value { position: Position { row, column, channel }, got, levels } => {
                 write!(f, "value {got} at row {row}, column {column}, channel {channel}, expected 0 to {}", levels - 1)
             }
+            Self::Position { pixels, got } => write!(f, "{got} pixels done, an image has {pixels}"),
             Self::Source(error) => error.fmt(f),
             #[cfg(feature = "std")]
             Self::Kernel(error) => error.fmt(f),

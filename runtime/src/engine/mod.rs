@@ -131,6 +131,34 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         Ok(())
     }
 
+    /// Goes on with an image of which `position` pixels are done, in a buffer that holds what [`Engine::state`] gave after
+    /// these: of any engine under the same plan, whatever its kernel and its machine.
+    ///
+    /// What a source has in it, such as the state of a random number generator, is the caller's to keep. That the buffer is
+    /// what it should be cannot be found out: with another one, what follows is another image, and nothing worse.
+    ///
+    /// # Errors
+    /// As [`Engine::restart`]; `Position` when the image has fewer pixels.
+    pub fn resume(
+        &mut self,
+        label: Option<usize>,
+        position: usize,
+    ) -> Result<(), EngineError<core::convert::Infallible>> {
+        let Image { height, width, .. } = self.model.image();
+        if position > height * width {
+            return Err(EngineError::Position { pixels: height * width, got: position });
+        }
+        self.restart(label)?;
+        self.next = position;
+        Ok(())
+    }
+
+    /// All that an image in the making needs besides its label and position, to be saved between two pixels; see
+    /// [`Engine::resume`].
+    pub const fn state(&self) -> &[u32] {
+        self.state
+    }
+
     /// The model.
     pub const fn model(&self) -> &Model<'m> {
         &self.model

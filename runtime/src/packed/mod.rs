@@ -9,7 +9,7 @@
 //! use pixelrnn::packed::{Batch, Packed, Scorer};
 //! use pixelrnn::{Draw, Temperature};
 //!
-//! pixelrnn::include_model!(mod digits = "../../models/mnist-pixelcnn/model.prnn");
+//! pixelrnn::include_model!(mod digits = "../../../models/mnist-pixelcnn/model.prnn");
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let packed = Packed::new(digits::model()?).ok_or("float models are not packed")?;
