@@ -68,7 +68,8 @@ fn main() {
         println!("kernel {kernel}, medians of {rounds} turns, {threads} threads where it says all\n");
         println!("{:27} {:28} {:>10} {:>18} {:>12}", "model", "task", "images/s", "G multiply-adds/s", "time/rows");
     }
-    for subject in Subject::all().into_iter().chain(Subject::paper()).filter(|s| s.name.contains(&args.name)) {
+    let subjects = Subject::all().into_iter().filter(|subject| subject.name.contains(&args.name));
+    for subject in subjects.chain(Subject::paper(&args.name)) {
         measure(&subject, threads, &args);
     }
 }

@@ -15,9 +15,9 @@ mod walk;
 mod whole;
 
 use crate::blob::{Model, Weights};
-use crate::distribution::Distribution;
+use crate::distribution::{Distribution, Temperature};
 use crate::kernels::{Kernel, Native};
-use crate::model::Image;
+use crate::model::{Image, Output};
 #[cfg(feature = "float")]
 use crate::numbers::Float;
 #[cfg(feature = "a16")]
@@ -222,11 +222,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
             context.group = channel;
             let logits =
                 run::<A, K, O>(&context, self.state, &mut sums, self.kernel, observer).ok_or(EngineError::Corrupt)?;
-            let distribution = match self.model.output() {
-                crate::model::Output::Softmax => logits,
-                crate::model::Output::Bernoulli => bernoulli(logits),
-            };
-            let distribution = Distribution::softmax(distribution, source.temperature(), self.kernel);
+            let distribution = predicted(self.model.output(), logits, source.temperature(), self.kernel);
             let position = Position { row, column, channel };
             let value = source.next(position, &distribution).map_err(EngineError::Source)?;
             if usize::from(value) >= levels {
@@ -274,8 +270,23 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     }
 }
 
+/// The distribution that a value's logits stand for, in place.
+#[inline(always)]
+pub(crate) fn predicted<K: Kernel>(
+    output: Output,
+    logits: &mut [u32],
+    temperature: Temperature,
+    kernel: K,
+) -> Distribution<'_> {
+    let logits = match output {
+        Output::Softmax => logits,
+        Output::Bernoulli => bernoulli(logits),
+    };
+    Distribution::softmax(logits, temperature, kernel)
+}
+
 /// The two logits, 0 and z, of a Bernoulli output's one.
-pub(crate) fn bernoulli(logits: &mut [u32]) -> &mut [u32] {
+fn bernoulli(logits: &mut [u32]) -> &mut [u32] {
     if let [first, second, ..] = logits {
         *second = *first;
         *first = 0;

@@ -142,11 +142,7 @@ pub trait Kernel: Copy {
     ) {
         self.run(
             #[inline(always)]
-            || {
-                panel::portable::<u8, i8, 4>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums, |w, x| {
-                    i32::from(w) * i32::from(x)
-                });
-            },
+            || panel::portable::<u8, i8, 4>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums),
         );
     }
 
@@ -162,11 +158,7 @@ pub trait Kernel: Copy {
     ) {
         self.run(
             #[inline(always)]
-            || {
-                panel::portable::<i16, i16, 2>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums, |w, x| {
-                    i32::from(w) * i32::from(x)
-                });
-            },
+            || panel::portable::<i16, i16, 2>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums),
         );
     }
 

@@ -68,15 +68,14 @@ impl Shape {
     }
 }
 
-/// A panel in plain Rust: `multiply` adds the products of a word of inputs, [`LANES`] outputs at once.
+/// A panel in plain Rust, [`LANES`] outputs at once.
 #[inline(always)]
-pub(super) fn portable<X: Copy, W: Copy, const EACH: usize>(
+pub(super) fn portable<X: Copy + Into<i32>, W: Copy + Into<i32>, const EACH: usize>(
     weights: &[[[W; EACH]; LANES]],
     inputs: &Inputs<'_, X>,
     bias: Bias<'_>,
     vectors: usize,
     sums: &mut [i32],
-    multiply: impl Fn(W, X) -> i32,
 ) {
     for (place, sums) in sums.chunks_exact_mut(vectors * LANES).enumerate() {
         let Some(bias) = bias.numbers.get(place * bias.stride..) else { return };
@@ -91,7 +90,7 @@ pub(super) fn portable<X: Copy, W: Copy, const EACH: usize>(
                 for (x, weights) in x.as_chunks::<EACH>().0.iter().zip(&mut weights) {
                     for (total, weights) in totals.iter_mut().zip(weights) {
                         for (weight, x) in weights.iter().zip(x) {
-                            *total = total.wrapping_add(multiply(*weight, *x));
+                            *total = total.wrapping_add((*weight).into() * (*x).into());
                         }
                     }
                 }

@@ -2,10 +2,9 @@
 
 use super::walk::{Ops, Step, Walk};
 use super::{AnyOps, Pack, Packed};
-use crate::distribution::Distribution;
-use crate::engine::{EngineError, bernoulli};
+use crate::engine::{EngineError, predicted};
 use crate::kernels::{Host, Kernel, Task};
-use crate::model::{Image, Output};
+use crate::model::Image;
 use crate::numbers::Int8;
 #[cfg(feature = "a16")]
 use crate::numbers::Int8A16;
@@ -181,12 +180,8 @@ impl<S: SymbolSource> Job<'_, '_, S> {
                     for image in 0..images {
                         let at = (image * channels + channel) * levels;
                         let logits = walk.shared.logits.get_mut(at..at + levels).ok_or(EngineError::Corrupt)?;
-                        let logits = match self.packed.model.output() {
-                            Output::Softmax => logits,
-                            Output::Bernoulli => bernoulli(logits),
-                        };
                         let source = self.sources.get_mut(image).ok_or(EngineError::Corrupt)?;
-                        let distribution = Distribution::softmax(logits, source.temperature(), kernel);
+                        let distribution = predicted(self.packed.model.output(), logits, source.temperature(), kernel);
                         let value = source.next(position, &distribution).map_err(EngineError::Source)?;
                         if usize::from(value) >= levels {
                             return Err(EngineError::Value { position, got: value, levels });

@@ -5,7 +5,7 @@ use super::registers::Registers;
 use super::rows::Rows;
 use super::walk::{Shared, Step};
 use super::{Pack, words};
-use crate::blob::{ConvRecord, Destination, Model, group_start};
+use crate::blob::{ConvRecord, Destination, Model};
 use crate::kernels::panel::{Inputs, Piece};
 use crate::kernels::{Kernel, map, map_two};
 use crate::numbers::requantize;
@@ -93,13 +93,7 @@ impl<A: Pack> Conv<A> {
     ) -> Option<()> {
         // All colours, as what is left of a pixel is open to each of them.
         if let Some(rows) = rows.as_deref_mut().filter(|_| !first) {
-            let start = |group| group_start(usize::from(self.record.inputs), step.all_groups, group);
-            let features = start(step.groups.start)..start(step.groups.end);
-            for place in 0..step.places() {
-                let (image, column) = step.place(place);
-                let x = shared.registers.get(place, self.record.input, features.clone())?;
-                rows.get_mut(image, step.row, column)?.get_mut(features.clone())?.copy_from_slice(x);
-            }
+            rows.keep(step, &shared.registers, self.record.input)?;
         }
         for group in step.groups.clone() {
             self.group(step, group, rows.as_deref(), shared, kernel)?;

@@ -146,13 +146,7 @@ impl<A: Pack> Lstm<A> {
         let record = &self.record;
         let from_registers = self.kind == Kind::Left || record.reach().0 == 0;
         if !from_registers {
-            let start = |group| group_start(usize::from(record.inputs), step.all_groups, group);
-            let features = start(step.groups.start)..start(step.groups.end);
-            for place in 0..step.places() {
-                let (image, column) = step.place(place);
-                let x = shared.registers.get(place, record.input, features.clone())?;
-                state.x.get_mut(image, step.row, column)?.get_mut(features.clone())?.copy_from_slice(x);
-            }
+            state.x.keep(step, &shared.registers, record.input)?;
         }
         for group in step.groups.clone() {
             let length = *self.inputs.get(group)?;

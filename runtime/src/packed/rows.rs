@@ -1,5 +1,8 @@
 //! The last rows of a feature map, of each image, with columns at their sides for what lies outside.
 
+use super::registers::Registers;
+use super::walk::Step;
+use crate::blob::group_start;
 use bytemuck::Pod;
 
 /// Numbers that may be read after the last one: a product takes whole words.
@@ -69,6 +72,19 @@ impl<T: Pod> Rows<T> {
     pub(super) fn get_mut(&mut self, image: usize, row: usize, column: usize) -> Option<&mut [T]> {
         let at = self.at(image, row, 0, column, 0);
         self.numbers.get_mut(at..at + self.features)
+    }
+
+    /// Keeps the inputs of a step's places and colours, which stand in the registers at byte `at`.
+    #[inline(always)]
+    pub(super) fn keep(&mut self, step: &Step, registers: &Registers, at: u32) -> Option<()> {
+        let start = |group| group_start(self.features, step.all_groups, group);
+        let features = start(step.groups.start)..start(step.groups.end);
+        for place in 0..step.places() {
+            let (image, column) = step.place(place);
+            let x = registers.get(place, at, features.clone())?;
+            self.get_mut(image, step.row, column)?.get_mut(features.clone())?.copy_from_slice(x);
+        }
+        Some(())
     }
 
     /// The vector `above` rows above or, where that is 0, one column to the left, and the vector of the pixel, to write.

@@ -3,10 +3,9 @@
 use super::batch::{AnyWalk, ahead, checked, finish};
 use super::walk::{Ops, Step, Walk};
 use super::{AnyOps, Pack, Packed};
-use crate::distribution::Distribution;
-use crate::engine::{EngineError, bernoulli};
+use crate::engine::{EngineError, predicted};
 use crate::kernels::Host;
-use crate::model::{Image, Output};
+use crate::model::Image;
 use crate::source::{Given, Position, SymbolSource, TooShort};
 use core::convert::Infallible;
 
@@ -101,11 +100,7 @@ fn visit<A: Pack, S: SymbolSource>(
             for channel in 0..channels {
                 let at = (column * channels + channel) * levels;
                 let logits = walk.shared.logits.get_mut(at..at + levels).ok_or(EngineError::Corrupt)?;
-                let logits = match packed.model.output() {
-                    Output::Softmax => logits,
-                    Output::Bernoulli => bernoulli(logits),
-                };
-                let distribution = Distribution::softmax(logits, source.temperature(), kernel);
+                let distribution = predicted(packed.model.output(), logits, source.temperature(), kernel);
                 let position = Position { row, column, channel };
                 let value = source.next(position, &distribution).map_err(EngineError::Source)?;
                 if image.get((channel * height + row) * width + column) != Some(&value) {
