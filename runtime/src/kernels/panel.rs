@@ -18,6 +18,36 @@ pub struct Piece {
     pub words: usize,
 }
 
+/// Pieces of a product, those that lie end to end joined.
+#[derive(Clone, Debug, Default)]
+pub struct Pieces(Vec<Piece>);
+
+impl Pieces {
+    /// None, with memory for so many.
+    pub fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
+    /// Takes all out.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Adds a piece, of inputs of type `X`.
+    #[inline(always)]
+    pub fn push<X>(&mut self, start: usize, words: usize) {
+        match self.0.last_mut() {
+            Some(last) if last.start + last.words * (WORD / size_of::<X>()) == start => last.words += words,
+            _ => self.0.push(Piece { start, words }),
+        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Piece] {
+        &self.0
+    }
+}
+
 /// The inputs of places.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a, X> {

@@ -159,7 +159,7 @@ impl<S: SymbolSource> Job<'_, '_, S> {
     fn run<A: Pack>(self, walk: &mut Walk<A>, ops: &Ops<A>, kernel: Host) -> Result<(), EngineError<S::Error>> {
         let Image { height, width, channels, levels } = self.packed.model.image();
         let images = self.images;
-        walk.restart(ops, images, width).ok_or(EngineError::Corrupt)?;
+        walk.restart(ops, width).ok_or(EngineError::Corrupt)?;
         let mut step = Step {
             images,
             width,

@@ -1,15 +1,12 @@
 //! Masked convolution, at all places of a step.
 
 use super::linear::Packed;
-use super::registers::Registers;
-use super::rows::Rows;
+use super::rows::{Rows, Shape};
 use super::walk::{Shared, Step};
 use super::{Pack, words};
 use crate::blob::{ConvRecord, Destination, Model};
-use crate::kernels::panel::{Inputs, Piece};
-use crate::kernels::{Kernel, map, map_two};
-use crate::numbers::requantize;
-use core::ops::Range;
+use crate::kernels::Kernel;
+use crate::kernels::panel::{Inputs, WORD};
 
 /// A convolution with its weights packed.
 pub(super) struct Conv<A> {
@@ -31,6 +28,11 @@ struct Tap {
     inputs: usize,
 }
 
+/// Whether taps side by side are one piece: vectors of whole words are not, as they need not lie together.
+fn joined<A: Pack>(record: &ConvRecord) -> bool {
+    record.dilation == 1 && !usize::from(record.inputs).is_multiple_of(WORD / size_of::<A::Input>())
+}
+
 impl<A: Pack> Conv<A> {
     pub(super) fn new(model: &Model<'_>, record: &ConvRecord) -> Option<Self> {
         let (top, left, right) = record.reach();
@@ -38,7 +40,7 @@ impl<A: Pack> Conv<A> {
         let mut taps = Vec::new();
         for above in (0..=top).rev() {
             let count = if above > 0 { left + 1 + right } else { left };
-            if dilation == 1 {
+            if joined::<A>(record) {
                 taps.push(Tap { above, back: left as isize, inputs: count * inputs });
             } else {
                 let each = |tap| Tap {
@@ -68,8 +70,10 @@ impl<A: Pack> Conv<A> {
             return None;
         }
         let (top, left, right) = self.record.reach();
-        let (dilation, inputs) = (usize::from(self.record.dilation), usize::from(self.record.inputs));
-        Some(Rows::new(images, top * dilation + 1, [left * dilation, width, right * dilation], inputs))
+        let (dilation, features) = (usize::from(self.record.dilation), usize::from(self.record.inputs));
+        let columns = [left * dilation, width, right * dilation];
+        let shape = Shape { images, slots: top * dilation + 1, columns, features };
+        Some(if joined::<A>(&self.record) { Rows::by_image(shape) } else { Rows::new(shape) })
     }
 
     /// Before an image: all pixels are outside.
@@ -117,91 +121,61 @@ impl<A: Pack> Conv<A> {
         pieces.clear();
         let stride = if let Some(rows) = rows {
             for tap in &self.taps {
-                let at = rows.at(0, step.row, tap.above, step.column, 0);
-                let start = at.wrapping_add_signed(-tap.back * rows.stride().cast_signed());
-                pieces.push(Piece { start, words: words::<A>(tap.inputs) });
+                pieces.push::<A::Input>(rows.at(0, step.row, tap.above, step.column, tap.back), words::<A>(tap.inputs));
             }
-            pieces.push(Piece { start: rows.at(0, step.row, 0, step.column, 0), words: centre });
+            pieces.push::<A::Input>(rows.at(0, step.row, 0, step.column, 0), centre);
             rows.stride_of(step.columns)
         } else {
-            pieces.push(Piece { start: record.input as usize / size_of::<A::Input>(), words: centre });
-            registers.stride::<A::Input>()
+            pieces.push::<A::Input>(registers.start::<A::Input>(record.input), centre);
+            record.inputs.into()
         };
-        let (start, left, destination) = (packed.outputs.start, packed.left, record.destination()?);
+        let outputs = usize::from(record.outputs);
         for panel in packed.panels() {
             let numbers = match rows {
                 Some(rows) => rows.numbers(),
                 None => registers.numbers()?,
             };
-            let inputs = Inputs { numbers, stride, pieces };
+            let inputs = Inputs { numbers, stride, pieces: pieces.all() };
             let results = packed.sums(panel, kernel, &inputs, (step.places(), step.label), sums)?;
-            let first = results.outputs.start;
-            let range = start + first..start + results.outputs.end;
-            results.places(
-                #[inline(always)]
-                |place, sums, multipliers| {
-                    if destination == Destination::Logits {
-                        kernel.scale(sums, left, multipliers);
-                        let at = (place * step.all_groups + group) * *levels + first;
-                        let (logits, shift) = (logits.get_mut(at..at + sums.len())?, record.logit_shift);
-                        map(
-                            kernel,
-                            sums,
-                            logits,
-                            #[inline(always)]
-                            move |v, logit| *logit = A::logit(v, shift) as u32,
-                        );
-                        return Some(());
-                    }
-                    store::<A, K>(record, registers, place, range.clone(), (sums, left, multipliers), kernel)
-                },
-            )?;
+            let to = (results.outputs.start, outputs);
+            match record.destination()? {
+                Destination::Activation => {
+                    let (zero_point, low) = (i32::from(record.output_zero_point), i32::from(record.output_low));
+                    results.each(
+                        kernel,
+                        registers.get_mut(record.output, outputs)?,
+                        to,
+                        #[inline(always)]
+                        move |v, y| *y = A::input(A::activation(v, zero_point, low)),
+                    )
+                }
+                Destination::Accumulate => results.each(
+                    kernel,
+                    registers.get_mut(record.output, outputs)?,
+                    to,
+                    #[inline(always)]
+                    |v, y| *y = A::accumulate(v, *y),
+                ),
+                Destination::Stream => results.each(
+                    kernel,
+                    registers.get_mut(record.output, outputs)?,
+                    to,
+                    #[inline(always)]
+                    |v, y| *y = A::stream(v),
+                ),
+                Destination::Logits => {
+                    let (shift, all) = (record.logit_shift, step.all_groups * *levels);
+                    let first = group * *levels + results.outputs.start - packed.outputs.start;
+                    results.each(
+                        kernel,
+                        logits,
+                        (first, all),
+                        #[inline(always)]
+                        move |v, logit| *logit = A::logit(v, shift) as u32,
+                    )
+                }
+            }?;
         }
         Some(())
     }
-}
-
-/// Scales sums and puts them into a register.
-#[inline(always)]
-fn store<A: Pack, K: Kernel>(
-    record: &ConvRecord,
-    registers: &mut Registers,
-    place: usize,
-    range: Range<usize>,
-    (sums, left, multipliers): (&[i32], u32, &[i32]),
-    kernel: K,
-) -> Option<()> {
-    if record.destination()? == Destination::Activation {
-        let (zero_point, low) = (i32::from(record.output_zero_point), i32::from(record.output_low));
-        map_two(
-            kernel,
-            sums,
-            multipliers,
-            registers.get_mut(place, record.output, range)?,
-            #[inline(always)]
-            move |v, m, y| *y = A::input(A::activation(requantize(v, left, m), zero_point, low)),
-        );
-        return Some(());
-    }
-    let stream = registers.get_mut(place, record.output, range)?;
-    if record.destination()? == Destination::Accumulate {
-        map_two(
-            kernel,
-            sums,
-            multipliers,
-            stream,
-            #[inline(always)]
-            move |v, m, y| *y = A::accumulate(requantize(v, left, m), *y),
-        );
-    } else {
-        map_two(
-            kernel,
-            sums,
-            multipliers,
-            stream,
-            #[inline(always)]
-            move |v, m, y| *y = A::stream(requantize(v, left, m)),
-        );
-    }
-    Some(())
 }

@@ -1,8 +1,10 @@
 //! Ops on each feature by itself, at all places of a step.
 
 use super::Pack;
+use super::registers::spans;
+use super::rows::features;
 use super::walk::{Shared, Step};
-use crate::blob::{Instruction, group_start};
+use crate::blob::Instruction;
 use crate::kernels::{Kernel, map};
 use crate::numbers::Arithmetic;
 
@@ -18,23 +20,25 @@ pub(super) fn run<A: Pack, K: Kernel>(op: Instruction<'_>, step: &Step, shared: 
         Instruction::DepthGate(d) => (d.count, d.output, [d.a, d.b, d.t]),
         _ => return Some(()),
     };
-    let start = |group| group_start(usize::from(count), step.all_groups, group);
-    let features = start(step.groups.start)..start(step.groups.end);
-    for place in 0..step.places() {
-        if let Instruction::Quantize(q) = op {
-            let (rescale, zero_point, low) = (q.rescale, i32::from(q.zero_point), i32::from(q.low));
-            let (x, y) = registers.apart::<i16, A::Input>(place, [q.input, output], features.clone())?;
+    let count = usize::from(count);
+    let spans = spans(0..step.places(), count, features(count, step));
+    if let Instruction::Quantize(q) = op {
+        let (rescale, zero_point, low) = (q.rescale, i32::from(q.zero_point), i32::from(q.low));
+        let (x, y) = registers.apart::<i16, A::Input>([q.input, output], count)?;
+        for span in spans {
             map(
                 kernel,
-                x,
-                y,
+                x.get(span.clone())?,
+                y.get_mut(span)?,
                 #[inline(always)]
                 move |x, y| *y = A::input(A::activation(A::quantize(x, rescale), zero_point, low)),
             );
-            continue;
         }
-        let values = sums.get_mut(..features.len())?;
-        let [a, b, t] = inputs.map(|at| registers.get::<i16>(place, at, features.clone()));
+        return Some(());
+    }
+    for span in spans {
+        let values = sums.get_mut(..span.len())?;
+        let [a, b, t] = inputs.map(|at| registers.get::<i16>(at, count)?.get(span.clone()));
         for (((v, a), b), t) in values.iter_mut().zip(a?).zip(b?).zip(t?) {
             *v = match op {
                 Instruction::Elu(e) => A::elu(*a, e.exponent, e.back),
@@ -46,7 +50,7 @@ pub(super) fn run<A: Pack, K: Kernel>(op: Instruction<'_>, step: &Step, shared: 
         map(
             kernel,
             values,
-            registers.get_mut(place, output, features.clone())?,
+            registers.get_mut(output, count)?.get_mut(span)?,
             #[inline(always)]
             |v, y| *y = <A as Arithmetic>::stream(v),
         );

@@ -4,7 +4,9 @@ use super::Pack;
 use crate::blob::{Layout, Linear, Model};
 use crate::kernels::Kernel;
 use crate::kernels::panel::{Bias, Inputs, LANES, WORD};
+use crate::numbers::requantize;
 use bytemuck::{Pod, Zeroable};
+use core::hint::black_box;
 use core::marker::PhantomData;
 use core::ops::Range;
 
@@ -23,13 +25,12 @@ struct Line([u8; LANES * WORD]);
 pub(super) struct Packed<A> {
     /// Their numbers, of all of the op's.
     pub(super) outputs: Range<usize>,
-    pub(super) left: u32,
+    left: u32,
     lines: Vec<Line>,
     panels: Vec<Panel>,
+    /// Of each class, or of all: `[classes or 1, padded outputs]`.
     bias: Vec<i32>,
     multipliers: Vec<i32>,
-    /// `[classes, outputs]`.
-    class_bias: Vec<i32>,
     arithmetic: PhantomData<A>,
 }
 
@@ -41,16 +42,14 @@ struct Panel {
 
 /// The sums of a panel, of all places, and what belongs to them.
 pub(super) struct Results<'r> {
-    /// The outputs, counted from the colour group's first.
+    /// The outputs, of all of the op's.
     pub(super) outputs: Range<usize>,
-    /// Numbers from place to place.
-    pub(super) stride: usize,
-    /// The sums.
-    pub(super) sums: &'r mut [i32],
-    /// As many as there are outputs.
-    pub(super) multipliers: &'r [i32],
-    /// As many, or none.
-    pub(super) class_bias: &'r [i32],
+    /// The sums, `[places, stride]`.
+    sums: &'r [i32],
+    stride: usize,
+    /// As many as there are sums of a place.
+    multipliers: &'r [i32],
+    left: u32,
 }
 
 impl<A: Pack> Packed<A> {
@@ -81,19 +80,12 @@ impl<A: Pack> Packed<A> {
             panels: Vec::new(),
             bias: vec![0; padded],
             multipliers: vec![0; padded],
-            class_bias: Vec::new(),
             arithmetic: PhantomData,
         };
         if let Some(bias) = linear.bias {
             packed.bias.get_mut(..outputs)?.copy_from_slice(model.numbers(bias, first..end)?);
         }
         packed.multipliers.get_mut(..outputs)?.copy_from_slice(model.numbers(linear.multipliers, first..end)?);
-        if linear.class_bias != 0 {
-            for class in 0..model.classes() {
-                let start = class * linear.sums();
-                packed.class_bias.extend_from_slice(model.numbers(linear.class_bias, start + first..start + end)?);
-            }
-        }
         let per_word = WORD / size_of::<A::Input>();
         for panel in (0..padded).step_by(OUTPUTS) {
             let vectors = VECTORS.min((padded - panel) / LANES);
@@ -120,6 +112,15 @@ impl<A: Pack> Packed<A> {
             }
             packed.panels.push(Panel { vectors, lines: begin..packed.lines.len() });
         }
+        if linear.class_bias != 0 {
+            let bias = core::mem::take(&mut packed.bias);
+            for class in 0..model.classes() {
+                let start = class * linear.sums();
+                let of_class: &[i32] = model.numbers(linear.class_bias, start + first..start + end)?;
+                let of_class = of_class.iter().chain(core::iter::repeat(&0));
+                packed.bias.extend(bias.iter().zip(of_class).map(|(bias, class)| bias.wrapping_add(*class)));
+            }
+        }
         Some(packed)
     }
 
@@ -141,33 +142,58 @@ impl<A: Pack> Packed<A> {
         let panel = self.panels.get(number)?;
         let (first, stride) = (number * OUTPUTS, panel.vectors * LANES);
         let sums = memory.get_mut(..places * stride)?;
-        let bias = Bias { numbers: self.bias.get(first..first + stride)?, stride: 0 };
+        let padded = self.multipliers.len();
+        let bias = if self.bias.len() > padded { label? * padded } else { 0 } + first;
+        let bias = Bias { numbers: self.bias.get(bias..bias + stride)?, stride: 0 };
         let weights = bytemuck::cast_slice(self.lines.get(panel.lines.clone())?);
         A::panel(kernel, weights, inputs, bias, panel.vectors, sums);
-        let count = self.outputs.len();
-        let outputs = first..count.min(first + stride);
-        let class_bias = match label {
-            Some(label) if !self.class_bias.is_empty() => {
-                self.class_bias.get(label * count..(label + 1) * count)?.get(outputs.clone())?
-            }
-            _ => &[],
-        };
-        Some(Results { stride, sums, multipliers: self.multipliers.get(outputs.clone())?, class_bias, outputs })
+        let outputs = self.outputs.start + first..self.outputs.end.min(self.outputs.start + first + stride);
+        Some(Results {
+            outputs,
+            sums,
+            stride,
+            multipliers: self.multipliers.get(first..first + stride)?,
+            left: self.left,
+        })
     }
 }
 
 impl Results<'_> {
-    /// Hands each place's sums to `take`, with its number.
+    /// `f(requantized sum, y)` of each output of each place; the panel's outputs begin at number `first` of each row of `y`,
+    /// `[places, columns]`.
     #[inline(always)]
-    pub(super) fn places(self, mut take: impl FnMut(usize, &mut [i32], &[i32]) -> Option<()>) -> Option<()> {
-        let count = self.outputs.len();
-        for (place, sums) in self.sums.chunks_exact_mut(self.stride).enumerate() {
-            let sums = sums.get_mut(..count)?;
-            for (sum, class) in sums.iter_mut().zip(self.class_bias) {
-                *sum = sum.wrapping_add(*class);
-            }
-            take(place, sums, self.multipliers)?;
-        }
-        Some(())
+    pub(super) fn each<K: Kernel, Y: Copy>(
+        &self,
+        kernel: K,
+        y: &mut [Y],
+        (first, columns): (usize, usize),
+        f: impl Fn(i32, &mut Y),
+    ) -> Option<()> {
+        let (count, left) = (self.outputs.len(), self.left);
+        kernel.run(
+            #[inline(always)]
+            move || {
+                let multipliers = self.multipliers.as_chunks::<LANES>().0;
+                for (place, sums) in self.sums.chunks_exact(self.stride).enumerate() {
+                    let start = place * columns + first;
+                    let (y, rest) = y.get_mut(start..start + count)?.as_chunks_mut::<LANES>();
+                    let mut vectors = sums.as_chunks::<LANES>().0.iter().zip(multipliers);
+                    for (y, (sums, multipliers)) in y.iter_mut().zip(&mut vectors) {
+                        let mut vector = *y;
+                        for ((y, sum), multiplier) in vector.iter_mut().zip(sums).zip(multipliers) {
+                            f(requantize(*sum, left, *multiplier), y);
+                        }
+                        *y = vector;
+                        black_box(());
+                    }
+                    if let Some((sums, multipliers)) = vectors.next() {
+                        for ((y, sum), multiplier) in rest.iter_mut().zip(sums).zip(multipliers) {
+                            f(requantize(*sum, left, *multiplier), y);
+                        }
+                    }
+                }
+                Some(())
+            },
+        )
     }
 }

@@ -1,13 +1,15 @@
 //! LSTMs, at all places of a step: the Row LSTM, and the two halves of the Diagonal BiLSTM.
 
 use super::linear::Packed;
-use super::rows::Rows;
+use super::registers::spans;
+use super::rows::{Rows, Shape, features};
 use super::walk::{Shared, Step};
 use super::{Pack, words};
-use crate::blob::{LstmRecord, Model, group_start};
-use crate::kernels::panel::{Inputs, Piece};
-use crate::kernels::{Kernel, map, map_two};
-use crate::numbers::{Rescale, requantize};
+use crate::blob::{LstmRecord, Model};
+use crate::kernels::panel::Inputs;
+use crate::kernels::{Kernel, map};
+use crate::numbers::Rescale;
+use core::ops::Range;
 
 /// Which LSTM it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +26,8 @@ pub(super) struct Lstm<A> {
     /// Of each colour group.
     over_input: Vec<Packed<A>>,
     over_state: Vec<Packed<A>>,
-    /// Inputs that each colour group reads.
-    inputs: Vec<usize>,
+    /// Inputs of the pixel that each colour group reads.
+    open: Vec<usize>,
     /// `h`, then `c`, of each row, or of the one above the image.
     initial: Vec<i16>,
 }
@@ -39,22 +41,21 @@ pub(super) struct State<A: Pack> {
     c: Rows<i16>,
     /// `h` of a right half, for the output of the next row.
     output: Rows<i16>,
-    /// Scaled sums over the inputs and over the state, and gates; `[places, 4 * hidden]`.
-    x_sums: Vec<i32>,
-    h_sums: Vec<i32>,
+    /// Of all places, `[places, 4 * hidden]`: scaled sums over the inputs, to which those over the state are added, and gates.
+    sums: Vec<i32>,
     gates: Vec<i16>,
+    /// `[places, hidden]`.
     new_h: Vec<i16>,
 }
 
 impl<A: Pack> Lstm<A> {
     pub(super) fn new(model: &Model<'_>, record: &LstmRecord, kind: Kind) -> Option<Self> {
         let groups = model.image().channels;
-        let hidden = usize::from(record.hidden);
-        let lengths: Vec<_> = (0..groups).map(|group| record.x_length(groups, group)).collect();
-        let state: Vec<_> = if kind == Kind::Row { vec![record.h_length()] } else { vec![hidden; 2] };
-        let pack = |linear: &_, group, pieces: &[usize]| Packed::new(model, linear, group, pieces);
+        let (inputs, hidden) = (usize::from(record.inputs), usize::from(record.hidden));
+        let left = record.reach().0;
         let over_input = record.over_input();
         let over_state = record.over_state();
+        let open: Vec<_> = (0..groups).map(|group| over_input.open(groups, group)).collect();
         let rows = if record.initial == 0 {
             0
         } else if kind == Kind::Row {
@@ -68,24 +69,31 @@ impl<A: Pack> Lstm<A> {
             initial.extend_from_slice(h);
             initial.extend_from_slice(c);
         }
+        let pack_x = |group: usize| {
+            let mut pieces = vec![inputs; left];
+            pieces.push(open[group]);
+            Packed::new(model, &over_input, group, &pieces)
+        };
+        let pack_h = |group| Packed::new(model, &over_state, group, &vec![hidden; record.h_length() / hidden.max(1)]);
         Some(Self {
             record: *record,
             kind,
-            over_input: (0..groups).map(|group| pack(&over_input, group, &[lengths[group]])).collect::<Option<_>>()?,
-            over_state: (0..groups).map(|group| pack(&over_state, group, &state)).collect::<Option<_>>()?,
-            inputs: lengths,
+            over_input: (0..groups).map(pack_x).collect::<Option<_>>()?,
+            over_state: (0..groups).map(pack_h).collect::<Option<_>>()?,
+            open,
             initial,
         })
     }
 
     pub(super) fn state(&self, images: usize, columns: usize, width: usize) -> State<A> {
-        let (hidden, inputs) = (usize::from(self.record.hidden), usize::from(self.record.inputs));
+        let (inputs, hidden) = (usize::from(self.record.inputs), usize::from(self.record.hidden));
         let (left, right) = self.record.reach();
         let places = match self.kind {
             Kind::Right if images == 1 => width,
             Kind::Right => images,
             _ => images * columns,
         };
+        let rows = |slots, columns, features| Shape { images, slots, columns, features };
         let (x, h, c, output) = match self.kind {
             Kind::Row if left > 0 => ([left, width, 0], (2, [left, width, right]), (2, [0, width, 0]), 0),
             Kind::Row => ([0; 3], (2, [left, width, right]), (2, [0, width, 0]), 0),
@@ -93,15 +101,19 @@ impl<A: Pack> Lstm<A> {
             Kind::Right => ([0, width, 0], (2, [1, width, 0]), (1, [1, width, 0]), width),
         };
         State {
-            x: Rows::new(images, 1, x, inputs),
-            h: Rows::new(images, h.0, h.1, hidden),
-            c: Rows::new(images, c.0, c.1, hidden),
-            output: Rows::new(images, 1, [0, output, 0], hidden),
-            x_sums: vec![0; places * 4 * hidden],
-            h_sums: vec![0; images.max(places) * 4 * hidden],
-            gates: vec![0; 4 * hidden],
-            new_h: vec![0; hidden],
+            x: Rows::new(rows(1, x, inputs)),
+            h: Rows::new(rows(h.0, h.1, hidden)),
+            c: Rows::new(rows(c.0, c.1, hidden)),
+            output: Rows::new(rows(1, [0, output, 0], hidden)),
+            sums: vec![0; places * 4 * hidden],
+            gates: vec![0; places * 4 * hidden],
+            new_h: vec![0; places * hidden],
         }
+    }
+
+    /// The most pieces that a product reads.
+    pub(super) fn pieces(&self) -> usize {
+        usize::from(self.record.kernel).max(2)
     }
 
     /// `h` and `c` that a row begins with, each empty where it is zero.
@@ -112,18 +124,16 @@ impl<A: Pack> Lstm<A> {
     }
 
     /// Before an image.
-    pub(super) fn restart(&self, state: &mut State<A>, images: usize, width: usize) -> Option<()> {
+    pub(super) fn restart(&self, state: &mut State<A>, width: usize) -> Option<()> {
         state.x.fill(A::input(A::zero(self.record.input_zero_point)));
         state.h.fill(A::input(A::zero(0)));
         state.c.fill(0);
         let (h, c) = self.initial(0);
         if self.kind == Kind::Row && !h.is_empty() {
             // The row above the image; beside it the state is zero.
-            for image in 0..images {
-                for column in 0..width {
-                    narrow::<A>(h, state.h.get_mut(image, 1, column)?, self.record.to_hidden);
-                    state.c.get_mut(image, 1, column)?.copy_from_slice(c);
-                }
+            for column in 0..width.cast_signed() {
+                narrow::<A>(h, state.h.column_mut(1, column)?, self.record.to_hidden);
+                repeat(c, state.c.column_mut(1, column)?);
             }
         }
         Some(())
@@ -148,36 +158,64 @@ impl<A: Pack> Lstm<A> {
         if !from_registers {
             state.x.keep(step, &shared.registers, record.input)?;
         }
+        let (back, inputs) = (record.reach().0, usize::from(record.inputs));
         for group in step.groups.clone() {
-            let length = *self.inputs.get(group)?;
-            let (start, stride) = if from_registers {
-                (record.input as usize / size_of::<A::Input>(), shared.registers.stride::<A::Input>())
+            let open = words::<A>(*self.open.get(group)?);
+            let Shared { registers, pieces, sums, .. } = shared;
+            pieces.clear();
+            let (numbers, stride) = if from_registers {
+                pieces.push::<A::Input>(registers.start::<A::Input>(record.input), open);
+                (registers.numbers()?, inputs)
             } else {
-                let start = state.x.at(0, step.row, 0, step.column, record.reach().0);
-                (start, state.x.stride_of(step.columns))
+                for back in (1..=back).rev() {
+                    let start = state.x.at(0, step.row, 0, step.column, back.cast_signed());
+                    pieces.push::<A::Input>(start, words::<A>(inputs));
+                }
+                pieces.push::<A::Input>(state.x.at(0, step.row, 0, step.column, 0), open);
+                (state.x.numbers(), state.x.stride_of(step.columns))
             };
-            let pieces = [Piece { start, words: words::<A>(length) }];
-            let numbers = if from_registers { shared.registers.numbers()? } else { state.x.numbers() };
-            let inputs = Inputs { numbers, stride, pieces: &pieces };
-            let places = (step.places(), step.label);
-            self.scaled(self.over_input.get(group)?, &inputs, places, &mut state.x_sums, &mut shared.sums, kernel)?;
+            let inputs = Inputs { numbers, stride, pieces: pieces.all() };
+            self.over_input(group, &inputs, step, (&mut state.sums, sums), kernel)?;
         }
         // A Row LSTM reads the row above only; the left half waits for each pixel's neighbour.
         let columns = if self.kind == Kind::Row { step.columns } else { 1 };
         for first in (0..step.columns).step_by(columns.max(1)) {
             let part = Step { column: step.column + first, columns, ..step.clone() };
-            self.advance(&part, step.columns, first, state, shared, kernel)?;
+            self.advance(&part, first, state, shared, kernel)?;
         }
         Some(())
     }
 
-    /// Sums over the state and the step of each unit, at the places of `part`, which are those from column `first` on of a step
-    /// of `columns`.
+    /// Scaled sums over the inputs, of a colour group.
+    #[inline(always)]
+    fn over_input<K: Kernel>(
+        &self,
+        group: usize,
+        inputs: &Inputs<'_, A::Input>,
+        step: &Step,
+        (to, memory): (&mut [i32], &mut [i32]),
+        kernel: K,
+    ) -> Option<()> {
+        let packed = self.over_input.get(group)?;
+        for panel in packed.panels() {
+            let results = packed.sums(panel, kernel, inputs, (step.places(), step.label), memory)?;
+            let columns = (results.outputs.start, 4 * usize::from(self.record.hidden));
+            results.each(
+                kernel,
+                to,
+                columns,
+                #[inline(always)]
+                |v, y| *y = v,
+            )?;
+        }
+        Some(())
+    }
+
+    /// Sums over the state and the step of each unit, at the places of `part`, whose sums over the inputs begin `first` places on.
     #[inline(always)]
     fn advance<K: Kernel>(
         &self,
         part: &Step,
-        columns: usize,
         first: usize,
         state: &mut State<A>,
         shared: &mut Shared,
@@ -186,54 +224,68 @@ impl<A: Pack> Lstm<A> {
         let record = &self.record;
         let hidden = usize::from(record.hidden);
         let (row, places) = (part.row, part.places());
+        let Shared { registers, pieces, sums: memory, .. } = shared;
+        let State { h, c, output, sums, gates, new_h, .. } = state;
+        let sums = sums.get_mut(4 * first * hidden..4 * (first + places) * hidden)?;
+        pieces.clear();
+        let mut push = |above, back| {
+            pieces.push::<A::Input>(h.at(0, row, above, part.column, back), words::<A>(hidden));
+        };
+        if self.kind == Kind::Row {
+            let (left, right) = record.reach();
+            (-right.cast_signed()..=left.cast_signed()).rev().for_each(|back| push(1, back));
+        } else {
+            push(1, 0);
+            push(0, 1);
+        }
         for group in part.groups.clone() {
-            let h = &state.h;
-            let pieces = match self.kind {
-                Kind::Row => {
-                    let start = h.at(0, row, 1, part.column, record.reach().0);
-                    [Piece { start, words: words::<A>(record.h_length()) }, Piece::default()]
-                }
-                _ => [(1, 0), (0, 1)].map(|(above, back)| Piece {
-                    start: h.at(0, row, above, part.column, back),
-                    words: words::<A>(hidden),
-                }),
-            };
-            let pieces = if self.kind == Kind::Row { &pieces[..1] } else { &pieces[..] };
-            let inputs = Inputs { numbers: h.numbers(), stride: h.stride_of(part.columns), pieces };
+            let inputs = Inputs { numbers: h.numbers(), stride: h.stride_of(part.columns), pieces: pieces.all() };
             let packed = self.over_state.get(group)?;
-            self.scaled(packed, &inputs, (places, None), &mut state.h_sums, &mut shared.sums, kernel)?;
-            let (start, end) = record.group(part.all_groups, group);
-            for place in 0..places {
-                let (image, column) = part.place(place);
-                let at = image * columns + first + (column - part.column);
-                let of = |place: usize| place * 4 * hidden + 4 * start..place * 4 * hidden + 4 * end;
-                let gates = state.gates.get_mut(..4 * (end - start))?;
-                map_two(
+            for panel in packed.panels() {
+                let results = packed.sums(panel, kernel, &inputs, (places, None), memory)?;
+                results.each(
                     kernel,
-                    state.x_sums.get(of(at))?,
-                    state.h_sums.get(of(place))?,
+                    sums,
+                    (results.outputs.start, 4 * hidden),
+                    #[inline(always)]
+                    |v, y| *y = A::gate(*y, v).into(),
+                )?;
+            }
+            let (start, end) = record.group(part.all_groups, group);
+            let (before, c) = c.step(part, usize::from(self.kind == Kind::Row))?;
+            for span in spans(0..places, hidden, start..end) {
+                let gates = gates.get_mut(4 * span.start..4 * span.end)?;
+                map(
+                    kernel,
+                    sums.get(4 * span.start..4 * span.end)?,
                     gates,
                     #[inline(always)]
-                    |x, h, gate| *gate = A::gate(x, h),
+                    |v, gate| *gate = v as i16,
                 );
-                let (before, c) = state.c.step(image, row, usize::from(self.kind == Kind::Row), column)?;
-                let new_h = state.new_h.get_mut(..end - start)?;
-                kernel.cells(gates, before.get(start..end)?, record.cell_bits.into(), c.get_mut(start..end)?, new_h);
+                let new_h = new_h.get_mut(span.clone())?;
+                kernel.cells(
+                    gates,
+                    before.get(span.clone())?,
+                    record.cell_bits.into(),
+                    c.get_mut(span.clone())?,
+                    new_h,
+                );
                 let (to_hidden, to_output) = (record.to_hidden, record.to_output);
                 map(
                     kernel,
                     new_h,
-                    state.h.get_mut(image, row, column)?.get_mut(start..end)?,
+                    h.together_mut(part)?.get_mut(span.clone())?,
                     #[inline(always)]
                     move |h, y| *y = A::input(A::hidden(h, to_hidden)),
                 );
                 if self.kind == Kind::Right {
-                    state.output.get_mut(image, row, column)?.get_mut(start..end)?.copy_from_slice(new_h);
+                    output.together_mut(part)?.get_mut(span)?.copy_from_slice(new_h);
                 } else {
+                    let at = first * hidden;
                     map(
                         kernel,
                         new_h,
-                        shared.registers.get_mut(at, record.output, start..end)?,
+                        registers.get_mut(record.output, hidden)?.get_mut(at + span.start..at + span.end)?,
                         #[inline(always)]
                         move |h, y| *y = A::output(h, to_output, 0),
                     );
@@ -245,16 +297,10 @@ impl<A: Pack> Lstm<A> {
 
     /// Before the first pixel of a row.
     fn begin_row(&self, step: &Step, state: &mut State<A>) -> Option<()> {
-        let hidden = usize::from(self.record.hidden);
         let (h, c) = self.initial(step.row);
-        for image in 0..step.images {
-            // The column left of the first one.
-            let at = state.h.at(image, step.row, 0, 0, 1);
-            narrow::<A>(h, state.h.numbers_mut().get_mut(at..at + hidden)?, self.record.to_hidden);
-            let at = state.c.at(image, step.row, 0, 0, 1);
-            let to = state.c.numbers_mut().get_mut(at..at + hidden)?;
-            if c.is_empty() { to.fill(0) } else { to.copy_from_slice(c) }
-        }
+        // The column left of the first one.
+        narrow::<A>(h, state.h.column_mut(step.row, -1)?, self.record.to_hidden);
+        repeat(c, state.c.column_mut(step.row, -1)?);
         Some(())
     }
 
@@ -262,25 +308,29 @@ impl<A: Pack> Lstm<A> {
     #[inline(always)]
     fn lowered<K: Kernel>(&self, step: &Step, state: &mut State<A>, shared: &mut Shared, kernel: K) -> Option<()> {
         let record = &self.record;
-        let (start, end) =
-            (record.group(step.all_groups, step.groups.start).0, record.group(step.all_groups, step.groups.end - 1).1);
-        let input = |group| group_start(usize::from(record.inputs), step.all_groups, group);
-        let features = input(step.groups.start)..input(step.groups.end);
-        for place in 0..step.places() {
-            let (image, column) = step.place(place);
-            let mirrored = step.width - 1 - column;
+        let (inputs, hidden) = (usize::from(record.inputs), usize::from(record.hidden));
+        for offset in 0..step.columns {
+            let (places, mirrored) =
+                (offset * step.images..(offset + 1) * step.images, step.width - 1 - step.column - offset);
             if step.row > 0 {
                 let to_output = record.to_output;
-                map(
-                    kernel,
-                    state.output.get(image, step.row, mirrored)?.get(start..end)?,
-                    shared.registers.get_mut(place, record.output, start..end)?,
-                    #[inline(always)]
-                    move |h, y| *y = A::output(h, to_output, *y),
-                );
+                let h = state.output.column(step.row, mirrored)?;
+                let y = shared.registers.get_mut(record.output, hidden)?.get_mut(registers_of(hidden, &places))?;
+                for span in spans(0..step.images, hidden, features(hidden, step)) {
+                    map(
+                        kernel,
+                        h.get(span.clone())?,
+                        y.get_mut(span)?,
+                        #[inline(always)]
+                        move |h, y| *y = A::output(h, to_output, *y),
+                    );
+                }
             }
-            let x = shared.registers.get(place, record.input, features.clone())?;
-            state.x.get_mut(image, step.row, mirrored)?.get_mut(features.clone())?.copy_from_slice(x);
+            let x = shared.registers.get(record.input, inputs)?.get(registers_of(inputs, &places))?;
+            let kept = state.x.column_mut(step.row, mirrored.cast_signed())?;
+            for span in spans(0..step.images, inputs, features(inputs, step)) {
+                kept.get_mut(span.clone())?.copy_from_slice(x.get(span)?);
+            }
         }
         Some(())
     }
@@ -300,59 +350,41 @@ impl<A: Pack> Lstm<A> {
         for first in (0..row.width).step_by(columns) {
             let step = Step { column: first, columns, groups: 0..row.all_groups, ..row.clone() };
             for group in step.groups.clone() {
-                let start = state.x.at(0, row.row, 0, first, 0);
-                let pieces = [Piece { start, words: words::<A>(*self.inputs.get(group)?) }];
-                let inputs = Inputs { numbers: state.x.numbers(), stride: state.x.stride_of(columns), pieces: &pieces };
-                let places = (step.places(), step.label);
-                self.scaled(self.over_input.get(group)?, &inputs, places, &mut state.x_sums, &mut shared.sums, kernel)?;
+                let Shared { pieces, sums, .. } = shared;
+                pieces.clear();
+                pieces.push::<A::Input>(state.x.at(0, row.row, 0, first, 0), words::<A>(*self.open.get(group)?));
+                let (numbers, stride) = (state.x.numbers(), state.x.stride_of(columns));
+                let inputs = Inputs { numbers, stride, pieces: pieces.all() };
+                self.over_input(group, &inputs, &step, (&mut state.sums, sums), kernel)?;
             }
             for column in 0..columns {
                 let part = Step { column: first + column, columns: 1, ..step.clone() };
-                self.advance(&part, columns, column, state, shared, kernel)?;
+                self.advance(&part, column, state, shared, kernel)?;
             }
-        }
-        Some(())
-    }
-
-    /// Scaled sums of a colour group, of all places: `[places, 4 * hidden]`.
-    #[inline(always)]
-    fn scaled<K: Kernel>(
-        &self,
-        packed: &Packed<A>,
-        inputs: &Inputs<'_, A::Input>,
-        places: (usize, Option<usize>),
-        to: &mut [i32],
-        memory: &mut [i32],
-        kernel: K,
-    ) -> Option<()> {
-        let all = 4 * usize::from(self.record.hidden);
-        for panel in packed.panels() {
-            let results = packed.sums(panel, kernel, inputs, places, memory)?;
-            let range = packed.outputs.start + results.outputs.start..packed.outputs.start + results.outputs.end;
-            let left = packed.left;
-            results.places(
-                #[inline(always)]
-                |place, sums, multipliers| {
-                    map_two(
-                        kernel,
-                        sums,
-                        multipliers,
-                        to.get_mut(place * all..(place + 1) * all)?.get_mut(range.clone())?,
-                        #[inline(always)]
-                        move |v, m, y| *y = requantize(v, left, m),
-                    );
-                    Some(())
-                },
-            )?;
         }
         Some(())
     }
 }
 
-/// A state as products read it; an empty one is zero.
+/// The numbers of places in a matrix `[places, count]`.
+fn registers_of(count: usize, places: &Range<usize>) -> Range<usize> {
+    places.start * count..places.end * count
+}
+
+/// Vectors `x`, one after the other; an empty one is zero.
+fn repeat(x: &[i16], to: &mut [i16]) {
+    to.fill(0);
+    for to in to.chunks_exact_mut(x.len().max(1)) {
+        to.get_mut(..x.len()).map(|to| to.copy_from_slice(x));
+    }
+}
+
+/// States as products read them, one after the other; an empty one is zero.
 fn narrow<A: Pack>(h: &[i16], to: &mut [A::Input], to_hidden: Rescale) {
     to.fill(A::input(A::zero(0)));
-    for (to, h) in to.iter_mut().zip(h) {
-        *to = A::input(A::hidden(*h, to_hidden));
+    for to in to.chunks_exact_mut(h.len().max(1)) {
+        for (to, h) in to.iter_mut().zip(h) {
+            *to = A::input(A::hidden(*h, to_hidden));
+        }
     }
 }

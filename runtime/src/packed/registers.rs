@@ -3,67 +3,78 @@
 use bytemuck::Pod;
 use core::ops::Range;
 
-/// Words after the last place's: a product takes whole words of inputs.
+/// Words after the last register: a product takes whole words of inputs.
 const SLACK: usize = 4;
 
-/// Vectors that ops hand to each other: those of an engine, for each place.
+/// Vectors that ops hand to each other: an engine's registers, each of them as a matrix with a row for each place.
 #[derive(Clone, Debug)]
 pub(super) struct Registers {
     words: Vec<u32>,
-    /// Bytes from place to place.
-    bytes: usize,
+    places: usize,
 }
 
 impl Registers {
     pub(super) fn new(places: usize, bytes: usize) -> Self {
-        let bytes = bytes.next_multiple_of(4);
-        Self { words: vec![0; places * bytes / 4 + SLACK], bytes }
+        Self { words: vec![0; places * bytes.next_multiple_of(4) / 4 + SLACK], places }
     }
 
-    /// Numbers from place to place.
-    pub(super) fn stride<T>(&self) -> usize {
-        self.bytes / size_of::<T>().max(1)
+    /// The first number of the register at byte `at` of an engine's.
+    #[inline(always)]
+    pub(super) fn start<T>(&self, at: u32) -> usize {
+        at as usize * self.places / size_of::<T>().max(1)
     }
 
-    /// All of them.
+    /// All numbers.
+    #[inline(always)]
     pub(super) fn numbers<T: Pod>(&self) -> Option<&[T]> {
         bytemuck::try_cast_slice(&self.words).ok()
     }
 
-    fn range<T>(&self, place: usize, at: u32, range: Range<usize>) -> Range<usize> {
-        let first = place * self.stride::<T>() + at as usize / size_of::<T>().max(1);
-        first + range.start..first + range.end
-    }
-
-    /// Numbers `range` of the vector at byte `at` of a place.
+    /// The register at byte `at`, `[places, count]`.
     #[inline(always)]
-    pub(super) fn get<T: Pod>(&self, place: usize, at: u32, range: Range<usize>) -> Option<&[T]> {
-        self.numbers()?.get(self.range::<T>(place, at, range))
+    pub(super) fn get<T: Pod>(&self, at: u32, count: usize) -> Option<&[T]> {
+        let start = self.start::<T>(at);
+        self.numbers()?.get(start..start + self.places * count)
     }
 
-    /// Numbers `range` of the vector at byte `at` of a place, to write.
+    /// The register at byte `at`, `[places, count]`, to write.
     #[inline(always)]
-    pub(super) fn get_mut<T: Pod>(&mut self, place: usize, at: u32, range: Range<usize>) -> Option<&mut [T]> {
-        let range = self.range::<T>(place, at, range);
-        bytemuck::try_cast_slice_mut(&mut self.words).ok()?.get_mut(range)
+    pub(super) fn get_mut<T: Pod>(&mut self, at: u32, count: usize) -> Option<&mut [T]> {
+        let start = self.start::<T>(at);
+        let end = start + self.places * count;
+        bytemuck::try_cast_slice_mut(&mut self.words).ok()?.get_mut(start..end)
     }
 
-    /// Numbers `range` of a vector of a place, and of another one to write; `None` where they overlap.
+    /// A register, and another one to write; `None` where they overlap.
     #[inline(always)]
     pub(super) fn apart<T: Pod, U: Pod>(
         &mut self,
-        place: usize,
         [input, output]: [u32; 2],
-        range: Range<usize>,
+        count: usize,
     ) -> Option<(&[T], &mut [U])> {
-        let first = place * self.bytes;
-        let x = first + input as usize + range.start * size_of::<T>();
-        let y = first + output as usize + range.start * size_of::<U>();
+        let (x, y) = (self.start::<u8>(input), self.start::<u8>(output));
+        let numbers = self.places * count;
         let bytes: &mut [u8] = bytemuck::try_cast_slice_mut(&mut self.words).ok()?;
         let (before, after) = bytes.split_at_mut_checked(x.max(y))?;
         let before = before.get_mut(x.min(y)..)?;
         let (x, y) = if x < y { (before, after) } else { (after, before) };
-        let (x, y) = (x.get(..range.len() * size_of::<T>())?, y.get_mut(..range.len() * size_of::<U>())?);
+        let (x, y) = (x.get(..numbers * size_of::<T>())?, y.get_mut(..numbers * size_of::<U>())?);
         Some((bytemuck::try_cast_slice(x).ok()?, bytemuck::try_cast_slice_mut(y).ok()?))
     }
+}
+
+/// Where `features` of `places` lie in a matrix `[places, count]`: one range where all features are wanted, one for each
+/// place where not.
+#[inline(always)]
+pub(super) fn spans(
+    places: Range<usize>,
+    count: usize,
+    features: Range<usize>,
+) -> impl Iterator<Item = Range<usize>> + Clone {
+    let (times, size) =
+        if features.len() == count { (1, places.len() * count) } else { (places.len(), features.len()) };
+    (0..times).map(move |n| {
+        let start = (places.start + n) * count + features.start;
+        start..start + size
+    })
 }

@@ -1,29 +1,50 @@
 //! The last rows of a feature map, of each image, with columns at their sides for what lies outside.
 
-use super::registers::Registers;
+use super::registers::{Registers, spans};
 use super::walk::Step;
 use crate::blob::group_start;
 use bytemuck::Pod;
+use core::ops::Range;
 
 /// Numbers that may be read after the last one: a product takes whole words.
 const SLACK: usize = 8;
 
-/// Row `r` of the map is in slot `r mod slots`, `[images, slots, left + width + right, features]`.
+/// What is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) images: usize,
+    /// Row `r` of the map is in slot `r mod slots`.
+    pub(super) slots: usize,
+    /// Columns to the left of the map, of it, and to its right.
+    pub(super) columns: [usize; 3],
+    pub(super) features: usize,
+}
+
+/// `[slots, columns, images, features]` or, where columns are to lie together, `[images, slots, columns, features]`.
 #[derive(Clone, Debug)]
 pub(super) struct Rows<T> {
     numbers: Vec<T>,
     slots: usize,
     left: usize,
-    columns: usize,
     features: usize,
+    /// Numbers from slot to slot, from column to column and from image to image.
+    strides: [usize; 3],
 }
 
 impl<T: Pod> Rows<T> {
-    /// Rows of `width` columns, with `left` and `right` more of them.
-    pub(super) fn new(images: usize, slots: usize, [left, width, right]: [usize; 3], features: usize) -> Self {
-        let columns = left + width + right;
-        let numbers = vec![T::zeroed(); images * slots * columns * features + SLACK];
-        Self { numbers, slots, left, columns, features }
+    /// Rows in which the images' vectors of a pixel lie together.
+    pub(super) fn new(Shape { images, slots, columns: [left, width, right], features }: Shape) -> Self {
+        let column = images * features;
+        let row = (left + width + right) * column;
+        let numbers = vec![T::zeroed(); slots * row + SLACK];
+        Self { numbers, slots, left, features, strides: [row, column, features] }
+    }
+
+    /// Rows in which the vectors of an image's row lie together.
+    pub(super) fn by_image(shape: Shape) -> Self {
+        let rows = Self::new(shape);
+        let row = shape.columns.iter().sum::<usize>() * shape.features;
+        Self { strides: [row, shape.features, shape.slots * row], ..rows }
     }
 
     /// Sets all that there is to one number: what lies outside of the image.
@@ -31,25 +52,17 @@ impl<T: Pod> Rows<T> {
         self.numbers.fill(value);
     }
 
-    /// Numbers from image to image.
-    pub(super) fn image_stride(&self) -> usize {
-        self.slots * self.columns * self.features
-    }
-
-    /// Numbers from column to column.
-    pub(super) fn stride(&self) -> usize {
-        self.features
-    }
-
     /// Numbers from place to place: places are columns of one image, or one column of some images.
     pub(super) fn stride_of(&self, columns: usize) -> usize {
-        if columns > 1 { self.stride() } else { self.image_stride() }
+        self.strides[if columns > 1 { 1 } else { 2 }]
     }
 
-    /// Where a vector begins: `above` rows above `row`, `shift` columns from `column`, less `back`.
-    pub(super) fn at(&self, image: usize, row: usize, above: usize, column: usize, back: usize) -> usize {
+    /// Where a vector begins: `above` rows above `row`, `back` columns to the left of `column`; a negative `back` is to the right.
+    #[inline(always)]
+    pub(super) fn at(&self, image: usize, row: usize, above: usize, column: usize, back: isize) -> usize {
         let slot = (row + self.slots - above).checked_rem(self.slots).unwrap_or(0);
-        image * self.image_stride() + (slot * self.columns + self.left + column - back) * self.features
+        let column = (self.left + column).wrapping_add_signed(-back);
+        slot * self.strides[0] + column * self.strides[1] + image * self.strides[2]
     }
 
     /// All numbers.
@@ -57,43 +70,68 @@ impl<T: Pod> Rows<T> {
         &self.numbers
     }
 
-    /// All numbers, to write.
-    pub(super) fn numbers_mut(&mut self) -> &mut [T] {
-        &mut self.numbers
+    /// The vectors of a step's places, where these lie together.
+    #[inline(always)]
+    pub(super) fn together_mut(&mut self, step: &Step) -> Option<&mut [T]> {
+        let at = self.at(0, step.row, 0, step.column, 0);
+        self.numbers.get_mut(at..at + step.places() * self.features)
     }
 
-    /// The vector of a pixel.
-    pub(super) fn get(&self, image: usize, row: usize, column: usize) -> Option<&[T]> {
-        let at = self.at(image, row, 0, column, 0);
-        self.numbers.get(at..at + self.features)
+    /// The vectors of all images at a column, where these lie together.
+    #[inline(always)]
+    pub(super) fn column(&self, row: usize, column: usize) -> Option<&[T]> {
+        let at = self.at(0, row, 0, column, 0);
+        self.numbers.get(at..at + self.strides[1])
+    }
+
+    /// As [`Rows::column`], to write; column -1 is the one to the left of the map.
+    #[inline(always)]
+    pub(super) fn column_mut(&mut self, row: usize, column: isize) -> Option<&mut [T]> {
+        let at = self.at(0, row, 0, 0, -column);
+        self.numbers.get_mut(at..at + self.strides[1])
     }
 
     /// The vector of a pixel, to write.
+    #[inline(always)]
     pub(super) fn get_mut(&mut self, image: usize, row: usize, column: usize) -> Option<&mut [T]> {
         let at = self.at(image, row, 0, column, 0);
         self.numbers.get_mut(at..at + self.features)
     }
 
-    /// Keeps the inputs of a step's places and colours, which stand in the registers at byte `at`.
+    /// Keeps the inputs of a step's places and colours, which stand in the register at byte `at`.
     #[inline(always)]
     pub(super) fn keep(&mut self, step: &Step, registers: &Registers, at: u32) -> Option<()> {
-        let start = |group| group_start(self.features, step.all_groups, group);
-        let features = start(step.groups.start)..start(step.groups.end);
-        for place in 0..step.places() {
+        let x = registers.get::<T>(at, self.features)?;
+        let features = features(self.features, step);
+        if self.stride_of(step.columns) == self.features {
+            let (count, y) = (self.features, self.together_mut(step)?);
+            for span in spans(0..step.places(), count, features) {
+                y.get_mut(span.clone())?.copy_from_slice(x.get(span)?);
+            }
+            return Some(());
+        }
+        for (place, x) in x.chunks_exact(self.features).enumerate() {
             let (image, column) = step.place(place);
-            let x = registers.get(place, at, features.clone())?;
-            self.get_mut(image, step.row, column)?.get_mut(features.clone())?.copy_from_slice(x);
+            self.get_mut(image, step.row, column)?.get_mut(features.clone())?.copy_from_slice(x.get(features.clone())?);
         }
         Some(())
     }
 
-    /// The vector `above` rows above or, where that is 0, one column to the left, and the vector of the pixel, to write.
-    pub(super) fn step(&mut self, image: usize, row: usize, above: usize, column: usize) -> Option<(&[T], &mut [T])> {
-        let from = self.at(image, row, above, column, usize::from(above == 0));
-        let to = self.at(image, row, 0, column, 0);
+    /// The vectors of a step's places `above` rows above or, where that is 0, one column to the left, and those of the places
+    /// themselves, to write; all where they lie together.
+    #[inline(always)]
+    pub(super) fn step(&mut self, step: &Step, above: usize) -> Option<(&[T], &mut [T])> {
+        let length = step.places() * self.features;
+        let from = self.at(0, step.row, above, step.column, isize::from(above == 0));
+        let to = self.at(0, step.row, 0, step.column, 0);
         let (before, after) = self.numbers.split_at_mut_checked(from.max(to))?;
-        let (before, after) =
-            (before.get_mut(from.min(to)..)?.get_mut(..self.features)?, after.get_mut(..self.features)?);
+        let (before, after) = (before.get_mut(from.min(to)..)?.get_mut(..length)?, after.get_mut(..length)?);
         Some(if from < to { (before, after) } else { (after, before) })
     }
+}
+
+/// The features of a step's colours, of `count`.
+#[inline(always)]
+pub(super) fn features(count: usize, step: &Step) -> Range<usize> {
+    group_start(count, step.all_groups, step.groups.start)..group_start(count, step.all_groups, step.groups.end)
 }

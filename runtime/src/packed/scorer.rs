@@ -79,7 +79,7 @@ fn visit<A: Pack, S: SymbolSource>(
     source: &mut S,
 ) -> Result<u64, EngineError<S::Error>> {
     let Image { height, width, channels, levels } = packed.model.image();
-    walk.restart(ops, 1, width).ok_or(EngineError::Corrupt)?;
+    walk.restart(ops, width).ok_or(EngineError::Corrupt)?;
     let mut step =
         Step { images: 1, width, row: 0, column: 0, columns: width, groups: 0..channels, all_groups: channels, label };
     let mut cost = 0;

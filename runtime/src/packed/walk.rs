@@ -8,7 +8,7 @@ use super::rows::Rows;
 use super::{Pack, elementwise};
 use crate::blob::{Instruction, Model};
 use crate::kernels::Kernel;
-use crate::kernels::panel::Piece;
+use crate::kernels::panel::Pieces;
 use core::ops::Range;
 
 /// What is computed at once: columns of a row of one image, or a column of some images.
@@ -45,7 +45,7 @@ pub(super) struct Shared {
     /// `[places, channels, levels]`.
     pub(super) logits: Vec<u32>,
     pub(super) sums: Vec<i32>,
-    pub(super) pieces: Vec<Piece>,
+    pub(super) pieces: Pieces,
     pub(super) levels: usize,
 }
 
@@ -101,14 +101,22 @@ impl<A: Pack> Walk<A> {
             Op::Lstm(lstm) => Kept::Lstm(Box::new(lstm.state(images, columns, image.width))),
             Op::Elementwise => Kept::Nothing,
         });
-        let pieces = ops.0.iter().map(|op| if let Op::Conv(conv) = op { conv.pieces() } else { 0 }).max();
+        let pieces = ops
+            .0
+            .iter()
+            .map(|op| match op {
+                Op::Conv(conv) => conv.pieces(),
+                Op::Lstm(lstm) => lstm.pieces(),
+                Op::Elementwise => 0,
+            })
+            .max();
         let table: &[A::Activation] = model.numbers(header.input_table, 0..image.levels)?;
         Some(Self {
             shared: Shared {
                 registers: Registers::new(images * columns, widest),
                 logits: vec![0; images * columns * image.channels * image.levels],
-                sums: vec![0; (most * OUTPUTS).max(widest)],
-                pieces: Vec::with_capacity(pieces.unwrap_or(0)),
+                sums: vec![0; most * OUTPUTS.max(widest)],
+                pieces: Pieces::with_capacity(pieces.unwrap_or(0)),
                 levels: image.levels,
             },
             kept: kept.collect(),
@@ -117,11 +125,11 @@ impl<A: Pack> Walk<A> {
     }
 
     /// Goes back to the first pixel.
-    pub(super) fn restart(&mut self, ops: &Ops<A>, images: usize, width: usize) -> Option<()> {
+    pub(super) fn restart(&mut self, ops: &Ops<A>, width: usize) -> Option<()> {
         for (op, kept) in ops.0.iter().zip(&mut self.kept) {
             match (op, kept) {
                 (Op::Conv(conv), Kept::Rows(Some(rows))) => conv.restart(rows),
-                (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.restart(state, images, width)?,
+                (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.restart(state, width)?,
                 _ => {}
             }
         }
@@ -161,7 +169,8 @@ impl<A: Pack> Walk<A> {
     /// Writes a value of a place: what later pixels and colours read.
     pub(super) fn store(&mut self, step: &Step, place: usize, channel: usize, value: u8) -> Option<()> {
         let x = *self.table.get(usize::from(value))?;
-        *self.shared.registers.get_mut(place, 0, channel..channel + 1)?.first_mut()? = x;
+        let channels = step.all_groups;
+        *self.shared.registers.get_mut(0, channels)?.get_mut(place * channels + channel)? = x;
         if let Some(Kept::Rows(Some(rows))) = self.kept.first_mut() {
             let (image, column) = step.place(place);
             *rows.get_mut(image, step.row, column)?.get_mut(channel)? = x;
