@@ -4,15 +4,14 @@
 //! which adds 128 times the sum of the inputs to every output alike, and that is taken off again. The instruction saturates
 //! nothing, as its name without an `s` at the end says.
 
+use super::Kernel;
 use super::avx2::Ymm;
-use super::cell_x86::{self, Lanes};
+use super::cell_avx512;
 #[cfg(feature = "std")]
 use super::panel::{Bias, Inputs};
 #[cfg(feature = "std")]
 use super::panel_x86;
 use super::vector::{self, Vector};
-use super::{Kernel, Portable};
-use crate::numbers::lstm::TANH;
 use core::arch::x86_64::*;
 
 /// The kernel of x86-64 processors with AVX-512 (F, BW, VL) and its VNNI.
@@ -123,13 +122,7 @@ fn run<R>(task: impl FnOnce() -> R) -> R {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn cells(gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
-    // SAFETY: as above.
-    let done = unsafe { cell_x86::cells::<Zmm>(gates, before, cell_bits, c, h) };
-    if let (Some(gates), Some(before), Some(c), Some(h)) =
-        (gates.get(4 * done..), before.get(done..), c.get_mut(done..), h.get_mut(done..))
-    {
-        Portable.cells(gates, before, cell_bits, c, h);
-    }
+    cell_avx512::cells(gates, before, cell_bits, c, h);
 }
 
 /// 64 bytes, or sixteen 32-bit numbers.
@@ -257,100 +250,5 @@ impl Vector for Zmm {
     unsafe fn corrected(sums: __m512i, correction: __m512i) -> __m512i {
         // SAFETY: the trait's.
         unsafe { _mm512_add_epi32(sums, correction) }
-    }
-}
-
-impl Lanes for Zmm {
-    const UNITS: usize = 16;
-    type V = __m512i;
-
-    #[inline(always)]
-    unsafe fn load_gates(gates: *const i16) -> [__m512i; 2] {
-        // SAFETY: the trait's; the loads want no alignment.
-        unsafe {
-            let low = _mm512_loadu_epi32(gates.cast());
-            let high = _mm512_loadu_epi32(gates.add(32).cast());
-            let even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-            let odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
-            [_mm512_permutex2var_epi32(low, even, high), _mm512_permutex2var_epi32(low, odd, high)]
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn load(x: *const i16) -> __m512i {
-        // SAFETY: as above.
-        unsafe { _mm512_cvtepi16_epi32(_mm256_loadu_epi16(x)) }
-    }
-
-    #[inline(always)]
-    unsafe fn store(y: *mut i16, v: __m512i) {
-        // SAFETY: as above.
-        unsafe { _mm256_storeu_epi16(y, _mm512_cvtepi32_epi16(v)) }
-    }
-
-    #[inline(always)]
-    unsafe fn table(at: __m512i) -> __m512i {
-        // SAFETY: indices are 0 to 511, and the table has two more bytes behind the last of these.
-        unsafe { _mm512_i32gather_epi32::<2>(at, TANH.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn set(v: i32) -> __m512i {
-        // SAFETY: the trait's.
-        unsafe { _mm512_set1_epi32(v) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the trait's.
-        unsafe { _mm512_add_epi32(a, b) }
-    }
-
-    #[inline(always)]
-    unsafe fn sub(a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the trait's.
-        unsafe { _mm512_sub_epi32(a, b) }
-    }
-
-    #[inline(always)]
-    unsafe fn pairs(a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the trait's.
-        unsafe { _mm512_madd_epi16(a, b) }
-    }
-
-    #[inline(always)]
-    unsafe fn min(a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the trait's.
-        unsafe { _mm512_min_epi32(a, b) }
-    }
-
-    #[inline(always)]
-    unsafe fn max(a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the trait's.
-        unsafe { _mm512_max_epi32(a, b) }
-    }
-
-    #[inline(always)]
-    unsafe fn abs(a: __m512i) -> __m512i {
-        // SAFETY: the trait's.
-        unsafe { _mm512_abs_epi32(a) }
-    }
-
-    #[inline(always)]
-    unsafe fn xor(a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: the trait's.
-        unsafe { _mm512_xor_si512(a, b) }
-    }
-
-    #[inline(always)]
-    unsafe fn left(a: __m512i, by: u32) -> __m512i {
-        // SAFETY: the trait's.
-        unsafe { _mm512_sll_epi32(a, _mm_cvtsi32_si128(by as i32)) }
-    }
-
-    #[inline(always)]
-    unsafe fn right(a: __m512i, by: u32) -> __m512i {
-        // SAFETY: the trait's.
-        unsafe { _mm512_sra_epi32(a, _mm_cvtsi32_si128(by as i32)) }
     }
 }

@@ -10,6 +10,9 @@ mod avx2;
 #[allow(unsafe_code, clippy::wildcard_imports)] // as above
 mod avx512vnni;
 #[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, clippy::wildcard_imports)] // as above
+mod cell_avx512;
+#[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)] // as above
 mod cell_x86;
 #[cfg(target_arch = "aarch64")]
