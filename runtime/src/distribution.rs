@@ -143,8 +143,12 @@ impl<'a> Distribution<'a> {
     }
 }
 
-/// `a · 2³² / b` of `a < 2²⁴` and `b >= 2³⁰`, rounded down: bit by bit, as small machines divide 64 bits with a kilobyte of code.
+/// `a · 2³² / b` of `a < 2²⁴` and `b >= 2³⁰`, rounded down: bit by bit where the machine has no instruction for it, as small ones
+/// divide 64 bits with a kilobyte of code.
 fn quotient(a: u64, b: u64) -> u32 {
+    if cfg!(target_pointer_width = "64") {
+        return (a << 32).checked_div(b).unwrap_or(0) as u32;
+    }
     // The upper six bits are 0.
     let (mut rest, mut quotient) = (a << 6, 0);
     for _ in 0..26 {

@@ -8,7 +8,7 @@ use super::Kernel;
 use super::avx2::Ymm;
 use super::cell_avx512;
 #[cfg(feature = "std")]
-use super::panel::{Bias, Inputs};
+use super::panel::{Bias, Inputs, LANES};
 #[cfg(feature = "std")]
 use super::panel_x86;
 use super::vector::{self, Vector};
@@ -76,6 +76,13 @@ impl Kernel for Avx512Vnni {
         unsafe { panel16(weights, inputs, bias, vectors, sums) }
     }
 
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn requantize(self, sums: &[i32; LANES], left: u32, multipliers: &[i32; LANES]) -> [i32; LANES] {
+        // SAFETY: above.
+        unsafe { requantize(sums, left, multipliers) }
+    }
+
     #[inline(always)]
     fn run<R>(self, task: impl FnOnce() -> R) -> R {
         // SAFETY: above.
@@ -113,6 +120,23 @@ fn panel8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: Bias<'_>, vectors: usiz
 fn panel16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
     // SAFETY: as above.
     unsafe { panel_x86::panel::<panel_x86::Vnni16, _, _>(weights, inputs, bias, vectors, sums) }
+}
+
+/// Numbers of even and of odd places apart, as products of 64 bits want it.
+#[cfg(feature = "std")]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn requantize(sums: &[i32; LANES], left: u32, multipliers: &[i32; LANES]) -> [i32; LANES] {
+    // SAFETY: sixteen numbers are a vector.
+    let [v, m] = unsafe { [_mm512_loadu_epi32(sums.as_ptr()), _mm512_loadu_epi32(multipliers.as_ptr())] };
+    let v = _mm512_sll_epi32(v, _mm_cvtsi32_si128((left & 31).cast_signed()));
+    let half = _mm512_set1_epi64(1 << 31);
+    let even = _mm512_add_epi64(_mm512_mul_epi32(v, m), half);
+    let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(v), _mm512_srli_epi64::<32>(m));
+    let odd = _mm512_add_epi64(odd, half);
+    let high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<32>(even), odd);
+    // SAFETY: as above.
+    unsafe { core::mem::transmute(high) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]

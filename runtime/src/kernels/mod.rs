@@ -177,6 +177,22 @@ pub trait Kernel: Copy {
         );
     }
 
+    /// The [`requantize`]d sums of a vector, each with its multiplier.
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn requantize(
+        self,
+        sums: &[i32; panel::LANES],
+        left: u32,
+        multipliers: &[i32; panel::LANES],
+    ) -> [i32; panel::LANES] {
+        let mut scaled = *sums;
+        for (sum, multiplier) in scaled.iter_mut().zip(multipliers) {
+            *sum = requantize(*sum, left, *multiplier);
+        }
+        scaled
+    }
+
     /// Activations: `v + zero_point` within `low..=127`; both numbers are activations.
     #[inline(always)]
     fn activations(self, v: &[i32], zero_point: i32, low: i32, y: &mut [i8]) {

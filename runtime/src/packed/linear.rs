@@ -4,7 +4,6 @@ use super::Pack;
 use crate::blob::{Layout, Linear, Model};
 use crate::kernels::Kernel;
 use crate::kernels::panel::{Bias, Inputs, LANES, WORD};
-use crate::numbers::requantize;
 use bytemuck::{Pod, Zeroable};
 use core::hint::black_box;
 use core::marker::PhantomData;
@@ -169,31 +168,51 @@ impl Results<'_> {
         (first, columns): (usize, usize),
         f: impl Fn(i32, &mut Y),
     ) -> Option<()> {
-        let (count, left) = (self.outputs.len(), self.left);
+        let count = self.outputs.len();
         kernel.run(
             #[inline(always)]
-            move || {
-                let multipliers = self.multipliers.as_chunks::<LANES>().0;
-                for (place, sums) in self.sums.chunks_exact(self.stride).enumerate() {
-                    let start = place * columns + first;
-                    let (y, rest) = y.get_mut(start..start + count)?.as_chunks_mut::<LANES>();
-                    let mut vectors = sums.as_chunks::<LANES>().0.iter().zip(multipliers);
-                    for (y, (sums, multipliers)) in y.iter_mut().zip(&mut vectors) {
-                        let mut vector = *y;
-                        for ((y, sum), multiplier) in vector.iter_mut().zip(sums).zip(multipliers) {
-                            f(requantize(*sum, left, *multiplier), y);
-                        }
-                        *y = vector;
-                        black_box(());
-                    }
-                    if let Some((sums, multipliers)) = vectors.next() {
-                        for ((y, sum), multiplier) in rest.iter_mut().zip(sums).zip(multipliers) {
-                            f(requantize(*sum, left, *multiplier), y);
-                        }
-                    }
-                }
-                Some(())
+            || match self.stride / LANES {
+                1 => self.places::<K, Y, 1>(kernel, y, (first, columns, count), &f),
+                2 => self.places::<K, Y, 2>(kernel, y, (first, columns, count), &f),
+                3 => self.places::<K, Y, 3>(kernel, y, (first, columns, count), &f),
+                _ => self.places::<K, Y, VECTORS>(kernel, y, (first, columns, count), &f),
             },
         )
+    }
+
+    /// [`Results::each`] of `count` outputs in `V` vectors: loops of a length that the compiler knows, with the multipliers in
+    /// registers.
+    #[inline(always)]
+    fn places<K: Kernel, Y: Copy, const V: usize>(
+        &self,
+        kernel: K,
+        y: &mut [Y],
+        (first, columns, count): (usize, usize, usize),
+        f: &impl Fn(i32, &mut Y),
+    ) -> Option<()> {
+        let multipliers = self.multipliers.as_chunks::<LANES>().0.first_chunk::<V>()?;
+        let (whole, rest) = (count / LANES, count % LANES);
+        for (place, sums) in self.sums.chunks_exact(V * LANES).enumerate() {
+            let start = place * columns + first;
+            let (y, last) = y.get_mut(start..start + count)?.as_chunks_mut::<LANES>();
+            let sums = sums.as_chunks::<LANES>().0;
+            for ((y, sums), multipliers) in y.iter_mut().zip(sums).zip(multipliers) {
+                let mut vector = *y;
+                apply(kernel.requantize(sums, self.left, multipliers), &mut vector, f);
+                *y = vector;
+                black_box(());
+            }
+            if rest > 0 {
+                apply(kernel.requantize(sums.get(whole)?, self.left, multipliers.get(whole)?), last, f);
+            }
+        }
+        Some(())
+    }
+}
+
+#[inline(always)]
+fn apply<Y>(scaled: [i32; LANES], y: &mut [Y], f: &impl Fn(i32, &mut Y)) {
+    for (y, scaled) in y.iter_mut().zip(scaled) {
+        f(scaled, y);
     }
 }
