@@ -157,6 +157,9 @@ impl<A: Pack> Packed<A> {
     }
 }
 
+/// Where nothing is read beside the sums: as many numbers of no size as anyone asks for.
+const NOTHING: &[()] = &[(); usize::MAX];
+
 impl Results<'_> {
     /// `f(requantized sum, y)` of each output of each place; the panel's outputs begin at number `first` of each row of `y`,
     /// `[places, columns]`.
@@ -168,42 +171,63 @@ impl Results<'_> {
         (first, columns): (usize, usize),
         f: impl Fn(i32, &mut Y),
     ) -> Option<()> {
-        let count = self.outputs.len();
+        self.each_with(
+            kernel,
+            NOTHING,
+            y,
+            (first, columns),
+            #[inline(always)]
+            |v, (), y| f(v, y),
+        )
+    }
+
+    /// `f(requantized sum, x, y)`; `x` is as `y`.
+    #[inline(always)]
+    pub(super) fn each_with<K: Kernel, X: Copy, Y: Copy>(
+        &self,
+        kernel: K,
+        x: &[X],
+        y: &mut [Y],
+        (first, columns): (usize, usize),
+        f: impl Fn(i32, X, &mut Y),
+    ) -> Option<()> {
+        let shape = (first, columns, self.outputs.len());
         kernel.run(
             #[inline(always)]
             || match self.stride / LANES {
-                1 => self.places::<K, Y, 1>(kernel, y, (first, columns, count), &f),
-                2 => self.places::<K, Y, 2>(kernel, y, (first, columns, count), &f),
-                3 => self.places::<K, Y, 3>(kernel, y, (first, columns, count), &f),
-                _ => self.places::<K, Y, VECTORS>(kernel, y, (first, columns, count), &f),
+                1 => self.places::<K, X, Y, 1>(kernel, x, y, shape, &f),
+                2 => self.places::<K, X, Y, 2>(kernel, x, y, shape, &f),
+                3 => self.places::<K, X, Y, 3>(kernel, x, y, shape, &f),
+                _ => self.places::<K, X, Y, VECTORS>(kernel, x, y, shape, &f),
             },
         )
     }
 
-    /// [`Results::each`] of `count` outputs in `V` vectors: loops of a length that the compiler knows, with the multipliers in
-    /// registers.
+    /// All places, `count` outputs in `V` vectors: loops of a length that the compiler knows, with the multipliers in registers.
     #[inline(always)]
-    fn places<K: Kernel, Y: Copy, const V: usize>(
+    fn places<K: Kernel, X: Copy, Y: Copy, const V: usize>(
         &self,
         kernel: K,
+        x: &[X],
         y: &mut [Y],
         (first, columns, count): (usize, usize, usize),
-        f: &impl Fn(i32, &mut Y),
+        f: &impl Fn(i32, X, &mut Y),
     ) -> Option<()> {
         let multipliers = self.multipliers.as_chunks::<LANES>().0.first_chunk::<V>()?;
-        let (whole, rest) = (count / LANES, count % LANES);
+        let scaled = |sums, multipliers| kernel.requantize(sums, self.left, multipliers);
         for (place, sums) in self.sums.chunks_exact(V * LANES).enumerate() {
             let start = place * columns + first;
-            let (y, last) = y.get_mut(start..start + count)?.as_chunks_mut::<LANES>();
-            let sums = sums.as_chunks::<LANES>().0;
-            for ((y, sums), multipliers) in y.iter_mut().zip(sums).zip(multipliers) {
+            let (x, last_x) = x.get(start..start + count)?.as_chunks::<LANES>();
+            let (y, last_y) = y.get_mut(start..start + count)?.as_chunks_mut::<LANES>();
+            let mut vectors = sums.as_chunks::<LANES>().0.iter().zip(multipliers);
+            for ((y, x), (sums, multipliers)) in y.iter_mut().zip(x).zip(&mut vectors) {
                 let mut vector = *y;
-                apply(kernel.requantize(sums, self.left, multipliers), &mut vector, f);
+                apply(scaled(sums, multipliers), x, &mut vector, f);
                 *y = vector;
                 black_box(());
             }
-            if rest > 0 {
-                apply(kernel.requantize(sums.get(whole)?, self.left, multipliers.get(whole)?), last, f);
+            if let Some((sums, multipliers)) = vectors.next() {
+                apply(scaled(sums, multipliers), last_x, last_y, f);
             }
         }
         Some(())
@@ -211,8 +235,8 @@ impl Results<'_> {
 }
 
 #[inline(always)]
-fn apply<Y>(scaled: [i32; LANES], y: &mut [Y], f: &impl Fn(i32, &mut Y)) {
-    for (y, scaled) in y.iter_mut().zip(scaled) {
-        f(scaled, y);
+fn apply<X: Copy, Y>(scaled: [i32; LANES], x: &[X], y: &mut [Y], f: &impl Fn(i32, X, &mut Y)) {
+    for ((y, x), scaled) in y.iter_mut().zip(x).zip(scaled) {
+        f(scaled, *x, y);
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct State<A: Pack> {
     c: Rows<i16>,
     /// `h` of a right half, for the output of the next row.
     output: Rows<i16>,
-    /// Of all places, `[places, 4 * hidden]`: scaled sums over the inputs, to which those over the state are added, and gates.
+    /// Of all places, `[places, 4 * hidden]`: scaled sums over the inputs, and gates.
     sums: Vec<i32>,
     gates: Vec<i16>,
     /// `[places, hidden]`.
@@ -226,7 +226,7 @@ impl<A: Pack> Lstm<A> {
         let (row, places) = (part.row, part.places());
         let Shared { registers, pieces, sums: memory, .. } = shared;
         let State { h, c, output, sums, gates, new_h, .. } = state;
-        let sums = sums.get_mut(4 * first * hidden..4 * (first + places) * hidden)?;
+        let sums = sums.get(4 * first * hidden..4 * (first + places) * hidden)?;
         pieces.clear();
         let mut push = |above, back| {
             pieces.push::<A::Input>(h.at(0, row, above, part.column, back), words::<A>(hidden));
@@ -243,25 +243,19 @@ impl<A: Pack> Lstm<A> {
             let packed = self.over_state.get(group)?;
             for panel in packed.panels() {
                 let results = packed.sums(panel, kernel, &inputs, (places, None), memory)?;
-                results.each(
+                results.each_with(
                     kernel,
                     sums,
+                    gates,
                     (results.outputs.start, 4 * hidden),
                     #[inline(always)]
-                    |v, y| *y = A::gate(*y, v).into(),
+                    |h, x, gate| *gate = A::gate(x, h),
                 )?;
             }
             let (start, end) = record.group(part.all_groups, group);
             let (before, c) = c.step(part, usize::from(self.kind == Kind::Row))?;
             for span in spans(0..places, hidden, start..end) {
-                let gates = gates.get_mut(4 * span.start..4 * span.end)?;
-                map(
-                    kernel,
-                    sums.get(4 * span.start..4 * span.end)?,
-                    gates,
-                    #[inline(always)]
-                    |v, gate| *gate = v as i16,
-                );
+                let gates = gates.get(4 * span.start..4 * span.end)?;
                 let new_h = new_h.get_mut(span.clone())?;
                 kernel.cells(
                     gates,
