@@ -72,7 +72,7 @@ impl<A: Pack> Conv<A> {
         let (top, left, right) = self.record.reach();
         let (dilation, features) = (usize::from(self.record.dilation), usize::from(self.record.inputs));
         let columns = [left * dilation, width, right * dilation];
-        let shape = Shape { images, slots: top * dilation + 1, columns, features };
+        let shape = Shape { images, rows: top * dilation + 1, columns, features };
         Some(if joined::<A>(&self.record) { Rows::by_image(shape) } else { Rows::new(shape) })
     }
 

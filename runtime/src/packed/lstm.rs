@@ -93,7 +93,7 @@ impl<A: Pack> Lstm<A> {
             Kind::Right => images,
             _ => images * columns,
         };
-        let rows = |slots, columns, features| Shape { images, slots, columns, features };
+        let rows = |rows, columns, features| Shape { images, rows, columns, features };
         let (x, h, c, output) = match self.kind {
             Kind::Row if left > 0 => ([left, width, 0], (2, [left, width, right]), (2, [0, width, 0]), 0),
             Kind::Row => ([0; 3], (2, [left, width, right]), (2, [0, width, 0]), 0),

@@ -13,8 +13,8 @@ const SLACK: usize = 8;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) images: usize,
-    /// Row `r` of the map is in slot `r mod slots`.
-    pub(super) slots: usize,
+    /// Rows that are kept, at least: row `r` of the map is in slot `r mod slots`, where slots are a power of two.
+    pub(super) rows: usize,
     /// Columns to the left of the map, of it, and to its right.
     pub(super) columns: [usize; 3],
     pub(super) features: usize,
@@ -33,7 +33,8 @@ pub(super) struct Rows<T> {
 
 impl<T: Pod> Rows<T> {
     /// Rows in which the images' vectors of a pixel lie together.
-    pub(super) fn new(Shape { images, slots, columns: [left, width, right], features }: Shape) -> Self {
+    pub(super) fn new(Shape { images, rows, columns: [left, width, right], features }: Shape) -> Self {
+        let slots = rows.next_power_of_two();
         let column = images * features;
         let row = (left + width + right) * column;
         let numbers = vec![T::zeroed(); slots * row + SLACK];
@@ -44,7 +45,7 @@ impl<T: Pod> Rows<T> {
     pub(super) fn by_image(shape: Shape) -> Self {
         let rows = Self::new(shape);
         let row = shape.columns.iter().sum::<usize>() * shape.features;
-        Self { strides: [row, shape.features, shape.slots * row], ..rows }
+        Self { strides: [row, shape.features, rows.slots * row], ..rows }
     }
 
     /// Sets all that there is to one number: what lies outside of the image.
@@ -60,7 +61,7 @@ impl<T: Pod> Rows<T> {
     /// Where a vector begins: `above` rows above `row`, `back` columns to the left of `column`; a negative `back` is to the right.
     #[inline(always)]
     pub(super) fn at(&self, image: usize, row: usize, above: usize, column: usize, back: isize) -> usize {
-        let slot = (row + self.slots - above).checked_rem(self.slots).unwrap_or(0);
+        let slot = row.wrapping_sub(above) & (self.slots - 1);
         let column = (self.left + column).wrapping_add_signed(-back);
         slot * self.strides[0] + column * self.strides[1] + image * self.strides[2]
     }
