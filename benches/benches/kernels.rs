@@ -5,10 +5,11 @@
 //! how long a thread has run, time that others had the processor does not count. Arguments choose models
 //! by parts of their names, and kernels: `cargo bench -p pixelrnn-benches --bench kernels -- mnist h128 avx2 portable`.
 
-use pixelrnn::Plan;
 use pixelrnn::blob::Layout;
 use pixelrnn::kernels::Native;
 use pixelrnn::model::Architecture;
+use pixelrnn::packed::{Batch, Packed, Scorer};
+use pixelrnn::{Draw, Plan, Temperature};
 use pixelrnn_benches::{Subject, Worker, peak};
 use pixelrnn_converter::layout::arrange;
 use std::hint::black_box;
@@ -16,6 +17,12 @@ use std::time::{Duration, Instant};
 
 /// Turns that each kernel gets.
 const ROUNDS: usize = 11;
+
+/// Turns that each kernel gets with packed weights.
+const PACKED_ROUNDS: usize = 3;
+
+/// Images of a batch.
+const BATCH: usize = 32;
 
 /// About how long a turn takes.
 const TURN: Duration = Duration::from_millis(100);
@@ -36,7 +43,7 @@ fn main() {
     println!("\none thread, medians of {ROUNDS} turns\n");
     println!(
         "{:28} {:7} {:12} {:>10} {:>10} {:>8} {:>18}",
-        "model", "layout", "kernel", "samples/s", "scores/s", "times", "G multiply-adds/s"
+        "model", "weights", "kernel", "samples/s", "scores/s", "times", "G multiply-adds/s"
     );
     for subject in subjects(&is_wanted) {
         for layout in [Layout::Rows, Layout::Blocks] {
@@ -44,6 +51,7 @@ fn main() {
             let blob = arrange(&subject.blob, layout).expect("weights of a converted blob are each their own");
             measure(&Subject { name, blob }, layout, &kernels);
         }
+        measure_packed(&subject, &kernels);
     }
 }
 
@@ -92,6 +100,48 @@ fn measure(subject: &Subject, layout: Layout, kernels: &[Native]) {
             score.push(time(*images, || worker.score()));
         }
     }
+    print(subject, &format!("{layout:?}").to_lowercase(), kernels, &mut seconds, work);
+}
+
+/// As [`measure`], of weights packed for vectors: a batch, and given images by rows.
+fn measure_packed(subject: &Subject, kernels: &[Native]) {
+    let model = subject.model();
+    let image = model.image();
+    let work = (model.multiply_adds() * image.height * image.width) as f64;
+    let packed = Packed::new(model).expect("8-bit weights");
+    let mut out = vec![0; BATCH * image.values()];
+    let mut costs = vec![0; BATCH];
+    let mut workers: Vec<_> = kernels
+        .iter()
+        .map(|kernel| {
+            let batch = Batch::with(&packed, BATCH, *kernel).expect("a batch");
+            (batch, Scorer::with(&packed, *kernel).expect("a scorer"))
+        })
+        .collect();
+    let mut seconds = vec![[const { Vec::<f64>::new() }; 2]; kernels.len()];
+    let mut expected = None;
+    let turns = |seconds: f64| (TURN.as_secs_f64() / seconds.max(1e-6)).ceil() as u64;
+    for _ in 0..PACKED_ROUNDS {
+        for ((batch, scorer), [sample, score]) in workers.iter_mut().zip(&mut seconds) {
+            let mut draw = || {
+                let mut draws: Vec<_> = (0..BATCH as u64).map(|seed| Draw::seeded(seed, Temperature::ONE)).collect();
+                batch.run(None, &mut draws, &mut out, &mut costs).expect("draws");
+                costs.iter().sum()
+            };
+            let begin = Instant::now();
+            let total: u64 = draw();
+            assert_eq!(*expected.get_or_insert(total), total, "{subject}: kernels disagree");
+            let turns = turns(begin.elapsed().as_secs_f64());
+            sample.push(time(turns, draw) / BATCH as f64);
+            let image = out.get(..image.values()).expect("an image");
+            score.push(time(turns * BATCH as u64, || scorer.score(None, image).expect("a score")));
+        }
+    }
+    print(subject, "packed", kernels, &mut seconds, work);
+}
+
+/// A line for each kernel.
+fn print(subject: &Subject, how: &str, kernels: &[Native], seconds: &mut [[Vec<f64>; 2]], work: f64) {
     let median = |times: &mut Vec<f64>| {
         times.sort_by(f64::total_cmp);
         times[times.len() / 2]
@@ -99,9 +149,8 @@ fn measure(subject: &Subject, layout: Layout, kernels: &[Native]) {
     let medians: Vec<[f64; 2]> = seconds.iter_mut().map(|tasks| tasks.each_mut().map(median)).collect();
     for (kernel, [sample, score]) in kernels.iter().zip(&medians) {
         println!(
-            "{:28} {:7} {:12} {:>10.1} {:>10.1} {:>8.2} {:>18.1}",
+            "{:28} {how:7} {:12} {:>10.1} {:>10.1} {:>8.2} {:>18.1}",
             subject.name,
-            format!("{layout:?}").to_lowercase(),
             kernel.name(),
             1.0 / sample,
             1.0 / score,

@@ -8,7 +8,7 @@
 
 use pixelrnn::packed::{Batch, Packed, Scorer};
 use pixelrnn::{Draw, Plan, Temperature};
-use pixelrnn_benches::{Subject, Worker, kernel};
+use pixelrnn_benches::{Subject, Worker, kernel, peak};
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -18,6 +18,9 @@ const ROUNDS: usize = 9;
 
 /// About how long a turn takes, at least.
 const TURN: Duration = Duration::from_millis(100);
+
+/// The task whose speed may be that of reading the weights.
+const ONE: &str = "sample, batch of 1";
 
 /// Images of a large batch.
 const MANY: usize = 64;
@@ -64,9 +67,15 @@ fn main() {
     let args = Args::read();
     let threads = rayon::current_num_threads();
     if !args.json {
-        let (kernel, rounds) = (kernel().name(), args.rounds);
-        println!("kernel {kernel}, medians of {rounds} turns, {threads} threads where it says all\n");
-        println!("{:27} {:28} {:>10} {:>18} {:>12}", "model", "task", "images/s", "G multiply-adds/s", "time/rows");
+        let (name, rounds) = (kernel().name(), args.rounds);
+        println!("kernel {name}, medians of {rounds} turns, {threads} threads where it says all\n");
+        if let Some(most) = peak::multiply_adds(kernel()) {
+            println!("in registers alone, its instruction does {:.1} G multiply-adds/s on one thread\n", most / 1e9);
+        }
+        println!(
+            "{:27} {:28} {:>10} {:>18} {:>12} {:>14}",
+            "model", "task", "images/s", "G multiply-adds/s", "time/rows", "% of bandwidth"
+        );
     }
     let subjects = Subject::all().into_iter().filter(|subject| subject.name.contains(&args.name));
     for subject in subjects.chain(Subject::paper(&args.name)) {
@@ -95,7 +104,7 @@ fn measure(subject: &Subject, threads: usize, args: &Args) {
     let mut all: Vec<_> = (0..threads).map(|_| batch(MANY / threads)).collect();
     let mut tasks = [
         Task { name: "sample, engine", images: 1, run: Box::new(move || _ = black_box(worker.sample(7))) },
-        Task { name: "sample, batch of 1", images: 1, run: Box::new(batch(1)) },
+        Task { name: ONE, images: 1, run: Box::new(batch(1)) },
         Task { name: "sample, batch of 64", images: MANY, run: Box::new(batch(MANY)) },
         Task {
             name: "sample, 64 by all threads",
@@ -124,12 +133,17 @@ fn measure(subject: &Subject, threads: usize, args: &Args) {
         .collect();
     let work = (model.multiply_adds() * model.image().height * model.image().width) as f64;
     let rows = medians[medians.len() - 1];
+    let bandwidth = peak::bandwidth(packed.weight_bytes());
     for (task, median) in tasks.iter().zip(medians) {
         let (name, task, speed) = (&subject.name, task.name, 1.0 / median);
         if args.json {
             println!("{}", serde_json::json!({"model": name, "task": task, "images_per_second": speed}));
         } else {
-            println!("{name:27} {task:28} {speed:>10.1} {:>18.1} {:>12.2}", work / median / 1e9, median / rows);
+            // What the batch reads of its weights, beside what a thread can read of as much memory.
+            let read = (packed.weight_bytes() * model.image().height * model.image().width) as f64 / median;
+            let share = if task == ONE { format!("{:.0}", 100.0 * read / bandwidth) } else { String::new() };
+            let (work, ratio) = (work / median / 1e9, median / rows);
+            println!("{name:27} {task:28} {speed:>10.1} {work:>18.1} {ratio:>12.2} {share:>14}");
         }
     }
 }

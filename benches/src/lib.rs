@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p pixelrnn-benches` runs all benchmarks: `engine`, a statistic of each task of each model; `table`, one
 //! line a model and task with everything per second, and the price of sampling against scoring; `kernels`, each kernel of
-//! this machine beside plain Rust and beside what its instructions could do at most.
+//! this machine beside plain Rust and beside what its instructions could do at most; `packed`, images a second of hosts, one
+//! by one and many together; `growth`, how time grows with the network; `firmware`, instructions and bytes of small machines.
 
 pub mod peak;
 
@@ -95,6 +96,21 @@ impl Subject {
     /// None that a user of this crate could cause.
     pub fn random(name: &str, architecture: Architecture, hidden: usize) -> Result<Self, Error> {
         Self::of(name, Self::preset(architecture, hidden))
+    }
+
+    /// As [`Subject::random`], of images of `side` times `side` and of `layers` blocks.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sized(
+        name: &str,
+        architecture: Architecture,
+        side: usize,
+        hidden: usize,
+        layers: usize,
+    ) -> Result<Self, Error> {
+        let image = Image { height: side, width: side, channels: 1, levels: 2 };
+        Self::of(name, Preset { image, layers, ..Self::preset(architecture, hidden) })
     }
 
     fn preset(architecture: Architecture, hidden: usize) -> Preset {

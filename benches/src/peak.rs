@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // calls of functions with instructions that the compiler does not take for granted
 
 use pixelrnn::kernels::Native;
+use std::hint::black_box;
 use std::time::Instant;
 
 /// Multiply-adds a second of `kernel`'s instruction with all operands in registers; `None` where no loop is written for it.
@@ -25,6 +26,43 @@ pub fn multiply_adds(kernel: Native) -> Option<f64> {
     Some((ROUNDS * CHAINS as u64 * each) as f64 / best.fold(f64::INFINITY, f64::min))
 }
 
+/// Bytes a second that one thread reads of a buffer of `bytes` bytes, again and again: of whichever cache it fits.
+pub fn bandwidth(bytes: usize) -> f64 {
+    // Enough for a clock, whatever the size.
+    const READ: usize = 1 << 28;
+    let buffer = vec![1u64; (bytes / 8).max(8)];
+    let turns = (READ / (buffer.len() * 8)).max(1);
+    let sum = |buffer: &[u64]| match Native::default() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a value of the kernel exists where the processor has its instructions alone.
+        Native::Avx512Vnni(_) => unsafe { x86::sum512(buffer) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Native::Avx2(_) => unsafe { x86::sum256(buffer) },
+        _ => sum(buffer),
+    };
+    let best = (0..5).map(|_| {
+        let begin = Instant::now();
+        for _ in 0..turns {
+            black_box(sum(black_box(&buffer)));
+        }
+        begin.elapsed().as_secs_f64()
+    });
+    (turns * buffer.len() * 8) as f64 / best.fold(f64::INFINITY, f64::min)
+}
+
+/// The sum of all numbers, in as many vectors at once as hide that each waits for the one before.
+#[inline(always)]
+fn sum(buffer: &[u64]) -> u64 {
+    let mut sums = [0u64; 64];
+    for numbers in buffer.as_chunks::<64>().0 {
+        for (sum, number) in sums.iter_mut().zip(numbers) {
+            *sum = sum.wrapping_add(*number);
+        }
+    }
+    sums.iter().fold(0, |a, b| a.wrapping_add(*b))
+}
+
 /// Independent sums, so that no multiplication waits for the one before.
 const CHAINS: usize = 12;
 
@@ -36,6 +74,16 @@ mod x86 {
         _mm512_set1_epi8, _mm512_setzero_si512,
     };
     use std::hint::black_box;
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn sum256(buffer: &[u64]) -> u64 {
+        super::sum(buffer)
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    pub(super) fn sum512(buffer: &[u64]) -> u64 {
+        super::sum(buffer)
+    }
 
     #[target_feature(enable = "avx2")]
     pub(super) fn avx2(rounds: u64) {

@@ -12,7 +12,7 @@ use crate::kernels::panel::{Inputs, WORD};
 pub(super) struct Conv<A> {
     record: ConvRecord,
     /// Of each colour group.
-    packed: Vec<Packed<A>>,
+    pub(super) packed: Vec<Packed<A>>,
     /// Inputs of the taps above and to the left; none where the kernel has just a centre.
     taps: Vec<Tap>,
     /// Inputs of the centre that each colour group reads.

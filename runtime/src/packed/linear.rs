@@ -123,6 +123,11 @@ impl<A: Pack> Packed<A> {
         Some(packed)
     }
 
+    /// Bytes of the packed weights.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self.lines.as_slice())
+    }
+
     /// Panels, one after the other.
     pub(super) fn panels(&self) -> Range<usize> {
         0..self.panels.len()

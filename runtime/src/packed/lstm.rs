@@ -111,6 +111,11 @@ impl<A: Pack> Lstm<A> {
         }
     }
 
+    /// All weights.
+    pub(super) fn packed(&self) -> impl Iterator<Item = &Packed<A>> {
+        self.over_input.iter().chain(&self.over_state)
+    }
+
     /// The most pieces that a product reads.
     pub(super) fn pieces(&self) -> usize {
         usize::from(self.record.kernel).max(2)

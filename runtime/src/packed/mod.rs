@@ -156,6 +156,15 @@ impl<'m> Packed<'m> {
         Some(Self { model, ops })
     }
 
+    /// Bytes of packed weights: what a batch reads for each pixel of all of its images.
+    pub fn weight_bytes(&self) -> usize {
+        match &self.ops {
+            AnyOps::I8(ops) => ops.weight_bytes(),
+            #[cfg(feature = "a16")]
+            AnyOps::I8A16(ops) => ops.weight_bytes(),
+        }
+    }
+
     /// The model.
     pub const fn model(&self) -> &Model<'m> {
         &self.model

@@ -1,7 +1,7 @@
 //! All ops at the places of a step, and what waits for the end of a row.
 
 use super::conv::Conv;
-use super::linear::OUTPUTS;
+use super::linear::{OUTPUTS, Packed};
 use super::lstm::{Kind, Lstm, State};
 use super::registers::Registers;
 use super::rows::Rows;
@@ -72,6 +72,16 @@ impl<A: Pack> Ops<A> {
             })
         };
         model.instructions().map(op).collect::<Option<_>>().map(Self)
+    }
+
+    /// Bytes of all packed weights.
+    pub(super) fn weight_bytes(&self) -> usize {
+        let bytes = |op: &Op<A>| match op {
+            Op::Conv(conv) => conv.packed.iter().map(Packed::bytes).sum(),
+            Op::Lstm(lstm) => lstm.packed().map(Packed::bytes).sum(),
+            Op::Elementwise => 0,
+        };
+        self.0.iter().map(bytes).sum::<usize>()
     }
 }
 
