@@ -1,6 +1,6 @@
 //! Masked convolution, at all places of a step.
 
-use super::linear::Packed;
+use super::linear::{Ahead, Packed};
 use super::rows::{Rows, Shape};
 use super::walk::{Shared, Step};
 use super::{Pack, words};
@@ -15,8 +15,25 @@ pub(super) struct Conv<A> {
     pub(super) packed: Vec<Packed<A>>,
     /// Inputs of the taps above and to the left; none where the kernel has just a centre.
     taps: Vec<Tap>,
+    /// How many of these are above.
+    above: usize,
     /// Inputs of the centre that each colour group reads.
     open: Vec<usize>,
+}
+
+/// What a convolution keeps.
+pub(super) struct State<A: Pack> {
+    /// The inputs of later pixels; `None` where no tap reads an earlier one.
+    rows: Option<Rows<A::Input>>,
+    /// Of each colour group, where one image is made pixel by pixel and taps lie above.
+    ahead: Vec<Ahead>,
+}
+
+impl<A: Pack> State<A> {
+    /// The inputs of later pixels.
+    pub(super) fn rows(&mut self) -> Option<&mut Rows<A::Input>> {
+        self.rows.as_mut()
+    }
 }
 
 /// Taps that lie together in a row.
@@ -52,20 +69,29 @@ impl<A: Pack> Conv<A> {
             }
         }
         taps.retain(|tap| tap.inputs > 0);
+        let above = taps.iter().filter(|tap| tap.above > 0).count();
         let linear = record.linear();
         let groups = model.image().channels;
         let open: Vec<_> = (0..groups).map(|group| linear.open(groups, group)).collect();
         let packed = (0..groups)
             .map(|group| {
                 let pieces: Vec<_> = taps.iter().map(|tap| tap.inputs).chain([open[group]]).collect();
-                Packed::new(model, &linear, group, &pieces)
+                Packed::new(model, &linear, group, (&pieces, above))
             })
             .collect::<Option<_>>()?;
-        Some(Self { record: *record, packed, taps, open })
+        Some(Self { record: *record, packed, taps, above, open })
     }
 
-    /// Where the inputs of later pixels are kept; `None` where no tap reads an earlier one.
-    pub(super) fn rows(&self, images: usize, width: usize) -> Option<Rows<A::Input>> {
+    /// What is kept of `images` images that are made `columns` columns at a time.
+    pub(super) fn state(&self, images: usize, columns: usize, width: usize) -> State<A> {
+        let alone = images * columns == 1 && self.above > 0;
+        State {
+            rows: self.rows(images, width),
+            ahead: if alone { self.packed.iter().map(|packed| packed.ahead(width)).collect() } else { Vec::new() },
+        }
+    }
+
+    fn rows(&self, images: usize, width: usize) -> Option<Rows<A::Input>> {
         if self.taps.is_empty() {
             return None;
         }
@@ -77,8 +103,10 @@ impl<A: Pack> Conv<A> {
     }
 
     /// Before an image: all pixels are outside.
-    pub(super) fn restart(&self, rows: &mut Rows<A::Input>) {
-        rows.fill(A::input(A::zero(self.record.input_zero_point)));
+    pub(super) fn restart(&self, state: &mut State<A>) {
+        if let Some(rows) = &mut state.rows {
+            rows.fill(A::input(A::zero(self.record.input_zero_point)));
+        }
     }
 
     /// The most pieces that a product reads.
@@ -91,16 +119,35 @@ impl<A: Pack> Conv<A> {
         &self,
         step: &Step,
         first: bool,
-        mut rows: Option<&mut Rows<A::Input>>,
+        state: &mut State<A>,
         shared: &mut Shared,
         kernel: K,
     ) -> Option<()> {
+        if step.begins_row() && !state.ahead.is_empty() {
+            self.begin_row(step, state, shared, kernel)?;
+        }
         // All colours, as what is left of a pixel is open to each of them.
-        if let Some(rows) = rows.as_deref_mut().filter(|_| !first) {
+        if let Some(rows) = state.rows.as_mut().filter(|_| !first) {
             rows.keep(step, &shared.registers, self.record.input)?;
         }
         for group in step.groups.clone() {
-            self.group(step, group, rows.as_deref(), shared, kernel)?;
+            self.group(step, group, state, shared, kernel)?;
+        }
+        Some(())
+    }
+
+    /// Sums over the rows above, of a whole row.
+    #[inline(always)]
+    fn begin_row<K: Kernel>(&self, step: &Step, state: &mut State<A>, shared: &mut Shared, kernel: K) -> Option<()> {
+        let (State { rows, ahead }, pieces) = (state, &mut shared.pieces);
+        let rows = rows.as_ref()?;
+        pieces.clear();
+        for tap in self.taps.get(..self.above)? {
+            pieces.push::<A::Input>(rows.at(0, step.row, tap.above, 0, tap.back), words::<A>(tap.inputs));
+        }
+        let inputs = Inputs { numbers: rows.numbers(), stride: rows.stride_of(step.width), pieces: pieces.all() };
+        for (packed, ahead) in self.packed.iter().zip(ahead) {
+            packed.fill(kernel, &inputs, step.label, ahead)?;
         }
         Some(())
     }
@@ -110,7 +157,7 @@ impl<A: Pack> Conv<A> {
         &self,
         step: &Step,
         group: usize,
-        rows: Option<&Rows<A::Input>>,
+        state: &State<A>,
         shared: &mut Shared,
         kernel: K,
     ) -> Option<()> {
@@ -118,10 +165,13 @@ impl<A: Pack> Conv<A> {
         let packed = self.packed.get(group)?;
         let centre = words::<A>(*self.open.get(group)?);
         let Shared { registers, logits, sums, pieces, levels } = shared;
+        let begun = state.ahead.get(group).map(|ahead| (ahead, step.column));
         pieces.clear();
-        let stride = if let Some(rows) = rows {
-            for tap in &self.taps {
-                pieces.push::<A::Input>(rows.at(0, step.row, tap.above, step.column, tap.back), words::<A>(tap.inputs));
+        let stride = if let Some(rows) = &state.rows {
+            let done = if begun.is_some() { self.above } else { 0 };
+            for tap in self.taps.get(done..)? {
+                let start = rows.at(0, step.row, tap.above, step.column, tap.back);
+                pieces.push::<A::Input>(start, words::<A>(tap.inputs));
             }
             pieces.push::<A::Input>(rows.at(0, step.row, 0, step.column, 0), centre);
             rows.stride_of(step.columns)
@@ -131,12 +181,12 @@ impl<A: Pack> Conv<A> {
         };
         let outputs = usize::from(record.outputs);
         for panel in packed.panels() {
-            let numbers = match rows {
+            let numbers = match &state.rows {
                 Some(rows) => rows.numbers(),
                 None => registers.numbers()?,
             };
             let inputs = Inputs { numbers, stride, pieces: pieces.all() };
-            let results = packed.sums(panel, kernel, &inputs, (step.places(), step.label), sums)?;
+            let results = packed.sums(panel, kernel, &inputs, (step.places(), step.label), begun, sums)?;
             let to = (results.outputs.start, outputs);
             match record.destination()? {
                 Destination::Activation => {

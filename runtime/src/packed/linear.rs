@@ -1,6 +1,6 @@
 //! The weighted sums of an op with its weights packed for vectors.
 
-use super::Pack;
+use super::{Pack, words};
 use crate::blob::{Layout, Linear, Model};
 use crate::kernels::Kernel;
 use crate::kernels::panel::{Bias, Inputs, LANES, WORD};
@@ -27,10 +27,19 @@ pub(super) struct Packed<A> {
     left: u32,
     lines: Vec<Line>,
     panels: Vec<Panel>,
+    /// Words of inputs that lie in rows above; they come first.
+    above: usize,
     /// Of each class, or of all: `[classes or 1, padded outputs]`.
     bias: Vec<i32>,
     multipliers: Vec<i32>,
     arithmetic: PhantomData<A>,
+}
+
+/// Sums over the rows above a row of one image, of all of its columns: what a column's sums may begin with.
+pub(super) struct Ahead {
+    /// Of each panel, `[columns, outputs]`.
+    sums: Vec<i32>,
+    columns: usize,
 }
 
 /// Outputs that are computed at once.
@@ -52,9 +61,14 @@ pub(super) struct Results<'r> {
 }
 
 impl<A: Pack> Packed<A> {
-    /// Packs the weights of a group; `pieces` are the inputs of each piece, in the order of the weights. `None` where the blob does
-    /// not have what its record says.
-    pub(super) fn new(model: &Model<'_>, linear: &Linear, group: usize, pieces: &[usize]) -> Option<Self> {
+    /// Packs the weights of a group; `pieces` are the inputs of each piece, in the order of the weights, `above` of them in the rows
+    /// above. `None` where the blob does not have what its record says.
+    pub(super) fn new(
+        model: &Model<'_>,
+        linear: &Linear,
+        group: usize,
+        (pieces, above): (&[usize], usize),
+    ) -> Option<Self> {
         let groups = model.image().channels;
         let layout = model.layout();
         let (first, end) = linear.group(groups, group);
@@ -77,6 +91,7 @@ impl<A: Pack> Packed<A> {
             left: u32::from(linear.left),
             lines: Vec::new(),
             panels: Vec::new(),
+            above: pieces.iter().take(above).map(|piece| words::<A>(*piece)).sum(),
             bias: vec![0; padded],
             multipliers: vec![0; padded],
             arithmetic: PhantomData,
@@ -133,7 +148,39 @@ impl<A: Pack> Packed<A> {
         0..self.panels.len()
     }
 
-    /// Computes the sums of `places` of panel `number` in `memory`.
+    /// Memory for sums ahead of a row of so many columns.
+    pub(super) fn ahead(&self, columns: usize) -> Ahead {
+        Ahead { sums: vec![0; columns * self.multipliers.len()], columns }
+    }
+
+    /// Computes the sums over the rows above, whose inputs at the first column, with those of the other columns behind them,
+    /// are `inputs`.
+    #[inline(always)]
+    pub(super) fn fill<K: Kernel>(
+        &self,
+        kernel: K,
+        inputs: &Inputs<'_, A::Input>,
+        label: Option<usize>,
+        ahead: &mut Ahead,
+    ) -> Option<()> {
+        for (number, panel) in self.panels.iter().enumerate() {
+            let (first, stride) = (number * OUTPUTS, panel.vectors * LANES);
+            let at = ahead.columns * first;
+            let sums = ahead.sums.get_mut(at..at + ahead.columns * stride)?;
+            let weights = bytemuck::cast_slice(self.lines.get(panel.lines.clone())?);
+            A::panel(kernel, weights, inputs, self.bias(first..first + stride, label)?, panel.vectors, sums);
+        }
+        Some(())
+    }
+
+    fn bias(&self, outputs: Range<usize>, label: Option<usize>) -> Option<Bias<'_>> {
+        let padded = self.multipliers.len();
+        let class = if self.bias.len() > padded { label? * padded } else { 0 };
+        Some(Bias { numbers: self.bias.get(class + outputs.start..class + outputs.end)?, stride: 0 })
+    }
+
+    /// Computes the sums of `places` of panel `number` in `memory`; of a place in a column whose sums over the rows above are there
+    /// already, `inputs` are what is left.
     #[inline(always)]
     pub(super) fn sums<'r, K: Kernel>(
         &'r self,
@@ -141,24 +188,24 @@ impl<A: Pack> Packed<A> {
         kernel: K,
         inputs: &Inputs<'_, A::Input>,
         (places, label): (usize, Option<usize>),
+        begun: Option<(&Ahead, usize)>,
         memory: &'r mut [i32],
     ) -> Option<Results<'r>> {
         let panel = self.panels.get(number)?;
         let (first, stride) = (number * OUTPUTS, panel.vectors * LANES);
         let sums = memory.get_mut(..places * stride)?;
-        let padded = self.multipliers.len();
-        let bias = if self.bias.len() > padded { label? * padded } else { 0 } + first;
-        let bias = Bias { numbers: self.bias.get(bias..bias + stride)?, stride: 0 };
-        let weights = bytemuck::cast_slice(self.lines.get(panel.lines.clone())?);
-        A::panel(kernel, weights, inputs, bias, panel.vectors, sums);
+        let mut lines = panel.lines.clone();
+        let bias = if let Some((ahead, column)) = begun {
+            lines.start += self.above * panel.vectors;
+            let at = ahead.columns * first + column * stride;
+            Bias { numbers: ahead.sums.get(at..at + stride)?, stride: 0 }
+        } else {
+            self.bias(first..first + stride, label)?
+        };
+        A::panel(kernel, bytemuck::cast_slice(self.lines.get(lines)?), inputs, bias, panel.vectors, sums);
+        let multipliers = self.multipliers.get(first..first + stride)?;
         let outputs = self.outputs.start + first..self.outputs.end.min(self.outputs.start + first + stride);
-        Some(Results {
-            outputs,
-            sums,
-            stride,
-            multipliers: self.multipliers.get(first..first + stride)?,
-            left: self.left,
-        })
+        Some(Results { outputs, sums, stride, multipliers, left: self.left })
     }
 }
 

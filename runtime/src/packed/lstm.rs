@@ -1,12 +1,12 @@
 //! LSTMs, at all places of a step: the Row LSTM, and the two halves of the Diagonal BiLSTM.
 
-use super::linear::Packed;
+use super::linear::{Ahead, Packed};
 use super::registers::spans;
 use super::rows::{Rows, Shape, features};
 use super::walk::{Shared, Step};
 use super::{Pack, words};
 use crate::blob::{LstmRecord, Model};
-use crate::kernels::panel::Inputs;
+use crate::kernels::panel::{Inputs, Pieces};
 use crate::kernels::{Kernel, map};
 use crate::numbers::Rescale;
 use core::ops::Range;
@@ -39,6 +39,8 @@ pub(super) struct State<A: Pack> {
     /// `h` as products read it.
     h: Rows<A::Input>,
     c: Rows<i16>,
+    /// Sums over the states of the row above, of each colour group, where columns of one image wait for each other.
+    ahead: Vec<Ahead>,
     /// `h` of a right half, for the output of the next row.
     output: Rows<i16>,
     /// Of all places, `[places, 4 * hidden]`: scaled sums over the inputs, and gates.
@@ -72,9 +74,11 @@ impl<A: Pack> Lstm<A> {
         let pack_x = |group: usize| {
             let mut pieces = vec![inputs; left];
             pieces.push(open[group]);
-            Packed::new(model, &over_input, group, &pieces)
+            Packed::new(model, &over_input, group, (&pieces, 0))
         };
-        let pack_h = |group| Packed::new(model, &over_state, group, &vec![hidden; record.h_length() / hidden.max(1)]);
+        let taps = vec![hidden; record.h_length() / hidden.max(1)];
+        let above = if kind == Kind::Row { taps.len() } else { 1 };
+        let pack_h = |group| Packed::new(model, &over_state, group, (&taps, above));
         Some(Self {
             record: *record,
             kind,
@@ -100,7 +104,9 @@ impl<A: Pack> Lstm<A> {
             Kind::Left => ([0; 3], (2, [1, width, 0]), (1, [1, width, 0]), 0),
             Kind::Right => ([0, width, 0], (2, [1, width, 0]), (1, [1, width, 0]), width),
         };
+        let waits = images == 1 && (columns == 1 || self.kind != Kind::Row);
         State {
+            ahead: if waits { self.over_state.iter().map(|packed| packed.ahead(width)).collect() } else { Vec::new() },
             x: Rows::new(rows(1, x, inputs)),
             h: Rows::new(rows(h.0, h.1, hidden)),
             c: Rows::new(rows(c.0, c.1, hidden)),
@@ -155,8 +161,8 @@ impl<A: Pack> Lstm<A> {
         if self.kind == Kind::Right {
             return self.lowered(step, state, shared, kernel);
         }
-        if self.kind == Kind::Left && step.column == 0 {
-            self.begin_row(step, state)?;
+        if step.begins_row() {
+            self.begin_row(step, state, shared, kernel)?;
         }
         let record = &self.record;
         let from_registers = self.kind == Kind::Left || record.reach().0 == 0;
@@ -203,7 +209,7 @@ impl<A: Pack> Lstm<A> {
     ) -> Option<()> {
         let packed = self.over_input.get(group)?;
         for panel in packed.panels() {
-            let results = packed.sums(panel, kernel, inputs, (step.places(), step.label), memory)?;
+            let results = packed.sums(panel, kernel, inputs, (step.places(), step.label), None, memory)?;
             let columns = (results.outputs.start, 4 * usize::from(self.record.hidden));
             results.each(
                 kernel,
@@ -230,24 +236,21 @@ impl<A: Pack> Lstm<A> {
         let hidden = usize::from(record.hidden);
         let (row, places) = (part.row, part.places());
         let Shared { registers, pieces, sums: memory, .. } = shared;
-        let State { h, c, output, sums, gates, new_h, .. } = state;
+        let State { ahead, h, c, output, sums, gates, new_h, .. } = state;
         let sums = sums.get(4 * first * hidden..4 * (first + places) * hidden)?;
         pieces.clear();
-        let mut push = |above, back| {
-            pieces.push::<A::Input>(h.at(0, row, above, part.column, back), words::<A>(hidden));
-        };
-        if self.kind == Kind::Row {
-            let (left, right) = record.reach();
-            (-right.cast_signed()..=left.cast_signed()).rev().for_each(|back| push(1, back));
-        } else {
-            push(1, 0);
-            push(0, 1);
+        if ahead.is_empty() {
+            self.push_above(h, part, pieces);
+        }
+        if self.kind != Kind::Row {
+            pieces.push::<A::Input>(h.at(0, row, 0, part.column, 1), words::<A>(hidden));
         }
         for group in part.groups.clone() {
             let inputs = Inputs { numbers: h.numbers(), stride: h.stride_of(part.columns), pieces: pieces.all() };
             let packed = self.over_state.get(group)?;
+            let begun = ahead.get(group).map(|ahead| (ahead, part.column));
             for panel in packed.panels() {
-                let results = packed.sums(panel, kernel, &inputs, (places, None), memory)?;
+                let results = packed.sums(panel, kernel, &inputs, (places, None), begun, memory)?;
                 results.each_with(
                     kernel,
                     sums,
@@ -294,8 +297,32 @@ impl<A: Pack> Lstm<A> {
         Some(())
     }
 
+    /// The states of the row above that places read, the first place's.
+    #[inline(always)]
+    fn push_above(&self, h: &Rows<A::Input>, step: &Step, pieces: &mut Pieces) {
+        let (left, right) = if self.kind == Kind::Row { self.record.reach() } else { (0, 0) };
+        for back in (-right.cast_signed()..=left.cast_signed()).rev() {
+            let start = h.at(0, step.row, 1, step.column, back);
+            pieces.push::<A::Input>(start, words::<A>(usize::from(self.record.hidden)));
+        }
+    }
+
     /// Before the first pixel of a row.
-    fn begin_row(&self, step: &Step, state: &mut State<A>) -> Option<()> {
+    #[inline(always)]
+    fn begin_row<K: Kernel>(&self, step: &Step, state: &mut State<A>, shared: &mut Shared, kernel: K) -> Option<()> {
+        if !state.ahead.is_empty() {
+            let pieces = &mut shared.pieces;
+            pieces.clear();
+            self.push_above(&state.h, &Step { column: 0, ..step.clone() }, pieces);
+            let stride = state.h.stride_of(step.width);
+            let inputs = Inputs { numbers: state.h.numbers(), stride, pieces: pieces.all() };
+            for (packed, ahead) in self.over_state.iter().zip(&mut state.ahead) {
+                packed.fill(kernel, &inputs, None, ahead)?;
+            }
+        }
+        if self.kind == Kind::Row {
+            return Some(());
+        }
         let (h, c) = self.initial(step.row);
         // The column left of the first one.
         narrow::<A>(h, state.h.column_mut(step.row, -1)?, self.record.to_hidden);
@@ -343,7 +370,7 @@ impl<A: Pack> Lstm<A> {
         shared: &mut Shared,
         kernel: K,
     ) -> Option<()> {
-        self.begin_row(row, state)?;
+        self.begin_row(row, state, shared, kernel)?;
         // One image: the inputs of all of the row at once. Some images: those of a column of all of them.
         let columns = if row.images == 1 { row.width } else { 1 };
         for first in (0..row.width).step_by(columns) {

@@ -1,10 +1,9 @@
 //! All ops at the places of a step, and what waits for the end of a row.
 
-use super::conv::Conv;
+use super::conv::{self, Conv};
 use super::linear::{OUTPUTS, Packed};
 use super::lstm::{Kind, Lstm, State};
 use super::registers::Registers;
-use super::rows::Rows;
 use super::{Pack, elementwise};
 use crate::blob::{Instruction, Model};
 use crate::kernels::Kernel;
@@ -30,6 +29,11 @@ pub(super) struct Step {
 impl Step {
     pub(super) fn places(&self) -> usize {
         self.images * self.columns
+    }
+
+    /// Whether it is the first one of its row.
+    pub(super) fn begins_row(&self) -> bool {
+        self.column == 0 && self.groups.start == 0
     }
 
     /// Image and column of a place.
@@ -87,7 +91,7 @@ impl<A: Pack> Ops<A> {
 
 /// What an op keeps.
 enum Kept<A: Pack> {
-    Rows(Option<Rows<A::Input>>),
+    Conv(conv::State<A>),
     Lstm(Box<State<A>>),
     Nothing,
 }
@@ -107,7 +111,7 @@ impl<A: Pack> Walk<A> {
         let most = images * columns.max(if images == 1 { image.width } else { 1 });
         let widest = header.register_bytes as usize;
         let kept = ops.0.iter().map(|op| match op {
-            Op::Conv(conv) => Kept::Rows(conv.rows(images, image.width)),
+            Op::Conv(conv) => Kept::Conv(conv.state(images, columns, image.width)),
             Op::Lstm(lstm) => Kept::Lstm(Box::new(lstm.state(images, columns, image.width))),
             Op::Elementwise => Kept::Nothing,
         });
@@ -138,7 +142,7 @@ impl<A: Pack> Walk<A> {
     pub(super) fn restart(&mut self, ops: &Ops<A>, width: usize) -> Option<()> {
         for (op, kept) in ops.0.iter().zip(&mut self.kept) {
             match (op, kept) {
-                (Op::Conv(conv), Kept::Rows(Some(rows))) => conv.restart(rows),
+                (Op::Conv(conv), Kept::Conv(state)) => conv.restart(state),
                 (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.restart(state, width)?,
                 _ => {}
             }
@@ -153,9 +157,7 @@ impl<A: Pack> Walk<A> {
         for (n, (op, kept)) in ops.0.iter().zip(&mut self.kept).enumerate() {
             let instruction = instructions.next()??;
             match (op, kept) {
-                (Op::Conv(conv), Kept::Rows(rows)) => {
-                    conv.run(step, n == 0, rows.as_mut(), &mut self.shared, kernel)?;
-                }
+                (Op::Conv(conv), Kept::Conv(state)) => conv.run(step, n == 0, state, &mut self.shared, kernel)?,
                 (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.run(step, state, &mut self.shared, kernel)?,
                 _ => elementwise::run::<A, K>(instruction, step, &mut self.shared, kernel)?,
             }
@@ -181,7 +183,9 @@ impl<A: Pack> Walk<A> {
         let x = *self.table.get(usize::from(value))?;
         let channels = step.all_groups;
         *self.shared.registers.get_mut(0, channels)?.get_mut(place * channels + channel)? = x;
-        if let Some(Kept::Rows(Some(rows))) = self.kept.first_mut() {
+        if let Some(Kept::Conv(state)) = self.kept.first_mut()
+            && let Some(rows) = state.rows()
+        {
             let (image, column) = step.place(place);
             *rows.get_mut(image, step.row, column)?.get_mut(channel)? = x;
         }
