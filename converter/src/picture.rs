@@ -1,9 +1,11 @@
 //! Images as pictures: grids of them, PNG files, and text for a terminal.
 
 pub(crate) mod canvas;
+mod curves;
 mod strips;
 mod terminal;
 
+pub use curves::Curve;
 pub use strips::Strips;
 pub use terminal::Terminal;
 

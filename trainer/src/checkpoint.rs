@@ -22,6 +22,9 @@ pub(crate) struct Progress {
     pub steps: u64,
     /// The best validation likelihood so far, in nats an image.
     pub best: Option<f64>,
+    /// Epochs done since that one.
+    #[serde(default)]
+    pub since_best: u64,
 }
 
 /// The tensors of a checkpoint by group, in the order of the network's.

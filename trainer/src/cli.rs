@@ -5,24 +5,27 @@ use crate::data::Set;
 use crate::error::Error;
 use crate::network::Network;
 use crate::parameters::Parameter;
-use crate::recipe::{Data, Model, Recipe, Training};
+use crate::recipe::{Binarize, Data, Model, Recipe, Training};
 use crate::run::{Epoch, MODEL, Observer, Run};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use pixelrnn_converter::ImageSet;
+use pixelrnn_converter::{Description, ImageSet};
 use std::path::{Path, PathBuf};
 
 /// Trains a model that draws, scores and compresses images pixel by pixel
 #[derive(Parser, Clone, Debug)]
-#[command(name = "pixelrnn-train", version)]
+#[command(name = "pixelrnn-train", version, args_conflicts_with_subcommands = true)]
 pub struct Command {
+    /// What to do in the place of training
+    #[command(subcommand)]
+    pub other: Option<Other>,
     /// Recipe file (TOML) with the tables `data`, `model` and `training`, whose keys are the long flags below (`model`:
     /// those of the trained-model file); flags take precedence over it, and paths in it begin at the current folder
     #[arg(value_name = "RECIPE")]
     pub recipe: Option<PathBuf>,
-    /// Folder for the trained model, checkpoints and metrics
+    /// Folder for the trained model, checkpoints and metrics [default: `runs/` and the name of the recipe's folder]
     #[arg(short, long, value_name = "FOLDER")]
-    pub output: PathBuf,
+    pub output: Option<PathBuf>,
     /// Images to draw after each epoch, into the folder `samples`; 0: none [default: 16 for small images, else 0]
     #[arg(long, value_name = "N")]
     pub samples: Option<usize>,
@@ -32,9 +35,9 @@ pub struct Command {
     /// Threads on the CPU [default: one a core]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// What to compute on [default: the first of these that was built in]
-    #[arg(long, value_name = "NAME", value_enum)]
-    pub back_end: Option<Name>,
+    /// What to compute on, by its name in the list that `pixelrnn-train devices` prints [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<Name>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub data: Data,
@@ -46,42 +49,38 @@ pub struct Command {
     pub training: Training,
 }
 
+/// What there is beside training.
+#[derive(Subcommand, Clone, Copy, Debug)]
+pub enum Other {
+    /// Lists what this program can compute on
+    Devices,
+}
+
 impl Command {
     /// Does what the command line says.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn run(self) -> Result<(), Error> {
+        if let Some(Other::Devices) = self.other {
+            for (name, what) in BackEnd::all() {
+                println!("{:12} {what}", name.to_string());
+            }
+            return Ok(());
+        }
+        let folder = self.output.clone().or_else(|| folder_of(self.recipe.as_deref()?));
+        let folder = folder.ok_or_else(|| Error::usage("no folder to write to: name it with --output"))?;
         let recipe = self.recipe.as_deref().map_or_else(|| Ok(Recipe::default()), Recipe::read)?;
         let data = self.data.or(recipe.data);
         let settings = self.training.or(&recipe.training).settings()?;
-        let train = data.train.ok_or_else(|| Error::usage("no training images: name them with --train"))?;
-        let valid = data.valid.ok_or_else(|| Error::usage("no validation images: name them with --valid"))?;
         if let Some(threads) = self.threads {
             rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .build_global()
                 .map_err(|e| Error::other(format!("cannot start {threads} threads: {e}")))?;
         }
-        let in_file = |path: &Path, e: Error| match e {
-            Error::Other(message) => Error::Other(format!("{}: {message}", path.display())),
-            usage @ Error::Usage(_) => usage,
-        };
-        let read = |path: &Path| ImageSet::read(path).map_err(|e| Error::other(e.to_string()));
-        let images = read(&train)?;
-        let highest = images.data.iter().copied().max().unwrap_or(0);
-        let size = [images.channels, images.height, images.width];
-        let description = self.model.describe(&recipe.model, size, highest)?;
-        let fit = |path: &Path, images: ImageSet, labels: Option<&Path>| {
-            let fitted = Set::fit(images, labels, description.image, description.classes);
-            let (set, notice) = fitted.map_err(|e| in_file(path, e))?;
-            if let Some(notice) = notice {
-                eprintln!("{}: {notice}", path.display());
-            }
-            Ok(set)
-        };
-        let train = fit(&train, images, data.train_labels.as_deref())?;
-        let valid = fit(&valid, read(&valid)?, data.valid_labels.as_deref())?;
+        let (description, train, valid) =
+            sets(&data, settings.seed, |size, highest| self.model.describe(&recipe.model, size, highest))?;
         let weights: usize = Network::new(&description)?.parameters().map(Parameter::count).sum();
         println!("{weights} weights, {} images to train on, {} to measure on", train.len(), valid.len());
         let image = description.image;
@@ -91,17 +90,67 @@ impl Command {
             train,
             valid,
             settings,
-            back_end: BackEnd::new(self.back_end)?,
-            folder: self.output.clone(),
+            back_end: BackEnd::new(self.device)?,
+            folder: folder.clone(),
             samples,
             resume: self.resume,
             description,
         };
         if let Some(best) = run.train(&Progress::new())? {
-            println!("best validation likelihood {best:.3} nats: {}", self.output.join(MODEL).display());
+            println!("best validation likelihood {best:.3} nats: {}", folder.join(MODEL).display());
         }
         Ok(())
     }
+}
+
+/// The model, and the images to train on and to measure on; `describe` makes the model of the images' channels, height and width
+/// and of their highest value.
+fn sets(
+    data: &Data,
+    seed: u64,
+    describe: impl FnOnce([usize; 3], u8) -> Result<Description, Error>,
+) -> Result<(Description, Set, Set), Error> {
+    let path = data.train.as_deref().ok_or_else(|| Error::usage("no training images: name them with --train"))?;
+    let labels = data.train_labels.as_deref();
+    let read = |path: &Path| ImageSet::read(path).map_err(|e| Error::other(e.to_string()));
+    let images = read(path)?;
+    let highest = if data.binarize.is_some() { 1 } else { images.data.iter().copied().max().unwrap_or(0) };
+    let description = describe([images.channels, images.height, images.width], highest)?;
+    let fit = |path: &Path, images: ImageSet, labels: Option<&Path>| {
+        let (image, classes) = (description.image, description.classes);
+        let fitted = match data.binarize {
+            Some(_) => Set::chances(images, labels, image, classes).map(|set| (set, None)),
+            None => Set::fit(images, labels, image, classes),
+        };
+        let (set, notice) = fitted.map_err(|e| match e {
+            Error::Other(message) => Error::Other(format!("{}: {message}", path.display())),
+            usage @ Error::Usage(_) => usage,
+        })?;
+        if let Some(notice) = notice {
+            eprintln!("{}: {notice}", path.display());
+        }
+        Ok(set)
+    };
+    let (train, valid) = match (&data.valid, data.hold_out) {
+        (Some(valid), None) => (fit(path, images, labels)?, fit(valid, read(valid)?, data.valid_labels.as_deref())?),
+        (None, Some(count)) => fit(path, images, labels)?.split(count)?,
+        (Some(_), Some(_)) => return Err(Error::usage("`valid` and `hold_out` are both given, expected one of them")),
+        (None, None) => {
+            let message = "no images to measure on: name them with --valid, or leave some out with --hold-out";
+            return Err(Error::usage(message));
+        }
+    };
+    // Drawn once, of a turn that no epoch reaches.
+    let valid = valid.drawn(seed, u64::MAX).into_owned();
+    let once = data.binarize == Some(Binarize::Fixed);
+    let train = if once { train.drawn(seed, 0).into_owned() } else { train };
+    Ok((description, train, valid))
+}
+
+/// `runs/NAME` of the recipe `NAME/recipe.toml`, or `NAME.toml`.
+fn folder_of(recipe: &Path) -> Option<PathBuf> {
+    let named = if recipe.file_stem()? == "recipe" { recipe.parent()?.file_name() } else { recipe.file_stem() };
+    Some(Path::new("runs").join(named?))
 }
 
 /// Shows a bar where standard error is a terminal, and prints a line an epoch.
@@ -131,6 +180,10 @@ impl Observer for Progress {
         if let Some(nats) = nats {
             self.bar.set_message(format!(", {nats:.2} nats"));
         }
+    }
+
+    fn gives_up(&self, epochs: u64) {
+        println!("no better in the last {epochs} epochs: done");
     }
 
     fn ends(&self, e: &Epoch) {

@@ -6,6 +6,7 @@ use pixelrnn_converter::ImageSet;
 use pixelrnn_converter::images::{Notice, read_labels};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// Images of levels, and their classes if they have any.
@@ -13,6 +14,8 @@ use std::path::Path;
 pub struct Set {
     /// `[N, H, W, C]`.
     levels: Vec<u8>,
+    /// Whether these are not levels but the chances of each value to be 1, in 255ths.
+    are_chances: bool,
     labels: Option<Vec<u8>>,
     image: Image,
 }
@@ -48,7 +51,56 @@ impl Set {
             }
             None => {}
         }
-        Ok(Self { levels, labels, image })
+        Ok(Self { levels, are_chances: false, labels, image })
+    }
+
+    /// Takes the values of `images`, 0 to 255, for the chances of each pixel to be 1, as in the digits of Salakhutdinov and Murray;
+    /// [`Set::drawn`] draws. The rest is as in [`Set::fit`].
+    ///
+    /// # Errors
+    /// As [`Set::fit`], and when the model has more than two levels or the images have just two values.
+    pub fn chances(images: ImageSet, labels: Option<&Path>, image: Image, classes: usize) -> Result<Self, Error> {
+        if image.levels != 2 {
+            return Err(Error::usage(format!("`binarize` makes 2 levels, but the model has {}", image.levels)));
+        }
+        if images.data.iter().all(|value| *value < 2) {
+            return Err(Error::other("the images hold 0 and 1 alone, expected gray values, 0 to 255, for `binarize`"));
+        }
+        let bytes = Image { levels: 256, ..image };
+        let (set, _) = Self::fit(images, labels, bytes, classes)?;
+        Ok(Self { are_chances: true, image, ..set })
+    }
+
+    /// These images or, where they are chances, images drawn from them; the same `seed` and `turn` draw the same.
+    pub fn drawn(&self, seed: u64, turn: u64) -> Cow<'_, Self> {
+        if !self.are_chances {
+            return Cow::Borrowed(self);
+        }
+        let mut rng = generator(!seed, turn);
+        // Of 255 chances, as many as the value says; 256 values would make white pixels black once in 256 times.
+        let draw = |chance: &u8| u8::from(rng.next_u64() % 255 < u64::from(*chance));
+        let levels = self.levels.iter().map(draw).collect();
+        Cow::Owned(Self { levels, are_chances: false, labels: self.labels.clone(), image: self.image })
+    }
+
+    /// All images but the last `count`, and these.
+    ///
+    /// # Errors
+    /// When one of both would be empty.
+    pub fn split(mut self, count: usize) -> Result<(Self, Self), Error> {
+        let first = self.len().checked_sub(count).filter(|first| *first > 0 && count > 0);
+        let Some(first) = first else {
+            return Err(Error::usage(format!(
+                "`hold_out` is {count} of {} images, expected at least 1 and less than there are",
+                self.len()
+            )));
+        };
+        let last = Self {
+            levels: self.levels.split_off(first * self.image.values()),
+            labels: self.labels.as_mut().map(|labels| labels.split_off(first)),
+            ..self
+        };
+        Ok((self, last))
     }
 
     /// Makes `images` fit a model of `image`, and reads their classes from `labels`; a notice says if values changed.
@@ -103,7 +155,7 @@ impl Set {
 /// The order of `count` images in epoch `epoch`: it depends on the two numbers and `seed` alone, so that a resumed run
 /// needs no state of a generator.
 pub(crate) fn order(count: usize, seed: u64, epoch: u64) -> Vec<usize> {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ (epoch + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut rng = generator(seed, epoch);
     let mut order: Vec<usize> = (0..count).collect();
     for last in (1..count).rev() {
         // The bias of a 64-bit number times a count this small is far below one in a billion.
@@ -111,6 +163,11 @@ pub(crate) fn order(count: usize, seed: u64, epoch: u64) -> Vec<usize> {
         order.swap(last, at);
     }
     order
+}
+
+/// Random numbers of turn `turn`.
+fn generator(seed: u64, turn: u64) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seed ^ turn.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 #[cfg(test)]
@@ -147,5 +204,36 @@ mod tests {
         assert_eq!(set(Some(vec![2, 1])).unwrap().batch(&[0, 1]).1.unwrap(), [2, 1]);
         assert!(set(Some(vec![2, 3])).unwrap_err().to_string().contains("less than 3 classes"));
         assert!(set(Some(vec![2])).unwrap_err().to_string().contains("1 labels for 2 images"));
+    }
+
+    #[test]
+    fn gray_values_are_chances_and_each_turn_draws_anew() {
+        let image = Image { height: 1, width: 4, channels: 1, levels: 2 };
+        let gray = ImageSet::new([1, 1, 4], [0, 51, 204, 255].repeat(2000), Range::Unstated).unwrap();
+        let chances = Set::chances(gray.clone(), None, image, 0).unwrap();
+        let first = chances.drawn(7, 0).into_owned();
+        assert_eq!(first.levels, chances.drawn(7, 0).levels);
+        assert!(first.levels != chances.drawn(7, 1).levels && first.levels != chances.drawn(8, 0).levels);
+        let ones = |pixel: usize| first.levels.iter().skip(pixel).step_by(4).map(|v| usize::from(*v)).sum::<usize>();
+        assert_eq!((ones(0), ones(3)), (0, 2000));
+        assert!(ones(1).abs_diff(400) < 80 && ones(2).abs_diff(1600) < 80, "{} {}", ones(1), ones(2));
+        // Levels are never drawn.
+        assert!(matches!(first.drawn(7, 3), Cow::Borrowed(_)));
+        let two = ImageSet::new([1, 1, 4], vec![0, 1, 1, 0], Range::Unstated).unwrap();
+        assert!(Set::chances(two, None, image, 0).unwrap_err().to_string().contains("0 and 1 alone"));
+        let more = Set::chances(gray, None, Image { levels: 16, ..image }, 0).unwrap_err();
+        assert!(more.to_string().contains("the model has 16"));
+    }
+
+    #[test]
+    fn images_that_are_held_out_are_the_last_ones() {
+        let image = Image { height: 1, width: 1, channels: 1, levels: 8 };
+        let set = || Set::new(image, vec![0, 1, 2, 3, 4], Some(vec![4, 3, 2, 1, 0]), 5).unwrap();
+        let (first, last) = set().split(2).unwrap();
+        assert_eq!(first.batch(&[0, 1, 2]), (vec![0.0, 1.0, 2.0], Some(vec![4, 3, 2])));
+        assert_eq!(last.batch(&[0, 1]), (vec![3.0, 4.0], Some(vec![1, 0])));
+        for count in [0, 5, 6] {
+            assert!(set().split(count).unwrap_err().to_string().contains("of 5 images"));
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! [`Description`](pixelrnn_converter::Description) describes on a [`data::Set`] of images, and writes into a folder
 //!
 //! - `model.safetensors`: the trained model of the best epoch so far, which `pixelrnn convert` turns into a blob,
-//! - `metrics.jsonl`: one line of JSON for each epoch, see [`run::Epoch`],
+//! - `metrics.jsonl`: one line of JSON for each epoch, see [`run::Epoch`], and `metrics.png`, its curves,
 //! - `samples/epoch-0001.png`, …: images drawn after each epoch,
 //! - `checkpoint.safetensors`: all that the run needs to go on as if it had not been stopped.
 //!
@@ -64,6 +64,7 @@ pub mod network;
 mod ops;
 pub mod optimizer;
 pub mod parameters;
+mod plot;
 pub mod recipe;
 pub mod run;
 mod sample;

@@ -32,12 +32,29 @@ pub struct Data {
     /// Images to measure on after each epoch and to choose the best model by; not those of the final test
     #[arg(long, value_name = "IMAGES")]
     pub valid: Option<PathBuf>,
+    /// Measure on the last so many of the training images, which are not learned from, in the place of `valid`
+    #[arg(long, value_name = "N", conflicts_with = "valid")]
+    pub hold_out: Option<usize>,
+    /// Take gray values for the chances of a pixel to be 1; for models of two levels
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub binarize: Option<Binarize>,
     /// The class of each training image: .npy or IDX; for models with classes
     #[arg(long, value_name = "LABELS")]
     pub train_labels: Option<PathBuf>,
     /// The class of each validation image
     #[arg(long, value_name = "LABELS")]
     pub valid_labels: Option<PathBuf>,
+}
+
+/// How gray images become images of two levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Binarize {
+    /// Drawn once
+    Fixed,
+    /// Training images are drawn anew in each epoch, those to measure on once
+    Random,
 }
 
 /// The model, as flags.
@@ -112,6 +129,9 @@ pub struct Training {
     /// [default: 0.999]
     #[arg(long, value_name = "DECAY")]
     pub average: Option<f64>,
+    /// Stop when so many epochs in a row were no better than the best; 0: never [default: 0]
+    #[arg(long, value_name = "EPOCHS")]
+    pub patience: Option<u64>,
     /// The same seed gives the same model [default: 0]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -129,7 +149,15 @@ pub struct Settings {
     pub warmup: u64,
     pub clip: f64,
     pub average: f64,
+    #[serde(skip_serializing_if = "is_never")]
+    pub patience: u64,
     pub seed: u64,
+}
+
+/// So that checkpoints of before there was such a setting stay what they are.
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's form
+fn is_never(patience: &u64) -> bool {
+    *patience == 0
 }
 
 impl Recipe {
@@ -156,9 +184,13 @@ impl Data {
     /// These settings, and where there are none those of `other`.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
+        // A flag for either kind of images to measure on takes the place of both.
+        let measured = self.valid.is_some() || self.hold_out.is_some();
         Self {
             train: self.train.or(other.train),
-            valid: self.valid.or(other.valid),
+            valid: if measured { self.valid } else { other.valid },
+            hold_out: if measured { self.hold_out } else { other.hold_out },
+            binarize: self.binarize.or(other.binarize),
             train_labels: self.train_labels.or(other.train_labels),
             valid_labels: self.valid_labels.or(other.valid_labels),
         }
@@ -178,6 +210,7 @@ impl Training {
             warmup: self.warmup.or(other.warmup),
             clip: self.clip.or(other.clip),
             average: self.average.or(other.average),
+            patience: self.patience.or(other.patience),
             seed: self.seed.or(other.seed),
         }
     }
@@ -196,6 +229,7 @@ impl Training {
             warmup: self.warmup.unwrap_or(500),
             clip: self.clip.unwrap_or(0.0),
             average: self.average.unwrap_or(0.999),
+            patience: self.patience.unwrap_or(0),
             seed: self.seed.unwrap_or(0),
         };
         if settings.batch == 0 {

@@ -6,6 +6,7 @@ use crate::data::{Set, order};
 use crate::error::Error;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
+use crate::plot;
 use crate::recipe::Settings;
 use crate::sample::sample;
 use crate::schedule::Schedule;
@@ -13,7 +14,7 @@ use crate::trainer::Trainer;
 use pixelrnn_converter::files::write_atomically;
 use pixelrnn_converter::picture::Layout;
 use pixelrnn_converter::{Description, Picture, Tensor, TrainedModel};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -23,9 +24,9 @@ use std::time::Instant;
 pub struct Run {
     /// The model.
     pub description: Description,
-    /// Images to learn from.
+    /// Images to learn from; chances are drawn from anew in each epoch.
     pub train: Set,
-    /// Images to measure on.
+    /// Images to measure on; chances must have been drawn from.
     pub valid: Set,
     /// How to train.
     pub settings: Settings,
@@ -40,7 +41,7 @@ pub struct Run {
 }
 
 /// What an epoch came to: a line of `metrics.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Its number, from 1.
     pub epoch: u64,
@@ -79,6 +80,11 @@ pub trait Observer: Sync {
     fn ends(&self, epoch: &Epoch) {
         let _ = epoch;
     }
+
+    /// The run ends before its last epoch, since the last `epochs` were no better than the best.
+    fn gives_up(&self, epochs: u64) {
+        let _ = epochs;
+    }
 }
 
 /// An observer that keeps quiet.
@@ -86,6 +92,7 @@ impl Observer for () {}
 
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const METRICS: &str = "metrics.jsonl";
+const PLOT: &str = "metrics.png";
 /// The model of the best epoch.
 pub const MODEL: &str = "model.safetensors";
 
@@ -108,7 +115,7 @@ impl Run {
             Optimizer::new(s.optimizer, s.clip, s.average as f32, weights)
         });
         let settings = format!("{} {}", self.description.to_json(), json(s)?);
-        let mut progress = Progress { settings, epochs: 0, steps: 0, best: None };
+        let mut progress = Progress { settings, epochs: 0, steps: 0, best: None, since_best: 0 };
         let checkpoint = self.folder.join(CHECKPOINT);
         let metrics = self.folder.join(METRICS);
         if self.resume && checkpoint.exists() {
@@ -126,6 +133,10 @@ impl Run {
             write(&metrics, b"")?;
         }
         while progress.epochs < s.epochs {
+            if s.patience > 0 && progress.since_best >= s.patience {
+                observer.gives_up(progress.since_best);
+                break;
+            }
             let epoch = self.epoch(&mut trainer, &mut progress, observer)?;
             if epoch.best {
                 self.write_model(&trainer)?;
@@ -135,6 +146,8 @@ impl Run {
             }
             let mut file = std::fs::OpenOptions::new().append(true).open(&metrics).map_err(io("write", &metrics))?;
             writeln!(file, "{}", json(&epoch)?).map_err(io("write", &metrics))?;
+            drop(file);
+            plot::write(&metrics, &self.folder.join(PLOT))?;
             checkpoint::save(&checkpoint, &trainer, &progress)?;
             observer.ends(&epoch);
         }
@@ -144,14 +157,15 @@ impl Run {
     fn epoch(&self, trainer: &mut Trainer, progress: &mut Progress, observer: &dyn Observer) -> Result<Epoch, Error> {
         let s = &self.settings;
         let begin = Instant::now();
-        let order = order(self.train.len(), s.seed, progress.epochs);
-        let total = s.epochs * self.train.len().div_ceil(s.batch) as u64;
+        let train = self.train.drawn(s.seed, progress.epochs);
+        let order = order(train.len(), s.seed, progress.epochs);
+        let total = s.epochs * train.len().div_ceil(s.batch) as u64;
         let schedule = Schedule { rate: s.rate, shape: s.schedule, warmup: s.warmup, total };
-        observer.begins(progress.epochs + 1, s.epochs, (self.train.len() + self.valid.len()) as u64);
+        observer.begins(progress.epochs + 1, s.epochs, (train.len() + self.valid.len()) as u64);
         let (mut sum, mut seen, mut rate) = (0.0, 0.0, 0.0);
         for which in order.chunks(s.batch) {
             rate = schedule.at(progress.steps);
-            sum += trainer.step(&self.train, which, rate)? * which.len() as f64;
+            sum += trainer.step(&train, which, rate)? * which.len() as f64;
             seen += which.len() as f64;
             progress.steps += 1;
             observer.did(which.len() as u64, Some(sum / seen));
@@ -160,6 +174,7 @@ impl Run {
         let valid_nats = trainer.evaluate(&self.valid, |n| observer.did(n as u64, None))?;
         progress.epochs += 1;
         let best = progress.best.is_none_or(|best| valid_nats < best);
+        progress.since_best = if best { 0 } else { progress.since_best + 1 };
         if best {
             progress.best = Some(valid_nats);
         }
@@ -202,7 +217,7 @@ fn json(value: &impl Serialize) -> Result<String, Error> {
 }
 
 /// Writes a file, whole or not at all.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_atomically(path, |out| out.write_all(bytes)).map_err(|e| Error::other(e.to_string()))
 }
 

@@ -53,6 +53,53 @@ fn a_recipe_and_flags_make_a_model() {
     assert!(folder.path().join("out/samples/epoch-0002.png").exists());
 }
 
+/// The training nats of each epoch of a run on binarized images.
+fn binarized(folder: &Path, how: &str, more: &[&str]) -> (String, Vec<f64>) {
+    let images = ["--train", "gray.npy", "--hold-out", "2", "--binarize", how, "--hidden", "2", "--layers", "1"];
+    let run = ["--input-kernel", "3", "--head", "2", "--warmup", "0", "--samples", "0", "--average", "0", "-o", how];
+    let output = train(folder, &[&images[..], &run, more].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metrics = std::fs::read_to_string(folder.join(how).join("metrics.jsonl")).unwrap();
+    let nats = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["train_nats"].as_f64().unwrap();
+    (String::from_utf8(output.stdout).unwrap(), metrics.lines().map(nats).collect())
+}
+
+#[test]
+fn gray_images_are_binarized_once_or_anew_in_each_epoch() {
+    let folder = folder();
+    let (out, random) = binarized(folder.path(), "random", &["--epochs", "2", "--rate", "0.05"]);
+    assert!(out.contains("6 images to train on, 2 to measure on"), "{out}");
+    let (_, fixed) = binarized(folder.path(), "fixed", &["--epochs", "2", "--rate", "0.05"]);
+    assert!(random[0] == fixed[0] && random[1] != fixed[1], "{random:?} {fixed:?}");
+    assert!(std::fs::read(folder.path().join("random/metrics.png")).unwrap().starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn a_run_that_gets_no_better_gives_up() {
+    let folder = folder();
+    // A rate at which nothing is learned: no epoch is better than the first.
+    let (out, nats) = binarized(folder.path(), "fixed", &["--epochs", "9", "--patience", "2", "--rate", "1e-30"]);
+    assert!(nats.len() == 3 && out.contains("no better in the last 2"), "{out}");
+}
+
+#[test]
+fn a_recipe_in_a_folder_of_its_own_has_a_folder_to_write_to() {
+    let folder = folder();
+    std::fs::create_dir_all(folder.path().join("models/stripes")).unwrap();
+    std::fs::write(folder.path().join("models/stripes/recipe.toml"), RECIPE).unwrap();
+    let output = train(folder.path(), &["models/stripes/recipe.toml", "--epochs", "1", "--samples", "0"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(folder.path().join("runs/stripes/model.safetensors").exists());
+}
+
+#[test]
+fn devices_are_listed() {
+    let folder = folder();
+    let output = train(folder.path(), &["devices"]);
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && out.lines().any(|line| line.starts_with("cpu:0 ")), "{out}");
+}
+
 #[test]
 fn errors_name_the_file_and_the_reason() {
     let folder = folder();
@@ -61,9 +108,10 @@ fn errors_name_the_file_and_the_reason() {
     file("value.toml", "[training]\nbatch = 0\n");
     file("model.toml", "[model]\nhidden = 0\n");
     file("op.toml", "[model]\nhiden = 3\n");
+    file("both.toml", "[data]\ntrain = 'gray.npy'\nvalid = 'gray.npy'\nhold_out = 3\n");
     file("bad.npy", "no images");
     let images = ["--train", "gray.npy", "--valid", "gray.npy", "-o", "out"];
-    let cases: [(&[&str], i32, &[&str]); 10] = [
+    let cases: [(&[&str], i32, &[&str]); 13] = [
         (&["key.toml"], 2, &["key.toml", "epoch"]),
         (&["value.toml"], 2, &["batch"]),
         (&["model.toml"], 2, &["hidden"]),
@@ -71,6 +119,9 @@ fn errors_name_the_file_and_the_reason() {
         (&["--rate", "0"], 2, &["rate"]),
         (&["--average", "1"], 2, &["average"]),
         (&["--train-labels", "labels.npy"], 2, &["labels.npy", "classes"]),
+        (&["--device", "tpu"], 2, &["tpu", "cpu"]),
+        (&["--device", "cpu:7"], 2, &["cpu:7"]),
+        (&["--binarize", "random", "--levels", "16"], 2, &["binarize", "16"]),
         (&["missing.toml"], 1, &["missing.toml"]),
         (&["--train", "missing.npy"], 1, &["missing.npy"]),
         (&["--train", "bad.npy"], 1, &["bad.npy"]),
@@ -82,6 +133,9 @@ fn errors_name_the_file_and_the_reason() {
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {err}");
         assert!(words.iter().all(|word| err.contains(word)), "{arguments:?}: {err}");
     }
+    let output = train(folder.path(), &["both.toml", "-o", "out"]);
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && err.contains("hold_out") && err.contains("valid"), "{err}");
     let output = train(folder.path(), &["-o", "out"]);
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(train(folder.path(), &[]).status.code(), Some(2));

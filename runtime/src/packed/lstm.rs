@@ -401,7 +401,9 @@ fn registers_of(count: usize, places: &Range<usize>) -> Range<usize> {
 fn repeat(x: &[i16], to: &mut [i16]) {
     to.fill(0);
     for to in to.chunks_exact_mut(x.len().max(1)) {
-        to.get_mut(..x.len()).map(|to| to.copy_from_slice(x));
+        if let Some(to) = to.get_mut(..x.len()) {
+            to.copy_from_slice(x);
+        }
     }
 }
 
