@@ -90,7 +90,7 @@ mod tests {
     fn curves_are_where_their_points_are_and_points_that_are_no_numbers_are_left_out() {
         let curve = |name, points: &[(f64, f64)]| Curve { name, points: points.to_vec() };
         let steep = curve("steep", &[(1.0, 100.0), (2.0, f64::NAN), (3.0, 80.0)]);
-        let one = Picture::curves(&[steep.clone()], "epoch", "nats").unwrap();
+        let one = Picture::curves(std::slice::from_ref(&steep), "epoch", "nats").unwrap();
         let same = Picture::curves(&[curve("steep", &[(1.0, 100.0), (3.0, 80.0)])], "epoch", "nats").unwrap();
         assert_eq!(one.data, same.data);
         let coloured = |picture: &Picture, colour: RGBColor, rows: Range<usize>| {
