@@ -70,7 +70,8 @@ fn gray_images_are_binarized_once_or_anew_in_each_epoch() {
     let (out, random) = binarized(folder.path(), "random", &["--epochs", "2", "--rate", "0.05"]);
     assert!(out.contains("6 images to train on, 2 to measure on"), "{out}");
     let (_, fixed) = binarized(folder.path(), "fixed", &["--epochs", "2", "--rate", "0.05"]);
-    assert!(random[0] == fixed[0] && random[1] != fixed[1], "{random:?} {fixed:?}");
+    let differ = |epoch: usize| (random[epoch] - fixed[epoch]).abs() > 1e-6;
+    assert!(!differ(0) && differ(1), "{random:?} {fixed:?}");
     assert!(std::fs::read(folder.path().join("random/metrics.png")).unwrap().starts_with(b"\x89PNG"));
 }
 
