@@ -113,9 +113,9 @@ class Network:
 
 
 def _expand(preset):
-    """The ops that a preset of an LSTM stands for."""
+    """The ops that a preset stands for."""
     kind = preset["architecture"]
-    if kind not in ("row_lstm", "diagonal_bilstm") or not preset["residual"]:
+    if kind not in ("pixel_cnn", "row_lstm", "diagonal_bilstm") or not preset["residual"]:
         raise ValueError(f"a preset that these peers do not know: {kind}")
     if preset["skip"] or preset["depth_gate"] or preset["initial_state"]:
         raise ValueError("an option that these peers do not know")
@@ -123,8 +123,11 @@ def _expand(preset):
     def conv(name, mask="B"):
         return {"op": "masked_conv", "name": name, "mask": mask}
 
-    blocks = [
-        {"op": "residual", "ops": [{"op": kind, "name": f"blocks.{block}"}, conv(f"blocks.{block}.expand")]}
-        for block in range(preset["layers"])
-    ]
+    def inner(block):
+        if kind != "pixel_cnn":
+            return [{"op": kind, "name": f"{block}"}, conv(f"{block}.expand")]
+        relu = {"op": "relu"}
+        return [relu, conv(f"{block}.reduce"), relu, conv(f"{block}.conv"), relu, conv(f"{block}.expand")]
+
+    blocks = [{"op": "residual", "ops": inner(f"blocks.{block}")} for block in range(preset["layers"])]
     return [conv("input", "A"), *blocks, {"op": "relu"}, conv("head.0"), {"op": "relu"}, conv("head.1")]

@@ -1,7 +1,7 @@
 //! Products of packed weights: every kernel of this machine gives what plain loops give, and reads and writes nothing where a slice is too
 //! short.
 
-use pixelrnn::kernels::panel::{Bias, Inputs, LANES, Piece};
+use pixelrnn::kernels::panel::{Inputs, LANES, Piece};
 use pixelrnn::kernels::{Host, Kernel};
 use pixelrnn_tests::random::Random;
 
@@ -19,7 +19,6 @@ struct Case<X, W> {
     bias: Vec<i32>,
     pieces: Vec<Piece>,
     stride: usize,
-    bias_stride: usize,
     vectors: usize,
     places: usize,
 }
@@ -37,14 +36,12 @@ impl<X: Copy + Into<i64>, W: Copy + Into<i64>> Case<X, W> {
         let stride = random.below(40);
         let end = pieces.iter().map(|(start, words)| start + words * Self::EACH).max().unwrap_or(0);
         let outputs = vectors * LANES;
-        let bias_stride = if random.below(2) == 0 { 0 } else { outputs };
         Self {
             inputs: (0..end + (places - 1) * stride).map(|_| input(random)).collect(),
             weights: (0..words * outputs * Self::EACH).map(|_| weight(random)).collect(),
-            bias: (0..outputs + (places - 1) * bias_stride).map(|_| random.bits() as i32).collect(),
+            bias: (0..outputs).map(|_| random.bits() as i32).collect(),
             pieces: pieces.iter().map(|&(start, words)| Piece { start, words }).collect(),
             stride,
-            bias_stride,
             vectors,
             places,
         }
@@ -54,23 +51,20 @@ impl<X: Copy + Into<i64>, W: Copy + Into<i64>> Case<X, W> {
         Inputs { numbers: &self.inputs, stride: self.stride, pieces: &self.pieces }
     }
 
-    fn bias(&self) -> Bias<'_> {
-        Bias { numbers: &self.bias, stride: self.bias_stride }
-    }
-
-    /// By the definition.
-    fn expected(&self) -> Vec<i32> {
+    /// By the definition, with `offset` taken off each input.
+    fn expected(&self, offset: i32) -> Vec<i32> {
         let outputs = self.vectors * LANES;
         let mut sums = Vec::new();
         for place in 0..self.places {
             for output in 0..outputs {
-                let mut sum = i64::from(self.bias[place * self.bias_stride + output]);
+                let mut sum = i64::from(self.bias[output]);
                 let mut word = 0;
                 for piece in &self.pieces {
                     for step in 0..piece.words * Self::EACH {
                         let x = self.inputs[piece.start + place * self.stride + step];
                         let line = (word + step / Self::EACH) * outputs + output;
-                        sum += self.weights[line * Self::EACH + step % Self::EACH].into() * x.into();
+                        sum +=
+                            self.weights[line * Self::EACH + step % Self::EACH].into() * (x.into() - i64::from(offset));
                     }
                     word += piece.words;
                 }
@@ -96,47 +90,65 @@ fn shapes() -> impl Iterator<Item = (&'static [(usize, usize)], usize, usize)> {
     })
 }
 
-#[test]
-fn sums_of_8_bit_numbers() {
-    let mut random = Random::new(1);
+/// All shapes of products, with `panel` and what it takes off each input.
+fn all_shapes<X: Copy + Into<i64>, W: Copy + Into<i64>>(
+    seed: u64,
+    input: impl Fn(&mut Random) -> X,
+    weight: impl Fn(&mut Random) -> W,
+    panel: impl Fn(Host, &Case<X, W>, &mut [i32]),
+    offset: impl Fn(Host) -> i32,
+) {
+    let mut random = Random::new(seed);
     for shape in shapes() {
-        let byte = |random: &mut Random| extreme(random, 0, 255) as u8;
-        let case = Case::new(shape, &mut random, byte, |random| extreme(random, -128, 127) as i8);
-        let expected = case.expected();
+        let case = Case::new(shape, &mut random, &input, &weight);
         for kernel in Host::all() {
+            let expected = case.expected(offset(kernel));
             let mut sums = vec![0; expected.len()];
-            kernel.panel8(&case.weights, &case.inputs(), case.bias(), case.vectors, &mut sums);
-            assert!(
-                sums == expected,
-                "{}: pieces {:?}, {} vectors, {} places",
-                kernel.name(),
-                shape.0,
-                shape.1,
-                shape.2
-            );
+            panel(kernel, &case, &mut sums);
+            let (name, (pieces, vectors, places)) = (kernel.name(), shape);
+            assert!(sums == expected, "{name}: pieces {pieces:?}, {vectors} vectors, {places} places");
         }
     }
 }
 
 #[test]
+fn sums_of_8_bit_numbers() {
+    all_shapes(
+        1,
+        |random| extreme(random, 0, 255) as u8,
+        |random| extreme(random, -128, 127) as i8,
+        |kernel, case, sums| kernel.panel8(&case.weights, &case.inputs(), &case.bias, case.vectors, sums),
+        Host::input_offset,
+    );
+}
+
+#[test]
 fn sums_of_16_bit_numbers() {
-    let mut random = Random::new(2);
-    for shape in shapes() {
-        // Activations have 14 bits, weights 8.
-        let input = |random: &mut Random| extreme(random, -8192, 8191) as i16;
-        let case = Case::new(shape, &mut random, input, |random| extreme(random, -128, 127) as i16);
-        let expected = case.expected();
-        for kernel in Host::all() {
-            let mut sums = vec![0; expected.len()];
-            kernel.panel16(&case.weights, &case.inputs(), case.bias(), case.vectors, &mut sums);
-            assert!(
-                sums == expected,
-                "{}: pieces {:?}, {} vectors, {} places",
-                kernel.name(),
-                shape.0,
-                shape.1,
-                shape.2
-            );
+    // Activations have 14 bits, weights 8.
+    all_shapes(
+        2,
+        |random| extreme(random, -8192, 8191) as i16,
+        |random| extreme(random, -128, 127) as i16,
+        |kernel, case, sums| kernel.panel16(&case.weights, &case.inputs(), &case.bias, case.vectors, sums),
+        |_| 0,
+    );
+}
+
+#[test]
+fn requantized_vectors_are_those_of_the_definition() {
+    let mut random = Random::new(4);
+    for left in [0, 1, 7, 31] {
+        for _ in 0..200 {
+            let mut number = || extreme(&mut random, i32::MIN / 2, i32::MAX / 2).wrapping_mul(2) | 1;
+            let (sums, multipliers) = ([(); LANES].map(|()| number()), [(); LANES].map(|()| number()));
+            let expected: Vec<i32> = sums
+                .iter()
+                .zip(multipliers)
+                .map(|(sum, m)| ((i64::from(sum << left) * i64::from(m) + (1 << 31)) >> 32) as i32)
+                .collect();
+            for kernel in Host::all() {
+                assert_eq!(kernel.requantize(&sums, left, &multipliers)[..], expected, "{}", kernel.name());
+            }
         }
     }
 }
@@ -144,15 +156,15 @@ fn sums_of_16_bit_numbers() {
 #[test]
 fn slices_that_are_too_short_are_not_read() {
     let mut random = Random::new(3);
-    for kernel in Host::all().filter(|kernel| kernel.name().starts_with("avx")) {
+    for kernel in Host::all().filter(|kernel| kernel.name() != "portable") {
         let byte = |random: &mut Random| random.below(256) as u8;
         let case = Case::new((PIECES[3], 2, 6), &mut random, byte, |random| random.below(256) as u8 as i8);
-        let (inputs, bias) = (case.inputs(), case.bias());
-        let mut sums = vec![7; case.expected().len()];
+        let (inputs, bias) = (case.inputs(), &case.bias);
+        let mut sums = vec![7; case.expected(0).len()];
         let short = Inputs { numbers: &inputs.numbers[1..], ..inputs };
         kernel.panel8(&case.weights, &short, bias, 2, &mut sums);
         kernel.panel8(&case.weights[1..], &inputs, bias, 2, &mut sums);
-        kernel.panel8(&case.weights, &inputs, Bias { numbers: &bias.numbers[1..], ..bias }, 2, &mut sums);
+        kernel.panel8(&case.weights, &inputs, &bias[1..], 2, &mut sums);
         let far = [Piece { start: usize::MAX, words: 1 }];
         kernel.panel8(&case.weights, &Inputs { pieces: &far, ..inputs }, bias, 2, &mut sums);
         kernel.panel8(&case.weights, &Inputs { stride: usize::MAX / 2, ..inputs }, bias, 2, &mut sums);

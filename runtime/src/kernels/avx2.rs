@@ -2,11 +2,11 @@
 
 use super::cell_x86::{self, Lanes};
 #[cfg(feature = "std")]
-use super::panel::{Bias, Inputs};
-#[cfg(feature = "std")]
-use super::panel_x86;
+use super::panel::Inputs;
 use super::vector::{self, Vector};
 use super::{Kernel, Portable};
+#[cfg(feature = "std")]
+use super::{panel_lanes, panel_x86};
 use crate::numbers::lstm::TANH;
 use core::arch::x86_64::*;
 
@@ -44,14 +44,14 @@ impl Kernel for Avx2 {
 
     #[cfg(feature = "std")]
     #[inline(always)]
-    fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+    fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
         // SAFETY: above.
         unsafe { panel8(weights, inputs, bias, vectors, sums) }
     }
 
     #[cfg(all(feature = "std", feature = "a16"))]
     #[inline(always)]
-    fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+    fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
         // SAFETY: above.
         unsafe { panel16(weights, inputs, bias, vectors, sums) }
     }
@@ -83,16 +83,16 @@ fn blocks(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
 
 #[cfg(feature = "std")]
 #[target_feature(enable = "avx2")]
-fn panel8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+fn panel8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
     // SAFETY: as above.
-    unsafe { panel_x86::panel::<panel_x86::Avx8, _, _>(weights, inputs, bias, vectors, sums) }
+    unsafe { panel_lanes::panel::<panel_x86::Avx8, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[cfg(all(feature = "std", feature = "a16"))]
 #[target_feature(enable = "avx2")]
-fn panel16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+fn panel16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
     // SAFETY: as above.
-    unsafe { panel_x86::panel::<panel_x86::Avx16, _, _>(weights, inputs, bias, vectors, sums) }
+    unsafe { panel_lanes::panel::<panel_x86::Avx16, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[target_feature(enable = "avx2")]

@@ -8,10 +8,10 @@ use super::Kernel;
 use super::avx2::Ymm;
 use super::cell_avx512;
 #[cfg(feature = "std")]
-use super::panel::{Bias, Inputs, LANES};
-#[cfg(feature = "std")]
-use super::panel_x86;
+use super::panel::{Inputs, LANES};
 use super::vector::{self, Vector};
+#[cfg(feature = "std")]
+use super::{panel_lanes, panel_x86};
 use core::arch::x86_64::*;
 
 /// The kernel of x86-64 processors with AVX-512 (F, BW, VL) and its VNNI.
@@ -64,14 +64,14 @@ impl Kernel for Avx512Vnni {
 
     #[cfg(feature = "std")]
     #[inline(always)]
-    fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+    fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
         // SAFETY: above.
         unsafe { panel8(weights, inputs, bias, vectors, sums) }
     }
 
     #[cfg(all(feature = "std", feature = "a16"))]
     #[inline(always)]
-    fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+    fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
         // SAFETY: above.
         unsafe { panel16(weights, inputs, bias, vectors, sums) }
     }
@@ -110,16 +110,16 @@ fn blocks(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
 
 #[cfg(feature = "std")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn panel8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+fn panel8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
     // SAFETY: as above.
-    unsafe { panel_x86::panel::<panel_x86::Vnni8, _, _>(weights, inputs, bias, vectors, sums) }
+    unsafe { panel_lanes::panel::<panel_x86::Vnni8, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[cfg(all(feature = "std", feature = "a16"))]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn panel16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+fn panel16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
     // SAFETY: as above.
-    unsafe { panel_x86::panel::<panel_x86::Vnni16, _, _>(weights, inputs, bias, vectors, sums) }
+    unsafe { panel_lanes::panel::<panel_x86::Vnni16, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 /// Numbers of even and of odd places apart, as products of 64 bits want it.

@@ -2,7 +2,11 @@
 
 use super::Kernel;
 use super::neon::numbers;
+#[cfg(feature = "std")]
+use super::panel::Inputs;
 use super::vector::{self, Vector};
+#[cfg(feature = "std")]
+use super::{panel_lanes, panel_neon};
 use core::arch::aarch64::*;
 use core::arch::asm;
 
@@ -23,7 +27,7 @@ impl NeonDotprod {
     }
 }
 
-// SAFETY, of all three: whoever holds a `NeonDotprod` is on a processor that has the instructions.
+// SAFETY, of all: whoever holds a `NeonDotprod` is on a processor that has the instructions.
 impl Kernel for NeonDotprod {
     const VECTORS: bool = true;
 
@@ -37,6 +41,26 @@ impl Kernel for NeonDotprod {
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
         // SAFETY: above.
         unsafe { blocks(bias, weights, x, sums) }
+    }
+
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn input_offset(self) -> i32 {
+        128
+    }
+
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+        // SAFETY: above.
+        unsafe { panel8(weights, inputs, bias, vectors, sums) }
+    }
+
+    #[cfg(all(feature = "std", feature = "a16"))]
+    #[inline(always)]
+    fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+        // SAFETY: above.
+        unsafe { panel16(weights, inputs, bias, vectors, sums) }
     }
 
     #[inline(always)]
@@ -56,6 +80,20 @@ unsafe fn rows(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
 unsafe fn blocks(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
     // SAFETY: as above.
     unsafe { vector::blocks::<Dot, 8>(bias, weights, x, sums) }
+}
+
+#[cfg(feature = "std")]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn panel8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { panel_lanes::panel::<panel_neon::Dot8, _, _>(weights, inputs, bias, vectors, sums) }
+}
+
+#[cfg(all(feature = "std", feature = "a16"))]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn panel16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { panel_lanes::panel::<panel_neon::Wide16, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[target_feature(enable = "neon,dotprod")]

@@ -2,7 +2,7 @@
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use super::Simd128;
-use super::panel::{Bias, Inputs};
+use super::panel::{Inputs, LANES};
 #[cfg(target_arch = "x86_64")]
 use super::{Avx2, Avx512Vnni};
 use super::{Kernel, Portable};
@@ -160,13 +160,23 @@ impl Kernel for Host {
     }
 
     #[inline(always)]
-    fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+    fn input_offset(self) -> i32 {
+        each!(self, kernel => kernel.input_offset())
+    }
+
+    #[inline(always)]
+    fn requantize(self, sums: &[i32; LANES], left: u32, multipliers: &[i32; LANES]) -> [i32; LANES] {
+        each!(self, kernel => kernel.requantize(sums, left, multipliers))
+    }
+
+    #[inline(always)]
+    fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
         each!(self, kernel => kernel.panel8(weights, inputs, bias, vectors, sums));
     }
 
     #[cfg(feature = "a16")]
     #[inline(always)]
-    fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: Bias<'_>, vectors: usize, sums: &mut [i32]) {
+    fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
         each!(self, kernel => kernel.panel16(weights, inputs, bias, vectors, sums));
     }
 

@@ -32,6 +32,12 @@ pub(crate) mod mve;
 mod neon;
 #[cfg(feature = "std")]
 pub mod panel;
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), feature = "std"))]
+#[allow(unsafe_code)] // as above
+mod panel_lanes;
+#[cfg(all(target_arch = "aarch64", feature = "std"))]
+#[allow(unsafe_code, clippy::wildcard_imports)] // as above
+mod panel_neon;
 #[cfg(all(target_arch = "x86_64", feature = "std"))]
 #[allow(unsafe_code, clippy::wildcard_imports)] // as above
 mod panel_x86;
@@ -132,17 +138,17 @@ pub trait Kernel: Copy {
         );
     }
 
-    /// `sums[p, o] = bias[o] + Σ weights[o, k] · x[p, k]` of all places `p` and of `vectors` of [`panel::LANES`] outputs each, for
-    /// unsigned 8-bit inputs; `weights` are `[words, vectors, 16, 4]`.
+    /// What [`Kernel::panel8`] takes off each input: 0 or 128, as instructions want unsigned bytes or signed ones.
     #[cfg(feature = "std")]
-    fn panel8(
-        self,
-        weights: &[i8],
-        inputs: &panel::Inputs<'_, u8>,
-        bias: panel::Bias<'_>,
-        vectors: usize,
-        sums: &mut [i32],
-    ) {
+    #[inline(always)]
+    fn input_offset(self) -> i32 {
+        0
+    }
+
+    /// `sums[p, o] = bias[o] + Σ weights[o, k] · (x[p, k] - input_offset)` of all places `p` and of `vectors` of [`panel::LANES`]
+    /// outputs each, for unsigned 8-bit inputs; `weights` are `[words, vectors, 16, 4]`.
+    #[cfg(feature = "std")]
+    fn panel8(self, weights: &[i8], inputs: &panel::Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
         self.run(
             #[inline(always)]
             || panel::portable::<u8, i8, 4>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums),
@@ -151,14 +157,7 @@ pub trait Kernel: Copy {
 
     /// As [`Kernel::panel8`], for 16-bit inputs and weights; `weights` are `[words, vectors, 16, 2]`.
     #[cfg(all(feature = "std", feature = "a16"))]
-    fn panel16(
-        self,
-        weights: &[i16],
-        inputs: &panel::Inputs<'_, i16>,
-        bias: panel::Bias<'_>,
-        vectors: usize,
-        sums: &mut [i32],
-    ) {
+    fn panel16(self, weights: &[i16], inputs: &panel::Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
         self.run(
             #[inline(always)]
             || panel::portable::<i16, i16, 2>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums),

@@ -1,7 +1,11 @@
 //! NEON: `smull` multiplies eight bytes exactly to 16 bits, `sadalp` adds pairs of these to sums of 32 bits.
 
 use super::Kernel;
+#[cfg(feature = "std")]
+use super::panel::Inputs;
 use super::vector::{self, Vector};
+#[cfg(feature = "std")]
+use super::{panel_lanes, panel_neon};
 use core::arch::aarch64::*;
 
 /// The kernel of AArch64 processors.
@@ -20,7 +24,7 @@ impl Neon {
     }
 }
 
-// SAFETY, of all three: whoever holds a `Neon` is on a processor that has NEON.
+// SAFETY, of all: whoever holds a `Neon` is on a processor that has NEON.
 impl Kernel for Neon {
     const VECTORS: bool = true;
 
@@ -34,6 +38,26 @@ impl Kernel for Neon {
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
         // SAFETY: above.
         unsafe { blocks(bias, weights, x, sums) }
+    }
+
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn input_offset(self) -> i32 {
+        128
+    }
+
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+        // SAFETY: above.
+        unsafe { panel8(weights, inputs, bias, vectors, sums) }
+    }
+
+    #[cfg(all(feature = "std", feature = "a16"))]
+    #[inline(always)]
+    fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+        // SAFETY: above.
+        unsafe { panel16(weights, inputs, bias, vectors, sums) }
     }
 
     #[inline(always)]
@@ -53,6 +77,20 @@ unsafe fn rows(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
 unsafe fn blocks(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
     // SAFETY: as above.
     unsafe { vector::blocks::<Widened, 8>(bias, weights, x, sums) }
+}
+
+#[cfg(feature = "std")]
+#[target_feature(enable = "neon")]
+unsafe fn panel8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { panel_lanes::panel::<panel_neon::Wide8, _, _>(weights, inputs, bias, vectors, sums) }
+}
+
+#[cfg(all(feature = "std", feature = "a16"))]
+#[target_feature(enable = "neon")]
+unsafe fn panel16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { panel_lanes::panel::<panel_neon::Wide16, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[target_feature(enable = "neon")]

@@ -59,15 +59,6 @@ pub struct Inputs<'a, X> {
     pub pieces: &'a [Piece],
 }
 
-/// What sums begin with.
-#[derive(Clone, Copy, Debug)]
-pub struct Bias<'a> {
-    /// As many as a panel has outputs, for each place or for all.
-    pub numbers: &'a [i32],
-    /// Numbers from place to place; 0 where all have the same.
-    pub stride: usize,
-}
-
 /// The shape of a product, checked against the lengths of all its slices.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
@@ -81,7 +72,7 @@ impl Shape {
     pub(super) fn new<X>(
         weights_bytes: usize,
         inputs: &Inputs<'_, X>,
-        bias: Bias<'_>,
+        bias: &[i32],
         vectors: usize,
         sums: &[i32],
     ) -> Option<Self> {
@@ -93,7 +84,7 @@ impl Shape {
             |piece: &Piece| piece.start.checked_add(last.checked_mul(inputs.stride)?)?.checked_add(piece.words * each);
         let all = inputs.pieces.iter().all(|piece| end(piece).is_some_and(|end| end <= inputs.numbers.len()))
             && words.checked_mul(vectors * LANES * WORD)? <= weights_bytes
-            && last.checked_mul(bias.stride)?.checked_add(vectors * LANES)? <= bias.numbers.len();
+            && vectors * LANES <= bias.len();
         all.then_some(Self { vectors, places })
     }
 }
@@ -103,12 +94,11 @@ impl Shape {
 pub(super) fn portable<X: Copy + Into<i32>, W: Copy + Into<i32>, const EACH: usize>(
     weights: &[[[W; EACH]; LANES]],
     inputs: &Inputs<'_, X>,
-    bias: Bias<'_>,
+    bias: &[i32],
     vectors: usize,
     sums: &mut [i32],
 ) {
     for (place, sums) in sums.chunks_exact_mut(vectors * LANES).enumerate() {
-        let Some(bias) = bias.numbers.get(place * bias.stride..) else { return };
         for (vector, (sums, bias)) in
             sums.as_chunks_mut::<LANES>().0.iter_mut().zip(bias.as_chunks::<LANES>().0).enumerate()
         {

@@ -3,7 +3,7 @@
 use super::{Pack, words};
 use crate::blob::{Layout, Linear, Model};
 use crate::kernels::Kernel;
-use crate::kernels::panel::{Bias, Inputs, LANES, WORD};
+use crate::kernels::panel::{Inputs, LANES, WORD};
 use bytemuck::{Pod, Zeroable};
 use core::hint::black_box;
 use core::marker::PhantomData;
@@ -29,8 +29,8 @@ pub(super) struct Packed<A> {
     panels: Vec<Panel>,
     /// Words of inputs that lie in rows above; they come first.
     above: usize,
-    /// Of each class, or of all: `[classes or 1, padded outputs]`.
-    bias: Vec<i32>,
+    /// Of each class, or of all, `[classes or 1, padded outputs]`: for activations, and for inputs.
+    biases: [Vec<i32>; 2],
     multipliers: Vec<i32>,
     arithmetic: PhantomData<A>,
 }
@@ -92,13 +92,12 @@ impl<A: Pack> Packed<A> {
             lines: Vec::new(),
             panels: Vec::new(),
             above: pieces.iter().take(above).map(|piece| words::<A>(*piece)).sum(),
-            bias: vec![0; padded],
+            biases: [Vec::new(), Vec::new()],
             multipliers: vec![0; padded],
             arithmetic: PhantomData,
         };
-        if let Some(bias) = linear.bias {
-            packed.bias.get_mut(..outputs)?.copy_from_slice(model.numbers(bias, first..end)?);
-        }
+        // What the offset of the inputs adds to each sum.
+        let mut offsets = vec![0i32; padded];
         packed.multipliers.get_mut(..outputs)?.copy_from_slice(model.numbers(linear.multipliers, first..end)?);
         let per_word = WORD / size_of::<A::Input>();
         for panel in (0..padded).step_by(OUTPUTS) {
@@ -115,8 +114,8 @@ impl<A: Pack> Packed<A> {
                             if output < outputs && k < piece {
                                 let weight = *weights.get(at(output, input + k))?;
                                 *number = A::element(weight);
-                                let bias = packed.bias.get_mut(output)?;
-                                *bias = bias.wrapping_sub(A::OFFSET.wrapping_mul(weight.into()));
+                                let offset = offsets.get_mut(output)?;
+                                *offset = offset.wrapping_add(A::OFFSET.wrapping_mul(weight.into()));
                             }
                         }
                         packed.lines.push(line);
@@ -126,13 +125,22 @@ impl<A: Pack> Packed<A> {
             }
             packed.panels.push(Panel { vectors, lines: begin..packed.lines.len() });
         }
-        if linear.class_bias != 0 {
-            let bias = core::mem::take(&mut packed.bias);
-            for class in 0..model.classes() {
+        let mut bias = vec![0i32; padded];
+        if let Some(at) = linear.bias {
+            bias.get_mut(..outputs)?.copy_from_slice(model.numbers(at, first..end)?);
+        }
+        for class in 0..model.classes().max(1) {
+            let mut bias = bias.clone();
+            if linear.class_bias != 0 {
                 let start = class * linear.sums();
-                let of_class: &[i32] = model.numbers(linear.class_bias, start + first..start + end)?;
-                let of_class = of_class.iter().chain(core::iter::repeat(&0));
-                packed.bias.extend(bias.iter().zip(of_class).map(|(bias, class)| bias.wrapping_add(*class)));
+                let more: &[i32] = model.numbers(linear.class_bias, start + first..start + end)?;
+                bias.iter_mut().zip(more).for_each(|(bias, more)| *bias = bias.wrapping_add(*more));
+            }
+            let [of_activations, of_inputs] = &mut packed.biases;
+            of_inputs.extend(bias.iter().zip(&offsets).map(|(bias, offset)| bias.wrapping_sub(*offset)));
+            of_activations.append(&mut bias);
+            if linear.class_bias == 0 {
+                break;
             }
         }
         Some(packed)
@@ -168,15 +176,17 @@ impl<A: Pack> Packed<A> {
             let at = ahead.columns * first;
             let sums = ahead.sums.get_mut(at..at + ahead.columns * stride)?;
             let weights = bytemuck::cast_slice(self.lines.get(panel.lines.clone())?);
-            A::panel(kernel, weights, inputs, self.bias(first..first + stride, label)?, panel.vectors, sums);
+            A::panel(kernel, weights, inputs, self.bias(kernel, first..first + stride, label)?, panel.vectors, sums);
         }
         Some(())
     }
 
-    fn bias(&self, outputs: Range<usize>, label: Option<usize>) -> Option<Bias<'_>> {
+    fn bias<K: Kernel>(&self, kernel: K, outputs: Range<usize>, label: Option<usize>) -> Option<&[i32]> {
+        let [of_activations, of_inputs] = &self.biases;
+        let bias = if kernel.input_offset() == A::OFFSET { of_activations } else { of_inputs };
         let padded = self.multipliers.len();
-        let class = if self.bias.len() > padded { label? * padded } else { 0 };
-        Some(Bias { numbers: self.bias.get(class + outputs.start..class + outputs.end)?, stride: 0 })
+        let class = if bias.len() > padded { label? * padded } else { 0 };
+        bias.get(class + outputs.start..class + outputs.end)
     }
 
     /// Computes the sums of `places` of panel `number` in `memory`; of a place in a column whose sums over the rows above are there
@@ -198,9 +208,9 @@ impl<A: Pack> Packed<A> {
         let bias = if let Some((ahead, column)) = begun {
             lines.start += self.above * panel.vectors;
             let at = ahead.columns * first + column * stride;
-            Bias { numbers: ahead.sums.get(at..at + stride)?, stride: 0 }
+            ahead.sums.get(at..at + stride)?
         } else {
-            self.bias(first..first + stride, label)?
+            self.bias(kernel, first..first + stride, label)?
         };
         A::panel(kernel, bytemuck::cast_slice(self.lines.get(lines)?), inputs, bias, panel.vectors, sums);
         let multipliers = self.multipliers.get(first..first + stride)?;

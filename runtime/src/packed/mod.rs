@@ -38,7 +38,7 @@ mod walk;
 
 use crate::blob::{Model, Weights};
 use crate::kernels::Kernel;
-use crate::kernels::panel::{Bias, Inputs, WORD};
+use crate::kernels::panel::{Inputs, WORD};
 #[cfg(feature = "a16")]
 use crate::numbers::Int8A16;
 use crate::numbers::{Arithmetic, Int8};
@@ -62,7 +62,7 @@ pub(crate) trait Pack: Arithmetic<Weight = i8, Stream = i16, Sum = i32> {
         kernel: K,
         weights: &[Self::Element],
         inputs: &Inputs<'_, Self::Input>,
-        bias: Bias<'_>,
+        bias: &[i32],
         vectors: usize,
         sums: &mut [i32],
     );
@@ -89,7 +89,7 @@ impl Pack for Int8 {
         kernel: K,
         weights: &[i8],
         inputs: &Inputs<'_, u8>,
-        bias: Bias<'_>,
+        bias: &[i32],
         vectors: usize,
         sums: &mut [i32],
     ) {
@@ -118,7 +118,7 @@ impl Pack for Int8A16 {
         kernel: K,
         weights: &[i16],
         inputs: &Inputs<'_, i16>,
-        bias: Bias<'_>,
+        bias: &[i32],
         vectors: usize,
         sums: &mut [i32],
     ) {
