@@ -9,6 +9,8 @@
 
 pub mod bad_files;
 pub mod cargo;
+#[cfg(unix)]
+pub mod device;
 pub mod fixtures;
 pub mod golden;
 pub mod integer_model;
