@@ -20,4 +20,5 @@ pub mod mutate;
 pub mod npy;
 pub mod program;
 pub mod random;
+pub mod targets;
 pub mod walk;
