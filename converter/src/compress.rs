@@ -6,14 +6,14 @@ use crate::error::Error;
 use crate::images::{ImageSet, Range, check_labels};
 use crate::run::engine_error;
 use pixelrnn::coder::container::{
-    BlockError, ContainerError, HEADER_BYTES, Header, MOST_IMAGES, read_block, write_block,
+    BlockError, ContainerError, HEADER_BYTES, Header, MOST_IMAGES, SMALL_SEGMENT, read_block, write_block,
 };
 use pixelrnn::model::Image;
 use pixelrnn::{Engine, Model, Pixel};
 use rayon::prelude::*;
 use std::convert::Infallible;
 
-/// Bytes of a stream between two lengths of segments.
+/// Bytes of a stream between two lengths of segments, in blocks of several images.
 const SEGMENT: usize = 1 << 14;
 
 /// A compressed set.
@@ -53,14 +53,20 @@ pub fn compress(
         .into_par_iter()
         .map(|block| {
             let first = block * each;
-            let members = (first..set.count.min(first + each)).map(|n| {
+            let last = set.count.min(first + each);
+            let members = (first..last).map(|n| {
                 progress();
                 (labels.map(|labels| usize::from(labels[n])), set.image(n))
             });
             let mut state = vec![0; model.state_words()];
             let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
             let mut bytes = Vec::new();
-            let cost = write_block::<SEGMENT, _, _>(&mut engine, members, &mut bytes).map_err(block_error)?;
+            let cost = if last - first == 1 {
+                write_block::<SMALL_SEGMENT, _, _>(&mut engine, members, &mut bytes)
+            } else {
+                write_block::<SEGMENT, _, _>(&mut engine, members, &mut bytes)
+            };
+            let cost = cost.map_err(block_error)?;
             Ok((bytes, cost))
         })
         .collect::<Result<_, Error>>()?;

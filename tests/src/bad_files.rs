@@ -1,6 +1,6 @@
 //! Files that no program should believe.
 
-use crate::integer_model::bytes::blob_checksum;
+use crate::integer_model::bytes::{blob_checksum, crc32};
 
 /// What the file should have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Kind {
     Images,
     /// Labels, as `.npy`.
     Labels,
+    /// Compressed images, `.prnz`.
+    Compressed,
 }
 
 /// Bad files in the place of one of `kind`, each with what is wrong with it; `good` is one that is not bad.
@@ -56,7 +58,37 @@ pub fn of(kind: Kind, good: &[u8]) -> Vec<(String, Vec<u8>)> {
             ("labels in two dimensions", npy("(3, 1)", 3)),
             ("an IDX file of 2^32 - 1 labels", [&[0, 0, 8, 1][..], &[255; 4]].concat()),
         ],
+        Kind::Compressed => vec![
+            ("another model's identity", header_patched(good, 8, &[1, 2, 3, 4, 5, 6, 7, 8])),
+            ("another version", header_patched(good, 4, &[2, 0])),
+            ("two channels", header_patched(good, 6, &[2])),
+            ("no rows", header_patched(good, 16, &[0, 0])),
+            ("65535 rows", header_patched(good, 16, &[255, 255])),
+            ("65535 columns", header_patched(good, 18, &[255, 255])),
+            ("4096 x 4096 pixels", header_patched(good, 16, &[0, 16, 0, 16])),
+            ("65535 levels", header_patched(good, 20, &[255, 255])),
+            ("65535 classes", header_patched(good, 22, &[255, 255])),
+            ("no images", header_patched(good, 24, &[0; 4])),
+            ("one image more", header_patched(good, 24, &(u32::from_le_bytes([good[24], 0, 0, 0]) + 1).to_le_bytes())),
+            ("2^32 - 1 images", header_patched(good, 24, &[255; 4])),
+            ("a block of 2^32 - 1 images", [&good[..32], &[255; 4], &good[36..]].concat()),
+            ("a block without images", [&good[..32], &[0; 4], &good[36..]].concat()),
+            ("a segment of 65535 bytes", [&good[..36], &[255, 255], &good[38..]].concat()),
+            ("a stream without bytes", [&good[..36], &[0; 6]].concat()),
+            ("a stream of zeros", [&good[..36], &[0, 1], &[0; 256], &[0; 6]].concat()),
+            ("a stream of ones", [&good[..36], &[0, 1], &[255; 256], &[0; 6]].concat()),
+            ("itself twice", [good, good].concat()),
+            (
+                "2^20 empty blocks",
+                [&header_patched(good, 24, &[255; 4])[..32], &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0].repeat(1 << 20)].concat(),
+            ),
+        ],
     };
+    if kind == Kind::Compressed {
+        files.extend((0..good.len()).map(|length| (format!("its first {length} bytes"), good[..length].to_vec())));
+        // Of each byte another bit, which costs a run of a program.
+        files.extend((0..good.len()).map(|at| (format!("a flipped bit of byte {at}"), flipped_at(good, at, at % 8))));
+    }
     files.extend(huge.into_iter().map(|(what, bytes)| (what.to_string(), bytes)));
     files
 }
@@ -80,11 +112,23 @@ fn patched(blob: &[u8], words: &[(usize, u32)]) -> Vec<u8> {
     blob
 }
 
-fn flipped(blob: &[u8]) -> Vec<u8> {
-    let mut blob = blob.to_vec();
-    let middle = blob.len() / 2;
-    blob[middle] ^= 1;
-    blob
+fn flipped(file: &[u8]) -> Vec<u8> {
+    flipped_at(file, file.len() / 2, 0)
+}
+
+fn flipped_at(file: &[u8], at: usize, bit: usize) -> Vec<u8> {
+    let mut file = file.to_vec();
+    file[at] ^= 1 << bit;
+    file
+}
+
+/// `compressed` with bytes of its header replaced and a checksum that agrees.
+fn header_patched(compressed: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut file = compressed.to_vec();
+    file[at..at + bytes.len()].copy_from_slice(bytes);
+    let checksum = crc32(file[..28].iter().copied());
+    file[28..32].copy_from_slice(&checksum.to_le_bytes());
+    file
 }
 
 fn safetensors(header: &str) -> Vec<u8> {
@@ -109,7 +153,7 @@ fn huge_model() -> Vec<u8> {
 /// The signature and a header chunk, and nothing after.
 fn huge_png() -> Vec<u8> {
     let mut chunk = b"IHDR\x7f\xff\xff\xff\x7f\xff\xff\xff\x08\x02\x00\x00\x00".to_vec();
-    let crc = crate::integer_model::bytes::crc32(chunk.iter().copied());
+    let crc = crc32(chunk.iter().copied());
     chunk.extend(crc.to_be_bytes());
     [b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0d", &chunk[..]].concat()
 }

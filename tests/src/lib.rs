@@ -9,6 +9,8 @@
 
 pub mod bad_files;
 pub mod cargo;
+#[cfg(unix)]
+pub mod device;
 pub mod fixtures;
 pub mod golden;
 pub mod integer_model;
@@ -18,4 +20,5 @@ pub mod mutate;
 pub mod npy;
 pub mod program;
 pub mod random;
+pub mod targets;
 pub mod walk;

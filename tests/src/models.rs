@@ -16,8 +16,16 @@ use std::collections::BTreeMap;
 /// # Panics
 /// When the description that it made up is not one, which is an error of this function.
 pub fn random(seed: u64) -> TrainedModel {
+    random_of(seed, None)
+}
+
+/// As [`random`], of images of `size` `[height, width]` where one is given.
+///
+/// # Panics
+/// As [`random`].
+pub fn random_of(seed: u64, size: Option<[usize; 2]>) -> TrainedModel {
     let mut random = Random::new(seed);
-    let description = if random.once_in(2) { preset(&mut random) } else { op_list(&mut random) };
+    let description = if random.once_in(2) { preset(&mut random, size) } else { op_list(&mut random, size) };
     let tensors = tensors(&description, &mut random);
     TrainedModel::new(description, tensors).unwrap_or_else(|e| panic!("model {seed}: {e}"))
 }
@@ -33,7 +41,18 @@ pub fn random_blob(seed: u64) -> Option<(TrainedModel, Blob)> {
 /// # Panics
 /// When conversion fails for any other reason.
 pub fn random_blob_of(seed: u64, weights: Weights) -> Option<(TrainedModel, Blob)> {
-    let trained = random(seed);
+    converted(random(seed), seed, weights)
+}
+
+/// As [`random_blob`], of images of one `[height, width]`.
+///
+/// # Panics
+/// As [`random_blob`].
+pub fn random_blob_sized(seed: u64, size: [usize; 2]) -> Option<(TrainedModel, Blob)> {
+    converted(random_of(seed, Some(size)), seed, Weights::I8)
+}
+
+fn converted(trained: TrainedModel, seed: u64, weights: Weights) -> Option<(TrainedModel, Blob)> {
     let description = trained.description();
     let image = description.image;
     let mut random = Random::new(!seed);
@@ -50,13 +69,10 @@ pub fn random_blob_of(seed: u64, weights: Weights) -> Option<(TrainedModel, Blob
     }
 }
 
-fn image(random: &mut Random) -> Image {
-    Image {
-        height: random.between(1, 6),
-        width: random.between(1, 6),
-        channels: random.choose(&[1, 1, 3]),
-        levels: random.choose(&[2, 2, 3, 4, 16, 256]),
-    }
+fn image(random: &mut Random, size: Option<[usize; 2]>) -> Image {
+    let any = [random.between(1, 6), random.between(1, 6)];
+    let [height, width] = size.unwrap_or(any);
+    Image { height, width, channels: random.choose(&[1, 1, 3]), levels: random.choose(&[2, 2, 3, 4, 16, 256]) }
 }
 
 fn output(image: &Image, random: &mut Random) -> Output {
@@ -72,8 +88,8 @@ fn input(image: &Image, random: &mut Random) -> InputMap {
     }
 }
 
-fn preset(random: &mut Random) -> Description {
-    let image = image(random);
+fn preset(random: &mut Random, size: Option<[usize; 2]>) -> Description {
+    let image = image(random, size);
     let contiguous = image.channels == 3 && random.once_in(2);
     let threes = if contiguous { 3 } else { 1 };
     let architecture = random.choose(&[Architecture::PixelCnn, Architecture::RowLstm, Architecture::DiagonalBilstm]);
@@ -107,8 +123,8 @@ struct OpList<'r> {
     skip_features: Option<usize>,
 }
 
-fn op_list(random: &mut Random) -> Description {
-    let image = image(random);
+fn op_list(random: &mut Random, size: Option<[usize; 2]>) -> Description {
+    let image = image(random, size);
     let output = output(&image, random);
     let contiguous = image.channels == 3 && random.once_in(2);
     let mut list = OpList { random, threes: if contiguous { 3 } else { 1 }, names: 0, skip_features: None };

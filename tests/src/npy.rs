@@ -1,4 +1,4 @@
-//! Reads the `.npy` files of the fixtures: little-endian floats in row-major order, as NumPy writes them.
+//! Reads the `.npy` files of the fixtures: little-endian numbers in row-major order, as NumPy writes them.
 
 use std::path::Path;
 
@@ -19,6 +19,14 @@ pub fn read_f64(path: &Path) -> (Vec<usize>, Vec<f64>) {
     let (shape, data) = read(path, "<f8");
     let number = |b: &[u8]| f64::from_le_bytes(b.try_into().expect("eight bytes"));
     (shape, data.chunks_exact(8).map(number).collect())
+}
+
+/// Reads uint8 numbers from the file at `path`, with their shape.
+///
+/// # Panics
+/// When the file is not a whole `.npy` file of uint8.
+pub fn read_u8(path: &Path) -> (Vec<usize>, Vec<u8>) {
+    read(path, "|u1")
 }
 
 /// The shape and the bytes of the numbers, whose type must be `descr`.

@@ -8,7 +8,7 @@ use pixelrnn_tests::program::{Folder, Run, run};
 use std::path::Path;
 
 /// Every file that a command reads: the command's line with `BAD` in the file's place, and what the file should be.
-const READS: [(&str, Kind); 25] = [
+const READS: [(&str, Kind); 27] = [
     ("sample --model BAD --label 0 -n 1 --output out", Kind::Blob),
     ("score images.npy --model BAD --labels labels.npy --nats out", Kind::Blob),
     ("score images.npy --model BAD --labels labels.npy --nats out", Kind::Trained),
@@ -38,11 +38,21 @@ const READS: [(&str, Kind); 25] = [
     ("compress BAD -m model.prnn --labels labels.npy -o out", Kind::Images),
     ("compress images.npy -m BAD --labels labels.npy -o out", Kind::Blob),
     ("compress images.npy -m model.prnn --labels BAD -o out", Kind::Labels),
+    ("decompress BAD -m model.prnn -o out.npy --labels out-labels.npy", Kind::Compressed),
+    ("decompress images.prnz -m BAD -o out.npy", Kind::Blob),
     ("inspect BAD", Kind::Blob),
     ("inspect BAD", Kind::Trained),
 ];
 
 const MODEL: &str = "pixel_cnn_depth_gate_classes";
+
+/// A folder with a file of each kind that is not bad.
+fn good_files() -> Folder {
+    let folder = Folder::new();
+    folder.fixture(MODEL);
+    folder.run("compress images.npy -m model.prnn --labels labels.npy -o images.prnz").good();
+    folder
+}
 
 /// A run that must have failed over the file `named`, and said so in one sentence.
 fn check_failure(what: &str, run: &Run, named: &str) {
@@ -65,31 +75,31 @@ fn no_command_is_left_out_of_this_test() {
     let help = String::from_utf8(Folder::new().run("--help").good().stdout).unwrap();
     let commands = help.split_once("Commands:").unwrap().1.split_once("Options:").unwrap().0;
     for command in commands.lines().filter_map(|line| line.split_whitespace().next()) {
-        // Compressed files are damaged bit by bit in the tests of coding.
-        let here = ["help", "decompress"].contains(&command) || READS.iter().any(|(line, _)| line.starts_with(command));
+        let here = command == "help" || READS.iter().any(|(line, _)| line.starts_with(command));
         assert!(here, "`{command}` has no line in READS");
     }
 }
 
 #[test]
 fn bad_files_are_refused_by_name() {
-    let folder = Folder::new();
-    folder.fixture(MODEL);
+    let folder = good_files();
     for (line, kind) in READS {
         let good = folder.read(match kind {
             Kind::Trained => "model.safetensors",
             Kind::Blob => "model.prnn",
             Kind::Images => "images.npy",
             Kind::Labels => "labels.npy",
+            Kind::Compressed => "images.prnz",
         });
         // That the line works with the good file is part of the test: else anything would fail.
         folder.write("bad-file", &good);
         run_in_a_gibibyte(&folder, &line.replace("BAD", "bad-file")).good();
+        let out = if line.contains("out.npy") { "out.npy" } else { "out" };
         for old in [None, Some(b"precious")] {
             for (what, bytes) in bad_files::of(kind, &good) {
-                let _ = std::fs::remove_file(folder.path("out"));
+                let _ = std::fs::remove_file(folder.path(out));
                 if let Some(old) = old {
-                    folder.write("out", old);
+                    folder.write(out, old);
                 }
                 folder.write("bad-file", &bytes);
                 let before = folder.names();
@@ -97,7 +107,7 @@ fn bad_files_are_refused_by_name() {
                 check_failure(&what, &run_in_a_gibibyte(&folder, &line.replace("BAD", "bad-file")), "bad-file");
                 assert_eq!(folder.names(), before, "{what}: files left behind");
                 if let Some(old) = old {
-                    assert_eq!(folder.read("out"), old, "{what}: the old output");
+                    assert_eq!(folder.read(out), old, "{what}: the old output");
                 }
             }
         }
@@ -106,8 +116,7 @@ fn bad_files_are_refused_by_name() {
 
 #[test]
 fn missing_files_and_folders_are_refused_by_name() {
-    let folder = Folder::new();
-    folder.fixture(MODEL);
+    let folder = good_files();
     std::fs::create_dir(folder.path("a-folder")).unwrap();
     let before = folder.names();
     for (line, _) in READS {
@@ -121,14 +130,14 @@ fn missing_files_and_folders_are_refused_by_name() {
 
 #[test]
 fn files_of_the_wrong_type_are_refused_by_name() {
-    let folder = Folder::new();
-    folder.fixture(MODEL);
+    let folder = good_files();
     for (line, kind) in READS {
         for (file, is) in [
             ("model.safetensors", Kind::Trained),
             ("model.prnn", Kind::Blob),
             ("images.npy", Kind::Images),
             ("labels.npy", Kind::Labels),
+            ("images.prnz", Kind::Compressed),
         ] {
             // Either kind of model can be scored, inspected and looked into.
             let either = ["score images.npy --model BAD", "inspect", "context BAD"].iter().any(|l| line.starts_with(l));
@@ -143,8 +152,7 @@ fn files_of_the_wrong_type_are_refused_by_name() {
 
 #[test]
 fn what_makes_no_sense_is_a_usage_error() {
-    let folder = Folder::new();
-    folder.fixture(MODEL);
+    let folder = good_files();
     let with_label = "sample -m model.prnn --label 0";
     let mut lines: Vec<String> = [
         "",
@@ -184,6 +192,10 @@ fn what_makes_no_sense_is_a_usage_error() {
         "convert model.safetensors --weights i3 -o out",
         "verify model.safetensors",
         "inspect one two",
+        "compress images.npy -m model.prnn --labels labels.npy",
+        "decompress",
+        "decompress images.prnz -m model.prnn",
+        "decompress images.prnz --labels out.npy -o out.npy",
     ]
     .map(String::from)
     .to_vec();
@@ -228,8 +240,7 @@ fn a_label_for_a_model_without_classes_is_a_usage_error() {
 
 #[test]
 fn outputs_that_cannot_be_written_are_named() {
-    let folder = Folder::new();
-    folder.fixture(MODEL);
+    let folder = good_files();
     std::fs::create_dir(folder.path("a-folder")).unwrap();
     let before = folder.names();
     for line in [
@@ -242,6 +253,8 @@ fn outputs_that_cannot_be_written_are_named() {
         "context model.prnn --label 0 -n 1 --row 1 -o OUT",
         "context model.prnn --masks input -o OUT",
         "convert model.safetensors --calibrate images.npy --labels labels.npy -o OUT",
+        "compress images.npy -m model.prnn --labels labels.npy -o OUT",
+        "decompress images.prnz -m model.prnn -o OUT.npy",
     ] {
         for place in ["no-such-folder/out", "model.prnn/out", "a-folder"] {
             // A folder is no place for a file, whatever the ending.
@@ -262,6 +275,7 @@ fn images_and_models_that_do_not_fit_each_other_are_refused_by_name() {
     for file in ["images.npy", "model.prnn"] {
         folder.write(&format!("rgb-{file}"), &folder.read(file));
     }
+    folder.run("compress rgb-images.npy -m rgb-model.prnn -o rgb-images.prnz").good();
     folder.fixture(MODEL);
     for (line, named) in [
         ("score rgb-images.npy -m model.prnn --labels labels.npy", "rgb-images.npy"),
@@ -271,6 +285,8 @@ fn images_and_models_that_do_not_fit_each_other_are_refused_by_name() {
         ("convert model.safetensors --calibrate rgb-images.npy --labels labels.npy -o out", "rgb-images.npy"),
         ("verify model.safetensors model.prnn rgb-images.npy --labels labels.npy", "rgb-images.npy"),
         ("verify model.safetensors rgb-model.prnn images.npy --labels labels.npy", "rgb-model.prnn"),
+        ("compress rgb-images.npy -m model.prnn --labels labels.npy -o out", "rgb-images.npy"),
+        ("decompress rgb-images.prnz -m model.prnn -o out.npy", "rgb-images.prnz"),
     ] {
         check_failure(line, &folder.run(line), named);
     }

@@ -4,189 +4,21 @@
 //! Where QEMU or Rust's target is missing, the test says so and passes.
 #![cfg(target_os = "linux")]
 
-use pixelrnn::blob::CRC32;
-use pixelrnn::{Complete, Draw, Engine, Given, Pixel, SymbolSource, Temperature};
-use pixelrnn_converter::Blob;
-use pixelrnn_tests::machines::Machine;
+use pixelrnn::{Complete, Given};
+use pixelrnn_tests::device::{Device, Served, draw};
 use pixelrnn_tests::{fixtures, golden};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
-/// Longer than any reply takes, on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A board in QEMU, with `serve` in its flash.
-struct Device {
-    qemu: Child,
-    port: BufReader<UnixStream>,
-    _folder: TempDir,
-}
-
-impl Drop for Device {
-    fn drop(&mut self) {
-        let _ = self.qemu.kill();
-        let _ = self.qemu.wait();
-    }
-}
-
-impl Device {
-    /// Builds `serve` with `models` for a board, and starts it; `None` where that is not possible.
-    fn start(board: &str, models: &[PathBuf]) -> Option<Self> {
-        Self::start_at(board, models, &[])
-    }
-
-    /// As [`Device::start`], at a million instructions a second: a pixel takes longer than a request to come in.
-    fn start_slow(board: &str, models: &[PathBuf]) -> Option<Self> {
-        Self::start_at(board, models, &["-icount", "shift=10,align=on"])
-    }
-
-    fn start_at(board: &str, models: &[PathBuf], speed: &[&str]) -> Option<Self> {
-        let machine = Machine::named(board).expect("a machine of the firmware's");
-        let build = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware");
-        let built = match machine.build("serve", models, &build) {
-            Ok(built) => built,
-            Err(missing) => {
-                println!("skipped: {missing}");
-                return None;
-            }
-        };
-        let folder = TempDir::new().unwrap();
-        let program = folder.path().join("serve");
-        std::fs::copy(built, &program).unwrap();
-
-        let socket = folder.path().join("port");
-        let qemu = Command::new("qemu-system-arm")
-            .args(["-M", board, "-nographic", "-monitor", "none"])
-            .args(speed)
-            .arg("-serial")
-            .arg(format!("unix:{},server=on,wait=on", socket.display()))
-            .arg("-kernel")
-            .arg(&program)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let begun = Instant::now();
-        let port = loop {
-            match UnixStream::connect(&socket) {
-                Ok(port) => break Ok(port),
-                Err(error) if begun.elapsed() > PATIENCE => break Err(error),
-                Err(_) => std::thread::sleep(Duration::from_millis(20)),
-            }
-        };
-        let mut qemu = qemu;
-        let Ok(port) = port else {
-            let _ = qemu.kill();
-            panic!("QEMU does not listen: {:?}", qemu.wait());
-        };
-        port.set_read_timeout(Some(PATIENCE)).unwrap();
-        port.set_write_timeout(Some(PATIENCE)).unwrap();
-        let mut device = Self { qemu, port: BufReader::new(port), _folder: folder };
-        assert_eq!(device.reply(), json!({"ready": true, "protocol": 1}));
-        Some(device)
-    }
-
-    fn send(&mut self, bytes: &[u8]) {
-        self.port.get_mut().write_all(bytes).expect("the device reads");
-    }
-
-    fn reply(&mut self) -> Value {
-        let mut line = String::new();
-        self.port.read_line(&mut line).expect("the device answers");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
-    }
-
-    /// Replies to a line, to the first one that is no row.
-    fn ask(&mut self, line: &str) -> Vec<Value> {
-        self.send(line.as_bytes());
-        self.send(b"\n");
-        self.replies()
-    }
-
-    fn replies(&mut self) -> Vec<Value> {
-        let mut replies = vec![self.reply()];
-        while replies.last().is_some_and(|reply| reply.get("row").is_some()) {
-            replies.push(self.reply());
-        }
-        replies
-    }
-}
-
-/// A model of the device, here.
-struct Model {
-    name: &'static str,
-    path: PathBuf,
-    blob: Blob,
-    label: Option<usize>,
-}
-
-impl Model {
-    fn new(name: &'static str, path: PathBuf, label: Option<usize>) -> Self {
-        let blob = Blob::read(&path).unwrap();
-        Self { name, path, blob, label }
-    }
-
-    /// An image of the engine's, and its cost.
-    fn run<S: SymbolSource<Error: std::fmt::Debug>>(&self, mut source: S) -> (Vec<u8>, u64) {
-        let model = self.blob.model().unwrap();
-        let (mut state, mut image) = (vec![0; model.state_words()], vec![0; model.image().values()]);
-        let mut engine = Engine::new(model, &mut state).unwrap();
-        let cost = engine.run(self.label, &mut source, &mut image).unwrap();
-        (image, cost)
-    }
-
-    fn text(&self, values: &[u8]) -> String {
-        let digits = if self.blob.model().unwrap().image().levels <= 16 { 1 } else { 2 };
-        values.iter().fold(String::new(), |text, value| format!("{text}{value:0digits$x}"))
-    }
-
-    /// The replies to `command` that are due for an image.
-    fn due(&self, command: &str, seed: Option<u64>, (image, cost): &(Vec<u8>, u64)) -> Vec<Value> {
-        let shape = self.blob.model().unwrap().image();
-        let planes = || image.chunks(shape.height * shape.width);
-        let row = |n: usize| planes().flat_map(move |plane| &plane[n * shape.width..(n + 1) * shape.width]).copied();
-        let rows = (0..shape.height).map(|n| json!({"row": n, "values": self.text(&row(n).collect::<Vec<_>>())}));
-        let nats = (Pixel::nats(*cost) * 1e4).round() / 1e4;
-        let crc = format!("{:08x}", CRC32.checksum(image));
-        let mut done = json!({"done": command, "nats": nats, "cost": cost, "crc": crc});
-        match seed {
-            Some(seed) => {
-                done["seed"] = seed.into();
-                rows.chain([done]).collect()
-            }
-            None => vec![done],
-        }
-    }
-
-    fn request(&self, mut fields: Value) -> String {
-        fields["model"] = self.name.into();
-        if let Some(label) = self.label {
-            fields["label"] = label.into();
-        }
-        fields.to_string()
-    }
-}
-
-fn draw(seed: u64, milli: u32) -> Draw<pixelrnn::DefaultRng> {
-    Draw::seeded(seed, Temperature::from_milli(milli).unwrap())
-}
-
-fn built_in() -> Model {
-    Model::new(
-        "mnist-pixelcnn",
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(golden::BUILT_IN).canonicalize().unwrap(),
-        None,
-    )
+/// Where firmware is built.
+fn build() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware")
 }
 
 /// All that a host may ask, for each of the models.
-fn answers(device: &mut Device, models: &[Model]) {
+fn answers(device: &mut Device, models: &[Served]) {
     let info = device.ask(r#"{"cmd":"info"}"#).remove(0);
     assert_eq!(info["temperature"], 1.0);
     for (model, entry) in models.iter().zip(info["models"].as_array().unwrap()) {
@@ -223,7 +55,7 @@ fn answers(device: &mut Device, models: &[Model]) {
 }
 
 /// What is no request, or no good one, gets its error, and changes nothing.
-fn survives(device: &mut Device, model: &Model) {
+fn survives(device: &mut Device, model: &Served) {
     let zeros = "0".repeat(model.blob.model().unwrap().image().values());
     let image = |text: &str, more: &str| format!(r#"{{"cmd":"complete","image":"{text}"{more}}}"#).into_bytes();
     let nested = [br#"{"cmd":"sample","seed":"#.as_slice(), "[".repeat(800).as_bytes()].concat();
@@ -295,10 +127,13 @@ fn a_cortex_m4f_serves_several_models() {
     let path = folder.path().join("colour-256.prnn");
     std::fs::write(&path, fixtures::named("pixel_cnn_rgb_256_f16").blob().unwrap().bytes()).unwrap();
     let classes = golden::folder().join("row_lstm_rgb_classes.prnn");
-    let models =
-        [built_in(), Model::new("row_lstm_rgb_classes", classes, Some(3)), Model::new("colour-256", path, None)];
+    let models = [
+        Served::built_in(),
+        Served::new("row_lstm_rgb_classes", classes, Some(3)),
+        Served::new("colour-256", path, None),
+    ];
     let paths = models.each_ref().map(|model| model.path.clone());
-    let Some(mut device) = Device::start("mps2-an386", &paths) else { return };
+    let Some(mut device) = Device::start("mps2-an386", &paths, &build()) else { return };
     answers(&mut device, &models);
     survives(&mut device, &models[0]);
     notices_what_it_missed(&mut device);
@@ -306,8 +141,8 @@ fn a_cortex_m4f_serves_several_models() {
 
 #[test]
 fn a_board_with_16_kib_of_ram_serves_the_built_in_model() {
-    let model = built_in();
-    let Some(mut device) = Device::start("microbit", std::slice::from_ref(&model.path)) else {
+    let model = Served::built_in();
+    let Some(mut device) = Device::start("microbit", std::slice::from_ref(&model.path), &build()) else {
         return;
     };
     answers(&mut device, std::slice::from_ref(&model));
@@ -374,7 +209,7 @@ fn boards_listen_while_they_draw() {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
     let slow = models.join("mnist-row-lstm/model.prnn").canonicalize().unwrap();
     for board in ["microbit", "mps2-an385", "netduinoplus2", "mps2-an505", "mps3-an547"] {
-        let Some(mut device) = Device::start_slow(board, std::slice::from_ref(&slow)) else { continue };
+        let Some(mut device) = Device::start_slow(board, std::slice::from_ref(&slow), &build()) else { continue };
         listens_while_it_draws(&mut device);
     }
 }

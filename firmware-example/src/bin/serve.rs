@@ -19,9 +19,10 @@ fn serve() -> ! {
     static STATE: ConstStaticCell<[u32; STATE_WORDS]> = ConstStaticCell::new([0; STATE_WORDS]);
     static IMAGE: ConstStaticCell<[u8; VALUES]> = ConstStaticCell::new([0; VALUES]);
     static LINE: ConstStaticCell<Vec<u8, { protocol::line_bytes(MODELS) }>> = ConstStaticCell::new(Vec::new());
+    static HELD: ConstStaticCell<Vec<u8, { protocol::HELD_BYTES }>> = ConstStaticCell::new(Vec::new());
 
     let Some(mut uart) = Uart::take() else { stop() };
-    let mut session = protocol::Session::new(MODELS, STATE.take(), IMAGE.take(), LINE.take());
+    let mut session = protocol::Session::new(MODELS, STATE.take(), IMAGE.take(), LINE.take(), HELD.take());
     // The port cannot fail, and so nothing below does.
     let _ = session.greet(&mut uart);
     loop {

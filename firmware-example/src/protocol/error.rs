@@ -1,7 +1,10 @@
 //! What can be wrong with a request.
 
+use super::MOST_BYTES;
 use super::request::{Command, Field};
+use super::saved::SavedError;
 use core::fmt;
+use pixelrnn::coder::container::ContainerError;
 use pixelrnn::{BlobError, Temperature};
 
 /// Why a request was not done.
@@ -61,6 +64,26 @@ pub enum Error {
         /// How many levels there are.
         levels: usize,
     },
+    /// They are no bytes: a digit is missing, or is none.
+    Bytes,
+    /// They are more bytes than a request may have.
+    TooManyBytes {
+        /// Bytes that there are.
+        got: usize,
+    },
+    /// Bytes came that were not asked for.
+    Unasked,
+    /// A compressed file is refused.
+    Container(ContainerError),
+    /// A compressed file has another number of images than one.
+    Images {
+        /// How many it has.
+        got: u32,
+    },
+    /// A saved image is refused.
+    Saved(SavedError),
+    /// What the command does cannot be saved.
+    NotSaved(Command),
     /// The model's images have fewer rows.
     Rows {
         /// How many they have.
@@ -97,6 +120,10 @@ impl Error {
             Self::UnknownModel => "unknown_model",
             Self::Label { .. } => "label",
             Self::ImageLength { .. } | Self::ImageValue { .. } => "image",
+            Self::Bytes | Self::TooManyBytes { .. } | Self::Unasked => "bytes",
+            Self::Container(_) | Self::Images { .. } => "compressed",
+            Self::Saved(_) => "saved",
+            Self::NotSaved(_) => "not_saved",
             Self::Rows { .. } => "rows",
             Self::Temperature => "temperature",
             Self::Busy(_) => "busy",
@@ -114,15 +141,13 @@ impl fmt::Display for Error {
             Self::Lost => f.write_str("bytes of the line were lost on the way; expected the same line once more"),
             Self::NotJson => f.write_str(r#"the line is not JSON: expected one object, as {"cmd":"info"}"#),
             Self::NoCommand => f.write_str("the field `cmd` is missing, which says what to do"),
-            Self::UnknownCommand => f.write_str(
-                "there is no such command: expected `info`, `temperature`, `sample`, `score`, `complete` or `stop`",
-            ),
+            Self::UnknownCommand => {
+                f.write_str("there is no such command: expected one of")?;
+                list(Command::ALL.into_iter().map(Command::name), f)
+            }
             Self::UnknownField => {
                 f.write_str("there is no such field: expected one of")?;
-                for (n, field) in Field::ALL.into_iter().enumerate() {
-                    write!(f, "{} `{}`", if n == 0 { "" } else { "," }, field.name())?;
-                }
-                Ok(())
+                list(Field::ALL.into_iter().map(Field::name), f)
             }
             Self::Twice(field) => write!(f, "the field `{}` stands there twice, expected it once", field.name()),
             Self::Wrong(field) => {
@@ -143,6 +168,17 @@ impl fmt::Display for Error {
             Self::ImageValue { at, levels } => {
                 write!(f, "value {at} of the image, counted from 0, is no level: expected 0 to {:x}", levels - 1)
             }
+            Self::Bytes => f.write_str("`bytes` holds something else: expected two hexadecimal digits for each byte"),
+            Self::TooManyBytes { got } => write!(f, "`bytes` holds {got} bytes, expected {MOST_BYTES} at most"),
+            Self::Unasked => {
+                f.write_str("there are bytes that were not read yet: expected `more` when it is asked for")
+            }
+            Self::Container(error) => write!(f, "the compressed file is refused: {error}"),
+            Self::Images { got } => write!(f, "the compressed file has {got} images, expected one"),
+            Self::Saved(error) => write!(f, "the saved image is refused: {error}"),
+            Self::NotSaved(command) => {
+                write!(f, "`{}` cannot be saved: expected `sample`, `score` or `complete`", command.name())
+            }
             Self::Rows { height } => write!(f, "the image has fewer rows: expected 0 to {height}"),
             Self::Temperature => {
                 let (low, high) = (Temperature::RANGE_MILLI.start(), Temperature::RANGE_MILLI.end());
@@ -152,7 +188,7 @@ impl fmt::Display for Error {
             Self::Busy(command) => {
                 write!(f, "an image is in the making for `{}`: expected `stop` or `info`", command.name())
             }
-            Self::Idle => f.write_str("no image is in the making: expected a request for one before `stop`"),
+            Self::Idle => f.write_str("no image is in the making: expected a request for one before"),
             Self::Blob(error) => error.fmt(f),
             Self::Memory => f.write_str("the model is larger than the memory of this program"),
             Self::Engine => f.write_str("the engine stopped: the model changed while an image was in the making"),
@@ -161,3 +197,11 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+/// Names, each in its quotes.
+fn list<'n>(names: impl Iterator<Item = &'n str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (n, name) in names.enumerate() {
+        write!(f, "{} `{name}`", if n == 0 { "" } else { "," })?;
+    }
+    Ok(())
+}

@@ -12,12 +12,16 @@
 //!     let mut state = [0; STATE_WORDS];
 //!     let mut image = [0; VALUES];
 //!     let mut line = heapless::Vec::<u8, { protocol::line_bytes(MODELS) }>::new();
-//!     let mut session = protocol::Session::new(MODELS, &mut state, &mut image, &mut line);
+//!     let mut held = heapless::Vec::<u8, { protocol::HELD_BYTES }>::new();
+//!     let mut session = protocol::Session::new(MODELS, &mut state, &mut image, &mut line, &mut held);
 //!     while let Some(byte) = bytes.next() {
 //!         session.push(byte, out)?;
 //!         if let Some(mut making) = session.start() {
 //!             while making.step(out)? {
 //!                 // Another byte, if one is there: it may be one of a `stop`.
+//!                 if let Some(byte) = bytes.next() {
+//!                     making.push(byte, out)?;
+//!                 }
 //!             }
 //!         }
 //!     }
@@ -29,11 +33,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bytes;
 mod desk;
 mod error;
 mod line;
+mod making;
 mod reply;
 mod request;
+mod saved;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -45,8 +52,11 @@ pub use error::Error;
 use heapless::VecView;
 pub use line::LOST;
 use line::Line;
-use pixelrnn::{Complete, Draw, Engine};
+pub use making::Making;
+use pixelrnn::Engine;
+use pixelrnn::coder::container::SMALL_SEGMENT;
 pub use request::{Command, Field};
+pub use saved::SavedError;
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -54,9 +64,20 @@ pub const VERSION: u32 = 1;
 /// Bytes that a request may have beside the digits of an image and the name of a model.
 const REST: usize = 160;
 
-/// Bytes of the longest line that requests to `models` need: one that holds an image.
+/// The most bytes of a file that one request may have: with these, it fits the queue of what comes in while the device is busy.
+pub const MOST_BYTES: usize = 192;
+
+/// Bytes of the memory for what is written of a compressed image or has come of one.
+///
+/// Of what came, a request's bytes must fit beside those that were not enough for another pixel: 61 at most, a header or what
+/// comes before the first pixel of a block, each byte of it in a segment of its own.
+pub const HELD_BYTES: usize = SMALL_SEGMENT;
+
+const _: () = assert!(HELD_BYTES >= MOST_BYTES + 61);
+
+/// Bytes of the longest line that requests to `models` need: one that holds an image, or bytes of a file.
 pub const fn line_bytes(models: &[Entry]) -> usize {
-    let (mut image, mut name, mut at) = (0, 0, 0);
+    let (mut image, mut name, mut at) = (2 * MOST_BYTES, 0, 0);
     while at < models.len() {
         let entry = &models[at];
         let digits = values::digits(entry.levels) * entry.values;
@@ -78,9 +99,16 @@ pub struct Session<'s> {
 impl<'s> Session<'s> {
     /// A session that serves `models`, the first of them where a request names none.
     ///
-    /// `state` and `image` have room for the largest of the models and its images; `line` has [`line_bytes`].
-    pub fn new(models: &'static [Entry], state: &'s mut [u32], image: &'s mut [u8], line: &'s mut VecView<u8>) -> Self {
-        Self { line: Line::new(line), desk: Desk::new(models, image, state.len()), state }
+    /// `state` and `image` have room for the largest of the models and its images; `line` has [`line_bytes`] and `held`
+    /// [`HELD_BYTES`].
+    pub fn new(
+        models: &'static [Entry],
+        state: &'s mut [u32],
+        image: &'s mut [u8],
+        line: &'s mut VecView<u8>,
+        held: &'s mut VecView<u8>,
+    ) -> Self {
+        Self { line: Line::new(line), desk: Desk::new(models, image, held, state.len()), state }
     }
 
     /// Says that the device is there, so that a host notices when it started anew.
@@ -96,14 +124,17 @@ impl<'s> Session<'s> {
     /// # Errors
     /// When `out` fails.
     pub fn push(&mut self, byte: u8, out: &mut impl Write) -> fmt::Result {
-        push(&mut self.line, &mut self.desk, byte, out)
+        push(&mut self.line, &mut self.desk, self.state, byte, out)
     }
 
     /// The image that a request asked for; `None` while there is none to make.
     pub fn start(&mut self) -> Option<Making<'_, 's>> {
         let task = self.desk.task.as_mut()?;
         let engine = Engine::new(task.model, self.state).and_then(|mut engine| {
-            engine.restart(task.label)?;
+            // One whose label comes later starts when it is there.
+            if !matches!(task.command, Command::Decompress | Command::Resume) {
+                engine.restart(task.label)?;
+            }
             Ok(engine)
         });
         let Ok(engine) = engine else {
@@ -112,72 +143,18 @@ impl<'s> Session<'s> {
             return None;
         };
         task.started = true;
-        Some(Making { line: &mut self.line, desk: &mut self.desk, engine })
-    }
-}
-
-/// An image in the making.
-#[derive(Debug)]
-pub struct Making<'a, 's> {
-    line: &'a mut Line<'s>,
-    desk: &'a mut Desk<'s>,
-    engine: Engine<'static, 'a>,
-}
-
-impl Making<'_, '_> {
-    /// Takes a byte, as [`Session::push`] does: requests to stop or for information are answered, others refused.
-    ///
-    /// # Errors
-    /// When `out` fails.
-    pub fn push(&mut self, byte: u8, out: &mut impl Write) -> fmt::Result {
-        push(self.line, self.desk, byte, out)
-    }
-
-    /// Makes the next pixel, and writes what became complete with it: a row, the image.
-    ///
-    /// `false` when this image is done, or was stopped.
-    ///
-    /// # Errors
-    /// When `out` fails.
-    pub fn step(&mut self, out: &mut impl Write) -> Result<bool, fmt::Error> {
-        // After a `stop`, the task may be the next one already, which is not this engine's.
-        let Some(task) = self.desk.task.as_mut().filter(|task| task.started) else { return Ok(false) };
-        let shape = self.engine.model().image();
-        let image = self.desk.image.get_mut(..shape.values()).unwrap_or_default();
-        // All three commands complete an image: one of which all rows are drawn, some, or none.
-        let mut source = Complete::new(image, shape, task.rows, Draw::new(&mut task.rng, task.temperature));
-        let Ok(Some(pixel)) = self.engine.step(&mut source) else {
-            self.desk.task = None;
-            reply::error(&Error::Engine, out)?;
-            return Ok(false);
-        };
-        let from = pixel.row * shape.width + pixel.column;
-        let places = image.iter_mut().skip(from).step_by(shape.height * shape.width);
-        for (place, value) in places.zip(pixel.values) {
-            *place = value;
-        }
-        task.cost += pixel.cost;
-        task.pixels += 1;
-        if pixel.column + 1 == shape.width && task.command != Command::Score {
-            reply::row(pixel.row, image, shape, out)?;
-        }
-        let more = task.pixels < shape.height * shape.width;
-        if !more {
-            reply::done(task, image, out)?;
-            self.desk.task = None;
-        }
-        Ok(more)
+        Some(Making::new(&mut self.line, &mut self.desk, engine))
     }
 }
 
 /// Takes a byte, and answers the line that it ends.
-fn push(line: &mut Line<'_>, desk: &mut Desk<'_>, byte: u8, out: &mut impl Write) -> fmt::Result {
+fn push(line: &mut Line<'_>, desk: &mut Desk<'_>, state: &[u32], byte: u8, out: &mut impl Write) -> fmt::Result {
     if !line.push(byte) {
         return Ok(());
     }
     let answered = match line.request() {
         Ok(None) => Ok(()),
-        Ok(Some(request)) => desk.answer(&request, out),
+        Ok(Some(request)) => desk.answer(&request, state, out),
         Err(error) => reply::error(&error, out),
     };
     line.clear();

@@ -62,12 +62,26 @@ pub(super) fn row(row: usize, image: &[u8], shape: Image, out: &mut impl Write) 
     out.write_str("\"}\n")
 }
 
-/// An image is done.
-pub(super) fn done(task: &Task, image: &[u8], out: &mut impl Write) -> fmt::Result {
-    let Task { command, seed, cost, .. } = task;
+/// The image in the making was written down, in so many bytes.
+pub(super) fn saved(task: &Task, bytes: usize, out: &mut impl Write) -> fmt::Result {
+    let Task { command, pixels, .. } = task;
+    writeln!(out, r#"{{"saved":"{}","pixels":{pixels},"bytes":{bytes}}}"#, command.name())
+}
+
+/// All bytes that came are read, and there must be more.
+pub(super) fn more(out: &mut impl Write) -> fmt::Result {
+    out.write_str("{\"more\":true}\n")
+}
+
+/// An image is done; `bytes` is how many it was compressed to.
+pub(super) fn done(task: &Task, image: &[u8], bytes: usize, out: &mut impl Write) -> fmt::Result {
+    let Task { command, seed, cost, label, .. } = task;
     write!(out, r#"{{"done":"{}""#, command.name())?;
-    if *command != Command::Score {
-        write!(out, r#","seed":{seed}"#)?;
+    match (command, label) {
+        (Command::Sample | Command::Complete, _) => write!(out, r#","seed":{seed}"#)?,
+        (Command::Compress, _) => write!(out, r#","bytes":{bytes}"#)?,
+        (Command::Decompress, Some(label)) => write!(out, r#","label":{label}"#)?,
+        _ => {}
     }
     let (nats, crc) = (Nats(*cost), CRC32.checksum(image));
     writeln!(out, r#","nats":{nats},"cost":{cost},"crc":"{crc:08x}"}}"#)

@@ -24,12 +24,34 @@ pub enum Command {
     Score,
     /// Draws an image below given rows.
     Complete,
+    /// Writes an image in as few bytes as the model can.
+    Compress,
+    /// Restores an image from these.
+    Decompress,
+    /// Goes on with an image that was saved.
+    Resume,
+    /// More of the bytes that one of the last two reads.
+    More,
+    /// Writes down the image in the making, to go on with it later.
+    Save,
     /// Stops the image in the making.
     Stop,
 }
 
 impl Command {
-    const ALL: [Self; 6] = [Self::Info, Self::Temperature, Self::Sample, Self::Score, Self::Complete, Self::Stop];
+    pub(super) const ALL: [Self; 11] = [
+        Self::Info,
+        Self::Temperature,
+        Self::Sample,
+        Self::Score,
+        Self::Complete,
+        Self::Compress,
+        Self::Decompress,
+        Self::Resume,
+        Self::More,
+        Self::Save,
+        Self::Stop,
+    ];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -39,18 +61,25 @@ impl Command {
             Self::Sample => "sample",
             Self::Score => "score",
             Self::Complete => "complete",
+            Self::Compress => "compress",
+            Self::Decompress => "decompress",
+            Self::Resume => "resume",
+            Self::More => "more",
+            Self::Save => "save",
             Self::Stop => "stop",
         }
     }
 
     /// The fields that it may have, and whether it must have them.
     const fn fields(self) -> &'static [(Field, bool)] {
-        use Field::{Image, Label, Model, Rows, Seed, Temperature, Value};
+        use Field::{Bytes, Image, Label, Model, Rows, Seed, Temperature, Value};
         match self {
-            Self::Info | Self::Stop => &[],
+            Self::Info | Self::Save | Self::Stop => &[],
             Self::Temperature => &[(Value, true)],
             Self::Sample => &[(Model, false), (Seed, false), (Label, false), (Temperature, false)],
-            Self::Score => &[(Image, true), (Model, false), (Label, false)],
+            Self::Score | Self::Compress => &[(Image, true), (Model, false), (Label, false)],
+            Self::Decompress | Self::Resume => &[(Bytes, true), (Model, false)],
+            Self::More => &[(Bytes, true)],
             Self::Complete => {
                 &[(Image, true), (Rows, true), (Model, false), (Seed, false), (Label, false), (Temperature, false)]
             }
@@ -67,6 +96,8 @@ pub enum Field {
     Model,
     /// All values of an image, in digits.
     Image,
+    /// Bytes of a file, in digits.
+    Bytes,
     /// How many rows are given.
     Rows,
     /// The seed of the draws.
@@ -80,8 +111,17 @@ pub enum Field {
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 8] =
-        [Self::Cmd, Self::Model, Self::Image, Self::Rows, Self::Seed, Self::Label, Self::Temperature, Self::Value];
+    pub(super) const ALL: [Self; 9] = [
+        Self::Cmd,
+        Self::Model,
+        Self::Image,
+        Self::Bytes,
+        Self::Rows,
+        Self::Seed,
+        Self::Label,
+        Self::Temperature,
+        Self::Value,
+    ];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -89,6 +129,7 @@ impl Field {
             Self::Cmd => "cmd",
             Self::Model => "model",
             Self::Image => "image",
+            Self::Bytes => "bytes",
             Self::Rows => "rows",
             Self::Seed => "seed",
             Self::Label => "label",
@@ -101,7 +142,7 @@ impl Field {
     pub(super) const fn expected(self) -> &'static str {
         match self {
             Self::Cmd | Self::Model => "a text",
-            Self::Image => "a text of hexadecimal digits",
+            Self::Image | Self::Bytes => "a text of hexadecimal digits",
             Self::Rows | Self::Seed | Self::Label => "a whole number from 0 to 18446744073709551615",
             Self::Temperature | Self::Value => "a decimal number, without an exponent",
         }
@@ -114,6 +155,7 @@ pub(super) struct Request<'a> {
     name: Option<&'a str>,
     pub(super) model: Option<&'a str>,
     pub(super) image: Option<&'a str>,
+    pub(super) bytes: Option<&'a str>,
     pub(super) rows: Option<u64>,
     pub(super) seed: Option<u64>,
     pub(super) label: Option<u64>,
@@ -170,6 +212,7 @@ impl<'a> Request<'a> {
             Field::Cmd => self.name.is_some(),
             Field::Model => self.model.is_some(),
             Field::Image => self.image.is_some(),
+            Field::Bytes => self.bytes.is_some(),
             Field::Rows => self.rows.is_some(),
             Field::Seed => self.seed.is_some(),
             Field::Label => self.label.is_some(),
@@ -221,6 +264,7 @@ impl<'a> Visitor<'a> for &mut Request<'a> {
                 Field::Cmd => self.name = Some(map.next_value()?),
                 Field::Model => self.model = Some(map.next_value()?),
                 Field::Image => self.image = Some(map.next_value()?),
+                Field::Bytes => self.bytes = Some(map.next_value()?),
                 Field::Rows => self.rows = whole(self.number(key, &mut map)?),
                 Field::Seed => self.seed = whole(self.number(key, &mut map)?),
                 Field::Label => self.label = whole(self.number(key, &mut map)?),

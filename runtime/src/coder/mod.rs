@@ -37,7 +37,7 @@
 pub mod container;
 mod range;
 
-pub use range::{DecodeError, Decoder, Encoder};
+pub use range::{DecodeError, Decoder, DecoderState, Encoder, EncoderState};
 
 use crate::distribution::Distribution;
 use crate::model::Image;

@@ -22,6 +22,12 @@ const BYTES: u32 = BITS / 8;
 #[derive(Debug)]
 pub struct Encoder<W> {
     sink: W,
+    state: EncoderState,
+}
+
+/// An [`Encoder`] between two values, without its sink.
+#[derive(Clone, Copy, Debug)]
+pub struct EncoderState {
     /// Start of the interval; bit 56 is a carry into the bytes before.
     low: u64,
     range: u64,
@@ -30,10 +36,32 @@ pub struct Encoder<W> {
     full: u64,
 }
 
+impl EncoderState {
+    /// That of the start of a stream.
+    const START: Self = Self { low: 0, range: 1 << BITS, last: None, full: 0 };
+}
+
+impl Default for EncoderState {
+    /// That of the start of a stream.
+    fn default() -> Self {
+        Self::START
+    }
+}
+
 impl<W: ByteSink> Encoder<W> {
     /// An encoder at the start of a stream.
     pub const fn new(sink: W) -> Self {
-        Self { sink, low: 0, range: 1 << BITS, last: None, full: 0 }
+        Self::resume(EncoderState::START, sink)
+    }
+
+    /// An encoder that goes on where another one was at `state`.
+    pub const fn resume(state: EncoderState, sink: W) -> Self {
+        Self { sink, state }
+    }
+
+    /// Where it is, for another one to go on.
+    pub const fn state(&self) -> EncoderState {
+        self.state
     }
 
     /// Appends `value`, a level of `distribution`.
@@ -55,10 +83,10 @@ impl<W: ByteSink> Encoder<W> {
 
     /// Goes on with `frequency` of the 2²⁴ parts of the interval, behind `before` of them.
     fn narrow(&mut self, before: u32, frequency: u32) -> Result<(), W::Error> {
-        let share = self.range >> TOTAL_BITS;
-        self.low += share * u64::from(before);
-        self.range = share * u64::from(frequency.max(1));
-        while self.range < SHORT {
+        let share = self.state.range >> TOTAL_BITS;
+        self.state.low += share * u64::from(before);
+        self.state.range = share * u64::from(frequency.max(1));
+        while self.state.range < SHORT {
             self.shift()?;
         }
         Ok(())
@@ -73,9 +101,9 @@ impl<W: ByteSink> Encoder<W> {
         let mut bytes = 0;
         while bytes < BYTES {
             let rest = (1u64 << (BITS - 8 * bytes)) - 1;
-            let rounded = (self.low + rest) & !rest;
-            if rounded < self.low + self.range {
-                self.low = rounded;
+            let rounded = (self.state.low + rest) & !rest;
+            if rounded < self.state.low + self.state.range {
+                self.state.low = rounded;
                 break;
             }
             bytes += 1;
@@ -83,32 +111,32 @@ impl<W: ByteSink> Encoder<W> {
         for _ in 0..bytes {
             self.shift()?;
         }
-        self.settle((self.low >> BITS) as u8)?;
+        self.settle((self.state.low >> BITS) as u8)?;
         Ok(self.sink)
     }
 
     /// Moves the interval up by its first byte.
     fn shift(&mut self) -> Result<(), W::Error> {
-        let first = (self.low >> (BITS - 8)) as u16;
+        let first = (self.state.low >> (BITS - 8)) as u16;
         if first == 0xFF {
-            self.full += 1;
+            self.state.full += 1;
         } else {
             self.settle((first >> 8) as u8)?;
-            self.last = Some(first as u8);
+            self.state.last = Some(first as u8);
         }
-        self.low = (self.low & (SHORT - 1)) << 8;
-        self.range <<= 8;
+        self.state.low = (self.state.low & (SHORT - 1)) << 8;
+        self.state.range <<= 8;
         Ok(())
     }
 
     /// Writes all bytes that wait, now that their carry is known.
     fn settle(&mut self, carry: u8) -> Result<(), W::Error> {
-        if let Some(last) = self.last.take() {
+        if let Some(last) = self.state.last.take() {
             self.sink.put(last.wrapping_add(carry))?;
         }
-        while self.full > 0 {
+        while self.state.full > 0 {
             self.sink.put(0xFFu8.wrapping_add(carry))?;
-            self.full -= 1;
+            self.state.full -= 1;
         }
         Ok(())
     }
@@ -118,6 +146,12 @@ impl<W: ByteSink> Encoder<W> {
 #[derive(Debug)]
 pub struct Decoder<R> {
     source: R,
+    state: DecoderState,
+}
+
+/// A [`Decoder`] between two values, without its source.
+#[derive(Clone, Copy, Debug)]
+pub struct DecoderState {
     /// Where the stream is in the interval.
     at: u64,
     range: u64,
@@ -151,11 +185,21 @@ impl<R: ByteSource> Decoder<R> {
     /// # Errors
     /// When the source fails.
     pub fn new(source: R) -> Result<Self, DecodeError<R::Error>> {
-        let mut decoder = Self { source, at: 0, range: 1 << BITS, missing: 0 };
+        let mut decoder = Self::resume(DecoderState { at: 0, range: 1 << BITS, missing: 0 }, source);
         for _ in 0..BYTES {
             decoder.read()?;
         }
         Ok(decoder)
+    }
+
+    /// A decoder that goes on where another one was at `state`.
+    pub const fn resume(state: DecoderState, source: R) -> Self {
+        Self { source, state }
+    }
+
+    /// Where it is, for another one to go on.
+    pub const fn state(&self) -> DecoderState {
+        self.state
     }
 
     /// The next value, a level of `distribution`.
@@ -177,18 +221,18 @@ impl<R: ByteSource> Decoder<R> {
 
     /// The number of that frequency whose part of the interval the stream is in.
     fn find(&mut self, frequencies: impl Iterator<Item = u32>) -> Result<u32, DecodeError<R::Error>> {
-        let share = self.range >> TOTAL_BITS;
+        let share = self.state.range >> TOTAL_BITS;
         for (value, frequency) in (0..).zip(frequencies) {
             let range = share * u64::from(frequency);
-            if self.at < range {
-                self.range = range;
-                while self.range < SHORT {
+            if self.state.at < range {
+                self.state.range = range;
+                while self.state.range < SHORT {
                     self.read()?;
-                    self.range <<= 8;
+                    self.state.range <<= 8;
                 }
                 return Ok(value);
             }
-            self.at -= range;
+            self.state.at -= range;
         }
         Err(DecodeError::Corrupt)
     }
@@ -202,12 +246,12 @@ impl<R: ByteSource> Decoder<R> {
     fn read(&mut self) -> Result<(), DecodeError<R::Error>> {
         let byte = self.source.next().map_err(DecodeError::Source)?;
         if byte.is_none() {
-            self.missing += 1;
-            if self.missing > BYTES {
+            self.state.missing += 1;
+            if self.state.missing > BYTES {
                 return Err(DecodeError::Corrupt);
             }
         }
-        self.at = (self.at << 8) | u64::from(byte.unwrap_or(0));
+        self.state.at = (self.state.at << 8) | u64::from(byte.unwrap_or(0));
         Ok(())
     }
 }

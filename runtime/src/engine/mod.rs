@@ -159,6 +159,11 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         self.state
     }
 
+    /// The same, to be filled with what [`Engine::state`] gave before [`Engine::resume`].
+    pub const fn state_mut(&mut self) -> &mut [u32] {
+        self.state
+    }
+
     /// The model.
     pub const fn model(&self) -> &Model<'m> {
         &self.model

@@ -2,11 +2,21 @@
 //!
 //! A [`Header`] comes first, then blocks of images. `docs/compressed-format.md` says what each byte is. Everything is written and read a byte
 //! at a time, in constant memory: a block's stream is cut into segments that begin with their length.
+//!
+//! [`write_block`] and [`read_block`] go through a block in one call. A [`BlockWriter`] and a [`BlockReader`] do a pixel a call, for those who
+//! have other things to do in between, or whose bytes come in pieces.
 
-use super::{ByteSink, ByteSource, Decode, DecodeError, Decoder, Encode, EncodeError, Encoder};
+mod read;
+mod segments;
+mod write;
+
+pub use read::{BlockReader, Restored, read_block};
+pub use segments::Segments;
+pub use write::{BlockWriter, write_block};
+
+use super::ByteSource;
 use crate::blob::{CRC32, Model};
-use crate::engine::{Engine, EngineError, Pixel};
-use crate::kernels::Kernel;
+use crate::engine::{EngineError, Pixel};
 use crate::model::Image;
 use core::fmt;
 use crc::{Digest, Table};
@@ -22,6 +32,10 @@ pub const HEADER_BYTES: usize = 32;
 
 /// The most images of a block. A damaged file can make a decoder work for this many images at most before a checksum tells.
 pub const MOST_IMAGES: u32 = 1024;
+
+/// The length of segments where a device has to hold them back: of a block of a single image, so that the same image gives the same bytes
+/// whoever compresses it.
+pub const SMALL_SEGMENT: usize = 512;
 
 /// The fewest bytes of a block.
 pub const LEAST_BLOCK: usize = 10;
@@ -167,6 +181,14 @@ impl Header {
         Ok(Self { identity, image, classes: two(22).into(), images: four(24) })
     }
 
+    /// Takes a header's bytes from `source`, and reads it.
+    ///
+    /// # Errors
+    /// As [`Header::parse`]; when the source ends early or fails.
+    pub fn read<R: ByteSource>(source: &mut R) -> Result<Self, BlockError<R::Error>> {
+        Self::parse(&take(source)?).map_err(BlockError::Container)
+    }
+
     /// Refuses a file that was made with another model than `model`.
     ///
     /// # Errors
@@ -207,207 +229,42 @@ impl<E: fmt::Display> fmt::Display for BlockError<E> {
 
 impl<E: core::error::Error> core::error::Error for BlockError<E> {}
 
-/// Writes a block of `images`, each with its label where the model has classes, 1 to [`MOST_IMAGES`] of them. Gives the cost of all in
-/// units of 2⁻²⁴ bit.
-///
-/// `SEGMENT` bytes of the stream are held back before they are written, 1 to 65535. Each such segment takes two bytes more.
-///
-/// # Errors
-/// When an image or its label does not fit the model, and when the sink takes no more.
-pub fn write_block<'i, const SEGMENT: usize, K: Kernel, W: ByteSink>(
-    engine: &mut Engine<'_, '_, K>,
-    images: impl ExactSizeIterator<Item = (Option<usize>, &'i [u8])>,
-    sink: W,
-) -> Result<u64, BlockError<W::Error>> {
-    let count = u32::try_from(images.len()).unwrap_or(u32::MAX);
-    if count == 0 || count > MOST_IMAGES {
-        return Err(BlockError::Container(ContainerError::Images { got: count, most: MOST_IMAGES }));
+/// The checksum of a block's images.
+#[derive(Clone)]
+struct Checksum(Digest<'static, u32, Table<1>>);
+
+impl fmt::Debug for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Checksum").finish_non_exhaustive()
     }
-    let (shape, classes) = (engine.model().image(), engine.model().classes());
-    let mut segments = Segments::<W, SEGMENT> { sink, held: heapless::Vec::new() };
-    put_all(&mut segments.sink, &count.to_le_bytes()).map_err(BlockError::Bytes)?;
-    let mut digest = CRC32.digest();
-    let mut encoder = Encoder::new(segments);
-    let mut cost = 0;
-    for (label, values) in images {
-        engine.restart(label).map_err(BlockError::Engine)?;
+}
+
+impl Checksum {
+    fn new() -> Self {
+        Self(CRC32.digest())
+    }
+
+    fn label(&mut self, label: Option<usize>) {
         if let Some(label) = label {
-            encoder.put_uniform(label as u32, classes as u32).map_err(BlockError::Bytes)?;
-        }
-        add_label(&mut digest, label);
-        loop {
-            let pixel = engine.step(&mut Encode::new(values, shape, &mut encoder)).map_err(|error| match error {
-                EngineError::Source(EncodeError::Sink(error)) => BlockError::Bytes(error),
-                EngineError::Corrupt => BlockError::Engine(EngineError::Corrupt),
-                _ => BlockError::Image,
-            })?;
-            let Some(pixel) = pixel else { break };
-            add_pixel(&mut digest, &pixel, shape.channels);
-            cost += pixel.cost;
+            self.0.update(&(label as u16).to_le_bytes());
         }
     }
-    let segments = encoder.finish().map_err(BlockError::Bytes)?;
-    let mut sink = segments.finish().map_err(BlockError::Bytes)?;
-    put_all(&mut sink, &digest.finalize().to_le_bytes()).map_err(BlockError::Bytes)?;
-    Ok(cost)
-}
 
-/// Reads a block of at most `most` images, and gives how many there were. Each pixel goes to `show` with the image's number in the
-/// block and its label, as soon as it is known; whether the images are right is known at the end alone.
-///
-/// # Errors
-/// When the block is damaged, and when the source fails.
-pub fn read_block<K: Kernel, R: ByteSource>(
-    engine: &mut Engine<'_, '_, K>,
-    most: u32,
-    mut source: R,
-    mut show: impl FnMut(u32, Option<usize>, &Pixel),
-) -> Result<u32, BlockError<R::Error>> {
-    let most = most.min(MOST_IMAGES);
-    let count = get_four(&mut source)?;
-    if count == 0 || count > most {
-        return Err(BlockError::Container(ContainerError::Images { got: count, most }));
+    fn pixel(&mut self, pixel: &Pixel, channels: usize) {
+        self.0.update(pixel.values.get(..channels).unwrap_or_default());
     }
-    let (channels, classes) = (engine.model().image().channels, engine.model().classes());
-    let mut digest = CRC32.digest();
-    let mut decoder = Decoder::new(Joined { source, left: 0, ended: false }).map_err(decode_error)?;
-    for image in 0..count {
-        let label = match classes as u32 {
-            0 => None,
-            classes => Some(decoder.next_uniform(classes).map_err(decode_error)? as usize),
-        };
-        engine.restart(label).map_err(BlockError::Engine)?;
-        add_label(&mut digest, label);
-        loop {
-            let pixel = engine.step(&mut Decode::new(&mut decoder)).map_err(|error| match error {
-                EngineError::Source(error) => decode_error(error),
-                _ => BlockError::Engine(EngineError::Corrupt),
-            })?;
-            let Some(pixel) = pixel else { break };
-            add_pixel(&mut digest, &pixel, channels);
-            show(image, label, &pixel);
-        }
-    }
-    let mut joined = decoder.into_source();
-    if !joined.ended && joined.next().map_err(joined_error)?.is_some() {
-        return Err(BlockError::Container(ContainerError::Corrupt));
-    }
-    if get_four(&mut joined.source)? == digest.finalize() {
-        Ok(count)
-    } else {
-        Err(BlockError::Container(ContainerError::Checksum))
+
+    fn get(&self) -> u32 {
+        self.0.clone().finalize()
     }
 }
 
-type Crc<'d> = Digest<'d, u32, Table<1>>;
-
-fn add_label(digest: &mut Crc<'_>, label: Option<usize>) {
-    if let Some(label) = label {
-        digest.update(&(label as u16).to_le_bytes());
-    }
-}
-
-fn add_pixel(digest: &mut Crc<'_>, pixel: &Pixel, channels: usize) {
-    digest.update(pixel.values.get(..channels).unwrap_or_default());
-}
-
-fn put_all<W: ByteSink>(sink: &mut W, bytes: &[u8]) -> Result<(), W::Error> {
-    bytes.iter().try_for_each(|byte| sink.put(*byte))
-}
-
-fn get_four<R: ByteSource>(source: &mut R) -> Result<u32, BlockError<R::Error>> {
-    let mut bytes = [0; 4];
+/// The next `N` bytes.
+fn take<const N: usize, R: ByteSource>(source: &mut R) -> Result<[u8; N], BlockError<R::Error>> {
+    let mut bytes = [0; N];
     for byte in &mut bytes {
         let next = source.next().map_err(BlockError::Bytes)?;
         *byte = next.ok_or(BlockError::Container(ContainerError::Truncated))?;
     }
-    Ok(u32::from_le_bytes(bytes))
-}
-
-/// Cuts a stream into segments: u16 length, bytes; the last one has the length 0.
-struct Segments<W, const N: usize> {
-    sink: W,
-    held: heapless::Vec<u8, N>,
-}
-
-impl<W: ByteSink, const N: usize> Segments<W, N> {
-    const FITS: () = assert!(N > 0 && N < 1 << 16, "a segment has 1 to 65535 bytes");
-
-    fn flush(&mut self) -> Result<(), W::Error> {
-        put_all(&mut self.sink, &(self.held.len() as u16).to_le_bytes())?;
-        put_all(&mut self.sink, &self.held)?;
-        self.held.clear();
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<W, W::Error> {
-        if !self.held.is_empty() {
-            self.flush()?;
-        }
-        self.flush()?;
-        Ok(self.sink)
-    }
-}
-
-impl<W: ByteSink, const N: usize> ByteSink for Segments<W, N> {
-    type Error = W::Error;
-
-    fn put(&mut self, byte: u8) -> Result<(), W::Error> {
-        let () = Self::FITS;
-        if self.held.is_full() {
-            self.flush()?;
-        }
-        // There is room for one by now.
-        let _ = self.held.push(byte);
-        Ok(())
-    }
-}
-
-/// The stream of a block, its segments joined again.
-struct Joined<R> {
-    source: R,
-    left: u16,
-    ended: bool,
-}
-
-/// Why there is no next byte of a stream.
-enum JoinedError<E> {
-    Truncated,
-    Bytes(E),
-}
-
-fn joined_error<E>(error: JoinedError<E>) -> BlockError<E> {
-    match error {
-        JoinedError::Truncated => BlockError::Container(ContainerError::Truncated),
-        JoinedError::Bytes(error) => BlockError::Bytes(error),
-    }
-}
-
-fn decode_error<E>(error: DecodeError<JoinedError<E>>) -> BlockError<E> {
-    match error {
-        DecodeError::Corrupt => BlockError::Container(ContainerError::Corrupt),
-        DecodeError::Source(error) => joined_error(error),
-    }
-}
-
-impl<R: ByteSource> Joined<R> {
-    fn byte(&mut self) -> Result<u8, JoinedError<R::Error>> {
-        self.source.next().map_err(JoinedError::Bytes)?.ok_or(JoinedError::Truncated)
-    }
-}
-
-impl<R: ByteSource> ByteSource for Joined<R> {
-    type Error = JoinedError<R::Error>;
-
-    fn next(&mut self) -> Result<Option<u8>, Self::Error> {
-        if self.left == 0 && !self.ended {
-            self.left = u16::from_le_bytes([self.byte()?, self.byte()?]);
-            self.ended = self.left == 0;
-        }
-        if self.ended {
-            return Ok(None);
-        }
-        self.left -= 1;
-        self.byte().map(Some)
-    }
+    Ok(bytes)
 }

@@ -4,18 +4,20 @@ use super::*;
 use crate::{MODELS, STATE_WORDS, VALUES};
 use pixelrnn::blob::CRC32;
 use pixelrnn::model::Image;
-use pixelrnn::{BlobError, Given, Pixel, SymbolSource, Temperature};
+use pixelrnn::{BlobError, Complete, Draw, Given, Pixel, SymbolSource, Temperature};
 use serde_json::{Value, json};
 
-pixelrnn::include_model!(mod gray = "../../../tests/golden/pixel_cnn_gray.prnn");
-pixelrnn::include_model!(mod classes = "../../../tests/golden/row_lstm_rgb_classes.prnn");
+mod files;
+
+pixelrnn::include_model!(mod gray = "../../../../tests/golden/pixel_cnn_gray.prnn");
+pixelrnn::include_model!(mod classes = "../../../../tests/golden/row_lstm_rgb_classes.prnn");
 
 const GRAY: Entry = Entry {
     name: "gray",
     model: gray::model,
     state_words: gray::STATE_WORDS,
     values: gray::VALUES,
-    levels: crate::levels(include_bytes!("../../../tests/golden/pixel_cnn_gray.prnn")),
+    levels: crate::levels(include_bytes!("../../../../tests/golden/pixel_cnn_gray.prnn")),
 };
 
 /// One of 4x7 pixels and 16 levels, one of 3x4 pixels in colour, 4 levels and 5 classes, one that is damaged.
@@ -26,33 +28,74 @@ const SMALL: &[Entry] = &[
         model: classes::model,
         state_words: classes::STATE_WORDS,
         values: classes::VALUES,
-        levels: crate::levels(include_bytes!("../../../tests/golden/row_lstm_rgb_classes.prnn")),
+        levels: crate::levels(include_bytes!("../../../../tests/golden/row_lstm_rgb_classes.prnn")),
     },
     Entry { name: "damaged", model: || Err(BlobError::Checksum), ..GRAY },
 ];
 
 const LINE: usize = line_bytes(SMALL);
 
-/// Sends `before`, then `inside` after the third pixel of the first image in the making, and gives the replies.
-fn talk(models: &'static [Entry], before: &str, inside: &str) -> Vec<Value> {
-    let (mut state, mut image) = (vec![0; STATE_WORDS], vec![0; VALUES]);
-    let mut line = heapless::Vec::<u8, { line_bytes(MODELS) }>::new();
-    let mut text = String::new();
-    let mut session = Session::new(models, &mut state, &mut image, &mut line);
-    let mut inside = Some(inside);
-    for byte in before.bytes() {
+/// A device's memory.
+struct Memory {
+    state: Vec<u32>,
+    image: Vec<u8>,
+    line: heapless::Vec<u8, { line_bytes(MODELS) }>,
+    held: heapless::Vec<u8, HELD_BYTES>,
+}
+
+impl Memory {
+    /// Full of what may have stood there.
+    fn dirty() -> Self {
+        let (line, held) = (heapless::Vec::from_slice(b"{").unwrap(), heapless::Vec::from_slice(b"PRNZ").unwrap());
+        Self { state: vec![0xa5a5_5a5a; STATE_WORDS], image: vec![0xff; VALUES], line, held }
+    }
+
+    fn session(&mut self, models: &'static [Entry]) -> Session<'_> {
+        Session::new(models, &mut self.state, &mut self.image, &mut self.line, &mut self.held)
+    }
+}
+
+/// Talks to a device that was just started: sends `before`, and before each step of an image what `inside` gives for the replies so
+/// far, if that is something. A device that waits gets the rest of `before`. Gives all replies.
+fn converse(models: &'static [Entry], before: &str, mut inside: impl FnMut(&str) -> Option<String>) -> Vec<Value> {
+    let (mut memory, mut text) = (Memory::dirty(), String::new());
+    let mut session = memory.session(models);
+    let mut bytes = before.bytes();
+    'all: while let Some(byte) = bytes.next() {
         session.push(byte, &mut text).unwrap();
         while let Some(mut making) = session.start() {
-            let mut pixels = 0;
-            while making.step(&mut text).unwrap() {
-                pixels += 1;
-                if let Some(inside) = (pixels == 3).then(|| inside.take()).flatten() {
+            loop {
+                if let Some(inside) = inside(&text) {
                     inside.bytes().for_each(|byte| making.push(byte, &mut text).unwrap());
+                } else if making.waits() {
+                    let Some(byte) = bytes.next() else { break 'all };
+                    making.push(byte, &mut text).unwrap();
+                }
+                if !making.step(&mut text).unwrap() {
+                    break;
                 }
             }
         }
     }
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+}
+
+/// Sends `before`, then `inside` after the third pixel of the first image in the making, and gives the replies.
+fn talk(models: &'static [Entry], before: &str, inside: &str) -> Vec<Value> {
+    talk_at(models, before, 3, inside)
+}
+
+/// As [`talk`], after `pixels` pixels.
+fn talk_at(models: &'static [Entry], before: &str, pixels: usize, inside: &str) -> Vec<Value> {
+    let mut left = pixels;
+    let mut inside = Some(inside);
+    converse(models, before, |_| {
+        if left > 0 {
+            left -= 1;
+            return None;
+        }
+        inside.take().map(String::from)
+    })
 }
 
 /// The only reply to one line.
@@ -220,6 +263,17 @@ fn every_error_has_its_kind_and_a_message() {
         ("temperature", r#"{"cmd":"temperature","value":99999999999999999999.5}"#.into()),
         ("temperature", r#"{"cmd":"sample","temperature":0.009}"#.into()),
         ("idle", r#"{"cmd":"stop"}"#.into()),
+        ("idle", r#"{"cmd":"save"}"#.into()),
+        ("idle", r#"{"cmd":"more","bytes":"00"}"#.into()),
+        ("field", r#"{"cmd":"more"}"#.into()),
+        ("field", r#"{"cmd":"compress"}"#.into()),
+        ("field", r#"{"cmd":"decompress","bytes":0}"#.into()),
+        ("field", r#"{"cmd":"resume","bytes":"00","seed":1}"#.into()),
+        ("bytes", r#"{"cmd":"decompress","bytes":"000"}"#.into()),
+        ("bytes", r#"{"cmd":"resume","bytes":"0x"}"#.into()),
+        ("bytes", format!(r#"{{"cmd":"resume","bytes":"{}"}}"#, "00".repeat(MOST_BYTES + 1))),
+        ("compressed", format!(r#"{{"cmd":"decompress","bytes":"{}"}}"#, "00".repeat(32))),
+        ("saved", format!(r#"{{"cmd":"resume","bytes":"{}"}}"#, "00".repeat(48))),
         ("model", r#"{"cmd":"sample","model":"damaged"}"#.into()),
         ("lost", "{\"cmd\":\u{1a}\"info\"}".into()),
     ];
@@ -247,7 +301,8 @@ fn labels_are_those_of_the_model() {
 fn lines_that_are_too_long_end_where_they_end() {
     let (mut state, mut image) = (vec![0; STATE_WORDS], vec![0; VALUES]);
     let mut line = heapless::Vec::<u8, LINE>::new();
-    let mut session = Session::new(SMALL, &mut state, &mut image, &mut line);
+    let mut held = heapless::Vec::<u8, HELD_BYTES>::new();
+    let mut session = Session::new(SMALL, &mut state, &mut image, &mut line, &mut held);
     let mut push = |text: &str| {
         let mut out = String::new();
         text.bytes().for_each(|byte| session.push(byte, &mut out).unwrap());
@@ -297,10 +352,10 @@ fn an_image_in_the_making_stops_when_told_and_goes_on_else() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let mut line = heapless::Vec::<u8, LINE>::new();
+    let (mut line, mut held) = (heapless::Vec::<u8, LINE>::new(), heapless::Vec::<u8, HELD_BYTES>::new());
     for (words, values) in [(gray::STATE_WORDS - 1, VALUES), (STATE_WORDS, gray::VALUES - 1), (0, 0)] {
         let (mut state, mut image) = (vec![0; words], vec![0; values]);
-        let mut session = Session::new(SMALL, &mut state, &mut image, &mut line);
+        let mut session = Session::new(SMALL, &mut state, &mut image, &mut line, &mut held);
         let mut out = String::new();
         b"{\"cmd\":\"sample\"}\n".iter().for_each(|&byte| session.push(byte, &mut out).unwrap());
         assert!(out.starts_with(r#"{"error":"model""#), "{out}");
@@ -316,6 +371,9 @@ fn whatever_comes_in_each_line_has_an_answer_and_the_next_sample_is_the_same() {
         r#"{"cmd":"temperature","value":0.8}"#.into(),
         r#"{"cmd":"sample","seed":7,"temperature":0.8,"model":"gray"}"#.into(),
         format!(r#"{{"cmd":"complete","image":"{image}","rows":2,"seed":7}}"#),
+        format!(r#"{{"cmd":"compress","image":"{image}"}}"#),
+        r#"{"cmd":"decompress","bytes":"50524e5a0100"}"#.into(),
+        r#"{"cmd":"resume","bytes":"50524e530100"}"#.into(),
     ];
     let mut random = 1u64;
     let mut below = |limit: usize| {
@@ -336,7 +394,8 @@ fn whatever_comes_in_each_line_has_an_answer_and_the_next_sample_is_the_same() {
             }
         }
         let line = String::from_utf8(line).unwrap();
-        let replies = talk(SMALL, &format!("{line}\n{end}"), "");
+        // What waits for more bytes needs to be stopped.
+        let replies = talk(SMALL, &format!("{line}\n{{\"cmd\":\"stop\"}}\n{end}"), "");
         let split = replies.len() - expected.len();
         assert!(split >= usize::from(!line.trim().is_empty()), "{line}: {replies:?}");
         assert_eq!(replies[split..], expected, "{line}");

@@ -1,0 +1,13 @@
+//! What the programs have in common.
+
+use std::sync::Once;
+
+/// Runs the target `name`.
+pub fn run(name: &str, bytes: &[u8]) {
+    static ONE_THREAD: Once = Once::new();
+    // A fuzzer runs as many processes as there are cores, and each run is short.
+    ONE_THREAD.call_once(|| {
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global();
+    });
+    (pixelrnn_tests::targets::named(name).run)(bytes);
+}

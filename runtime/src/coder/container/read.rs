@@ -1,0 +1,150 @@
+//! Images from a block.
+
+use super::segments::{Cut, Joined, decode_error, joined_error};
+use super::{BlockError, Checksum, ContainerError, MOST_IMAGES, take};
+use crate::coder::range::DecoderState;
+use crate::coder::{ByteSource, Decode, Decoder};
+use crate::engine::{Engine, EngineError, Pixel};
+use crate::kernels::Kernel;
+use crate::model::Image;
+
+/// Reads a block of at most `most` images, and gives how many there were. Each pixel goes to `show` with the image's number in the
+/// block and its label, as soon as it is known; whether the images are right is known at the end alone.
+///
+/// # Errors
+/// When the block is damaged, and when the source fails.
+pub fn read_block<K: Kernel, R: ByteSource>(
+    engine: &mut Engine<'_, '_, K>,
+    most: u32,
+    mut source: R,
+    mut show: impl FnMut(u32, Option<usize>, &Pixel),
+) -> Result<u32, BlockError<R::Error>> {
+    let mut reader = BlockReader::new(most);
+    while let Some(Restored { image, label, pixel }) = reader.step(engine, &mut source)? {
+        show(image, label, &pixel);
+    }
+    Ok(reader.images)
+}
+
+/// A pixel that a [`BlockReader`] restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The number of its image in the block.
+    pub image: u32,
+    /// The image's label, where the model has classes.
+    pub label: Option<usize>,
+    /// The pixel.
+    pub pixel: Pixel,
+}
+
+/// Reads a block, a pixel a call.
+#[derive(Clone, Debug)]
+pub struct BlockReader {
+    most: u32,
+    /// Images of the block.
+    images: u32,
+    /// The image that is read.
+    image: u32,
+    label: Option<usize>,
+    /// Whether the engine is in the midst of that image.
+    inside: bool,
+    ended: bool,
+    /// `None` until it has begun to read.
+    decoder: Option<DecoderState>,
+    cut: Cut,
+    checksum: Checksum,
+}
+
+impl BlockReader {
+    /// Reads a block of at most `most` images.
+    pub fn new(most: u32) -> Self {
+        Self {
+            most: most.min(MOST_IMAGES),
+            images: 0,
+            image: 0,
+            label: None,
+            inside: false,
+            ended: false,
+            decoder: None,
+            cut: Cut::default(),
+            checksum: Checksum::new(),
+        }
+    }
+
+    /// The next pixel; `None` after the last of the block, when all images are known to be right.
+    ///
+    /// A source that fails changes nothing: the same can be asked again, of a source that begins where the last call began.
+    ///
+    /// # Errors
+    /// When the block is damaged, and when the source fails.
+    pub fn step<K: Kernel, R: ByteSource>(
+        &mut self,
+        engine: &mut Engine<'_, '_, K>,
+        source: &mut R,
+    ) -> Result<Option<Restored>, BlockError<R::Error>> {
+        let mut next = self.clone();
+        let restored = next.advance(engine, source)?;
+        *self = next;
+        Ok(restored)
+    }
+
+    fn advance<K: Kernel, R: ByteSource>(
+        &mut self,
+        engine: &mut Engine<'_, '_, K>,
+        source: &mut R,
+    ) -> Result<Option<Restored>, BlockError<R::Error>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let mut decoder = if let Some(decoder) = self.decoder {
+            Decoder::resume(decoder, Joined { source, cut: self.cut })
+        } else {
+            self.images = u32::from_le_bytes(take(source)?);
+            if self.images == 0 || self.images > self.most {
+                return Err(BlockError::Container(ContainerError::Images { got: self.images, most: self.most }));
+            }
+            Decoder::new(Joined { source, cut: self.cut }).map_err(decode_error)?
+        };
+        if self.image == self.images {
+            self.end(&mut decoder.into_source())?;
+            return Ok(None);
+        }
+        let Image { height, width, channels, .. } = engine.model().image();
+        if !self.inside {
+            self.label = match engine.model().classes() as u32 {
+                0 => None,
+                classes => Some(decoder.next_uniform(classes).map_err(decode_error)? as usize),
+            };
+            engine.restart(self.label).map_err(BlockError::Engine)?;
+            self.checksum.label(self.label);
+            self.inside = true;
+        }
+        let pixel = engine.step(&mut Decode::new(&mut decoder)).map_err(|error| match error {
+            EngineError::Source(error) => decode_error(error),
+            _ => BlockError::Engine(EngineError::Corrupt),
+        })?;
+        let pixel = pixel.ok_or(BlockError::Engine(EngineError::Corrupt))?;
+        self.checksum.pixel(&pixel, channels);
+        self.decoder = Some(decoder.state());
+        self.cut = decoder.into_source().cut;
+        let restored = Restored { image: self.image, label: self.label, pixel };
+        // Known at once, as the engine cannot take the start of another image back.
+        if engine.position() == height * width {
+            self.image += 1;
+            self.inside = false;
+        }
+        Ok(Some(restored))
+    }
+
+    /// Nothing of the stream may be left, and the images are to have their checksum.
+    fn end<R: ByteSource>(&mut self, joined: &mut Joined<'_, R>) -> Result<(), BlockError<R::Error>> {
+        if joined.next().map_err(joined_error)?.is_some() {
+            return Err(BlockError::Container(ContainerError::Corrupt));
+        }
+        if u32::from_le_bytes(take(joined.source)?) != self.checksum.get() {
+            return Err(BlockError::Container(ContainerError::Checksum));
+        }
+        self.ended = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! Images to a block.
+
+use super::segments::put_all;
+use super::{BlockError, Checksum, ContainerError, MOST_IMAGES, Segments};
+use crate::coder::range::EncoderState;
+use crate::coder::{ByteSink, Encode, EncodeError, Encoder};
+use crate::engine::{Engine, EngineError, Pixel};
+use crate::kernels::Kernel;
+
+/// Writes a block of `images`, each with its label where the model has classes, 1 to [`MOST_IMAGES`] of them. Gives the cost of all in
+/// units of 2⁻²⁴ bit.
+///
+/// `SEGMENT` bytes of the stream are held back before they are written, 1 to 65535. Each such segment takes two bytes more.
+///
+/// # Errors
+/// When an image or its label does not fit the model, and when the sink takes no more.
+pub fn write_block<'i, const SEGMENT: usize, K: Kernel, W: ByteSink>(
+    engine: &mut Engine<'_, '_, K>,
+    images: impl ExactSizeIterator<Item = (Option<usize>, &'i [u8])>,
+    sink: W,
+) -> Result<u64, BlockError<W::Error>> {
+    const { assert!(SEGMENT > 0 && SEGMENT < 1 << 16, "a segment has 1 to 65535 bytes") };
+    let mut held = heapless::Vec::<u8, SEGMENT>::new();
+    let mut segments = Segments::new(&mut held, sink);
+    let mut writer = BlockWriter::new(u32::try_from(images.len()).unwrap_or(u32::MAX), &mut segments)?;
+    for (label, values) in images {
+        writer.begin(engine, label, &mut segments)?;
+        while writer.step(engine, values, &mut segments)?.is_some() {}
+    }
+    writer.finish(&mut segments)
+}
+
+/// Writes a block, a pixel a call. What it writes to is given to each call anew, and need not be the same.
+///
+/// For each image of the block [`BlockWriter::begin`] is called once, then [`BlockWriter::step`] until it gives `None`; at last
+/// [`BlockWriter::finish`]. After an error, no block comes of it any more.
+#[derive(Clone, Debug)]
+pub struct BlockWriter {
+    encoder: EncoderState,
+    checksum: Checksum,
+    cost: u64,
+}
+
+impl BlockWriter {
+    /// A block of `images` images, 1 to [`MOST_IMAGES`].
+    ///
+    /// # Errors
+    /// When a block cannot have so many, and when the sink takes no more.
+    pub fn new<W: ByteSink>(images: u32, segments: &mut Segments<'_, W>) -> Result<Self, BlockError<W::Error>> {
+        if images == 0 || images > MOST_IMAGES {
+            return Err(BlockError::Container(ContainerError::Images { got: images, most: MOST_IMAGES }));
+        }
+        put_all(&mut segments.sink, &images.to_le_bytes()).map_err(BlockError::Bytes)?;
+        Ok(Self { encoder: EncoderState::default(), checksum: Checksum::new(), cost: 0 })
+    }
+
+    /// Begins the next image, which has `label` where the model has classes.
+    ///
+    /// # Errors
+    /// When the model has no such class, or has classes and `label` is `None`; when the sink takes no more.
+    pub fn begin<K: Kernel, W: ByteSink>(
+        &mut self,
+        engine: &mut Engine<'_, '_, K>,
+        label: Option<usize>,
+        segments: &mut Segments<'_, W>,
+    ) -> Result<(), BlockError<W::Error>> {
+        engine.restart(label).map_err(BlockError::Engine)?;
+        if let Some(label) = label {
+            let mut encoder = Encoder::resume(self.encoder, segments);
+            encoder.put_uniform(label as u32, engine.model().classes() as u32).map_err(BlockError::Bytes)?;
+            self.encoder = encoder.state();
+        }
+        self.checksum.label(label);
+        Ok(())
+    }
+
+    /// Writes the next pixel of the image `values`, `[C, H, W]`; `None` after the last.
+    ///
+    /// # Errors
+    /// When the image does not fit the model, and when the sink takes no more.
+    pub fn step<K: Kernel, W: ByteSink>(
+        &mut self,
+        engine: &mut Engine<'_, '_, K>,
+        values: &[u8],
+        segments: &mut Segments<'_, W>,
+    ) -> Result<Option<Pixel>, BlockError<W::Error>> {
+        let shape = engine.model().image();
+        let mut encoder = Encoder::resume(self.encoder, segments);
+        let pixel = engine.step(&mut Encode::new(values, shape, &mut encoder)).map_err(|error| match error {
+            EngineError::Source(EncodeError::Sink(error)) => BlockError::Bytes(error),
+            EngineError::Corrupt => BlockError::Engine(EngineError::Corrupt),
+            _ => BlockError::Image,
+        })?;
+        self.encoder = encoder.state();
+        if let Some(pixel) = &pixel {
+            self.checksum.pixel(pixel, shape.channels);
+            self.cost += pixel.cost;
+        }
+        Ok(pixel)
+    }
+
+    /// Ends the block, and gives the cost of its images in units of 2⁻²⁴ bit.
+    ///
+    /// # Errors
+    /// When the sink takes no more.
+    pub fn finish<W: ByteSink>(self, segments: &mut Segments<'_, W>) -> Result<u64, BlockError<W::Error>> {
+        Encoder::resume(self.encoder, &mut *segments).finish().map_err(BlockError::Bytes)?;
+        segments.finish().map_err(BlockError::Bytes)?;
+        put_all(&mut segments.sink, &self.checksum.get().to_le_bytes()).map_err(BlockError::Bytes)?;
+        Ok(self.cost)
+    }
+}

@@ -1,0 +1,94 @@
+//! Compressed files: what is restored is compressed and restored again, and bytes that come in pieces are as good as all at once.
+//!
+//! The first byte picks the model, the rest is the file.
+
+use super::put;
+use crate::integer_model::bytes::crc32;
+use pixelrnn::coder::ByteSource;
+use pixelrnn::coder::container::{BlockError, BlockReader, HEADER_BYTES, Header, Restored, read_block};
+use pixelrnn::{Engine, Model};
+use pixelrnn_converter::Blob;
+use pixelrnn_converter::compress::{compress, decompress};
+use std::convert::Infallible;
+
+const BLOBS: [&[u8]; 3] = [
+    include_bytes!("../../golden/pixel_cnn_gray.prnn"),
+    include_bytes!("../../golden/pixel_cnn_rgb.prnn"),
+    include_bytes!("../../golden/row_lstm_rgb_classes.prnn"),
+];
+
+pub fn run(bytes: &[u8]) {
+    let Some((which, file)) = bytes.split_first() else { return };
+    let blob = Blob::new(BLOBS[usize::from(*which) % BLOBS.len()]);
+    let model = blob.model().expect("a golden blob");
+    restores(model, file);
+    // The header of this model, but for the number of images.
+    if file.len() < HEADER_BYTES {
+        return;
+    }
+    let mut sealed = file.to_vec();
+    let count = u32::from_le_bytes([file[24], file[25], file[26], file[27]]);
+    put(&mut sealed, 0, &Header::new(&model, count).to_bytes());
+    restores(model, &sealed);
+    let checksum = crc32(file[..28].iter().copied());
+    sealed[..HEADER_BYTES].copy_from_slice(&file[..HEADER_BYTES]);
+    put(&mut sealed, 28, &checksum.to_le_bytes());
+    restores(model, &sealed);
+    in_pieces(model, &file[HEADER_BYTES..]);
+}
+
+fn restores(model: Model<'_>, file: &[u8]) {
+    let Ok(restored) = decompress(model, file, || ()) else { return };
+    // A file without images says nothing.
+    if restored.set.count == 0 {
+        return;
+    }
+    let again = compress(model, &restored.set, restored.labels.as_deref(), || ()).expect("a set that was restored");
+    assert_eq!(decompress(model, &again.bytes, || ()).expect("a file that was just made"), restored);
+}
+
+/// A block's bytes, each of which comes late once.
+struct Late<'a> {
+    bytes: &'a [u8],
+    read: usize,
+    /// The byte that has not been late.
+    next: usize,
+}
+
+impl ByteSource for Late<'_> {
+    type Error = ();
+
+    fn next(&mut self) -> Result<Option<u8>, ()> {
+        if self.read == self.next {
+            self.next += 1;
+            return Err(());
+        }
+        self.read += 1;
+        Ok(self.bytes.get(self.read - 1).copied())
+    }
+}
+
+fn in_pieces(model: Model<'_>, block: &[u8]) {
+    /// The most images that are worth the time.
+    const MOST: u32 = 8;
+    let mut state = vec![0; model.state_words()];
+    let mut engine = Engine::new(model, &mut state).expect("a buffer of the right size");
+    let mut whole = Vec::new();
+    let ended = read_block(&mut engine, MOST, block, |image, label, pixel| {
+        whole.push(Restored { image, label, pixel: *pixel });
+    });
+    let (mut reader, mut source) = (BlockReader::new(MOST), Late { bytes: block, read: 0, next: 0 });
+    let mut pieces = Vec::new();
+    let error = loop {
+        let start = source.read;
+        match reader.step(&mut engine, &mut source) {
+            Ok(Some(pixel)) => pieces.push(pixel),
+            Ok(None) => break None,
+            Err(BlockError::Bytes(())) => source.read = start,
+            Err(error) => break Some(error),
+        }
+    };
+    assert_eq!(pieces, whole, "bytes that come late make another image");
+    let expected = ended.err().map(|error: BlockError<Infallible>| format!("{error:?}"));
+    assert_eq!(error.map(|error| format!("{error:?}")), expected);
+}

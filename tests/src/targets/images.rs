@@ -1,0 +1,58 @@
+//! Files of images and of labels: what is read is whole, and fits a model or not.
+
+use super::put;
+use pixelrnn::model::Image;
+use pixelrnn_converter::ImageSet;
+use pixelrnn_converter::files::unpack;
+use pixelrnn_converter::images::labels_from_bytes;
+
+/// What a packed file may unpack to.
+const LIMIT: u64 = 1 << 20;
+
+pub fn run(bytes: &[u8]) {
+    reads(bytes);
+    if let Ok(unpacked) = unpack(bytes.to_vec(), LIMIT)
+        && unpacked != bytes
+    {
+        reads(&unpacked);
+    }
+    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        reads(&sealed_png(bytes));
+    }
+}
+
+fn reads(bytes: &[u8]) {
+    // All of a reader's formats but PNG have a byte in the file for each value.
+    if let Ok(labels) = labels_from_bytes(bytes) {
+        assert!(labels.len() <= bytes.len());
+    }
+    let Ok(set) = ImageSet::from_bytes(bytes) else { return };
+    assert!(set.channels == 1 || set.channels == 3, "{} channels", set.channels);
+    assert_eq!(set.data.len(), set.count * set.values());
+    let shape = Image { height: set.height, width: set.width, channels: set.channels, levels: 2 };
+    for levels in [2, 16, 256] {
+        if let Ok((fitted, _)) = set.clone().fit(&Image { levels, ..shape }) {
+            assert!(fitted.data.iter().all(|&value| usize::from(value) < levels));
+        }
+    }
+    let mut again = Vec::new();
+    let dimensions = [set.count, set.channels, set.height, set.width];
+    pixelrnn_converter::images::npy::write_to(&mut again, &dimensions, &set.data).expect("memory takes it");
+    if set.count > 0 {
+        assert_eq!(ImageSet::from_bytes(&again).expect("a file that was just written").data, set.data);
+    }
+}
+
+/// A PNG file whose chunks have the checksums that they should.
+fn sealed_png(bytes: &[u8]) -> Vec<u8> {
+    let mut file = bytes.to_vec();
+    let mut at = 8;
+    while let Some(length) = bytes.get(at..at + 4) {
+        let length = u32::from_be_bytes([length[0], length[1], length[2], length[3]]) as usize;
+        let Some(end) = length.checked_add(at + 8).filter(|end| *end <= file.len()) else { break };
+        let sum = pixelrnn::blob::CRC32.checksum(&file[at + 4..end]);
+        put(&mut file, end, &sum.to_be_bytes());
+        at = end + 4;
+    }
+    file
+}

@@ -1,0 +1,39 @@
+//! A blob that was damaged on its way is refused; one whose checksum someone put right is refused or does no harm.
+
+use pixelrnn_converter::Blob;
+use pixelrnn_tests::{golden, targets};
+use rayon::prelude::*;
+
+/// Small ones: a `PixelCNN` of one channel, a Row LSTM in colour with classes.
+fn blobs() -> [Vec<u8>; 2] {
+    ["pixel_cnn_gray", "row_lstm_rgb_classes"]
+        .map(|name| std::fs::read(golden::folder().join(format!("{name}.prnn"))).unwrap())
+}
+
+fn refused_and_harmless(damaged: &[u8], what: &str) {
+    assert!(Blob::new(damaged).model().is_err(), "{what} is accepted");
+    // With a length and a checksum that fit, too, it must run to its end and depend on nothing but its bytes.
+    let run = std::panic::catch_unwind(|| (targets::named("blob").run)(damaged));
+    assert!(run.is_ok(), "{what} does harm");
+}
+
+#[test]
+fn every_flipped_bit_is_refused_or_harmless() {
+    for blob in blobs() {
+        (0..8 * blob.len()).into_par_iter().for_each(|bit| {
+            let mut damaged = blob.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            refused_and_harmless(&damaged, &format!("bit {bit} of {} bytes", blob.len()));
+        });
+    }
+}
+
+#[test]
+fn every_missing_end_is_refused_or_harmless() {
+    for blob in blobs() {
+        (0..blob.len()).into_par_iter().for_each(|length| {
+            refused_and_harmless(&blob[..length], &format!("{length} of {} bytes", blob.len()));
+        });
+        refused_and_harmless(&[&blob[..], &[0]].concat(), "one byte more");
+    }
+}

@@ -1,0 +1,47 @@
+//! What fuzzers run, run for a moment: on all seeds, among which are the files that once were trouble, and on changes of them.
+
+use pixelrnn_tests::random::Random;
+use pixelrnn_tests::targets::{Target, changed, named};
+use rayon::prelude::*;
+
+/// Runs a target on its seeds, and on `count` changes of each.
+fn runs(name: &str, count: u64) {
+    let target: Target = named(name);
+    let seeds = target.seeds();
+    assert!(!seeds.is_empty(), "{name} has no seeds");
+    seeds.par_iter().for_each(|(_, seed)| (target.run)(seed));
+    (0..count).into_par_iter().for_each(|round| {
+        for (number, (file, seed)) in seeds.iter().enumerate() {
+            let mut random = Random::new(round << 16 | number as u64);
+            let other = &seeds[random.below(seeds.len())].1;
+            let bytes = changed(seed, other, &mut random);
+            let outcome = std::panic::catch_unwind(|| (target.run)(&bytes));
+            assert!(outcome.is_ok(), "{name}: round {round} of {file}");
+        }
+    });
+}
+
+#[test]
+fn no_blob_does_harm() {
+    runs("blob", 2000);
+}
+
+#[test]
+fn no_compressed_file_does_harm() {
+    runs("container", 2000);
+}
+
+#[test]
+fn no_file_of_images_does_harm() {
+    runs("images", 3000);
+}
+
+#[test]
+fn no_dialogue_does_harm() {
+    runs("protocol", 1000);
+}
+
+#[test]
+fn no_trained_model_does_harm() {
+    runs("trained_model", 300);
+}

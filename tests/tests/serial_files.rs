@@ -1,0 +1,215 @@
+//! Boards in QEMU compress what hosts restore, restore what hosts compressed, and go on with images that others saved.
+//!
+//! Where QEMU or Rust's target is missing, the test says so and passes.
+#![cfg(target_os = "linux")]
+
+use heapless::Vec as Fixed;
+use pixelrnn::Given;
+use pixelrnn_converter::compress::compress;
+use pixelrnn_converter::images::Range;
+use pixelrnn_converter::{Blob, ImageSet};
+use pixelrnn_firmware::protocol::{HELD_BYTES, MOST_BYTES, Session, line_bytes};
+use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES};
+use pixelrnn_tests::device::{Device, Served, draw};
+use pixelrnn_tests::golden;
+use pixelrnn_tests::npy;
+use pixelrnn_tests::program::Folder;
+use pixelrnn_tests::random::Random;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Where firmware is built.
+fn build() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.chars().map(|digit| digit.to_digit(16).expect("a hexadecimal digit") as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+/// The bytes of the replies up to one that is of another kind, and that one.
+fn read_bytes(device: &mut Device) -> (Vec<u8>, Value) {
+    let mut bytes = Vec::new();
+    loop {
+        let reply = device.reply();
+        match reply["bytes"].as_str() {
+            Some(text) => bytes.extend(unhex(text)),
+            None if reply.get("row").is_some() => {}
+            None => return (bytes, reply),
+        }
+    }
+}
+
+/// Sends a file, `piece` bytes at a time, whenever the device asks. The replies but for those that ask.
+fn send_bytes(device: &mut Device, command: &str, model: &str, bytes: &[u8], piece: usize) -> Vec<Value> {
+    let mut pieces = bytes.chunks(piece);
+    let mut line = json!({"cmd": command, "model": model, "bytes": hex(pieces.next().unwrap_or_default())});
+    let mut all = Vec::new();
+    loop {
+        let mut replies = device.ask(&line.to_string());
+        let last = replies.pop().expect("a reply");
+        all.append(&mut replies);
+        if last.get("more").is_none() {
+            all.push(last);
+            return all;
+        }
+        line = json!({"cmd": "more", "bytes": hex(pieces.next().unwrap_or_default())});
+    }
+}
+
+/// The file that a host makes of an image.
+fn on_host(model: &Served, image: &[u8]) -> Vec<u8> {
+    let parsed = model.blob.model().unwrap();
+    let shape = parsed.image();
+    let set = ImageSet::new([shape.channels, shape.height, shape.width], image.to_vec(), Range::Levels).unwrap();
+    let labels = model.label.map(|label| vec![label as u8]);
+    compress(parsed, &set, labels.as_deref(), || ()).unwrap().bytes
+}
+
+/// The device's bytes are those of the host, and each restores the other's image.
+fn codes(device: &mut Device, model: &Served) {
+    let shape = model.blob.model().unwrap().image();
+    let noise = Random::new(4).image(&shape);
+    for (image, piece) in [(model.run(draw(7, 1000)).0, MOST_BYTES), (noise, 50)] {
+        let expected = on_host(model, &image);
+        device.send(model.request(json!({"cmd": "compress", "image": model.text(&image)})).as_bytes());
+        device.send(b"\n");
+        let (bytes, done) = read_bytes(device);
+        assert_eq!(bytes, expected, "{}", model.name);
+        let scored = model.run(Given::new(&image, shape));
+        let mut due = model.due("compress", None, &scored).remove(0);
+        due["bytes"] = bytes.len().into();
+        assert_eq!(done, due);
+
+        let replies = send_bytes(device, "decompress", model.name, &expected, piece);
+        let mut due = model.due("decompress", Some(0), &scored);
+        let done = due.last_mut().unwrap().as_object_mut().unwrap();
+        done.remove("seed");
+        if let Some(label) = model.label {
+            done.insert("label".into(), label.into());
+        }
+        assert_eq!(replies, due, "{}", model.name);
+    }
+}
+
+/// The program of the command line restores what a device wrote, and writes what a device restores.
+fn the_program_agrees(device: &mut Device, model: &Served) {
+    let shape = model.blob.model().unwrap().image();
+    let image = model.run(draw(21, 1000)).0;
+    device.send(model.request(json!({"cmd": "compress", "image": model.text(&image)})).as_bytes());
+    device.send(b"\n");
+    let (bytes, _) = read_bytes(device);
+    let folder = Folder::new();
+    folder.write("model.prnn", model.blob.bytes());
+    folder.write("device.prnz", &bytes);
+    folder.run("decompress device.prnz -m model.prnn -o restored.npy").good();
+    let (dimensions, restored) = npy::read_u8(&folder.path("restored.npy"));
+    assert_eq!((dimensions, restored), (vec![1, shape.channels, shape.height, shape.width], image));
+    folder.run("compress restored.npy -m model.prnn -o host.prnz").good();
+    assert_eq!(folder.read("host.prnz"), bytes);
+}
+
+/// Bad files end in an error, and the device draws as before.
+fn refuses(device: &mut Device, model: &Served, other: &Served) {
+    let drawn = model.due("sample", Some(7), &model.run(draw(7, 1000)));
+    let file = on_host(model, &model.run(draw(7, 1000)).0);
+    let mut flipped = file.clone();
+    flipped[45] ^= 4;
+    let mut absurd = file.clone();
+    absurd[34] = 255;
+    let foreign = on_host(other, &other.run(draw(7, 1000)).0);
+    for (what, bytes) in [
+        ("a flipped bit", flipped),
+        ("half of it", file[..file.len() / 2].to_vec()),
+        ("all but the last byte", file[..file.len() - 1].to_vec()),
+        ("millions of images", absurd),
+        ("another model's", foreign),
+        ("nothing", Vec::new()),
+    ] {
+        let replies = send_bytes(device, "decompress", model.name, &bytes, MOST_BYTES);
+        let last = replies.last().unwrap();
+        assert_eq!(last["error"], "compressed", "{what}: {last}");
+        let replies = device.ask(&model.request(json!({"cmd": "sample", "seed": 7})));
+        assert_eq!(replies, drawn, "after {what}");
+    }
+}
+
+#[test]
+fn a_cortex_m4f_and_a_host_read_each_others_compressed_images() {
+    let classes = golden::folder().join("row_lstm_rgb_classes.prnn");
+    let gray = golden::folder().join("pixel_cnn_gray.prnn");
+    let models = [
+        Served::built_in(),
+        Served::new("row_lstm_rgb_classes", classes, Some(3)),
+        Served::new("pixel_cnn_gray", gray, None),
+    ];
+    let paths = models.each_ref().map(|model| model.path.clone());
+    let Some(mut device) = Device::start("mps2-an386", &paths, &build()) else { return };
+    for model in &models {
+        codes(&mut device, model);
+    }
+    the_program_agrees(&mut device, &models[0]);
+    refuses(&mut device, &models[0], &models[2]);
+}
+
+/// What a device on this machine says that has drawn `pixels` pixels of a request when it is told to save and to stop.
+fn saved_here(request: &str, pixels: usize) -> Vec<u8> {
+    let (mut state, mut image) = (vec![0; STATE_WORDS], vec![0; VALUES]);
+    let (mut line, mut held) = (Fixed::<u8, { line_bytes(MODELS) }>::new(), Fixed::<u8, HELD_BYTES>::new());
+    let mut session = Session::new(MODELS, &mut state, &mut image, &mut line, &mut held);
+    let mut text = String::new();
+    format!("{request}\n").bytes().for_each(|byte| session.push(byte, &mut text).unwrap());
+    let mut making = session.start().expect("an image is begun");
+    for _ in 0..pixels {
+        assert!(making.step(&mut text).unwrap());
+    }
+    b"{\"cmd\":\"save\"}\n".iter().for_each(|&byte| making.push(byte, &mut text).unwrap());
+    let replies = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    replies.filter_map(|reply| reply["bytes"].as_str().map(unhex)).flatten().collect()
+}
+
+/// After a start, that is after a loss of power, a device goes on with images that were saved at many places, here and there.
+#[test]
+fn an_image_goes_on_on_another_board_and_is_the_same() {
+    let model = Served::built_in();
+    let request = model.request(json!({"cmd": "sample", "seed": 7}));
+    let expected = model.due("sample", Some(7), &model.run(draw(7, 1000)));
+    let paths = std::slice::from_ref(&model.path);
+    let mut saved: Vec<Vec<u8>> = [0, 1, 27, 28, 400, 783].map(|pixels| saved_here(&request, pixels)).into();
+    for board in ["mps2-an386", "microbit"] {
+        let Some(mut device) = Device::start(board, paths, &build()) else { return };
+        for file in &saved {
+            assert_eq!(send_bytes(&mut device, "resume", model.name, file, MOST_BYTES), expected, "{board}");
+        }
+        // One that this board saves, for the next one. The image goes on meanwhile.
+        device.send(format!("{request}\n{{\"cmd\":\"save\"}}\n").as_bytes());
+        let (file, said) = read_bytes(&mut device);
+        assert_eq!((&said["saved"], &said["bytes"]), (&json!("sample"), &json!(file.len())), "{said}");
+        while device.reply().get("done").is_none() {}
+        saved = vec![file];
+    }
+}
+
+/// The weights of a model may be laid out for one processor or another: what is saved is the same.
+#[test]
+fn what_is_saved_does_not_depend_on_the_layout_of_weights() {
+    use pixelrnn::blob::Layout;
+    let blob = Served::built_in().blob;
+    let states = [Layout::Rows, Layout::Blocks].map(|layout| {
+        let blob: Blob = pixelrnn_converter::layout::arrange(&blob, layout).unwrap();
+        let model = blob.model().unwrap();
+        let mut state = vec![0; model.state_words()];
+        let mut engine = pixelrnn::Engine::new(model, &mut state).unwrap();
+        let mut source = draw(7, 1000);
+        for _ in 0..300 {
+            engine.step(&mut source).unwrap();
+        }
+        (model.identity(), engine.state().to_vec())
+    });
+    assert_eq!(states[0], states[1]);
+}
