@@ -1,7 +1,7 @@
 //! Whether a kernel gives what its definition says, over lengths around its steps and over extreme values.
 
 use pixelrnn::blob::Layout;
-use pixelrnn::kernels::{Kernel, Portable};
+use pixelrnn::kernels::{Kernel, Portable, Rows};
 use pixelrnn::numbers::{Rescale, requantize};
 
 /// Whether the machine has vectors, and memory enough to try more.
@@ -108,22 +108,23 @@ fn agrees<K: Kernel>(kernel: K, layout: Layout, outputs: usize, length: usize, v
         Layout::Blocks => kernel.blocks(bias, weights, x, out),
     }
     // Scaled: sums that are rounded, wrap and are the largest and the least.
-    let left = values * 7;
+    let left = values as u8 * 7;
     let mut scaled = [GUARD; OUTPUTS + 1];
     let multipliers: [i32; OUTPUTS] = core::array::from_fn(|n| [i32::MAX, 1, -1, i32::MIN, 0x4321_8765][n % 5]);
     if let (Layout::Rows, Some(scaled), Some(multipliers)) =
         (layout, scaled.get_mut(..outputs), multipliers.get(..outputs))
     {
-        kernel.scaled_rows(bias, weights, x, left, multipliers, scaled);
+        kernel.scaled_rows(Rows { bias, weights, x, left, multipliers }, scaled);
     }
     let scaled_right = scaled.iter().enumerate().all(|(output, scaled)| {
         let multiplier = if output < outputs { multipliers.get(output) } else { None };
         match (layout, multiplier, sums.get(output)) {
-            (Layout::Rows, Some(multiplier), Some(sum)) => *scaled == requantize(*sum, left, *multiplier),
+            (Layout::Rows, Some(multiplier), Some(sum)) => *scaled == requantize(*sum, u32::from(left), *multiplier),
             _ => *scaled == GUARD,
         }
     });
     scaled_right
+        && (layout == Layout::Blocks || stored_agrees(kernel, bias, weights, x, values))
         && wide_agrees(kernel, layout, bias, weights, x)
         && sums.iter().enumerate().all(|(output, sum)| {
             let Some(bias) = bias.get(output) else { return *sum == GUARD };
@@ -133,6 +134,50 @@ fn agrees<K: Kernel>(kernel: K, layout: Layout, outputs: usize, length: usize, v
             };
             *sum == x.iter().enumerate().map(product).fold(*bias, i32::wrapping_add)
         })
+}
+
+/// Whether sums that are scaled and stored at once, or added to others, are those of [`Portable`]: with and without a shift, and
+/// with activations of a part of their range and of all of it.
+#[inline(never)]
+fn stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i8], values: u32) -> bool {
+    let multipliers: [i32; OUTPUTS] =
+        core::array::from_fn(|n| [i32::MAX, 1, 1 << 30, 0x4321_8765, 0x1234][n % 5] >> values);
+    let Some(multipliers) = multipliers.get(..bias.len()) else { return false };
+    let same = |left| {
+        let rows = Rows { bias, weights, x, left, multipliers };
+        let narrow = |wide: [i16; OUTPUTS + 1]| wide.map(i32::from);
+        [(3, -128), (-128, -128), (-5, -5)].into_iter().all(|(zero_point, low)| {
+            let made = |k: &dyn Fn(&mut [i32], &mut [i8])| stored(bias.len(), 0x5a_i8, k).map(i32::from);
+            made(&|sums, y| kernel.activation_rows(rows, zero_point, low, sums, y))
+                == made(&|sums, y| Portable.activation_rows(rows, zero_point, low, sums, y))
+        }) && {
+            let made = |k: &dyn Fn(&mut [i32], &mut [i16])| narrow(stored(bias.len(), 0x7ff0_i16, k));
+            made(&|sums, y| kernel.accumulated_rows(rows, sums, y))
+                == made(&|sums, y| Portable.accumulated_rows(rows, sums, y))
+        } && {
+            let zeros = [0; OUTPUTS];
+            let rows = Rows { bias: zeros.get(..bias.len()).unwrap_or_default(), ..rows };
+            let mut added = false;
+            let quick = stored(bias.len(), GUARD, |_, y| added = kernel.added_rows(rows, y));
+            let expected = stored(bias.len(), GUARD, |sums, y| {
+                Portable.scaled_rows(rows, sums);
+                for (y, sum) in y.iter_mut().zip(sums) {
+                    *y = y.wrapping_add(*sum);
+                }
+            });
+            quick == if added { expected } else { [GUARD; OUTPUTS + 1] }
+        }
+    };
+    same(0) && same(5)
+}
+
+/// What `work` makes of numbers that are all `first`, and one behind them.
+fn stored<T: Copy>(outputs: usize, first: T, mut work: impl FnMut(&mut [i32], &mut [T])) -> [T; OUTPUTS + 1] {
+    let (mut sums, mut y) = ([0; OUTPUTS], [first; OUTPUTS + 1]);
+    if let (Some(sums), Some(y)) = (sums.get_mut(..outputs), y.get_mut(..outputs)) {
+        work(sums, y);
+    }
+    y
 }
 
 /// Whether products with 16-bit activations are those of [`Portable`].
@@ -222,6 +267,40 @@ fn each<K: Kernel>(kernel: K, length: usize, values: u32) -> bool {
         && same!(|k, _, y, _| k.rescaled16(x, rescale, -32_768, 32_767, y))
         && same!(|k, _, y, _| k.rescaled_onto(x, rescale, y))
         && (0..16).all(|cell_bits| same!(|k, _, c, h| k.units(gates, before, cell_bits, c, h)))
+        && (0..16).all(|cell_bits| same!(|k, _, c, h| k.summed_units(gates[1], before, cell_bits, c, h)))
+        && softmax_agrees(kernel, h)
+}
+
+/// Whether the steps of a softmax of `logits` are those of [`Portable`], at temperatures from low to high.
+fn softmax_agrees<K: Kernel>(kernel: K, logits: &[i32]) -> bool {
+    let mut memory = [[0x5a5a_5a5a; 4 * EACH + 1]; 2];
+    [1 << 16, 655, 6_553_600, 40_000].into_iter().all(|inverse| {
+        // Near to each other and far apart.
+        [0, 8, 15].into_iter().all(|shift| {
+            let [mine, portable] = memory.each_mut().map(|memory| {
+                for (to, logit) in memory.iter_mut().zip(logits) {
+                    *to = (*logit >> shift) as u32;
+                }
+                memory
+            });
+            softmax_steps(kernel, mine, logits.len(), inverse)
+                == softmax_steps(Portable, portable, logits.len(), inverse)
+                && mine == portable
+        })
+    })
+}
+
+/// The largest of the first logits and where it is, and the sums of weights and frequencies, which are left in their place.
+fn softmax_steps<K: Kernel>(
+    kernel: K,
+    memory: &mut [u32],
+    levels: usize,
+    inverse: u32,
+) -> Option<(i32, usize, u64, u32)> {
+    let logits = memory.get_mut(..levels)?;
+    let (largest, at) = kernel.largest(logits);
+    let sum = kernel.weights(logits, largest, inverse);
+    Some((largest, at, sum, kernel.frequencies(logits, 0x1234_5678)))
 }
 
 /// Where a weight lies among those of `outputs` outputs with `length` inputs each: the blob format's definition.

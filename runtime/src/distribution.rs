@@ -1,7 +1,7 @@
 //! From logits to the integer distribution that a symbol is drawn from, scored with or coded by.
 
 use crate::kernels::Kernel;
-use crate::numbers::{cost_bits, exp2_neg};
+use crate::numbers::cost_bits;
 
 /// Frequencies of a distribution sum to `2^TOTAL_BITS`.
 pub const TOTAL_BITS: u32 = 24;
@@ -54,38 +54,21 @@ impl<'a> Distribution<'a> {
     /// The integer softmax of `logits`, in place: base-2 logits in units of 2⁻¹⁶ go in, frequencies come out.
     ///
     /// With `d` the distance of a logit to the largest, divided by the temperature, its weight is `w = 2^-d`
-    /// ([`exp2_neg`]) and its frequency `1 + (w · scale >> 32)`, `scale = ((2²⁴ - levels) · 2³² / Σ w)`; what is
+    /// ([`crate::numbers::exp2_neg`]) and its frequency `1 + (w · scale >> 32)`, `scale = ((2²⁴ - levels) · 2³² / Σ w)`; what is
     /// missing to 2²⁴ goes to the first of the largest.
     pub(crate) fn softmax<K: Kernel>(logits: &'a mut [u32], temperature: Temperature, kernel: K) -> Self {
         kernel.run(
             #[inline(always)]
-            || Self::softmax_by_any(logits, temperature),
+            || Self::softmax_by(logits, temperature, kernel),
         )
     }
 
     #[inline(always)]
-    fn softmax_by_any(logits: &'a mut [u32], temperature: Temperature) -> Self {
-        let mut largest = i32::MIN;
-        let mut at = 0;
-        for (v, &logit) in logits.iter().enumerate() {
-            if logit as i32 > largest || v == 0 {
-                largest = logit as i32;
-                at = v;
-            }
-        }
-        let mut sum = 0u64;
-        for logit in logits.iter_mut() {
-            let distance = (i64::from(largest) - i64::from(*logit as i32)) as u64;
-            let distance = (distance * u64::from(temperature.inverse)) >> 16;
-            *logit = exp2_neg(if distance > u64::from(u32::MAX) { u32::MAX } else { distance as u32 });
-            sum += u64::from(*logit);
-        }
+    fn softmax_by<K: Kernel>(logits: &'a mut [u32], temperature: Temperature, kernel: K) -> Self {
+        let (largest, at) = kernel.largest(logits);
+        let sum = kernel.weights(logits, largest, temperature.inverse);
         let scale = quotient(u64::from(TOTAL) - logits.len() as u64, sum);
-        let mut left = TOTAL;
-        for weight in logits.iter_mut() {
-            *weight = 1 + ((u64::from(*weight) * u64::from(scale)) >> 32) as u32;
-            left = left.wrapping_sub(*weight);
-        }
+        let left = TOTAL.wrapping_sub(kernel.frequencies(logits, scale));
         if let Some(frequency) = logits.get_mut(at) {
             *frequency = frequency.wrapping_add(left);
         }
@@ -116,7 +99,20 @@ impl<'a> Distribution<'a> {
     pub fn find(&self, point: u32) -> u8 {
         let mut end = 0u32;
         let mut value = 0;
-        for (v, frequency) in self.frequencies.iter().enumerate() {
+        // Whole blocks before it are passed over: their sums are quick where there are vectors.
+        let mut first = 0;
+        if cfg!(any(not(target_os = "none"), pixelrnn_mve)) {
+            for block in self.frequencies.as_chunks::<16>().0 {
+                let next = block.iter().fold(end, |sum, frequency| sum.wrapping_add(*frequency));
+                if point < next {
+                    break;
+                }
+                end = next;
+                first += block.len();
+                value = (first - 1) as u8;
+            }
+        }
+        for (v, frequency) in self.frequencies.iter().enumerate().skip(first) {
             end = end.wrapping_add(*frequency);
             value = v as u8;
             if point < end {
@@ -143,12 +139,19 @@ impl<'a> Distribution<'a> {
     }
 }
 
-/// `a · 2³² / b` of `a < 2²⁴` and `b >= 2³⁰`, rounded down: bit by bit where the machine has no instruction for it, as small ones
-/// divide 64 bits with a kilobyte of code.
+/// `a · 2³² / b` of `a < 2²⁴` and `b` from 2³⁰ to 2³⁸, rounded down: small machines divide 64 bits with a kilobyte of code.
 fn quotient(a: u64, b: u64) -> u32 {
     if cfg!(target_pointer_width = "64") {
-        return (a << 32).checked_div(b).unwrap_or(0) as u32;
+        (a << 32).checked_div(b).unwrap_or(0) as u32
+    } else if cfg!(pixelrnn_thumb) {
+        quotient_by_bits(a, b)
+    } else {
+        quotient_by_bytes(a, b)
     }
+}
+
+/// Bit by bit, where nothing divides.
+fn quotient_by_bits(a: u64, b: u64) -> u32 {
     // The upper six bits are 0.
     let (mut rest, mut quotient) = (a << 6, 0);
     for _ in 0..26 {
@@ -158,6 +161,22 @@ fn quotient(a: u64, b: u64) -> u32 {
             rest -= b;
             quotient |= 1;
         }
+    }
+    quotient
+}
+
+/// Eight bits at a time.
+fn quotient_by_bytes(a: u64, b: u64) -> u32 {
+    let (mut rest, mut quotient) = (a, 0);
+    for _ in 0..4 {
+        rest <<= 8;
+        // Without the lower bits of both, what comes out is right or one too many.
+        let mut digit = ((rest >> 14) as u32).checked_div((b >> 14) as u32).unwrap_or(0);
+        if u64::from(digit) * b > rest {
+            digit -= 1;
+        }
+        rest -= u64::from(digit) * b;
+        quotient = quotient << 8 | digit;
     }
     quotient
 }
@@ -203,9 +222,13 @@ mod tests {
     #[test]
     fn quotients_are_those_of_whole_numbers() {
         let most = u64::from(TOTAL) - 2;
-        for b in [1 << 30, (1 << 30) + 1, 0x12_3456_789a, 256 << 30, u64::from(u32::MAX)] {
-            for a in [0, 1, 77_777, most] {
-                assert_eq!(u64::from(quotient(a, b)), (a << 32) / b, "{a} / {b}");
+        let near = |b: u64| [b - 1, b, b + 1, b + (1 << 14) - 1];
+        let sums =
+            [1 << 30, 3 << 29, 0x12_3456_789a, 1 << 32, u64::from(u32::MAX) << 5].map(near).into_iter().flatten();
+        for b in sums.chain([256 << 30]).filter(|b| *b >= 1 << 30) {
+            for a in [0, 1, 255, 77_777, most - 1, most] {
+                assert_eq!(u64::from(quotient_by_bits(a, b)), (a << 32) / b, "{a} / {b}");
+                assert_eq!(u64::from(quotient_by_bytes(a, b)), (a << 32) / b, "{a} / {b}");
             }
         }
     }

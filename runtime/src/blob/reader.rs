@@ -124,7 +124,7 @@ impl<'a> Model<'a> {
     }
 
     /// The ops as they lie in the blob.
-    pub(super) const fn records(&self) -> &'a [Record] {
+    pub(crate) const fn records(&self) -> &'a [Record] {
         self.records
     }
 
@@ -157,9 +157,12 @@ impl<'a> Model<'a> {
 
     /// Numbers `range` of those that lie in the blob from `at` on.
     pub(crate) fn numbers<T: Pod>(&self, at: u32, range: Range<usize>) -> Option<&'a [T]> {
-        // Nothing overflows: that all of an op's numbers are inside the blob has been checked.
-        let byte = |number| at as usize + number * size_of::<T>();
-        bytemuck::try_cast_slice(self.blob.get(byte(range.start)..byte(range.end))?).ok()
+        let size = const { if size_of::<T>() == 0 { 1 } else { size_of::<T>() } };
+        let all = self.blob.get(..self.blob.len() / size * size)?;
+        // Nothing overflows, and `at` is a multiple of the size: that all of an op's numbers are inside the blob has been
+        // checked.
+        let number = |n| at as usize / size + n;
+        bytemuck::try_cast_slice(all).ok()?.get(number(range.start)..number(range.end))
     }
 }
 

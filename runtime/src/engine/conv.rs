@@ -51,14 +51,8 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
             Destination::Stream => Store::Stream,
             Destination::Accumulate => Store::Accumulate,
             Destination::Logits => {
-                let logits = logits.get_mut(range.start - start..range.end - start)?;
-                map(
-                    kernel,
-                    values,
-                    logits,
-                    #[inline(always)]
-                    |v, logit| *logit = A::logit(v, record.logit_shift) as u32,
-                );
+                let to = logits.get_mut(range.start - start..range.end - start)?;
+                self::logits::<A, K>(values, record.logit_shift, to, kernel);
                 continue;
             }
         };
@@ -68,6 +62,18 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
         registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
     }
     Some(())
+}
+
+/// Scaled sums as logits.
+#[inline(always)]
+pub(super) fn logits<A: Arithmetic, K: Kernel>(sums: &[A::Sum], shift: u8, logits: &mut [u32], kernel: K) {
+    map(
+        kernel,
+        sums,
+        logits,
+        #[inline(always)]
+        |v, logit| *logit = A::logit(v, shift) as u32,
+    );
 }
 
 /// Copies the inputs under the past taps to `patch`, row by row.

@@ -1,5 +1,6 @@
 //! Ops on each feature by itself.
 
+use super::registers::bytes;
 use super::sums::{SUMS, Store, opaque};
 use super::{Context, Shared};
 use crate::blob::{Instruction, QuantizeRecord, group_start};
@@ -16,7 +17,7 @@ pub(super) fn run<A: Arithmetic, K: Kernel>(
     kernel: K,
 ) -> Option<()> {
     let (count, output, inputs) = match op {
-        Instruction::Quantize(q) => return quantize(q, context, shared, kernel),
+        Instruction::Quantize(q) => return quantize(q, features(context, q.count), shared, kernel),
         Instruction::Relu(r) => (r.count, r.output, [r.input; 3]),
         Instruction::Elu(e) => (e.count, e.output, [e.input; 3]),
         Instruction::Add(s) => (s.count, s.output, [s.a, s.b, s.b]),
@@ -45,24 +46,24 @@ pub(super) fn run<A: Arithmetic, K: Kernel>(
     Some(())
 }
 
-/// From the stream to activations.
-#[cfg_attr(not(pixelrnn_mve), inline(always))]
+/// From the stream to activations, of some features.
+#[inline(always)]
 pub(super) fn quantize<A: Arithmetic, K: Kernel>(
     record: &QuantizeRecord,
-    context: &Context<'_>,
+    features: Range<usize>,
     shared: &mut Shared<'_, A>,
     kernel: K,
 ) -> Option<()> {
-    let (zero_point, low) = opaque(record.zero_point, record.low);
-    let features = features(context, record.count);
-    let (x, y) = shared.registers.apart::<A::Stream, A::Activation>(record.input, record.output, features)?;
+    let (zero_point, low) = opaque::<K>(record.zero_point, record.low);
+    let x = bytes::<A::Stream>(record.input, features.clone());
+    let (x, y) = shared.registers.apart(x, bytes::<A::Activation>(record.output, features))?;
     A::quantized(kernel, x, record.rescale, zero_point, low, y);
     Some(())
 }
 
 /// The features of the colour that is being computed, of `count`.
 #[inline(always)]
-fn features(context: &Context<'_>, count: u16) -> Range<usize> {
+pub(super) fn features(context: &Context<'_>, count: u16) -> Range<usize> {
     let start = |group| group_start(usize::from(count), context.groups, group);
     start(context.group)..start(context.group + 1)
 }

@@ -15,6 +15,11 @@ impl<'b> Registers<'b> {
         Self { words }
     }
 
+    /// The same registers, for a while.
+    pub(super) fn again(&mut self) -> Registers<'_> {
+        Registers { words: self.words }
+    }
+
     /// Numbers `range` of the vector at byte `at`. They are of type `i8` (activations) or `i16` (the stream), in a float
     /// model of type `f32`.
     pub fn get<T: Pod>(&self, at: u32, range: Range<usize>) -> Option<&[T]> {
@@ -26,20 +31,17 @@ impl<'b> Registers<'b> {
         copy(to, self.get(at, first..first + to.len())?)
     }
 
-    /// Numbers `range` of the vector at byte `input`, and of the one at byte `output` to write; `None` where they overlap.
-    pub(super) fn apart<T: Pod, U: Pod>(
-        &mut self,
-        input: u32,
-        output: u32,
-        range: Range<usize>,
-    ) -> Option<(&[T], &mut [U])> {
+    /// Bytes `x`, and bytes `y` to write, as numbers; `None` where they overlap.
+    #[inline(always)]
+    pub(super) fn apart<T: Pod, U: Pod>(&mut self, x: Range<usize>, y: Range<usize>) -> Option<(&[T], &mut [U])> {
         let bytes: &mut [u8] = bytemuck::must_cast_slice_mut(self.words);
-        let x = (input as usize).wrapping_add(range.start * size_of::<T>());
-        let y = (output as usize).wrapping_add(range.start * size_of::<U>());
-        let (before, after) = bytes.split_at_mut_checked(x.max(y))?;
-        let before = before.get_mut(x.min(y)..)?;
-        let (x, y) = if x < y { (before, after) } else { (after, before) };
-        let (x, y) = (x.get(..range.len() * size_of::<T>())?, y.get_mut(..range.len() * size_of::<U>())?);
+        let (x, y) = if x.end <= y.start {
+            let (before, after) = bytes.split_at_mut_checked(y.start)?;
+            (before.get(x)?, after.get_mut(..y.end - y.start)?)
+        } else {
+            let (before, after) = bytes.split_at_mut_checked(x.start)?;
+            (after.get(..x.end - x.start)?, before.get_mut(y)?)
+        };
         Some((bytemuck::try_cast_slice(x).ok()?, bytemuck::try_cast_slice_mut(y).ok()?))
     }
 
@@ -47,6 +49,12 @@ impl<'b> Registers<'b> {
     pub(super) fn get_mut<T: Pod>(&mut self, at: u32, range: Range<usize>) -> Option<&mut [T]> {
         bytemuck::try_cast_slice_mut::<u32, T>(self.words).ok()?.get_mut(shifted::<T>(at, range))
     }
+}
+
+/// The bytes of numbers `range` of the vector at byte `at`.
+pub(super) fn bytes<T>(at: u32, range: Range<usize>) -> Range<usize> {
+    let byte = |number: usize| (at as usize).wrapping_add(number * size_of::<T>());
+    byte(range.start)..byte(range.end)
 }
 
 /// The range of numbers from the beginning of the registers on. Nothing overflows in a blob that was checked, and if it did, the

@@ -1,5 +1,6 @@
 //! The inputs of the last few pixels.
 
+use super::memory::copy;
 use bytemuck::Pod;
 
 /// Vectors of the last `slots` pixels, pixel number `p` in slot `p mod slots`.
@@ -32,12 +33,26 @@ impl<'b, T: Pod> Ring<'b, T> {
 
     /// The vector of `pixel`.
     pub(super) fn get(&self, pixel: usize) -> Option<&[T]> {
-        self.run(pixel, 1)
+        self.memory.get(self.start(pixel)..)?.get(..self.length)
     }
 
-    /// The vectors of `pixel` and those after it, `count` in all, where they lie in one piece.
-    pub(super) fn run(&self, pixel: usize, count: usize) -> Option<&[T]> {
-        self.memory.get(self.start(pixel)..)?.get(..count * self.length)
+    /// Copies the vectors of `pixel` and of each that is `step` after the one before, as many as `to` has room for.
+    #[inline(always)]
+    pub(super) fn copy(&self, pixel: usize, step: usize, mut to: &mut [T]) -> Option<()> {
+        let (mut at, all) = (self.start(pixel), self.memory.len());
+        if step == 1 {
+            // Neighbours lie together, until the ring begins anew.
+            let there = self.memory.get(at..)?;
+            let (to, rest) = to.split_at_mut(there.len().min(to.len()));
+            copy(to, there.get(..to.len())?)?;
+            return copy(rest, self.memory.get(..rest.len())?);
+        }
+        while !to.is_empty() {
+            copy(to.split_off_mut(..self.length)?, self.memory.get(at..at + self.length)?)?;
+            at += step * self.length;
+            at = if at >= all { at - all } else { at };
+        }
+        Some(())
     }
 
     /// The vector of `pixel`, to write.

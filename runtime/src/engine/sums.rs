@@ -3,15 +3,18 @@
 use super::Context;
 use super::registers::Registers;
 use crate::blob::{Layout, Linear};
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, Rows};
 use crate::numbers::{Arithmetic, NO_BIAS};
 use core::hint::black_box;
 use core::ops::Range;
 
 /// Outputs computed at a time: whole blocks of a [`Layout`], few enough for the stack of a small machine.
-pub(super) const SUMS: usize = 2 * NO_BIAS;
+pub(super) const SUMS: usize = if cfg!(pixelrnn_mve) { NO_BIAS } else { 2 * NO_BIAS };
 
-const _: () = assert!(SUMS.is_multiple_of(Layout::OUTPUTS));
+/// Outputs computed at a time where they are added to others.
+const FEW: usize = 16;
+
+const _: () = assert!(SUMS.is_multiple_of(Layout::OUTPUTS) && FEW.is_multiple_of(Layout::OUTPUTS));
 
 /// The sums of a colour group that are still to be computed.
 pub(super) struct Sums<'m, A: Arithmetic> {
@@ -58,7 +61,8 @@ impl<'m, A: Arithmetic> Sums<'m, A> {
         let weights = self.weights.split_off(..count * x.len())?;
         let bias = if self.bias.is_empty() { A::NO_BIAS.get(..count)? } else { self.bias.split_off(..count)? };
         if K::WHOLE && A::MULTIPLIERS && self.class_bias.is_empty() && self.layout == Layout::Rows {
-            A::scaled_rows(kernel, bias, weights, x, self.left, self.multipliers.split_off(..count)?, sums);
+            let multipliers = self.multipliers.split_off(..count)?;
+            A::scaled_rows(kernel, Rows { bias, weights, x, left: self.left, multipliers }, sums);
             return Some(());
         }
         A::products(kernel, self.layout, bias, weights, x, sums);
@@ -69,6 +73,35 @@ impl<'m, A: Arithmetic> Sums<'m, A> {
         }
         if A::MULTIPLIERS {
             A::scale(kernel, sums, self.left, self.multipliers.split_off(..count)?);
+        }
+        Some(())
+    }
+
+    /// Adds the next ones, which have no biases, to `sums`.
+    pub(super) fn add<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Option<()> {
+        let count = sums.len();
+        if A::MULTIPLIERS && self.layout == Layout::Rows {
+            let (weights, multipliers) = (self.weights.get(..count * x.len())?, self.multipliers.get(..count)?);
+            let rows = Rows { bias: A::NO_BIAS.get(..count)?, weights, x, left: self.left, multipliers };
+            if A::added_rows(kernel, rows, sums) {
+                self.weights.split_off(..weights.len())?;
+                self.multipliers.split_off(..count)?;
+                return Some(());
+            }
+        }
+        self.add_few(x, sums, kernel)
+    }
+
+    /// As [`Sums::add`], a few at a time. A function of its own, as these few take stack.
+    #[inline(never)]
+    fn add_few<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Option<()> {
+        let mut few = [A::Sum::default(); FEW];
+        for sums in sums.chunks_mut(FEW) {
+            let few = few.get_mut(..sums.len())?;
+            self.next(x, few, kernel)?;
+            for (sum, more) in sums.iter_mut().zip(few) {
+                *sum = A::sum(*sum, *more);
+            }
         }
         Some(())
     }
@@ -95,7 +128,7 @@ impl Store {
         kernel: K,
     ) -> Option<()> {
         if let Self::Activation { zero_point, low } = self {
-            let (zero_point, low) = opaque(zero_point, low);
+            let (zero_point, low) = opaque::<K>(zero_point, low);
             A::activations(kernel, values, zero_point, low, registers.get_mut(at, range)?);
             return Some(());
         }
@@ -110,8 +143,9 @@ impl Store {
 }
 
 /// Zero point and least activation for [`Arithmetic::activation`]. That the latter is within the range of activations is not for the
-/// compiler to know: it would not saturate in one instruction.
+/// compiler to know: it would not saturate in one instruction, where it does so number by number.
 #[inline(always)]
-pub(super) fn opaque(zero_point: i8, low: i8) -> (i32, i32) {
-    (i32::from(zero_point), black_box(i32::from(low)))
+pub(super) fn opaque<K: Kernel>(zero_point: i8, low: i8) -> (i32, i32) {
+    let low = i32::from(low);
+    (i32::from(zero_point), if K::VECTORS { low } else { black_box(low) })
 }

@@ -31,20 +31,23 @@ impl<T: Pod> Columns<T> {
             fill(patch, self.zero);
             return Some(());
         };
-        // Neighbours in the image are neighbours in the ring, but where it begins anew.
+        let reach = self.left * self.dilation;
         let taps = patch.len().checked_div(length)?;
-        if (self.dilation == 1 || taps == 1)
-            && let Some(first) = self.column(context, 0)
-            && first + taps <= context.width
-            && let Some(vectors) = ring.run(row * context.width + first, taps)
-        {
-            return copy(patch, vectors);
+        // A column to the left of the image is one far to its right.
+        let mut column = context.column.wrapping_sub(reach);
+        let pixel = row * context.width;
+        if column < context.width && column + taps * self.dilation < context.width + self.dilation {
+            return ring.copy(pixel + column, self.dilation, patch);
         }
-        for (tap, features) in patch.chunks_exact_mut(length).enumerate() {
-            match self.column(context, tap) {
-                None => fill(features, self.zero),
-                Some(column) => copy(features, ring.get(row * context.width + column)?)?,
+        let mut patch = patch;
+        while !patch.is_empty() {
+            let features = patch.split_off_mut(..length)?;
+            if column < context.width {
+                copy(features, ring.get(pixel + column)?)?;
+            } else {
+                fill(features, self.zero);
             }
+            column = column.wrapping_add(self.dilation);
         }
         Some(())
     }

@@ -32,7 +32,7 @@ impl Context<'_> {
 }
 
 /// The ops' own state: what those that are still to run keep.
-struct Own<'b>(&'b mut [u32]);
+pub(super) struct Own<'b>(&'b mut [u32]);
 
 impl<'b> Own<'b> {
     /// Takes off what an op keeps.
@@ -42,7 +42,11 @@ impl<'b> Own<'b> {
     }
 
     /// Takes off what a convolution keeps.
-    fn ring<A: Arithmetic>(&mut self, record: &ConvRecord, context: &Context<'_>) -> Option<Ring<'b, A::Activation>> {
+    pub(super) fn ring<A: Arithmetic>(
+        &mut self,
+        record: &ConvRecord,
+        context: &Context<'_>,
+    ) -> Option<Ring<'b, A::Activation>> {
         let (pixels, inputs) = (record.kept_pixels(context.height, context.width), usize::from(record.inputs));
         if pixels == 0 {
             return Ring::new(&mut [], 0, inputs);
@@ -59,6 +63,14 @@ pub(super) struct Shared<'b, A: Arithmetic> {
     pub(super) patch: &'b mut [A::Activation],
     /// The outputs that are computed at a time.
     pub(super) sums: &'b mut [A::Sum; SUMS],
+}
+
+impl<A: Arithmetic> Shared<'_, A> {
+    /// The same parts, for a while.
+    pub(super) fn again(&mut self) -> Shared<'_, A> {
+        let Self { registers, logits, patch, sums } = self;
+        Shared { registers: registers.again(), logits, patch, sums }
+    }
 }
 
 /// Memory for [`Shared::sums`]. To the compiler the number is unknown, as it would clear what is 0 by `memset`.
@@ -90,16 +102,18 @@ pub(super) fn run<'b, A: Arithmetic, K: Kernel, O: Observer>(
     observer: &mut O,
 ) -> Option<&'b mut [u32]> {
     let (mut shared, mut own) = split::<A>(&context.model, state, sums)?;
-    for (op, instruction) in context.model.instructions().enumerate() {
-        let instruction = instruction?;
+    let mut op = 0;
+    loop {
+        if K::WHOLE {
+            let ops = if context.groups == 1 { whole::ops::<A, K, O, 1> } else { whole::ops::<A, K, O, 3> };
+            op = ops(op, context, &mut own, &mut shared, kernel, observer)?;
+        }
+        let Some(record) = context.model.records().get(op) else { break };
+        let instruction = record.instruction()?;
         match instruction {
             Instruction::MaskedConv(record) => {
-                let mut ring = own.ring::<A>(record, context)?;
-                if K::WHOLE && whole::can::<A>(record, context) {
-                    whole::conv::<A, K>(record, context, op == 0, &mut ring, &mut shared, kernel)?;
-                } else {
-                    conv::<A, K>(record, context, op == 0, ring, &mut shared, kernel)?;
-                }
+                let ring = own.ring::<A>(record, context)?;
+                conv::<A, K>(record, context, op == 0, ring, &mut shared, kernel)?;
             }
             Instruction::RowLstm(record) if LSTM => {
                 lstm::row(record, context, own.take(instruction, context)?, &mut shared, kernel)?;
@@ -110,10 +124,10 @@ pub(super) fn run<'b, A: Arithmetic, K: Kernel, O: Observer>(
             Instruction::DiagonalRight(record) if LSTM => {
                 lstm::diagonal_right(record, context, own.take(instruction, context)?, &mut shared, kernel)?;
             }
-            Instruction::Quantize(record) if K::WHOLE => elementwise::quantize(record, context, &mut shared, kernel)?,
             _ => elementwise::run(instruction, context, &mut shared, kernel)?,
         }
         observer.after(op, context.group, &shared.registers, shared.logits);
+        op += 1;
     }
     Some(shared.logits)
 }

@@ -3,61 +3,175 @@
 //! It gives what [`super::conv`] gives. With nothing to keep from some outputs to the next ones it has less to set up, which
 //! counts where vectors make the sums themselves short.
 
-use super::conv::gather;
+use super::conv::{gather, logits as to_logits};
+use super::elementwise::{features, quantize};
 use super::ring::Ring;
-use super::sums::{SUMS, Store};
-use super::{Context, Shared};
+use super::sums::SUMS;
+use super::walk::Own;
+use super::{Context, Observer, Shared};
 use crate::blob::{ConvRecord, Destination, Layout, group_start};
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, Rows};
 use crate::model::Mask;
 use crate::numbers::Arithmetic;
+use bytemuck::Pod;
+use core::ops::Range;
 
-/// Whether [`conv`] can do it.
-pub(super) fn can<A: Arithmetic>(record: &ConvRecord, context: &Context<'_>) -> bool {
-    let few = usize::from(record.outputs) <= SUMS && record.class_bias == 0;
-    few && A::MULTIPLIERS && context.model.layout() == Layout::Rows && record.destination != Destination::Logits as u8
+/// Runs ops from `op` on, and gives the number of the first that is left to others. With `GROUPS` 1, the model has one colour.
+///
+/// One function for all of them, as calls would be a good deal of what they do. An LSTM is called from outside, for the stack's
+/// sake.
+#[inline(never)]
+pub(super) fn ops<A: Arithmetic, K: Kernel, O: Observer, const GROUPS: usize>(
+    mut op: usize,
+    context: &Context<'_>,
+    own: &mut Own<'_>,
+    shared: &mut Shared<'_, A>,
+    kernel: K,
+    observer: &mut O,
+) -> Option<usize> {
+    // Here, and not behind a pointer.
+    let mut shared = shared.again();
+    for record in context.model.records().get(op..)? {
+        if let Some(record) = record.conv() {
+            if !conv::<A, K, GROUPS>(record, context, op == 0, own, &mut shared, kernel)? {
+                break;
+            }
+        } else if let Some(record) = record.quantize() {
+            let features = if GROUPS == 1 { 0..usize::from(record.count) } else { features(context, record.count) };
+            quantize(record, features, &mut shared, kernel)?;
+        } else {
+            break;
+        }
+        observer.after(op, context.group, &shared.registers, shared.logits);
+        op += 1;
+    }
+    Some(op)
 }
 
-/// A convolution at a pixel, as [`super::conv::conv`], of those that [`can`] be done.
-#[inline(never)]
-pub(super) fn conv<A: Arithmetic, K: Kernel>(
+/// A convolution at a pixel, as [`super::conv::conv`]; `false` for one with more outputs than are computed at once, or biases of
+/// classes.
+#[inline(always)]
+fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
     record: &ConvRecord,
     context: &Context<'_>,
     first: bool,
-    ring: &mut Ring<'_, A::Activation>,
+    own: &mut Own<'_>,
     shared: &mut Shared<'_, A>,
     kernel: K,
-) -> Option<()> {
-    let Shared { registers, patch, sums, .. } = shared;
-    let Context { model, groups, group, .. } = context;
-    let inputs = usize::from(record.inputs);
-    let start = |count, group| group_start(count, *groups, group);
-    let own = usize::from(record.mask() == Mask::B);
-    let (past, open) = (record.past_taps() * inputs, start(inputs, group + own));
-    let length = past + open;
-    let x = if past == 0 {
-        registers.get(record.input, 0..open)?
+) -> Option<bool> {
+    let few = usize::from(record.outputs) <= SUMS && record.class_bias == 0;
+    if !few || !A::MULTIPLIERS || context.model.layout() != Layout::Rows {
+        return Some(false);
+    }
+    let Part { open, outputs, before, last } = Part::new::<GROUPS>(record, context);
+    let x = if record.kernel == [1, 1] {
+        let x = shared.patch.get_mut(..open)?;
+        shared.registers.read(record.input, 0, x)?;
+        &*x
     } else {
-        let (past, centre) = patch.get_mut(..length)?.split_at_mut_checked(past)?;
-        gather::<A>(record, context, ring, past)?;
-        registers.read(record.input, 0, centre)?;
-        if !ring.is_empty() && !first && group + 1 == *groups {
-            registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
-        }
-        patch.get(..length)?
+        let length = collect::<A>(record, context, open, last && !first, own, shared)?;
+        shared.patch.get(..length)?
     };
-    let outputs = start(usize::from(record.outputs), *group)..start(usize::from(record.outputs), group + 1);
+    let Shared { registers, logits, sums, .. } = shared;
     let count = outputs.end - outputs.start;
     let sums = sums.get_mut(..count)?;
-    let before = if *group == 0 { 0 } else { record.weights_before(*groups, *group, Layout::Rows) };
-    let weights = model.numbers(record.weights, before..before + count * length)?;
-    let bias = model.numbers(record.bias, outputs.clone())?;
-    let multipliers = model.numbers(record.multipliers, outputs.clone())?;
-    A::scaled_rows(kernel, bias, weights, x, record.left, multipliers, sums);
-    let store = match record.destination()? {
-        Destination::Activation => Store::Activation { zero_point: record.output_zero_point, low: record.output_low },
-        Destination::Accumulate => Store::Accumulate,
-        _ => Store::Stream,
+    let rows = Rows {
+        bias: context.model.numbers(record.bias, outputs.clone())?,
+        weights: context.model.numbers(record.weights, before..before + count * x.len())?,
+        x,
+        left: record.left,
+        multipliers: context.model.numbers(record.multipliers, outputs.clone())?,
     };
-    store.put::<A, K>(registers, (record.output, outputs), sums, kernel)
+    match record.destination()? {
+        Destination::Activation => {
+            let (zero_point, low) = (i32::from(record.output_zero_point), i32::from(record.output_low));
+            let y = registers.get_mut(record.output, outputs)?;
+            A::activation_rows(kernel, rows, zero_point, low, sums, y);
+        }
+        Destination::Accumulate => {
+            A::accumulated_rows(kernel, rows, sums, registers.get_mut(record.output, outputs)?);
+        }
+        Destination::Stream => {
+            A::scaled_rows(kernel, rows, sums);
+            A::streams(kernel, sums, registers.get_mut(record.output, outputs)?);
+        }
+        Destination::Logits => {
+            A::scaled_rows(kernel, rows, sums);
+            to_logits::<A, K>(sums, record.logit_shift, logits.get_mut(..count)?, kernel);
+        }
+    }
+    Some(true)
+}
+
+/// Collects the inputs: those under the past taps, and the `open` ones of the centre, which may be kept for later pixels. Gives how
+/// many these are.
+#[inline(never)]
+fn collect<A: Arithmetic>(
+    record: &ConvRecord,
+    context: &Context<'_>,
+    open: usize,
+    kept: bool,
+    own: &mut Own<'_>,
+    shared: &mut Shared<'_, A>,
+) -> Option<usize> {
+    let Shared { registers, patch, .. } = shared;
+    let mut ring = own.ring::<A>(record, context)?;
+    let past = record.past_taps() * usize::from(record.inputs);
+    let length = past + open;
+    let (past, centre) = patch.get_mut(..length)?.split_at_mut_checked(past)?;
+    if !inside(record, context, &ring, past)? {
+        gather::<A>(record, context, &ring, past)?;
+    }
+    registers.read(record.input, 0, centre)?;
+    if kept && !ring.is_empty() {
+        registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
+    }
+    Some(length)
+}
+
+/// [`gather`] where all taps are inside the image; `false` where they are not.
+#[inline(always)]
+fn inside<T: Pod>(record: &ConvRecord, context: &Context<'_>, ring: &Ring<'_, T>, mut past: &mut [T]) -> Option<bool> {
+    let Context { width, row, column, .. } = *context;
+    let (inputs, dilation) = (usize::from(record.inputs), usize::from(record.dilation));
+    let (top, left, right) = record.reach();
+    if row < top * dilation || column < left * dilation || column + right * dilation >= width {
+        return Some(false);
+    }
+    let mut pixel = row * width + column - (top * width + left) * dilation;
+    for _ in 0..top {
+        ring.copy(pixel, dilation, past.split_off_mut(..(left + 1 + right) * inputs)?)?;
+        pixel += dilation * width;
+    }
+    ring.copy(pixel, dilation, past)?;
+    Some(true)
+}
+
+/// What a colour computes of a convolution.
+struct Part {
+    /// Features of the centre that it reads.
+    open: usize,
+    outputs: Range<usize>,
+    /// Weights of the colours before.
+    before: usize,
+    /// Whether it is the last colour of the pixel.
+    last: bool,
+}
+
+impl Part {
+    #[inline(always)]
+    fn new<const GROUPS: usize>(record: &ConvRecord, context: &Context<'_>) -> Self {
+        let (inputs, outputs) = (usize::from(record.inputs), usize::from(record.outputs));
+        let own = usize::from(record.mask() == Mask::B);
+        if GROUPS == 1 {
+            return Self { open: inputs * own, outputs: 0..outputs, before: 0, last: true };
+        }
+        let Context { groups, group, .. } = *context;
+        Self {
+            open: group_start(inputs, groups, group + own),
+            outputs: group_start(outputs, groups, group)..group_start(outputs, groups, group + 1),
+            before: if group == 0 { 0 } else { record.weights_before(groups, group, Layout::Rows) },
+            last: group + 1 == groups,
+        }
+    }
 }

@@ -54,7 +54,7 @@ mod vector;
 
 #[cfg(doc)]
 use crate::blob::Layout;
-use crate::numbers::{Arithmetic, Int8, NO_BIAS, Rescale, lstm, requantize};
+use crate::numbers::{Arithmetic, Int8, NO_BIAS, Rescale, exp2_neg, lstm, requantize};
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
@@ -98,6 +98,21 @@ native! {
     "neon": Neon,
     "simd128": Simd128,
     "portable": Portable,
+}
+
+/// Sums that are scaled: what [`Kernel::rows`] and [`Kernel::scale`] read.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a, X = i8, W = i8, S = i32> {
+    /// What sums begin with.
+    pub bias: &'a [S],
+    /// `[outputs, x.len()]`, row-major.
+    pub weights: &'a [W],
+    /// Inputs.
+    pub x: &'a [X],
+    /// Bits that a sum is shifted left before it is multiplied.
+    pub left: u8,
+    /// One for each output.
+    pub multipliers: &'a [S],
 }
 
 /// The inner loops of an engine.
@@ -266,9 +281,30 @@ pub trait Kernel: Copy {
 
     /// [`Kernel::rows`], then [`Kernel::scale`].
     #[inline(always)]
-    fn scaled_rows(self, bias: &[i32], weights: &[i8], x: &[i8], left: u32, multipliers: &[i32], sums: &mut [i32]) {
-        self.rows(bias, weights, x, sums);
-        self.scale(sums, left, multipliers);
+    fn scaled_rows(self, rows: Rows<'_>, sums: &mut [i32]) {
+        self.rows(rows.bias, rows.weights, rows.x, sums);
+        self.scale(sums, u32::from(rows.left), rows.multipliers);
+    }
+
+    /// Adds what [`Kernel::scaled_rows`] gives to `sums`, of rows whose biases are 0; `false` where the kernel has no short way to do
+    /// it, and nothing is done.
+    #[inline(always)]
+    fn added_rows(self, _rows: Rows<'_>, _sums: &mut [i32]) -> bool {
+        false
+    }
+
+    /// [`Kernel::scaled_rows`], then [`Kernel::activations`]; what `sums` holds then is nothing to rely on.
+    #[inline(always)]
+    fn activation_rows(self, rows: Rows<'_>, zero_point: i32, low: i32, sums: &mut [i32], y: &mut [i8]) {
+        self.scaled_rows(rows, sums);
+        self.activations(sums, zero_point, low, y);
+    }
+
+    /// [`Kernel::scaled_rows`], then [`Kernel::accumulate`]; what `sums` holds then is nothing to rely on.
+    #[inline(always)]
+    fn accumulated_rows(self, rows: Rows<'_>, sums: &mut [i32], y: &mut [i16]) {
+        self.scaled_rows(rows, sums);
+        self.accumulate(sums, y);
     }
 
     /// Does `task`, which the compiler may do with the instructions that the kernel uses.
@@ -302,5 +338,52 @@ pub trait Kernel: Copy {
             );
             self.cells(gates, before, cell_bits, c, h);
         }
+    }
+
+    /// [`Kernel::units`] of gates whose two sums have been added.
+    #[inline(always)]
+    fn summed_units(self, sums: &[i32], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+        let none = [0; NO_BIAS];
+        if let Some(none) = none.get(..sums.len()) {
+            self.units([sums, none], before, cell_bits, c, h);
+        }
+    }
+
+    /// The largest of some logits, and which of them is the first that is as large.
+    #[inline(always)]
+    fn largest(self, logits: &[u32]) -> (i32, usize) {
+        let (mut largest, mut at) = (i32::MIN, 0);
+        for (v, &logit) in logits.iter().enumerate() {
+            if logit as i32 > largest || v == 0 {
+                largest = logit as i32;
+                at = v;
+            }
+        }
+        (largest, at)
+    }
+
+    /// Turns logits into weights, [`exp2_neg`] of the distance to the largest times `inverse`, in units of 2⁻¹⁶, and gives their
+    /// sum.
+    #[inline(always)]
+    fn weights(self, logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
+        let mut sum = 0;
+        for logit in logits {
+            let distance = (i64::from(largest) - i64::from(*logit as i32)) as u64;
+            let distance = (distance * u64::from(inverse)) >> 16;
+            *logit = exp2_neg(if distance > u64::from(u32::MAX) { u32::MAX } else { distance as u32 });
+            sum += u64::from(*logit);
+        }
+        sum
+    }
+
+    /// Turns weights into frequencies, `1 + (weight · scale >> 32)`, and gives their sum.
+    #[inline(always)]
+    fn frequencies(self, weights: &mut [u32], scale: u32) -> u32 {
+        let mut sum = 0u32;
+        for weight in weights {
+            *weight = 1 + ((u64::from(*weight) * u64::from(scale)) >> 32) as u32;
+            sum = sum.wrapping_add(*weight);
+        }
+        sum
     }
 }

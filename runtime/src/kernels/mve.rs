@@ -5,8 +5,9 @@ mod cell;
 mod each;
 mod memory;
 mod products;
+mod softmax;
 
-use super::{Kernel, Portable};
+use super::{Kernel, Portable, Rows};
 use crate::numbers::Rescale;
 pub(crate) use memory::{copy, fill};
 
@@ -18,6 +19,20 @@ pub struct Mve;
 
 /// Bytes of a vector.
 const VECTOR: usize = 16;
+
+/// For sums whose inputs are whole vectors and few enough for registers: how many vectors these are, and where all numbers lie. There
+/// are `outputs` of biases and multipliers then, a multiple of four, and as many rows of weights as long as the inputs.
+#[inline(always)]
+fn held(rows: Rows<'_>, outputs: usize) -> Option<(usize, products::Rows)> {
+    let Rows { bias, weights, x, multipliers, .. } = rows;
+    let all = outputs == bias.len() && outputs == multipliers.len() && weights.len() == outputs * x.len();
+    if !all || !outputs.is_multiple_of(4) || !x.len().is_multiple_of(VECTOR) {
+        return None;
+    }
+    let (bias, weights, x, multipliers) = (bias.as_ptr(), weights.as_ptr(), x.as_ptr(), multipliers.as_ptr());
+    let at = products::Rows { bias, weights, x, multipliers, rounds: outputs / 4 };
+    Some((rows.x.len() / VECTOR, at))
+}
 
 impl Kernel for Mve {
     const VECTORS: bool = true;
@@ -33,39 +48,50 @@ impl Kernel for Mve {
         unsafe { products::any(bias, weights, x, sums) }
     }
 
-    #[inline(never)]
-    fn scaled_rows(self, bias: &[i32], weights: &[i8], x: &[i8], left: u32, multipliers: &[i32], sums: &mut [i32]) {
-        let (length, outputs) = (x.len(), sums.len());
-        let all = outputs == bias.len() && outputs == multipliers.len() && weights.len() == outputs * length;
-        if !all || !outputs.is_multiple_of(4) || !length.is_multiple_of(VECTOR) || outputs == 0 {
-            self.rows(bias, weights, x, sums);
-            return self.scale(sums, left, multipliers);
+    #[inline(always)]
+    fn scaled_rows(self, rows: Rows<'_>, sums: &mut [i32]) {
+        if let Some((vectors, at)) = held(rows, sums.len())
+            // SAFETY: there are as many sums as `held` was told.
+            && unsafe { products::scaled(vectors, at, u32::from(rows.left), sums.as_mut_ptr()) }
+        {
+            return;
         }
-        let at = products::Rows {
-            bias: bias.as_ptr(),
-            weights: weights.as_ptr(),
-            x: x.as_ptr(),
-            left,
-            multipliers: multipliers.as_ptr(),
-            sums: sums.as_mut_ptr(),
-            rounds: outputs / 4,
-        };
-        // SAFETY: there are four times as many sums, biases and multipliers as rounds, which are not none; inputs are as many
-        // vectors as each function's name says, and weights as many for each sum.
-        unsafe {
-            match length / VECTOR {
-                1 => products::held_1(at),
-                2 => products::held_2(at),
-                3 => products::held_3(at),
-                4 => products::held_4(at),
-                5 => products::held_5(at),
-                6 => products::held_6(at),
-                _ => {
-                    self.rows(bias, weights, x, sums);
-                    self.scale(sums, left, multipliers);
-                }
-            }
+        self.rows(rows.bias, rows.weights, rows.x, sums);
+        self.scale(sums, u32::from(rows.left), rows.multipliers);
+    }
+
+    #[inline(always)]
+    fn added_rows(self, rows: Rows<'_>, sums: &mut [i32]) -> bool {
+        let Some((vectors, at)) = held(rows, sums.len()) else { return false };
+        // SAFETY: there are as many sums as `held` was told.
+        unsafe { products::added(vectors, at, u32::from(rows.left), sums.as_mut_ptr()) }
+    }
+
+    #[inline(always)]
+    fn activation_rows(self, rows: Rows<'_>, zero_point: i32, low: i32, sums: &mut [i32], y: &mut [i8]) {
+        if rows.left == 0
+            && low == i32::from(i8::MIN)
+            && let Some((vectors, at)) = held(rows, y.len())
+            // SAFETY: there are as many activations as `held` was told.
+            && unsafe { products::activations(vectors, at, zero_point, y.as_mut_ptr()) }
+        {
+            return;
         }
+        self.scaled_rows(rows, sums);
+        self.activations(sums, zero_point, low, y);
+    }
+
+    #[inline(always)]
+    fn accumulated_rows(self, rows: Rows<'_>, sums: &mut [i32], y: &mut [i16]) {
+        if rows.left == 0
+            && let Some((vectors, at)) = held(rows, y.len())
+            // SAFETY: there are as many numbers as `held` was told.
+            && unsafe { products::accumulated(vectors, at, y.as_mut_ptr()) }
+        {
+            return;
+        }
+        self.scaled_rows(rows, sums);
+        self.accumulate(sums, y);
     }
 
     #[cfg(feature = "a16")]
@@ -106,7 +132,12 @@ impl Kernel for Mve {
 
     #[inline(always)]
     fn rescaled8(self, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
-        each::rescaled8(x, rescale, zero_point, low, y);
+        // A last number by itself would be half of one of 32 bits.
+        if low == i32::from(i8::MIN) && x.len().min(y.len()).is_multiple_of(2) {
+            each::rescaled8_saturated(x, rescale, zero_point, y);
+        } else {
+            each::rescaled8(x, rescale, zero_point, low, y);
+        }
     }
 
     #[inline(always)]
@@ -120,10 +151,30 @@ impl Kernel for Mve {
     }
 
     #[inline(always)]
-    fn units(self, [x, state]: [&[i32]; 2], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
-        let units = (x.len().min(state.len()) / 4).min(before.len()).min(c.len()).min(h.len());
+    fn summed_units(self, sums: &[i32], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+        let units = (sums.len() / 4).min(before.len()).min(c.len()).min(h.len());
         let (before, c, h) = (before.as_ptr(), c.as_mut_ptr(), h.as_mut_ptr());
         // SAFETY: all have numbers of so many units.
-        unsafe { cell::steps(units, x.as_ptr(), state.as_ptr(), before, cell_bits, c, h) };
+        unsafe { cell::steps(units, sums.as_ptr(), before, cell_bits, c, h) };
+    }
+
+    #[inline(always)]
+    fn largest(self, logits: &[u32]) -> (i32, usize) {
+        let largest = softmax::largest(logits);
+        // Whole blocks before it are passed over.
+        let before =
+            logits.as_chunks::<16>().0.iter().take_while(|block| softmax::largest(*block) < largest).count() * 16;
+        let at = logits.iter().skip(before).position(|logit| *logit as i32 == largest).unwrap_or(0);
+        (largest, before + at)
+    }
+
+    #[inline(always)]
+    fn weights(self, logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
+        softmax::weights(logits, largest, inverse)
+    }
+
+    #[inline(always)]
+    fn frequencies(self, weights: &mut [u32], scale: u32) -> u32 {
+        softmax::frequencies(weights, scale)
     }
 }

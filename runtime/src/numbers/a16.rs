@@ -122,6 +122,11 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
+    fn summed_units<K: Kernel>(kernel: K, sums: &[i32], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
+        Int8::summed_units(kernel, sums, before, cell_bits, c, h);
+    }
+
+    #[inline(always)]
     fn hidden(h: i16, to_hidden: Rescale) -> i16 {
         clamp(to_hidden.apply(i32::from(h)), false)
     }

@@ -2,17 +2,15 @@
 
 use super::{Rescale, exp2_neg, lstm, mul_high, saturate8, saturate16};
 use crate::blob::Layout;
-use crate::kernels::{Kernel, map};
+use crate::kernels::{Kernel, Rows, map};
 use bytemuck::Pod;
 
 /// How many biases of nothing there are, which is how many sums are computed at a time; fewer where memory is dear.
-pub const NO_BIAS: usize = if cfg!(any(target_pointer_width = "64", target_family = "wasm")) {
-    64
-} else if cfg!(pixelrnn_mve) {
-    32
-} else {
-    16
-};
+pub const NO_BIAS: usize =
+    if cfg!(any(target_pointer_width = "64", target_family = "wasm", pixelrnn_mve)) { 64 } else { 16 };
+
+/// [`Rows`] of an arithmetic's numbers.
+pub type RowsOf<'a, A> = Rows<'a, <A as Arithmetic>::Activation, <A as Arithmetic>::Weight, <A as Arithmetic>::Sum>;
 
 /// Every step of an engine that depends on the type of its numbers.
 ///
@@ -49,17 +47,33 @@ pub trait Arithmetic {
 
     /// [`Arithmetic::products`] of weights in rows, then [`Arithmetic::scale`].
     #[inline(always)]
-    fn scaled_rows<K: Kernel>(
+    fn scaled_rows<K: Kernel>(kernel: K, rows: RowsOf<'_, Self>, sums: &mut [Self::Sum]) {
+        Self::products(kernel, Layout::Rows, rows.bias, rows.weights, rows.x, sums);
+        Self::scale(kernel, sums, rows.left, rows.multipliers);
+    }
+    /// Adds what [`Arithmetic::scaled_rows`] gives to `sums`; see [`Kernel::added_rows`].
+    #[inline(always)]
+    fn added_rows<K: Kernel>(_kernel: K, _rows: RowsOf<'_, Self>, _sums: &mut [Self::Sum]) -> bool {
+        false
+    }
+    /// [`Arithmetic::scaled_rows`], then [`Arithmetic::activations`]; `sums` are for the way there.
+    #[inline(always)]
+    fn activation_rows<K: Kernel>(
         kernel: K,
-        bias: &[Self::Sum],
-        weights: &[Self::Weight],
-        x: &[Self::Activation],
-        left: u8,
-        multipliers: &[Self::Sum],
+        rows: RowsOf<'_, Self>,
+        zero_point: i32,
+        low: i32,
         sums: &mut [Self::Sum],
+        y: &mut [Self::Activation],
     ) {
-        Self::products(kernel, Layout::Rows, bias, weights, x, sums);
-        Self::scale(kernel, sums, left, multipliers);
+        Self::scaled_rows(kernel, rows, sums);
+        Self::activations(kernel, sums, zero_point, low, y);
+    }
+    /// [`Arithmetic::scaled_rows`], then [`Arithmetic::accumulated`]; `sums` are for the way there.
+    #[inline(always)]
+    fn accumulated_rows<K: Kernel>(kernel: K, rows: RowsOf<'_, Self>, sums: &mut [Self::Sum], y: &mut [Self::Stream]) {
+        Self::scaled_rows(kernel, rows, sums);
+        Self::accumulated(kernel, sums, y);
     }
 
     /// The activation that means 0.
@@ -104,6 +118,19 @@ pub trait Arithmetic {
             let gate = |n: usize| Self::gate(x[n], state[n]);
             (*h, *c) = Self::cell([gate(0), gate(1), gate(2), gate(3)], *before, cell_bits);
         }
+    }
+    /// [`Arithmetic::units`] of gates whose two sums have been added.
+    #[inline(always)]
+    fn summed_units<K: Kernel>(
+        kernel: K,
+        sums: &[Self::Sum],
+        before: &[Self::Stream],
+        cell_bits: u8,
+        c: &mut [Self::Stream],
+        h: &mut [Self::Stream],
+    ) {
+        let none = Self::NO_BIAS.get(..sums.len()).unwrap_or_default();
+        Self::units(kernel, [sums, none], before, cell_bits, c, h);
     }
     /// `h` as state-to-state products read it.
     fn hidden(h: Self::Stream, to_hidden: Rescale) -> Self::Activation;
@@ -232,16 +259,30 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn scaled_rows<K: Kernel>(
+    fn scaled_rows<K: Kernel>(kernel: K, rows: Rows<'_>, sums: &mut [i32]) {
+        kernel.scaled_rows(rows, sums);
+    }
+
+    #[inline(always)]
+    fn added_rows<K: Kernel>(kernel: K, rows: Rows<'_>, sums: &mut [i32]) -> bool {
+        kernel.added_rows(rows, sums)
+    }
+
+    #[inline(always)]
+    fn activation_rows<K: Kernel>(
         kernel: K,
-        bias: &[i32],
-        weights: &[i8],
-        x: &[i8],
-        left: u8,
-        multipliers: &[i32],
+        rows: Rows<'_>,
+        zero_point: i32,
+        low: i32,
         sums: &mut [i32],
+        y: &mut [i8],
     ) {
-        kernel.scaled_rows(bias, weights, x, u32::from(left), multipliers, sums);
+        kernel.activation_rows(rows, zero_point, low, sums, y);
+    }
+
+    #[inline(always)]
+    fn accumulated_rows<K: Kernel>(kernel: K, rows: Rows<'_>, sums: &mut [i32], y: &mut [i16]) {
+        kernel.accumulated_rows(rows, sums, y);
     }
 
     #[inline(always)]
@@ -317,6 +358,11 @@ impl Arithmetic for Int8 {
     #[inline(always)]
     fn units<K: Kernel>(kernel: K, sums: [&[i32]; 2], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
         kernel.units(sums, before, u32::from(cell_bits), c, h);
+    }
+
+    #[inline(always)]
+    fn summed_units<K: Kernel>(kernel: K, sums: &[i32], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
+        kernel.summed_units(sums, before, u32::from(cell_bits), c, h);
     }
 
     #[inline(always)]

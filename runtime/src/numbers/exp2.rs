@@ -2,7 +2,7 @@
 
 /// Coefficients of a polynomial in `f` near `2^-f` for `0 <= f < 1`, in units of 2⁻³⁰. Fitted to the least maximal
 /// error (1.3·10⁻⁷) with the value at 0 exact.
-const COEFFICIENTS: [i32; 6] = [1 << 30, -744_258_157, 257_898_519, -59_395_849, 9_908_897, -1_024_387];
+pub(crate) const COEFFICIENTS: [i32; 6] = [1 << 30, -744_258_157, 257_898_519, -59_395_849, 9_908_897, -1_024_387];
 
 /// `2^-d` in units of 2⁻³⁰, of a `d` in units of 2⁻¹⁶; 0 from `d` = 31 on.
 // One copy where code is what there is little of; elsewhere vectors of it.

@@ -80,6 +80,18 @@ pub enum Instruction<'a> {
 }
 
 impl Record {
+    /// A convolution, and nothing for any other op: quicker to find out than what it is of all kinds.
+    #[inline(always)]
+    pub(crate) fn conv(&self) -> Option<&ConvRecord> {
+        (self.words[0] as u8 == kind::MASKED_CONV).then(|| bytemuck::must_cast_ref(self))
+    }
+
+    /// As [`Record::conv`], a `quantize`.
+    #[inline(always)]
+    pub(crate) fn quantize(&self) -> Option<&QuantizeRecord> {
+        (self.words[0] as u8 == kind::QUANTIZE).then(|| bytemuck::must_cast_ref(self))
+    }
+
     /// What the record is; `None` for a kind that this version does not know.
     #[inline]
     pub fn instruction(&self) -> Option<Instruction<'_>> {
@@ -127,7 +139,8 @@ pub const fn group_start(count: usize, groups: usize, group: usize) -> usize {
 }
 
 /// [`group_start`] of three groups.
-#[inline(never)]
+#[cfg_attr(pixelrnn_mve, inline(always))]
+#[cfg_attr(not(pixelrnn_mve), inline(never))]
 const fn third(count: usize, group: usize) -> usize {
     let each = if count <= u16::MAX as usize { ((count as u32 * 43_691) >> 17) as usize } else { divided(count) };
     let rest = count - 3 * each;

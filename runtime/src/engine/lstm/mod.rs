@@ -12,10 +12,8 @@ use crate::numbers::{Arithmetic, NO_BIAS, Rescale};
 pub(super) use diagonal::{left as diagonal_left, right as diagonal_right, sweep};
 pub(super) use row::row;
 
-/// Gates computed at a time, with as many sums over the input as over the state.
-const BLOCK: usize = SUMS / 2;
-
-const _: () = assert!(BLOCK <= NO_BIAS, "biases of 0 are as many");
+/// Gates computed at a time: as many as there are biases of 0.
+const BLOCK: usize = NO_BIAS;
 
 /// Their units.
 const UNITS: usize = BLOCK / 4;
@@ -47,10 +45,27 @@ fn gates<A: Arithmetic, K: Kernel>(
     kernel: K,
 ) -> Option<()> {
     let mut over_input = Sums::<A>::new(&record.over_input(), context, x.len());
-    let (x_memory, h_memory) = memory.split_at_mut(BLOCK);
     let (mut unit, end) = (over_input.outputs.start / 4, over_input.outputs.end / 4);
     while unit < end {
         let gates = 4 * unit..4 * end.min(unit + UNITS);
+        if K::WHOLE {
+            let sums = memory.get_mut(..gates.len())?;
+            over_input.next(x, sums, kernel)?;
+            match &mut state {
+                OverState::Inputs(h, over_state) => over_state.add(h, sums, kernel)?,
+                OverState::Sums(state) => {
+                    for (sum, state) in sums.iter_mut().zip(state.get(gates)?) {
+                        *sum = A::sum(*sum, *state);
+                    }
+                }
+            }
+            cells.steps(record, unit, sums, kernel, |before, c, h| {
+                A::summed_units(kernel, sums, before, record.cell_bits, c, h);
+            })?;
+            unit += sums.len() / 4;
+            continue;
+        }
+        let (x_memory, h_memory) = memory.split_at_mut_checked(BLOCK)?;
         let x_sums = x_memory.get_mut(..gates.len())?;
         over_input.next(x, x_sums, kernel)?;
         let h_sums = match &mut state {
@@ -62,7 +77,9 @@ fn gates<A: Arithmetic, K: Kernel>(
             OverState::Sums(sums) => sums.get(gates)?,
         };
         if K::VECTORS {
-            cells.steps(record, unit, x_sums, h_sums, kernel)?;
+            cells.steps(record, unit, x_sums, kernel, |before, c, h| {
+                A::units(kernel, [x_sums, h_sums], before, record.cell_bits, c, h);
+            })?;
             unit += x_sums.len() / 4;
             continue;
         }
@@ -137,21 +154,23 @@ enum Output<'s, A: Arithmetic> {
 }
 
 impl<A: Arithmetic> Cells<'_, A> {
-    /// One step of units from `unit` on, at most [`UNITS`] of them, four sums over the input and over the state each.
+    /// One step of the units from `unit` on that have `sums`, of at most [`UNITS`]: `step` is told what was before, and makes `c`
+    /// and `h`.
+    #[inline(always)]
     fn steps<K: Kernel>(
         &mut self,
         record: &LstmRecord,
         unit: usize,
-        x_sums: &[A::Sum],
-        h_sums: &[A::Sum],
+        sums: &[A::Sum],
         kernel: K,
+        step: impl FnOnce(&[A::Stream], &mut [A::Stream], &mut [A::Stream]),
     ) -> Option<()> {
-        let range = unit..unit + x_sums.len() / 4;
-        let zeros = [A::Stream::default(); UNITS];
+        let range = unit..unit + sums.len() / 4;
+        let zeros = bytemuck::try_cast_slice(A::NO_BIAS).ok()?;
         let before = if self.before.is_empty() { zeros.get(..range.len())? } else { self.before.get(range.clone())? };
         let mut h = [A::Stream::default(); UNITS];
         let h = h.get_mut(..range.len())?;
-        A::units(kernel, [x_sums, h_sums], before, record.cell_bits, self.c.get_mut(range.clone())?, h);
+        step(before, self.c.get_mut(range.clone())?, h);
         match &mut self.h {
             Output::Now { kept, out } => {
                 A::hiddens(kernel, h, record.to_hidden, kept.get_mut(range.clone())?);

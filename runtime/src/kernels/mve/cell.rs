@@ -48,59 +48,46 @@ macro_rules! saturate {
     };
 }
 
-/// A gate in q0: the sum over the input, which lies `$at` bytes from where q5 says, plus the one over the state, saturated. To
-/// find the latter, `state` changes by `$step`.
+/// A gate in q0: its sum, which lies `$at` bytes from where q5 says, saturated.
 macro_rules! gate {
-    ($at:literal, $step:literal) => {
-        concat!(
-            $step,
-            "
-            vldrw.u32 q0, [q5, #",
-            $at,
-            "
-            vldrw.u32 q1, [{state}, q5]
-            vadd.i32 q0, q0, q1
-            ",
-            saturate!()
-        )
+    ($at:literal) => {
+        concat!("vldrw.u32 q0, [q5, #", $at, "\n ", saturate!())
     };
 }
 
 /// One step of some units.
 ///
 /// # Safety
-/// There are `units` numbers before, `c` and `h`, and four times as many sums over the input and over the state.
+/// There are `units` numbers before, `c` and `h`, and four times as many sums.
 #[inline(always)]
 pub(super) unsafe fn steps(
     units: usize,
-    x: *const i32,
-    state: *const i32,
+    sums: *const i32,
     before: *const i16,
     cell_bits: u32,
     c: *mut i16,
     h: *mut i16,
 ) {
     let bits = (cell_bits & 15) as i32;
-    // SAFETY: q5 holds where the sums of gate i over the input lie, of four units, and goes on by as many in each round; those
-    // of o and f are before it, that of g behind. The sums over the state lie `state` bytes from them. A round reads these
-    // and four numbers before, and writes four of `c` and `h`; the last round leaves off what is beyond. Indices of the table
-    // are 512 at most, and it has 514 numbers.
+    // SAFETY: q5 holds where the sums of gate i lie, of four units, and goes on by as many in each round; those of o and f are
+    // before it, that of g behind. A round reads these and four numbers before, and writes four of `c` and `h`; the last
+    // round leaves off what is beyond. Indices of the table are 512 at most, and it has 514 numbers.
     unsafe {
         asm!(
             "vidup.u32 q5, r0, #8",
             "vshl.i32 q5, q5, #1",
-            "vadd.i32 q5, q5, {x}",
+            "vadd.i32 q5, q5, {sums}",
             "vmov.i32 q7, #127",
             "wlstp.32 lr, {units}, 3f",
             "2:",
-            gate!("64]!", ""),
+            gate!("64]!"),
             sigmoid!(),
             "vmov q6, q0",
-            gate!("4]", "add {state}, #4"),
+            gate!("4]"),
             tanh!("vshl.i32 q1, q1, #1"),
             "vmul.i32 q6, q6, q0",
             "vshl.s32 q6, {less}",
-            gate!("-4]", "sub {state}, #8"),
+            gate!("-4]"),
             sigmoid!(),
             "vldrh.s32 q1, [r1], #8",
             "vmul.i32 q0, q0, q1",
@@ -112,17 +99,15 @@ pub(super) unsafe fn steps(
             saturate!(),
             tanh!("vshl.i32 q1, q1, #1"),
             "vmov q6, q0",
-            gate!("-8]", "sub {state}, #4"),
+            gate!("-8]"),
             sigmoid!(),
-            "add {state}, #8",
             "vmul.i32 q0, q0, q6",
             "vrshr.s32 q0, q0, #15",
             "vstrh.32 q0, [r3], #8",
             "letp lr, 2b",
             "3:",
             units = in(reg) units,
-            x = in(reg) x.wrapping_byte_add(8).wrapping_byte_sub(64),
-            state = inout(reg) state.addr().wrapping_sub(x.addr()) => _,
+            sums = in(reg) sums.wrapping_byte_add(8).wrapping_byte_sub(64),
             table = in(reg) TANH.as_ptr(),
             next = in(reg) TANH.as_ptr().wrapping_add(1),
             one = in(reg) 32_769,

@@ -120,6 +120,45 @@ fn factor(rescale: Rescale) -> (i32, i32) {
     (i32::from(rescale.multiplier), -i32::from(rescale.shift & 31))
 }
 
+/// `x` rescaled, plus `add`, saturated: eight numbers at a time, of which q1 gets the even ones and q2 the odd ones. There must be
+/// an even number of them.
+#[inline(always)]
+pub(super) fn rescaled8_saturated(x: &[i16], rescale: Rescale, add: i32, y: &mut [i8]) {
+    let (multiplier, shift) = factor(rescale);
+    // SAFETY: it reads and writes as many numbers as there are of both.
+    unsafe {
+        asm!(
+            "vdup.16 q3, {multiplier}",
+            "wlstp.16 lr, {count}, 3f",
+            "2:",
+            "vldrh.u16 q0, [{x}], #16",
+            "vmullb.s16 q1, q0, q3",
+            "vmullt.s16 q2, q0, q3",
+            "vrshl.s32 q1, {shift}",
+            "vrshl.s32 q2, {shift}",
+            "vqmovnb.s32 q0, q1",
+            "vqmovnt.s32 q0, q2",
+            "vqadd.s16 q0, q0, {add}",
+            "vqmovnb.s16 q0, q0",
+            "vstrb.16 q0, [r0], #8",
+            "letp lr, 2b",
+            "3:",
+            count = in(reg) x.len().min(y.len()),
+            x = inout(reg) x.as_ptr() => _,
+            multiplier = in(reg) multiplier,
+            shift = in(reg) shift,
+            add = in(reg) add,
+            inout("r0") y.as_mut_ptr() => _,
+            out("lr") _,
+            out("q0") _,
+            out("q1") _,
+            out("q2") _,
+            out("q3") _,
+            options(nostack),
+        );
+    }
+}
+
 /// `x` rescaled, plus `add`, within `low..=127`.
 #[inline(always)]
 pub(super) fn rescaled8(x: &[i16], rescale: Rescale, add: i32, low: i32, y: &mut [i8]) {
