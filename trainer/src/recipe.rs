@@ -168,7 +168,15 @@ impl Recipe {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text =
             std::fs::read_to_string(path).map_err(|e| Error::other(format!("cannot read {}: {e}", path.display())))?;
-        toml::from_str(&text).map_err(|e| Error::usage(format!("{}: {}", path.display(), one_line(&e.to_string()))))
+        Self::from_toml(&text).map_err(|e| Error::usage(format!("{}: {e}", path.display())))
+    }
+
+    /// Reads the text of a recipe file.
+    ///
+    /// # Errors
+    /// When it is not TOML, or has a key that is not known.
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|e| Error::usage(one_line(&e.to_string())))
     }
 }
 
@@ -273,5 +281,98 @@ impl Model {
             }
         }
         Description::from_json(&Value::Object(keys).to_string()).map_err(|e| Error::usage(e.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECIPES: [&str; 4] = [
+        include_str!("../../models/mnist-pixelcnn/recipe.toml"),
+        include_str!("../../models/mnist-row-lstm/recipe.toml"),
+        include_str!("../../models/mnist-diagonal-bilstm/recipe.toml"),
+        include_str!("../../models/cifar10-pixelcnn/recipe.toml"),
+    ];
+
+    /// All that is done with a recipe before anything is trained; `None` where it is refused, which is in one line.
+    fn understood(text: &str) -> Option<()> {
+        let refused = |error: Error| {
+            assert_eq!(error.exit_status(), 2, "{error}\n{text}");
+            assert_eq!(error.to_string().lines().count(), 1, "{error}\n{text}");
+        };
+        let recipe = Recipe::from_toml(text).map_err(refused).ok()?;
+        let settings = recipe.training.settings().map_err(refused).ok()?;
+        assert!(settings.batch > 0 && settings.rate.is_finite());
+        let description = Model::default().describe(&recipe.model, [1, 28, 28], 1).map_err(refused).ok()?;
+        description.nodes().ok().map(drop)
+    }
+
+    #[test]
+    fn the_recipes_of_the_shipped_models_are_understood() {
+        for recipe in RECIPES {
+            assert!(understood(recipe).is_some(), "{recipe}");
+        }
+    }
+
+    /// As a fuzzer would change them, but the same every time.
+    #[test]
+    fn recipes_that_were_changed_at_random_are_understood_or_refused_in_one_line() {
+        const PIECES: [&str; 20] = [
+            "0",
+            "-1",
+            "1e999",
+            "nan",
+            "inf",
+            "4294967296",
+            "9223372036854775807",
+            "0.5",
+            "true",
+            "\"\"",
+            "[",
+            "]",
+            "{",
+            "}",
+            "=",
+            "\n",
+            "[model]\n",
+            "image = 3\n",
+            "\u{0}",
+            "é",
+        ];
+        let mut state = 1u64;
+        let mut below = |limit: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % limit
+        };
+        let mut understood_ones = 0;
+        for round in 0..8000 {
+            // Recipes are ASCII but for what is put into them.
+            let mut recipe: Vec<char> = RECIPES[round % RECIPES.len()].chars().collect();
+            for _ in 0..=below(3) {
+                let at = below(recipe.len());
+                let end = (at + below(12)).min(recipe.len());
+                match below(4) {
+                    0 => recipe.truncate(at + 1),
+                    1 => drop(recipe.drain(at..end)),
+                    2 => drop(recipe.splice(at..end.min(at + 2), PIECES[below(PIECES.len())].chars())),
+                    _ => {
+                        let piece: Vec<char> = recipe[at..end].to_vec();
+                        let to = below(recipe.len());
+                        drop(recipe.splice(to..to, piece));
+                    }
+                }
+            }
+            understood_ones += usize::from(understood(&recipe.into_iter().collect::<String>()).is_some());
+        }
+        assert!(understood_ones > 100, "{understood_ones}: nearly all are refused, and little was tried");
+    }
+
+    #[test]
+    fn brackets_without_end_are_refused() {
+        for (open, close) in [("[", "]"), ("{a=", "}")] {
+            let text = format!("[model]\nops = {}{}", open.repeat(100_000), close.repeat(100_000));
+            assert!(understood(&text).is_none());
+        }
     }
 }

@@ -23,6 +23,10 @@ pub(super) fn image(bytes: &[u8]) -> Result<ImageSet, Error> {
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: MAX_BYTES as usize });
     decoder.set_transformations(Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(damaged)?;
+    // `png` 0.18.1 panics where it expands such a palette.
+    if let Some(palette) = reader.info().palette.as_deref().filter(|palette| !palette.len().is_multiple_of(3)) {
+        return Err(bad(format!("a palette of {} bytes, expected three for each colour", palette.len())));
+    }
     let (colour, depth) = reader.output_color_type();
     if depth != BitDepth::Eight {
         return Err(bad(format!("{} bits a channel, expected 8 or less", depth as u8)));
