@@ -37,7 +37,7 @@ impl<'b, T: Pod> Ring<'b, T> {
     }
 
     /// Copies the vectors of `pixel` and of each that is `step` after the one before, as many as `to` has room for.
-    #[inline(always)]
+    #[cfg_attr(pixelrnn_mve, inline(always))]
     pub(super) fn copy(&self, pixel: usize, step: usize, mut to: &mut [T]) -> Option<()> {
         let (mut at, all) = (self.start(pixel), self.memory.len());
         if step == 1 {

@@ -102,13 +102,15 @@ pub(super) fn run<'b, A: Arithmetic, K: Kernel, O: Observer>(
     observer: &mut O,
 ) -> Option<&'b mut [u32]> {
     let (mut shared, mut own) = split::<A>(&context.model, state, sums)?;
+    let mut records = context.model.records().iter();
     let mut op = 0;
     loop {
         if K::WHOLE {
             let ops = if context.groups == 1 { whole::ops::<A, K, O, 1> } else { whole::ops::<A, K, O, 3> };
             op = ops(op, context, &mut own, &mut shared, kernel, observer)?;
+            records = context.model.records().get(op..)?.iter();
         }
-        let Some(record) = context.model.records().get(op) else { break };
+        let Some(record) = records.next() else { break };
         let instruction = record.instruction()?;
         match instruction {
             Instruction::MaskedConv(record) => {
