@@ -14,6 +14,7 @@ pub mod device;
 pub mod fixtures;
 pub mod golden;
 pub mod integer_model;
+pub mod late;
 pub mod machines;
 pub mod models;
 pub mod mutate;

@@ -1,14 +1,15 @@
 //! Compression gives back what went in, is as short as the model's likelihood says, and refuses what is damaged.
 
 use pixelrnn::coder::container::{
-    BlockError, BlockReader, BlockWriter, ContainerError, HEADER_BYTES, Header, Segments, read_block, write_block,
+    BlockReader, BlockWriter, ContainerError, HEADER_BYTES, Header, Segments, read_block, write_block,
 };
-use pixelrnn::coder::{ByteSource, Decode, Decoder, Encode, Encoder, Full};
+use pixelrnn::coder::{Decode, Decoder, Encode, Encoder, Full};
 use pixelrnn::{Engine, EngineError, Model, Pixel};
 use pixelrnn_converter::compress::{compress, decompress};
 use pixelrnn_converter::images::Range;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::{Blob, Error, ImageSet};
+use pixelrnn_tests::late::{self, Late};
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::{fixtures, golden, models, walk};
 use rayon::prelude::*;
@@ -168,48 +169,17 @@ fn segments_of_any_length_are_read() {
     }
 }
 
-/// Bytes, of which each but the first fails to come once.
-struct Slow<'a> {
-    bytes: &'a [u8],
-    read: usize,
-    failed: usize,
-}
-
-impl ByteSource for Slow<'_> {
-    type Error = ();
-
-    fn next(&mut self) -> Result<Option<u8>, ()> {
-        if self.read > self.failed {
-            self.failed = self.read;
-            return Err(());
-        }
-        self.read += 1;
-        Ok(self.bytes.get(self.read - 1).copied())
-    }
-}
-
 #[test]
 fn a_source_that_fails_at_every_byte_can_be_asked_again() {
     let (blob, bytes, set) = small_file();
     let model = blob.model().unwrap();
     let mut state = vec![0; model.state_words()];
     let mut engine = Engine::new(model, &mut state).unwrap();
-    let mut reader = BlockReader::new(4);
-    let mut source = Slow { bytes: &bytes[HEADER_BYTES..], read: 0, failed: 0 };
-    let (mut red, mut failures) = (Vec::new(), 0);
-    loop {
-        let start = source.read;
-        match reader.step(&mut engine, &mut source) {
-            Ok(Some(restored)) => red.push((restored.label, restored.pixel.values[0])),
-            Ok(None) => break,
-            Err(BlockError::Bytes(())) => {
-                failures += 1;
-                source.read = start;
-            }
-            Err(error) => panic!("{error:?}"),
-        }
-    }
-    assert_eq!(failures, bytes.len() - HEADER_BYTES - 1, "every byte but the first came late");
+    let (mut reader, mut source) = (BlockReader::new(4), Late::new(&bytes[HEADER_BYTES..], 1));
+    let outcome = late::read(&mut engine, &mut reader, &mut source);
+    assert_eq!(outcome.error, None);
+    let red: Vec<_> = outcome.pixels.iter().map(|restored| (restored.label, restored.pixel.values[0])).collect();
+    assert_eq!(outcome.failures, bytes.len() - HEADER_BYTES - 1, "every byte but the first came late");
     let plane = set.height * set.width;
     let labels = [1, 0, 1, 0].map(Some);
     let expected = set.iter().zip(labels).flat_map(|(image, label)| image[..plane].iter().map(move |&v| (label, v)));

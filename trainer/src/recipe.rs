@@ -287,6 +287,8 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand_xoshiro::Xoshiro256PlusPlus;
+    use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
     const RECIPES: [&str; 4] = [
         include_str!("../../models/mnist-pixelcnn/recipe.toml"),
@@ -340,17 +342,14 @@ mod tests {
             "\u{0}",
             "é",
         ];
-        let mut state = 1u64;
-        let mut below = |limit: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize % limit
-        };
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+        let mut below = |limit: usize| (rng.next_u64() >> 33) as usize % limit;
         let mut understood_ones = 0;
         for round in 0..8000 {
             // Recipes are ASCII but for what is put into them.
             let mut recipe: Vec<char> = RECIPES[round % RECIPES.len()].chars().collect();
             for _ in 0..=below(3) {
-                let at = below(recipe.len());
+                let at = below(recipe.len().max(1));
                 let end = (at + below(12)).min(recipe.len());
                 match below(4) {
                     0 => recipe.truncate(at + 1),
@@ -358,7 +357,7 @@ mod tests {
                     2 => drop(recipe.splice(at..end.min(at + 2), PIECES[below(PIECES.len())].chars())),
                     _ => {
                         let piece: Vec<char> = recipe[at..end].to_vec();
-                        let to = below(recipe.len());
+                        let to = below(recipe.len().max(1));
                         drop(recipe.splice(to..to, piece));
                     }
                 }

@@ -27,6 +27,8 @@ use crate::source::{Position, SymbolSource};
 pub use error::EngineError;
 pub use plan::Plan;
 pub use registers::Registers;
+#[cfg(feature = "std")]
+pub(crate) use registers::apart;
 use walk::{Context, Shared, finish, no_sums, run};
 
 /// Watches an engine at work, op by op; for checking a model, not for running one.
@@ -122,10 +124,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     /// # Errors
     /// When the model has no class `label`, or has classes and `label` is `None`.
     pub fn restart(&mut self, label: Option<usize>) -> Result<(), EngineError<core::convert::Infallible>> {
-        let classes = self.model.classes();
-        if label.map_or(classes > 0, |label| label >= classes) {
-            return Err(EngineError::Label { classes, got: label });
-        }
+        check_label(&self.model, label)?;
         self.label = label;
         self.next = 0;
         Ok(())
@@ -273,6 +272,15 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         *registers.get_mut(0, channel..channel + 1)?.first_mut()? = *table.get(usize::from(value))?;
         Some(())
     }
+}
+
+/// Refuses a label that the model does not have, and none for a model of classes.
+pub(crate) fn check_label<E>(model: &Model<'_>, label: Option<usize>) -> Result<(), EngineError<E>> {
+    let classes = model.classes();
+    if label.map_or(classes > 0, |label| label >= classes) {
+        return Err(EngineError::Label { classes, got: label });
+    }
+    Ok(())
 }
 
 /// The distribution that a value's logits stand for, in place.

@@ -34,21 +34,26 @@ impl<'b> Registers<'b> {
     /// Bytes `x`, and bytes `y` to write, as numbers; `None` where they overlap.
     #[inline(always)]
     pub(super) fn apart<T: Pod, U: Pod>(&mut self, x: Range<usize>, y: Range<usize>) -> Option<(&[T], &mut [U])> {
-        let bytes: &mut [u8] = bytemuck::must_cast_slice_mut(self.words);
-        let (x, y) = if x.end <= y.start {
-            let (before, after) = bytes.split_at_mut_checked(y.start)?;
-            (before.get(x)?, after.get_mut(..y.end - y.start)?)
-        } else {
-            let (before, after) = bytes.split_at_mut_checked(x.start)?;
-            (after.get(..x.end - x.start)?, before.get_mut(y)?)
-        };
-        Some((bytemuck::try_cast_slice(x).ok()?, bytemuck::try_cast_slice_mut(y).ok()?))
+        apart(bytemuck::must_cast_slice_mut(self.words), x, y)
     }
 
     /// Numbers `range` of the vector at byte `at`, to write.
     pub(super) fn get_mut<T: Pod>(&mut self, at: u32, range: Range<usize>) -> Option<&mut [T]> {
         bytemuck::try_cast_slice_mut::<u32, T>(self.words).ok()?.get_mut(shifted::<T>(at, range))
     }
+}
+
+/// Of `bytes`, those of `x`, and those of `y` to write, as numbers; `None` where they overlap.
+#[inline(always)]
+pub(crate) fn apart<T: Pod, U: Pod>(bytes: &mut [u8], x: Range<usize>, y: Range<usize>) -> Option<(&[T], &mut [U])> {
+    let (x, y) = if x.end <= y.start {
+        let (before, after) = bytes.split_at_mut_checked(y.start)?;
+        (before.get(x)?, after.get_mut(..y.end - y.start)?)
+    } else {
+        let (before, after) = bytes.split_at_mut_checked(x.start)?;
+        (after.get(..x.end - x.start)?, before.get_mut(y)?)
+    };
+    Some((bytemuck::try_cast_slice(x).ok()?, bytemuck::try_cast_slice_mut(y).ok()?))
 }
 
 /// The bytes of numbers `range` of the vector at byte `at`.

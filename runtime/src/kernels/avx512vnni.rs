@@ -50,43 +50,13 @@ impl Avx512Vnni {
 impl Kernel for Avx512Vnni {
     const VECTORS: bool = true;
 
-    #[inline(always)]
-    fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        // SAFETY: above.
-        unsafe { rows(bias, weights, x, sums) }
-    }
-
-    #[inline(always)]
-    fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        // SAFETY: above.
-        unsafe { blocks(bias, weights, x, sums) }
-    }
-
-    #[cfg(feature = "std")]
-    #[inline(always)]
-    fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-        // SAFETY: above.
-        unsafe { panel8(weights, inputs, bias, vectors, sums) }
-    }
-
-    #[cfg(all(feature = "std", feature = "a16"))]
-    #[inline(always)]
-    fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-        // SAFETY: above.
-        unsafe { panel16(weights, inputs, bias, vectors, sums) }
-    }
+    handed_on!();
 
     #[cfg(feature = "std")]
     #[inline(always)]
     fn requantize(self, sums: &[i32; LANES], left: u32, multipliers: &[i32; LANES]) -> [i32; LANES] {
         // SAFETY: above.
         unsafe { requantize(sums, left, multipliers) }
-    }
-
-    #[inline(always)]
-    fn run<R>(self, task: impl FnOnce() -> R) -> R {
-        // SAFETY: above.
-        unsafe { run(task) }
     }
 
     #[inline(always)]

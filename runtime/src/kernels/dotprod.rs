@@ -31,42 +31,12 @@ impl NeonDotprod {
 impl Kernel for NeonDotprod {
     const VECTORS: bool = true;
 
-    #[inline(always)]
-    fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        // SAFETY: above.
-        unsafe { rows(bias, weights, x, sums) }
-    }
-
-    #[inline(always)]
-    fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        // SAFETY: above.
-        unsafe { blocks(bias, weights, x, sums) }
-    }
+    handed_on!();
 
     #[cfg(feature = "std")]
     #[inline(always)]
     fn input_offset(self) -> i32 {
         128
-    }
-
-    #[cfg(feature = "std")]
-    #[inline(always)]
-    fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-        // SAFETY: above.
-        unsafe { panel8(weights, inputs, bias, vectors, sums) }
-    }
-
-    #[cfg(all(feature = "std", feature = "a16"))]
-    #[inline(always)]
-    fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-        // SAFETY: above.
-        unsafe { panel16(weights, inputs, bias, vectors, sums) }
-    }
-
-    #[inline(always)]
-    fn run<R>(self, task: impl FnOnce() -> R) -> R {
-        // SAFETY: above.
-        unsafe { run(task) }
     }
 }
 
@@ -101,6 +71,26 @@ unsafe fn run<R>(task: impl FnOnce() -> R) -> R {
     task()
 }
 
+/// Sixteen products, added to four sums.
+///
+/// # Safety
+/// The processor has the instruction.
+#[inline(always)]
+pub(super) unsafe fn sdot(mut sums: int32x4_t, weights: int8x16_t, x: int8x16_t) -> int32x4_t {
+    // SAFETY: the caller's. The instruction has no name in stable Rust; it reads and writes registers alone.
+    unsafe {
+        asm!(
+            ".arch_extension dotprod",
+            "sdot {sums:v}.4s, {weights:v}.16b, {x:v}.16b",
+            sums = inout(vreg) sums,
+            weights = in(vreg) weights,
+            x = in(vreg) x,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    sums
+}
+
 /// Sixteen bytes.
 struct Dot;
 
@@ -129,20 +119,9 @@ impl Vector for Dot {
     }
 
     #[inline(always)]
-    unsafe fn add(mut sums: int32x4_t, weights: *const i8, x: int8x16_t) -> int32x4_t {
-        // SAFETY: as above. The instruction has no name in stable Rust; it reads and writes registers alone.
-        unsafe {
-            let weights = vld1q_s8(weights);
-            asm!(
-                ".arch_extension dotprod",
-                "sdot {sums:v}.4s, {weights:v}.16b, {x:v}.16b",
-                sums = inout(vreg) sums,
-                weights = in(vreg) weights,
-                x = in(vreg) x,
-                options(pure, nomem, nostack, preserves_flags),
-            );
-        }
-        sums
+    unsafe fn add(sums: int32x4_t, weights: *const i8, x: int8x16_t) -> int32x4_t {
+        // SAFETY: the trait's.
+        unsafe { sdot(sums, vld1q_s8(weights), x) }
     }
 
     #[inline(always)]

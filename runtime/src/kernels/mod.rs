@@ -3,6 +3,46 @@
 //! With the feature `std` a program finds out when it runs which of them its machine has: [`Native`] is an enum then.
 //! Without, `Native` is the kernel of the machine that the program is compiled for.
 
+/// The methods of a kernel that hand on to the functions of the same names in its file, which need instructions.
+///
+/// The kernel's file says why a value of it is proof that the processor has them.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! handed_on {
+    () => {
+        #[inline(always)]
+        fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+            // SAFETY: the instructions are there.
+            unsafe { rows(bias, weights, x, sums) }
+        }
+
+        #[inline(always)]
+        fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+            // SAFETY: as above.
+            unsafe { blocks(bias, weights, x, sums) }
+        }
+
+        #[cfg(feature = "std")]
+        #[inline(always)]
+        fn panel8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+            // SAFETY: as above.
+            unsafe { panel8(weights, inputs, bias, vectors, sums) }
+        }
+
+        #[cfg(all(feature = "std", feature = "a16"))]
+        #[inline(always)]
+        fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+            // SAFETY: as above.
+            unsafe { panel16(weights, inputs, bias, vectors, sums) }
+        }
+
+        #[inline(always)]
+        fn run<R>(self, task: impl FnOnce() -> R) -> R {
+            // SAFETY: as above.
+            unsafe { run(task) }
+        }
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, clippy::wildcard_imports)] // instructions are unsafe, and many
 mod avx2;
@@ -11,10 +51,10 @@ mod avx2;
 mod avx512vnni;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, clippy::wildcard_imports)] // as above
-mod cell_avx512;
+mod cell_avx2;
 #[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)] // as above
-mod cell_x86;
+#[allow(unsafe_code, clippy::wildcard_imports)] // as above
+mod cell_avx512;
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code, clippy::wildcard_imports)] // as above
 mod dotprod;

@@ -2,9 +2,9 @@
 //!
 //! They multiply signed bytes, so that 128 is taken off the inputs when these are loaded.
 
+use super::dotprod::sdot;
 use super::panel_lanes::Lanes;
 use core::arch::aarch64::*;
-use core::arch::asm;
 
 /// `sdot`.
 pub(super) struct Dot8;
@@ -25,34 +25,41 @@ unsafe fn signed(x: *const u8) -> int8x16_t {
     unsafe { vreinterpretq_s8_u32(vdupq_n_u32(x.cast::<u32>().read_unaligned() ^ 0x8080_8080)) }
 }
 
+/// The parts of [`Lanes`] that have to do with four sums in a register.
+macro_rules! sums_of_four {
+    () => {
+        const PARTS: usize = 4;
+        type Sums = int32x4_t;
+
+        #[inline(always)]
+        unsafe fn load(x: *const i32) -> int32x4_t {
+            // SAFETY: the trait's.
+            unsafe { vld1q_s32(x) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(y: *mut i32, sums: int32x4_t) {
+            // SAFETY: the trait's.
+            unsafe { vst1q_s32(y, sums) }
+        }
+
+        #[inline(always)]
+        unsafe fn zero() -> int32x4_t {
+            // SAFETY: the trait's.
+            unsafe { vdupq_n_s32(0) }
+        }
+
+        #[inline(always)]
+        unsafe fn add(a: int32x4_t, b: int32x4_t) -> int32x4_t {
+            // SAFETY: the trait's.
+            unsafe { vaddq_s32(a, b) }
+        }
+    };
+}
+
 impl Lanes for Dot8 {
-    const PARTS: usize = 4;
-    type Sums = int32x4_t;
+    sums_of_four!();
     type Input = int8x16_t;
-
-    #[inline(always)]
-    unsafe fn load(x: *const i32) -> int32x4_t {
-        // SAFETY: the trait's.
-        unsafe { vld1q_s32(x) }
-    }
-
-    #[inline(always)]
-    unsafe fn store(y: *mut i32, sums: int32x4_t) {
-        // SAFETY: the trait's.
-        unsafe { vst1q_s32(y, sums) }
-    }
-
-    #[inline(always)]
-    unsafe fn zero() -> int32x4_t {
-        // SAFETY: the trait's.
-        unsafe { vdupq_n_s32(0) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(a: int32x4_t, b: int32x4_t) -> int32x4_t {
-        // SAFETY: the trait's.
-        unsafe { vaddq_s32(a, b) }
-    }
 
     #[inline(always)]
     unsafe fn input(x: *const u8) -> int8x16_t {
@@ -61,20 +68,9 @@ impl Lanes for Dot8 {
     }
 
     #[inline(always)]
-    unsafe fn multiply(mut sums: int32x4_t, weights: *const u8, x: int8x16_t) -> int32x4_t {
-        // SAFETY: the trait's. The instruction has no name in stable Rust; it reads and writes registers alone.
-        unsafe {
-            let weights = vld1q_s8(weights.cast());
-            asm!(
-                ".arch_extension dotprod",
-                "sdot {sums:v}.4s, {weights:v}.16b, {x:v}.16b",
-                sums = inout(vreg) sums,
-                weights = in(vreg) weights,
-                x = in(vreg) x,
-                options(pure, nomem, nostack, preserves_flags),
-            );
-        }
-        sums
+    unsafe fn multiply(sums: int32x4_t, weights: *const u8, x: int8x16_t) -> int32x4_t {
+        // SAFETY: the trait's.
+        unsafe { sdot(sums, vld1q_s8(weights.cast()), x) }
     }
 }
 
@@ -129,33 +125,8 @@ impl Lanes for Wide8 {
 }
 
 impl Lanes for Wide16 {
-    const PARTS: usize = 4;
-    type Sums = int32x4_t;
+    sums_of_four!();
     type Input = int16x8_t;
-
-    #[inline(always)]
-    unsafe fn load(x: *const i32) -> int32x4_t {
-        // SAFETY: the trait's.
-        unsafe { vld1q_s32(x) }
-    }
-
-    #[inline(always)]
-    unsafe fn store(y: *mut i32, sums: int32x4_t) {
-        // SAFETY: the trait's.
-        unsafe { vst1q_s32(y, sums) }
-    }
-
-    #[inline(always)]
-    unsafe fn zero() -> int32x4_t {
-        // SAFETY: the trait's.
-        unsafe { vdupq_n_s32(0) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(a: int32x4_t, b: int32x4_t) -> int32x4_t {
-        // SAFETY: the trait's.
-        unsafe { vaddq_s32(a, b) }
-    }
 
     #[inline(always)]
     unsafe fn input(x: *const u8) -> int16x8_t {

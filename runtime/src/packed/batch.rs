@@ -2,7 +2,7 @@
 
 use super::walk::{Ops, Step, Walk};
 use super::{AnyOps, Pack, Packed};
-use crate::engine::{EngineError, predicted};
+use crate::engine::{EngineError, check_label, predicted};
 use crate::kernels::{Host, Kernel, Task};
 use crate::model::Image;
 use crate::numbers::Int8;
@@ -34,15 +34,6 @@ impl AnyWalk {
             AnyOps::I8A16(ops) => Self::I8A16(Walk::new(ops, &packed.model, images, columns)?),
         })
     }
-}
-
-/// `label`, where it fits the model.
-pub(super) fn checked<E>(packed: &Packed<'_>, label: Option<usize>) -> Result<(), EngineError<E>> {
-    let classes = packed.model.classes();
-    if label.map_or(classes > 0, |label| label >= classes) {
-        return Err(EngineError::Label { classes, got: label });
-    }
-    Ok(())
 }
 
 impl<'p, 'm> Batch<'p, 'm> {
@@ -79,7 +70,7 @@ impl<'p, 'm> Batch<'p, 'm> {
         out: &mut [u8],
         costs: &mut [u64],
     ) -> Result<(), EngineError<S::Error>> {
-        checked(self.packed, label)?;
+        check_label(&self.packed.model, label)?;
         let values = self.packed.model.image().values();
         if sources.len() != self.images || costs.len() != self.images || out.len() != self.images * values {
             return Err(EngineError::Corrupt);

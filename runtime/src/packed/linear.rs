@@ -48,6 +48,13 @@ struct Panel {
     lines: Range<usize>,
 }
 
+impl Panel {
+    /// The outputs of panel `number`, of the colour group's padded ones.
+    fn outputs(&self, number: usize) -> Range<usize> {
+        number * OUTPUTS..number * OUTPUTS + self.vectors * LANES
+    }
+}
+
 /// The sums of a panel, of all places, and what belongs to them.
 pub(super) struct Results<'r> {
     /// The outputs, of all of the op's.
@@ -129,7 +136,8 @@ impl<A: Pack> Packed<A> {
         if let Some(at) = linear.bias {
             bias.get_mut(..outputs)?.copy_from_slice(model.numbers(at, first..end)?);
         }
-        for class in 0..model.classes().max(1) {
+        let classes = if linear.class_bias == 0 { 1 } else { model.classes() };
+        for class in 0..classes {
             let mut bias = bias.clone();
             if linear.class_bias != 0 {
                 let start = class * linear.sums();
@@ -139,9 +147,6 @@ impl<A: Pack> Packed<A> {
             let [of_activations, of_inputs] = &mut packed.biases;
             of_inputs.extend(bias.iter().zip(&offsets).map(|(bias, offset)| bias.wrapping_sub(*offset)));
             of_activations.append(&mut bias);
-            if linear.class_bias == 0 {
-                break;
-            }
         }
         Some(packed)
     }
@@ -172,11 +177,11 @@ impl<A: Pack> Packed<A> {
         ahead: &mut Ahead,
     ) -> Option<()> {
         for (number, panel) in self.panels.iter().enumerate() {
-            let (first, stride) = (number * OUTPUTS, panel.vectors * LANES);
-            let at = ahead.columns * first;
-            let sums = ahead.sums.get_mut(at..at + ahead.columns * stride)?;
+            let outputs = panel.outputs(number);
+            let bias = self.bias(kernel, outputs.clone(), label)?;
+            let sums = ahead.sums.get_mut(ahead.columns * outputs.start..ahead.columns * outputs.end)?;
             let weights = bytemuck::cast_slice(self.lines.get(panel.lines.clone())?);
-            A::panel(kernel, weights, inputs, self.bias(kernel, first..first + stride, label)?, panel.vectors, sums);
+            A::panel(kernel, weights, inputs, bias, panel.vectors, sums);
         }
         Some(())
     }
@@ -202,20 +207,20 @@ impl<A: Pack> Packed<A> {
         memory: &'r mut [i32],
     ) -> Option<Results<'r>> {
         let panel = self.panels.get(number)?;
-        let (first, stride) = (number * OUTPUTS, panel.vectors * LANES);
+        let all = panel.outputs(number);
+        let stride = all.len();
         let sums = memory.get_mut(..places * stride)?;
         let mut lines = panel.lines.clone();
         let bias = if let Some((ahead, column)) = begun {
             lines.start += self.above * panel.vectors;
-            let at = ahead.columns * first + column * stride;
+            let at = ahead.columns * all.start + column * stride;
             ahead.sums.get(at..at + stride)?
         } else {
-            self.bias(kernel, first..first + stride, label)?
+            self.bias(kernel, all.clone(), label)?
         };
         A::panel(kernel, bytemuck::cast_slice(self.lines.get(lines)?), inputs, bias, panel.vectors, sums);
-        let multipliers = self.multipliers.get(first..first + stride)?;
-        let outputs = self.outputs.start + first..self.outputs.end.min(self.outputs.start + first + stride);
-        Some(Results { outputs, sums, stride, multipliers, left: self.left })
+        let outputs = self.outputs.start + all.start..self.outputs.end.min(self.outputs.start + all.end);
+        Some(Results { outputs, sums, stride, multipliers: self.multipliers.get(all)?, left: self.left })
     }
 }
 

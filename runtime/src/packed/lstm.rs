@@ -9,7 +9,6 @@ use crate::blob::{LstmRecord, Model};
 use crate::kernels::panel::{Inputs, Pieces};
 use crate::kernels::{Kernel, map};
 use crate::numbers::Rescale;
-use core::ops::Range;
 
 /// Which LSTM it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -336,12 +335,11 @@ impl<A: Pack> Lstm<A> {
         let record = &self.record;
         let (inputs, hidden) = (usize::from(record.inputs), usize::from(record.hidden));
         for offset in 0..step.columns {
-            let (places, mirrored) =
-                (offset * step.images..(offset + 1) * step.images, step.width - 1 - step.column - offset);
+            let (place, mirrored) = (offset * step.images, step.width - 1 - step.column - offset);
             if step.row > 0 {
                 let to_output = record.to_output;
                 let h = state.output.column(step.row, mirrored)?;
-                let y = shared.registers.get_mut(record.output, hidden)?.get_mut(registers_of(hidden, &places))?;
+                let y = shared.registers.get_mut(record.output, hidden)?.get_mut(place * hidden..)?;
                 for span in spans(0..step.images, hidden, features(hidden, step)) {
                     map(
                         kernel,
@@ -352,7 +350,7 @@ impl<A: Pack> Lstm<A> {
                     );
                 }
             }
-            let x = shared.registers.get(record.input, inputs)?.get(registers_of(inputs, &places))?;
+            let x = shared.registers.get(record.input, inputs)?.get(place * inputs..)?;
             let kept = state.x.column_mut(step.row, mirrored.cast_signed())?;
             for span in spans(0..step.images, inputs, features(inputs, step)) {
                 kept.get_mut(span.clone())?.copy_from_slice(x.get(span)?);
@@ -390,11 +388,6 @@ impl<A: Pack> Lstm<A> {
         }
         Some(())
     }
-}
-
-/// The numbers of places in a matrix `[places, count]`.
-fn registers_of(count: usize, places: &Range<usize>) -> Range<usize> {
-    places.start * count..places.end * count
 }
 
 /// Vectors `x`, one after the other; an empty one is zero.

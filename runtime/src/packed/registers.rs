@@ -1,5 +1,6 @@
 //! The registers of all places.
 
+use crate::engine::apart;
 use bytemuck::Pod;
 use core::ops::Range;
 
@@ -52,14 +53,12 @@ impl Registers {
         [input, output]: [u32; 2],
         count: usize,
     ) -> Option<(&[T], &mut [U])> {
-        let (x, y) = (self.start::<u8>(input), self.start::<u8>(output));
-        let numbers = self.places * count;
-        let bytes: &mut [u8] = bytemuck::try_cast_slice_mut(&mut self.words).ok()?;
-        let (before, after) = bytes.split_at_mut_checked(x.max(y))?;
-        let before = before.get_mut(x.min(y)..)?;
-        let (x, y) = if x < y { (before, after) } else { (after, before) };
-        let (x, y) = (x.get(..numbers * size_of::<T>())?, y.get_mut(..numbers * size_of::<U>())?);
-        Some((bytemuck::try_cast_slice(x).ok()?, bytemuck::try_cast_slice_mut(y).ok()?))
+        let bytes = |at, size| {
+            let start = self.start::<u8>(at);
+            start..start + self.places * count * size
+        };
+        let (x, y) = (bytes(input, size_of::<T>()), bytes(output, size_of::<U>()));
+        apart(bytemuck::must_cast_slice_mut(&mut self.words), x, y)
     }
 }
 

@@ -1,9 +1,9 @@
 //! An image that is there already, a row at a time.
 
-use super::batch::{AnyWalk, ahead, checked, finish};
+use super::batch::{AnyWalk, ahead, finish};
 use super::walk::{Ops, Step, Walk};
 use super::{AnyOps, Pack, Packed};
-use crate::engine::{EngineError, predicted};
+use crate::engine::{EngineError, check_label, predicted};
 use crate::kernels::Host;
 use crate::model::Image;
 use crate::source::{Given, Position, SymbolSource, TooShort};
@@ -57,7 +57,7 @@ impl<'p, 'm> Scorer<'p, 'm> {
         image: &[u8],
         source: &mut S,
     ) -> Result<u64, EngineError<S::Error>> {
-        checked(self.packed, label)?;
+        check_label(&self.packed.model, label)?;
         match (&mut self.walk, &self.packed.ops) {
             (AnyWalk::I8(walk), AnyOps::I8(ops)) => visit(self.packed, walk, ops, self.kernel, (label, image), source),
             #[cfg(feature = "a16")]

@@ -4,7 +4,7 @@
 
 use super::put;
 use crate::integer_model::bytes::crc32;
-use pixelrnn::coder::ByteSource;
+use crate::late::{self, Late};
 use pixelrnn::coder::container::{BlockError, BlockReader, HEADER_BYTES, Header, Restored, read_block};
 use pixelrnn::{Engine, Model};
 use pixelrnn_converter::Blob;
@@ -47,27 +47,6 @@ fn restores(model: Model<'_>, file: &[u8]) {
     assert_eq!(decompress(model, &again.bytes, || ()).expect("a file that was just made"), restored);
 }
 
-/// A block's bytes, each of which comes late once.
-struct Late<'a> {
-    bytes: &'a [u8],
-    read: usize,
-    /// The byte that has not been late.
-    next: usize,
-}
-
-impl ByteSource for Late<'_> {
-    type Error = ();
-
-    fn next(&mut self) -> Result<Option<u8>, ()> {
-        if self.read == self.next {
-            self.next += 1;
-            return Err(());
-        }
-        self.read += 1;
-        Ok(self.bytes.get(self.read - 1).copied())
-    }
-}
-
 fn in_pieces(model: Model<'_>, block: &[u8]) {
     /// The most images that are worth the time.
     const MOST: u32 = 8;
@@ -77,18 +56,8 @@ fn in_pieces(model: Model<'_>, block: &[u8]) {
     let ended = read_block(&mut engine, MOST, block, |image, label, pixel| {
         whole.push(Restored { image, label, pixel: *pixel });
     });
-    let (mut reader, mut source) = (BlockReader::new(MOST), Late { bytes: block, read: 0, next: 0 });
-    let mut pieces = Vec::new();
-    let error = loop {
-        let start = source.read;
-        match reader.step(&mut engine, &mut source) {
-            Ok(Some(pixel)) => pieces.push(pixel),
-            Ok(None) => break None,
-            Err(BlockError::Bytes(())) => source.read = start,
-            Err(error) => break Some(error),
-        }
-    };
-    assert_eq!(pieces, whole, "bytes that come late make another image");
+    let pieces = late::read(&mut engine, &mut BlockReader::new(MOST), &mut Late::new(block, 0));
+    assert_eq!(pieces.pixels, whole, "bytes that come late make another image");
     let expected = ended.err().map(|error: BlockError<Infallible>| format!("{error:?}"));
-    assert_eq!(error.map(|error| format!("{error:?}")), expected);
+    assert_eq!(pieces.error.map(|error| format!("{error:?}")), expected);
 }
