@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::back_end::{BackEnd, Name};
+use crate::back_end::{BackEnd, Name, Precision};
 use crate::data::Set;
 use crate::error::Error;
 use crate::network::Network;
@@ -35,9 +35,13 @@ pub struct Command {
     /// Threads on the CPU [default: one a core]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// What to compute on, by its name in the list that `pixelrnn-train devices` prints [default: the first]
-    #[arg(long, value_name = "NAME")]
-    pub device: Option<Name>,
+    /// What to compute on, by names in the list that `pixelrnn-train devices` prints; several, with commas between, share each batch
+    /// [default: the first]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub device: Vec<Name>,
+    /// The numbers that a GPU computes in; weights and the loss have 32 bits in any case
+    #[arg(long, value_enum, value_name = "NUMBERS", default_value_t)]
+    pub precision: Precision,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub data: Data,
@@ -50,10 +54,40 @@ pub struct Command {
 }
 
 /// What there is beside training.
-#[derive(Subcommand, Clone, Copy, Debug)]
+#[derive(Subcommand, Clone, Debug)]
 pub enum Other {
     /// Lists what this program can compute on
     Devices,
+    /// Lets other machines compute on this one's devices, which they call `ws://THIS:PORT`; in a trusted network only: nothing is
+    /// encrypted, and nobody is asked who they are
+    #[cfg(feature = "remote")]
+    Serve {
+        /// Which devices, by their names with commas between [default: the first]
+        #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+        device: Vec<Name>,
+        /// The port to listen on
+        #[arg(long, default_value_t = 3000)]
+        port: u16,
+    },
+}
+
+impl Other {
+    fn run(self) -> Result<(), Error> {
+        match self {
+            Self::Devices => {
+                for (name, what) in BackEnd::all() {
+                    println!("{:12} {what}", name.to_string());
+                }
+                Ok(())
+            }
+            #[cfg(feature = "remote")]
+            Self::Serve { device, port } => {
+                let back_end = BackEnd::new(&device, Precision::F32)?;
+                println!("serving {} devices on port {port}, until Ctrl-C", back_end.devices().len());
+                crate::back_end::remote::serve(&back_end, port)
+            }
+        }
+    }
 }
 
 impl Command {
@@ -62,11 +96,8 @@ impl Command {
     /// # Errors
     /// See [`Error`].
     pub fn run(self) -> Result<(), Error> {
-        if let Some(Other::Devices) = self.other {
-            for (name, what) in BackEnd::all() {
-                println!("{:12} {what}", name.to_string());
-            }
-            return Ok(());
+        if let Some(other) = self.other {
+            return other.run();
         }
         let folder = self.output.clone().or_else(|| folder_of(self.recipe.as_deref()?));
         let folder = folder.ok_or_else(|| Error::usage("no folder to write to: name it with --output"))?;
@@ -90,7 +121,7 @@ impl Command {
             train,
             valid,
             settings,
-            back_end: BackEnd::new(self.device)?,
+            back_end: BackEnd::new(&self.device, self.precision)?,
             folder: folder.clone(),
             samples,
             resume: self.resume,

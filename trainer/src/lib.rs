@@ -15,7 +15,7 @@
 //! use pixelrnn_trainer::run::Run;
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # #[cfg(feature = "flex")] {
-//! use pixelrnn_trainer::back_end::BackEnd;
+//! use pixelrnn_trainer::back_end::{BackEnd, Precision};
 //!
 //! let description = Description::from_json(
 //!     r#"{"architecture": "pixel_cnn", "image": {"height": 4, "width": 4, "channels": 1, "levels": 2}, "hidden": 4,
@@ -30,7 +30,7 @@
 //!     valid: train.clone(),
 //!     train,
 //!     settings: Training { epochs: Some(20), rate: Some(0.05), warmup: Some(0), ..Training::default() }.settings()?,
-//!     back_end: BackEnd::cpu(),
+//!     back_end: BackEnd::new(&[], Precision::F32)?,
 //!     folder,
 //!     samples: 0,
 //!     resume: false,

@@ -129,6 +129,7 @@ impl Run {
             }
             progress = found;
             cut_metrics(&metrics, progress.epochs)?;
+            plot::write(&metrics, &self.folder.join(PLOT))?;
         } else {
             write(&metrics, b"")?;
         }

@@ -18,7 +18,7 @@ const IMAGES_A_PART: usize = 4;
 /// number.
 pub(crate) fn sample(trainer: &Trainer, count: usize, seed: u64) -> Result<ImageSet, Error> {
     let image = trainer.network.image();
-    let leaves = Leaves::new(&trainer.network, &trainer.optimizer.average, &trainer.back_end.device, false);
+    let leaves = Leaves::new(&trainer.network, &trainer.optimizer.average, trainer.back_end.first(), false);
     let numbers: Vec<usize> = (0..count).collect();
     let part = |which: &[usize]| draw(trainer, &leaves, which, seed);
     let drawn = if trainer.back_end.is_parallel() {
@@ -37,7 +37,7 @@ pub(crate) fn sample(trainer: &Trainer, count: usize, seed: u64) -> Result<Image
 
 /// Levels `[H, W, C]` of the images numbered `which`.
 fn draw(trainer: &Trainer, leaves: &Leaves, which: &[usize], seed: u64) -> Result<Vec<Vec<u8>>, Error> {
-    let (network, device) = (&trainer.network, &trainer.back_end.device);
+    let (network, device) = (&trainer.network, trainer.back_end.first());
     let image = network.image();
     let mut rngs: Vec<_> =
         which.iter().map(|&n| Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_add((n as u64) << 32))).collect();
@@ -54,7 +54,7 @@ fn draw(trainer: &Trainer, leaves: &Leaves, which: &[usize], seed: u64) -> Resul
             let labels = which.iter().map(|n| (n % network.classes()) as i32).collect();
             Tensor::from_data(TensorData::new::<i32, _>(labels, [which.len()]), device)
         });
-        let logits = numbers(network.logits(leaves, levels, labels, trainer.back_end.path))?;
+        let logits = numbers(network.logits(leaves, levels, labels, trainer.back_end.path()))?;
         let of_image = logits.len() / which.len();
         for ((logits, image), rng) in logits.chunks_exact(of_image).zip(&mut images).zip(&mut rngs) {
             let at = value * logits_a_value;

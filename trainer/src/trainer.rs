@@ -9,7 +9,6 @@ use crate::optimizer::Optimizer;
 use crate::parameters;
 use burn::prelude::*;
 use burn::tensor::Int;
-use rayon::prelude::*;
 
 /// A network while it is trained.
 #[derive(Clone, Debug)]
@@ -59,12 +58,10 @@ impl Trainer {
     pub(crate) fn step(&mut self, set: &Set, which: &[usize], rate: f64) -> Result<f64, Error> {
         // Each part is a graph of its own, worked through by one thread: that takes less waiting than sharing the work
         // of each operation, and what a part reads and writes fits a cache.
-        let parts: Vec<Part> = if self.back_end.is_parallel() {
-            which.par_chunks(IMAGES_A_PART).map(|which| self.part(set, which)).collect::<Result<_, _>>()?
-        } else {
-            vec![self.part(set, which)?]
-        };
-        let mut parts = parts.into_iter();
+        let devices = self.back_end.devices();
+        let each = if self.back_end.is_parallel() { IMAGES_A_PART } else { which.len().div_ceil(devices.len()) };
+        let work = |device: usize, which: &[usize]| self.part(set, which, &devices[device]);
+        let mut parts = self.back_end.in_parts(which, each, work)?.into_iter();
         let Part { mut nats, mut gradients } = parts.next().unwrap_or_default();
         for part in parts {
             nats += part.nats;
@@ -88,12 +85,12 @@ impl Trainer {
         Ok(nats)
     }
 
-    /// Nats of the images numbered `which` together, and their gradients.
-    fn part(&self, set: &Set, which: &[usize]) -> Result<Part, Error> {
-        let device = self.back_end.device.clone().autodiff();
+    /// Nats of the images numbered `which` together, and their gradients, computed on `device`.
+    fn part(&self, set: &Set, which: &[usize], device: &Device) -> Result<Part, Error> {
+        let device = device.clone().autodiff();
         let leaves = Leaves::new(&self.network, &self.weights, &device, true);
         let (levels, labels) = batch(set, which, &self.network, &device);
-        let logits = self.network.logits(&leaves, levels.clone(), labels, self.back_end.path);
+        let logits = self.network.logits(&leaves, levels.clone(), labels, self.back_end.path());
         let nats = loss::nats(self.network.image(), self.network.output(), logits, levels);
         let grads = nats.clone().backward();
         let gradients = leaves
@@ -106,12 +103,12 @@ impl Trainer {
 
     /// Says which layer first makes a number that is not finite.
     fn blame(&self, set: &Set, which: &[usize], step: u64) -> Error {
-        let device = &self.back_end.device;
+        let device = self.back_end.first();
         let leaves = Leaves::new(&self.network, &self.weights, device, false);
         let (levels, labels) = batch(set, which, &self.network, device);
         let mut first = None;
         let mut last = "input".to_string();
-        self.network.walk(&leaves, levels, labels, self.back_end.path, |node, value| {
+        self.network.walk(&leaves, levels, labels, self.back_end.path(), |node, value| {
             if !node.name.is_empty() {
                 last = node.name.to_string();
             }
@@ -128,21 +125,18 @@ impl Trainer {
 
     /// Mean nats of all images of `set` under the averaged weights.
     pub(crate) fn evaluate(&self, set: &Set, progress: impl Fn(usize) + Sync) -> Result<f64, Error> {
-        let device = &self.back_end.device;
-        let leaves = Leaves::new(&self.network, &self.optimizer.average, device, false);
+        let devices = self.back_end.devices();
+        let put = |device: &Device| Leaves::new(&self.network, &self.optimizer.average, device, false);
+        let leaves: Vec<Leaves> = devices.iter().map(put).collect();
         let all: Vec<usize> = (0..set.len()).collect();
-        let nats = |which: &[usize]| {
-            let (levels, labels) = batch(set, which, &self.network, device);
-            let logits = self.network.logits(&leaves, levels.clone(), labels, self.back_end.path);
+        let nats = |device: usize, which: &[usize]| {
+            let (levels, labels) = batch(set, which, &self.network, &devices[device]);
+            let logits = self.network.logits(&leaves[device], levels.clone(), labels, self.back_end.path());
             progress(which.len());
             Ok(f64::from(numbers(loss::nats(self.network.image(), self.network.output(), logits, levels))?[0]))
         };
-        let sums: Vec<f64> = if self.back_end.is_parallel() {
-            all.par_chunks(IMAGES_A_PART).map(nats).collect::<Result<_, Error>>()?
-        } else {
-            all.chunks(EVALUATION_BATCH).map(nats).collect::<Result<_, Error>>()?
-        };
-        let sum: f64 = sums.iter().sum();
+        let each = if self.back_end.is_parallel() { IMAGES_A_PART } else { EVALUATION_BATCH };
+        let sum: f64 = self.back_end.in_parts(&all, each, nats)?.iter().sum();
         Ok(sum / set.len() as f64)
     }
 
@@ -168,8 +162,8 @@ mod tests {
     use pixelrnn_converter::{Description, Reference, TrainedModel};
 
     fn trainer(network: Network, path: Path, weights: &[Vec<f32>]) -> Trainer {
-        let back_end = BackEnd { device: Device::flex(), path };
-        let mut trainer = Trainer::new(network, back_end, 0, |w| Optimizer::new(Rule::Adam, 0.0, 0.0, w));
+        let mut trainer =
+            Trainer::new(network, BackEnd::processor(path), 0, |w| Optimizer::new(Rule::Adam, 0.0, 0.0, w));
         trainer.weights = weights.to_vec();
         trainer
     }
@@ -188,8 +182,10 @@ mod tests {
         for (name, _, network) in networks() {
             let set = set(&network, 5);
             let weights = weights(&network);
-            let fast = trainer(network.clone(), Path::Fast, &weights).part(&set, &[0, 1, 2, 3, 4]).unwrap();
-            let stock = trainer(network.clone(), Path::Stock, &weights).part(&set, &[0, 1, 2, 3, 4]).unwrap();
+            let fast =
+                trainer(network.clone(), Path::Fast, &weights).part(&set, &[0, 1, 2, 3, 4], &Device::flex()).unwrap();
+            let stock =
+                trainer(network.clone(), Path::Stock, &weights).part(&set, &[0, 1, 2, 3, 4], &Device::flex()).unwrap();
             assert!((fast.nats - stock.nats).abs() < 1e-5 * stock.nats, "{name}");
             for (parameter, (fast, stock)) in network.parameters().zip(fast.gradients.iter().zip(&stock.gradients)) {
                 close(fast, stock, 1e-4, &(name, &parameter.name));
@@ -224,9 +220,9 @@ mod tests {
             let reference = reference(&description, &network, &weights);
             for path in [Path::Fast, Path::Stock] {
                 let trainer = trainer(network.clone(), path, &weights);
-                let leaves = Leaves::new(&network, &trainer.weights, &trainer.back_end.device, false);
+                let leaves = Leaves::new(&network, &trainer.weights, trainer.back_end.first(), false);
                 for n in 0..3 {
-                    let (levels, labels) = batch(&set, &[n], &network, &trainer.back_end.device);
+                    let (levels, labels) = batch(&set, &[n], &network, trainer.back_end.first());
                     let logits = network.logits(&leaves, levels, labels, path).permute([0, 3, 1, 2]);
                     let (image, label) = image(&network, &set, n);
                     let expected: Vec<f32> =

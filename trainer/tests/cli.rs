@@ -101,6 +101,41 @@ fn devices_are_listed() {
     assert!(output.status.success() && out.lines().any(|line| line.starts_with("cpu:0 ")), "{out}");
 }
 
+/// Nats that a run of [`RECIPE`] ends with, training and validation.
+fn nats(folder: &Path, more: &[&str], kernel: &str) -> [f64; 2] {
+    std::fs::write(folder.join("recipe.toml"), RECIPE).unwrap();
+    let arguments = [&["recipe.toml", "-o", "out", "--samples", "0"], more].concat();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pixelrnn-train"));
+    let output = command.args(arguments).current_dir(folder).env("PIXELRNN_TRAIN_KERNEL", kernel).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metrics = std::fs::read_to_string(folder.join("out/metrics.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    ["train_nats", "valid_nats"].map(|key| last[key].as_f64().unwrap())
+}
+
+#[test]
+fn devices_kernels_and_precisions_agree() {
+    let folder = folder();
+    let expected = nats(folder.path(), &[], "");
+    for (arguments, kernel, tolerance) in [
+        (&[][..], "portable", 1e-4),
+        (&["--device", "cpu-stock"], "", 1e-4),
+        (&["--device", "cpu-stock,cpu-stock,cpu-stock"], "", 1e-4),
+        (&["--device", "cpu-stock", "--precision", "bf16"], "", 2e-2),
+        (&["--device", "cpu-stock,cpu-stock", "--precision", "f16"], "", 2e-3),
+    ] {
+        let got = nats(folder.path(), arguments, kernel);
+        for (got, expected) in got.iter().zip(expected) {
+            assert!(
+                (got / expected - 1.0).abs() < tolerance,
+                "{arguments:?} {kernel}: {got} nats, expected {expected}"
+            );
+        }
+        // 16 bits are not 32.
+        assert!(arguments.len() < 4 || got != expected, "{arguments:?}");
+    }
+}
+
 #[test]
 fn errors_name_the_file_and_the_reason() {
     let folder = folder();
@@ -122,6 +157,8 @@ fn errors_name_the_file_and_the_reason() {
         (&["--train-labels", "labels.npy"], 2, &["labels.npy", "classes"]),
         (&["--device", "tpu"], 2, &["tpu", "cpu"]),
         (&["--device", "cpu:7"], 2, &["cpu:7"]),
+        (&["--device", "cpu-stock,cpu"], 2, &["cpu:0", "share"]),
+        (&["--precision", "bf16"], 2, &["cpu:0", "32 bits"]),
         (&["--binarize", "random", "--levels", "16"], 2, &["binarize", "16"]),
         (&["missing.toml"], 1, &["missing.toml"]),
         (&["--train", "missing.npy"], 1, &["missing.npy"]),

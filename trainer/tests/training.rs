@@ -3,7 +3,7 @@
 #![cfg(feature = "flex")]
 
 use pixelrnn_converter::{Description, Reference, TrainedModel};
-use pixelrnn_trainer::back_end::BackEnd;
+use pixelrnn_trainer::back_end::{BackEnd, Precision};
 use pixelrnn_trainer::data::Set;
 use pixelrnn_trainer::recipe::{Settings, Training};
 use pixelrnn_trainer::run::{Epoch, MODEL, Observer, Run};
@@ -40,7 +40,16 @@ fn run(architecture: &str, settings: Settings, folder: &Path) -> Run {
     let description = description(architecture);
     let (train, valid) = (stripes(&description, 90), stripes(&description, 10));
     let folder = folder.to_path_buf();
-    Run { train, valid, settings, back_end: BackEnd::cpu(), folder, samples: 0, resume: true, description }
+    Run {
+        train,
+        valid,
+        settings,
+        back_end: BackEnd::new(&[], Precision::F32).unwrap(),
+        folder,
+        samples: 0,
+        resume: true,
+        description,
+    }
 }
 
 #[derive(Default)]

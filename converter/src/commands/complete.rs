@@ -1,7 +1,8 @@
 //! `pixelrnn complete`.
 
+use super::model::{self, BuiltIn};
 use super::sample::{console_columns, temperature};
-use super::{Failure, model, progress, score};
+use super::{Failure, progress, score};
 use pixelrnn::Temperature;
 use pixelrnn_converter::complete::{Completion, complete};
 use pixelrnn_converter::picture::{Strips, Terminal};
@@ -55,7 +56,8 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let blob = model::read_blob(self.model.as_deref())?;
+        let labelled = self.label.is_some() || self.labels.is_some();
+        let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::for_labels(labelled))?;
         let model = blob.model()?;
         let image = model.image();
         let rows = self.rows.unwrap_or(image.height / 2);

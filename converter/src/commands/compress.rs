@@ -1,7 +1,8 @@
 //! `pixelrnn compress`.
 
+use super::model::{self, BuiltIn};
 use super::score::read_images;
-use super::{Failure, model, progress};
+use super::{Failure, progress};
 use pixelrnn_converter::{compress, files};
 use serde_json::json;
 use std::io::Write;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// Images: .npy, IDX (both plain or .gz), PNG or a folder of PNGs; `-` is standard input
     images: PathBuf,
-    /// Blob to compress with (.prnn), the same that decompresses; by default the built-in digits
+    /// Blob to compress with (.prnn), the same that decompresses; by default the built-in digits, those of ten classes where there are labels
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Labels of the images, for a model that has classes: .npy or IDX
@@ -30,7 +31,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let blob = model::read_blob(self.model.as_deref())?;
+        let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::for_labels(self.labels.is_some()))?;
         let model = blob.model()?;
         let image = model.image();
         let (set, labels) = read_images(&self.images, self.count, self.labels.as_ref(), &image, model.classes())?;

@@ -1,6 +1,6 @@
 //! `pixelrnn context`.
 
-use super::model::AnyModel;
+use super::model::{AnyModel, BuiltIn};
 use super::{Failure, progress, score};
 use pixelrnn::model::Image;
 use pixelrnn::{Position, Temperature};
@@ -110,7 +110,7 @@ impl Args {
     }
 
     fn measure(&self, path: Option<&Path>) -> Result<Measured, Failure> {
-        let any = AnyModel::read(path)?;
+        let any = AnyModel::read_or(path, BuiltIn::for_labels(self.label.is_some()))?;
         let reference;
         let (scorer, classes, run_by) = match &any {
             AnyModel::Blob(blob) => {
@@ -178,7 +178,7 @@ impl Args {
             [path] => Some(path.as_path()),
             _ => return Err(Failure::Usage("--masks: of one model at a time".to_string())),
         };
-        let any = AnyModel::read(path)?;
+        let any = AnyModel::read_or(path, BuiltIn::for_labels(self.label.is_some()))?;
         let (layers, groups) = match &any {
             AnyModel::Blob(blob) => (masks::of_blob(&blob.model()?), blob.model()?.image().channels),
             AnyModel::Trained(trained) => (masks::of_nodes(trained.nodes()), trained.description().image.channels),

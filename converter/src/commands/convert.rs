@@ -108,7 +108,7 @@ fn percentile(text: &str) -> Result<f64, String> {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let trained = match AnyModel::read(Some(&self.model))? {
+        let trained = match AnyModel::read(&self.model)? {
             AnyModel::Blob(blob) => return self.arrange(&blob),
             AnyModel::Trained(trained) => *trained,
         };

@@ -1,6 +1,7 @@
 //! `pixelrnn decompress`.
 
-use super::{Failure, model, progress};
+use super::model::{self, BuiltIn};
+use super::{Failure, progress};
 use pixelrnn_converter::images::npy;
 use pixelrnn_converter::picture::{Layout, Picture};
 use pixelrnn_converter::{Error, ImageSet, compress, files};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// Compressed file; `-` is standard input
     file: PathBuf,
-    /// Blob that the images were compressed with (.prnn); by default the built-in digits
+    /// Blob that the images were compressed with (.prnn); by default the built-in one that did it
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Where the images go: `.npy` gives the levels as numbers, `.png` a picture where there is one image, anything else is a
@@ -25,11 +26,11 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let blob = model::read_blob(self.model.as_deref())?;
-        let model = blob.model()?;
         let bytes = files::read(&self.file)?;
         let named = |e: Error| e.in_file(files::display_name(&self.file));
         let header = compress::header(&bytes).map_err(named)?;
+        let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::of_identity(header.identity))?;
+        let model = blob.model()?;
         if self.labels.is_some() && model.classes() == 0 {
             return Err(Failure::Usage("--labels: the model has no classes".into()));
         }

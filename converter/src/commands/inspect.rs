@@ -1,7 +1,7 @@
 //! `pixelrnn inspect`.
 
 use super::Failure;
-use super::model::AnyModel;
+use super::model::{AnyModel, BuiltIn};
 use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, RECORD_BYTES, Weights};
 use pixelrnn::model::{Image, Op, Output};
 use pixelrnn::{Model, Plan};
@@ -32,7 +32,7 @@ struct Row {
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
         let mut out = std::io::stdout();
-        let (title, rows, totals) = match AnyModel::read(self.model.as_deref())? {
+        let (title, rows, totals) = match AnyModel::read_or(self.model.as_deref(), BuiltIn::Digits)? {
             AnyModel::Blob(blob) => of_blob(&blob.model()?),
             AnyModel::Trained(trained) => of_trained(&trained),
         };

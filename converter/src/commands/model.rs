@@ -10,6 +10,40 @@ pixelrnn::include_model!(
     mod digits = "../../../models/mnist-pixelcnn/model.prnn"
 );
 
+pixelrnn::include_model!(
+    /// The model that is used where none is named, but a class is.
+    mod labelled_digits = "../../../models/mnist-class-pixelcnn/model.prnn"
+);
+
+/// What to take where no model is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuiltIn {
+    /// Digits of any class.
+    Digits,
+    /// Digits of the class asked for.
+    LabelledDigits,
+}
+
+impl BuiltIn {
+    /// The model for a command that was given a label, or was not.
+    pub fn for_labels(given: bool) -> Self {
+        if given { Self::LabelledDigits } else { Self::Digits }
+    }
+
+    /// The model that made a file of this `identity`; the digits where no built-in one did.
+    pub fn of_identity(identity: u64) -> Self {
+        let is_it = |built_in: &Self| built_in.blob().model().is_ok_and(|model| model.identity() == identity);
+        [Self::Digits, Self::LabelledDigits].into_iter().find(is_it).unwrap_or(Self::Digits)
+    }
+
+    fn blob(self) -> Blob {
+        Blob::new(match self {
+            Self::Digits => digits::BLOB,
+            Self::LabelledDigits => labelled_digits::BLOB,
+        })
+    }
+}
+
 /// A model of either kind.
 pub enum AnyModel {
     Blob(Blob),
@@ -17,9 +51,8 @@ pub enum AnyModel {
 }
 
 impl AnyModel {
-    /// Reads the file at `path`, whatever its name; the built-in model where there is none.
-    pub fn read(path: Option<&Path>) -> Result<Self, Error> {
-        let Some(path) = path else { return Ok(Self::Blob(Blob::new(digits::BLOB))) };
+    /// Reads the file at `path`, whatever its name.
+    pub fn read(path: &Path) -> Result<Self, Error> {
         let bytes = files::read(path)?;
         let named = |e: Error| e.in_file(files::display_name(path));
         if bytes.starts_with(&MAGIC) {
@@ -30,17 +63,24 @@ impl AnyModel {
             Ok(Self::Trained(Box::new(TrainedModel::from_bytes(&bytes).map_err(named)?)))
         }
     }
+
+    /// Reads the file at `path` where there is one.
+    pub fn read_or(path: Option<&Path>, built_in: BuiltIn) -> Result<Self, Error> {
+        path.map_or_else(|| Ok(Self::Blob(built_in.blob())), Self::read)
+    }
 }
 
-/// Reads a blob, or takes the built-in one; a trained model is refused with a hint.
-pub fn read_blob(path: Option<&Path>) -> Result<Blob, Failure> {
-    match (AnyModel::read(path)?, path) {
-        (AnyModel::Blob(blob), _) => Ok(blob),
-        (AnyModel::Trained(_), path) => {
-            let path = path.map(files::display_name).unwrap_or_default();
-            Err(Error::NotABlob.in_file(path).into())
-        }
+/// Reads a blob; a trained model is refused with a hint.
+pub fn read_blob(path: &Path) -> Result<Blob, Failure> {
+    match AnyModel::read(path)? {
+        AnyModel::Blob(blob) => Ok(blob),
+        AnyModel::Trained(_) => Err(Error::NotABlob.in_file(files::display_name(path)).into()),
     }
+}
+
+/// Reads a blob where a file is named.
+pub fn read_blob_or(path: Option<&Path>, built_in: BuiltIn) -> Result<Blob, Failure> {
+    path.map_or_else(|| Ok(built_in.blob()), read_blob)
 }
 
 /// Reads labels where a file is named, and checks them against the images and the model.

@@ -1,6 +1,7 @@
 //! `pixelrnn sample`.
 
-use super::{Failure, model, progress};
+use super::model::{self, BuiltIn};
+use super::{Failure, progress};
 use pixelrnn::Temperature;
 use pixelrnn_converter::picture::{Layout, Picture, Terminal};
 use pixelrnn_converter::{files, run};
@@ -27,7 +28,7 @@ pub struct Args {
     /// Below 1: bolder, above 1: wilder; 0.01 to 100
     #[arg(long, default_value = "1.0", value_parser = temperature)]
     temperature: Temperature,
-    /// Class to draw, for a model that has classes
+    /// Class to draw, for a model that has classes, as the digits 0 to 9 that are built in
     #[arg(long, value_name = "K")]
     label: Option<usize>,
     /// Where the grid goes, a PNG file; `.npy` gives the levels as numbers; `-` is standard output
@@ -44,7 +45,7 @@ pub fn temperature(text: &str) -> Result<Temperature, String> {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let blob = model::read_blob(self.model.as_deref())?;
+        let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::for_labels(self.label.is_some()))?;
         let model = blob.model()?;
         let classes = model.classes();
         if self.label.map_or(classes > 0, |label| label >= classes) {

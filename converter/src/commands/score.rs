@@ -1,7 +1,7 @@
 //! `pixelrnn score`.
 
-use super::{Failure, model, progress};
-use model::AnyModel;
+use super::model::{self, AnyModel, BuiltIn};
+use super::{Failure, progress};
 use pixelrnn_converter::images::npy;
 use pixelrnn_converter::reference::likelihood::bits_per_dim;
 use pixelrnn_converter::roc::Comparison;
@@ -47,7 +47,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let any = AnyModel::read(self.model.as_deref())?;
+        let any = AnyModel::read_or(self.model.as_deref(), BuiltIn::for_labels(self.labels.is_some()))?;
         let reference;
         let (scorer, classes, kind) = match &any {
             AnyModel::Blob(blob) => {

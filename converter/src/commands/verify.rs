@@ -36,7 +36,7 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
         let trained = TrainedModel::read(&self.trained)?;
-        let blob = model::read_blob(Some(&self.blob))?;
+        let blob = model::read_blob(&self.blob)?;
         let engine = blob.model()?;
         let image = trained.description().image;
         let classes = trained.description().classes;

@@ -17,9 +17,14 @@ mod plan;
 mod portable;
 mod scan;
 
+use crate::error::Error;
+
 pub(crate) use conv::{Forward, WeightGradient};
 pub(crate) use plan::{Plan, State};
 pub(crate) use scan::{Scan, ScanGradient};
+
+/// The environment variable that names an instruction set: `portable`, `avx2` or `avx512`.
+pub(crate) const VARIABLE: &str = "PIXELRNN_TRAIN_KERNEL";
 
 /// An instruction set that this machine has.
 ///
@@ -53,10 +58,38 @@ impl Isa {
         all
     }
 
-    /// The fastest that this machine has.
-    pub(crate) fn best() -> Self {
-        static BEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
-        *BEST.get_or_init(|| Self::all().pop().unwrap_or(Self(Kind::Portable)))
+    /// The one that the environment variable [`VARIABLE`] names, or the fastest that this machine has.
+    ///
+    /// # Errors
+    /// When the variable names none that this machine has.
+    pub(crate) fn chosen() -> Result<Self, Error> {
+        let Some(name) = std::env::var_os(VARIABLE).filter(|name| !name.is_empty()) else {
+            return Ok(Self::all().pop().unwrap_or(Self(Kind::Portable)));
+        };
+        Self::all().into_iter().find(|isa| name == isa.name()).ok_or_else(|| {
+            let names: Vec<_> = Self::all().into_iter().map(Self::name).collect();
+            Error::usage(format!("{VARIABLE} is {}, expected one of {}", name.display(), names.join(", ")))
+        })
+    }
+
+    /// The chosen one, looked up once.
+    ///
+    /// # Panics
+    /// When there is none, which is found when a back end is made, before anything is computed.
+    pub(crate) fn get() -> Self {
+        static CHOSEN: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
+        *CHOSEN.get_or_init(|| Self::chosen().unwrap_or_else(|e| panic!("{e}")))
+    }
+
+    /// Its name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self.0 {
+            Kind::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "avx512",
+        }
     }
 
     /// `n` rounded up to whole vectors.

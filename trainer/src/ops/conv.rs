@@ -42,7 +42,7 @@ impl ConvOps for Flex {
         let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
         let b = batch(&x);
         let inputs = Inputs { x: x.storage(), relu, weight: weight.storage() };
-        let y = conv_cpu::forward(Isa::best(), &geometry, b, inputs, bias.storage());
+        let y = conv_cpu::forward(Isa::get(), &geometry, b, inputs, bias.storage());
         FlexTensor::from_data(TensorData::new(y, [b.images, b.height, b.width, geometry.conv().outputs.count]))
     }
 }
@@ -70,7 +70,7 @@ impl Backward<Flex, 3> for ConvBackward {
         let conv = geometry.conv();
         let outputs = conv.outputs.count;
         let inputs = Inputs { x: x.storage(), relu, weight: weight.storage() };
-        let made = conv_cpu::backward(Isa::best(), &geometry, b, inputs, dy.storage(), x_node.is_some());
+        let made = conv_cpu::backward(Isa::get(), &geometry, b, inputs, dy.storage(), x_node.is_some());
         if let Some(node) = x_node {
             let shape = [b.images, b.height, b.width, conv.inputs.count];
             grads.register::<Flex>(node.id, FlexTensor::from_data(TensorData::new(made.x, shape)));

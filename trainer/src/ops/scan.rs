@@ -59,7 +59,7 @@ impl Tensors {
     }
 
     fn scan(&self, plan: &Plan) -> Outputs {
-        scan_cpu::forward(Isa::best(), plan, self.sizes(), self.inputs())
+        scan_cpu::forward(Isa::get(), plan, self.sizes(), self.inputs())
     }
 
     /// The output as a tensor.
@@ -98,7 +98,7 @@ impl Backward<Flex, 4> for ScanBackward {
     fn backward(self, ops: Ops<Saved, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dh = grads.consume::<Flex>(&ops.node).to_contiguous();
         let Saved { tensors, made, plan } = ops.state;
-        let g = scan_cpu::backward(Isa::best(), &plan, tensors.sizes(), tensors.inputs(), &made, dh.storage());
+        let g = scan_cpu::backward(Isa::get(), &plan, tensors.sizes(), tensors.inputs(), &made, dh.storage());
         let parts = [g.x, g.weight, g.initial_h, g.initial_c];
         let likes = [&tensors.x, &tensors.weight, &tensors.initial_h, &tensors.initial_c];
         for ((node, data), like) in ops.parents.into_iter().zip(parts).zip(likes) {

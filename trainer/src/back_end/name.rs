@@ -1,21 +1,14 @@
-//! Where a network is computed.
+//! What devices are called.
 
 use crate::error::Error;
+#[cfg(feature = "flex")]
+use crate::kernels::Isa;
 use crate::ops::Path;
 use burn::prelude::Device;
 use std::fmt;
 use std::str::FromStr;
 
-/// A device and the operations that run there.
-#[derive(Clone, Debug)]
-pub struct BackEnd {
-    /// The device.
-    pub device: Device,
-    /// Which operations run there.
-    pub path: Path,
-}
-
-/// A sort of devices. Which ones there are is settled when the program is built.
+/// A sort of devices of this machine. Which ones there are is settled when the program is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     #[cfg(feature = "flex")]
@@ -85,80 +78,97 @@ impl Kind {
 }
 
 /// The name of a device: `cpu`, `cpu-stock`, `wgpu` or `cuda`, and the device's number among those of its sort, as in `wgpu:1`, 0
-/// where none is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// where none is given. Built with the feature `remote`, also the address of another machine, `ws://HOST:PORT`, and the number of a
+/// device there, as in `ws://tower:3000#1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
-    kind: Kind,
+    place: Place,
     index: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Here(Kind),
+    #[cfg(feature = "remote")]
+    There(String),
 }
 
 impl FromStr for Name {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
+        let number =
+            |index: &str| index.parse().map_err(|_| Error::usage(format!("`{index}` is not the number of a device")));
+        if text.starts_with("ws://") {
+            #[cfg(feature = "remote")]
+            {
+                let (url, index) = text.split_once('#').unwrap_or((text, "0"));
+                return Ok(Self { place: Place::There(url.to_string()), index: number(index)? });
+            }
+            #[cfg(not(feature = "remote"))]
+            return Err(Error::usage("this program was built without the feature `remote`"));
+        }
         let (name, index) = text.split_once(':').unwrap_or((text, "0"));
         let kind = Kind::ALL.iter().find(|kind| kind.name() == name).ok_or_else(|| {
             let names: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
             Error::usage(format!("no device `{name}` was built into this program, which has {}", names.join(", ")))
         })?;
-        let index = index.parse().map_err(|_| Error::usage(format!("`{index}` is not the number of a device")))?;
-        Ok(Self { kind: *kind, index })
+        Ok(Self { place: Place::Here(*kind), index: number(index)? })
     }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind.name(), self.index)
+        match &self.place {
+            Place::Here(kind) => write!(f, "{}:{}", kind.name(), self.index),
+            #[cfg(feature = "remote")]
+            Place::There(url) => write!(f, "{url}#{}", self.index),
+        }
     }
 }
 
-impl BackEnd {
-    /// The processor, with hand-written operations.
-    #[cfg(feature = "flex")]
-    pub fn cpu() -> Self {
-        Self { device: Device::flex(), path: Path::Fast }
+impl Name {
+    /// The first device of the first sort that was built in.
+    pub(super) fn first() -> Self {
+        Self { place: Place::Here(Kind::ALL[0]), index: 0 }
     }
 
-    /// The device called `name`, or the first one of the first sort that was built in.
-    ///
-    /// # Errors
-    /// When the machine does not have it.
-    pub fn new(name: Option<Name>) -> Result<Self, Error> {
-        let first = Kind::ALL.first().map(|kind| Name { kind: *kind, index: 0 });
-        let name = name.or(first).ok_or_else(|| Error::other("no device was built into this program"))?;
-        let mut devices = name.kind.devices();
-        if name.index >= devices.len() {
-            return Err(Error::usage(format!(
-                "there is no device {name}: this machine has {} of its sort",
-                devices.len()
-            )));
-        }
-        let device = devices.swap_remove(name.index);
-        let path = match name.kind {
-            #[cfg(feature = "flex")]
-            Kind::Cpu => Path::Fast,
-            #[allow(unreachable_patterns)] // where the processor is all there is
-            _ => Path::Stock,
-        };
-        Ok(Self { device, path })
-    }
-
-    /// The name of each device that this program can compute on here, and what it is.
-    pub fn all() -> Vec<(Name, String)> {
+    /// All devices of this machine, and what they are.
+    pub(super) fn all() -> Vec<(Self, String)> {
         let of_kind = |kind: &Kind| {
-            let about = |(index, device): (usize, Device)| (Name { kind: *kind, index }, described(*kind, &device));
-            kind.devices().into_iter().enumerate().map(about).collect::<Vec<_>>()
+            let named = |(index, device): (usize, Device)| {
+                (Self { place: Place::Here(*kind), index }, described(*kind, &device))
+            };
+            kind.devices().into_iter().enumerate().map(named).collect::<Vec<_>>()
         };
         Kind::ALL.iter().flat_map(of_kind).collect()
     }
 
-    /// Whether parts of a batch are worked through side by side, each by one thread.
-    pub(crate) fn is_parallel(&self) -> bool {
-        match self.path {
+    /// The operations that run there.
+    pub(super) fn path(&self) -> Path {
+        match &self.place {
             #[cfg(feature = "flex")]
-            Path::Fast => true,
-            Path::Stock => false,
+            Place::Here(Kind::Cpu) => Path::Fast,
+            #[allow(unreachable_patterns)] // where the processor is all there is
+            _ => Path::Stock,
         }
+    }
+
+    /// The device itself.
+    pub(super) fn device(&self) -> Result<Device, Error> {
+        #[cfg(feature = "flex")]
+        if self.place == Place::Here(Kind::Cpu) {
+            Isa::chosen()?;
+        }
+        let mut devices = match &self.place {
+            Place::Here(kind) => kind.devices(),
+            #[cfg(feature = "remote")]
+            Place::There(url) => super::remote::devices(url)?,
+        };
+        if self.index >= devices.len() {
+            return Err(Error::usage(format!("there is no device {self}: there are {} of its sort", devices.len())));
+        }
+        Ok(devices.swap_remove(self.index))
     }
 }
 
@@ -169,6 +179,10 @@ fn described(kind: Kind, device: &Device) -> String {
         return format!("{}: {}", identity.name, kind.about());
     }
     let _ = device;
+    #[cfg(feature = "flex")]
+    if let (Kind::Cpu, Ok(isa)) = (kind, Isa::chosen()) {
+        return format!("{} ({})", kind.about(), isa.name());
+    }
     kind.about().to_string()
 }
 
@@ -179,18 +193,22 @@ mod tests {
     #[test]
     fn names_are_sorts_with_numbers() {
         for kind in Kind::ALL {
-            assert_eq!(kind.name().parse::<Name>().unwrap(), Name { kind: *kind, index: 0 });
-            assert_eq!(format!("{}:3", kind.name()).parse::<Name>().unwrap(), Name { kind: *kind, index: 3 });
+            let named = |index| Name { place: Place::Here(*kind), index };
+            assert_eq!(kind.name().parse::<Name>().unwrap(), named(0));
+            assert_eq!(format!("{}:3", kind.name()).parse::<Name>().unwrap(), named(3));
+            assert_eq!(named(3).to_string().parse::<Name>().unwrap(), named(3));
             assert!(format!("{}:x", kind.name()).parse::<Name>().unwrap_err().to_string().contains("`x`"));
         }
         assert!("tpu".parse::<Name>().unwrap_err().to_string().contains(Kind::ALL[0].name()));
     }
 
-    #[cfg(feature = "flex")]
     #[test]
-    fn the_processor_is_there_and_there_is_one() {
-        assert!(BackEnd::all().iter().any(|(name, what)| name.to_string() == "cpu:0" && what.contains("processor")));
-        assert!(BackEnd::new("cpu:0".parse().ok()).is_ok());
-        assert!(BackEnd::new("cpu:1".parse().ok()).unwrap_err().to_string().contains("no device cpu:1"));
+    fn other_machines_have_addresses() {
+        let name = "ws://tower:3000#1".parse::<Name>();
+        if cfg!(feature = "remote") {
+            assert_eq!(name.unwrap().to_string(), "ws://tower:3000#1");
+        } else {
+            assert!(name.unwrap_err().to_string().contains("`remote`"));
+        }
     }
 }

@@ -1,0 +1,175 @@
+//! Where a network is computed.
+
+mod name;
+#[cfg(feature = "remote")]
+pub mod remote;
+
+pub use name::Name;
+
+use crate::error::Error;
+use crate::ops::Path;
+use burn::prelude::Device;
+use burn::tensor::FloatDType;
+use rayon::prelude::*;
+
+/// Devices that share the work, and the operations that run there.
+#[derive(Clone, Debug)]
+pub struct BackEnd {
+    devices: Vec<Device>,
+    path: Path,
+}
+
+/// The numbers that a network is computed in. Weights, what they are changed by and the loss have 32 bits in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Precision {
+    /// 32 bits
+    #[default]
+    F32,
+    /// 16 bits with the range of 32
+    Bf16,
+    /// 16 bits with more digits and a smaller range
+    F16,
+}
+
+impl Precision {
+    const fn dtype(self) -> FloatDType {
+        match self {
+            Self::F32 => FloatDType::F32,
+            Self::Bf16 => FloatDType::BF16,
+            Self::F16 => FloatDType::F16,
+        }
+    }
+}
+
+impl BackEnd {
+    /// The devices called `names`, or the first one of the first sort that was built in.
+    ///
+    /// Several share each batch. A device's precision is settled once in the life of a program.
+    ///
+    /// # Errors
+    /// When the machine does not have one of them, it cannot compute in that `precision`, or the processor's hand-written operations, which use
+    /// all cores and 32 bits, are to share or to compute in another precision.
+    pub fn new(names: &[Name], precision: Precision) -> Result<Self, Error> {
+        let first = Name::first();
+        let names = if names.is_empty() { std::slice::from_ref(&first) } else { names };
+        let fast = names.iter().find(|name| name.path() != Path::Stock);
+        if let Some(name) = fast.filter(|_| names.len() > 1) {
+            return Err(Error::usage(format!("{name} takes all cores by itself: it cannot share with other devices")));
+        }
+        if let Some(name) = fast.filter(|_| precision != Precision::F32) {
+            return Err(Error::usage(format!("{name} computes in 32 bits alone")));
+        }
+        let mut devices = Vec::with_capacity(names.len());
+        for name in names {
+            let mut device = name.device()?;
+            if precision != Precision::F32 {
+                if !device.supports_dtype(precision.dtype()) {
+                    return Err(Error::usage(format!("{name} cannot compute in {:?}", precision.dtype())));
+                }
+                // Named twice, it has been told already.
+                let settled = |device: &Device| device.settings().float_dtype == precision.dtype();
+                if let Err(e) = device.configure(precision.dtype())
+                    && !settled(&device)
+                {
+                    return Err(Error::other(format!("{name}: {e}")));
+                }
+            }
+            devices.push(device);
+        }
+        Ok(Self { devices, path: names[0].path() })
+    }
+
+    /// The processor.
+    #[cfg(all(test, feature = "flex"))]
+    pub(crate) fn processor(path: Path) -> Self {
+        Self { devices: vec![Device::flex()], path }
+    }
+
+    /// The name of each device that this program can compute on here, and what it is.
+    pub fn all() -> Vec<(Name, String)> {
+        Name::all()
+    }
+
+    /// Which operations run there.
+    pub(crate) fn path(&self) -> Path {
+        self.path
+    }
+
+    /// The devices, at least one.
+    pub(crate) fn devices(&self) -> &[Device] {
+        &self.devices
+    }
+
+    /// The device of what is not shared.
+    pub(crate) fn first(&self) -> &Device {
+        &self.devices[0]
+    }
+
+    /// Whether parts of a batch are worked through side by side on one device, each by one thread.
+    pub(crate) fn is_parallel(&self) -> bool {
+        match self.path {
+            #[cfg(feature = "flex")]
+            Path::Fast => true,
+            Path::Stock => false,
+        }
+    }
+
+    /// Has `which` worked through in parts of `each`, and gives back the results in the order of the parts. `work` is told the number of a
+    /// device. The processor works on as many parts as it has threads, other devices on one at a time.
+    pub(crate) fn in_parts<R: Send>(
+        &self,
+        which: &[usize],
+        each: usize,
+        work: impl Fn(usize, &[usize]) -> Result<R, Error> + Sync,
+    ) -> Result<Vec<R>, Error> {
+        if self.is_parallel() {
+            return which.par_chunks(each).map(|part| work(0, part)).collect();
+        }
+        let count = self.devices.len();
+        let of_device = |device| {
+            let parts = which.chunks(each).skip(device).step_by(count);
+            parts.map(|part| work(device, part)).collect::<Result<Vec<_>, _>>()
+        };
+        let of_devices = (0..count).into_par_iter().map(of_device).collect::<Result<Vec<_>, _>>()?;
+        let mut of_devices: Vec<_> = of_devices.into_iter().map(Vec::into_iter).collect();
+        let turns = (0..which.len().div_ceil(each)).map(|part| part % count);
+        Ok(turns.filter_map(|device| of_devices[device].next()).collect())
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+
+    fn named(names: &[&str], precision: Precision) -> Result<BackEnd, Error> {
+        BackEnd::new(&names.iter().map(|name| name.parse().unwrap()).collect::<Vec<_>>(), precision)
+    }
+
+    #[test]
+    fn the_processor_is_there_and_there_is_one() {
+        assert!(BackEnd::all().iter().any(|(name, what)| name.to_string() == "cpu:0" && what.contains("processor")));
+        assert!(named(&["cpu:0"], Precision::F32).is_ok());
+        assert!(named(&["cpu:1"], Precision::F32).unwrap_err().to_string().contains("no device cpu:1"));
+    }
+
+    #[test]
+    fn hand_written_operations_take_all_cores_and_32_bits() {
+        for (names, precision) in [(&["cpu-stock", "cpu"][..], Precision::F32), (&["cpu"], Precision::Bf16)] {
+            let error = named(names, precision).unwrap_err();
+            assert!(error.exit_status() == 2 && error.to_string().contains("cpu:0"), "{error}");
+        }
+    }
+
+    #[test]
+    fn parts_come_back_in_their_order_whoever_did_them() {
+        let which: Vec<usize> = (0..23).collect();
+        for names in [&["cpu"][..], &["cpu-stock"], &["cpu-stock"; 2], &["cpu-stock"; 5]] {
+            for each in [1, 4, 30] {
+                let back_end = named(names, Precision::F32).unwrap();
+                let parts = back_end.in_parts(&which, each, |device, part| Ok((device, part.to_vec()))).unwrap();
+                assert_eq!(parts.iter().flat_map(|(_, part)| part.clone()).collect::<Vec<_>>(), which);
+                assert!(parts.iter().enumerate().all(|(n, (device, _))| *device == n % names.len()));
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A GPU computes what the processor does: for each architecture, some steps of training give the same likelihoods.
+//!
+//! `cargo test -p pixelrnn-trainer --features wgpu --test gpu -- --nocapture`, on a machine that has Vulkan, Metal or DirectX 12. A Vulkan that
+//! computes on the processor, such as Mesa's, will do. Without the feature there is nothing to test.
+
+#![cfg(all(feature = "flex", feature = "wgpu"))]
+
+use pixelrnn_converter::Description;
+use pixelrnn_trainer::back_end::{BackEnd, Precision};
+use pixelrnn_trainer::data::Set;
+use pixelrnn_trainer::recipe::Training;
+use pixelrnn_trainer::run::{Epoch, Observer, Run};
+use std::sync::Mutex;
+
+/// Steps of 16 images in an epoch.
+const STEPS: usize = 3;
+
+/// Images of a diagonal edge, whose place and classes take turns.
+fn edges(description: &Description, count: usize) -> Set {
+    let image = description.image;
+    let level = |n: usize, i: usize, j: usize| u8::from((i + n) % image.height < j);
+    let places = (0..image.height).flat_map(|i| (0..image.width).map(move |j| (i, j)));
+    let levels = (0..count).flat_map(|n| places.clone().map(move |(i, j)| level(n, i, j))).collect();
+    let labels = (0..count).map(|n| (n % 2) as u8).collect();
+    Set::new(image, levels, Some(labels), 2).expect("the images fit")
+}
+
+#[derive(Default)]
+struct Epochs(Mutex<Vec<Epoch>>);
+
+impl Observer for Epochs {
+    fn ends(&self, epoch: &Epoch) {
+        self.0.lock().expect("no epoch failed").push(epoch.clone());
+    }
+}
+
+/// Likelihoods of the training and of the other images in each of two epochs.
+fn likelihoods(architecture: &str, device: &str) -> Vec<f64> {
+    let json = format!(
+        r#"{{"architecture": "{architecture}", "image": {{"height": 8, "width": 8, "channels": 1, "levels": 2}},
+            "hidden": 8, "layers": 2, "input_kernel": 5, "kernel": 3, "head": 8, "output": "bernoulli", "classes": 2}}"#
+    );
+    let description = Description::from_json(&json).expect("a preset");
+    let settings =
+        Training { epochs: Some(2), batch: Some(16), rate: Some(0.01), warmup: Some(2), ..Training::default() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let epochs = Epochs::default();
+    let run = Run {
+        train: edges(&description, 16 * STEPS),
+        valid: edges(&description, 16),
+        settings: settings.settings().expect("settings"),
+        back_end: BackEnd::new(&[device.parse().expect("a name")], Precision::F32).expect("the device is there"),
+        folder: folder.path().to_path_buf(),
+        samples: 0,
+        resume: false,
+        description,
+    };
+    run.train(&epochs).expect("training").expect("an epoch");
+    let epochs = epochs.0.into_inner().expect("no epoch failed");
+    epochs.iter().flat_map(|epoch| [epoch.train_nats, epoch.valid_nats]).collect()
+}
+
+#[test]
+fn a_gpu_trains_as_the_processor_does() {
+    for (name, what) in BackEnd::all() {
+        println!("{name}: {what}");
+    }
+    for architecture in ["pixel_cnn", "row_lstm", "diagonal_bilstm"] {
+        let (cpu, gpu) = (likelihoods(architecture, "cpu"), likelihoods(architecture, "wgpu"));
+        println!("{architecture}: processor {cpu:?}, GPU {gpu:?}");
+        assert_eq!(cpu.len(), 4);
+        assert!(cpu[3] < cpu[0], "{architecture} learned nothing: {cpu:?}");
+        for (cpu, gpu) in cpu.iter().zip(&gpu) {
+            assert!((cpu - gpu).abs() <= 1e-3, "{architecture}: {gpu} nats, expected {cpu}");
+        }
+    }
+}
