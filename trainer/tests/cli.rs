@@ -147,7 +147,7 @@ fn errors_name_the_file_and_the_reason() {
     file("both.toml", "[data]\ntrain = 'gray.npy'\nvalid = 'gray.npy'\nhold_out = 3\n");
     file("bad.npy", "no images");
     let images = ["--train", "gray.npy", "--valid", "gray.npy", "-o", "out"];
-    let cases: [(&[&str], i32, &[&str]); 13] = [
+    let cases: [(&[&str], i32, &[&str]); 15] = [
         (&["key.toml"], 2, &["key.toml", "epoch"]),
         (&["value.toml"], 2, &["batch"]),
         (&["model.toml"], 2, &["hidden"]),
