@@ -110,8 +110,11 @@ impl Command {
                 .build_global()
                 .map_err(|e| Error::other(format!("cannot start {threads} threads: {e}")))?;
         }
-        let (description, train, valid) =
-            sets(&data, settings.seed, |size, highest| self.model.describe(&recipe.model, size, highest))?;
+        let start = self.model.start(&recipe.model)?;
+        let (description, train, valid) = sets(&data, settings.seed, |size, highest| match &start {
+            Some(model) => Ok(model.description().clone()),
+            None => self.model.describe(&recipe.model, size, highest),
+        })?;
         let weights: usize = Network::new(&description)?.parameters().map(Parameter::count).sum();
         println!("{weights} weights, {} images to train on, {} to measure on", train.len(), valid.len());
         let image = description.image;
@@ -125,6 +128,7 @@ impl Command {
             folder: folder.clone(),
             samples,
             resume: self.resume,
+            start,
             description,
         };
         if let Some(best) = run.train(&Progress::new())? {

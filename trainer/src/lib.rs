@@ -34,6 +34,7 @@
 //!     folder,
 //!     samples: 0,
 //!     resume: false,
+//!     start: None,
 //!     description,
 //! };
 //! // An image that may be anything has 16 bits, 11 nats.

@@ -1,6 +1,9 @@
 //! The tensors of a network: their names and shapes, how they start, and their values between two steps.
 
+use crate::error::Error;
+use crate::network::Network;
 use pixelrnn::model::{MaskedConv, Node, Op};
+use pixelrnn_converter::TrainedModel;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
@@ -32,6 +35,19 @@ pub(crate) fn list(nodes: &[Node], classes: usize) -> Vec<Vec<Parameter>> {
             tensors
         })
         .collect()
+}
+
+/// The numbers of all tensors of `network`, as `model` has them.
+///
+/// # Errors
+/// When `model` is of another network.
+pub(crate) fn of(model: &TrainedModel, network: &Network) -> Result<Vec<Vec<f32>>, Error> {
+    let numbers = |parameter: &Parameter| {
+        let tensor = model.tensors().get(&parameter.name).filter(|tensor| tensor.shape == parameter.shape);
+        let missing = || Error::usage(format!("the model to begin with has no `{}` of this shape", parameter.name));
+        tensor.map(|tensor| tensor.data.clone()).ok_or_else(missing)
+    };
+    network.parameters().map(numbers).collect()
 }
 
 /// The numbers of all tensors of `nodes`, in the nodes' order, as they are before training.

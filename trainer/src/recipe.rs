@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::optimizer::{Optimizer, Rule};
 use crate::schedule::Shape;
 use clap::Args;
-use pixelrnn_converter::Description;
+use pixelrnn_converter::{Description, TrainedModel};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -97,6 +97,10 @@ pub struct Model {
     #[arg(long, value_name = "K")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
+    /// A trained model (.safetensors) to begin with, in the place of all of these and of random weights
+    #[arg(long, value_name = "MODEL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
 }
 
 /// How a model is trained.
@@ -252,15 +256,41 @@ impl Training {
 }
 
 impl Model {
+    /// The trained model to begin with, named by these flags or else by the keys of a recipe; `None` where none is.
+    ///
+    /// # Errors
+    /// When it cannot be read, and when there are other keys: a trained model has all of them.
+    pub fn start(&self, recipe: &Map<String, Value>) -> Result<Option<TrainedModel>, Error> {
+        let mut keys = self.over(recipe);
+        let Some(from) = keys.remove("from") else { return Ok(None) };
+        let Some(from) = from.as_str() else {
+            return Err(Error::usage("`from` is not the name of a file"));
+        };
+        if let Some(key) = keys.keys().next() {
+            return Err(Error::usage(format!("`from` brings the whole model with it: leave `{key}` out")));
+        }
+        TrainedModel::read(Path::new(from)).map(Some).map_err(|e| Error::other(e.to_string()))
+    }
+
+    /// These flags over the keys of a recipe.
+    fn over(&self, recipe: &Map<String, Value>) -> Map<String, Value> {
+        let mut keys = recipe.clone();
+        let flags = serde_json::to_value(self).ok().and_then(|v| v.as_object().cloned()).unwrap_or_default();
+        keys.extend(flags);
+        if let Some(levels) = self.levels {
+            let image = keys.entry("image").or_insert_with(|| Value::Object(Map::new()));
+            image.as_object_mut().map(|image| image.insert("levels".to_string(), levels.into()));
+        }
+        keys
+    }
+
     /// The description of a model: these flags over the keys of a recipe over defaults, for images of `size` (channels,
     /// height, width) whose highest value is `highest`.
     ///
     /// # Errors
     /// When they do not make a network.
     pub fn describe(&self, recipe: &Map<String, Value>, size: [usize; 3], highest: u8) -> Result<Description, Error> {
-        let mut keys = recipe.clone();
-        let flags = serde_json::to_value(self).ok().and_then(|v| v.as_object().cloned()).unwrap_or_default();
-        keys.extend(flags);
+        let mut keys = self.over(recipe);
         let image = keys.entry("image").or_insert_with(|| Value::Object(Map::new()));
         let Some(image) = image.as_object_mut() else {
             return Err(Error::usage("`image` is not a table, expected height, width, channels and levels"));
@@ -268,10 +298,7 @@ impl Model {
         for (key, value) in ["channels", "height", "width"].into_iter().zip(size) {
             image.entry(key).or_insert_with(|| value.into());
         }
-        match self.levels {
-            Some(levels) => drop(image.insert("levels".to_string(), levels.into())),
-            None => drop(image.entry("levels").or_insert_with(|| if highest < 2 { 2.into() } else { 256.into() })),
-        }
+        image.entry("levels").or_insert_with(|| if highest < 2 { 2.into() } else { 256.into() });
         let output = if image["levels"] == 2 { "bernoulli" } else { "softmax" };
         keys.entry("output").or_insert_with(|| output.into());
         if !keys.contains_key("ops") {

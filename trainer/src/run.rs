@@ -6,6 +6,7 @@ use crate::data::{Set, order};
 use crate::error::Error;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
+use crate::parameters;
 use crate::plot;
 use crate::recipe::Settings;
 use crate::sample::sample;
@@ -38,6 +39,8 @@ pub struct Run {
     pub samples: usize,
     /// Whether to go on from the folder's checkpoint, if there is one.
     pub resume: bool,
+    /// Weights to begin with, of a model of the same description; random ones where there are none.
+    pub start: Option<TrainedModel>,
 }
 
 /// What an epoch came to: a line of `metrics.jsonl`.
@@ -111,7 +114,11 @@ impl Run {
         std::fs::create_dir_all(&self.folder).map_err(io("create", &self.folder))?;
         let network = Network::new(&self.description)?;
         let s = &self.settings;
-        let mut trainer = Trainer::new(network, self.back_end.clone(), s.seed, |weights| {
+        let weights = match &self.start {
+            Some(model) => parameters::of(model, &network)?,
+            None => parameters::initialize(network.nodes(), network.classes(), s.seed),
+        };
+        let mut trainer = Trainer::new(network, self.back_end.clone(), weights, |weights| {
             Optimizer::new(s.optimizer, s.clip, s.average as f32, weights)
         });
         let settings = format!("{} {}", self.description.to_json(), json(s)?);

@@ -6,7 +6,6 @@ use crate::error::Error;
 use crate::loss;
 use crate::network::{Leaves, Network};
 use crate::optimizer::Optimizer;
-use crate::parameters;
 use burn::prelude::*;
 use burn::tensor::Int;
 
@@ -140,14 +139,13 @@ impl Trainer {
         Ok(sum / set.len() as f64)
     }
 
-    /// A trainer with random weights.
+    /// A trainer that begins with `weights`.
     pub(crate) fn new(
         network: Network,
         back_end: BackEnd,
-        seed: u64,
+        weights: Vec<Vec<f32>>,
         optimizer: impl FnOnce(&[Vec<f32>]) -> Optimizer,
     ) -> Self {
-        let weights = parameters::initialize(network.nodes(), network.classes(), seed);
         let optimizer = optimizer(&weights);
         Self { network, back_end, weights, optimizer }
     }
@@ -158,14 +156,12 @@ mod tests {
     use super::*;
     use crate::ops::Path;
     use crate::optimizer::Rule;
+    use crate::parameters;
     use crate::test_nets::{close, networks, set};
     use pixelrnn_converter::{Description, Reference, TrainedModel};
 
     fn trainer(network: Network, path: Path, weights: &[Vec<f32>]) -> Trainer {
-        let mut trainer =
-            Trainer::new(network, BackEnd::processor(path), 0, |w| Optimizer::new(Rule::Adam, 0.0, 0.0, w));
-        trainer.weights = weights.to_vec();
-        trainer
+        Trainer::new(network, BackEnd::processor(path), weights.to_vec(), |w| Optimizer::new(Rule::Adam, 0.0, 0.0, w))
     }
 
     /// Weights that are random everywhere, biases and initial states too.

@@ -53,6 +53,27 @@ fn a_recipe_and_flags_make_a_model() {
     assert!(folder.path().join("out/samples/epoch-0002.png").exists());
 }
 
+#[test]
+fn a_run_goes_on_from_a_trained_model() {
+    let folder = folder();
+    std::fs::write(folder.path().join("recipe.toml"), RECIPE).unwrap();
+    assert!(train(folder.path(), &["recipe.toml", "-o", "out", "--samples", "0"]).status.success());
+    let images = ["--train", "gray.npy", "--hold-out", "3", "--epochs", "1", "--samples", "0"];
+    let from = [&images[..], &["--from", "out/model.safetensors", "-o", "more"]].concat();
+    let output = train(folder.path(), &from);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let description = |folder_name: &str| {
+        let path = folder.path().join(folder_name).join("model.safetensors");
+        pixelrnn_converter::TrainedModel::read(&path).unwrap().description().to_json()
+    };
+    assert_eq!(description("out"), description("more"));
+    for (more, words) in [(["--hidden", "5"], ["`from`", "hidden"]), (["--levels", "8"], ["`from`", "image"])] {
+        let output = train(folder.path(), &[&from[..], &more].concat());
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && words.iter().all(|word| err.contains(word)), "{err}");
+    }
+}
+
 /// The training nats of each epoch of a run on binarized images.
 fn binarized(folder: &Path, how: &str, more: &[&str]) -> (String, Vec<f64>) {
     let images = ["--train", "gray.npy", "--hold-out", "2", "--binarize", how, "--hidden", "2", "--layers", "1"];

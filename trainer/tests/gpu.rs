@@ -53,6 +53,7 @@ fn likelihoods(architecture: &str, device: &str) -> Vec<f64> {
         folder: folder.path().to_path_buf(),
         samples: 0,
         resume: false,
+        start: None,
         description,
     };
     run.train(&epochs).expect("training").expect("an epoch");

@@ -48,6 +48,7 @@ fn run(architecture: &str, settings: Settings, folder: &Path) -> Run {
         folder,
         samples: 0,
         resume: true,
+        start: None,
         description,
     }
 }
@@ -122,6 +123,22 @@ fn a_resumed_run_ends_as_one_that_never_stopped() {
     let error = run("row_lstm", settings(4), stopped.path()).train(&()).unwrap_err();
     assert_eq!(error.exit_status(), 1);
     assert!(error.to_string().contains("checkpoint.safetensors"), "{error}");
+}
+
+#[test]
+fn a_run_begins_with_the_weights_of_a_trained_model() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let best = run("pixel_cnn", settings(15), first.path()).train(&()).unwrap().unwrap();
+    let start = TrainedModel::read(&first.path().join(MODEL)).unwrap();
+    // Steps too small to matter: what is measured is what was there.
+    let settings = Settings { rate: 1e-9, warmup: 0, ..settings(1) };
+    let run = Run { start: Some(start.clone()), ..run("pixel_cnn", settings.clone(), second.path()) };
+    let again = run.train(&()).unwrap().unwrap();
+    assert!((again - best).abs() < 1e-3, "{again} nats, expected {best}");
+    // Weights of another network are refused.
+    let other = Run { description: description("row_lstm"), resume: false, start: Some(start), ..run };
+    let error = other.train(&()).unwrap_err();
+    assert!(error.exit_status() == 2 && error.to_string().contains("blocks.0"), "{error}");
 }
 
 #[test]
