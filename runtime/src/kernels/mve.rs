@@ -160,10 +160,14 @@ impl Kernel for Mve {
 
     #[inline(always)]
     fn largest(self, logits: &[u32]) -> (i32, usize) {
-        let largest = softmax::largest(logits);
+        let (blocks, rest) = logits.as_chunks::<{ softmax::BLOCK }>();
+        let (mut largest, mut block) = softmax::largest_of_blocks(blocks);
+        let last = softmax::largest(rest);
+        if last > largest {
+            (largest, block) = (last, blocks.len());
+        }
         // Whole blocks before it are passed over.
-        let before =
-            logits.as_chunks::<16>().0.iter().take_while(|block| softmax::largest(*block) < largest).count() * 16;
+        let before = block * softmax::BLOCK;
         let at = logits.iter().skip(before).position(|logit| *logit as i32 == largest).unwrap_or(0);
         (largest, before + at)
     }
