@@ -14,11 +14,11 @@ const LENGTH: usize = if LARGE { 130 } else { 112 };
 const OUTPUTS: usize = if LARGE { 37 } else { 9 };
 
 /// Lengths around the steps of two, four, eight, sixteen and, with vectors, 64 inputs at a time; and the multiples of sixteen that
-/// a kernel may hold in registers, and one more.
+/// a kernel may hold in registers, and one more; and, of 16-bit inputs, each number of eights that it may hold.
 const LENGTHS: &[usize] = if LARGE {
     &[0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 48, 63, 64, 68, LENGTH]
 } else {
-    &[0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, 48, 64, 80, 96, LENGTH]
+    &[0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 48, 55, 60, 64, 80, 96, LENGTH]
 };
 
 /// The most numbers that are tried where each is for itself: units of an LSTM with four sums each.
@@ -125,7 +125,7 @@ fn agrees<K: Kernel>(kernel: K, layout: Layout, outputs: usize, length: usize, v
     });
     scaled_right
         && (layout == Layout::Blocks || stored_agrees(kernel, bias, weights, x, values))
-        && wide_agrees(kernel, layout, bias, weights, x)
+        && wide_agrees(kernel, layout, bias, weights, x, values)
         && sums.iter().enumerate().all(|(output, sum)| {
             let Some(bias) = bias.get(output) else { return *sum == GUARD };
             let product = |(input, x): (usize, &i8)| {
@@ -140,8 +140,7 @@ fn agrees<K: Kernel>(kernel: K, layout: Layout, outputs: usize, length: usize, v
 /// with activations of a part of their range and of all of it.
 #[inline(never)]
 fn stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i8], values: u32) -> bool {
-    let multipliers: [i32; OUTPUTS] =
-        core::array::from_fn(|n| [i32::MAX, 1, 1 << 30, 0x4321_8765, 0x1234][n % 5] >> values);
+    let multipliers = multipliers(values);
     let Some(multipliers) = multipliers.get(..bias.len()) else { return false };
     let same = |left| {
         let rows = Rows { bias, weights, x, left, multipliers };
@@ -171,6 +170,11 @@ fn stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i8], v
     same(0) && same(5)
 }
 
+/// Multipliers that are small, large and between.
+fn multipliers(values: u32) -> [i32; OUTPUTS] {
+    core::array::from_fn(|n| [i32::MAX, 1, 1 << 30, 0x4321_8765, 0x1234][n % 5] >> values)
+}
+
 /// What `work` makes of numbers that are all `first`, and one behind them.
 fn stored<T: Copy>(outputs: usize, first: T, mut work: impl FnMut(&mut [i32], &mut [T])) -> [T; OUTPUTS + 1] {
     let (mut sums, mut y) = ([0; OUTPUTS], [first; OUTPUTS + 1]);
@@ -183,7 +187,7 @@ fn stored<T: Copy>(outputs: usize, first: T, mut work: impl FnMut(&mut [i32], &m
 /// Whether products with 16-bit activations are those of [`Portable`].
 #[cfg(feature = "a16")]
 #[inline(never)]
-fn wide_agrees<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8], x: &[i8]) -> bool {
+fn wide_agrees<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8], x: &[i8], values: u32) -> bool {
     let mut wide = [0; LENGTH.next_multiple_of(4)];
     for (wide, x) in wide.iter_mut().zip(x) {
         *wide = i16::from(*x) * 64 + i16::from(*x) % 64;
@@ -205,12 +209,34 @@ fn wide_agrees<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8
             Portable.blocks16(bias, weights, wide, expected);
         }
     }
-    sums[0] == sums[1]
+    sums[0] == sums[1] && (layout == Layout::Blocks || wide_stored_agrees(kernel, bias, weights, wide, values))
+}
+
+/// As [`stored_agrees`], of products with 16-bit activations.
+#[cfg(feature = "a16")]
+#[inline(never)]
+fn wide_stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i16], values: u32) -> bool {
+    let multipliers = multipliers(values);
+    let Some(multipliers) = multipliers.get(..bias.len()) else { return false };
+    let same = |left| {
+        let rows = Rows { bias, weights, x, left, multipliers };
+        let made = |k: &dyn Fn(&mut [i32], &mut [i16])| stored(bias.len(), 0x7ff0_i16, k);
+        [0, -8192].into_iter().all(|low| {
+            made(&|sums, y| kernel.activation_rows16(rows, low, 8191, sums, y))
+                == made(&|sums, y| Portable.activation_rows16(rows, low, 8191, sums, y))
+        }) && made(&|sums, y| kernel.accumulated_rows16(rows, sums, y))
+            == made(&|sums, y| Portable.accumulated_rows16(rows, sums, y))
+            && [0, 3].into_iter().all(|up| {
+                stored(bias.len(), GUARD, |_, y| kernel.shifted_rows16(rows, up, y))
+                    == stored(bias.len(), GUARD, |_, y| Portable.shifted_rows16(rows, up, y))
+            })
+    };
+    same(0) && same(5)
 }
 
 /// There are none.
 #[cfg(not(feature = "a16"))]
-fn wide_agrees<K: Kernel>(_: K, _: Layout, _: &[i32], _: &[i8], _: &[i8]) -> bool {
+fn wide_agrees<K: Kernel>(_: K, _: Layout, _: &[i32], _: &[i8], _: &[i8], _: u32) -> bool {
     true
 }
 

@@ -56,7 +56,7 @@ impl<'a> Distribution<'a> {
     /// With `d` the distance of a logit to the largest, divided by the temperature, its weight is `w = 2^-d`
     /// ([`crate::numbers::exp2_neg`]) and its frequency `1 + (w · scale >> 32)`, `scale = ((2²⁴ - levels) · 2³² / Σ w)`; what is
     /// missing to 2²⁴ goes to the first of the largest.
-    #[cfg_attr(pixelrnn_thumb, inline(never))] // its stack is not that of the ops
+    #[cfg_attr(any(pixelrnn_thumb, pixelrnn_mve), inline(never))] // its stack is not that of the ops
     pub(crate) fn softmax<K: Kernel>(logits: &'a mut [u32], temperature: Temperature, kernel: K) -> Self {
         kernel.run(
             #[inline(always)]

@@ -68,7 +68,7 @@ fn run(machine: &Machine, golden: &Golden) -> Result<Vec<bool>, String> {
     });
     // Machines with vectors try more outputs.
     let large = matches!(machine.emulator, Emulator::Aarch64 | Emulator::Node);
-    let cases = if large { 8025 } else { 2045 };
+    let cases = if large { 8025 } else { 2345 };
     let kernels = ("kernels".to_string(), format!("kernels {cases} cases right"));
     let mut results: Vec<bool> = models
         .chain(blobs())

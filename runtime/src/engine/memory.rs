@@ -53,8 +53,10 @@ fn bytes(to: &mut [u8], from: &[u8]) -> Option<()> {
 #[inline]
 pub(super) fn fill<T: Pod>(to: &mut [T], value: T) {
     #[cfg(pixelrnn_mve)]
-    if let [byte] = *bytemuck::bytes_of(&value) {
-        return mve::fill(bytemuck::cast_slice_mut(to), byte);
+    if let [byte, rest @ ..] = bytemuck::bytes_of(&value)
+        && rest.iter().all(|other| other == byte)
+    {
+        return mve::fill(bytemuck::cast_slice_mut(to), *byte);
     }
     if cfg!(target_os = "none") {
         for to in to {

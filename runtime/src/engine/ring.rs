@@ -36,21 +36,52 @@ impl<'b, T: Pod> Ring<'b, T> {
         self.memory.get(self.start(pixel)..)?.get(..self.length)
     }
 
+    /// Where the vector begins that is `pixels` after the one at `at`: fewer than the ring has.
+    fn after(&self, at: usize, pixels: usize) -> usize {
+        let at = at + pixels * self.length;
+        if at >= self.memory.len() { at - self.memory.len() } else { at }
+    }
+
     /// Copies the vectors of `pixel` and of each that is `step` after the one before, as many as `to` has room for.
     #[cfg_attr(pixelrnn_mve, inline(always))]
-    pub(super) fn copy(&self, pixel: usize, step: usize, mut to: &mut [T]) -> Option<()> {
-        let (mut at, all) = (self.start(pixel), self.memory.len());
+    pub(super) fn copy(&self, pixel: usize, step: usize, to: &mut [T]) -> Option<()> {
+        self.copy_from(self.start(pixel), step, to)
+    }
+
+    /// [`Ring::copy`] of several pixels, each `stride` after the one before, into as many pieces of `row` numbers as `to` has room
+    /// for, and what is left.
+    #[cfg_attr(pixelrnn_mve, inline(always))]
+    pub(super) fn copy_rows(
+        &self,
+        pixel: usize,
+        step: usize,
+        (rows, row, stride): (usize, usize, usize),
+        mut to: &mut [T],
+    ) -> Option<()> {
+        let mut at = self.start(pixel);
+        for _ in 0..rows {
+            self.copy_from(at, step, to.split_off_mut(..row)?)?;
+            at = self.after(at, stride);
+        }
+        self.copy_from(at, step, to)
+    }
+
+    /// [`Ring::copy`] from the vector on that begins at `at`.
+    #[cfg_attr(pixelrnn_mve, inline(always))]
+    fn copy_from(&self, mut at: usize, step: usize, mut to: &mut [T]) -> Option<()> {
         if step == 1 {
             // Neighbours lie together, until the ring begins anew.
             let there = self.memory.get(at..)?;
-            let (to, rest) = to.split_at_mut(there.len().min(to.len()));
-            copy(to, there.get(..to.len())?)?;
+            if let Some(there) = there.get(..to.len()) {
+                return copy(to, there);
+            }
+            let (to, rest) = to.split_at_mut_checked(there.len())?;
+            copy(to, there)?;
             return copy(rest, self.memory.get(..rest.len())?);
         }
         while !to.is_empty() {
             copy(to.split_off_mut(..self.length)?, self.memory.get(at..at + self.length)?)?;
-            at += step * self.length;
-            at = if at >= all { at - all } else { at };
+            at = self.after(at, step);
         }
         Some(())
     }

@@ -5,7 +5,7 @@ use super::registers::Registers;
 use super::ring::Ring;
 use super::sums::SUMS;
 use super::{Observer, Plan, elementwise, lstm, whole};
-use crate::blob::{ConvRecord, Instruction, LSTM, Model};
+use crate::blob::{ConvRecord, Instruction, LSTM, Layout, Model};
 use crate::kernels::Kernel;
 use crate::numbers::Arithmetic;
 use core::hint::black_box;
@@ -105,7 +105,8 @@ pub(super) fn run<'b, A: Arithmetic, K: Kernel, O: Observer>(
     let mut records = context.model.records().iter();
     let mut op = 0;
     loop {
-        if K::WHOLE {
+        // Unless none is left, which is quicker to find out here.
+        if K::WHOLE && A::MULTIPLIERS && context.model.layout() == Layout::Rows && records.len() > 0 {
             let ops = if context.groups == 1 { whole::ops::<A, K, O, 1> } else { whole::ops::<A, K, O, 3> };
             op = ops(op, context, &mut own, &mut shared, kernel, observer)?;
             records = context.model.records().get(op..)?.iter();

@@ -16,7 +16,8 @@ use crate::numbers::Arithmetic;
 use bytemuck::Pod;
 use core::ops::Range;
 
-/// Runs ops from `op` on, and gives the number of the first that is left to others. With `GROUPS` 1, the model has one colour.
+/// Runs ops from `op` on of a model with weights in rows and multipliers, and gives the number of the first that is left to others. With
+/// `GROUPS` 1, the model has one colour.
 ///
 /// One function for all of them, as calls would be a good deal of what they do. An LSTM is called from outside, for the stack's
 /// sake.
@@ -48,8 +49,8 @@ pub(super) fn ops<A: Arithmetic, K: Kernel, O: Observer, const GROUPS: usize>(
     Some(op)
 }
 
-/// A convolution at a pixel, as [`super::conv::conv`]; `false` for one with more outputs than are computed at once, or biases of
-/// classes.
+/// A convolution at a pixel, as [`super::conv::conv`]; `false` for one with more outputs than are computed at once, unless they are
+/// logits, or with biases of classes.
 #[inline(always)]
 fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
     record: &ConvRecord,
@@ -59,11 +60,18 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
     shared: &mut Shared<'_, A>,
     kernel: K,
 ) -> Option<bool> {
-    let few = usize::from(record.outputs) <= SUMS && record.class_bias == 0;
-    if !few || !A::MULTIPLIERS || context.model.layout() != Layout::Rows {
+    if record.class_bias != 0 {
         return Some(false);
     }
     let Part { open, outputs, before, last } = Part::new::<GROUPS>(record, context);
+    let count = outputs.end - outputs.start;
+    if count > SUMS {
+        if record.destination != Destination::Logits as u8 || record.kernel != [1, 1] {
+            return Some(false);
+        }
+        let x = shared.registers.get(record.input, 0..open)?;
+        return many_logits::<A, K>(record, context, (outputs, before), x, shared.logits, kernel);
+    }
     let x = if record.kernel == [1, 1] {
         let x = shared.patch.get_mut(..open)?;
         shared.registers.read(record.input, 0, x)?;
@@ -73,7 +81,6 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
         shared.patch.get(..length)?
     };
     let Shared { registers, logits, sums, .. } = shared;
-    let count = outputs.end - outputs.start;
     let sums = sums.get_mut(..count)?;
     let rows = Rows {
         bias: context.model.numbers(record.bias, outputs.clone())?,
@@ -100,6 +107,28 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
             to_logits::<A, K>(sums, record.logit_shift, logits.get_mut(..count)?, kernel);
         }
     }
+    Some(true)
+}
+
+/// Logits of a 1x1 kernel, however many: they are their own sums.
+#[inline(never)]
+fn many_logits<A: Arithmetic, K: Kernel>(
+    record: &ConvRecord,
+    context: &Context<'_>,
+    (outputs, before): (Range<usize>, usize),
+    x: &[A::Activation],
+    logits: &mut [u32],
+    kernel: K,
+) -> Option<bool> {
+    let logits = logits.get_mut(..outputs.end - outputs.start)?;
+    let rows = Rows {
+        bias: context.model.numbers(record.bias, outputs.clone())?,
+        weights: context.model.numbers(record.weights, before..before + logits.len() * x.len())?,
+        x,
+        left: record.left,
+        multipliers: context.model.numbers(record.multipliers, outputs)?,
+    };
+    A::logit_rows(kernel, rows, record.logit_shift, logits);
     Some(true)
 }
 
@@ -131,19 +160,15 @@ fn collect<A: Arithmetic>(
 
 /// [`gather`] where all taps are inside the image; `false` where they are not.
 #[inline(always)]
-fn inside<T: Pod>(record: &ConvRecord, context: &Context<'_>, ring: &Ring<'_, T>, mut past: &mut [T]) -> Option<bool> {
+fn inside<T: Pod>(record: &ConvRecord, context: &Context<'_>, ring: &Ring<'_, T>, past: &mut [T]) -> Option<bool> {
     let Context { width, row, column, .. } = *context;
     let (inputs, dilation) = (usize::from(record.inputs), usize::from(record.dilation));
     let (top, left, right) = record.reach();
     if row < top * dilation || column < left * dilation || column + right * dilation >= width {
         return Some(false);
     }
-    let mut pixel = row * width + column - (top * width + left) * dilation;
-    for _ in 0..top {
-        ring.copy(pixel, dilation, past.split_off_mut(..(left + 1 + right) * inputs)?)?;
-        pixel += dilation * width;
-    }
-    ring.copy(pixel, dilation, past)?;
+    let pixel = row * width + column - (top * width + left) * dilation;
+    ring.copy_rows(pixel, dilation, (top, (left + 1 + right) * inputs, dilation * width), past)?;
     Some(true)
 }
 
@@ -166,12 +191,25 @@ impl Part {
         if GROUPS == 1 {
             return Self { open: inputs * own, outputs: 0..outputs, before: 0, last: true };
         }
-        let Context { groups, group, .. } = *context;
+        let group = context.group;
+        let (last, past) = (group + 1 == GROUPS, record.past_taps() * inputs);
+        let (each_input, each_output) = (inputs / GROUPS, outputs / GROUPS);
+        if each_input * GROUPS == inputs && each_output * GROUPS == outputs {
+            // Colours are alike but for what is open: of the first one `own` shares, and of each later one a share more.
+            let shares = group * own + (0..group).sum::<usize>();
+            return Self {
+                open: (group + own) * each_input,
+                outputs: group * each_output..(group + 1) * each_output,
+                before: each_output * (group * past + shares * each_input),
+                last,
+            };
+        }
+        let first = |group| group_start(outputs, GROUPS, group);
         Self {
-            open: group_start(inputs, groups, group + own),
-            outputs: group_start(outputs, groups, group)..group_start(outputs, groups, group + 1),
-            before: if group == 0 { 0 } else { record.weights_before(groups, group, Layout::Rows) },
-            last: group + 1 == groups,
+            open: group_start(inputs, GROUPS, group + own),
+            outputs: first(group)..first(group + 1),
+            before: record.weights_before(GROUPS, group, Layout::Rows),
+            last,
         }
     }
 }

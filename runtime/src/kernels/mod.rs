@@ -347,6 +347,40 @@ pub trait Kernel: Copy {
         self.accumulate(sums, y);
     }
 
+    /// [`Kernel::rows16`], then [`Kernel::scale`].
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn scaled_rows16(self, rows: Rows<'_, i16>, sums: &mut [i32]) {
+        self.rows16(rows.bias, rows.weights, rows.x, sums);
+        self.scale(sums, u32::from(rows.left), rows.multipliers);
+    }
+
+    /// [`Kernel::scaled_rows16`], then [`Kernel::streams`]; what `sums` holds then is nothing to rely on.
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn activation_rows16(self, rows: Rows<'_, i16>, low: i32, high: i32, sums: &mut [i32], y: &mut [i16]) {
+        self.scaled_rows16(rows, sums);
+        self.streams(sums, low, high, y);
+    }
+
+    /// [`Kernel::scaled_rows16`], then [`Kernel::accumulate`]; what `sums` holds then is nothing to rely on.
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn accumulated_rows16(self, rows: Rows<'_, i16>, sums: &mut [i32], y: &mut [i16]) {
+        self.scaled_rows16(rows, sums);
+        self.accumulate(sums, y);
+    }
+
+    /// [`Kernel::scaled_rows16`], shifted left by `up`.
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn shifted_rows16(self, rows: Rows<'_, i16>, up: u32, y: &mut [i32]) {
+        self.scaled_rows16(rows, y);
+        for y in y {
+            *y = y.wrapping_shl(up);
+        }
+    }
+
     /// Does `task`, which the compiler may do with the instructions that the kernel uses.
     #[inline(always)]
     fn run<R>(self, task: impl FnOnce() -> R) -> R {

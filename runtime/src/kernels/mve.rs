@@ -6,6 +6,8 @@ mod each;
 mod memory;
 mod products;
 mod softmax;
+#[cfg(feature = "a16")]
+mod wide;
 
 use super::{Kernel, Portable, Rows};
 use crate::numbers::Rescale;
@@ -32,6 +34,17 @@ fn held(rows: Rows<'_>, outputs: usize) -> Option<(usize, products::Rows)> {
     let (bias, weights, x, multipliers) = (bias.as_ptr(), weights.as_ptr(), x.as_ptr(), multipliers.as_ptr());
     let at = products::Rows { bias, weights, x, multipliers, rounds: outputs / 4 };
     Some((rows.x.len() / VECTOR, at))
+}
+
+/// As [`held`], for 16-bit inputs of any number, and any number of outputs.
+#[cfg(feature = "a16")]
+#[inline(always)]
+fn held16(rows: Rows<'_, i16>, outputs: usize) -> Option<wide::Rows> {
+    let Rows { bias, weights, x, multipliers, .. } = rows;
+    let length = x.len();
+    let all = outputs == bias.len() && outputs == multipliers.len() && weights.len() == outputs * length;
+    let (bias, weights, x, multipliers) = (bias.as_ptr(), weights.as_ptr(), x.as_ptr(), multipliers.as_ptr());
+    all.then_some(wide::Rows { bias, weights, x, length, multipliers, outputs })
 }
 
 impl Kernel for Mve {
@@ -102,7 +115,53 @@ impl Kernel for Mve {
             return Portable.rows16(bias, weights, x, sums);
         }
         // SAFETY: as in `rows`.
-        unsafe { products::any16(bias, weights, x, sums) }
+        unsafe { wide::any(bias, weights, x, sums) }
+    }
+
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn activation_rows16(self, rows: Rows<'_, i16>, low: i32, high: i32, sums: &mut [i32], y: &mut [i16]) {
+        if (rows.left, low, high) == (0, 0, 8191) {
+            if let Some(at) = held16(rows, y.len())
+                // SAFETY: there are as many activations as `held16` was told.
+                && unsafe { wide::activations(at, y.as_mut_ptr()) }
+            {
+                return;
+            }
+            self.rows16(rows.bias, rows.weights, rows.x, sums);
+            return wide::activated(sums, rows.multipliers, y);
+        }
+        self.scaled_rows16(rows, sums);
+        self.streams(sums, low, high, y);
+    }
+
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn accumulated_rows16(self, rows: Rows<'_, i16>, sums: &mut [i32], y: &mut [i16]) {
+        if rows.left == 0
+            && let Some(at) = held16(rows, y.len())
+            // SAFETY: there are as many numbers as `held16` was told.
+            && unsafe { wide::accumulated(at, y.as_mut_ptr()) }
+        {
+            return;
+        }
+        self.scaled_rows16(rows, sums);
+        self.accumulate(sums, y);
+    }
+
+    #[cfg(feature = "a16")]
+    #[inline(never)]
+    fn shifted_rows16(self, rows: Rows<'_, i16>, up: u32, y: &mut [i32]) {
+        if let Some(at) = held16(rows, y.len())
+            // SAFETY: there are as many numbers as `held16` was told.
+            && unsafe { wide::shifted(at, u32::from(rows.left), up, y.as_mut_ptr()) }
+        {
+            return;
+        }
+        self.scaled_rows16(rows, y);
+        for y in y {
+            *y = y.wrapping_shl(up);
+        }
     }
 
     #[inline(always)]
@@ -160,10 +219,14 @@ impl Kernel for Mve {
 
     #[inline(always)]
     fn largest(self, logits: &[u32]) -> (i32, usize) {
-        let largest = softmax::largest(logits);
+        let (blocks, rest) = logits.as_chunks::<{ softmax::BLOCK }>();
+        let (mut largest, mut block) = softmax::largest_of_blocks(blocks);
+        let last = softmax::largest(rest);
+        if last > largest {
+            (largest, block) = (last, blocks.len());
+        }
         // Whole blocks before it are passed over.
-        let before =
-            logits.as_chunks::<16>().0.iter().take_while(|block| softmax::largest(*block) < largest).count() * 16;
+        let before = block * softmax::BLOCK;
         let at = logits.iter().skip(before).position(|logit| *logit as i32 == largest).unwrap_or(0);
         (largest, before + at)
     }

@@ -5,7 +5,7 @@
 
 use super::{Arithmetic, Int8, NO_BIAS, Rescale};
 use crate::blob::Layout;
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, Rows};
 
 /// 8-bit weights, 16-bit activations, 32-bit sums, a 16-bit stream.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,28 @@ impl Arithmetic for Int8A16 {
     #[inline(always)]
     fn scale<K: Kernel>(kernel: K, sums: &mut [i32], left: u8, multipliers: &[i32]) {
         Int8::scale(kernel, sums, left, multipliers);
+    }
+
+    #[inline(always)]
+    fn activation_rows<K: Kernel>(
+        kernel: K,
+        rows: Rows<'_, i16>,
+        zero_point: i32,
+        low: i32,
+        sums: &mut [i32],
+        y: &mut [i16],
+    ) {
+        kernel.activation_rows16(rows, least(low == zero_point), LARGEST, sums, y);
+    }
+
+    #[inline(always)]
+    fn accumulated_rows<K: Kernel>(kernel: K, rows: Rows<'_, i16>, sums: &mut [i32], y: &mut [i16]) {
+        kernel.accumulated_rows16(rows, sums, y);
+    }
+
+    #[inline(always)]
+    fn logit_rows<K: Kernel>(kernel: K, rows: Rows<'_, i16>, shift: u8, logits: &mut [u32]) {
+        kernel.shifted_rows16(rows, u32::from(shift), bytemuck::must_cast_slice_mut(logits));
     }
 
     #[inline(always)]

@@ -75,6 +75,16 @@ pub trait Arithmetic {
         Self::scaled_rows(kernel, rows, sums);
         Self::accumulated(kernel, sums, y);
     }
+    /// [`Arithmetic::scaled_rows`], then [`Arithmetic::logit`] of each.
+    #[inline(always)]
+    fn logit_rows<K: Kernel>(kernel: K, rows: RowsOf<'_, Self>, shift: u8, logits: &mut [u32]) {
+        if let Ok(sums) = bytemuck::try_cast_slice_mut(logits) {
+            Self::scaled_rows(kernel, rows, sums);
+        }
+        for logit in logits {
+            *logit = Self::logit(bytemuck::must_cast(*logit), shift) as u32;
+        }
+    }
 
     /// The activation that means 0.
     fn zero(zero_point: i8) -> Self::Activation;
