@@ -1,6 +1,7 @@
 //! Whether all kernels of this machine give the same, as they must.
 
 use crate::error::Error;
+use crate::memory;
 use crate::run::engine_error;
 use pixelrnn::kernels::{Host, Portable};
 use pixelrnn::packed::{Packed, Scorer};
@@ -23,7 +24,7 @@ pub struct Agreement {
 /// When an image or a label does not fit the model.
 pub fn of_kernels(model: Model<'_>, images: &[(&[u8], Option<usize>)]) -> Result<Vec<Agreement>, Error> {
     let shape = model.image();
-    let mut state = vec![0; model.state_words()];
+    let mut state = memory::zeros(model.state_words(), memory::STATE)?;
     let mut out = vec![0; shape.values()];
     let mut expected = Vec::with_capacity(images.len());
     for (image, label) in images {

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::files;
+use crate::memory;
 use pixelrnn::Model;
 use std::path::Path;
 
@@ -14,10 +15,21 @@ pub struct Blob {
 
 impl Blob {
     /// Copies `bytes` to an aligned place.
+    ///
+    /// # Panics
+    /// When there is no memory for it; see [`Blob::copy`].
     pub fn new(bytes: &[u8]) -> Self {
-        let mut words = vec![0; bytes.len().div_ceil(4)];
+        Self::copy(bytes).expect("memory for a blob")
+    }
+
+    /// Copies `bytes`, which may be many, to an aligned place.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] when there is none for it.
+    pub fn copy(bytes: &[u8]) -> Result<Self, Error> {
+        let mut words = memory::zeros(bytes.len().div_ceil(4), "the blob")?;
         bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
-        Self { words, length: bytes.len() }
+        Ok(Self { words, length: bytes.len() })
     }
 
     /// Reads a file.
@@ -25,8 +37,10 @@ impl Blob {
     /// # Errors
     /// When the file cannot be read or is no blob.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let blob = Self::new(&files::read(path)?);
-        blob.model().map_err(|e| e.in_file(files::display_name(path)))?;
+        let bytes = files::read(path)?;
+        let named = |e: Error| e.in_file(files::display_name(path));
+        let blob = Self::copy(&bytes).map_err(named)?;
+        blob.model().map_err(named)?;
         Ok(blob)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::images::{ImageSet, Range};
+use crate::memory;
 use crate::run::engine_error;
 use pixelrnn::{Complete, Draw, Engine, Model, Temperature};
 use rayon::prelude::*;
@@ -50,10 +51,11 @@ pub fn complete(
     if set.values() != image.values() {
         return Err(Error::ImageLength { got: set.values(), expected: image.values() });
     }
-    let mut data = vec![0; numbers.len() * how.each * image.values()];
+    let count = numbers.len().saturating_mul(how.each).saturating_mul(image.values());
+    let mut data = memory::zeros(count, memory::IMAGES)?;
     let all_of_one = (how.each * image.values()).max(1);
     data.par_chunks_exact_mut(all_of_one).zip(numbers).try_for_each(|(out, &number)| {
-        let mut state = vec![0; model.state_words()];
+        let mut state = memory::zeros(model.state_words(), memory::STATE)?;
         let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
         for (n, out) in out.chunks_exact_mut(image.values()).enumerate() {
             let draw = Draw::seeded(how.seed_of(number, n), how.temperature);

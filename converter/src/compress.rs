@@ -3,7 +3,9 @@
 //! What a file looks like is said in `docs/compressed-format.md`; devices write and read the same.
 
 use crate::error::Error;
+use crate::files::MAX_BYTES;
 use crate::images::{ImageSet, Range, check_labels};
+use crate::memory;
 use crate::run::engine_error;
 use pixelrnn::coder::container::{
     BlockError, ContainerError, HEADER_BYTES, Header, MOST_IMAGES, SMALL_SEGMENT, read_block, write_block,
@@ -58,7 +60,7 @@ pub fn compress(
                 progress();
                 (labels.map(|labels| usize::from(labels[n])), set.image(n))
             });
-            let mut state = vec![0; model.state_words()];
+            let mut state = memory::zeros(model.state_words(), memory::STATE)?;
             let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
             let mut bytes = Vec::new();
             let cost = if last - first == 1 {
@@ -100,20 +102,30 @@ pub fn header(bytes: &[u8]) -> Result<Header, Error> {
 
 /// Restores the images of the compressed file `bytes`. `progress` is called once an image.
 ///
-/// Nothing is decoded of a file whose blocks are not whole, or do not have as many images as its header says.
+/// Nothing is decoded of a file whose blocks are not whole, or do not have as many images as its header says, or whose images would
+/// take more than [`MAX_BYTES`].
 ///
 /// # Errors
-/// When the file is damaged, or was made with another model.
+/// When the file is damaged, or was made with another model, and as said.
 pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) -> Result<Decompressed, Error> {
     let header = header(bytes)?;
     header.check(&model).map_err(Error::Compressed)?;
     let blocks = blocks(&bytes[HEADER_BYTES..], header.images).map_err(Error::Compressed)?;
     let shape = model.image();
+    let values = u64::from(header.images).saturating_mul(shape.values() as u64);
+    if values > MAX_BYTES {
+        return Err(Error::TooLarge { limit: MAX_BYTES, unpacked: " when unpacked" });
+    }
     let images: Vec<(Vec<u8>, Vec<u8>)> =
         blocks.par_iter().map(|block| decompress_block(model, block, &progress)).collect::<Result<_, Error>>()?;
-    let (data, labels): (Vec<_>, Vec<_>) = images.into_iter().unzip();
-    let set = ImageSet::new([shape.channels, shape.height, shape.width], data.concat(), Range::Levels)?;
-    Ok(Decompressed { set, labels: (model.classes() > 0).then(|| labels.concat()) })
+    let mut data = memory::room_for(values as usize, memory::IMAGES)?;
+    let mut labels = Vec::new();
+    for (block, block_labels) in images {
+        data.extend(block);
+        labels.extend(block_labels);
+    }
+    let set = ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)?;
+    Ok(Decompressed { set, labels: (model.classes() > 0).then_some(labels) })
 }
 
 /// Values and labels of a block's images.
@@ -124,9 +136,12 @@ fn decompress_block(
 ) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let Image { height, width, channels, .. } = model.image();
     let values = channels * height * width;
-    let mut state = vec![0; model.state_words()];
+    let mut state = memory::zeros(model.state_words(), memory::STATE)?;
     let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
-    let (mut data, mut labels) = (Vec::new(), Vec::new());
+    // The count was checked with the blocks, and all of them together are not too many.
+    let count = block.first_chunk().map_or(0, |count| u32::from_le_bytes(*count));
+    let mut data = memory::room_for(count as usize * values, memory::IMAGES)?;
+    let mut labels = Vec::new();
     read_block(&mut engine, MOST_IMAGES, block, |image, label, pixel| {
         let start = image as usize * values;
         if (pixel.row, pixel.column) == (0, 0) {

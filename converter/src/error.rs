@@ -35,6 +35,12 @@ pub enum Error {
         /// " when unpacked", or empty.
         unpacked: &'static str,
     },
+    /// Memory that a file or a request asks for is not to be had.
+    #[error("there is not enough memory for {what}")]
+    Memory {
+        /// What it is for.
+        what: &'static str,
+    },
     /// More images than a compressed file can count.
     #[error("{got} images, expected at most {most}")]
     TooManyImages {

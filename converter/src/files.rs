@@ -58,11 +58,18 @@ pub fn unpack(bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, Error> {
         return Ok(bytes);
     }
     let mut unpacked = Vec::new();
-    MultiGzDecoder::new(bytes.as_slice()).take(limit + 1).read_to_end(&mut unpacked).map_err(Error::Gzip)?;
+    MultiGzDecoder::new(bytes.as_slice()).take(limit + 1).read_to_end(&mut unpacked).map_err(gzip_error)?;
     if unpacked.len() as u64 > limit {
         return Err(Error::TooLarge { limit, unpacked: " when unpacked" });
     }
     Ok(unpacked)
+}
+
+fn gzip_error(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::OutOfMemory => Error::Memory { what: "the unpacked file" },
+        _ => Error::Gzip(error),
+    }
 }
 
 /// Writes the file at `path`, all of it or nothing.

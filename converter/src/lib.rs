@@ -35,6 +35,7 @@ pub mod fold;
 pub mod images;
 pub mod layout;
 pub mod masks;
+pub mod memory;
 pub mod picture;
 pub mod quantize;
 pub mod reference;

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::images::{ImageSet, Range};
+use crate::memory;
 use crate::reference::{Reference, likelihood};
 use pixelrnn::model::Image;
 use pixelrnn::packed::{Batch, Packed, Scorer as RowScorer};
@@ -75,7 +76,7 @@ impl Scorer<'_> {
         let label_of = |n: usize| labels.and_then(|l| l.get(n)).map(|l| usize::from(*l));
         if let Self::Engine(model) = self
             && !logits
-            && let Some(packed) = Packed::new(*model)
+            && let Some(packed) = packed(*model)
         {
             let start = || RowScorer::new(&packed).map_err(engine_error);
             return (0..set.count)
@@ -123,12 +124,12 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
     if image.len() != shape.values() {
         return Err(Error::ImageLength { got: image.len(), expected: shape.values() });
     }
-    let mut state = vec![0; model.state_words()];
+    let mut state = memory::zeros(model.state_words(), memory::STATE)?;
     let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
     engine.restart(label).map_err(engine_error)?;
     let each = model.output().logits_per_channel(shape.levels);
     let pixels = shape.height * shape.width;
-    let mut all = vec![0.0; if logits { shape.channels * each * pixels } else { 0 }];
+    let mut all = memory::zeros(if logits { shape.channels * each * pixels } else { 0 }, "the logits")?;
     let mut tap = LogitTap {
         last_op: model.instructions().len() - 1,
         pixel: logits.then(|| vec![0; shape.channels * each]),
@@ -149,6 +150,16 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
 /// Images that a thread advances together, at most.
 const MOST_TOGETHER: usize = 64;
 
+/// The most memory that a thread should take to advance images together or a row at a time, about: 256 MiB.
+const MOST_MEMORY: u64 = 1 << 28;
+
+/// The model with its weights packed. `None` where they cannot be, and where a blob asks for so much state that one engine is enough.
+fn packed(model: Model<'_>) -> Option<Packed<'_>> {
+    let places = model.image().width.max(MOST_TOGETHER) as u64;
+    let few = u64::from(model.header().state_bytes) * places <= MOST_MEMORY;
+    few.then(|| Packed::new(model)).flatten()
+}
+
 /// Draws `count` images; image `n` has the seed `seed + n`, whatever the count. `progress` is called once an
 /// image, in the end of a batch.
 ///
@@ -163,9 +174,9 @@ pub fn sample(
     progress: impl Fn() + Sync,
 ) -> Result<ImageSet, Error> {
     let shape = model.image();
-    let mut data = vec![0; count * shape.values()];
+    let mut data = memory::zeros(count.saturating_mul(shape.values()), memory::IMAGES)?;
     let source = |n: usize| Draw::seeded(seed.wrapping_add(n as u64), temperature);
-    if let Some(packed) = Packed::new(model) {
+    if let Some(packed) = packed(model) {
         // Weights are read once for a batch, and every thread has one.
         let size = count.div_ceil(rayon::current_num_threads()).clamp(1, MOST_TOGETHER);
         data.par_chunks_mut(size * shape.values()).enumerate().try_for_each(|(batch, out)| {
@@ -178,7 +189,7 @@ pub fn sample(
         })?;
     } else {
         data.par_chunks_exact_mut(shape.values()).enumerate().try_for_each(|(n, out)| {
-            let mut state = vec![0; model.state_words()];
+            let mut state = memory::zeros(model.state_words(), memory::STATE)?;
             let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
             engine.run(label, &mut source(n), out).map_err(engine_error)?;
             progress();

@@ -3,6 +3,7 @@
 use crate::description::Description;
 use crate::error::Error;
 use crate::files;
+use crate::memory;
 use half::{bf16, f16};
 use pixelrnn::model::{MaskedConv, Node, Op};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -11,6 +12,9 @@ use std::path::Path;
 
 /// The key of the file's metadata that holds the description.
 pub const METADATA_KEY: &str = "pixelrnn";
+
+/// Bytes that who works with a weight takes for it, at most about.
+const WORKING_BYTES: usize = 32;
 
 /// Numbers in row-major order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,6 +78,10 @@ impl TrainedModel {
         // Shapes come first: a tensor of the wrong size is not worth its conversion.
         let views: BTreeMap<String, TensorView> = file.iter().map(|(name, view)| (name.to_string(), view)).collect();
         check_shapes(&description, &nodes, |name| views.get(name).map(TensorView::shape), views.keys())?;
+        // Better to know now that the memory is not to be had than in the midst of the work.
+        let numbers = views.values().map(|view| view.shape().iter().product::<usize>());
+        let bytes = numbers.fold(0, usize::saturating_add).saturating_mul(WORKING_BYTES);
+        drop(memory::room_for::<u8>(bytes, "the weights")?);
         let tensors = views
             .into_iter()
             .map(|(name, view)| convert(&name, &view).map(|tensor| (name, tensor)))
@@ -226,12 +234,13 @@ fn check_variance(tensors: &BTreeMap<String, Tensor>, name: &str) -> Result<(), 
 fn convert(name: &str, view: &TensorView) -> Result<Tensor, Error> {
     let bytes = view.data();
     let pairs = || bytes.chunks_exact(2).map(|b| [b[0], b[1]]);
-    let data = match view.dtype() {
-        Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-        Dtype::F16 => pairs().map(|b| f16::from_le_bytes(b).to_f32()).collect(),
-        Dtype::BF16 => pairs().map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
+    let mut data = memory::room_for(view.shape().iter().product(), "the tensors")?;
+    match view.dtype() {
+        Dtype::F32 => data.extend(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))),
+        Dtype::F16 => data.extend(pairs().map(|b| f16::from_le_bytes(b).to_f32())),
+        Dtype::BF16 => data.extend(pairs().map(|b| bf16::from_le_bytes(b).to_f32())),
         other => return Err(Error::Dtype { name: name.to_string(), got: format!("{other:?}") }),
-    };
+    }
     Ok(Tensor { shape: view.shape().to_vec(), data })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::fold::fold_batch_norms;
+use crate::memory;
 use crate::reference::{Map, Reference};
 use crate::run::engine_error;
 use crate::trained::TrainedModel;
@@ -109,7 +110,7 @@ impl<'m> Layers<'m> {
     pub fn add(&mut self, image: &[u8], label: Option<usize>) -> Result<(), Error> {
         let exact = self.reference.run(image, label)?;
         let (shape, weights) = (self.model.image(), self.model.weights());
-        let mut state = vec![0; self.model.state_words()];
+        let mut state = memory::zeros(self.model.state_words(), memory::STATE)?;
         let mut engine = Engine::new(self.model, &mut state).map_err(engine_error)?;
         engine.restart(label).map_err(engine_error)?;
         let mut source = Given::new(image, shape);

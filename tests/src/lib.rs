@@ -18,6 +18,7 @@ pub mod late;
 pub mod machines;
 pub mod models;
 pub mod mutate;
+pub mod nonsense;
 pub mod npy;
 pub mod program;
 pub mod random;

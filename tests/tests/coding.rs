@@ -107,6 +107,7 @@ fn every_flipped_bit_and_every_missing_end_is_refused() {
         Err(other) => panic!("{other}"),
         Ok(_) => false,
     };
+    println!("{} flipped bits, {} missing ends", 8 * bytes.len(), bytes.len());
     (0..8 * bytes.len()).into_par_iter().for_each(|bit| {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
@@ -134,6 +135,24 @@ fn absurd_headers_are_refused_before_anything_is_decoded() {
         let result = decompress(model, &forged, || unreachable!());
         assert!(matches!(result, Err(Error::Compressed(ContainerError::Images { .. }))), "{count} images in a block");
     }
+}
+
+/// A few hundred kilobytes whose header and blocks agree that there are more images than anyone has memory for.
+#[test]
+fn more_images_than_a_file_may_unpack_to_are_refused_before_anything_is_decoded() {
+    let (blob, bytes, set) = small_file();
+    let blocks = (1 << 30) / (1024 * set.values()) + 1;
+    let mut header = Header::parse(bytes.first_chunk().unwrap()).unwrap();
+    header.images = 1024 * blocks as u32;
+    let block = [1024u32.to_le_bytes().as_slice(), &[0; 6]].concat();
+    let forged = [&header.to_bytes()[..], &block.repeat(blocks)].concat();
+    let refused = decompress(blob.model().unwrap(), &forged, || unreachable!()).unwrap_err();
+    assert!(matches!(refused, Error::TooLarge { .. }), "{refused}");
+    // One block less is not too much, and then it is seen that there is nothing in them.
+    header.images -= 1024;
+    let forged = [&header.to_bytes()[..], &block.repeat(blocks - 1)].concat();
+    let refused = decompress(blob.model().unwrap(), &forged, || ()).unwrap_err();
+    assert!(matches!(refused, Error::Compressed(_)), "{refused}");
 }
 
 #[test]

@@ -21,6 +21,14 @@ fn runs(name: &str, count: u64) {
     });
 }
 
+/// Else a sum that wraps by mistake would go unseen here. `Cargo.toml` says so for tests, `fuzz/Cargo.toml` for fuzzers.
+#[cfg(debug_assertions)]
+#[test]
+fn sums_that_wrap_are_found() {
+    let wraps = std::panic::catch_unwind(|| std::hint::black_box(u32::MAX) + std::hint::black_box(1));
+    assert!(wraps.is_err());
+}
+
 #[test]
 fn no_blob_does_harm() {
     runs("blob", 2000);

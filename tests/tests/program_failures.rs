@@ -83,6 +83,7 @@ fn no_command_is_left_out_of_this_test() {
 #[test]
 fn bad_files_are_refused_by_name() {
     let folder = good_files();
+    let mut files = 0;
     for (line, kind) in READS {
         let good = folder.read(match kind {
             Kind::Trained => "model.safetensors",
@@ -105,6 +106,7 @@ fn bad_files_are_refused_by_name() {
                 let before = folder.names();
                 let what = format!("{line} with {what}");
                 check_failure(&what, &run_in_a_gibibyte(&folder, &line.replace("BAD", "bad-file")), "bad-file");
+                files += 1;
                 assert_eq!(folder.names(), before, "{what}: files left behind");
                 if let Some(old) = old {
                     assert_eq!(folder.read(out), old, "{what}: the old output");
@@ -112,6 +114,7 @@ fn bad_files_are_refused_by_name() {
             }
         }
     }
+    println!("{files} bad files");
 }
 
 #[test]

@@ -195,6 +195,27 @@ fn an_image_goes_on_on_another_board_and_is_the_same() {
     }
 }
 
+/// As above from every pixel, on a board that was started for it alone where it fits the time: at the end of each row.
+#[test]
+#[ignore = "minutes; tests/long runs it"]
+fn an_image_goes_on_from_every_pixel_after_a_loss_of_power() {
+    let model = Served::built_in();
+    let request = model.request(json!({"cmd": "sample", "seed": 7}));
+    let expected = model.due("sample", Some(7), &model.run(draw(7, 1000)));
+    let paths = std::slice::from_ref(&model.path);
+    let mut device = None;
+    for pixels in 0..28 * 28 {
+        if pixels % 28 == 0 {
+            // The power goes: nothing of the board is left but its flash.
+            drop(device.take());
+            device = Device::start("microbit", paths, &build());
+        }
+        let Some(device) = &mut device else { return };
+        let file = saved_here(&request, pixels);
+        assert_eq!(send_bytes(device, "resume", model.name, &file, MOST_BYTES), expected, "from pixel {pixels}");
+    }
+}
+
 /// The weights of a model may be laid out for one processor or another: what is saved is the same.
 #[test]
 fn what_is_saved_does_not_depend_on_the_layout_of_weights() {

@@ -204,6 +204,28 @@ fn two_engines_that_take_turns_share_nothing() {
     }
 }
 
+/// One blob, read in place by four engines in four threads, and its neighbour by as many, all at once.
+#[test]
+fn engines_in_threads_share_nothing_but_the_blob() {
+    const ENGINES: u64 = 4;
+    let blobs = blobs();
+    for pair in blobs.windows(2).step_by(4) {
+        let models = [0, 1].map(|n| (pair[n].0.as_str(), pair[n].1.model().unwrap(), pair[n].2));
+        let jobs: Vec<_> = models.iter().flat_map(|model| (0..ENGINES).map(move |seed| (*model, seed))).collect();
+        let start = std::sync::Barrier::new(jobs.len());
+        std::thread::scope(|scope| {
+            for ((name, model, label), seed) in jobs {
+                let start = &start;
+                scope.spawn(move || {
+                    let alone = walk::sample(model, seed, 1000, label);
+                    start.wait();
+                    assert_eq!(walk::sample(model, seed, 1000, label), alone, "{name}, seed {seed}");
+                });
+            }
+        });
+    }
+}
+
 #[test]
 fn an_included_model_knows_its_size_before_it_runs() {
     let file = Blob::read(&golden::folder().join("pixel_cnn_gray.prnn")).unwrap();

@@ -56,7 +56,7 @@ impl AnyModel {
         let bytes = files::read(path)?;
         let named = |e: Error| e.in_file(files::display_name(path));
         if bytes.starts_with(&MAGIC) {
-            let blob = Blob::new(&bytes);
+            let blob = Blob::copy(&bytes).map_err(named)?;
             blob.model().map_err(named)?;
             Ok(Self::Blob(blob))
         } else {

@@ -2,6 +2,7 @@
 
 use super::{ImageSet, Range};
 use crate::error::Error;
+use crate::memory;
 
 /// The type byte of unsigned bytes.
 const UNSIGNED_BYTE: u8 = 8;
@@ -20,13 +21,13 @@ pub(super) fn images(bytes: &[u8]) -> Result<ImageSet, Error> {
             return Err(bad(format!("{} dimensions, expected 3 [N, H, W] or 4 [N, C, H, W] of images", shape.len())));
         }
     };
-    ImageSet::new(size, data.to_vec(), Range::Unstated)
+    ImageSet::new(size, memory::copy(data, memory::IMAGES)?, Range::Unstated)
 }
 
 pub(super) fn labels(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let (shape, data) = read(bytes)?;
     match shape.len() {
-        1 => Ok(data.to_vec()),
+        1 => memory::copy(data, "the labels"),
         n => Err(bad(format!("{n} dimensions, expected 1 of labels"))),
     }
 }

@@ -6,6 +6,7 @@
 use super::{ImageSet, Range};
 use crate::error::Error;
 use crate::files;
+use crate::memory;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -44,7 +45,7 @@ pub fn read_u8(bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>), Error> {
     if expected != Some(data.len()) {
         return Err(bad(format!("{} bytes of data, expected those of its shape {:?}", data.len(), header.shape)));
     }
-    let data = if header.fortran { to_row_major(&header.shape, data) } else { data.to_vec() };
+    let data = if header.fortran { to_row_major(&header.shape, data)? } else { memory::copy(data, memory::IMAGES)? };
     Ok((header.shape, data))
 }
 
@@ -134,7 +135,7 @@ fn dimensions(tuple: &str) -> Option<Vec<usize>> {
 }
 
 /// Column-major to row-major. The data have as many bytes as the shape says.
-fn to_row_major(shape: &[usize], data: &[u8]) -> Vec<u8> {
+fn to_row_major(shape: &[usize], data: &[u8]) -> Result<Vec<u8>, Error> {
     let mut steps = Vec::with_capacity(shape.len());
     let mut step = 1;
     for &size in shape {
@@ -143,7 +144,7 @@ fn to_row_major(shape: &[usize], data: &[u8]) -> Vec<u8> {
     }
     let mut index = vec![0; shape.len()];
     let mut at = 0;
-    let mut out = Vec::with_capacity(data.len());
+    let mut out = memory::room_for(data.len(), memory::IMAGES)?;
     for _ in 0..data.len() {
         out.push(data[at]);
         for d in (0..shape.len()).rev() {
@@ -156,7 +157,7 @@ fn to_row_major(shape: &[usize], data: &[u8]) -> Vec<u8> {
             index[d] = 0;
         }
     }
-    out
+    Ok(out)
 }
 
 /// A number that `.npy` files are written of.

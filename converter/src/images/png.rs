@@ -3,10 +3,14 @@
 use super::{ImageSet, Range};
 use crate::error::Error;
 use crate::files::{self, MAX_BYTES};
+use crate::memory;
 use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+
+/// The longest side of any model's images: a header alone may say far more.
+const LONGEST_SIDE: u32 = 4096;
 
 const MAGIC: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
@@ -22,6 +26,11 @@ pub(super) fn image(bytes: &[u8]) -> Result<ImageSet, Error> {
     let damaged = |e: png::DecodingError| bad(e.to_string());
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: MAX_BYTES as usize });
     decoder.set_transformations(Transformations::EXPAND);
+    let header = decoder.read_header_info().map_err(damaged)?;
+    let (height, width) = (header.height, header.width);
+    if height.max(width) > LONGEST_SIDE {
+        return Err(bad(format!("{height} rows and {width} columns, expected at most {LONGEST_SIDE} of each")));
+    }
     let mut reader = decoder.read_info().map_err(damaged)?;
     // `png` 0.18.1 panics where it expands such a palette.
     if let Some(palette) = reader.info().palette.as_deref().filter(|palette| !palette.len().is_multiple_of(3)) {
@@ -35,7 +44,7 @@ pub(super) fn image(bytes: &[u8]) -> Result<ImageSet, Error> {
         .output_buffer_size()
         .filter(|&size| size as u64 <= MAX_BYTES)
         .ok_or(Error::TooLarge { limit: MAX_BYTES, unpacked: " when unpacked" })?;
-    let mut pixels = vec![0; size];
+    let mut pixels = memory::zeros(size, memory::IMAGES)?;
     let info = reader.next_frame(&mut pixels).map_err(damaged)?;
     // A file that ends before its end mark, or is damaged there, is not whole.
     reader.finish().map_err(damaged)?;
@@ -52,7 +61,8 @@ pub(super) fn image(bytes: &[u8]) -> Result<ImageSet, Error> {
     if alpha && pixels.chunks_exact(stride).any(|pixel| pixel[channels] != 255) {
         return Err(bad("transparent pixels, expected an opaque picture".to_string()));
     }
-    let planar = (0..channels).flat_map(|c| pixels.iter().skip(c).step_by(stride).copied()).collect();
+    let mut planar = memory::room_for(pixels.len() / stride * channels, memory::IMAGES)?;
+    planar.extend((0..channels).flat_map(|c| pixels.iter().skip(c).step_by(stride).copied()));
     ImageSet::new([channels, info.height as usize, info.width as usize], planar, Range::Bytes)
 }
 
@@ -79,6 +89,7 @@ fn append(all: &mut ImageSet, next: &ImageSet) -> Result<(), Error> {
     if (all.data.len() + next.data.len()) as u64 > MAX_BYTES {
         return Err(Error::TooLarge { limit: MAX_BYTES, unpacked: " when unpacked" });
     }
+    all.data.try_reserve(next.data.len()).map_err(|_| Error::Memory { what: memory::IMAGES })?;
     all.data.extend_from_slice(&next.data);
     all.count += 1;
     Ok(())

@@ -8,6 +8,10 @@ use rayon::prelude::*;
 /// Numbers kept of the inputs of one matrix: 8 MiB.
 const NUMBERS: usize = 1 << 21;
 
+/// The longest sums whose inputs are looked at: their second moments take 128 MiB. No model that a microcontroller runs has longer ones;
+/// a file of any size may.
+pub(super) const LONGEST: usize = 4096;
+
 /// Beyond this a sample says nothing about a model that works.
 const HUGE: f32 = 1e15;
 
@@ -99,6 +103,9 @@ impl Taps {
 
 fn sample(map: &Map, taps: &Taps, images: usize, seed: usize) -> Inputs {
     let length = taps.away.len() * taps.features.len();
+    if length > LONGEST {
+        return Inputs { length, samples: Vec::new() };
+    }
     let pixels = map.height * map.width;
     let wanted = (NUMBERS / length).max(2 * length).div_ceil(images).min(pixels);
     let mut samples = Vec::with_capacity(wanted * length);

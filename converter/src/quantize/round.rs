@@ -7,7 +7,7 @@
 //! each to what brings its entry nearest to 0 (Babai's nearest plane; the same roundings as those of Frantar et al., "GPTQ",
 //! arXiv 2210.17323).
 
-use super::inputs::Inputs;
+use super::inputs::{Inputs, LONGEST};
 use rayon::prelude::*;
 
 /// Share of the inputs' mean square that is added to each of them: inputs that calibration saw too rarely to tell apart
@@ -24,13 +24,22 @@ pub(super) fn round(rows: &[Vec<f32>], scales: &[f64], inputs: &Inputs) -> Vec<V
     // Rows of one colour group lie together and have the same inputs.
     for group in rows.chunk_by(|a, b| a.len() == b.len()) {
         let end = start + group.len();
-        let planes = Planes::new(inputs, group[0].len());
         let targets = group.par_iter().zip(&scales[start..end]);
-        let found: Vec<Vec<i8>> = targets.map(|(row, scale)| planes.nearest(row, *scale)).collect();
+        let found: Vec<Vec<i8>> = if group[0].len() > LONGEST {
+            targets.map(|(row, scale)| each_by_itself(row, *scale)).collect()
+        } else {
+            let planes = Planes::new(inputs, group[0].len());
+            targets.map(|(row, scale)| planes.nearest(row, *scale)).collect()
+        };
         rounded[start..end].clone_from_slice(&found);
         start = end;
     }
     rounded
+}
+
+/// Each weight to the nearest one that there is.
+fn each_by_itself(row: &[f32], scale: f64) -> Vec<i8> {
+    row.iter().map(|weight| (f64::from(*weight) / scale).round().clamp(-LARGEST, LARGEST) as i8).collect()
 }
 
 /// `R`, and the order of its inputs: those of the greatest mean square first, as they matter most.
@@ -93,6 +102,13 @@ mod tests {
         let e: Vec<f64> = row.iter().zip(q).map(|(w, q)| f64::from(*w) - f64::from(*q) * scale).collect();
         let n = e.len();
         (0..n).flat_map(|i| (0..n).map(move |j| (i, j))).map(|(i, j)| e[i] * h[i * n + j] * e[j]).sum()
+    }
+
+    #[test]
+    fn sums_of_any_length_are_rounded_in_memory_that_there_is() {
+        let row: Vec<f32> = (0..1 << 20).map(|n| (n % 255) as f32 - 127.2).collect();
+        let rounded = round(std::slice::from_ref(&row), &[1.0], &Inputs::from_samples(row.len(), Vec::new()));
+        assert!(rounded[0].iter().zip(&row).all(|(q, weight)| (f32::from(*q) - weight).abs() <= 0.5));
     }
 
     #[test]

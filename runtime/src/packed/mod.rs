@@ -144,8 +144,17 @@ enum AnyOps {
 }
 
 impl<'m> Packed<'m> {
-    /// Packs the weights. `None` for a model of float weights, which only an engine runs.
+    /// Packs the weights. `None` for a model of float weights, and for a blob whose ops share their weights, which would take far more
+    /// memory than the blob does: these only an engine runs.
     pub fn new(model: Model<'m>) -> Option<Self> {
+        let (groups, layout) = (model.image().channels, model.layout());
+        let numbers = model.instructions().flatten().map(|op| {
+            let outputs = op.vectors().output.map_or(0, |output| output.count.into());
+            op.weights(groups, layout).saturating_add(outputs)
+        });
+        if numbers.fold(0, usize::saturating_add) > model.blob().len() {
+            return None;
+        }
         let ops = match model.weights() {
             Weights::I8 => AnyOps::I8(Ops::new(&model)?),
             #[cfg(feature = "a16")]

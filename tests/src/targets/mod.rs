@@ -7,7 +7,7 @@
 mod blob;
 mod container;
 mod images;
-mod protocol;
+pub mod protocol;
 mod trained_model;
 
 use crate::random::Random;

@@ -19,18 +19,22 @@ pixelrnn::include_model!(
     mod colour = "../../golden/row_lstm_rgb_classes.prnn"
 );
 
-const MODELS: &[Entry] = &[
+/// The models of the device: one of either kind.
+pub const MODELS: &[Entry] = &[
     Entry { name: "gray", model: gray::model, state_words: gray::STATE_WORDS, values: gray::VALUES, levels: 16 },
     Entry { name: "colour", model: colour::model, state_words: colour::STATE_WORDS, values: colour::VALUES, levels: 4 },
 ];
 
-const STATE_WORDS: usize =
+/// Words that the states of both need.
+pub const STATE_WORDS: usize =
     if gray::STATE_WORDS > colour::STATE_WORDS { gray::STATE_WORDS } else { colour::STATE_WORDS };
-const VALUES: usize = if gray::VALUES > colour::VALUES { gray::VALUES } else { colour::VALUES };
+/// Values that images of both need.
+pub const VALUES: usize = if gray::VALUES > colour::VALUES { gray::VALUES } else { colour::VALUES };
 
 /// Ends whatever is in the making, and draws.
 const END: &str = "\n{\"cmd\":\"stop\"}\n{\"cmd\":\"temperature\",\"value\":1}\n{\"cmd\":\"sample\",\"seed\":7}\n";
 
+/// Talks to a device that has never heard anything before.
 pub fn run(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
     let model = &MODELS[usize::from(kind >> 4) % MODELS.len()];

@@ -1,0 +1,179 @@
+//! A program that is killed while it writes, and a disk that is full, leave every file whole: the old one or the new one.
+#![cfg(target_os = "linux")]
+
+use pixelrnn_tests::cargo;
+use pixelrnn_tests::program::{Folder, Run, run};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// What is written, with a file in the place of `OUT`: by each command that somebody would miss the old file of.
+const WRITES: [&str; 6] = [
+    "compress images.npy -m model.prnn --labels labels.npy -o OUT",
+    "convert model.safetensors --calibrate images.npy --labels labels.npy -o OUT",
+    "decompress images.prnz -m model.prnn -o OUT.npy",
+    "sample -m model.prnn --label 0 -n 9 -o OUT",
+    "complete images.npy -m model.prnn --label 0 -o OUT",
+    "score images.npy -m model.prnn --labels labels.npy --logits OUT",
+];
+
+/// Bytes of a block, as `ulimit -f` of a POSIX shell counts them.
+const BLOCK: usize = 512;
+
+const OLD: &[u8] = b"an old file that somebody needs";
+
+/// A folder with files for each of [`WRITES`]; images enough that what is made of them does not go to the disk in one piece.
+fn files() -> Folder {
+    let folder = Folder::new();
+    folder.fixture("pixel_cnn_depth_gate_classes");
+    folder.run("sample -m model.prnn --label 0 -n 300 -o images.npy").good();
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (300,), }";
+    let labels = [b"\x93NUMPY\x01\x00\x76\x00", format!("{header:<117}\n").as_bytes(), &[0; 300]].concat();
+    folder.write("labels.npy", &labels);
+    folder.run("compress images.npy -m model.prnn --labels labels.npy -o images.prnz").good();
+    folder
+}
+
+/// Runs the program in a shell that has done `before`.
+fn run_after(before: &str, folder: &Folder, line: &str) -> Run {
+    let mut command = folder.command(Path::new("/bin/sh"));
+    command.args(["-c", &format!(r#"{before} && exec "$0" "$@""#)]).arg(cargo::pixelrnn());
+    run(command.args(line.split_whitespace()), &[])
+}
+
+fn out(line: &str) -> (String, &'static str) {
+    let name = if line.ends_with("OUT.npy") { "out.npy" } else { "out" };
+    (line.replace("OUT", "out"), name)
+}
+
+/// What the command writes when nothing goes wrong.
+fn whole(folder: &Folder, line: &str, name: &str) -> Vec<u8> {
+    folder.run(line).good();
+    folder.read(name)
+}
+
+/// Files that a killed program could not take away.
+fn parts(folder: &Folder) -> Vec<String> {
+    folder.names().into_iter().filter(|name| name.starts_with(".pixelrnn-")).collect()
+}
+
+fn remove_parts(folder: &Folder) {
+    for part in parts(folder) {
+        std::fs::remove_file(folder.path(&part)).unwrap();
+    }
+}
+
+/// The system kills a program that writes beyond a limit, at that very byte: so the kill does not depend on the clock.
+#[test]
+fn a_program_that_is_killed_in_mid_write_leaves_the_old_file() {
+    let folder = files();
+    let mut kills = 0;
+    for line in WRITES {
+        let (line, name) = out(line);
+        let new = whole(&folder, &line, name);
+        for blocks in 0..new.len().div_ceil(BLOCK).min(4) {
+            kills += 1;
+            folder.write(name, OLD);
+            let killed = run_after(&format!("ulimit -c 0 && ulimit -f {blocks}"), &folder, &line);
+            assert_eq!(killed.status, None, "{line}: ended by itself with {blocks} blocks: {}", killed.stderr);
+            assert_eq!(folder.read(name), OLD, "{line}: the old file, {blocks} blocks");
+            assert_eq!(parts(&folder).len(), 1, "{line}: it was killed in mid-write");
+            remove_parts(&folder);
+        }
+        // What was left of it is in nobody's way.
+        folder.write(".pixelrnn-left.part", b"half of");
+        assert_eq!(whole(&folder, &line, name), new, "{line}: again");
+        std::fs::remove_file(folder.path(".pixelrnn-left.part")).unwrap();
+        std::fs::remove_file(folder.path(name)).unwrap();
+    }
+    println!("{kills} programs killed in mid-write");
+}
+
+/// Killed at any time, there is the old file or the new one.
+#[test]
+fn a_program_that_is_killed_at_any_time_leaves_a_whole_file() {
+    let folder = files();
+    let (mut kills, mut in_mid_write) = (0, 0);
+    for line in &WRITES[..2] {
+        let (line, name) = out(line);
+        let begun = Instant::now();
+        let new = whole(&folder, &line, name);
+        let takes = begun.elapsed();
+        for round in 0..24 {
+            folder.write(name, OLD);
+            let mut command = folder.command(cargo::pixelrnn());
+            command.args(line.split_whitespace()).stdout(Stdio::null()).stderr(Stdio::null());
+            let mut child = command.spawn().unwrap();
+            // Half of the rounds end as soon as a file is being written, the others anywhere.
+            let until = begun + (begun.elapsed() + takes * round / 24);
+            while Instant::now() < until && child.try_wait().unwrap().is_none() {
+                if round % 2 == 0 && !parts(&folder).is_empty() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_micros(50));
+            }
+            let _ = child.kill();
+            kills += usize::from(child.wait().unwrap().code().is_none());
+            in_mid_write += parts(&folder).len();
+            let left = folder.read(name);
+            assert!(left == OLD || left == new, "{line}: {} bytes are neither file, round {round}", left.len());
+            remove_parts(&folder);
+        }
+    }
+    println!("{kills} programs killed, {in_mid_write} of them in mid-write");
+}
+
+/// Sentence, status and files of a run whose disk had no room.
+fn check_full(what: &str, folder: &Folder, run: &Run, name: &str) {
+    assert_eq!(run.status, Some(1), "{what}: {}", run.stderr);
+    assert!(run.stderr.starts_with(&format!("pixelrnn: cannot write {name}: ")), "{what}: {}", run.stderr);
+    assert_eq!(run.stderr.trim_end().lines().count(), 1, "{what}: {}", run.stderr);
+    assert_eq!(folder.read(name), OLD, "{what}: the old file");
+    assert_eq!(parts(folder), Vec::<String>::new(), "{what}: left behind");
+}
+
+/// With the signal ignored, a file at its limit is a disk that has no room: a write fails in the midst of a file.
+#[test]
+fn a_write_that_fails_in_the_midst_leaves_the_old_file_and_nothing_else() {
+    let folder = files();
+    let mut failures = 0;
+    for line in WRITES {
+        let (line, name) = out(line);
+        let new = whole(&folder, &line, name);
+        for blocks in 0..new.len().div_ceil(BLOCK).min(4) {
+            failures += 1;
+            folder.write(name, OLD);
+            let run = run_after(&format!("trap '' XFSZ && ulimit -f {blocks}"), &folder, &line);
+            check_full(&line, &folder, &run, name);
+        }
+        std::fs::remove_file(folder.path(name)).unwrap();
+    }
+    println!("{failures} failed writes");
+}
+
+/// A disk of 12 KiB that is really full. It needs Linux to let us have one, and is skipped where it does not.
+#[test]
+fn a_disk_that_is_full_leaves_the_old_file() {
+    let folder = files();
+    std::fs::create_dir(folder.path("disk")).unwrap();
+    let script = r#"mount -t tmpfs -o size=12k none disk && printf old > disk/out || exit 99
+        for line in 'sample -m model.prnn --label 0 -n 300 -o disk/out.npy' \
+                'score images.npy -m model.prnn --labels labels.npy --logits disk/out'; do
+            "$0" $line; echo "status $?"
+        done
+        ls -A disk; cat disk/out"#;
+    let mut command = folder.command(Path::new("unshare"));
+    command.args(["--user", "--map-root-user", "--mount", "/bin/sh", "-c", script]).arg(cargo::pixelrnn());
+    let Ok(output) = command.output() else {
+        println!("skipped: no program `unshare`");
+        return;
+    };
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.code() == Some(99) || !said.contains("status") {
+        println!("skipped: a disk of our own is not to be had: {errors}");
+        return;
+    }
+    assert_eq!(said, "status 1\nstatus 1\nout\nold", "{errors}");
+    let refused = |name: &str| errors.contains(&format!("cannot write {name}: No space left on device"));
+    assert!(refused("disk/out.npy") && refused("disk/out"), "{errors}");
+}

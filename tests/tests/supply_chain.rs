@@ -1,0 +1,94 @@
+//! What the crates are made of beside themselves: little, from one registry, and for the compiler that is promised.
+
+use pixelrnn_tests::cargo;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// What `cargo` prints when it is asked with these words, of what is here already.
+fn ask(words: &[&str]) -> String {
+    let output = cargo::command().args(words).args(["--offline", "--locked"]).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The crates that are compiled into a program with the runtime, for the machine that the tests run on.
+fn runtime_needs(features: &[&str]) -> BTreeSet<String> {
+    let words =
+        ["tree", "--package", "pixelrnn", "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"];
+    let tree = ask(&[&words[..], features].concat());
+    println!("{tree}");
+    tree.lines().filter_map(|line| line.split_whitespace().next()).map(String::from).collect()
+}
+
+/// In firmware: a checksum, a vector of a fixed size, random numbers, and casts that are checked. Each crate here is one that somebody
+/// has to trust, and a new one is to be thought about.
+#[test]
+fn the_runtime_needs_few_crates() {
+    let least = [
+        "bytemuck",
+        "byteorder",
+        "crc",
+        "crc-catalog",
+        "hash32",
+        "heapless",
+        "pixelrnn",
+        "rand_core",
+        "rand_xoshiro",
+        "stable_deref_trait",
+    ];
+    assert_eq!(runtime_needs(&["--no-default-features"]), least.map(String::from).into());
+    let mut all = BTreeSet::from(least.map(String::from));
+    all.extend(["cfg-if", "half", "libm", "zerocopy"].map(String::from));
+    assert_eq!(runtime_needs(&[]), all);
+}
+
+/// All packages that are compiled for the machine that the tests run on: those for others may not be here.
+fn metadata() -> Value {
+    let said = ask(&["--version", "--verbose"]);
+    let host = said.lines().find_map(|line| line.strip_prefix("host: ")).expect("cargo says which machine this is");
+    serde_json::from_str(&ask(&["metadata", "--format-version", "1", "--filter-platform", host])).unwrap()
+}
+
+/// `1.90` or `1.90.0` as numbers.
+fn version(text: &str) -> Vec<u32> {
+    text.split('.').map(|number| number.parse().unwrap_or_else(|e| panic!("{text}: {e}"))).collect()
+}
+
+/// The promise is in each crate's `Cargo.toml`; clippy's `incompatible_msrv` holds our own sources against it, and this what they need.
+#[test]
+fn no_dependency_asks_for_a_newer_compiler_than_is_promised() {
+    let metadata = metadata();
+    let list = |key: &Value| key.as_array().unwrap().clone();
+    let id = |value: &Value| value["id"].as_str().unwrap().to_owned();
+    let packages: BTreeMap<String, Value> =
+        list(&metadata["packages"]).into_iter().map(|package| (id(&package), package)).collect();
+    let needs: BTreeMap<String, Vec<Value>> =
+        list(&metadata["resolve"]["nodes"]).into_iter().map(|node| (id(&node), list(&node["dependencies"]))).collect();
+    let asks = |id: &str| packages[id]["rust_version"].as_str().map(version);
+    for member in list(&metadata["workspace_members"]) {
+        let member = member.as_str().unwrap();
+        let promised = asks(member).expect("a promise");
+        let (mut waiting, mut reached) = (vec![member], BTreeSet::new());
+        while let Some(id) = waiting.pop() {
+            if reached.insert(id) {
+                waiting.extend(needs[id].iter().filter_map(Value::as_str));
+            }
+        }
+        let newer: Vec<_> = reached.into_iter().filter(|id| asks(id).is_some_and(|asked| asked > promised)).collect();
+        assert!(newer.is_empty(), "{member} promises {promised:?}, these ask for more: {newer:?}");
+    }
+}
+
+#[test]
+fn all_crates_come_from_one_registry_or_from_here() {
+    for lock in ["Cargo.lock", "firmware-example/Cargo.lock", "fuzz/Cargo.lock"] {
+        let text = std::fs::read_to_string(root().join(lock)).unwrap();
+        let sources: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("source = ")).collect();
+        assert_eq!(sources, BTreeSet::from(["\"registry+https://github.com/rust-lang/crates.io-index\""]), "{lock}");
+    }
+}

@@ -1,0 +1,113 @@
+//! `unsafe` stands where it must, and says why it is sound: in the kernels of the runtime and of the trainer, in programs without an
+//! operating system, and in allocators that count.
+//!
+//! The compiler and clippy enforce the same of what they compile (`unsafe_code`, `undocumented_unsafe_blocks`); this reads all sources,
+//! those for other machines too.
+
+use std::path::{Path, PathBuf};
+
+/// Where `unsafe` may stand: files, and folders that end with `/`.
+const ALLOWED: [&str; 10] = [
+    "runtime/src/kernels/",
+    "trainer/src/kernels/",
+    "firmware-example/src/bin/",
+    "firmware-example/src/measure.rs",
+    "firmware-example/src/uart/",
+    "firmware-example/wasm/src/lib.rs",
+    "benches/src/peak.rs",
+    "tests/no_std/src/main.rs",
+    "tests/tests/allocation.rs",
+    // It has the word in its texts.
+    "tests/tests/unsafe_code.rs",
+];
+
+/// Modules of the runtime, each of which is either free of `unsafe` or the kernels.
+const FORBIDDEN_IN: [&str; 6] = ["blob", "coder", "engine", "model", "numbers", "packed"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All Rust sources under `folder`, with their paths seen from the root.
+fn sources(folder: &Path, all: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let shown = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+            all.push((shown, std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+fn all_sources() -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for folder in ["runtime", "converter", "trainer", "firmware-example", "tests", "benches", "fuzz"] {
+        sources(&root().join(folder), &mut all);
+    }
+    assert!(all.len() > 150, "only {} sources", all.len());
+    all
+}
+
+/// A line without its comment.
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or_default()
+}
+
+fn allowed(path: &str) -> bool {
+    ALLOWED.iter().any(|place| path == *place || place.ends_with('/') && path.starts_with(place))
+}
+
+#[test]
+fn there_is_no_unsafe_code_but_where_it_must_be() {
+    for (path, text) in all_sources() {
+        let bad =
+            |line: &&str| code(line).split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
+        if !allowed(&path) {
+            assert_eq!(text.lines().find(bad), None, "{path}");
+        }
+        let lifted = text.lines().any(|line| code(line).contains("allow(unsafe_code"));
+        let in_kernels = path == "runtime/src/kernels/mod.rs" || path == "trainer/src/kernels/mod.rs";
+        let elsewhere = !path.starts_with("runtime/") && !path.starts_with("converter/") && allowed(&path);
+        assert!(!lifted || in_kernels || elsewhere, "{path} allows unsafe code");
+    }
+}
+
+#[test]
+fn the_core_of_the_runtime_forbids_unsafe_code() {
+    for module in FORBIDDEN_IN {
+        let path = root().join(format!("runtime/src/{module}/mod.rs"));
+        assert!(std::fs::read_to_string(path).unwrap().contains("#![forbid(unsafe_code)]"), "{module}");
+    }
+}
+
+/// The comment or the attributes right above line `at`, as one text with the line itself.
+fn with_what_is_above(lines: &[&str], at: usize) -> String {
+    let mut first = at;
+    // Up to the beginning of the statement, and of the comment before it.
+    while first > 0 && !lines[first - 1].trim().is_empty() && at - first < 12 {
+        first -= 1;
+        if lines[first].contains("SAFETY:") {
+            break;
+        }
+    }
+    lines[first..=at].join("\n")
+}
+
+#[test]
+fn every_unsafe_block_says_why_it_is_sound() {
+    let mut blocks = 0;
+    for (path, text) in all_sources().into_iter().filter(|(path, _)| path != "tests/tests/unsafe_code.rs") {
+        let lines: Vec<&str> = text.lines().collect();
+        for at in 0..lines.len() {
+            let line = code(lines[at]);
+            if line.contains("unsafe {") || line.contains("unsafe impl") {
+                blocks += 1;
+                assert!(with_what_is_above(&lines, at).contains("SAFETY:"), "{path}:{}: {}", at + 1, lines[at].trim());
+            }
+        }
+    }
+    assert!(blocks > 50, "only {blocks} blocks were found");
+}
