@@ -234,7 +234,8 @@ mod tests {
         for (name, description, network) in networks() {
             let set = set(&network, 2);
             let mut weights = weights(&network);
-            let gradients = trainer(network.clone(), Path::Fast, &weights).part(&set, &[0, 1]).unwrap().gradients;
+            let gradients =
+                trainer(network.clone(), Path::Fast, &weights).part(&set, &[0, 1], &Device::flex()).unwrap().gradients;
             let images = [0, 1].map(|n| image(&network, &set, n));
             for (n, parameter) in network.parameters().enumerate() {
                 let length = gradients[n].iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
