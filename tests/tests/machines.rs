@@ -46,64 +46,72 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Builds and runs one machine's program; a result for each model.
+/// Builds and runs one machine's programs; a result for each model.
 fn run(machine: &Machine, golden: &Golden) -> Result<Vec<bool>, String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware");
     let models = folder.join("models").join(machine.name);
     std::fs::create_dir_all(&models).expect("a folder for models");
-    let subjects = subjects(machine, golden);
-    let paths: Vec<PathBuf> = subjects
-        .iter()
-        .map(|subject| {
+    let mut results = Vec::new();
+    for (number, subjects) in programs(machine, golden).iter().enumerate() {
+        let write = |subject: &Subject| {
             let path = models.join(format!("{}.prnn", subject.name));
             std::fs::write(&path, subject.blob.bytes()).expect("a model can be written");
             path
-        })
-        .collect();
-    let program = machine.build("draw", &paths, &folder)?;
-    let text = machine.run(&program, false);
-    let models = subjects.iter().map(|subject| {
+        };
+        let paths: Vec<PathBuf> = subjects.iter().map(write).collect();
+        let program = machine.build("draw", &paths, &folder)?;
+        let text = machine.run(&program, false);
+        results.extend(models_drawn(machine, subjects, &text));
+        if number == 0 {
+            results.extend(others_said(machine, &text));
+            // It links only where nothing that the engine does can panic.
+            if machine.emulator != Emulator::Node {
+                results.push(proved(machine, &machine.build("proof", &paths, &folder)?));
+            }
+        }
+    }
+    Ok(results)
+}
+
+/// Whether the program drew what it should of each model.
+fn models_drawn(machine: &Machine, subjects: &[Subject], text: &str) -> Vec<bool> {
+    let lines = subjects.iter().map(|subject| {
         let golden::Report { crc32, cost } = &subject.expected;
         (format!("{} crc=", subject.name), format!("{} crc={crc32} cost={cost}", subject.name))
     });
+    lines.map(|(beginning, expected)| said(machine, text, &beginning, &expected)).collect()
+}
+
+/// Whether it said what it should of blobs to refuse, and of its kernel.
+fn others_said(machine: &Machine, text: &str) -> Vec<bool> {
     // Machines with vectors try more outputs.
     let large = matches!(machine.emulator, Emulator::Aarch64 | Emulator::Node);
     let cases = if large { 8025 } else { 2345 };
     let kernels = ("kernels".to_string(), format!("kernels {cases} cases right"));
-    let mut results: Vec<bool> = models
-        .chain(blobs())
-        .chain([kernels])
-        .map(|(beginning, expected)| {
-            let said = text.lines().find(|line| line.starts_with(&beginning));
-            let right = said == Some(&expected);
-            println!(
-                "{} {} {} {}",
-                machine.target,
-                machine.name,
-                said.map_or_else(|| format!("{beginning} nothing said"), str::to_string),
-                if right { "ok".to_string() } else { format!("WRONG, expected {expected}") }
-            );
-            right
-        })
-        .collect();
-    if machine.emulator != Emulator::Node {
-        // It links only where nothing that the engine does can panic.
-        let proof = machine.build("proof", &paths, &folder)?;
-        let floats = soft_floats(&proof);
-        let right = floats.is_empty();
-        println!(
-            "{} {} engine: no panic is reachable, {}",
-            machine.target,
-            machine.name,
-            if right {
-                "no float ok".to_string()
-            } else {
-                format!("WRONG, floats are computed by {}", floats.join(", "))
-            }
-        );
-        results.push(right);
-    }
-    Ok(results)
+    let lines = blobs().into_iter().chain([kernels]);
+    lines.map(|(beginning, expected)| said(machine, text, &beginning, &expected)).collect()
+}
+
+/// Whether the line of `text` with this `beginning` is the `expected` one; prints it.
+fn said(machine: &Machine, text: &str, beginning: &str, expected: &str) -> bool {
+    let said = text.lines().find(|line| line.starts_with(beginning));
+    let right = said == Some(expected);
+    let shown = said.map_or_else(|| format!("{beginning} nothing said"), str::to_string);
+    let verdict = if right { "ok".to_string() } else { format!("WRONG, expected {expected}") };
+    println!("{} {} {shown} {verdict}", machine.target, machine.name);
+    right
+}
+
+/// Whether the program that proves that nothing panics has no floats either; prints it.
+fn proved(machine: &Machine, proof: &Path) -> bool {
+    let floats = soft_floats(proof);
+    let verdict = if floats.is_empty() {
+        "no float ok".to_string()
+    } else {
+        format!("WRONG, floats are computed by {}", floats.join(", "))
+    };
+    println!("{} {} engine: no panic is reachable, {verdict}", machine.target, machine.name);
+    floats.is_empty()
 }
 
 /// What the firmware is to say of the blobs that it tries: the beginning of each line, and the whole.
@@ -140,22 +148,28 @@ fn soft_floats(program: &Path) -> Vec<String> {
     elf.symbols().filter_map(|symbol| symbol.name().ok()).filter(is_float).map(String::from).collect()
 }
 
-/// The models that fit the machine, its weights as it likes them.
-fn subjects(machine: &Machine, golden: &Golden) -> Vec<Subject> {
+/// The models that fit the machine, their weights as it likes them, in as many programs as that takes.
+fn programs(machine: &Machine, golden: &Golden) -> Vec<Vec<Subject>> {
     let read = |entry: &'_ golden::Entry| {
         Blob::read(&golden::file().with_file_name(&entry.blob)).unwrap_or_else(|e| panic!("{e}"))
     };
     let mut entries: Vec<_> = golden.models.iter().map(|entry| (entry, read(entry))).collect();
-    // As many as fit: the smallest first.
+    // As many in one as fit: the smallest first.
     entries.sort_by_key(|(_, blob)| blob.bytes().len());
     let mut taken = 0;
-    let mut subjects = Vec::new();
+    let mut programs: Vec<Vec<Subject>> = Vec::new();
     for (entry, blob) in entries {
-        let Some(blob) = machine.fitted(&blob, taken).unwrap_or_else(|e| panic!("{}: {e}", entry.blob)) else {
-            continue;
-        };
+        let fitted = |beside| machine.fitted(&blob, beside).unwrap_or_else(|e| panic!("{}: {e}", entry.blob));
+        let beside = fitted(taken).filter(|_| !programs.is_empty());
+        let alone = beside.is_none();
+        let Some(blob) = beside.or_else(|| fitted(0)) else { continue };
+        if alone {
+            programs.push(Vec::new());
+            taken = 0;
+        }
         taken += blob.bytes().len();
-        subjects.push(Subject { name: entry.name(), blob, expected: entry.report.clone() });
+        let subject = Subject { name: entry.name(), blob, expected: entry.report.clone() };
+        programs.last_mut().expect("one was begun").push(subject);
     }
-    subjects
+    programs
 }
