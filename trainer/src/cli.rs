@@ -72,6 +72,7 @@ pub enum Other {
 }
 
 impl Other {
+    #[cfg_attr(not(feature = "remote"), allow(clippy::unnecessary_wraps))]
     fn run(self) -> Result<(), Error> {
         match self {
             Self::Devices => {
