@@ -62,8 +62,8 @@ pub enum Other {
     /// encrypted, and nobody is asked who they are
     #[cfg(feature = "remote")]
     Serve {
-        /// Which devices, by their names with commas between [default: the first]
-        #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+        /// Which GPUs, by their names with commas between; what Burn has for processors cannot be served
+        #[arg(long, value_name = "NAMES", value_delimiter = ',', required = true)]
         device: Vec<Name>,
         /// The port to listen on
         #[arg(long, default_value_t = 3000)]
@@ -83,6 +83,11 @@ impl Other {
             }
             #[cfg(feature = "remote")]
             Self::Serve { device, port } => {
+                if let Some(name) = device.iter().find(|name| !name.is_gpu()) {
+                    return Err(Error::usage(format!(
+                        "{name} is no GPU of this machine, and only those can be served"
+                    )));
+                }
                 let back_end = BackEnd::new(&device, Precision::F32)?;
                 println!("serving {} devices on port {port}, until Ctrl-C", back_end.devices().len());
                 crate::back_end::remote::serve(&back_end, port)

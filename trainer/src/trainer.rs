@@ -46,7 +46,9 @@ fn batch(set: &Set, which: &[usize], network: &Network, device: &Device) -> (Ten
 
 /// The numbers of a tensor, row-major.
 pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
-    tensor.into_data().convert::<f32>().try_to_vec().map_err(|e| Error::other(format!("the back end failed: {e:?}")))
+    let failed = |e: &dyn std::fmt::Debug| Error::other(format!("the back end failed: {e:?}"));
+    let data = tensor.try_into_data().map_err(|e| failed(&e))?;
+    data.convert::<f32>().try_to_vec().map_err(|e| failed(&e))
 }
 
 impl Trainer {

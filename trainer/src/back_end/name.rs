@@ -154,6 +154,18 @@ impl Name {
         }
     }
 
+    /// Whether it is a GPU of this machine.
+    #[cfg(feature = "remote")]
+    pub(crate) fn is_gpu(&self) -> bool {
+        match &self.place {
+            #[cfg(feature = "flex")]
+            Place::Here(Kind::Cpu | Kind::CpuStock) => false,
+            #[allow(unreachable_patterns)] // where the processor is all there is
+            Place::Here(_) => true,
+            Place::There(_) => false,
+        }
+    }
+
     /// The device itself.
     pub(super) fn device(&self) -> Result<Device, Error> {
         #[cfg(feature = "flex")]
