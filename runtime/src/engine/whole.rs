@@ -50,7 +50,7 @@ pub(super) fn ops<A: Arithmetic, K: Kernel, O: Observer, const GROUPS: usize>(
 }
 
 /// A convolution at a pixel, as [`super::conv::conv`]; `false` for one with more outputs than are computed at once, unless they are
-/// logits, or with biases of classes.
+/// logits, and for one with biases of classes where these leave too little room.
 #[inline(always)]
 fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
     record: &ConvRecord,
@@ -60,13 +60,11 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
     shared: &mut Shared<'_, A>,
     kernel: K,
 ) -> Option<bool> {
-    if record.class_bias != 0 {
-        return Some(false);
-    }
     let Part { open, outputs, before, last } = Part::new::<GROUPS>(record, context);
     let count = outputs.end - outputs.start;
-    if count > SUMS {
-        if record.destination != Destination::Logits as u8 || record.kernel != [1, 1] {
+    let classes = record.class_bias != 0;
+    if count > SUMS || classes && 2 * count > SUMS {
+        if classes || record.destination != Destination::Logits as u8 || record.kernel != [1, 1] {
             return Some(false);
         }
         let x = shared.registers.get(record.input, 0..open)?;
@@ -81,9 +79,10 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
         shared.patch.get(..length)?
     };
     let Shared { registers, logits, sums, .. } = shared;
-    let sums = sums.get_mut(..count)?;
+    let (sums, free) = sums.split_at_mut_checked(count)?;
+    let bias = context.model.numbers(record.bias, outputs.clone())?;
     let rows = Rows {
-        bias: context.model.numbers(record.bias, outputs.clone())?,
+        bias: if classes { of_class::<A>(record, context, outputs.start, bias, free)? } else { bias },
         weights: context.model.numbers(record.weights, before..before + count * x.len())?,
         x,
         left: record.left,
@@ -108,6 +107,24 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
         }
     }
     Some(true)
+}
+
+/// Biases with those of the class, which come to lie in `free`.
+#[inline(never)]
+fn of_class<'s, A: Arithmetic>(
+    record: &ConvRecord,
+    context: &Context<'_>,
+    first: usize,
+    bias: &[A::Sum],
+    free: &'s mut [A::Sum],
+) -> Option<&'s [A::Sum]> {
+    let first = context.label? * usize::from(record.outputs) + first;
+    let class = context.model.numbers(record.class_bias, first..first + bias.len())?;
+    let both = free.get_mut(..bias.len())?;
+    for ((both, bias), class) in both.iter_mut().zip(bias).zip(class) {
+        *both = A::sum(*bias, *class);
+    }
+    Some(both)
 }
 
 /// Logits of a 1x1 kernel, however many: they are their own sums.
