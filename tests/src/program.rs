@@ -103,6 +103,16 @@ impl Folder {
         run(&mut command, input)
     }
 
+    /// As [`Folder::run`], by a shell that has done `before`, such as setting a limit.
+    ///
+    /// # Panics
+    /// When there is no shell.
+    pub fn run_after(&self, before: &str, line: &str) -> Run {
+        let mut command = self.command(Path::new("/bin/sh"));
+        command.args(["-c", &format!(r#"{before} && exec "$0" "$@""#)]).arg(cargo::pixelrnn());
+        run(command.args(line.split_whitespace()), &[])
+    }
+
     /// `program` in this folder.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);

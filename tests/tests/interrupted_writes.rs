@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use pixelrnn_tests::cargo;
-use pixelrnn_tests::program::{Folder, Run, run};
+use pixelrnn_tests::program::{Folder, Run};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -32,13 +32,6 @@ fn files() -> Folder {
     folder.write("labels.npy", &labels);
     folder.run("compress images.npy -m model.prnn --labels labels.npy -o images.prnz").good();
     folder
-}
-
-/// Runs the program in a shell that has done `before`.
-fn run_after(before: &str, folder: &Folder, line: &str) -> Run {
-    let mut command = folder.command(Path::new("/bin/sh"));
-    command.args(["-c", &format!(r#"{before} && exec "$0" "$@""#)]).arg(cargo::pixelrnn());
-    run(command.args(line.split_whitespace()), &[])
 }
 
 fn out(line: &str) -> (String, &'static str) {
@@ -74,7 +67,7 @@ fn a_program_that_is_killed_in_mid_write_leaves_the_old_file() {
         for blocks in 0..new.len().div_ceil(BLOCK).min(4) {
             kills += 1;
             folder.write(name, OLD);
-            let killed = run_after(&format!("ulimit -c 0 && ulimit -f {blocks}"), &folder, &line);
+            let killed = folder.run_after(&format!("ulimit -c 0 && ulimit -f {blocks}"), &line);
             assert_eq!(killed.status, None, "{line}: ended by itself with {blocks} blocks: {}", killed.stderr);
             assert_eq!(folder.read(name), OLD, "{line}: the old file, {blocks} blocks");
             assert_eq!(parts(&folder).len(), 1, "{line}: it was killed in mid-write");
@@ -143,7 +136,7 @@ fn a_write_that_fails_in_the_midst_leaves_the_old_file_and_nothing_else() {
         for blocks in 0..new.len().div_ceil(BLOCK).min(4) {
             failures += 1;
             folder.write(name, OLD);
-            let run = run_after(&format!("trap '' XFSZ && ulimit -f {blocks}"), &folder, &line);
+            let run = folder.run_after(&format!("trap '' XFSZ && ulimit -f {blocks}"), &line);
             check_full(&line, &folder, &run, name);
         }
         std::fs::remove_file(folder.path(name)).unwrap();

@@ -4,13 +4,11 @@
 #![cfg(target_os = "linux")]
 
 use pixelrnn_converter::{Description, Tensor, TrainedModel};
-use pixelrnn_tests::cargo;
 use pixelrnn_tests::integer_model::bytes::{blob_checksum, crc32};
-use pixelrnn_tests::program::{Folder, Run, run};
+use pixelrnn_tests::program::{Folder, Run};
 use pixelrnn_tests::random::Random;
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
 
 const MIB: usize = 1 << 20;
 
@@ -18,9 +16,7 @@ const MIB: usize = 1 << 20;
 const SPACE: usize = 256 * 1024;
 
 fn run_in_little_memory(folder: &Folder, line: &str) -> Run {
-    let mut command = folder.command(Path::new("/bin/sh"));
-    command.args(["-c", &format!(r#"ulimit -v {SPACE} && exec "$0" "$@""#)]).arg(cargo::pixelrnn());
-    run(command.args(line.split_whitespace()), &[])
+    folder.run_after(&format!("ulimit -v {SPACE}"), line)
 }
 
 fn refused(folder: &Folder, line: &str, expected: &str) {

@@ -65,9 +65,7 @@ fn check_failure(what: &str, run: &Run, named: &str) {
 
 /// As [`Folder::run`], in a GiB of address space: nobody allocates what a file merely declares.
 fn run_in_a_gibibyte(folder: &Folder, line: &str) -> Run {
-    let mut command = folder.command(Path::new("/bin/sh"));
-    command.args(["-c", r#"ulimit -v 1048576 && exec "$0" "$@""#]).arg(cargo::pixelrnn()).args(line.split_whitespace());
-    run(&mut command, &[])
+    folder.run_after("ulimit -v 1048576", line)
 }
 
 #[test]

@@ -9,10 +9,6 @@ use pixelrnn_converter::ImageSet;
 use pixelrnn_converter::images::Range;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use rayon::prelude::*;
-
-/// Images drawn together.
-const IMAGES_A_PART: usize = 4;
 
 /// Draws `count` images with the averaged weights; in a model with classes, image `n` is of class `n` modulo their
 /// number.
@@ -20,12 +16,7 @@ pub(crate) fn sample(trainer: &Trainer, count: usize, seed: u64) -> Result<Image
     let image = trainer.network.image();
     let leaves = Leaves::new(&trainer.network, &trainer.optimizer.average, trainer.back_end.first(), false);
     let numbers: Vec<usize> = (0..count).collect();
-    let part = |which: &[usize]| draw(trainer, &leaves, which, seed);
-    let drawn = if trainer.back_end.is_parallel() {
-        numbers.par_chunks(IMAGES_A_PART).map(part).collect::<Result<Vec<_>, _>>()?
-    } else {
-        vec![part(&numbers)?]
-    };
+    let drawn = trainer.back_end.in_parts(&numbers, count, |_, which| draw(trainer, &leaves, which, seed))?;
     let pixels = image.height * image.width;
     let mut data = Vec::with_capacity(count * image.values());
     for levels in drawn.iter().flatten() {

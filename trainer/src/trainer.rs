@@ -19,12 +19,8 @@ pub(crate) struct Trainer {
     pub optimizer: Optimizer,
 }
 
-/// Images evaluated at once.
+/// Images that a GPU evaluates at once.
 const EVALUATION_BATCH: usize = 50;
-
-/// Images whose gradients are computed together on the CPU: a fixed number, so that the result does not depend on how
-/// many threads there are.
-const IMAGES_A_PART: usize = 4;
 
 /// Nats and gradients of some images together.
 #[derive(Default)]
@@ -60,7 +56,7 @@ impl Trainer {
         // Each part is a graph of its own, worked through by one thread: that takes less waiting than sharing the work
         // of each operation, and what a part reads and writes fits a cache.
         let devices = self.back_end.devices();
-        let each = if self.back_end.is_parallel() { IMAGES_A_PART } else { which.len().div_ceil(devices.len()) };
+        let each = which.len().div_ceil(devices.len());
         let work = |device: usize, which: &[usize]| self.part(set, which, &devices[device]);
         let mut parts = self.back_end.in_parts(which, each, work)?.into_iter();
         let Part { mut nats, mut gradients } = parts.next().unwrap_or_default();
@@ -136,8 +132,7 @@ impl Trainer {
             progress(which.len());
             Ok(f64::from(numbers(loss::nats(self.network.image(), self.network.output(), logits, levels))?[0]))
         };
-        let each = if self.back_end.is_parallel() { IMAGES_A_PART } else { EVALUATION_BATCH };
-        let sum: f64 = self.back_end.in_parts(&all, each, nats)?.iter().sum();
+        let sum: f64 = self.back_end.in_parts(&all, EVALUATION_BATCH, nats)?.iter().sum();
         Ok(sum / set.len() as f64)
     }
 

@@ -12,6 +12,10 @@ use burn::prelude::Device;
 use burn::tensor::FloatDType;
 use rayon::prelude::*;
 
+/// Images that a thread of the processor works through together: a fixed number, so that the result does not depend on how many threads
+/// there are.
+const IMAGES_A_PART: usize = 4;
+
 /// Devices that share the work, and the operations that run there.
 #[derive(Clone, Debug)]
 pub struct BackEnd {
@@ -67,9 +71,8 @@ impl BackEnd {
                     return Err(Error::usage(format!("{name} cannot compute in {:?}", precision.dtype())));
                 }
                 // Named twice, it has been told already.
-                let settled = |device: &Device| device.settings().float_dtype == precision.dtype();
                 if let Err(e) = device.configure(precision.dtype())
-                    && !settled(&device)
+                    && device.settings().float_dtype != precision.dtype()
                 {
                     return Err(Error::other(format!("{name}: {e}")));
                 }
@@ -106,7 +109,7 @@ impl BackEnd {
     }
 
     /// Whether parts of a batch are worked through side by side on one device, each by one thread.
-    pub(crate) fn is_parallel(&self) -> bool {
+    fn is_parallel(&self) -> bool {
         match self.path {
             #[cfg(feature = "flex")]
             Path::Fast => true,
@@ -114,8 +117,8 @@ impl BackEnd {
         }
     }
 
-    /// Has `which` worked through in parts of `each`, and gives back the results in the order of the parts. `work` is told the number of a
-    /// device. The processor works on as many parts as it has threads, other devices on one at a time.
+    /// Has the images `which` worked through in parts, and gives back the results in the order of the parts. `work` is told the number of
+    /// a device. The processor works on as many small parts as it has threads, other devices on one at a time, of `each` images.
     pub(crate) fn in_parts<R: Send>(
         &self,
         which: &[usize],
@@ -123,7 +126,7 @@ impl BackEnd {
         work: impl Fn(usize, &[usize]) -> Result<R, Error> + Sync,
     ) -> Result<Vec<R>, Error> {
         if self.is_parallel() {
-            return which.par_chunks(each).map(|part| work(0, part)).collect();
+            return which.par_chunks(IMAGES_A_PART).map(|part| work(0, part)).collect();
         }
         let count = self.devices.len();
         let of_device = |device| {
