@@ -66,13 +66,10 @@ impl<'m, A: Arithmetic> Sums<'m, A> {
             return Some(());
         }
         A::products(kernel, self.layout, bias, weights, x, sums);
-        if let Some(class_bias) = self.class_bias.split_off(..count) {
-            for (sum, class) in sums.iter_mut().zip(class_bias) {
-                *sum = A::sum(*sum, *class);
-            }
-        }
-        if A::MULTIPLIERS {
-            A::scale(kernel, sums, self.left, self.multipliers.split_off(..count)?);
+        let multipliers = if A::MULTIPLIERS { self.multipliers.split_off(..count)? } else { &[] };
+        match self.class_bias.split_off(..count) {
+            Some(class_bias) => A::scale_both(kernel, sums, class_bias, self.left, multipliers),
+            None => A::scale(kernel, sums, self.left, multipliers),
         }
         Some(())
     }

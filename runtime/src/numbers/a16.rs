@@ -59,6 +59,11 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
+    fn scale_both<K: Kernel>(kernel: K, sums: &mut [i32], more: &[i32], left: u8, multipliers: &[i32]) {
+        Int8::scale_both(kernel, sums, more, left, multipliers);
+    }
+
+    #[inline(always)]
     fn activation_rows<K: Kernel>(
         kernel: K,
         rows: Rows<'_, i16>,

@@ -1,8 +1,8 @@
 //! What an engine computes with: integers, or floats where there is an FPU.
 
-use super::{Rescale, exp2_neg, lstm, mul_high, saturate8, saturate16};
+use super::{Rescale, exp2_neg, lstm, mul_high, requantize, saturate8, saturate16};
 use crate::blob::Layout;
-use crate::kernels::{Kernel, Rows, map};
+use crate::kernels::{Kernel, Rows, map, map_two};
 use bytemuck::Pod;
 
 /// How many biases of nothing there are, which is how many sums are computed at a time; fewer where memory is dear.
@@ -44,6 +44,14 @@ pub trait Arithmetic {
     fn sum(a: Self::Sum, b: Self::Sum) -> Self::Sum;
     /// Turns sums into units of their destination.
     fn scale<K: Kernel>(kernel: K, sums: &mut [Self::Sum], left: u8, multipliers: &[Self::Sum]);
+    /// Adds `more` to sums, then [`Arithmetic::scale`].
+    fn scale_both<K: Kernel>(
+        kernel: K,
+        sums: &mut [Self::Sum],
+        more: &[Self::Sum],
+        left: u8,
+        multipliers: &[Self::Sum],
+    );
 
     /// [`Arithmetic::products`] of weights in rows, then [`Arithmetic::scale`].
     #[inline(always)]
@@ -266,6 +274,18 @@ impl Arithmetic for Int8 {
     #[inline(always)]
     fn scale<K: Kernel>(kernel: K, sums: &mut [i32], left: u8, multipliers: &[i32]) {
         kernel.scale(sums, u32::from(left), multipliers);
+    }
+
+    #[inline(always)]
+    fn scale_both<K: Kernel>(kernel: K, sums: &mut [i32], more: &[i32], left: u8, multipliers: &[i32]) {
+        map_two(
+            kernel,
+            more,
+            multipliers,
+            sums,
+            #[inline(always)]
+            |more, multiplier, sum| *sum = requantize(sum.wrapping_add(more), u32::from(left), multiplier),
+        );
     }
 
     #[inline(always)]

@@ -82,6 +82,12 @@ impl<W: Weight> Arithmetic for Float<W> {
 
     fn scale<K: Kernel>(_: K, _: &mut [f32], _: u8, _: &[f32]) {}
 
+    fn scale_both<K: Kernel>(_: K, sums: &mut [f32], more: &[f32], _: u8, _: &[f32]) {
+        for (sum, more) in sums.iter_mut().zip(more) {
+            *sum += more;
+        }
+    }
+
     fn zero(_: i8) -> f32 {
         0.0
     }
