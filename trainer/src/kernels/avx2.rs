@@ -135,7 +135,7 @@ pub(super) unsafe fn forward(job: &mut Forward) {
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn weight_gradient(job: &mut WeightGradient) {
     // SAFETY: the caller vouches for the instruction set.
-    unsafe { conv::weight_gradient::<F32x8, 4, 8>(job) }
+    unsafe { conv::weight_gradient::<F32x8, 6, 12>(job) }
 }
 
 /// # Safety

@@ -75,33 +75,16 @@ pub(super) unsafe fn forward<V: Lanes, const P2: usize, const P1: usize>(job: &m
     assert!(job.outputs <= job.stride && job.stride.is_multiple_of(V::COUNT) && job.bias.len() == job.stride);
     assert!(job.weights.len() == job.offsets.len() * job.stride);
     assert!(job.y.len() == job.rows * job.columns * job.outputs);
-    // SAFETY: the asserts hold what the function needs. Where the step is known to the compiler, the pixels of a block
-    // stand at fixed distances and need no registers for their addresses; the widths of the usual networks get that.
-    unsafe {
-        match job.step {
-            1 => forward_steps::<V, P2, P1, 1>(job),
-            16 => forward_steps::<V, P2, P1, 16>(job),
-            32 => forward_steps::<V, P2, P1, 32>(job),
-            64 => forward_steps::<V, P2, P1, 64>(job),
-            _ => forward_steps::<V, P2, P1, 0>(job),
-        }
-    }
-}
-
-/// # Safety
-/// As [`forward`], whose asserts must hold; `STEP` is the job's step, or 0.
-#[inline(always)]
-unsafe fn forward_steps<V: Lanes, const P2: usize, const P1: usize, const STEP: usize>(job: &mut Forward) {
     let mut o = 0;
     while o < job.outputs {
         // SAFETY: o is below outputs, so that one vector from o stays inside the stride, and two do where more than
         // one vector is left.
         unsafe {
             if job.outputs - o > V::COUNT {
-                forward_features::<V, 2, P2, STEP>(job, o);
+                forward_features::<V, 2, P2>(job, o);
                 o += 2 * V::COUNT;
             } else {
-                forward_features::<V, 1, P1, STEP>(job, o);
+                forward_features::<V, 1, P1>(job, o);
                 o += V::COUNT;
             }
         }
@@ -109,23 +92,23 @@ unsafe fn forward_steps<V: Lanes, const P2: usize, const P1: usize, const STEP: 
 }
 
 /// # Safety
-/// As [`forward_steps`]; `o` is a multiple of the lanes, and `N` vectors from `o` fit the stride.
+/// As [`forward`], whose asserts must hold; `o` is a multiple of the lanes, and `N` vectors from `o` fit the stride.
 #[inline(always)]
-unsafe fn forward_features<V: Lanes, const N: usize, const P: usize, const STEP: usize>(job: &mut Forward, o: usize) {
+unsafe fn forward_features<V: Lanes, const N: usize, const P: usize>(job: &mut Forward, o: usize) {
     for i in 0..job.rows {
         let mut j = 0;
         // SAFETY: pixels j to j + P (or j alone) are in the row.
         unsafe {
             while j + P <= job.columns {
-                forward_pixels::<V, N, P, STEP>(job, o, i, j);
+                forward_pixels::<V, N, P>(job, o, i, j);
                 j += P;
             }
             if j < job.columns && job.columns >= P {
                 // The last few pixels once more with some of their neighbours: faster than one by one.
-                forward_pixels::<V, N, P, STEP>(job, o, i, job.columns - P);
+                forward_pixels::<V, N, P>(job, o, i, job.columns - P);
             } else {
                 while j < job.columns {
-                    forward_pixels::<V, N, 1, STEP>(job, o, i, j);
+                    forward_pixels::<V, N, 1>(job, o, i, j);
                     j += 1;
                 }
             }
@@ -136,13 +119,8 @@ unsafe fn forward_features<V: Lanes, const N: usize, const P: usize, const STEP:
 /// # Safety
 /// As [`forward_features`]; pixels `j..j + P` of row `i` exist.
 #[inline(always)]
-unsafe fn forward_pixels<V: Lanes, const N: usize, const P: usize, const STEP: usize>(
-    job: &mut Forward,
-    o: usize,
-    i: usize,
-    j: usize,
-) {
-    let step = if STEP > 0 { STEP } else { job.step };
+unsafe fn forward_pixels<V: Lanes, const N: usize, const P: usize>(job: &mut Forward, o: usize, i: usize, j: usize) {
+    let step = job.step;
     // SAFETY: `fits` holds the reads of x, the lengths of weights and bias those of `N` vectors from o, and stores
     // write whole vectors only where whole vectors of outputs are left.
     unsafe {
@@ -154,6 +132,8 @@ unsafe fn forward_pixels<V: Lanes, const N: usize, const P: usize, const STEP: u
             }
         }
         let x = job.x.as_ptr().add(i * job.row_step + j * step);
+        // Four pixels from one address, which the processor can add a few steps to by itself.
+        let fours = 4 * step;
         let mut weights = job.weights.as_ptr().add(o);
         for &offset in job.offsets {
             let mut w = [V::splat(0.0); N];
@@ -163,7 +143,7 @@ unsafe fn forward_pixels<V: Lanes, const N: usize, const P: usize, const STEP: u
             weights = weights.add(job.stride);
             let x = x.add(offset);
             for (p, sums) in sums.iter_mut().enumerate() {
-                let x = V::splat(*x.add(p * step));
+                let x = V::splat(*x.wrapping_add(p / 4 * fours).add(p % 4 * step));
                 for (n, sum) in sums.iter_mut().enumerate() {
                     *sum = x.mul_add(w[n], *sum);
                 }
@@ -213,15 +193,22 @@ pub(super) unsafe fn weight_gradient<V: Lanes, const B2: usize, const B1: usize>
 #[inline(always)]
 unsafe fn gradient_features<V: Lanes, const N: usize, const B: usize>(job: &mut WeightGradient, o: usize) {
     let mut k = 0;
-    // SAFETY: rows k to k + B (or k alone) are in the list of offsets.
+    // SAFETY: rows k to k + B (or + 4, + 2, or k alone) are in the list of offsets.
     unsafe {
         while k + B <= job.offsets.len() {
             gradient_rows::<V, N, B>(job, o, k);
             k += B;
         }
-        while k < job.offsets.len() {
+        while k + 4 <= job.offsets.len() {
+            gradient_rows::<V, N, 4>(job, o, k);
+            k += 4;
+        }
+        while k + 2 <= job.offsets.len() {
+            gradient_rows::<V, N, 2>(job, o, k);
+            k += 2;
+        }
+        if k < job.offsets.len() {
             gradient_rows::<V, N, 1>(job, o, k);
-            k += 1;
         }
         gradient_bias::<V, N>(job, o);
     }
