@@ -6,6 +6,9 @@
 use crate::integer_model::bytes::{blob_checksum, offset_at, u16_at};
 use crate::integer_model::header::Header;
 use crate::random::Random;
+use pixelrnn::blob::RECORD_BYTES;
+use pixelrnn::{BlobError, Model};
+use pixelrnn_converter::Blob;
 
 /// Replaces the numbers of `blob` by random and extreme ones, each with a chance, and puts the checksum right. The shape
 /// stays as it is.
@@ -68,6 +71,34 @@ pub fn offset(blob: &mut [u8], random: &mut Random) {
     let to = if random.once_in(2) { near } else { anywhere };
     blob[field..field + 4].copy_from_slice(&(to as u32).to_le_bytes());
     seal(blob);
+}
+
+/// `blob` with its op `op` standing there `times` times more, each with the same weights.
+///
+/// # Errors
+/// When that is no blob.
+///
+/// # Panics
+/// When `blob` is none.
+pub fn repeated(blob: &[u8], op: usize, times: usize) -> Result<Vec<u8>, BlobError> {
+    let header = Header::parse(blob).expect("a blob");
+    let mut ops: Vec<&[u8]> = blob[header.ops..].chunks_exact(RECORD_BYTES).take(header.op_count).collect();
+    ops.splice(op..op, std::iter::repeat_n(ops[op], times));
+    let mut bytes = blob.to_vec();
+    bytes.resize(blob.len().next_multiple_of(4), 0);
+    let at = bytes.len() as u32;
+    bytes.extend(ops.concat());
+    let length = bytes.len() as u32;
+    bytes[8..12].copy_from_slice(&length.to_le_bytes());
+    bytes[38..40].copy_from_slice(&(ops.len() as u16).to_le_bytes());
+    bytes[44..48].copy_from_slice(&at.to_le_bytes());
+    seal(&mut bytes);
+    if let Err(BlobError::State { needed, .. }) = Model::new(Blob::new(&bytes).bytes()) {
+        bytes[16..20].copy_from_slice(&(needed as u32).to_le_bytes());
+        seal(&mut bytes);
+    }
+    Model::new(Blob::new(&bytes).bytes())?;
+    Ok(bytes)
 }
 
 /// Puts the checksum right.

@@ -56,29 +56,38 @@ fn remove_parts(folder: &Folder) {
     }
 }
 
-/// The system kills a program that writes beyond a limit, at that very byte: so the kill does not depend on the clock.
-#[test]
-fn a_program_that_is_killed_in_mid_write_leaves_the_old_file() {
+/// Runs each of [`WRITES`] where its file may have no block, one, two or three, if that is not all of it; `before` says to the shell
+/// what becomes of a program that writes more. How many runs there were.
+fn at_each_limit(before: &str, check: impl Fn(&str, &Folder, &Run, &str)) -> usize {
     let folder = files();
-    let mut kills = 0;
+    let mut runs = 0;
     for line in WRITES {
         let (line, name) = out(line);
         let new = whole(&folder, &line, name);
         for blocks in 0..new.len().div_ceil(BLOCK).min(4) {
-            kills += 1;
+            runs += 1;
             folder.write(name, OLD);
-            let killed = folder.run_after(&format!("ulimit -c 0 && ulimit -f {blocks}"), &line);
-            assert_eq!(killed.status, None, "{line}: ended by itself with {blocks} blocks: {}", killed.stderr);
-            assert_eq!(folder.read(name), OLD, "{line}: the old file, {blocks} blocks");
-            assert_eq!(parts(&folder).len(), 1, "{line}: it was killed in mid-write");
+            let run = folder.run_after(&format!("{before} && ulimit -f {blocks}"), &line);
+            check(&format!("{line}, {blocks} blocks"), &folder, &run, name);
             remove_parts(&folder);
         }
-        // What was left of it is in nobody's way.
+        // What was left of it would be in nobody's way.
         folder.write(".pixelrnn-left.part", b"half of");
         assert_eq!(whole(&folder, &line, name), new, "{line}: again");
-        std::fs::remove_file(folder.path(".pixelrnn-left.part")).unwrap();
+        remove_parts(&folder);
         std::fs::remove_file(folder.path(name)).unwrap();
     }
+    runs
+}
+
+/// The system kills a program that writes beyond a limit, at that very byte: so the kill does not depend on the clock.
+#[test]
+fn a_program_that_is_killed_in_mid_write_leaves_the_old_file() {
+    let kills = at_each_limit("ulimit -c 0", |what, folder, run, name| {
+        assert_eq!(run.status, None, "{what}: ended by itself: {}", run.stderr);
+        assert_eq!(folder.read(name), OLD, "{what}: the old file");
+        assert_eq!(parts(folder).len(), 1, "{what}: it was killed in mid-write");
+    });
     println!("{kills} programs killed in mid-write");
 }
 
@@ -116,31 +125,16 @@ fn a_program_that_is_killed_at_any_time_leaves_a_whole_file() {
     println!("{kills} programs killed, {in_mid_write} of them in mid-write");
 }
 
-/// Sentence, status and files of a run whose disk had no room.
-fn check_full(what: &str, folder: &Folder, run: &Run, name: &str) {
-    assert_eq!(run.status, Some(1), "{what}: {}", run.stderr);
-    assert!(run.stderr.starts_with(&format!("pixelrnn: cannot write {name}: ")), "{what}: {}", run.stderr);
-    assert_eq!(run.stderr.trim_end().lines().count(), 1, "{what}: {}", run.stderr);
-    assert_eq!(folder.read(name), OLD, "{what}: the old file");
-    assert_eq!(parts(folder), Vec::<String>::new(), "{what}: left behind");
-}
-
 /// With the signal ignored, a file at its limit is a disk that has no room: a write fails in the midst of a file.
 #[test]
 fn a_write_that_fails_in_the_midst_leaves_the_old_file_and_nothing_else() {
-    let folder = files();
-    let mut failures = 0;
-    for line in WRITES {
-        let (line, name) = out(line);
-        let new = whole(&folder, &line, name);
-        for blocks in 0..new.len().div_ceil(BLOCK).min(4) {
-            failures += 1;
-            folder.write(name, OLD);
-            let run = folder.run_after(&format!("trap '' XFSZ && ulimit -f {blocks}"), &line);
-            check_full(&line, &folder, &run, name);
-        }
-        std::fs::remove_file(folder.path(name)).unwrap();
-    }
+    let failures = at_each_limit("trap '' XFSZ", |what, folder, run, name| {
+        assert_eq!(run.status, Some(1), "{what}: {}", run.stderr);
+        assert!(run.stderr.starts_with(&format!("pixelrnn: cannot write {name}: ")), "{what}: {}", run.stderr);
+        assert_eq!(run.stderr.trim_end().lines().count(), 1, "{what}: {}", run.stderr);
+        assert_eq!(folder.read(name), OLD, "{what}: the old file");
+        assert_eq!(parts(folder), Vec::<String>::new(), "{what}: left behind");
+    });
     println!("{failures} failed writes");
 }
 

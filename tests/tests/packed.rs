@@ -1,16 +1,14 @@
 //! Batches and row-wise scoring give what the engine gives, bit for bit, with every kernel of this machine.
 
-use pixelrnn::BlobError;
-use pixelrnn::blob::{RECORD_BYTES, Weights};
+use pixelrnn::blob::Weights;
 use pixelrnn::kernels::{Host, Portable};
 use pixelrnn::packed::{Batch, Packed, Scorer};
 use pixelrnn::{Distribution, Draw, Engine, Given, Model, Plan, Position, SymbolSource, Temperature, TooShort};
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::run;
-use pixelrnn_tests::integer_model::bytes::blob_checksum;
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{fixtures, golden, models, walk};
+use pixelrnn_tests::{fixtures, golden, models, mutate, walk};
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -132,32 +130,6 @@ fn shipped_models() {
     }
 }
 
-/// `blob` with its op `op` standing there `times` times more, each with the same weights; `None` where that is no blob.
-fn repeated(blob: &[u8], op: usize, times: usize) -> Option<Vec<u8>> {
-    let number = |at: usize| u32::from_le_bytes(*blob[at..].first_chunk().unwrap()) as usize;
-    let count = usize::from(u16::from_le_bytes([blob[38], blob[39]]));
-    let mut ops: Vec<&[u8]> = blob[number(44)..].chunks_exact(RECORD_BYTES).take(count).collect();
-    ops.splice(op..op, std::iter::repeat_n(ops[op], times));
-    let mut bytes = blob.to_vec();
-    bytes.resize(blob.len().next_multiple_of(4), 0);
-    let at = bytes.len() as u32;
-    bytes.extend(ops.concat());
-    let length = bytes.len() as u32;
-    bytes[8..12].copy_from_slice(&length.to_le_bytes());
-    bytes[38..40].copy_from_slice(&(ops.len() as u16).to_le_bytes());
-    bytes[44..48].copy_from_slice(&at.to_le_bytes());
-    for _ in 0..2 {
-        let checksum = blob_checksum(&bytes);
-        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
-        match pixelrnn::Model::new(Blob::new(&bytes).bytes()) {
-            Ok(_) => return Some(bytes),
-            Err(BlobError::State { needed, .. }) => bytes[16..20].copy_from_slice(&(needed as u32).to_le_bytes()),
-            Err(_) => return None,
-        }
-    }
-    None
-}
-
 /// A file whose packed weights would be many times as large, and of another one thousands of times: only an engine runs it, in the memory that it declares.
 #[test]
 fn ops_that_share_their_weights_are_not_packed() {
@@ -165,7 +137,7 @@ fn ops_that_share_their_weights_are_not_packed() {
     let expected = walk::sample(small.model().unwrap(), 3, 1000, None).image;
     let mut found = 0;
     for op in 0..small.model().unwrap().instructions().len() {
-        let Some(bytes) = repeated(small.bytes(), op, 20) else { continue };
+        let Ok(bytes) = mutate::repeated(small.bytes(), op, 20) else { continue };
         let blob = Blob::new(&bytes);
         let model = blob.model().unwrap();
         let weights: usize = model.instructions().flatten().map(|op| op.weights(1, model.layout())).sum();

@@ -1,8 +1,10 @@
 //! An engine lives in the buffer that it was given: in all of it, in nothing beside it, whatever stood there before.
 
+use pixelrnn::blob::Layout;
 use pixelrnn::kernels::Portable;
 use pixelrnn::{Distribution, Draw, Engine, EngineError, Model, Plan, Position, SymbolSource, Temperature};
 use pixelrnn_converter::Blob;
+use pixelrnn_converter::layout::arrange;
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::walk::PLANS;
 use pixelrnn_tests::{fixtures, golden, models, walk};
@@ -280,4 +282,22 @@ fn an_image_cannot_go_on_behind_its_end() {
     let mut engine = Engine::new(model, &mut state).unwrap();
     let pixels = model.image().height * model.image().width;
     assert_eq!(engine.resume(label, pixels + 1), Err(EngineError::Position { pixels, got: pixels + 1 }));
+}
+
+/// The weights of a model may be laid out for one processor or another: what is saved is the same.
+#[test]
+fn what_is_saved_does_not_depend_on_the_layout_of_weights() {
+    let blob = Blob::read(&golden::file().with_file_name(golden::BUILT_IN)).unwrap();
+    let states = [Layout::Rows, Layout::Blocks].map(|layout| {
+        let blob = arrange(&blob, layout).unwrap();
+        let model = blob.model().unwrap();
+        let mut state = vec![0; model.state_words()];
+        let mut engine = Engine::new(model, &mut state).unwrap();
+        let mut source = Draw::seeded(7, Temperature::ONE);
+        for _ in 0..300 {
+            engine.step(&mut source).unwrap();
+        }
+        (model.identity(), engine.state().to_vec())
+    });
+    assert_eq!(states[0], states[1]);
 }

@@ -1,7 +1,10 @@
 //! What a reader accepts must mean one thing: also a blob that no converter wrote.
 
-use pixelrnn::{Draw, Engine, Temperature};
-use pixelrnn_converter::Blob;
+use pixelrnn::blob::{MAX_MULTIPLY_ADDS, Weights};
+use pixelrnn::{BlobError, Draw, Engine, Temperature};
+use pixelrnn_converter::convert::{Calibration, convert};
+use pixelrnn_converter::quantize::Method;
+use pixelrnn_converter::{Blob, Description, Tensor, TrainedModel};
 use pixelrnn_tests::integer_model::IntegerModel;
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::{models, mutate, walk};
@@ -32,4 +35,39 @@ fn what_an_accepted_blob_draws_depends_on_nothing_but_the_blob() {
         }
     }
     println!("{accepted} blobs were accepted");
+}
+
+/// Ops that share their weights take time that no size of a file limits.
+#[test]
+fn a_pixel_that_would_take_too_long_is_refused() {
+    let description = Description::from_json(
+        r#"{"image":{"height":2,"width":2,"channels":1,"levels":2},"output":"bernoulli","ops":[
+            {"op":"masked_conv","name":"a","mask":"A","kernel":[3,3],"out":16},
+            {"op":"masked_conv","name":"b","mask":"B","kernel":[127,127],"out":16},
+            {"op":"masked_conv","name":"c","mask":"B","kernel":[1,1],"out":1}]}"#,
+    )
+    .unwrap();
+    let mut random = Random::new(1);
+    let mut tensor = |shape: [usize; 4], size: f32| {
+        let data = (0..shape.iter().product()).map(|_| random.unit() * size).collect();
+        Tensor { shape: shape.into(), data }
+    };
+    let tensors = [
+        ("a.weight", tensor([16, 1, 3, 3], 0.3)),
+        ("b.weight", tensor([16, 16, 127, 127], 0.006)),
+        ("c.weight", tensor([1, 16, 1, 1], 0.3)),
+    ];
+    let trained = TrainedModel::new(description, tensors.map(|(name, tensor)| (name.into(), tensor)).into()).unwrap();
+    let calibration = Calibration::OwnSamples { count: 1 };
+    let blob = convert(&trained, &calibration, Weights::I8, Method::MinMax, || ()).unwrap().blob;
+    let model = blob.model().unwrap();
+    let (op, most) = (0..model.instructions().len())
+        .zip(model.instructions().flatten().map(|op| op.multiply_adds(1)))
+        .max_by_key(|(_, multiply_adds)| *multiply_adds)
+        .unwrap();
+    let times = (MAX_MULTIPLY_ADDS as usize - model.multiply_adds()) / most;
+    let fits = mutate::repeated(blob.bytes(), op, times).unwrap();
+    let multiply_adds = Blob::new(&fits).model().unwrap().multiply_adds();
+    let more = (multiply_adds + most) as u64;
+    assert_eq!(mutate::repeated(blob.bytes(), op, times + 1), Err(BlobError::Work { multiply_adds: more }));
 }

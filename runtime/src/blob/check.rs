@@ -2,7 +2,7 @@
 
 use super::error::BlobError;
 use super::header::Layout;
-use super::reader::{MAX_STATE_BYTES, Model, slice};
+use super::reader::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES, Model, slice};
 use super::record::{ConvRecord, Destination, Form, Instruction, LSTM, Linear, LstmRecord, Vector, kind};
 use crate::engine::Plan;
 use crate::model::{Image, check_image};
@@ -38,14 +38,16 @@ pub(super) fn header(model: &Model<'_>) -> Result<(), BlobError> {
     Err(BlobError::Header { field })
 }
 
-/// Checks all ops, and that they need as much memory as the header says.
+/// Checks all ops, that they need as much memory as the header says, and that there is an end to what a pixel takes.
 pub(super) fn ops(model: &Model<'_>) -> Result<(), BlobError> {
-    let Image { height, width, .. } = model.image();
+    let Image { height, width, channels, .. } = model.image();
+    let mut multiply_adds = 0;
     let mut needed = model.op_state_start();
     for (op, record) in model.records().iter().enumerate() {
         let instruction = record.instruction().ok_or(BlobError::Op { op, field: "kind" })?;
         self::op(model, op, instruction).map_err(|field| BlobError::Op { op, field })?;
         needed += instruction.state_bytes(height, width, model.weights(), Plan::Pixel) as u64;
+        multiply_adds += instruction.multiply_adds(channels) as u64;
     }
     if model.records().is_empty() {
         return Err(BlobError::Header { field: "op_count" });
@@ -53,6 +55,9 @@ pub(super) fn ops(model: &Model<'_>) -> Result<(), BlobError> {
     let declared = model.header().state_bytes;
     if u64::from(declared) != needed || declared > MAX_STATE_BYTES {
         return Err(BlobError::State { declared, needed });
+    }
+    if multiply_adds > u64::from(MAX_MULTIPLY_ADDS) {
+        return Err(BlobError::Work { multiply_adds });
     }
     Ok(())
 }

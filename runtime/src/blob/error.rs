@@ -1,5 +1,6 @@
 //! What can be wrong with a blob.
 
+use super::reader::MAX_MULTIPLY_ADDS;
 use core::fmt;
 
 /// Why bytes are not a model that this engine can run.
@@ -48,6 +49,11 @@ pub enum BlobError {
         /// What the ops need, bytes.
         needed: u64,
     },
+    /// A pixel takes more than [`MAX_MULTIPLY_ADDS`].
+    Work {
+        /// What it takes.
+        multiply_adds: u64,
+    },
 }
 
 impl fmt::Display for BlobError {
@@ -65,6 +71,9 @@ impl fmt::Display for BlobError {
             Self::Op { op, field } => write!(f, "the blob's op {op} has `{field}` out of range"),
             Self::State { declared, needed } => {
                 write!(f, "the blob declares {declared} bytes of state, its ops need {needed}")
+            }
+            Self::Work { multiply_adds } => {
+                write!(f, "a pixel of the blob takes {multiply_adds} multiply-adds, the most is {MAX_MULTIPLY_ADDS}")
             }
         }
     }

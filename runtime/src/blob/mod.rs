@@ -13,7 +13,7 @@ pub use error::BlobError;
 pub use header::{
     CRC32, HEADER_BYTES, Header, Layout, MAGIC, VERSION, Weights, assert_fits, checksum, image_values, state_words,
 };
-pub use reader::{MAX_STATE_BYTES, Model};
+pub use reader::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES, Model};
 pub use record::{
     AddRecord, ConvRecord, DepthGateRecord, Destination, EluRecord, Form, Instruction, LstmRecord, QuantizeRecord,
     RECORD_BYTES, Record, ReluRecord, Vector, Vectors, group_start, kind,
