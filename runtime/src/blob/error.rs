@@ -49,7 +49,7 @@ pub enum BlobError {
         /// What the ops need, bytes.
         needed: u64,
     },
-    /// A pixel takes more than [`MAX_MULTIPLY_ADDS`].
+    /// A pixel takes more than [`MAX_MULTIPLY_ADDS`]; found with the feature `std` alone.
     Work {
         /// What it takes.
         multiply_adds: u64,

@@ -12,7 +12,7 @@ use core::ops::Range;
 /// The largest state that a blob may ask for, in bytes.
 pub const MAX_STATE_BYTES: u32 = 1 << 30;
 
-/// The most multiply-adds that a pixel may take. Ops that do not share weights cannot have as many in a file of less than 1 GiB.
+/// The most multiply-adds that a pixel may take, which is checked with the feature `std` alone. Ops that do not share weights cannot have as many in a file of less than 1 GiB.
 pub const MAX_MULTIPLY_ADDS: u32 = 1 << 30;
 
 /// A checked model, read in place.
@@ -143,7 +143,7 @@ impl<'a> Model<'a> {
         core::str::from_utf8(bytes).unwrap_or_default().lines()
     }
 
-    /// Multiply-adds that a pixel costs, at most [`MAX_MULTIPLY_ADDS`].
+    /// Multiply-adds that a pixel costs.
     pub fn multiply_adds(&self) -> usize {
         let groups = self.image().channels;
         self.instructions().flatten().map(|op| op.multiply_adds(groups)).sum()
