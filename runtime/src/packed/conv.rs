@@ -1,12 +1,14 @@
 //! Masked convolution, at all places of a step.
 
-use super::linear::{Ahead, Packed};
+use super::alone::Alone;
+use super::linear::{Ahead, Packed, Panel, Scaled, VECTORS};
+use super::registers::Registers;
 use super::rows::{Rows, Shape};
 use super::walk::{Shared, Step};
 use super::{Pack, words};
 use crate::blob::{ConvRecord, Destination, Model};
-use crate::kernels::Kernel;
 use crate::kernels::panel::{Inputs, WORD};
+use crate::kernels::{Kernel, map};
 
 /// A convolution with its weights packed.
 pub(super) struct Conv<A> {
@@ -43,6 +45,11 @@ struct Tap {
     /// Columns from the first of them to the centre's.
     back: isize,
     inputs: usize,
+}
+
+/// Inputs of a word.
+const fn each_word<A: Pack>() -> usize {
+    WORD / size_of::<A::Input>()
 }
 
 /// Whether taps side by side are one piece: vectors of whole words are not, as they need not lie together.
@@ -136,6 +143,70 @@ impl<A: Pack> Conv<A> {
         Some(())
     }
 
+    /// As [`Conv::run`], at the only place of a step of the only image.
+    #[inline(always)]
+    pub(super) fn alone<K: Kernel>(
+        &self,
+        step: &Step,
+        first: bool,
+        state: &mut State<A>,
+        shared: &mut Shared,
+        kernel: K,
+    ) -> Option<()> {
+        if step.begins_row() && !state.ahead.is_empty() {
+            self.begin_row(step, state, shared, kernel)?;
+        }
+        let here = state.rows.as_ref().map_or(0, |rows| rows.at(0, step.row, 0, step.column, 0));
+        for group in step.groups.clone() {
+            let packed = self.packed.get(group)?;
+            for panel in packed.panels() {
+                let at = (group, panel, here);
+                match panel.vectors {
+                    1 => self.panel_alone::<K, 1>(step, at, state, shared, kernel),
+                    2 => self.panel_alone::<K, 2>(step, at, state, shared, kernel),
+                    3 => self.panel_alone::<K, 3>(step, at, state, shared, kernel),
+                    _ => self.panel_alone::<K, VECTORS>(step, at, state, shared, kernel),
+                }?;
+            }
+        }
+        // After what waits for it.
+        if let Some(rows) = state.rows.as_mut().filter(|_| !first && step.groups.end == step.all_groups) {
+            let inputs = usize::from(self.record.inputs);
+            map(
+                kernel,
+                shared.registers.get::<A::Input>(self.record.input, inputs)?,
+                rows.numbers_mut(here, inputs)?,
+                #[inline(always)]
+                |x, y| *y = x,
+            );
+        }
+        Some(())
+    }
+
+    /// A panel of a colour group; the centre's inputs are to be kept `here`.
+    #[inline(always)]
+    fn panel_alone<K: Kernel, const V: usize>(
+        &self,
+        step: &Step,
+        (group, panel, here): (usize, &Panel, usize),
+        state: &State<A>,
+        shared: &mut Shared,
+        kernel: K,
+    ) -> Option<()> {
+        let begun = state.ahead.get(group).map(|ahead| (ahead, step.column));
+        let mut sums = Alone::<A, V>::new(self.packed.get(group)?, panel, kernel, step.label, begun)?;
+        if let Some(rows) = &state.rows {
+            for tap in self.taps.get(self.above..)? {
+                let at = rows.left_of(here, tap.back);
+                sums.add(kernel, rows.numbers().get(at..at + tap.inputs.next_multiple_of(each_word::<A>()))?)?;
+            }
+        }
+        // From where the op before has just written them.
+        sums.add(kernel, shared.registers.words(self.record.input, *self.open.get(group)?)?)?;
+        let Shared { registers, logits, levels, .. } = shared;
+        self.put(step, group, &sums, (registers, logits, *levels), kernel)
+    }
+
     /// Sums over the rows above, of a whole row.
     #[inline(always)]
     fn begin_row<K: Kernel>(&self, step: &Step, state: &mut State<A>, shared: &mut Shared, kernel: K) -> Option<()> {
@@ -179,7 +250,6 @@ impl<A: Pack> Conv<A> {
             pieces.push::<A::Input>(registers.start::<A::Input>(record.input), centre);
             record.inputs.into()
         };
-        let outputs = usize::from(record.outputs);
         for panel in packed.panels() {
             let numbers = match &state.rows {
                 Some(rows) => rows.numbers(),
@@ -187,45 +257,60 @@ impl<A: Pack> Conv<A> {
             };
             let inputs = Inputs { numbers, stride, pieces: pieces.all() };
             let results = packed.sums(panel, kernel, &inputs, (step.places(), step.label), begun, sums)?;
-            let to = (results.outputs.start, outputs);
-            match record.destination()? {
-                Destination::Activation => {
-                    let (zero_point, low) = (i32::from(record.output_zero_point), i32::from(record.output_low));
-                    results.each(
-                        kernel,
-                        registers.get_mut(record.output, outputs)?,
-                        to,
-                        #[inline(always)]
-                        move |v, y| *y = A::input(A::activation(v, zero_point, low)),
-                    )
-                }
-                Destination::Accumulate => results.each(
-                    kernel,
-                    registers.get_mut(record.output, outputs)?,
-                    to,
-                    #[inline(always)]
-                    |v, y| *y = A::accumulate(v, *y),
-                ),
-                Destination::Stream => results.each(
-                    kernel,
-                    registers.get_mut(record.output, outputs)?,
-                    to,
-                    #[inline(always)]
-                    |v, y| *y = A::stream(v),
-                ),
-                Destination::Logits => {
-                    let (shift, all) = (record.logit_shift, step.all_groups * *levels);
-                    let first = group * *levels + results.outputs.start - packed.outputs.start;
-                    results.each(
-                        kernel,
-                        logits,
-                        (first, all),
-                        #[inline(always)]
-                        move |v, logit| *logit = A::logit(v, shift) as u32,
-                    )
-                }
-            }?;
+            self.put(step, group, &results, (registers, logits, *levels), kernel)?;
         }
         Some(())
+    }
+
+    /// Writes sums to where they belong.
+    #[inline(always)]
+    fn put<K: Kernel>(
+        &self,
+        step: &Step,
+        group: usize,
+        sums: &impl Scaled,
+        (registers, logits, levels): (&mut Registers, &mut [u32], usize),
+        kernel: K,
+    ) -> Option<()> {
+        let record = &self.record;
+        let outputs = usize::from(record.outputs);
+        let to = (sums.outputs().start, outputs);
+        match record.destination()? {
+            Destination::Activation => {
+                let (zero_point, low) = (i32::from(record.output_zero_point), i32::from(record.output_low));
+                sums.each(
+                    kernel,
+                    registers.get_mut(record.output, outputs)?,
+                    to,
+                    #[inline(always)]
+                    move |v, y| *y = A::input(A::activation(v, zero_point, low)),
+                )
+            }
+            Destination::Accumulate => sums.each(
+                kernel,
+                registers.get_mut(record.output, outputs)?,
+                to,
+                #[inline(always)]
+                |v, y| *y = A::accumulate(v, *y),
+            ),
+            Destination::Stream => sums.each(
+                kernel,
+                registers.get_mut(record.output, outputs)?,
+                to,
+                #[inline(always)]
+                |v, y| *y = A::stream(v),
+            ),
+            Destination::Logits => {
+                let (shift, all) = (record.logit_shift, step.all_groups * levels);
+                let first = group * levels + to.0 - self.packed.get(group)?.outputs.start;
+                sums.each(
+                    kernel,
+                    logits,
+                    (first, all),
+                    #[inline(always)]
+                    move |v, logit| *logit = A::logit(v, shift) as u32,
+                )
+            }
+        }
     }
 }

@@ -4,13 +4,14 @@ use super::Pack;
 use super::registers::spans;
 use super::rows::features;
 use super::walk::{Shared, Step};
-use crate::blob::Instruction;
+use crate::blob::{Instruction, Record};
 use crate::kernels::{Kernel, map};
 use crate::numbers::Arithmetic;
 
 /// Runs an op; one of another sort does nothing.
 #[inline(always)]
-pub(super) fn run<A: Pack, K: Kernel>(op: Instruction<'_>, step: &Step, shared: &mut Shared, kernel: K) -> Option<()> {
+pub(super) fn run<A: Pack, K: Kernel>(record: &Record, step: &Step, shared: &mut Shared, kernel: K) -> Option<()> {
+    let op = record.instruction()?;
     let Shared { registers, sums, .. } = shared;
     let (count, output, inputs) = match op {
         Instruction::Quantize(q) => (q.count, q.output, [q.input; 3]),

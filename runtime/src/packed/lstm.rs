@@ -1,6 +1,6 @@
 //! LSTMs, at all places of a step: the Row LSTM, and the two halves of the Diagonal BiLSTM.
 
-use super::linear::{Ahead, Packed};
+use super::linear::{Ahead, Packed, Scaled};
 use super::registers::spans;
 use super::rows::{Rows, Shape, features};
 use super::walk::{Shared, Step};
@@ -209,7 +209,7 @@ impl<A: Pack> Lstm<A> {
         let packed = self.over_input.get(group)?;
         for panel in packed.panels() {
             let results = packed.sums(panel, kernel, inputs, (step.places(), step.label), None, memory)?;
-            let columns = (results.outputs.start, 4 * usize::from(self.record.hidden));
+            let columns = (results.outputs().start, 4 * usize::from(self.record.hidden));
             results.each(
                 kernel,
                 to,
@@ -254,7 +254,7 @@ impl<A: Pack> Lstm<A> {
                     kernel,
                     sums,
                     gates,
-                    (results.outputs.start, 4 * hidden),
+                    (results.outputs().start, 4 * hidden),
                     #[inline(always)]
                     |h, x, gate| *gate = A::gate(x, h),
                 )?;

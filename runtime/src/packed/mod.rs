@@ -26,6 +26,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod alone;
 mod batch;
 mod conv;
 mod elementwise;
@@ -38,12 +39,13 @@ mod walk;
 
 use crate::blob::{Model, Weights};
 use crate::kernels::Kernel;
-use crate::kernels::panel::{Inputs, WORD};
+use crate::kernels::panel::{Inputs, Sums, WORD};
 #[cfg(feature = "a16")]
 use crate::numbers::Int8A16;
 use crate::numbers::{Arithmetic, Int8};
 pub use batch::Batch;
 use bytemuck::Pod;
+use linear::Line;
 pub use scorer::Scorer;
 use walk::Ops;
 
@@ -66,6 +68,8 @@ pub(crate) trait Pack: Arithmetic<Weight = i8, Stream = i16, Sum = i32> {
         vectors: usize,
         sums: &mut [i32],
     );
+    /// The products of one place, added to sums that stay in registers; as many words as both slices have.
+    fn place<K: Kernel, const V: usize>(kernel: K, weights: &[Line], inputs: &[Self::Input], sums: Sums<V>) -> Sums<V>;
 }
 
 impl Pack for Int8 {
@@ -95,6 +99,12 @@ impl Pack for Int8 {
     ) {
         kernel.panel8(weights, inputs, bias, vectors, sums);
     }
+
+    #[inline(always)]
+    fn place<K: Kernel, const V: usize>(kernel: K, weights: &[Line], inputs: &[u8], sums: Sums<V>) -> Sums<V> {
+        let weights = bytemuck::must_cast_slice(weights).as_chunks().0;
+        kernel.place8(weights, inputs.as_chunks().0, sums)
+    }
 }
 
 #[cfg(feature = "a16")]
@@ -123,6 +133,12 @@ impl Pack for Int8A16 {
         sums: &mut [i32],
     ) {
         kernel.panel16(weights, inputs, bias, vectors, sums);
+    }
+
+    #[inline(always)]
+    fn place<K: Kernel, const V: usize>(kernel: K, weights: &[Line], inputs: &[i16], sums: Sums<V>) -> Sums<V> {
+        let weights = bytemuck::must_cast_slice(weights).as_chunks().0;
+        kernel.place16(weights, inputs.as_chunks().0, sums)
     }
 }
 

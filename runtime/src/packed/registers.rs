@@ -1,6 +1,7 @@
 //! The registers of all places.
 
 use crate::engine::apart;
+use crate::kernels::panel::WORD;
 use bytemuck::Pod;
 use core::ops::Range;
 
@@ -17,6 +18,11 @@ pub(super) struct Registers {
 impl Registers {
     pub(super) fn new(places: usize, bytes: usize) -> Self {
         Self { words: vec![0; places * bytes.next_multiple_of(4) / 4 + SLACK], places }
+    }
+
+    /// Places.
+    pub(super) const fn places(&self) -> usize {
+        self.places
     }
 
     /// The first number of the register at byte `at` of an engine's.
@@ -36,6 +42,13 @@ impl Registers {
     pub(super) fn get<T: Pod>(&self, at: u32, count: usize) -> Option<&[T]> {
         let start = self.start::<T>(at);
         self.numbers()?.get(start..start + self.places * count)
+    }
+
+    /// The register at byte `at` of the only place, `count` numbers and what fills their last word.
+    #[inline(always)]
+    pub(super) fn words<T: Pod>(&self, at: u32, count: usize) -> Option<&[T]> {
+        let (start, each) = (at as usize / size_of::<T>(), WORD / size_of::<T>());
+        self.numbers()?.get(start..start + count.next_multiple_of(each))
     }
 
     /// The register at byte `at`, `[places, count]`, to write.

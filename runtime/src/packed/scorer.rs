@@ -95,7 +95,7 @@ fn visit<A: Pack, S: SymbolSource>(
                 walk.store(&step, column, channel, got).ok_or(EngineError::Corrupt)?;
             }
         }
-        ahead(walk, ops, packed, &step, kernel).ok_or(EngineError::Corrupt)?;
+        ahead(walk, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
         for column in 0..width {
             for channel in 0..channels {
                 let at = (column * channels + channel) * levels;

@@ -5,7 +5,7 @@ use super::linear::{OUTPUTS, Packed};
 use super::lstm::{Kind, Lstm, State};
 use super::registers::Registers;
 use super::{Pack, elementwise};
-use crate::blob::{Instruction, Model};
+use crate::blob::{Instruction, Model, Record};
 use crate::kernels::Kernel;
 use crate::kernels::panel::Pieces;
 use core::ops::Range;
@@ -57,8 +57,8 @@ pub(super) struct Shared {
 enum Op<A> {
     Conv(Conv<A>),
     Lstm(Box<Lstm<A>>),
-    /// One without weights, as it stands in the blob.
-    Elementwise,
+    /// One without weights.
+    Elementwise(Record),
 }
 
 /// A model with its weights packed.
@@ -66,16 +66,16 @@ pub(super) struct Ops<A>(Vec<Op<A>>);
 
 impl<A: Pack> Ops<A> {
     pub(super) fn new(model: &Model<'_>) -> Option<Self> {
-        let op = |instruction: Option<Instruction<'_>>| {
-            Some(match instruction? {
+        let op = |record: &Record| {
+            Some(match record.instruction()? {
                 Instruction::MaskedConv(record) => Op::Conv(Conv::new(model, record)?),
                 Instruction::RowLstm(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Row)?)),
                 Instruction::DiagonalLeft(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Left)?)),
                 Instruction::DiagonalRight(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Right)?)),
-                _ => Op::Elementwise,
+                _ => Op::Elementwise(*record),
             })
         };
-        model.instructions().map(op).collect::<Option<_>>().map(Self)
+        model.records().iter().map(op).collect::<Option<_>>().map(Self)
     }
 
     /// Bytes of all packed weights.
@@ -83,7 +83,7 @@ impl<A: Pack> Ops<A> {
         let bytes = |op: &Op<A>| match op {
             Op::Conv(conv) => conv.packed.iter().map(Packed::bytes).sum(),
             Op::Lstm(lstm) => lstm.packed().map(Packed::bytes).sum(),
-            Op::Elementwise => 0,
+            Op::Elementwise(_) => 0,
         };
         self.0.iter().map(bytes).sum::<usize>()
     }
@@ -113,7 +113,7 @@ impl<A: Pack> Walk<A> {
         let kept = ops.0.iter().map(|op| match op {
             Op::Conv(conv) => Kept::Conv(conv.state(images, columns, image.width)),
             Op::Lstm(lstm) => Kept::Lstm(Box::new(lstm.state(images, columns, image.width))),
-            Op::Elementwise => Kept::Nothing,
+            Op::Elementwise(_) => Kept::Nothing,
         });
         let pieces = ops
             .0
@@ -121,7 +121,7 @@ impl<A: Pack> Walk<A> {
             .map(|op| match op {
                 Op::Conv(conv) => conv.pieces(),
                 Op::Lstm(lstm) => lstm.pieces(),
-                Op::Elementwise => 0,
+                Op::Elementwise(_) => 0,
             })
             .max();
         let table: &[A::Activation] = model.numbers(header.input_table, 0..image.levels)?;
@@ -150,16 +150,34 @@ impl<A: Pack> Walk<A> {
         Some(())
     }
 
+    /// Whether it takes one place at a time.
+    pub(super) fn is_alone(&self) -> bool {
+        self.shared.registers.places() == 1
+    }
+
     /// Runs all ops.
     #[inline(always)]
-    pub(super) fn run<K: Kernel>(&mut self, ops: &Ops<A>, model: &Model<'_>, step: &Step, kernel: K) -> Option<()> {
-        let mut instructions = model.instructions();
+    pub(super) fn run<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Option<()> {
         for (n, (op, kept)) in ops.0.iter().zip(&mut self.kept).enumerate() {
-            let instruction = instructions.next()??;
             match (op, kept) {
                 (Op::Conv(conv), Kept::Conv(state)) => conv.run(step, n == 0, state, &mut self.shared, kernel)?,
                 (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.run(step, state, &mut self.shared, kernel)?,
-                _ => elementwise::run::<A, K>(instruction, step, &mut self.shared, kernel)?,
+                (Op::Elementwise(record), _) => elementwise::run::<A, K>(record, step, &mut self.shared, kernel)?,
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    /// As [`Walk::run`], at a pixel of the only image.
+    #[inline(always)]
+    pub(super) fn run_alone<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Option<()> {
+        for (n, (op, kept)) in ops.0.iter().zip(&mut self.kept).enumerate() {
+            match (op, kept) {
+                (Op::Conv(conv), Kept::Conv(state)) => conv.alone(step, n == 0, state, &mut self.shared, kernel)?,
+                (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.run(step, state, &mut self.shared, kernel)?,
+                (Op::Elementwise(record), _) => elementwise::run::<A, K>(record, step, &mut self.shared, kernel)?,
+                _ => {}
             }
         }
         Some(())

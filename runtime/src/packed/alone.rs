@@ -1,0 +1,82 @@
+//! The weighted sums of one place: what a batch of one image waits for, op after op.
+//!
+//! There is little arithmetic at one place, so that what is around it counts: sums stay in registers from the first product to what
+//! is made of them.
+
+use super::Pack;
+use super::linear::{Ahead, Line, Packed, Panel, Scaled, apply};
+use crate::kernels::Kernel;
+use crate::kernels::panel::{LANES, Sums, WORD};
+use core::marker::PhantomData;
+use core::ops::Range;
+
+/// The sums of a panel of `V` vectors.
+pub(super) struct Alone<'p, A, const V: usize> {
+    sums: Sums<V>,
+    /// The weights of the pieces that have not been added yet.
+    lines: &'p [Line],
+    panel: &'p Panel,
+    left: u32,
+    arithmetic: PhantomData<A>,
+}
+
+impl<'p, A: Pack, const V: usize> Alone<'p, A, V> {
+    /// The sums before any product; see [`Packed::begin`].
+    #[inline(always)]
+    pub(super) fn new<K: Kernel>(
+        packed: &'p Packed<A>,
+        panel: &'p Panel,
+        kernel: K,
+        label: Option<usize>,
+        begun: Option<(&'p Ahead, usize)>,
+    ) -> Option<Self> {
+        let (sums, lines) = packed.begin(panel, kernel, label, begun)?;
+        let sums = *sums.as_chunks::<LANES>().0.first_chunk::<V>()?;
+        Some(Self { sums, lines, panel, left: packed.left, arithmetic: PhantomData })
+    }
+
+    /// Adds the products of the next piece, whole words.
+    #[inline(always)]
+    pub(super) fn add<K: Kernel>(&mut self, kernel: K, piece: &[A::Input]) -> Option<()> {
+        let (lines, rest) = self.lines.split_at_checked(size_of_val(piece) / WORD * V)?;
+        self.sums = A::place(kernel, lines, piece, self.sums);
+        self.lines = rest;
+        Some(())
+    }
+}
+
+impl<A: Pack, const V: usize> Scaled for Alone<'_, A, V> {
+    fn outputs(&self) -> Range<usize> {
+        self.panel.outputs.clone()
+    }
+
+    #[inline(always)]
+    fn each_with<K: Kernel, X: Copy, Y: Copy>(
+        &self,
+        kernel: K,
+        x: &[X],
+        y: &mut [Y],
+        (first, _): (usize, usize),
+        f: impl Fn(i32, X, &mut Y),
+    ) -> Option<()> {
+        let range = first..first + self.panel.outputs.len();
+        let (x, y) = (x.get(range.clone())?, y.get_mut(range)?);
+        let multipliers = self.panel.multipliers.as_chunks::<LANES>().0.first_chunk::<V>()?;
+        let scaled = |v: usize| kernel.requantize(&self.sums[v], self.left, &multipliers[v]);
+        // All vectors are whole but for the last one.
+        let ((x, last_x), (y, last_y)) = (x.as_chunks::<LANES>(), y.as_chunks_mut::<LANES>());
+        if let (Some(x), Some(y)) = (x.first_chunk::<V>(), y.first_chunk_mut::<V>()) {
+            for (v, (x, y)) in x.iter().zip(y).enumerate() {
+                let mut vector = *y;
+                apply(scaled(v), x, &mut vector, &f);
+                *y = vector;
+            }
+            return Some(());
+        }
+        for (v, (x, y)) in x.iter().zip(y).enumerate().take(V - 1) {
+            apply(scaled(v), x, y, &f);
+        }
+        apply(scaled(V - 1), last_x, last_y, &f);
+        Some(())
+    }
+}
