@@ -123,6 +123,8 @@ pub(crate) use host::Task;
 pub use host::{Host, KernelError};
 pub(crate) use map::map;
 pub(crate) use map::map_two;
+#[cfg(feature = "std")]
+pub(crate) use map::map_within;
 #[cfg(pixelrnn_mve)]
 pub use mve::Mve;
 #[cfg(target_arch = "aarch64")]

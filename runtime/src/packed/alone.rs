@@ -4,7 +4,7 @@
 //! is made of them.
 
 use super::Pack;
-use super::linear::{Ahead, Line, Packed, Panel, Scaled, apply};
+use super::linear::{Line, Panel, Scaled, apply};
 use crate::kernels::Kernel;
 use crate::kernels::panel::{LANES, Sums, WORD};
 use core::marker::PhantomData;
@@ -21,18 +21,16 @@ pub(super) struct Alone<'p, A, const V: usize> {
 }
 
 impl<'p, A: Pack, const V: usize> Alone<'p, A, V> {
-    /// The sums before any product; see [`Packed::begin`].
+    /// What sums begin with, and the weights of what is missing then.
     #[inline(always)]
-    pub(super) fn new<K: Kernel>(
-        packed: &'p Packed<A>,
-        panel: &'p Panel,
-        kernel: K,
-        label: Option<usize>,
-        begun: Option<(&'p Ahead, usize)>,
-    ) -> Option<Self> {
-        let (sums, lines) = packed.begin(panel, kernel, label, begun)?;
-        let sums = *sums.as_chunks::<LANES>().0.first_chunk::<V>()?;
-        Some(Self { sums, lines, panel, left: packed.left, arithmetic: PhantomData })
+    pub(super) fn new((sums, lines): (&[i32], &'p [Line]), panel: &'p Panel, left: u32) -> Option<Self> {
+        Some(Self {
+            sums: *sums.as_chunks::<LANES>().0.first_chunk::<V>()?,
+            lines,
+            panel,
+            left,
+            arithmetic: PhantomData,
+        })
     }
 
     /// Adds the products of the next piece, whole words.

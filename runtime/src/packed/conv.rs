@@ -8,26 +8,32 @@ use super::walk::{Shared, Step};
 use super::{Pack, words};
 use crate::blob::{ConvRecord, Destination, Model};
 use crate::kernels::panel::{Inputs, WORD};
-use crate::kernels::{Kernel, map};
+use crate::kernels::{Kernel, map_within};
 
 /// A convolution with its weights packed.
 pub(super) struct Conv<A> {
     record: ConvRecord,
-    /// Of each colour group.
-    pub(super) packed: Vec<Packed<A>>,
+    /// Whether it reads the image, whose values are kept when they are drawn.
+    first: bool,
+    groups: Vec<Group<A>>,
     /// Inputs of the taps above and to the left; none where the kernel has just a centre.
     taps: Vec<Tap>,
     /// How many of these are above.
     above: usize,
-    /// Inputs of the centre that each colour group reads.
-    open: Vec<usize>,
+}
+
+/// What makes the outputs of a colour group.
+struct Group<A> {
+    packed: Packed<A>,
+    /// Inputs of the centre that it reads.
+    open: usize,
 }
 
 /// What a convolution keeps.
 pub(super) struct State<A: Pack> {
     /// The inputs of later pixels; `None` where no tap reads an earlier one.
     rows: Option<Rows<A::Input>>,
-    /// Of each colour group, where one image is made pixel by pixel and taps lie above.
+    /// Of each colour group, where one image is made pixel by pixel.
     ahead: Vec<Ahead>,
 }
 
@@ -58,7 +64,7 @@ fn joined<A: Pack>(record: &ConvRecord) -> bool {
 }
 
 impl<A: Pack> Conv<A> {
-    pub(super) fn new(model: &Model<'_>, record: &ConvRecord) -> Option<Self> {
+    pub(super) fn new(model: &Model<'_>, record: &ConvRecord, first: bool) -> Option<Self> {
         let (top, left, right) = record.reach();
         let (dilation, inputs) = (usize::from(record.dilation), usize::from(record.inputs));
         let mut taps = Vec::new();
@@ -79,23 +85,25 @@ impl<A: Pack> Conv<A> {
         let above = taps.iter().filter(|tap| tap.above > 0).count();
         let linear = record.linear();
         let groups = model.image().channels;
-        let open: Vec<_> = (0..groups).map(|group| linear.open(groups, group)).collect();
-        let packed = (0..groups)
-            .map(|group| {
-                let pieces: Vec<_> = taps.iter().map(|tap| tap.inputs).chain([open[group]]).collect();
-                Packed::new(model, &linear, group, (&pieces, above))
-            })
-            .collect::<Option<_>>()?;
-        Some(Self { record: *record, packed, taps, above, open })
+        let group = |group: usize| {
+            let open = linear.open(groups, group);
+            let pieces: Vec<_> = taps.iter().map(|tap| tap.inputs).chain([open]).collect();
+            Some(Group { packed: Packed::new(model, &linear, group, (&pieces, above))?, open })
+        };
+        let groups = (0..groups).map(group).collect::<Option<_>>()?;
+        Some(Self { record: *record, first, groups, taps, above })
+    }
+
+    /// Bytes of the packed weights.
+    pub(super) fn bytes(&self) -> usize {
+        self.groups.iter().map(|group| group.packed.bytes()).sum()
     }
 
     /// What is kept of `images` images that are made `columns` columns at a time.
     pub(super) fn state(&self, images: usize, columns: usize, width: usize) -> State<A> {
-        let alone = images * columns == 1 && self.above > 0;
-        State {
-            rows: self.rows(images, width),
-            ahead: if alone { self.packed.iter().map(|packed| packed.ahead(width)).collect() } else { Vec::new() },
-        }
+        let alone = if images * columns == 1 { self.groups.as_slice() } else { &[] };
+        let columns = if self.above > 0 { width } else { 1 };
+        State { rows: self.rows(images, width), ahead: alone.iter().map(|group| group.packed.ahead(columns)).collect() }
     }
 
     fn rows(&self, images: usize, width: usize) -> Option<Rows<A::Input>> {
@@ -125,100 +133,16 @@ impl<A: Pack> Conv<A> {
     pub(super) fn run<K: Kernel>(
         &self,
         step: &Step,
-        first: bool,
         state: &mut State<A>,
         shared: &mut Shared,
         kernel: K,
     ) -> Option<()> {
-        if step.begins_row() && !state.ahead.is_empty() {
-            self.begin_row(step, state, shared, kernel)?;
-        }
         // All colours, as what is left of a pixel is open to each of them.
-        if let Some(rows) = state.rows.as_mut().filter(|_| !first) {
+        if let Some(rows) = state.rows.as_mut().filter(|_| !self.first) {
             rows.keep(step, &shared.registers, self.record.input)?;
         }
-        for group in step.groups.clone() {
-            self.group(step, group, state, shared, kernel)?;
-        }
-        Some(())
-    }
-
-    /// As [`Conv::run`], at the only place of a step of the only image.
-    #[inline(always)]
-    pub(super) fn alone<K: Kernel>(
-        &self,
-        step: &Step,
-        first: bool,
-        state: &mut State<A>,
-        shared: &mut Shared,
-        kernel: K,
-    ) -> Option<()> {
-        if step.begins_row() && !state.ahead.is_empty() {
-            self.begin_row(step, state, shared, kernel)?;
-        }
-        let here = state.rows.as_ref().map_or(0, |rows| rows.at(0, step.row, 0, step.column, 0));
-        for group in step.groups.clone() {
-            let packed = self.packed.get(group)?;
-            for panel in packed.panels() {
-                let at = (group, panel, here);
-                match panel.vectors {
-                    1 => self.panel_alone::<K, 1>(step, at, state, shared, kernel),
-                    2 => self.panel_alone::<K, 2>(step, at, state, shared, kernel),
-                    3 => self.panel_alone::<K, 3>(step, at, state, shared, kernel),
-                    _ => self.panel_alone::<K, VECTORS>(step, at, state, shared, kernel),
-                }?;
-            }
-        }
-        // After what waits for it.
-        if let Some(rows) = state.rows.as_mut().filter(|_| !first && step.groups.end == step.all_groups) {
-            let inputs = usize::from(self.record.inputs);
-            map(
-                kernel,
-                shared.registers.get::<A::Input>(self.record.input, inputs)?,
-                rows.numbers_mut(here, inputs)?,
-                #[inline(always)]
-                |x, y| *y = x,
-            );
-        }
-        Some(())
-    }
-
-    /// A panel of a colour group; the centre's inputs are to be kept `here`.
-    #[inline(always)]
-    fn panel_alone<K: Kernel, const V: usize>(
-        &self,
-        step: &Step,
-        (group, panel, here): (usize, &Panel, usize),
-        state: &State<A>,
-        shared: &mut Shared,
-        kernel: K,
-    ) -> Option<()> {
-        let begun = state.ahead.get(group).map(|ahead| (ahead, step.column));
-        let mut sums = Alone::<A, V>::new(self.packed.get(group)?, panel, kernel, step.label, begun)?;
-        if let Some(rows) = &state.rows {
-            for tap in self.taps.get(self.above..)? {
-                let at = rows.left_of(here, tap.back);
-                sums.add(kernel, rows.numbers().get(at..at + tap.inputs.next_multiple_of(each_word::<A>()))?)?;
-            }
-        }
-        // From where the op before has just written them.
-        sums.add(kernel, shared.registers.words(self.record.input, *self.open.get(group)?)?)?;
-        let Shared { registers, logits, levels, .. } = shared;
-        self.put(step, group, &sums, (registers, logits, *levels), kernel)
-    }
-
-    /// Sums over the rows above, of a whole row.
-    #[inline(always)]
-    fn begin_row<K: Kernel>(&self, step: &Step, state: &mut State<A>, shared: &mut Shared, kernel: K) -> Option<()> {
-        let (State { rows, ahead }, pieces) = (state, &mut shared.pieces);
-        let rows = rows.as_ref()?;
-        pieces.clear();
-        for tap in self.taps.get(..self.above)? {
-            pieces.push::<A::Input>(rows.at(0, step.row, tap.above, 0, tap.back), words::<A>(tap.inputs));
-        }
-        let inputs = Inputs { numbers: rows.numbers(), stride: rows.stride_of(step.width), pieces: pieces.all() };
-        for (packed, ahead) in self.packed.iter().zip(ahead) {
-            packed.fill(kernel, &inputs, step.label, ahead)?;
+        for number in step.groups.clone() {
+            self.group(step, number, state, shared, kernel)?;
         }
         Some(())
     }
@@ -227,49 +151,126 @@ impl<A: Pack> Conv<A> {
     fn group<K: Kernel>(
         &self,
         step: &Step,
-        group: usize,
+        number: usize,
         state: &State<A>,
         shared: &mut Shared,
         kernel: K,
     ) -> Option<()> {
-        let record = &self.record;
-        let packed = self.packed.get(group)?;
-        let centre = words::<A>(*self.open.get(group)?);
+        let group = self.groups.get(number)?;
+        let centre = words::<A>(group.open);
         let Shared { registers, logits, sums, pieces, levels } = shared;
-        let begun = state.ahead.get(group).map(|ahead| (ahead, step.column));
         pieces.clear();
         let stride = if let Some(rows) = &state.rows {
-            let done = if begun.is_some() { self.above } else { 0 };
-            for tap in self.taps.get(done..)? {
+            for tap in &self.taps {
                 let start = rows.at(0, step.row, tap.above, step.column, tap.back);
                 pieces.push::<A::Input>(start, words::<A>(tap.inputs));
             }
             pieces.push::<A::Input>(rows.at(0, step.row, 0, step.column, 0), centre);
             rows.stride_of(step.columns)
         } else {
-            pieces.push::<A::Input>(registers.start::<A::Input>(record.input), centre);
-            record.inputs.into()
+            pieces.push::<A::Input>(registers.start::<A::Input>(self.record.input), centre);
+            self.record.inputs.into()
         };
-        for panel in packed.panels() {
+        for panel in group.packed.panels() {
             let numbers = match &state.rows {
                 Some(rows) => rows.numbers(),
                 None => registers.numbers()?,
             };
             let inputs = Inputs { numbers, stride, pieces: pieces.all() };
-            let results = packed.sums(panel, kernel, &inputs, (step.places(), step.label), begun, sums)?;
-            self.put(step, group, &results, (registers, logits, *levels), kernel)?;
+            let results = group.packed.sums(panel, kernel, &inputs, (step.places(), step.label), None, sums)?;
+            let first = number * *levels + results.outputs().start - group.packed.outputs.start;
+            self.put(&results, registers, (logits, first, step.all_groups * *levels), kernel)?;
         }
         Some(())
     }
 
-    /// Writes sums to where they belong.
+    /// As [`Conv::run`], at a pixel of the only image.
+    #[inline(always)]
+    pub(super) fn alone<K: Kernel>(
+        &self,
+        step: &Step,
+        state: &mut State<A>,
+        shared: &mut Shared,
+        kernel: K,
+    ) -> Option<()> {
+        if step.begins_row() && (step.row == 0 || self.above > 0) {
+            self.begin_row(step, state, shared, kernel)?;
+        }
+        let here = state.rows.as_ref().map_or(0, |rows| rows.at(0, step.row, 0, step.column, 0));
+        for number in step.groups.clone() {
+            let (group, ahead) = (self.groups.get(number)?, state.ahead.get(number)?);
+            for panel in group.packed.panels() {
+                let first = number * shared.levels + panel.outputs.start - group.packed.outputs.start;
+                let at = (here, step.column, first);
+                match panel.vectors {
+                    1 => self.panel_alone::<K, 1>((group, panel, ahead), at, &state.rows, shared, kernel),
+                    2 => self.panel_alone::<K, 2>((group, panel, ahead), at, &state.rows, shared, kernel),
+                    3 => self.panel_alone::<K, 3>((group, panel, ahead), at, &state.rows, shared, kernel),
+                    _ => self.panel_alone::<K, VECTORS>((group, panel, ahead), at, &state.rows, shared, kernel),
+                }?;
+            }
+        }
+        // After all that waits for it.
+        if let Some(rows) = state.rows.as_mut().filter(|_| !self.first && step.groups.end == step.all_groups) {
+            let inputs = usize::from(self.record.inputs);
+            map_within(
+                shared.registers.get::<A::Input>(self.record.input, inputs)?,
+                rows.numbers_mut(here, inputs)?,
+                #[inline(always)]
+                |x, y: &mut A::Input| *y = x,
+            );
+        }
+        Some(())
+    }
+
+    /// A panel of a colour group, whose logits begin at number `first`, in a column; the centre's inputs are to be kept `here`.
+    #[inline(always)]
+    fn panel_alone<K: Kernel, const V: usize>(
+        &self,
+        (group, panel, ahead): (&Group<A>, &Panel, &Ahead),
+        (here, column, first): (usize, usize, usize),
+        rows: &Option<Rows<A::Input>>,
+        shared: &mut Shared,
+        kernel: K,
+    ) -> Option<()> {
+        let mut sums = Alone::<A, V>::new(group.packed.ahead_of(panel, ahead, column)?, panel, group.packed.left)?;
+        if let Some(rows) = rows {
+            for tap in self.taps.get(self.above..)? {
+                let at = rows.left_of(here, tap.back);
+                sums.add(kernel, rows.numbers().get(at..at + tap.inputs.next_multiple_of(each_word::<A>()))?)?;
+            }
+        }
+        // From where the op before has just written them.
+        sums.add(kernel, shared.registers.words(self.record.input, group.open)?)?;
+        self.put(&sums, &mut shared.registers, (&mut shared.logits, first, 0), kernel)
+    }
+
+    /// Sums over the rows above, of a whole row; where there are none above, what all sums begin with.
+    #[inline(always)]
+    fn begin_row<K: Kernel>(&self, step: &Step, state: &mut State<A>, shared: &mut Shared, kernel: K) -> Option<()> {
+        let (State { rows, ahead }, pieces) = (state, &mut shared.pieces);
+        pieces.clear();
+        let inputs = if let Some(rows) = rows {
+            for tap in self.taps.get(..self.above)? {
+                pieces.push::<A::Input>(rows.at(0, step.row, tap.above, 0, tap.back), words::<A>(tap.inputs));
+            }
+            Inputs { numbers: rows.numbers(), stride: rows.stride_of(step.width), pieces: pieces.all() }
+        } else {
+            Inputs { numbers: &[], stride: 0, pieces: &[] }
+        };
+        for (group, ahead) in self.groups.iter().zip(ahead) {
+            group.packed.fill(kernel, &inputs, step.label, ahead)?;
+        }
+        Some(())
+    }
+
+    /// Writes sums to where they belong; logits to number `first` of each `all`.
     #[inline(always)]
     fn put<K: Kernel>(
         &self,
-        step: &Step,
-        group: usize,
         sums: &impl Scaled,
-        (registers, logits, levels): (&mut Registers, &mut [u32], usize),
+        registers: &mut Registers,
+        (logits, first, all): (&mut [u32], usize, usize),
         kernel: K,
     ) -> Option<()> {
         let record = &self.record;
@@ -301,8 +302,7 @@ impl<A: Pack> Conv<A> {
                 |v, y| *y = A::stream(v),
             ),
             Destination::Logits => {
-                let (shift, all) = (record.logit_shift, step.all_groups * levels);
-                let first = group * levels + to.0 - self.packed.get(group)?.outputs.start;
+                let shift = record.logit_shift;
                 sums.each(
                     kernel,
                     logits,

@@ -5,8 +5,26 @@ use super::registers::spans;
 use super::rows::features;
 use super::walk::{Shared, Step};
 use crate::blob::{Instruction, Record};
-use crate::kernels::{Kernel, map};
+use crate::kernels::{Kernel, map, map_within};
 use crate::numbers::Arithmetic;
+
+/// As [`run`], at one place.
+#[inline(always)]
+pub(super) fn alone<A: Pack, K: Kernel>(record: &Record, step: &Step, shared: &mut Shared, kernel: K) -> Option<()> {
+    // What stands before every block of convolutions.
+    let Some(q) = record.quantize() else { return run::<A, K>(record, step, shared, kernel) };
+    let (rescale, zero_point, low) = (q.rescale, i32::from(q.zero_point), i32::from(q.low));
+    let count = usize::from(q.count);
+    let (x, y) = shared.registers.apart::<i16, A::Input>([q.input, q.output], count)?;
+    let features = features(count, step);
+    map_within(
+        x.get(features.clone())?,
+        y.get_mut(features)?,
+        #[inline(always)]
+        move |x, y: &mut A::Input| *y = A::input(A::activation(A::quantize(x, rescale), zero_point, low)),
+    );
+    Some(())
+}
 
 /// Runs an op; one of another sort does nothing.
 #[inline(always)]

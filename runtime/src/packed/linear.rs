@@ -35,10 +35,11 @@ pub(super) struct Packed<A> {
     arithmetic: PhantomData<A>,
 }
 
-/// Sums over the rows above a row of one image, of all of its columns: what a column's sums may begin with.
+/// Sums over the rows above a row of one image: what a column's sums may begin with.
 pub(super) struct Ahead {
     /// Of each panel, `[columns, outputs]`.
     sums: Vec<i32>,
+    /// All of them, or one for all of them where nothing lies above.
     columns: usize,
 }
 
@@ -196,19 +197,28 @@ impl<A: Pack> Packed<A> {
         bias.get(class + lanes.start..class + lanes.end)
     }
 
-    /// What the sums of a panel begin with at one place, and the weights of what is missing then; `begun` as in [`Packed::sums`].
+    /// What the sums of a panel begin with, and the weights of what is missing then.
     #[inline(always)]
     pub(super) fn begin<'p, K: Kernel>(
         &'p self,
         panel: &'p Panel,
         kernel: K,
         label: Option<usize>,
-        begun: Option<(&'p Ahead, usize)>,
     ) -> Option<(&'p [i32], &'p [Line])> {
-        let lanes = panel.lanes.clone();
-        let Some((ahead, column)) = begun else { return Some((self.bias(kernel, lanes, label)?, &panel.lines)) };
-        let at = ahead.columns * lanes.start + column * lanes.len();
-        Some((ahead.sums.get(at..at + lanes.len())?, panel.lines.get(self.above * panel.vectors..)?))
+        Some((self.bias(kernel, panel.lanes.clone(), label)?, &panel.lines))
+    }
+
+    /// As [`Packed::begin`], in a column whose sums over the rows above are there already.
+    #[inline(always)]
+    pub(super) fn ahead_of<'p>(
+        &self,
+        panel: &'p Panel,
+        ahead: &'p Ahead,
+        column: usize,
+    ) -> Option<(&'p [i32], &'p [Line])> {
+        let lanes = panel.lanes.len();
+        let at = ahead.columns * panel.lanes.start + column.min(ahead.columns.wrapping_sub(1)) * lanes;
+        Some((ahead.sums.get(at..at + lanes)?, panel.lines.get(self.above * panel.vectors..)?))
     }
 
     /// Computes the sums of `places` of a panel in `memory`; of a place in a column whose sums over the rows above are there already,
@@ -225,7 +235,10 @@ impl<A: Pack> Packed<A> {
     ) -> Option<Results<'r>> {
         let stride = panel.lanes.len();
         let sums = memory.get_mut(..places * stride)?;
-        let (bias, lines) = self.begin(panel, kernel, label, begun)?;
+        let (bias, lines) = match begun {
+            Some((ahead, column)) => self.ahead_of(panel, ahead, column)?,
+            None => self.begin(panel, kernel, label)?,
+        };
         A::panel(kernel, bytemuck::cast_slice(lines), inputs, bias, panel.vectors, sums);
         Some(Results { outputs: panel.outputs.clone(), sums, stride, multipliers: &panel.multipliers, left: self.left })
     }

@@ -66,22 +66,22 @@ pub(super) struct Ops<A>(Vec<Op<A>>);
 
 impl<A: Pack> Ops<A> {
     pub(super) fn new(model: &Model<'_>) -> Option<Self> {
-        let op = |record: &Record| {
+        let op = |(n, record): (usize, &Record)| {
             Some(match record.instruction()? {
-                Instruction::MaskedConv(record) => Op::Conv(Conv::new(model, record)?),
+                Instruction::MaskedConv(record) => Op::Conv(Conv::new(model, record, n == 0)?),
                 Instruction::RowLstm(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Row)?)),
                 Instruction::DiagonalLeft(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Left)?)),
                 Instruction::DiagonalRight(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Right)?)),
                 _ => Op::Elementwise(*record),
             })
         };
-        model.records().iter().map(op).collect::<Option<_>>().map(Self)
+        model.records().iter().enumerate().map(op).collect::<Option<_>>().map(Self)
     }
 
     /// Bytes of all packed weights.
     pub(super) fn weight_bytes(&self) -> usize {
         let bytes = |op: &Op<A>| match op {
-            Op::Conv(conv) => conv.packed.iter().map(Packed::bytes).sum(),
+            Op::Conv(conv) => conv.bytes(),
             Op::Lstm(lstm) => lstm.packed().map(Packed::bytes).sum(),
             Op::Elementwise(_) => 0,
         };
@@ -158,9 +158,9 @@ impl<A: Pack> Walk<A> {
     /// Runs all ops.
     #[inline(always)]
     pub(super) fn run<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Option<()> {
-        for (n, (op, kept)) in ops.0.iter().zip(&mut self.kept).enumerate() {
+        for (op, kept) in ops.0.iter().zip(&mut self.kept) {
             match (op, kept) {
-                (Op::Conv(conv), Kept::Conv(state)) => conv.run(step, n == 0, state, &mut self.shared, kernel)?,
+                (Op::Conv(conv), Kept::Conv(state)) => conv.run(step, state, &mut self.shared, kernel)?,
                 (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.run(step, state, &mut self.shared, kernel)?,
                 (Op::Elementwise(record), _) => elementwise::run::<A, K>(record, step, &mut self.shared, kernel)?,
                 _ => {}
@@ -172,11 +172,11 @@ impl<A: Pack> Walk<A> {
     /// As [`Walk::run`], at a pixel of the only image.
     #[inline(always)]
     pub(super) fn run_alone<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Option<()> {
-        for (n, (op, kept)) in ops.0.iter().zip(&mut self.kept).enumerate() {
+        for (op, kept) in ops.0.iter().zip(&mut self.kept) {
             match (op, kept) {
-                (Op::Conv(conv), Kept::Conv(state)) => conv.alone(step, n == 0, state, &mut self.shared, kernel)?,
+                (Op::Conv(conv), Kept::Conv(state)) => conv.alone(step, state, &mut self.shared, kernel)?,
                 (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.run(step, state, &mut self.shared, kernel)?,
-                (Op::Elementwise(record), _) => elementwise::run::<A, K>(record, step, &mut self.shared, kernel)?,
+                (Op::Elementwise(record), _) => elementwise::alone::<A, K>(record, step, &mut self.shared, kernel)?,
                 _ => {}
             }
         }
