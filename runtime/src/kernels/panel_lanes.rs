@@ -220,11 +220,11 @@ pub(super) unsafe fn place<L: Lanes, X, W, const EACH: usize, const V: usize>(
         }
         for (v, sums) in sums.iter_mut().enumerate() {
             for part in 0..L::PARTS {
-                let [a, b, c, d] = totals.map(|totals| totals[v][part]);
+                let chain = |n: usize| totals[n][v][part];
                 let total = match chains {
-                    1 => a,
-                    2 => L::add(a, b),
-                    _ => L::add(L::add(a, b), L::add(c, d)),
+                    1 => chain(0),
+                    2 => L::add(chain(0), chain(1)),
+                    _ => L::add(L::add(chain(0), chain(1)), L::add(chain(2), chain(3))),
                 };
                 L::store(sums.as_mut_ptr().add(part * each), total);
             }

@@ -10,6 +10,31 @@ use crate::kernels::panel::{LANES, Sums, WORD};
 use core::marker::PhantomData;
 use core::ops::Range;
 
+/// Does the same with the number of a panel's vectors as a constant.
+macro_rules! by_vectors {
+    ($panel:expr, $vectors:ident => $result:expr) => {
+        match $panel.vectors {
+            1 => {
+                const $vectors: usize = 1;
+                $result
+            }
+            2 => {
+                const $vectors: usize = 2;
+                $result
+            }
+            3 => {
+                const $vectors: usize = 3;
+                $result
+            }
+            _ => {
+                const $vectors: usize = crate::packed::linear::VECTORS;
+                $result
+            }
+        }
+    };
+}
+pub(super) use by_vectors;
+
 /// The sums of a panel of `V` vectors.
 pub(super) struct Alone<'p, A, const V: usize> {
     sums: Sums<V>,

@@ -1,7 +1,7 @@
 //! Masked convolution, at all places of a step.
 
-use super::alone::Alone;
-use super::linear::{Ahead, Packed, Panel, Scaled, VECTORS};
+use super::alone::{Alone, by_vectors};
+use super::linear::{Ahead, Packed, Panel, Scaled};
 use super::registers::Registers;
 use super::rows::{Rows, Shape};
 use super::walk::{Shared, Step};
@@ -202,12 +202,8 @@ impl<A: Pack> Conv<A> {
             for panel in group.packed.panels() {
                 let first = number * shared.levels + panel.outputs.start - group.packed.outputs.start;
                 let at = (here, step.column, first);
-                match panel.vectors {
-                    1 => self.panel_alone::<K, 1>((group, panel, ahead), at, &state.rows, shared, kernel),
-                    2 => self.panel_alone::<K, 2>((group, panel, ahead), at, &state.rows, shared, kernel),
-                    3 => self.panel_alone::<K, 3>((group, panel, ahead), at, &state.rows, shared, kernel),
-                    _ => self.panel_alone::<K, VECTORS>((group, panel, ahead), at, &state.rows, shared, kernel),
-                }?;
+                let of = (group, panel, ahead);
+                by_vectors!(panel, V => self.panel_alone::<K, V>(of, at, &state.rows, shared, kernel))?;
             }
         }
         // After all that waits for it.

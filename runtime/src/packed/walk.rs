@@ -175,7 +175,7 @@ impl<A: Pack> Walk<A> {
         for (op, kept) in ops.0.iter().zip(&mut self.kept) {
             match (op, kept) {
                 (Op::Conv(conv), Kept::Conv(state)) => conv.alone(step, state, &mut self.shared, kernel)?,
-                (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.run(step, state, &mut self.shared, kernel)?,
+                (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.alone(step, state, &mut self.shared, kernel)?,
                 (Op::Elementwise(record), _) => elementwise::alone::<A, K>(record, step, &mut self.shared, kernel)?,
                 _ => {}
             }
