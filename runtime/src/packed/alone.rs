@@ -4,11 +4,10 @@
 //! is made of them.
 
 use super::Pack;
-use super::linear::{Line, Panel, Scaled, apply};
+use super::linear::{Line, Scaled, apply};
 use crate::kernels::Kernel;
 use crate::kernels::panel::{LANES, Sums, WORD};
 use core::marker::PhantomData;
-use core::ops::Range;
 
 /// Does the same with the number of a panel's vectors as a constant.
 macro_rules! by_vectors {
@@ -40,22 +39,22 @@ pub(super) struct Alone<'p, A, const V: usize> {
     sums: Sums<V>,
     /// The weights of the pieces that have not been added yet.
     lines: &'p [Line],
-    panel: &'p Panel,
+    multipliers: &'p [i32],
     left: u32,
+    outputs: usize,
     arithmetic: PhantomData<A>,
 }
 
 impl<'p, A: Pack, const V: usize> Alone<'p, A, V> {
-    /// What sums begin with, and the weights of what is missing then.
+    /// What sums begin with, the weights of what is missing then, and by what they are requantized; the last outputs may be none.
     #[inline(always)]
-    pub(super) fn new((sums, lines): (&[i32], &'p [Line]), panel: &'p Panel, left: u32) -> Option<Self> {
-        Some(Self {
-            sums: *sums.as_chunks::<LANES>().0.first_chunk::<V>()?,
-            lines,
-            panel,
-            left,
-            arithmetic: PhantomData,
-        })
+    pub(super) fn new(
+        (sums, lines): (&[i32], &'p [Line]),
+        (multipliers, left): (&'p [i32], u32),
+        outputs: usize,
+    ) -> Option<Self> {
+        let sums = *sums.as_chunks::<LANES>().0.first_chunk::<V>()?;
+        Some(Self { sums, lines, multipliers, left, outputs, arithmetic: PhantomData })
     }
 
     /// Adds the products of the next piece, whole words.
@@ -69,10 +68,6 @@ impl<'p, A: Pack, const V: usize> Alone<'p, A, V> {
 }
 
 impl<A: Pack, const V: usize> Scaled for Alone<'_, A, V> {
-    fn outputs(&self) -> Range<usize> {
-        self.panel.outputs.clone()
-    }
-
     #[inline(always)]
     fn each_with<K: Kernel, X: Copy, Y: Copy>(
         &self,
@@ -82,9 +77,9 @@ impl<A: Pack, const V: usize> Scaled for Alone<'_, A, V> {
         (first, _): (usize, usize),
         f: impl Fn(i32, X, &mut Y),
     ) -> Option<()> {
-        let range = first..first + self.panel.outputs.len();
+        let range = first..first + self.outputs;
         let (x, y) = (x.get(range.clone())?, y.get_mut(range)?);
-        let multipliers = self.panel.multipliers.as_chunks::<LANES>().0.first_chunk::<V>()?;
+        let multipliers = self.multipliers.as_chunks::<LANES>().0.first_chunk::<V>()?;
         let scaled = |v: usize| kernel.requantize(&self.sums[v], self.left, &multipliers[v]);
         // All vectors are whole but for the last one.
         let ((x, last_x), (y, last_y)) = (x.as_chunks::<LANES>(), y.as_chunks_mut::<LANES>());

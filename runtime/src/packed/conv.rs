@@ -1,14 +1,17 @@
 //! Masked convolution, at all places of a step.
 
-use super::alone::{Alone, by_vectors};
-use super::linear::{Ahead, Packed, Panel, Scaled};
+mod alone;
+
+use super::linear::{Packed, Panel, Scaled};
 use super::registers::Registers;
 use super::rows::{Rows, Shape};
 use super::walk::{Shared, Step};
 use super::{Pack, words};
 use crate::blob::{ConvRecord, Destination, Model};
+use crate::kernels::Kernel;
 use crate::kernels::panel::{Inputs, WORD};
-use crate::kernels::{Kernel, map_within};
+use crate::model::Image;
+use alone::{Link, Past};
 
 /// A convolution with its weights packed.
 pub(super) struct Conv<A> {
@@ -33,8 +36,9 @@ struct Group<A> {
 pub(super) struct State<A: Pack> {
     /// The inputs of later pixels; `None` where no tap reads an earlier one.
     rows: Option<Rows<A::Input>>,
-    /// Of each colour group, where one image is made pixel by pixel.
-    ahead: Vec<Ahead>,
+    /// Where one image is made pixel by pixel.
+    links: Vec<Link>,
+    past: Vec<Past>,
 }
 
 impl<A: Pack> State<A> {
@@ -100,10 +104,13 @@ impl<A: Pack> Conv<A> {
     }
 
     /// What is kept of `images` images that are made `columns` columns at a time.
-    pub(super) fn state(&self, images: usize, columns: usize, width: usize) -> State<A> {
-        let alone = if images * columns == 1 { self.groups.as_slice() } else { &[] };
-        let columns = if self.above > 0 { width } else { 1 };
-        State { rows: self.rows(images, width), ahead: alone.iter().map(|group| group.packed.ahead(columns)).collect() }
+    pub(super) fn state(&self, images: usize, columns: usize, Image { width, levels, .. }: Image) -> State<A> {
+        let alone = images * columns == 1;
+        State {
+            rows: self.rows(images, width),
+            links: if alone { self.links(width, levels) } else { Vec::new() },
+            past: if alone { self.past() } else { Vec::new() },
+        }
     }
 
     fn rows(&self, images: usize, width: usize) -> Option<Rows<A::Input>> {
@@ -178,106 +185,47 @@ impl<A: Pack> Conv<A> {
             };
             let inputs = Inputs { numbers, stride, pieces: pieces.all() };
             let results = group.packed.sums(panel, kernel, &inputs, (step.places(), step.label), None, sums)?;
-            let first = number * *levels + results.outputs().start - group.packed.outputs.start;
-            self.put(&results, registers, (logits, first, step.all_groups * *levels), kernel)?;
+            let columns = match self.record.destination()? {
+                Destination::Logits => step.all_groups * *levels,
+                _ => self.record.outputs.into(),
+            };
+            let first = self.to(number, panel, (step.places(), *levels));
+            self.put(&results, registers, logits, (first, columns), kernel)?;
         }
         Some(())
     }
 
-    /// As [`Conv::run`], at a pixel of the only image.
+    /// Where a panel's outputs begin: in the registers of so many places, or in the logits of so many levels.
     #[inline(always)]
-    pub(super) fn alone<K: Kernel>(
-        &self,
-        step: &Step,
-        state: &mut State<A>,
-        shared: &mut Shared,
-        kernel: K,
-    ) -> Option<()> {
-        if step.begins_row() && (step.row == 0 || self.above > 0) {
-            self.begin_row(step, state, shared, kernel)?;
-        }
-        let here = state.rows.as_ref().map_or(0, |rows| rows.at(0, step.row, 0, step.column, 0));
-        for number in step.groups.clone() {
-            let (group, ahead) = (self.groups.get(number)?, state.ahead.get(number)?);
-            for panel in group.packed.panels() {
-                let first = number * shared.levels + panel.outputs.start - group.packed.outputs.start;
-                let at = (here, step.column, first);
-                let of = (group, panel, ahead);
-                by_vectors!(panel, V => self.panel_alone::<K, V>(of, at, &state.rows, shared, kernel))?;
+    fn to(&self, group: usize, panel: &Panel, (places, levels): (usize, usize)) -> usize {
+        let (first, at) = (panel.outputs.start, self.record.output as usize * places);
+        match self.record.destination() {
+            Some(Destination::Logits) => {
+                let before = self.groups.get(group).map_or(0, |group| group.packed.outputs.start);
+                group * levels + first - before
             }
+            Some(Destination::Activation) => at / size_of::<A::Input>() + first,
+            _ => at / size_of::<i16>() + first,
         }
-        // After all that waits for it.
-        if let Some(rows) = state.rows.as_mut().filter(|_| !self.first && step.groups.end == step.all_groups) {
-            let inputs = usize::from(self.record.inputs);
-            map_within(
-                shared.registers.get::<A::Input>(self.record.input, inputs)?,
-                rows.numbers_mut(here, inputs)?,
-                #[inline(always)]
-                |x, y: &mut A::Input| *y = x,
-            );
-        }
-        Some(())
     }
 
-    /// A panel of a colour group, whose logits begin at number `first`, in a column; the centre's inputs are to be kept `here`.
-    #[inline(always)]
-    fn panel_alone<K: Kernel, const V: usize>(
-        &self,
-        (group, panel, ahead): (&Group<A>, &Panel, &Ahead),
-        (here, column, first): (usize, usize, usize),
-        rows: &Option<Rows<A::Input>>,
-        shared: &mut Shared,
-        kernel: K,
-    ) -> Option<()> {
-        let mut sums = Alone::<A, V>::new(group.packed.ahead_of(panel, ahead, column)?, panel, group.packed.left)?;
-        if let Some(rows) = rows {
-            for tap in self.taps.get(self.above..)? {
-                let at = rows.left_of(here, tap.back);
-                sums.add(kernel, rows.numbers().get(at..at + tap.inputs.next_multiple_of(each_word::<A>()))?)?;
-            }
-        }
-        // From where the op before has just written them.
-        sums.add(kernel, shared.registers.words(self.record.input, group.open)?)?;
-        self.put(&sums, &mut shared.registers, (&mut shared.logits, first, 0), kernel)
-    }
-
-    /// Sums over the rows above, of a whole row; where there are none above, what all sums begin with.
-    #[inline(always)]
-    fn begin_row<K: Kernel>(&self, step: &Step, state: &mut State<A>, shared: &mut Shared, kernel: K) -> Option<()> {
-        let (State { rows, ahead }, pieces) = (state, &mut shared.pieces);
-        pieces.clear();
-        let inputs = if let Some(rows) = rows {
-            for tap in self.taps.get(..self.above)? {
-                pieces.push::<A::Input>(rows.at(0, step.row, tap.above, 0, tap.back), words::<A>(tap.inputs));
-            }
-            Inputs { numbers: rows.numbers(), stride: rows.stride_of(step.width), pieces: pieces.all() }
-        } else {
-            Inputs { numbers: &[], stride: 0, pieces: &[] }
-        };
-        for (group, ahead) in self.groups.iter().zip(ahead) {
-            group.packed.fill(kernel, &inputs, step.label, ahead)?;
-        }
-        Some(())
-    }
-
-    /// Writes sums to where they belong; logits to number `first` of each `all`.
+    /// Writes sums to where they belong, each place's to number `first` of `columns` numbers.
     #[inline(always)]
     fn put<K: Kernel>(
         &self,
         sums: &impl Scaled,
         registers: &mut Registers,
-        (logits, first, all): (&mut [u32], usize, usize),
+        logits: &mut [u32],
+        to: (usize, usize),
         kernel: K,
     ) -> Option<()> {
         let record = &self.record;
-        let outputs = usize::from(record.outputs);
-        let to = (sums.outputs().start, outputs);
         match record.destination()? {
             Destination::Activation => {
                 let (zero_point, low) = (i32::from(record.output_zero_point), i32::from(record.output_low));
                 sums.each(
                     kernel,
-                    registers.get_mut(record.output, outputs)?,
+                    registers.numbers_mut()?,
                     to,
                     #[inline(always)]
                     move |v, y| *y = A::input(A::activation(v, zero_point, low)),
@@ -285,14 +233,14 @@ impl<A: Pack> Conv<A> {
             }
             Destination::Accumulate => sums.each(
                 kernel,
-                registers.get_mut(record.output, outputs)?,
+                registers.numbers_mut()?,
                 to,
                 #[inline(always)]
                 |v, y| *y = A::accumulate(v, *y),
             ),
             Destination::Stream => sums.each(
                 kernel,
-                registers.get_mut(record.output, outputs)?,
+                registers.numbers_mut()?,
                 to,
                 #[inline(always)]
                 |v, y| *y = A::stream(v),
@@ -302,7 +250,7 @@ impl<A: Pack> Conv<A> {
                 sums.each(
                     kernel,
                     logits,
-                    (first, all),
+                    to,
                     #[inline(always)]
                     move |v, logit| *logit = A::logit(v, shift) as u32,
                 )

@@ -8,6 +8,7 @@ use bytemuck::{Pod, Zeroable};
 use core::hint::black_box;
 use core::marker::PhantomData;
 use core::ops::Range;
+use std::sync::Arc;
 
 /// Vectors of outputs that are computed at once.
 pub(super) const VECTORS: usize = 4;
@@ -35,20 +36,19 @@ pub(super) struct Packed<A> {
     arithmetic: PhantomData<A>,
 }
 
-/// Sums over the rows above a row of one image: what a column's sums may begin with.
+/// Sums over the rows above a row of one image, of all of its columns: what a column's sums may begin with.
 pub(super) struct Ahead {
     /// Of each panel, `[columns, outputs]`.
     sums: Vec<i32>,
-    /// All of them, or one for all of them where nothing lies above.
     columns: usize,
 }
 
 /// Outputs that are computed at once.
 pub(super) struct Panel {
     pub(super) vectors: usize,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Arc<[Line]>,
     /// One for each lane.
-    pub(super) multipliers: Vec<i32>,
+    pub(super) multipliers: Arc<[i32]>,
     /// The outputs, of all of the op's.
     pub(super) outputs: Range<usize>,
     /// Where the lanes are, of the colour group's padded outputs.
@@ -58,7 +58,7 @@ pub(super) struct Panel {
 /// The sums of a panel, of all places, and what belongs to them.
 pub(super) struct Results<'r> {
     /// The outputs, of all of the op's.
-    outputs: Range<usize>,
+    pub(super) outputs: Range<usize>,
     /// The sums, `[places, stride]`.
     sums: &'r [i32],
     stride: usize,
@@ -134,6 +134,7 @@ impl<A: Pack> Packed<A> {
             let mut multipliers = multipliers.get(there.clone())?.to_vec();
             multipliers.resize(lanes.len(), 0);
             let outputs = first + there.start..first + there.end;
+            let (lines, multipliers) = (lines.into(), multipliers.into());
             packed.panels.push(Panel { vectors, lines, multipliers, outputs, lanes });
         }
         let mut bias = vec![0i32; padded];
@@ -157,7 +158,7 @@ impl<A: Pack> Packed<A> {
 
     /// Bytes of the packed weights.
     pub(super) fn bytes(&self) -> usize {
-        self.panels.iter().map(|panel| size_of_val(panel.lines.as_slice())).sum()
+        self.panels.iter().map(|panel| size_of_val(&*panel.lines)).sum()
     }
 
     /// Panels, one after the other.
@@ -170,10 +171,25 @@ impl<A: Pack> Packed<A> {
         Ahead { sums: vec![0; columns * self.padded], columns }
     }
 
-    /// Computes the sums over the rows above, whose inputs at the first column, with those of the other columns behind them,
-    /// are `inputs`.
+    /// Computes the sums over the rows above of a panel, whose inputs at the first column, with those of the other columns behind
+    /// them, are `inputs`.
     #[inline(always)]
     pub(super) fn fill<K: Kernel>(
+        &self,
+        kernel: K,
+        panel: &Panel,
+        inputs: &Inputs<'_, A::Input>,
+        label: Option<usize>,
+        sums: &mut [i32],
+    ) -> Option<()> {
+        let bias = self.bias(kernel, panel.lanes.clone(), label)?;
+        A::panel(kernel, bytemuck::cast_slice(&panel.lines), inputs, bias, panel.vectors, sums);
+        Some(())
+    }
+
+    /// As [`Packed::fill`], of all panels.
+    #[inline(always)]
+    pub(super) fn fill_all<K: Kernel>(
         &self,
         kernel: K,
         inputs: &Inputs<'_, A::Input>,
@@ -181,10 +197,8 @@ impl<A: Pack> Packed<A> {
         ahead: &mut Ahead,
     ) -> Option<()> {
         for panel in &self.panels {
-            let lanes = panel.lanes.clone();
-            let sums = ahead.sums.get_mut(ahead.columns * lanes.start..ahead.columns * lanes.end)?;
-            let bias = self.bias(kernel, lanes, label)?;
-            A::panel(kernel, bytemuck::cast_slice(&panel.lines), inputs, bias, panel.vectors, sums);
+            let lanes = panel.lanes.start * ahead.columns..panel.lanes.end * ahead.columns;
+            self.fill(kernel, panel, inputs, label, ahead.sums.get_mut(lanes)?)?;
         }
         Some(())
     }
@@ -217,7 +231,7 @@ impl<A: Pack> Packed<A> {
         column: usize,
     ) -> Option<(&'p [i32], &'p [Line])> {
         let lanes = panel.lanes.len();
-        let at = ahead.columns * panel.lanes.start + column.min(ahead.columns.wrapping_sub(1)) * lanes;
+        let at = ahead.columns * panel.lanes.start + column * lanes;
         Some((ahead.sums.get(at..at + lanes)?, panel.lines.get(self.above * panel.vectors..)?))
     }
 
@@ -249,9 +263,6 @@ const NOTHING: &[()] = &[(); usize::MAX];
 
 /// Sums, and what becomes of them.
 pub(super) trait Scaled {
-    /// The outputs, of all of the op's.
-    fn outputs(&self) -> Range<usize>;
-
     /// `f(requantized sum, x, y)` of each output of each place; the panel's outputs begin at number `to.0` of each row of `x` and `y`,
     /// `[places, to.1]`.
     fn each_with<K: Kernel, X: Copy, Y: Copy>(
@@ -284,10 +295,6 @@ pub(super) trait Scaled {
 }
 
 impl Scaled for Results<'_> {
-    fn outputs(&self) -> Range<usize> {
-        self.outputs.clone()
-    }
-
     #[inline(always)]
     fn each_with<K: Kernel, X: Copy, Y: Copy>(
         &self,

@@ -211,7 +211,7 @@ impl<A: Pack> Lstm<A> {
         let packed = self.over_input.get(group)?;
         for panel in packed.panels() {
             let results = packed.sums(panel, kernel, inputs, (step.places(), step.label), None, memory)?;
-            let columns = (results.outputs().start, 4 * usize::from(self.record.hidden));
+            let columns = (results.outputs.start, 4 * usize::from(self.record.hidden));
             results.each(
                 kernel,
                 to,
@@ -262,7 +262,7 @@ impl<A: Pack> Lstm<A> {
                     kernel,
                     sums,
                     gates,
-                    (results.outputs().start, 4 * hidden),
+                    (results.outputs.start, 4 * hidden),
                     #[inline(always)]
                     |h, x, gate| *gate = A::gate(x, h),
                 )?;
@@ -322,7 +322,7 @@ impl<A: Pack> Lstm<A> {
             let stride = state.h.stride_of(step.width);
             let inputs = Inputs { numbers: state.h.numbers(), stride, pieces: pieces.all() };
             for (packed, ahead) in self.over_state.iter().zip(&mut state.ahead) {
-                packed.fill(kernel, &inputs, None, ahead)?;
+                packed.fill_all(kernel, &inputs, None, ahead)?;
             }
         }
         if self.kind == Kind::Row {

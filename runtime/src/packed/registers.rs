@@ -37,6 +37,12 @@ impl Registers {
         bytemuck::try_cast_slice(&self.words).ok()
     }
 
+    /// All numbers, to write.
+    #[inline(always)]
+    pub(super) fn numbers_mut<T: Pod>(&mut self) -> Option<&mut [T]> {
+        bytemuck::try_cast_slice_mut(&mut self.words).ok()
+    }
+
     /// The register at byte `at`, `[places, count]`.
     #[inline(always)]
     pub(super) fn get<T: Pod>(&self, at: u32, count: usize) -> Option<&[T]> {

@@ -111,7 +111,7 @@ impl<A: Pack> Walk<A> {
         let most = images * columns.max(if images == 1 { image.width } else { 1 });
         let widest = header.register_bytes as usize;
         let kept = ops.0.iter().map(|op| match op {
-            Op::Conv(conv) => Kept::Conv(conv.state(images, columns, image.width)),
+            Op::Conv(conv) => Kept::Conv(conv.state(images, columns, image)),
             Op::Lstm(lstm) => Kept::Lstm(Box::new(lstm.state(images, columns, image.width))),
             Op::Elementwise(_) => Kept::Nothing,
         });

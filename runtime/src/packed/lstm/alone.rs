@@ -55,7 +55,11 @@ impl<A: Pack> Lstm<A> {
         kernel: K,
     ) -> Option<()> {
         let packed = self.over_input.get(group)?;
-        let mut sums = Alone::<A, V>::new(packed.begin(panel, kernel, step.label)?, panel, packed.left)?;
+        let mut sums = Alone::<A, V>::new(
+            packed.begin(panel, kernel, step.label)?,
+            (&panel.multipliers, packed.left),
+            panel.outputs.len(),
+        )?;
         let words = usize::from(self.record.inputs).next_multiple_of(WORD / size_of::<A::Input>());
         for back in (1..=left).rev() {
             let at = state.x.left_of(here, back.cast_signed());
@@ -82,7 +86,7 @@ impl<A: Pack> Lstm<A> {
         kernel: K,
     ) -> Option<()> {
         by_vectors!(panel, V => {
-            let mut state = Alone::<A, V>::new(packed.ahead_of(panel, ahead.0, ahead.1)?, panel, packed.left)?;
+            let mut state = Alone::<A, V>::new(packed.ahead_of(panel, ahead.0, ahead.1)?, (&panel.multipliers, packed.left), panel.outputs.len())?;
             for piece in inputs.pieces {
                 let end = piece.start + piece.words * (WORD / size_of::<A::Input>());
                 state.add(kernel, inputs.numbers.get(piece.start..end)?)?;
