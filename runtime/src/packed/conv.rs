@@ -228,7 +228,7 @@ impl<A: Pack> Conv<A> {
                     registers.numbers_mut()?,
                     to,
                     #[inline(always)]
-                    move |v, y| *y = A::input(A::activation(v, zero_point, low)),
+                    move |v, y| *y = A::activation_input(v, zero_point, low),
                 )
             }
             Destination::Accumulate => sums.each(

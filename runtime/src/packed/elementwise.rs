@@ -21,7 +21,7 @@ pub(super) fn alone<A: Pack, K: Kernel>(record: &Record, step: &Step, shared: &m
         x.get(features.clone())?,
         y.get_mut(features)?,
         #[inline(always)]
-        move |x, y: &mut A::Input| *y = A::input(A::activation(A::quantize(x, rescale), zero_point, low)),
+        move |x, y: &mut A::Input| *y = A::activation_input(A::quantize(x, rescale), zero_point, low),
     );
     Some(())
 }
@@ -50,7 +50,7 @@ pub(super) fn run<A: Pack, K: Kernel>(record: &Record, step: &Step, shared: &mut
                 x.get(span.clone())?,
                 y.get_mut(span)?,
                 #[inline(always)]
-                move |x, y| *y = A::input(A::activation(A::quantize(x, rescale), zero_point, low)),
+                move |x, y| *y = A::activation_input(A::quantize(x, rescale), zero_point, low),
             );
         }
         return Some(());

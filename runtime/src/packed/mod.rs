@@ -59,6 +59,11 @@ pub(crate) trait Pack: Arithmetic<Weight = i8, Stream = i16, Sum = i32> {
     const OFFSET: i32;
 
     fn input(x: Self::Activation) -> Self::Input;
+    /// [`Arithmetic::activation`] as products read it.
+    #[inline(always)]
+    fn activation_input(v: i32, zero_point: i32, low: i32) -> Self::Input {
+        Self::input(Self::activation(v, zero_point, low))
+    }
     fn element(weight: i8) -> Self::Element;
     fn panel<K: Kernel>(
         kernel: K,
@@ -81,6 +86,13 @@ impl Pack for Int8 {
     #[inline(always)]
     fn input(x: i8) -> u8 {
         x.cast_unsigned() ^ 128
+    }
+
+    #[inline(always)]
+    fn activation_input(v: i32, zero_point: i32, low: i32) -> u8 {
+        // Of unsigned bytes, the first saturation is what makes them bytes, and the second one is of bytes.
+        let above_low = v.wrapping_add(zero_point.wrapping_sub(low)).clamp(0, 255) as u8;
+        above_low.saturating_add(low.wrapping_add(128) as u8)
     }
 
     #[inline(always)]
