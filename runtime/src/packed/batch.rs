@@ -172,7 +172,7 @@ impl<S: SymbolSource> Job<'_, '_, S> {
                 (step.row, step.column) = (row, column);
                 for channel in 0..channels {
                     step.groups = channel..channel + 1;
-                    ahead(walk, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
+                    A::ahead(walk, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
                     let position = Position { row, column, channel };
                     for image in 0..images {
                         let at = (image * channels + channel) * levels;
@@ -191,7 +191,7 @@ impl<S: SymbolSource> Job<'_, '_, S> {
                 }
             }
             if row + 1 < height {
-                finish(walk, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
+                A::finish(walk, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
             }
         }
         Ok(())

@@ -19,7 +19,7 @@ pub(super) const OUTPUTS: usize = VECTORS * LANES;
 /// The weights of a vector of outputs for a word of inputs, a line of the cache.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
-pub(crate) struct Line([u8; LANES * WORD]);
+pub(super) struct Line([u8; LANES * WORD]);
 
 /// All sums of a colour group.
 pub(super) struct Packed<A> {

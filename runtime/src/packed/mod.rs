@@ -38,8 +38,8 @@ mod scorer;
 mod walk;
 
 use crate::blob::{Model, Weights};
-use crate::kernels::Kernel;
 use crate::kernels::panel::{Inputs, Sums, WORD};
+use crate::kernels::{Host, Kernel};
 #[cfg(feature = "a16")]
 use crate::numbers::Int8A16;
 use crate::numbers::{Arithmetic, Int8};
@@ -47,10 +47,10 @@ pub use batch::Batch;
 use bytemuck::Pod;
 use linear::Line;
 pub use scorer::Scorer;
-use walk::Ops;
+use walk::{Ops, Step, Walk};
 
 /// Numbers whose weights can be packed.
-pub(crate) trait Pack: Arithmetic<Weight = i8, Stream = i16, Sum = i32> {
+trait Pack: Arithmetic<Weight = i8, Stream = i16, Sum = i32> + Sized {
     /// An activation as products read it.
     type Input: Pod;
     /// A weight, packed.
@@ -73,6 +73,11 @@ pub(crate) trait Pack: Arithmetic<Weight = i8, Stream = i16, Sum = i32> {
         vectors: usize,
         sums: &mut [i32],
     );
+    /// [`batch::ahead`], which is large, in a function that is compiled here and in no program again.
+    fn ahead(walk: &mut Walk<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()>;
+    /// As above, [`batch::finish`].
+    fn finish(walk: &mut Walk<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()>;
+
     /// The products of one place, added to sums that stay in registers; as many words as both slices have.
     fn place<K: Kernel, const V: usize>(kernel: K, weights: &[Line], inputs: &[Self::Input], sums: Sums<V>) -> Sums<V>;
 }
@@ -112,6 +117,14 @@ impl Pack for Int8 {
         kernel.panel8(weights, inputs, bias, vectors, sums);
     }
 
+    fn ahead(walk: &mut Walk<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()> {
+        batch::ahead(walk, ops, step, kernel)
+    }
+
+    fn finish(walk: &mut Walk<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()> {
+        batch::finish(walk, ops, step, kernel)
+    }
+
     #[inline(always)]
     fn place<K: Kernel, const V: usize>(kernel: K, weights: &[Line], inputs: &[u8], sums: Sums<V>) -> Sums<V> {
         let weights = bytemuck::must_cast_slice(weights).as_chunks().0;
@@ -145,6 +158,14 @@ impl Pack for Int8A16 {
         sums: &mut [i32],
     ) {
         kernel.panel16(weights, inputs, bias, vectors, sums);
+    }
+
+    fn ahead(walk: &mut Walk<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()> {
+        batch::ahead(walk, ops, step, kernel)
+    }
+
+    fn finish(walk: &mut Walk<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()> {
+        batch::finish(walk, ops, step, kernel)
     }
 
     #[inline(always)]
