@@ -218,13 +218,14 @@ pub(super) unsafe fn place<L: Lanes, X, W, const EACH: usize, const V: usize>(
             word_at_place::<L, X, W, EACH, V>(&mut totals[0], weights.get_unchecked(word), x.get_unchecked(word));
             word += 1;
         }
+        let [first, second, third, fourth] = &totals;
         for (v, sums) in sums.iter_mut().enumerate() {
-            for part in 0..L::PARTS {
-                let chain = |n: usize| totals[n][v][part];
+            let parts = first[v].iter().zip(&second[v]).zip(third[v].iter().zip(&fourth[v]));
+            for (part, ((a, b), (c, d))) in parts.enumerate().take(L::PARTS) {
                 let total = match chains {
-                    1 => chain(0),
-                    2 => L::add(chain(0), chain(1)),
-                    _ => L::add(L::add(chain(0), chain(1)), L::add(chain(2), chain(3))),
+                    1 => *a,
+                    2 => L::add(*a, *b),
+                    _ => L::add(L::add(*a, *b), L::add(*c, *d)),
                 };
                 L::store(sums.as_mut_ptr().add(part * each), total);
             }

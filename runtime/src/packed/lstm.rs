@@ -254,7 +254,7 @@ impl<A: Pack> Lstm<A> {
                 if places == 1
                     && let Some(ahead) = begun
                 {
-                    self.gates_alone((packed, panel, ahead), &inputs, sums, gates, kernel)?;
+                    alone::gates_alone((packed, panel, ahead), &inputs, sums, gates, kernel)?;
                     continue;
                 }
                 let results = packed.sums(panel, kernel, &inputs, (places, None), begun, memory)?;

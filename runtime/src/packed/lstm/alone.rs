@@ -74,31 +74,30 @@ impl<A: Pack> Lstm<A> {
             |v, y| *y = v,
         )
     }
+}
 
-    /// Gates of a panel, of scaled sums over the inputs and of what is left of the state, which is in one piece at most.
-    #[inline(always)]
-    pub(super) fn gates_alone<K: Kernel>(
-        &self,
-        (packed, panel, ahead): (&Packed<A>, &Panel, (&Ahead, usize)),
-        inputs: &Inputs<'_, A::Input>,
-        sums: &[i32],
-        gates: &mut [i16],
-        kernel: K,
-    ) -> Option<()> {
-        by_vectors!(panel, V => {
-            let mut state = Alone::<A, V>::new(packed.ahead_of(panel, ahead.0, ahead.1)?, (&panel.multipliers, packed.left), panel.outputs.len())?;
-            for piece in inputs.pieces {
-                let end = piece.start + piece.words * (WORD / size_of::<A::Input>());
-                state.add(kernel, inputs.numbers.get(piece.start..end)?)?;
-            }
-            state.each_with(
-                kernel,
-                sums,
-                gates,
-                (panel.outputs.start, 0),
-                #[inline(always)]
-                |h, x, gate| *gate = A::gate(x, h),
-            )
-        })
-    }
+/// Gates of a panel, of scaled sums over the inputs and of what is left of the state, which is in one piece at most.
+#[inline(always)]
+pub(super) fn gates_alone<A: Pack, K: Kernel>(
+    (packed, panel, ahead): (&Packed<A>, &Panel, (&Ahead, usize)),
+    inputs: &Inputs<'_, A::Input>,
+    sums: &[i32],
+    gates: &mut [i16],
+    kernel: K,
+) -> Option<()> {
+    by_vectors!(panel, V => {
+        let mut state = Alone::<A, V>::new(packed.ahead_of(panel, ahead.0, ahead.1)?, (&panel.multipliers, packed.left), panel.outputs.len())?;
+        for piece in inputs.pieces {
+            let end = piece.start + piece.words * (WORD / size_of::<A::Input>());
+            state.add(kernel, inputs.numbers.get(piece.start..end)?)?;
+        }
+        state.each_with(
+            kernel,
+            sums,
+            gates,
+            (panel.outputs.start, 0),
+            #[inline(always)]
+            |h, x, gate| *gate = A::gate(x, h),
+        )
+    })
 }
