@@ -134,6 +134,46 @@ fn sums_of_16_bit_numbers() {
     );
 }
 
+/// One place, by the functions whose sums stay in registers, of all words that a kernel takes at once and some more.
+fn places_of_vectors<const V: usize>() {
+    let mut random = Random::new(5);
+    for words in 0..=11 {
+        let case = Case::new(
+            (&[(0, words)], V, 1),
+            &mut random,
+            |random| extreme(random, 0, 255) as u8,
+            |random| extreme(random, -128, 127) as i8,
+        );
+        let wide = Case {
+            inputs: case.inputs[..2 * words].iter().map(|x| i16::from(*x) * 32).collect(),
+            weights: case.weights[..case.weights.len() / 2].iter().map(|w| i16::from(*w)).collect(),
+            bias: case.bias.clone(),
+            pieces: case.pieces.clone(),
+            stride: case.stride,
+            vectors: V,
+            places: 1,
+        };
+        for kernel in Host::all() {
+            let bias = *case.bias.as_chunks().0.first_chunk::<V>().unwrap();
+            let weights = case.weights.as_chunks().0.as_chunks().0.as_chunks().0;
+            let sums = kernel.place8(weights, case.inputs.as_chunks().0, bias);
+            let expected = case.expected(kernel.input_offset());
+            assert_eq!(sums.as_flattened(), expected, "{}: {words} words, {V} vectors", kernel.name());
+            let weights = wide.weights.as_chunks().0.as_chunks().0.as_chunks().0;
+            let sums = kernel.place16(weights, wide.inputs.as_chunks().0, bias);
+            assert_eq!(sums.as_flattened(), wide.expected(0), "{}: {words} words, {V} vectors", kernel.name());
+        }
+    }
+}
+
+#[test]
+fn sums_of_one_place() {
+    places_of_vectors::<1>();
+    places_of_vectors::<2>();
+    places_of_vectors::<3>();
+    places_of_vectors::<4>();
+}
+
 #[test]
 fn requantized_vectors_are_those_of_the_definition() {
     let mut random = Random::new(4);

@@ -1,7 +1,7 @@
 //! AVX2: bytes are widened to 16 bits, and `vpmaddwd` multiplies and adds pairs of them, exactly.
 
 #[cfg(feature = "std")]
-use super::panel::Inputs;
+use super::panel::{Inputs, Sums, Weights};
 use super::vector::{self, Vector};
 use super::{Kernel, Portable, cell_avx2};
 #[cfg(feature = "std")]
@@ -28,7 +28,7 @@ impl Avx2 {
 impl Kernel for Avx2 {
     const VECTORS: bool = true;
 
-    handed_on!();
+    handed_on!(panel_x86::Avx8, panel_x86::Avx16);
 
     #[inline(always)]
     fn cells(self, gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {

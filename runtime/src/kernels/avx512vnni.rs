@@ -8,7 +8,7 @@ use super::Kernel;
 use super::avx2::Ymm;
 use super::cell_avx512;
 #[cfg(feature = "std")]
-use super::panel::{Inputs, LANES};
+use super::panel::{Inputs, LANES, Sums, Weights};
 use super::vector::{self, Vector};
 #[cfg(feature = "std")]
 use super::{panel_lanes, panel_x86};
@@ -50,7 +50,7 @@ impl Avx512Vnni {
 impl Kernel for Avx512Vnni {
     const VECTORS: bool = true;
 
-    handed_on!();
+    handed_on!(panel_x86::Vnni8, panel_x86::Vnni16);
 
     #[cfg(feature = "std")]
     #[inline(always)]

@@ -3,7 +3,7 @@
 use super::Kernel;
 use super::neon::numbers;
 #[cfg(feature = "std")]
-use super::panel::Inputs;
+use super::panel::{Inputs, Sums, Weights};
 use super::vector::{self, Vector};
 #[cfg(feature = "std")]
 use super::{panel_lanes, panel_neon};
@@ -31,7 +31,7 @@ impl NeonDotprod {
 impl Kernel for NeonDotprod {
     const VECTORS: bool = true;
 
-    handed_on!();
+    handed_on!(panel_neon::Dot8, panel_neon::Wide16);
 
     #[cfg(feature = "std")]
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use super::Simd128;
-use super::panel::{Inputs, LANES};
+use super::panel::{Inputs, LANES, Sums, Weights};
 #[cfg(target_arch = "x86_64")]
 use super::{Avx2, Avx512Vnni};
 use super::{Kernel, Portable};
@@ -178,6 +178,17 @@ impl Kernel for Host {
     #[inline(always)]
     fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
         each!(self, kernel => kernel.panel16(weights, inputs, bias, vectors, sums));
+    }
+
+    #[inline(always)]
+    fn place8<const V: usize>(self, weights: &[Weights<i8, 4, V>], x: &[[u8; 4]], sums: Sums<V>) -> Sums<V> {
+        each!(self, kernel => kernel.place8(weights, x, sums))
+    }
+
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn place16<const V: usize>(self, weights: &[Weights<i16, 2, V>], x: &[[i16; 2]], sums: Sums<V>) -> Sums<V> {
+        each!(self, kernel => kernel.place16(weights, x, sums))
     }
 
     #[inline(always)]

@@ -17,20 +17,24 @@ pub(crate) fn map<K: Kernel, X: Copy, Y: Copy>(kernel: K, x: &[X], y: &mut [Y], 
     }
     kernel.run(
         #[inline(always)]
-        move || {
-            let length = x.len().min(y.len());
-            let (Some(x), Some(y)) = (x.get(..length), y.get_mut(..length)) else { return };
-            let (x, x_rest) = x.as_chunks::<PIECE>();
-            let (y, y_rest) = y.as_chunks_mut::<PIECE>();
-            for (y, x) in y.iter_mut().zip(x) {
-                let mut piece = *y;
-                each(&{ *x }, &mut piece, &f);
-                *y = piece;
-                black_box(());
-            }
-            each(x_rest, y_rest, &f);
-        },
+        move || map_within(x, y, f),
     );
+}
+
+/// As [`map`], in the midst of code that may use the instructions already.
+#[inline(always)]
+pub(crate) fn map_within<X: Copy, Y: Copy>(x: &[X], y: &mut [Y], f: impl Fn(X, &mut Y)) {
+    let length = x.len().min(y.len());
+    let (Some(x), Some(y)) = (x.get(..length), y.get_mut(..length)) else { return };
+    let (x, x_rest) = x.as_chunks::<PIECE>();
+    let (y, y_rest) = y.as_chunks_mut::<PIECE>();
+    for (y, x) in y.iter_mut().zip(x) {
+        let mut piece = *y;
+        each(&{ *x }, &mut piece, &f);
+        *y = piece;
+        black_box(());
+    }
+    each(x_rest, y_rest, &f);
 }
 
 /// `f(a, b, y)` of each three.

@@ -5,10 +5,10 @@
 
 /// The methods of a kernel that hand on to the functions of the same names in its file, which need instructions.
 ///
-/// The kernel's file says why a value of it is proof that the processor has them.
+/// The types are those whose [`panel_lanes::Lanes`] are the kernel's. The kernel's file says why a value of it is proof that the processor has them.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! handed_on {
-    () => {
+    ($lanes8:ty, $lanes16:ty) => {
         #[inline(always)]
         fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
             // SAFETY: the instructions are there.
@@ -33,6 +33,20 @@ macro_rules! handed_on {
         fn panel16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
             // SAFETY: as above.
             unsafe { panel16(weights, inputs, bias, vectors, sums) }
+        }
+
+        #[cfg(feature = "std")]
+        #[inline(always)]
+        fn place8<const V: usize>(self, weights: &[Weights<i8, 4, V>], x: &[[u8; 4]], sums: Sums<V>) -> Sums<V> {
+            // SAFETY: as above.
+            unsafe { panel_lanes::place::<$lanes8, _, _, 4, V>(weights, x, sums) }
+        }
+
+        #[cfg(all(feature = "std", feature = "a16"))]
+        #[inline(always)]
+        fn place16<const V: usize>(self, weights: &[Weights<i16, 2, V>], x: &[[i16; 2]], sums: Sums<V>) -> Sums<V> {
+            // SAFETY: as above.
+            unsafe { panel_lanes::place::<$lanes16, _, _, 2, V>(weights, x, sums) }
         }
 
         #[inline(always)]
@@ -109,6 +123,8 @@ pub(crate) use host::Task;
 pub use host::{Host, KernelError};
 pub(crate) use map::map;
 pub(crate) use map::map_two;
+#[cfg(feature = "std")]
+pub(crate) use map::map_within;
 #[cfg(pixelrnn_mve)]
 pub use mve::Mve;
 #[cfg(target_arch = "aarch64")]
@@ -217,6 +233,31 @@ pub trait Kernel: Copy {
             #[inline(always)]
             || panel::portable::<i16, i16, 2>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums),
         );
+    }
+
+    /// `sums[o] + Σ weights[o, k] · (x[k] - input_offset)` of one place: [`Kernel::panel8`] for a few words of inputs that another op
+    /// has just made, in the midst of code that has the kernel's instructions, so that nothing goes through memory.
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn place8<const V: usize>(
+        self,
+        weights: &[panel::Weights<i8, 4, V>],
+        x: &[[u8; 4]],
+        sums: panel::Sums<V>,
+    ) -> panel::Sums<V> {
+        panel::portable_place(weights, x, sums)
+    }
+
+    /// As [`Kernel::place8`], for 16-bit inputs and weights.
+    #[cfg(all(feature = "std", feature = "a16"))]
+    #[inline(always)]
+    fn place16<const V: usize>(
+        self,
+        weights: &[panel::Weights<i16, 2, V>],
+        x: &[[i16; 2]],
+        sums: panel::Sums<V>,
+    ) -> panel::Sums<V> {
+        panel::portable_place(weights, x, sums)
     }
 
     /// [`requantize`]s sums, each with its multiplier.

@@ -2,7 +2,7 @@
 
 use super::Kernel;
 #[cfg(feature = "std")]
-use super::panel::Inputs;
+use super::panel::{Inputs, Sums, Weights};
 use super::vector::{self, Vector};
 #[cfg(feature = "std")]
 use super::{panel_lanes, panel_neon};
@@ -28,7 +28,7 @@ impl Neon {
 impl Kernel for Neon {
     const VECTORS: bool = true;
 
-    handed_on!();
+    handed_on!(panel_neon::Wide8, panel_neon::Wide16);
 
     #[cfg(feature = "std")]
     #[inline(always)]

@@ -89,6 +89,29 @@ impl Shape {
     }
 }
 
+/// Sums of `V` vectors of outputs at one place, which are to stay in registers.
+pub type Sums<const V: usize> = [[i32; LANES]; V];
+
+/// The weights of `V` vectors of outputs for a word of `EACH` inputs.
+pub type Weights<W, const EACH: usize, const V: usize> = [[[W; EACH]; LANES]; V];
+
+/// The products of one place in plain Rust, added to `sums`.
+#[inline(always)]
+pub(super) fn portable_place<X: Copy + Into<i32>, W: Copy + Into<i32>, const EACH: usize, const V: usize>(
+    weights: &[Weights<W, EACH, V>],
+    x: &[[X; EACH]],
+    mut sums: Sums<V>,
+) -> Sums<V> {
+    for (weights, x) in weights.iter().zip(x) {
+        for (total, weights) in sums.as_flattened_mut().iter_mut().zip(weights.as_flattened()) {
+            for (weight, x) in weights.iter().zip(x) {
+                *total = total.wrapping_add((*weight).into() * (*x).into());
+            }
+        }
+    }
+    sums
+}
+
 /// A panel in plain Rust, [`LANES`] outputs at once.
 #[inline(always)]
 pub(super) fn portable<X: Copy + Into<i32>, W: Copy + Into<i32>, const EACH: usize>(

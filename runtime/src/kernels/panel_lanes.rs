@@ -1,6 +1,6 @@
 //! Panels by vectors: what is the same for all instruction sets; see [`super::panel`].
 
-use super::panel::{Inputs, LANES, Shape, WORD};
+use super::panel::{Inputs, LANES, Shape, Sums, WORD, Weights};
 
 /// What a panel needs of an instruction set.
 ///
@@ -165,6 +165,91 @@ unsafe fn word<L: Lanes, const REGISTERS: usize, const PLACES: usize>(
             let x = L::input(x.add(p * stride));
             for (r, total) in totals.iter_mut().enumerate() {
                 *total = L::multiply(*total, weights.add(r * (LANES / L::PARTS) * WORD), x);
+            }
+        }
+    }
+}
+
+/// Registers of [`LANES`] sums, at most.
+const MOST_PARTS: usize = 4;
+
+/// Chains of products at one place that do not wait for each other, at most.
+const CHAINS: usize = 4;
+
+/// One place, whose sums stay in registers.
+///
+/// # Safety
+/// As of [`Lanes`].
+#[inline(always)]
+pub(super) unsafe fn place<L: Lanes, X, W, const EACH: usize, const V: usize>(
+    weights: &[Weights<W, EACH, V>],
+    x: &[[X; EACH]],
+    mut sums: Sums<V>,
+) -> Sums<V> {
+    const { assert!(EACH * size_of::<X>() == WORD && EACH * size_of::<W>() == WORD && L::PARTS <= MOST_PARTS) }
+    // No more than there are registers for.
+    let chains = match V * L::PARTS {
+        0..=2 => CHAINS,
+        3..=4 => 2,
+        _ => 1,
+    };
+    let each = LANES / L::PARTS;
+    let words = weights.len().min(x.len());
+    // SAFETY: the caller's; arrays are as long as vectors are, and both slices have so many words.
+    unsafe {
+        let mut totals = [[[L::zero(); MOST_PARTS]; V]; CHAINS];
+        for (totals, sums) in totals[0].iter_mut().zip(&sums) {
+            for (part, total) in totals.iter_mut().enumerate().take(L::PARTS) {
+                *total = L::load(sums.as_ptr().add(part * each));
+            }
+        }
+        let mut word = 0;
+        while word + chains <= words {
+            for (chain, totals) in totals.iter_mut().enumerate().take(chains) {
+                word_at_place::<L, X, W, EACH, V>(
+                    totals,
+                    weights.get_unchecked(word + chain),
+                    x.get_unchecked(word + chain),
+                );
+            }
+            word += chains;
+        }
+        while word < words {
+            word_at_place::<L, X, W, EACH, V>(&mut totals[0], weights.get_unchecked(word), x.get_unchecked(word));
+            word += 1;
+        }
+        let [first, second, third, fourth] = &totals;
+        for (v, sums) in sums.iter_mut().enumerate() {
+            let parts = first[v].iter().zip(&second[v]).zip(third[v].iter().zip(&fourth[v]));
+            for (part, ((a, b), (c, d))) in parts.enumerate().take(L::PARTS) {
+                let total = match chains {
+                    1 => *a,
+                    2 => L::add(*a, *b),
+                    _ => L::add(L::add(*a, *b), L::add(*c, *d)),
+                };
+                L::store(sums.as_mut_ptr().add(part * each), total);
+            }
+        }
+    }
+    sums
+}
+
+/// One word of one place.
+///
+/// # Safety
+/// As of [`Lanes`].
+#[inline(always)]
+unsafe fn word_at_place<L: Lanes, X, W, const EACH: usize, const V: usize>(
+    totals: &mut [[L::Sums; MOST_PARTS]; V],
+    weights: &Weights<W, EACH, V>,
+    x: &[X; EACH],
+) {
+    // SAFETY: the caller's; a word is there, and weights of all outputs of a vector.
+    unsafe {
+        let x = L::input(x.as_ptr().cast());
+        for (totals, weights) in totals.iter_mut().zip(weights) {
+            for (part, total) in totals.iter_mut().enumerate().take(L::PARTS) {
+                *total = L::multiply(*total, weights.as_ptr().add(part * (LANES / L::PARTS)).cast(), x);
             }
         }
     }

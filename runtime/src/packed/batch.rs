@@ -97,20 +97,31 @@ struct Job<'j, 'm, S> {
     costs: &'j mut [u64],
 }
 
-/// All ops at one pixel, for one colour.
-struct Ahead<'j, 'm, A: Pack> {
+/// All ops at a step.
+struct Ahead<'j, A: Pack> {
     walk: &'j mut Walk<A>,
     ops: &'j Ops<A>,
-    packed: &'j Packed<'m>,
     step: &'j Step,
 }
 
-impl<A: Pack> Task for Ahead<'_, '_, A> {
+impl<A: Pack> Task for Ahead<'_, A> {
     type Output = Option<()>;
 
     #[inline(always)]
     fn with<K: Kernel>(self, kernel: K) -> Option<()> {
-        self.walk.run(self.ops, &self.packed.model, self.step, kernel)
+        self.walk.run(self.ops, self.step, kernel)
+    }
+}
+
+/// As [`Ahead`], at a pixel of the only image.
+struct Alone<'j, A: Pack>(Ahead<'j, A>);
+
+impl<A: Pack> Task for Alone<'_, A> {
+    type Output = Option<()>;
+
+    #[inline(always)]
+    fn with<K: Kernel>(self, kernel: K) -> Option<()> {
+        self.0.walk.run_alone(self.0.ops, self.0.step, kernel)
     }
 }
 
@@ -131,14 +142,9 @@ impl<A: Pack> Task for Finish<'_, A> {
 }
 
 /// Runs all ops at a step.
-pub(super) fn ahead<A: Pack>(
-    walk: &mut Walk<A>,
-    ops: &Ops<A>,
-    packed: &Packed<'_>,
-    step: &Step,
-    kernel: Host,
-) -> Option<()> {
-    kernel.perform(Ahead { walk, ops, packed, step })
+pub(super) fn ahead<A: Pack>(walk: &mut Walk<A>, ops: &Ops<A>, step: &Step, kernel: Host) -> Option<()> {
+    let ahead = Ahead { walk, ops, step };
+    if ahead.walk.is_alone() { kernel.perform(Alone(ahead)) } else { kernel.perform(ahead) }
 }
 
 /// After a row.
@@ -166,7 +172,7 @@ impl<S: SymbolSource> Job<'_, '_, S> {
                 (step.row, step.column) = (row, column);
                 for channel in 0..channels {
                     step.groups = channel..channel + 1;
-                    ahead(walk, ops, self.packed, &step, kernel).ok_or(EngineError::Corrupt)?;
+                    A::ahead(walk, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
                     let position = Position { row, column, channel };
                     for image in 0..images {
                         let at = (image * channels + channel) * levels;
@@ -185,7 +191,7 @@ impl<S: SymbolSource> Job<'_, '_, S> {
                 }
             }
             if row + 1 < height {
-                finish(walk, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
+                A::finish(walk, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
             }
         }
         Ok(())

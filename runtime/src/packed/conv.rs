@@ -1,32 +1,44 @@
 //! Masked convolution, at all places of a step.
 
-use super::linear::{Ahead, Packed};
+mod alone;
+
+use super::linear::{Packed, Panel, Scaled};
+use super::registers::Registers;
 use super::rows::{Rows, Shape};
 use super::walk::{Shared, Step};
 use super::{Pack, words};
 use crate::blob::{ConvRecord, Destination, Model};
 use crate::kernels::Kernel;
 use crate::kernels::panel::{Inputs, WORD};
+use crate::model::Image;
+use alone::{Link, Past};
 
 /// A convolution with its weights packed.
 pub(super) struct Conv<A> {
     record: ConvRecord,
-    /// Of each colour group.
-    pub(super) packed: Vec<Packed<A>>,
+    /// Whether it reads the image, whose values are kept when they are drawn.
+    first: bool,
+    groups: Vec<Group<A>>,
     /// Inputs of the taps above and to the left; none where the kernel has just a centre.
     taps: Vec<Tap>,
     /// How many of these are above.
     above: usize,
-    /// Inputs of the centre that each colour group reads.
-    open: Vec<usize>,
+}
+
+/// What makes the outputs of a colour group.
+struct Group<A> {
+    packed: Packed<A>,
+    /// Inputs of the centre that it reads.
+    open: usize,
 }
 
 /// What a convolution keeps.
 pub(super) struct State<A: Pack> {
     /// The inputs of later pixels; `None` where no tap reads an earlier one.
     rows: Option<Rows<A::Input>>,
-    /// Of each colour group, where one image is made pixel by pixel and taps lie above.
-    ahead: Vec<Ahead>,
+    /// Where one image is made pixel by pixel.
+    links: Vec<Link>,
+    past: Vec<Past>,
 }
 
 impl<A: Pack> State<A> {
@@ -45,13 +57,18 @@ struct Tap {
     inputs: usize,
 }
 
+/// Inputs of a word.
+const fn each_word<A: Pack>() -> usize {
+    WORD / size_of::<A::Input>()
+}
+
 /// Whether taps side by side are one piece: vectors of whole words are not, as they need not lie together.
 fn joined<A: Pack>(record: &ConvRecord) -> bool {
     record.dilation == 1 && !usize::from(record.inputs).is_multiple_of(WORD / size_of::<A::Input>())
 }
 
 impl<A: Pack> Conv<A> {
-    pub(super) fn new(model: &Model<'_>, record: &ConvRecord) -> Option<Self> {
+    pub(super) fn new(model: &Model<'_>, record: &ConvRecord, first: bool) -> Option<Self> {
         let (top, left, right) = record.reach();
         let (dilation, inputs) = (usize::from(record.dilation), usize::from(record.inputs));
         let mut taps = Vec::new();
@@ -72,22 +89,27 @@ impl<A: Pack> Conv<A> {
         let above = taps.iter().filter(|tap| tap.above > 0).count();
         let linear = record.linear();
         let groups = model.image().channels;
-        let open: Vec<_> = (0..groups).map(|group| linear.open(groups, group)).collect();
-        let packed = (0..groups)
-            .map(|group| {
-                let pieces: Vec<_> = taps.iter().map(|tap| tap.inputs).chain([open[group]]).collect();
-                Packed::new(model, &linear, group, (&pieces, above))
-            })
-            .collect::<Option<_>>()?;
-        Some(Self { record: *record, packed, taps, above, open })
+        let group = |group: usize| {
+            let open = linear.open(groups, group);
+            let pieces: Vec<_> = taps.iter().map(|tap| tap.inputs).chain([open]).collect();
+            Some(Group { packed: Packed::new(model, &linear, group, (&pieces, above))?, open })
+        };
+        let groups = (0..groups).map(group).collect::<Option<_>>()?;
+        Some(Self { record: *record, first, groups, taps, above })
+    }
+
+    /// Bytes of the packed weights.
+    pub(super) fn bytes(&self) -> usize {
+        self.groups.iter().map(|group| group.packed.bytes()).sum()
     }
 
     /// What is kept of `images` images that are made `columns` columns at a time.
-    pub(super) fn state(&self, images: usize, columns: usize, width: usize) -> State<A> {
-        let alone = images * columns == 1 && self.above > 0;
+    pub(super) fn state(&self, images: usize, columns: usize, Image { width, levels, .. }: Image) -> State<A> {
+        let alone = images * columns == 1;
         State {
             rows: self.rows(images, width),
-            ahead: if alone { self.packed.iter().map(|packed| packed.ahead(width)).collect() } else { Vec::new() },
+            links: if alone { self.links(width, levels) } else { Vec::new() },
+            past: if alone { self.past() } else { Vec::new() },
         }
     }
 
@@ -118,36 +140,16 @@ impl<A: Pack> Conv<A> {
     pub(super) fn run<K: Kernel>(
         &self,
         step: &Step,
-        first: bool,
         state: &mut State<A>,
         shared: &mut Shared,
         kernel: K,
     ) -> Option<()> {
-        if step.begins_row() && !state.ahead.is_empty() {
-            self.begin_row(step, state, shared, kernel)?;
-        }
         // All colours, as what is left of a pixel is open to each of them.
-        if let Some(rows) = state.rows.as_mut().filter(|_| !first) {
+        if let Some(rows) = state.rows.as_mut().filter(|_| !self.first) {
             rows.keep(step, &shared.registers, self.record.input)?;
         }
-        for group in step.groups.clone() {
-            self.group(step, group, state, shared, kernel)?;
-        }
-        Some(())
-    }
-
-    /// Sums over the rows above, of a whole row.
-    #[inline(always)]
-    fn begin_row<K: Kernel>(&self, step: &Step, state: &mut State<A>, shared: &mut Shared, kernel: K) -> Option<()> {
-        let (State { rows, ahead }, pieces) = (state, &mut shared.pieces);
-        let rows = rows.as_ref()?;
-        pieces.clear();
-        for tap in self.taps.get(..self.above)? {
-            pieces.push::<A::Input>(rows.at(0, step.row, tap.above, 0, tap.back), words::<A>(tap.inputs));
-        }
-        let inputs = Inputs { numbers: rows.numbers(), stride: rows.stride_of(step.width), pieces: pieces.all() };
-        for (packed, ahead) in self.packed.iter().zip(ahead) {
-            packed.fill(kernel, &inputs, step.label, ahead)?;
+        for number in step.groups.clone() {
+            self.group(step, number, state, shared, kernel)?;
         }
         Some(())
     }
@@ -156,76 +158,103 @@ impl<A: Pack> Conv<A> {
     fn group<K: Kernel>(
         &self,
         step: &Step,
-        group: usize,
+        number: usize,
         state: &State<A>,
         shared: &mut Shared,
         kernel: K,
     ) -> Option<()> {
-        let record = &self.record;
-        let packed = self.packed.get(group)?;
-        let centre = words::<A>(*self.open.get(group)?);
+        let group = self.groups.get(number)?;
+        let centre = words::<A>(group.open);
         let Shared { registers, logits, sums, pieces, levels } = shared;
-        let begun = state.ahead.get(group).map(|ahead| (ahead, step.column));
         pieces.clear();
         let stride = if let Some(rows) = &state.rows {
-            let done = if begun.is_some() { self.above } else { 0 };
-            for tap in self.taps.get(done..)? {
+            for tap in &self.taps {
                 let start = rows.at(0, step.row, tap.above, step.column, tap.back);
                 pieces.push::<A::Input>(start, words::<A>(tap.inputs));
             }
             pieces.push::<A::Input>(rows.at(0, step.row, 0, step.column, 0), centre);
             rows.stride_of(step.columns)
         } else {
-            pieces.push::<A::Input>(registers.start::<A::Input>(record.input), centre);
-            record.inputs.into()
+            pieces.push::<A::Input>(registers.start::<A::Input>(self.record.input), centre);
+            self.record.inputs.into()
         };
-        let outputs = usize::from(record.outputs);
-        for panel in packed.panels() {
+        for panel in group.packed.panels() {
             let numbers = match &state.rows {
                 Some(rows) => rows.numbers(),
                 None => registers.numbers()?,
             };
             let inputs = Inputs { numbers, stride, pieces: pieces.all() };
-            let results = packed.sums(panel, kernel, &inputs, (step.places(), step.label), begun, sums)?;
-            let to = (results.outputs.start, outputs);
-            match record.destination()? {
-                Destination::Activation => {
-                    let (zero_point, low) = (i32::from(record.output_zero_point), i32::from(record.output_low));
-                    results.each(
-                        kernel,
-                        registers.get_mut(record.output, outputs)?,
-                        to,
-                        #[inline(always)]
-                        move |v, y| *y = A::input(A::activation(v, zero_point, low)),
-                    )
-                }
-                Destination::Accumulate => results.each(
-                    kernel,
-                    registers.get_mut(record.output, outputs)?,
-                    to,
-                    #[inline(always)]
-                    |v, y| *y = A::accumulate(v, *y),
-                ),
-                Destination::Stream => results.each(
-                    kernel,
-                    registers.get_mut(record.output, outputs)?,
-                    to,
-                    #[inline(always)]
-                    |v, y| *y = A::stream(v),
-                ),
-                Destination::Logits => {
-                    let (shift, all) = (record.logit_shift, step.all_groups * *levels);
-                    let first = group * *levels + results.outputs.start - packed.outputs.start;
-                    results.each(
-                        kernel,
-                        logits,
-                        (first, all),
-                        #[inline(always)]
-                        move |v, logit| *logit = A::logit(v, shift) as u32,
-                    )
-                }
-            }?;
+            let results = group.packed.sums(panel, kernel, &inputs, (step.places(), step.label), None, sums)?;
+            let columns = match self.record.destination()? {
+                Destination::Logits => step.all_groups * *levels,
+                _ => self.record.outputs.into(),
+            };
+            let first = self.to(number, panel, (step.places(), *levels));
+            self.put(&results, registers, logits, (first, columns), kernel)?;
         }
         Some(())
+    }
+
+    /// Where a panel's outputs begin: in the registers of so many places, or in the logits of so many levels.
+    #[inline(always)]
+    fn to(&self, group: usize, panel: &Panel, (places, levels): (usize, usize)) -> usize {
+        let (first, at) = (panel.outputs.start, self.record.output as usize * places);
+        match self.record.destination() {
+            Some(Destination::Logits) => {
+                let before = self.groups.get(group).map_or(0, |group| group.packed.outputs.start);
+                group * levels + first - before
+            }
+            Some(Destination::Activation) => at / size_of::<A::Input>() + first,
+            _ => at / size_of::<i16>() + first,
+        }
+    }
+
+    /// Writes sums to where they belong, each place's to number `first` of `columns` numbers.
+    #[inline(always)]
+    fn put<K: Kernel>(
+        &self,
+        sums: &impl Scaled,
+        registers: &mut Registers,
+        logits: &mut [u32],
+        to: (usize, usize),
+        kernel: K,
+    ) -> Option<()> {
+        let record = &self.record;
+        match record.destination()? {
+            Destination::Activation => {
+                let (zero_point, low) = (i32::from(record.output_zero_point), i32::from(record.output_low));
+                sums.each(
+                    kernel,
+                    registers.numbers_mut()?,
+                    to,
+                    #[inline(always)]
+                    move |v, y| *y = A::activation_input(v, zero_point, low),
+                )
+            }
+            Destination::Accumulate => sums.each(
+                kernel,
+                registers.numbers_mut()?,
+                to,
+                #[inline(always)]
+                |v, y| *y = A::accumulate(v, *y),
+            ),
+            Destination::Stream => sums.each(
+                kernel,
+                registers.numbers_mut()?,
+                to,
+                #[inline(always)]
+                |v, y| *y = A::stream(v),
+            ),
+            Destination::Logits => {
+                let shift = record.logit_shift;
+                sums.each(
+                    kernel,
+                    logits,
+                    to,
+                    #[inline(always)]
+                    move |v, logit| *logit = A::logit(v, shift) as u32,
+                )
+            }
+        }
     }
 }

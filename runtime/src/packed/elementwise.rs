@@ -4,13 +4,32 @@ use super::Pack;
 use super::registers::spans;
 use super::rows::features;
 use super::walk::{Shared, Step};
-use crate::blob::Instruction;
-use crate::kernels::{Kernel, map};
+use crate::blob::{Instruction, Record};
+use crate::kernels::{Kernel, map, map_within};
 use crate::numbers::Arithmetic;
+
+/// As [`run`], at one place.
+#[inline(always)]
+pub(super) fn alone<A: Pack, K: Kernel>(record: &Record, step: &Step, shared: &mut Shared, kernel: K) -> Option<()> {
+    // What stands before every block of convolutions.
+    let Some(q) = record.quantize() else { return run::<A, K>(record, step, shared, kernel) };
+    let (rescale, zero_point, low) = (q.rescale, i32::from(q.zero_point), i32::from(q.low));
+    let count = usize::from(q.count);
+    let (x, y) = shared.registers.apart::<i16, A::Input>([q.input, q.output], count)?;
+    let features = features(count, step);
+    map_within(
+        x.get(features.clone())?,
+        y.get_mut(features)?,
+        #[inline(always)]
+        move |x, y: &mut A::Input| *y = A::activation_input(A::quantize(x, rescale), zero_point, low),
+    );
+    Some(())
+}
 
 /// Runs an op; one of another sort does nothing.
 #[inline(always)]
-pub(super) fn run<A: Pack, K: Kernel>(op: Instruction<'_>, step: &Step, shared: &mut Shared, kernel: K) -> Option<()> {
+pub(super) fn run<A: Pack, K: Kernel>(record: &Record, step: &Step, shared: &mut Shared, kernel: K) -> Option<()> {
+    let op = record.instruction()?;
     let Shared { registers, sums, .. } = shared;
     let (count, output, inputs) = match op {
         Instruction::Quantize(q) => (q.count, q.output, [q.input; 3]),
@@ -31,7 +50,7 @@ pub(super) fn run<A: Pack, K: Kernel>(op: Instruction<'_>, step: &Step, shared: 
                 x.get(span.clone())?,
                 y.get_mut(span)?,
                 #[inline(always)]
-                move |x, y| *y = A::input(A::activation(A::quantize(x, rescale), zero_point, low)),
+                move |x, y| *y = A::activation_input(A::quantize(x, rescale), zero_point, low),
             );
         }
         return Some(());

@@ -8,9 +8,10 @@ use bytemuck::{Pod, Zeroable};
 use core::hint::black_box;
 use core::marker::PhantomData;
 use core::ops::Range;
+use std::sync::Arc;
 
 /// Vectors of outputs that are computed at once.
-const VECTORS: usize = 4;
+pub(super) const VECTORS: usize = 4;
 
 /// Outputs of a panel, at most.
 pub(super) const OUTPUTS: usize = VECTORS * LANES;
@@ -18,20 +19,20 @@ pub(super) const OUTPUTS: usize = VECTORS * LANES;
 /// The weights of a vector of outputs for a word of inputs, a line of the cache.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
-struct Line([u8; LANES * WORD]);
+pub(super) struct Line([u8; LANES * WORD]);
 
 /// All sums of a colour group.
 pub(super) struct Packed<A> {
     /// Their numbers, of all of the op's.
     pub(super) outputs: Range<usize>,
-    left: u32,
-    lines: Vec<Line>,
+    pub(super) left: u32,
     panels: Vec<Panel>,
     /// Words of inputs that lie in rows above; they come first.
-    above: usize,
+    pub(super) above: usize,
     /// Of each class, or of all, `[classes or 1, padded outputs]`: for activations, and for inputs.
     biases: [Vec<i32>; 2],
-    multipliers: Vec<i32>,
+    /// Outputs, with those that fill the last vector.
+    padded: usize,
     arithmetic: PhantomData<A>,
 }
 
@@ -43,16 +44,15 @@ pub(super) struct Ahead {
 }
 
 /// Outputs that are computed at once.
-struct Panel {
-    vectors: usize,
-    lines: Range<usize>,
-}
-
-impl Panel {
-    /// The outputs of panel `number`, of the colour group's padded ones.
-    fn outputs(&self, number: usize) -> Range<usize> {
-        number * OUTPUTS..number * OUTPUTS + self.vectors * LANES
-    }
+pub(super) struct Panel {
+    pub(super) vectors: usize,
+    pub(super) lines: Arc<[Line]>,
+    /// One for each lane.
+    pub(super) multipliers: Arc<[i32]>,
+    /// The outputs, of all of the op's.
+    pub(super) outputs: Range<usize>,
+    /// Where the lanes are, of the colour group's padded outputs.
+    lanes: Range<usize>,
 }
 
 /// The sums of a panel, of all places, and what belongs to them.
@@ -96,20 +96,19 @@ impl<A: Pack> Packed<A> {
         let mut packed = Self {
             outputs: first..end,
             left: u32::from(linear.left),
-            lines: Vec::new(),
             panels: Vec::new(),
             above: pieces.iter().take(above).map(|piece| words::<A>(*piece)).sum(),
             biases: [Vec::new(), Vec::new()],
-            multipliers: vec![0; padded],
+            padded,
             arithmetic: PhantomData,
         };
         // What the offset of the inputs adds to each sum.
         let mut offsets = vec![0i32; padded];
-        packed.multipliers.get_mut(..outputs)?.copy_from_slice(model.numbers(linear.multipliers, first..end)?);
+        let multipliers: &[i32] = model.numbers(linear.multipliers, first..end)?;
         let per_word = WORD / size_of::<A::Input>();
         for panel in (0..padded).step_by(OUTPUTS) {
             let vectors = VECTORS.min((padded - panel) / LANES);
-            let begin = packed.lines.len();
+            let mut lines = Vec::new();
             let mut input = 0;
             for &piece in pieces {
                 for word in (0..piece).step_by(per_word) {
@@ -125,12 +124,18 @@ impl<A: Pack> Packed<A> {
                                 *offset = offset.wrapping_add(A::OFFSET.wrapping_mul(weight.into()));
                             }
                         }
-                        packed.lines.push(line);
+                        lines.push(line);
                     }
                 }
                 input += piece;
             }
-            packed.panels.push(Panel { vectors, lines: begin..packed.lines.len() });
+            let lanes = panel..panel + vectors * LANES;
+            let there = panel..outputs.min(lanes.end);
+            let mut multipliers = multipliers.get(there.clone())?.to_vec();
+            multipliers.resize(lanes.len(), 0);
+            let outputs = first + there.start..first + there.end;
+            let (lines, multipliers) = (lines.into(), multipliers.into());
+            packed.panels.push(Panel { vectors, lines, multipliers, outputs, lanes });
         }
         let mut bias = vec![0i32; padded];
         if let Some(at) = linear.bias {
@@ -153,104 +158,145 @@ impl<A: Pack> Packed<A> {
 
     /// Bytes of the packed weights.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(self.lines.as_slice())
+        self.panels.iter().map(|panel| size_of_val(&*panel.lines)).sum()
     }
 
     /// Panels, one after the other.
-    pub(super) fn panels(&self) -> Range<usize> {
-        0..self.panels.len()
+    pub(super) fn panels(&self) -> &[Panel] {
+        &self.panels
     }
 
     /// Memory for sums ahead of a row of so many columns.
     pub(super) fn ahead(&self, columns: usize) -> Ahead {
-        Ahead { sums: vec![0; columns * self.multipliers.len()], columns }
+        Ahead { sums: vec![0; columns * self.padded], columns }
     }
 
-    /// Computes the sums over the rows above, whose inputs at the first column, with those of the other columns behind them,
-    /// are `inputs`.
+    /// Computes the sums over the rows above of a panel, whose inputs at the first column, with those of the other columns behind
+    /// them, are `inputs`.
     #[inline(always)]
     pub(super) fn fill<K: Kernel>(
+        &self,
+        kernel: K,
+        panel: &Panel,
+        inputs: &Inputs<'_, A::Input>,
+        label: Option<usize>,
+        sums: &mut [i32],
+    ) -> Option<()> {
+        let bias = self.bias(kernel, panel.lanes.clone(), label)?;
+        A::panel(kernel, bytemuck::cast_slice(&panel.lines), inputs, bias, panel.vectors, sums);
+        Some(())
+    }
+
+    /// As [`Packed::fill`], of all panels.
+    #[inline(always)]
+    pub(super) fn fill_all<K: Kernel>(
         &self,
         kernel: K,
         inputs: &Inputs<'_, A::Input>,
         label: Option<usize>,
         ahead: &mut Ahead,
     ) -> Option<()> {
-        for (number, panel) in self.panels.iter().enumerate() {
-            let outputs = panel.outputs(number);
-            let bias = self.bias(kernel, outputs.clone(), label)?;
-            let sums = ahead.sums.get_mut(ahead.columns * outputs.start..ahead.columns * outputs.end)?;
-            let weights = bytemuck::cast_slice(self.lines.get(panel.lines.clone())?);
-            A::panel(kernel, weights, inputs, bias, panel.vectors, sums);
+        for panel in &self.panels {
+            let lanes = panel.lanes.start * ahead.columns..panel.lanes.end * ahead.columns;
+            self.fill(kernel, panel, inputs, label, ahead.sums.get_mut(lanes)?)?;
         }
         Some(())
     }
 
-    fn bias<K: Kernel>(&self, kernel: K, outputs: Range<usize>, label: Option<usize>) -> Option<&[i32]> {
+    #[inline(always)]
+    fn bias<K: Kernel>(&self, kernel: K, lanes: Range<usize>, label: Option<usize>) -> Option<&[i32]> {
         let [of_activations, of_inputs] = &self.biases;
         let bias = if kernel.input_offset() == A::OFFSET { of_activations } else { of_inputs };
-        let padded = self.multipliers.len();
-        let class = if bias.len() > padded { label? * padded } else { 0 };
-        bias.get(class + outputs.start..class + outputs.end)
+        let class = if bias.len() > self.padded { label? * self.padded } else { 0 };
+        bias.get(class + lanes.start..class + lanes.end)
     }
 
-    /// Computes the sums of `places` of panel `number` in `memory`; of a place in a column whose sums over the rows above are there
-    /// already, `inputs` are what is left.
+    /// What the sums of a panel begin with, and the weights of what is missing then.
+    #[inline(always)]
+    pub(super) fn begin<'p, K: Kernel>(
+        &'p self,
+        panel: &'p Panel,
+        kernel: K,
+        label: Option<usize>,
+    ) -> Option<(&'p [i32], &'p [Line])> {
+        Some((self.bias(kernel, panel.lanes.clone(), label)?, &panel.lines))
+    }
+
+    /// As [`Packed::begin`], in a column whose sums over the rows above are there already.
+    #[inline(always)]
+    pub(super) fn ahead_of<'p>(
+        &self,
+        panel: &'p Panel,
+        ahead: &'p Ahead,
+        column: usize,
+    ) -> Option<(&'p [i32], &'p [Line])> {
+        let lanes = panel.lanes.len();
+        let at = ahead.columns * panel.lanes.start + column * lanes;
+        Some((ahead.sums.get(at..at + lanes)?, panel.lines.get(self.above * panel.vectors..)?))
+    }
+
+    /// Computes the sums of `places` of a panel in `memory`; of a place in a column whose sums over the rows above are there already,
+    /// `inputs` are what is left.
     #[inline(always)]
     pub(super) fn sums<'r, K: Kernel>(
         &'r self,
-        number: usize,
+        panel: &'r Panel,
         kernel: K,
         inputs: &Inputs<'_, A::Input>,
         (places, label): (usize, Option<usize>),
         begun: Option<(&Ahead, usize)>,
         memory: &'r mut [i32],
     ) -> Option<Results<'r>> {
-        let panel = self.panels.get(number)?;
-        let all = panel.outputs(number);
-        let stride = all.len();
+        let stride = panel.lanes.len();
         let sums = memory.get_mut(..places * stride)?;
-        let mut lines = panel.lines.clone();
-        let bias = if let Some((ahead, column)) = begun {
-            lines.start += self.above * panel.vectors;
-            let at = ahead.columns * all.start + column * stride;
-            ahead.sums.get(at..at + stride)?
-        } else {
-            self.bias(kernel, all.clone(), label)?
+        let (bias, lines) = match begun {
+            Some((ahead, column)) => self.ahead_of(panel, ahead, column)?,
+            None => self.begin(panel, kernel, label)?,
         };
-        A::panel(kernel, bytemuck::cast_slice(self.lines.get(lines)?), inputs, bias, panel.vectors, sums);
-        let outputs = self.outputs.start + all.start..self.outputs.end.min(self.outputs.start + all.end);
-        Some(Results { outputs, sums, stride, multipliers: self.multipliers.get(all)?, left: self.left })
+        A::panel(kernel, bytemuck::cast_slice(lines), inputs, bias, panel.vectors, sums);
+        Some(Results { outputs: panel.outputs.clone(), sums, stride, multipliers: &panel.multipliers, left: self.left })
     }
 }
 
 /// Where nothing is read beside the sums: as many numbers of no size as anyone asks for.
 const NOTHING: &[()] = &[(); usize::MAX];
 
-impl Results<'_> {
-    /// `f(requantized sum, y)` of each output of each place; the panel's outputs begin at number `first` of each row of `y`,
-    /// `[places, columns]`.
+/// Sums, and what becomes of them.
+pub(super) trait Scaled {
+    /// `f(requantized sum, x, y)` of each output of each place; the panel's outputs begin at number `to.0` of each row of `x` and `y`,
+    /// `[places, to.1]`.
+    fn each_with<K: Kernel, X: Copy, Y: Copy>(
+        &self,
+        kernel: K,
+        x: &[X],
+        y: &mut [Y],
+        to: (usize, usize),
+        f: impl Fn(i32, X, &mut Y),
+    ) -> Option<()>;
+
+    /// `f(requantized sum, y)`; see [`Scaled::each_with`].
     #[inline(always)]
-    pub(super) fn each<K: Kernel, Y: Copy>(
+    fn each<K: Kernel, Y: Copy>(
         &self,
         kernel: K,
         y: &mut [Y],
-        (first, columns): (usize, usize),
+        to: (usize, usize),
         f: impl Fn(i32, &mut Y),
     ) -> Option<()> {
         self.each_with(
             kernel,
             NOTHING,
             y,
-            (first, columns),
+            to,
             #[inline(always)]
             |v, (), y| f(v, y),
         )
     }
+}
 
-    /// `f(requantized sum, x, y)`; `x` is as `y`.
+impl Scaled for Results<'_> {
     #[inline(always)]
-    pub(super) fn each_with<K: Kernel, X: Copy, Y: Copy>(
+    fn each_with<K: Kernel, X: Copy, Y: Copy>(
         &self,
         kernel: K,
         x: &[X],
@@ -269,7 +315,9 @@ impl Results<'_> {
             },
         )
     }
+}
 
+impl Results<'_> {
     /// All places, `count` outputs in `V` vectors: loops of a length that the compiler knows, with the multipliers in registers.
     #[inline(always)]
     fn places<K: Kernel, X: Copy, Y: Copy, const V: usize>(
@@ -301,8 +349,9 @@ impl Results<'_> {
     }
 }
 
+/// `f(scaled sum, x, y)` of each.
 #[inline(always)]
-fn apply<X: Copy, Y>(scaled: [i32; LANES], x: &[X], y: &mut [Y], f: &impl Fn(i32, X, &mut Y)) {
+pub(super) fn apply<X: Copy, Y>(scaled: [i32; LANES], x: &[X], y: &mut [Y], f: &impl Fn(i32, X, &mut Y)) {
     for ((y, x), scaled) in y.iter_mut().zip(x).zip(scaled) {
         f(scaled, *x, y);
     }

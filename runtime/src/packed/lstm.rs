@@ -1,13 +1,15 @@
 //! LSTMs, at all places of a step: the Row LSTM, and the two halves of the Diagonal BiLSTM.
 
-use super::linear::{Ahead, Packed};
+mod alone;
+
+use super::linear::{Ahead, Packed, Scaled};
 use super::registers::spans;
 use super::rows::{Rows, Shape, features};
 use super::walk::{Shared, Step};
 use super::{Pack, words};
 use crate::blob::{LstmRecord, Model};
 use crate::kernels::panel::{Inputs, Pieces};
-use crate::kernels::{Kernel, map};
+use crate::kernels::{Kernel, map, map_within};
 use crate::numbers::Rescale;
 
 /// Which LSTM it is.
@@ -249,6 +251,12 @@ impl<A: Pack> Lstm<A> {
             let packed = self.over_state.get(group)?;
             let begun = ahead.get(group).map(|ahead| (ahead, part.column));
             for panel in packed.panels() {
+                if places == 1
+                    && let Some(ahead) = begun
+                {
+                    alone::gates_alone((packed, panel, ahead), &inputs, sums, gates, kernel)?;
+                    continue;
+                }
                 let results = packed.sums(panel, kernel, &inputs, (places, None), begun, memory)?;
                 results.each_with(
                     kernel,
@@ -272,8 +280,7 @@ impl<A: Pack> Lstm<A> {
                     new_h,
                 );
                 let (to_hidden, to_output) = (record.to_hidden, record.to_output);
-                map(
-                    kernel,
+                map_within(
                     new_h,
                     h.together_mut(part)?.get_mut(span.clone())?,
                     #[inline(always)]
@@ -283,8 +290,7 @@ impl<A: Pack> Lstm<A> {
                     output.together_mut(part)?.get_mut(span)?.copy_from_slice(new_h);
                 } else {
                     let at = first * hidden;
-                    map(
-                        kernel,
+                    map_within(
                         new_h,
                         registers.get_mut(record.output, hidden)?.get_mut(at + span.start..at + span.end)?,
                         #[inline(always)]
@@ -316,7 +322,7 @@ impl<A: Pack> Lstm<A> {
             let stride = state.h.stride_of(step.width);
             let inputs = Inputs { numbers: state.h.numbers(), stride, pieces: pieces.all() };
             for (packed, ahead) in self.over_state.iter().zip(&mut state.ahead) {
-                packed.fill(kernel, &inputs, None, ahead)?;
+                packed.fill_all(kernel, &inputs, None, ahead)?;
             }
         }
         if self.kind == Kind::Row {

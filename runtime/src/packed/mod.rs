@@ -26,6 +26,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod alone;
 mod batch;
 mod conv;
 mod elementwise;
@@ -37,18 +38,19 @@ mod scorer;
 mod walk;
 
 use crate::blob::{Model, Weights};
-use crate::kernels::Kernel;
-use crate::kernels::panel::{Inputs, WORD};
+use crate::kernels::panel::{Inputs, Sums, WORD};
+use crate::kernels::{Host, Kernel};
 #[cfg(feature = "a16")]
 use crate::numbers::Int8A16;
 use crate::numbers::{Arithmetic, Int8};
 pub use batch::Batch;
 use bytemuck::Pod;
+use linear::Line;
 pub use scorer::Scorer;
-use walk::Ops;
+use walk::{Ops, Step, Walk};
 
 /// Numbers whose weights can be packed.
-pub(crate) trait Pack: Arithmetic<Weight = i8, Stream = i16, Sum = i32> {
+trait Pack: Arithmetic<Weight = i8, Stream = i16, Sum = i32> + Sized {
     /// An activation as products read it.
     type Input: Pod;
     /// A weight, packed.
@@ -57,6 +59,11 @@ pub(crate) trait Pack: Arithmetic<Weight = i8, Stream = i16, Sum = i32> {
     const OFFSET: i32;
 
     fn input(x: Self::Activation) -> Self::Input;
+    /// [`Arithmetic::activation`] as products read it.
+    #[inline(always)]
+    fn activation_input(v: i32, zero_point: i32, low: i32) -> Self::Input {
+        Self::input(Self::activation(v, zero_point, low))
+    }
     fn element(weight: i8) -> Self::Element;
     fn panel<K: Kernel>(
         kernel: K,
@@ -66,6 +73,13 @@ pub(crate) trait Pack: Arithmetic<Weight = i8, Stream = i16, Sum = i32> {
         vectors: usize,
         sums: &mut [i32],
     );
+    /// [`batch::ahead`], which is large, in a function that is compiled here and in no program again.
+    fn ahead(walk: &mut Walk<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()>;
+    /// As above, [`batch::finish`].
+    fn finish(walk: &mut Walk<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()>;
+
+    /// The products of one place, added to sums that stay in registers; as many words as both slices have.
+    fn place<K: Kernel, const V: usize>(kernel: K, weights: &[Line], inputs: &[Self::Input], sums: Sums<V>) -> Sums<V>;
 }
 
 impl Pack for Int8 {
@@ -77,6 +91,13 @@ impl Pack for Int8 {
     #[inline(always)]
     fn input(x: i8) -> u8 {
         x.cast_unsigned() ^ 128
+    }
+
+    #[inline(always)]
+    fn activation_input(v: i32, zero_point: i32, low: i32) -> u8 {
+        // Of unsigned bytes, the first saturation is what makes them bytes, and the second one is of bytes.
+        let above_low = v.wrapping_add(zero_point.wrapping_sub(low)).clamp(0, 255) as u8;
+        above_low.saturating_add(low.wrapping_add(128) as u8)
     }
 
     #[inline(always)]
@@ -94,6 +115,20 @@ impl Pack for Int8 {
         sums: &mut [i32],
     ) {
         kernel.panel8(weights, inputs, bias, vectors, sums);
+    }
+
+    fn ahead(walk: &mut Walk<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()> {
+        batch::ahead(walk, ops, step, kernel)
+    }
+
+    fn finish(walk: &mut Walk<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()> {
+        batch::finish(walk, ops, step, kernel)
+    }
+
+    #[inline(always)]
+    fn place<K: Kernel, const V: usize>(kernel: K, weights: &[Line], inputs: &[u8], sums: Sums<V>) -> Sums<V> {
+        let weights = bytemuck::must_cast_slice(weights).as_chunks().0;
+        kernel.place8(weights, inputs.as_chunks().0, sums)
     }
 }
 
@@ -123,6 +158,20 @@ impl Pack for Int8A16 {
         sums: &mut [i32],
     ) {
         kernel.panel16(weights, inputs, bias, vectors, sums);
+    }
+
+    fn ahead(walk: &mut Walk<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()> {
+        batch::ahead(walk, ops, step, kernel)
+    }
+
+    fn finish(walk: &mut Walk<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()> {
+        batch::finish(walk, ops, step, kernel)
+    }
+
+    #[inline(always)]
+    fn place<K: Kernel, const V: usize>(kernel: K, weights: &[Line], inputs: &[i16], sums: Sums<V>) -> Sums<V> {
+        let weights = bytemuck::must_cast_slice(weights).as_chunks().0;
+        kernel.place16(weights, inputs.as_chunks().0, sums)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The registers of all places.
 
 use crate::engine::apart;
+use crate::kernels::panel::WORD;
 use bytemuck::Pod;
 use core::ops::Range;
 
@@ -19,6 +20,11 @@ impl Registers {
         Self { words: vec![0; places * bytes.next_multiple_of(4) / 4 + SLACK], places }
     }
 
+    /// Places.
+    pub(super) const fn places(&self) -> usize {
+        self.places
+    }
+
     /// The first number of the register at byte `at` of an engine's.
     #[inline(always)]
     pub(super) fn start<T>(&self, at: u32) -> usize {
@@ -31,11 +37,24 @@ impl Registers {
         bytemuck::try_cast_slice(&self.words).ok()
     }
 
+    /// All numbers, to write.
+    #[inline(always)]
+    pub(super) fn numbers_mut<T: Pod>(&mut self) -> Option<&mut [T]> {
+        bytemuck::try_cast_slice_mut(&mut self.words).ok()
+    }
+
     /// The register at byte `at`, `[places, count]`.
     #[inline(always)]
     pub(super) fn get<T: Pod>(&self, at: u32, count: usize) -> Option<&[T]> {
         let start = self.start::<T>(at);
         self.numbers()?.get(start..start + self.places * count)
+    }
+
+    /// The register at byte `at` of the only place, `count` numbers and what fills their last word.
+    #[inline(always)]
+    pub(super) fn words<T: Pod>(&self, at: u32, count: usize) -> Option<&[T]> {
+        let (start, each) = (at as usize / size_of::<T>(), WORD / size_of::<T>());
+        self.numbers()?.get(start..start + count.next_multiple_of(each))
     }
 
     /// The register at byte `at`, `[places, count]`, to write.

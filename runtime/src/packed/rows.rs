@@ -99,6 +99,17 @@ impl<T: Pod> Rows<T> {
         self.numbers.get_mut(at..at + self.features)
     }
 
+    /// The place `back` columns to the left of another one.
+    #[inline(always)]
+    pub(super) fn left_of(&self, at: usize, back: isize) -> usize {
+        at.wrapping_add_signed(-back * self.strides[1].cast_signed())
+    }
+
+    /// Numbers from one on, to write.
+    pub(super) fn numbers_mut(&mut self, at: usize, count: usize) -> Option<&mut [T]> {
+        self.numbers.get_mut(at..at + count)
+    }
+
     /// Keeps the inputs of a step's places and colours, which stand in the register at byte `at`.
     #[inline(always)]
     pub(super) fn keep(&mut self, step: &Step, registers: &Registers, at: u32) -> Option<()> {
@@ -134,5 +145,8 @@ impl<T: Pod> Rows<T> {
 /// The features of a step's colours, of `count`.
 #[inline(always)]
 pub(super) fn features(count: usize, step: &Step) -> Range<usize> {
+    if step.all_groups == 1 {
+        return 0..count;
+    }
     group_start(count, step.all_groups, step.groups.start)..group_start(count, step.all_groups, step.groups.end)
 }

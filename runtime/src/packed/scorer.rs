@@ -1,6 +1,6 @@
 //! An image that is there already, a row at a time.
 
-use super::batch::{AnyWalk, ahead, finish};
+use super::batch::AnyWalk;
 use super::walk::{Ops, Step, Walk};
 use super::{AnyOps, Pack, Packed};
 use crate::engine::{EngineError, check_label, predicted};
@@ -95,7 +95,7 @@ fn visit<A: Pack, S: SymbolSource>(
                 walk.store(&step, column, channel, got).ok_or(EngineError::Corrupt)?;
             }
         }
-        ahead(walk, ops, packed, &step, kernel).ok_or(EngineError::Corrupt)?;
+        A::ahead(walk, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
         for column in 0..width {
             for channel in 0..channels {
                 let at = (column * channels + channel) * levels;
@@ -110,7 +110,7 @@ fn visit<A: Pack, S: SymbolSource>(
             }
         }
         if row + 1 < height {
-            finish(walk, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
+            A::finish(walk, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
         }
     }
     Ok(cost)

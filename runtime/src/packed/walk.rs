@@ -5,7 +5,7 @@ use super::linear::{OUTPUTS, Packed};
 use super::lstm::{Kind, Lstm, State};
 use super::registers::Registers;
 use super::{Pack, elementwise};
-use crate::blob::{Instruction, Model};
+use crate::blob::{Instruction, Model, Record};
 use crate::kernels::Kernel;
 use crate::kernels::panel::Pieces;
 use core::ops::Range;
@@ -54,11 +54,12 @@ pub(super) struct Shared {
 }
 
 /// An op with its weights packed.
+#[repr(u8)] // a number in its own place is quicker to read than one that hides in a field, at each op of each pixel
 enum Op<A> {
     Conv(Conv<A>),
     Lstm(Box<Lstm<A>>),
-    /// One without weights, as it stands in the blob.
-    Elementwise,
+    /// One without weights.
+    Elementwise(Record),
 }
 
 /// A model with its weights packed.
@@ -66,30 +67,31 @@ pub(super) struct Ops<A>(Vec<Op<A>>);
 
 impl<A: Pack> Ops<A> {
     pub(super) fn new(model: &Model<'_>) -> Option<Self> {
-        let op = |instruction: Option<Instruction<'_>>| {
-            Some(match instruction? {
-                Instruction::MaskedConv(record) => Op::Conv(Conv::new(model, record)?),
+        let op = |(n, record): (usize, &Record)| {
+            Some(match record.instruction()? {
+                Instruction::MaskedConv(record) => Op::Conv(Conv::new(model, record, n == 0)?),
                 Instruction::RowLstm(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Row)?)),
                 Instruction::DiagonalLeft(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Left)?)),
                 Instruction::DiagonalRight(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Right)?)),
-                _ => Op::Elementwise,
+                _ => Op::Elementwise(*record),
             })
         };
-        model.instructions().map(op).collect::<Option<_>>().map(Self)
+        model.records().iter().enumerate().map(op).collect::<Option<_>>().map(Self)
     }
 
     /// Bytes of all packed weights.
     pub(super) fn weight_bytes(&self) -> usize {
         let bytes = |op: &Op<A>| match op {
-            Op::Conv(conv) => conv.packed.iter().map(Packed::bytes).sum(),
+            Op::Conv(conv) => conv.bytes(),
             Op::Lstm(lstm) => lstm.packed().map(Packed::bytes).sum(),
-            Op::Elementwise => 0,
+            Op::Elementwise(_) => 0,
         };
         self.0.iter().map(bytes).sum::<usize>()
     }
 }
 
 /// What an op keeps.
+#[repr(u8)] // as above
 enum Kept<A: Pack> {
     Conv(conv::State<A>),
     Lstm(Box<State<A>>),
@@ -111,9 +113,9 @@ impl<A: Pack> Walk<A> {
         let most = images * columns.max(if images == 1 { image.width } else { 1 });
         let widest = header.register_bytes as usize;
         let kept = ops.0.iter().map(|op| match op {
-            Op::Conv(conv) => Kept::Conv(conv.state(images, columns, image.width)),
+            Op::Conv(conv) => Kept::Conv(conv.state(images, columns, image)),
             Op::Lstm(lstm) => Kept::Lstm(Box::new(lstm.state(images, columns, image.width))),
-            Op::Elementwise => Kept::Nothing,
+            Op::Elementwise(_) => Kept::Nothing,
         });
         let pieces = ops
             .0
@@ -121,7 +123,7 @@ impl<A: Pack> Walk<A> {
             .map(|op| match op {
                 Op::Conv(conv) => conv.pieces(),
                 Op::Lstm(lstm) => lstm.pieces(),
-                Op::Elementwise => 0,
+                Op::Elementwise(_) => 0,
             })
             .max();
         let table: &[A::Activation] = model.numbers(header.input_table, 0..image.levels)?;
@@ -150,16 +152,34 @@ impl<A: Pack> Walk<A> {
         Some(())
     }
 
+    /// Whether it takes one place at a time.
+    pub(super) fn is_alone(&self) -> bool {
+        self.shared.registers.places() == 1
+    }
+
     /// Runs all ops.
     #[inline(always)]
-    pub(super) fn run<K: Kernel>(&mut self, ops: &Ops<A>, model: &Model<'_>, step: &Step, kernel: K) -> Option<()> {
-        let mut instructions = model.instructions();
-        for (n, (op, kept)) in ops.0.iter().zip(&mut self.kept).enumerate() {
-            let instruction = instructions.next()??;
+    pub(super) fn run<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Option<()> {
+        for (op, kept) in ops.0.iter().zip(&mut self.kept) {
             match (op, kept) {
-                (Op::Conv(conv), Kept::Conv(state)) => conv.run(step, n == 0, state, &mut self.shared, kernel)?,
+                (Op::Conv(conv), Kept::Conv(state)) => conv.run(step, state, &mut self.shared, kernel)?,
                 (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.run(step, state, &mut self.shared, kernel)?,
-                _ => elementwise::run::<A, K>(instruction, step, &mut self.shared, kernel)?,
+                (Op::Elementwise(record), _) => elementwise::run::<A, K>(record, step, &mut self.shared, kernel)?,
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    /// As [`Walk::run`], at a pixel of the only image.
+    #[inline(always)]
+    pub(super) fn run_alone<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Option<()> {
+        for (op, kept) in ops.0.iter().zip(&mut self.kept) {
+            match (op, kept) {
+                (Op::Conv(conv), Kept::Conv(state)) => conv.alone(step, state, &mut self.shared, kernel)?,
+                (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.alone(step, state, &mut self.shared, kernel)?,
+                (Op::Elementwise(record), _) => elementwise::alone::<A, K>(record, step, &mut self.shared, kernel)?,
+                _ => {}
             }
         }
         Some(())

@@ -1,0 +1,100 @@
+//! The weighted sums of one place: what a batch of one image waits for, op after op.
+//!
+//! There is little arithmetic at one place, so that what is around it counts: sums stay in registers from the first product to what
+//! is made of them.
+
+use super::Pack;
+use super::linear::{Line, Scaled, apply};
+use crate::kernels::Kernel;
+use crate::kernels::panel::{LANES, Sums, WORD};
+use core::marker::PhantomData;
+
+/// Does the same with the number of a panel's vectors as a constant.
+macro_rules! by_vectors {
+    ($panel:expr, $vectors:ident => $result:expr) => {
+        match $panel.vectors {
+            1 => {
+                const $vectors: usize = 1;
+                $result
+            }
+            2 => {
+                const $vectors: usize = 2;
+                $result
+            }
+            3 => {
+                const $vectors: usize = 3;
+                $result
+            }
+            _ => {
+                const $vectors: usize = crate::packed::linear::VECTORS;
+                $result
+            }
+        }
+    };
+}
+pub(super) use by_vectors;
+
+/// The sums of a panel of `V` vectors.
+pub(super) struct Alone<'p, A, const V: usize> {
+    sums: Sums<V>,
+    /// The weights of the pieces that have not been added yet.
+    lines: &'p [Line],
+    multipliers: &'p [i32],
+    left: u32,
+    outputs: usize,
+    arithmetic: PhantomData<A>,
+}
+
+impl<'p, A: Pack, const V: usize> Alone<'p, A, V> {
+    /// What sums begin with, the weights of what is missing then, and by what they are requantized; the last outputs may be none.
+    #[inline(always)]
+    pub(super) fn new(
+        (sums, lines): (&[i32], &'p [Line]),
+        (multipliers, left): (&'p [i32], u32),
+        outputs: usize,
+    ) -> Option<Self> {
+        let sums = *sums.as_chunks::<LANES>().0.first_chunk::<V>()?;
+        Some(Self { sums, lines, multipliers, left, outputs, arithmetic: PhantomData })
+    }
+
+    /// Adds the products of the next piece, whole words.
+    #[inline(always)]
+    pub(super) fn add<K: Kernel>(&mut self, kernel: K, piece: &[A::Input]) -> Option<()> {
+        let (lines, rest) = self.lines.split_at_checked(size_of_val(piece) / WORD * V)?;
+        self.sums = A::place(kernel, lines, piece, self.sums);
+        self.lines = rest;
+        Some(())
+    }
+}
+
+impl<A: Pack, const V: usize> Scaled for Alone<'_, A, V> {
+    #[inline(always)]
+    fn each_with<K: Kernel, X: Copy, Y: Copy>(
+        &self,
+        kernel: K,
+        x: &[X],
+        y: &mut [Y],
+        (first, _): (usize, usize),
+        f: impl Fn(i32, X, &mut Y),
+    ) -> Option<()> {
+        let range = first..first + self.outputs;
+        let (x, y) = (x.get(range.clone())?, y.get_mut(range)?);
+        let multipliers = self.multipliers.as_chunks::<LANES>().0.first_chunk::<V>()?;
+        let scaled = |v: usize| kernel.requantize(&self.sums[v], self.left, &multipliers[v]);
+        // All vectors are whole but for the last one.
+        let ((x, last_x), (y, last_y)) = (x.as_chunks::<LANES>(), y.as_chunks_mut::<LANES>());
+        if let (Some(x), Some(y)) = (x.first_chunk::<V>(), y.first_chunk_mut::<V>()) {
+            for (v, (x, y)) in x.iter().zip(y).enumerate() {
+                let mut vector = *y;
+                apply(scaled(v), x, &mut vector, &f);
+                *y = vector;
+            }
+            return Some(());
+        }
+        for (v, (x, y)) in x.iter().zip(y).enumerate().take(V - 1) {
+            apply(scaled(v), x, y, &f);
+        }
+        apply(scaled(V - 1), last_x, last_y, &f);
+        Some(())
+    }
+}
