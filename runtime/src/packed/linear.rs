@@ -258,6 +258,9 @@ impl<A: Pack> Packed<A> {
     }
 }
 
+/// Half of the lanes of a vector.
+const HALF: usize = LANES / 2;
+
 /// Where nothing is read beside the sums: as many numbers of no size as anyone asks for.
 const NOTHING: &[()] = &[(); usize::MAX];
 
@@ -342,7 +345,19 @@ impl Results<'_> {
                 black_box(());
             }
             if let Some((sums, multipliers)) = vectors.next() {
-                apply(scaled(sums, multipliers), last_x, last_y, f);
+                // Half a vector is not rare, and a loop of a length that is known as well.
+                let scaled = scaled(sums, multipliers);
+                let (half_x, rest_x) = last_x.as_chunks::<HALF>();
+                let (half_y, rest_y) = last_y.as_chunks_mut::<HALF>();
+                if let ([x], [y]) = (half_x, &mut *half_y) {
+                    let mut half = *y;
+                    apply(scaled, x, &mut half, f);
+                    *y = half;
+                    black_box(());
+                }
+                for ((y, x), scaled) in rest_y.iter_mut().zip(rest_x).zip(scaled.iter().skip(half_y.len() * HALF)) {
+                    f(*scaled, *x, y);
+                }
             }
         }
         Some(())
