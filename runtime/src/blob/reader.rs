@@ -12,7 +12,9 @@ use core::ops::Range;
 /// The largest state that a blob may ask for, in bytes.
 pub const MAX_STATE_BYTES: u32 = 1 << 30;
 
-/// The most multiply-adds that a pixel may take, which is checked with the feature `std` alone. Ops that do not share weights cannot have as many in a file of less than 1 GiB.
+/// The most multiply-adds that a pixel may take, which is checked with the feature `std` alone.
+///
+/// Ops that do not share weights cannot have as many in a file of less than 1 GiB.
 pub const MAX_MULTIPLY_ADDS: u32 = 1 << 30;
 
 /// A checked model, read in place.

@@ -4,35 +4,10 @@
 //! is made of them.
 
 use super::Pack;
-use super::linear::{Line, Scaled, apply};
+use super::linear::{Line, Scaled, apply, apply_last};
 use crate::kernels::Kernel;
 use crate::kernels::panel::{LANES, Sums, WORD};
 use core::marker::PhantomData;
-
-/// Does the same with the number of a panel's vectors as a constant.
-macro_rules! by_vectors {
-    ($panel:expr, $vectors:ident => $result:expr) => {
-        match $panel.vectors {
-            1 => {
-                const $vectors: usize = 1;
-                $result
-            }
-            2 => {
-                const $vectors: usize = 2;
-                $result
-            }
-            3 => {
-                const $vectors: usize = 3;
-                $result
-            }
-            _ => {
-                const $vectors: usize = crate::packed::linear::VECTORS;
-                $result
-            }
-        }
-    };
-}
-pub(super) use by_vectors;
 
 /// The sums of a panel of `V` vectors.
 pub(super) struct Alone<'p, A, const V: usize> {
@@ -94,7 +69,7 @@ impl<A: Pack, const V: usize> Scaled for Alone<'_, A, V> {
         for (v, (x, y)) in x.iter().zip(y).enumerate().take(V - 1) {
             apply(scaled(v), x, y, &f);
         }
-        apply(scaled(V - 1), last_x, last_y, &f);
+        apply_last(scaled(V - 1), last_x, last_y, &f);
         Some(())
     }
 }

@@ -6,10 +6,10 @@ use super::linear::{Packed, Panel, Scaled};
 use super::registers::Registers;
 use super::rows::{Rows, Shape};
 use super::walk::{Shared, Step};
-use super::{Pack, words};
+use super::{Pack, each_word, words};
 use crate::blob::{ConvRecord, Destination, Model};
 use crate::kernels::Kernel;
-use crate::kernels::panel::{Inputs, WORD};
+use crate::kernels::panel::Inputs;
 use crate::model::Image;
 use alone::{Link, Past};
 
@@ -57,14 +57,9 @@ struct Tap {
     inputs: usize,
 }
 
-/// Inputs of a word.
-const fn each_word<A: Pack>() -> usize {
-    WORD / size_of::<A::Input>()
-}
-
 /// Whether taps side by side are one piece: vectors of whole words are not, as they need not lie together.
 fn joined<A: Pack>(record: &ConvRecord) -> bool {
-    record.dilation == 1 && !usize::from(record.inputs).is_multiple_of(WORD / size_of::<A::Input>())
+    record.dilation == 1 && !usize::from(record.inputs).is_multiple_of(each_word::<A>())
 }
 
 impl<A: Pack> Conv<A> {

@@ -1,6 +1,6 @@
 //! The weighted sums of an op with its weights packed for vectors.
 
-use super::{Pack, words};
+use super::{Pack, each_word, words};
 use crate::blob::{Layout, Linear, Model};
 use crate::kernels::Kernel;
 use crate::kernels::panel::{Inputs, LANES, WORD};
@@ -12,6 +12,31 @@ use std::sync::Arc;
 
 /// Vectors of outputs that are computed at once.
 pub(super) const VECTORS: usize = 4;
+
+/// Does the same with the number of a panel's vectors as a constant.
+macro_rules! by_vectors {
+    ($panel:expr, $vectors:ident => $result:expr) => {
+        match $panel.vectors {
+            1 => {
+                const $vectors: usize = 1;
+                $result
+            }
+            2 => {
+                const $vectors: usize = 2;
+                $result
+            }
+            3 => {
+                const $vectors: usize = 3;
+                $result
+            }
+            _ => {
+                const $vectors: usize = crate::packed::linear::VECTORS;
+                $result
+            }
+        }
+    };
+}
+pub(super) use by_vectors;
 
 /// Outputs of a panel, at most.
 pub(super) const OUTPUTS: usize = VECTORS * LANES;
@@ -59,9 +84,9 @@ pub(super) struct Panel {
 pub(super) struct Results<'r> {
     /// The outputs, of all of the op's.
     pub(super) outputs: Range<usize>,
-    /// The sums, `[places, stride]`.
+    /// The sums, `[places, vectors, LANES]`.
     sums: &'r [i32],
-    stride: usize,
+    vectors: usize,
     /// As many as there are sums of a place.
     multipliers: &'r [i32],
     left: u32,
@@ -105,7 +130,7 @@ impl<A: Pack> Packed<A> {
         // What the offset of the inputs adds to each sum.
         let mut offsets = vec![0i32; padded];
         let multipliers: &[i32] = model.numbers(linear.multipliers, first..end)?;
-        let per_word = WORD / size_of::<A::Input>();
+        let per_word = each_word::<A>();
         for panel in (0..padded).step_by(OUTPUTS) {
             let vectors = VECTORS.min((padded - panel) / LANES);
             let mut lines = Vec::new();
@@ -247,14 +272,14 @@ impl<A: Pack> Packed<A> {
         begun: Option<(&Ahead, usize)>,
         memory: &'r mut [i32],
     ) -> Option<Results<'r>> {
-        let stride = panel.lanes.len();
-        let sums = memory.get_mut(..places * stride)?;
+        let sums = memory.get_mut(..places * panel.lanes.len())?;
         let (bias, lines) = match begun {
             Some((ahead, column)) => self.ahead_of(panel, ahead, column)?,
             None => self.begin(panel, kernel, label)?,
         };
         A::panel(kernel, bytemuck::cast_slice(lines), inputs, bias, panel.vectors, sums);
-        Some(Results { outputs: panel.outputs.clone(), sums, stride, multipliers: &panel.multipliers, left: self.left })
+        let (outputs, vectors) = (panel.outputs.clone(), panel.vectors);
+        Some(Results { outputs, sums, vectors, multipliers: &panel.multipliers, left: self.left })
     }
 }
 
@@ -310,12 +335,7 @@ impl Scaled for Results<'_> {
         let shape = (first, columns, self.outputs.len());
         kernel.run(
             #[inline(always)]
-            || match self.stride / LANES {
-                1 => self.places::<K, X, Y, 1>(kernel, x, y, shape, &f),
-                2 => self.places::<K, X, Y, 2>(kernel, x, y, shape, &f),
-                3 => self.places::<K, X, Y, 3>(kernel, x, y, shape, &f),
-                _ => self.places::<K, X, Y, VECTORS>(kernel, x, y, shape, &f),
-            },
+            || by_vectors!(self, V => self.places::<K, X, Y, V>(kernel, x, y, shape, &f)),
         )
     }
 }
@@ -345,22 +365,26 @@ impl Results<'_> {
                 black_box(());
             }
             if let Some((sums, multipliers)) = vectors.next() {
-                // Half a vector is not rare, and a loop of a length that is known as well.
-                let scaled = scaled(sums, multipliers);
-                let (half_x, rest_x) = last_x.as_chunks::<HALF>();
-                let (half_y, rest_y) = last_y.as_chunks_mut::<HALF>();
-                if let ([x], [y]) = (half_x, &mut *half_y) {
-                    let mut half = *y;
-                    apply(scaled, x, &mut half, f);
-                    *y = half;
-                    black_box(());
-                }
-                for ((y, x), scaled) in rest_y.iter_mut().zip(rest_x).zip(scaled.iter().skip(half_y.len() * HALF)) {
-                    f(*scaled, *x, y);
-                }
+                apply_last(scaled(sums, multipliers), last_x, last_y, f);
             }
         }
         Some(())
+    }
+}
+
+/// [`apply`] of a vector that is filled in part: half a vector is not rare, and a loop of a length that is known as well.
+#[inline(always)]
+pub(super) fn apply_last<X: Copy, Y: Copy>(scaled: [i32; LANES], x: &[X], y: &mut [Y], f: &impl Fn(i32, X, &mut Y)) {
+    let (half_x, rest_x) = x.as_chunks::<HALF>();
+    let (half_y, rest_y) = y.as_chunks_mut::<HALF>();
+    if let ([x], [y]) = (half_x, &mut *half_y) {
+        let mut half = *y;
+        apply(scaled, x, &mut half, f);
+        *y = half;
+        black_box(());
+    }
+    for ((y, x), scaled) in rest_y.iter_mut().zip(rest_x).zip(scaled.iter().skip(half_y.len() * HALF)) {
+        f(*scaled, *x, y);
     }
 }
 

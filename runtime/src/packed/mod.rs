@@ -175,9 +175,14 @@ impl Pack for Int8A16 {
     }
 }
 
+/// Inputs of a word.
+const fn each_word<A: Pack>() -> usize {
+    WORD / size_of::<A::Input>()
+}
+
 /// Steps of a product over `inputs` inputs.
 fn words<A: Pack>(inputs: usize) -> usize {
-    inputs.div_ceil(WORD / size_of::<A::Input>())
+    inputs.div_ceil(each_word::<A>())
 }
 
 /// A model with its weights packed, which any number of threads may share.

@@ -3,6 +3,7 @@
 use super::registers::{Registers, spans};
 use super::walk::Step;
 use crate::blob::group_start;
+use crate::kernels::map_within;
 use bytemuck::Pod;
 use core::ops::Range;
 
@@ -105,9 +106,16 @@ impl<T: Pod> Rows<T> {
         at.wrapping_add_signed(-back * self.strides[1].cast_signed())
     }
 
-    /// Numbers from one on, to write.
-    pub(super) fn numbers_mut(&mut self, at: usize, count: usize) -> Option<&mut [T]> {
-        self.numbers.get_mut(at..at + count)
+    /// Keeps the inputs of the only image's pixel, which stand in the register at byte `register`, from number `here` on.
+    #[inline(always)]
+    pub(super) fn keep_alone(&mut self, here: usize, registers: &Registers, register: u32) -> Option<()> {
+        map_within(
+            registers.get::<T>(register, self.features)?,
+            self.numbers.get_mut(here..here + self.features)?,
+            #[inline(always)]
+            |x, y| *y = x,
+        );
+        Some(())
     }
 
     /// Keeps the inputs of a step's places and colours, which stand in the register at byte `at`.

@@ -1,12 +1,12 @@
 //! Convolutions at one place, with everything found out beforehand that does not change from pixel to pixel.
 
-use super::{Conv, State, each_word};
+use super::{Conv, State};
+use crate::kernels::Kernel;
 use crate::kernels::panel::{Inputs, LANES};
-use crate::kernels::{Kernel, map_within};
-use crate::packed::alone::{Alone, by_vectors};
-use crate::packed::linear::Line;
+use crate::packed::alone::Alone;
+use crate::packed::linear::{Line, by_vectors};
 use crate::packed::walk::{Shared, Step};
-use crate::packed::{Pack, words};
+use crate::packed::{Pack, each_word, words};
 use core::ops::Range;
 use std::sync::Arc;
 
@@ -99,13 +99,7 @@ impl<A: Pack> Conv<A> {
         }
         // After all that waits for it.
         if let Some(rows) = state.rows.as_mut().filter(|_| !self.first && step.groups.end == step.all_groups) {
-            let inputs = usize::from(self.record.inputs);
-            map_within(
-                shared.registers.get::<A::Input>(self.record.input, inputs)?,
-                rows.numbers_mut(here, inputs)?,
-                #[inline(always)]
-                |x, y: &mut A::Input| *y = x,
-            );
+            rows.keep_alone(here, &shared.registers, self.record.input)?;
         }
         Some(())
     }

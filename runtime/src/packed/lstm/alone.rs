@@ -1,12 +1,12 @@
 //! LSTMs at one place, whose sums stay in registers.
 
 use super::{Kind, Lstm, State};
-use crate::kernels::panel::{Inputs, WORD};
-use crate::kernels::{Kernel, map_within};
-use crate::packed::Pack;
-use crate::packed::alone::{Alone, by_vectors};
-use crate::packed::linear::{Ahead, Packed, Panel, Scaled};
+use crate::kernels::Kernel;
+use crate::kernels::panel::Inputs;
+use crate::packed::alone::Alone;
+use crate::packed::linear::{Ahead, Packed, Panel, Scaled, by_vectors};
 use crate::packed::walk::{Shared, Step};
+use crate::packed::{Pack, each_word};
 
 impl<A: Pack> Lstm<A> {
     /// As [`Lstm::run`], at a pixel of the only image.
@@ -32,13 +32,7 @@ impl<A: Pack> Lstm<A> {
             }
         }
         if left > 0 && step.groups.end == step.all_groups {
-            let inputs = usize::from(self.record.inputs);
-            map_within(
-                shared.registers.get::<A::Input>(self.record.input, inputs)?,
-                state.x.numbers_mut(here, inputs)?,
-                #[inline(always)]
-                |x, y| *y = x,
-            );
+            state.x.keep_alone(here, &shared.registers, self.record.input)?;
         }
         self.advance(step, 0, state, shared, kernel)
     }
@@ -60,7 +54,7 @@ impl<A: Pack> Lstm<A> {
             (&panel.multipliers, packed.left),
             panel.outputs.len(),
         )?;
-        let words = usize::from(self.record.inputs).next_multiple_of(WORD / size_of::<A::Input>());
+        let words = usize::from(self.record.inputs).next_multiple_of(each_word::<A>());
         for back in (1..=left).rev() {
             let at = state.x.left_of(here, back.cast_signed());
             sums.add(kernel, state.x.numbers().get(at..at + words)?)?;
@@ -88,7 +82,7 @@ pub(super) fn gates_alone<A: Pack, K: Kernel>(
     by_vectors!(panel, V => {
         let mut state = Alone::<A, V>::new(packed.ahead_of(panel, ahead.0, ahead.1)?, (&panel.multipliers, packed.left), panel.outputs.len())?;
         for piece in inputs.pieces {
-            let end = piece.start + piece.words * (WORD / size_of::<A::Input>());
+            let end = piece.start + piece.words * each_word::<A>();
             state.add(kernel, inputs.numbers.get(piece.start..end)?)?;
         }
         state.each_with(
