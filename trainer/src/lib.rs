@@ -58,6 +58,8 @@ mod checkpoint;
 pub mod cli;
 pub mod data;
 pub mod error;
+#[cfg(feature = "gpu")]
+mod gpu;
 #[cfg(feature = "flex")]
 mod kernels;
 mod loss;
@@ -65,6 +67,8 @@ pub mod network;
 mod ops;
 pub mod optimizer;
 pub mod parameters;
+#[cfg(any(feature = "flex", feature = "gpu"))]
+mod plan;
 mod plot;
 pub mod recipe;
 pub mod run;

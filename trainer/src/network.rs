@@ -141,7 +141,7 @@ impl Network {
         let context = Context { path, labels };
         let x = levels * self.input.scale + self.input.shift;
         let mut values: Vec<Option<Tensor<4>>> = vec![None; self.nodes.len() + 1];
-        values[0] = Some(if path == Path::Stock { x.permute([0, 3, 1, 2]) } else { x });
+        values[0] = Some(if path.is_fast() { x } else { x.permute([0, 3, 1, 2]) });
         let mut logits = None;
         for (at, node) in self.nodes.iter().enumerate() {
             let mut value = |i: usize| {
@@ -178,7 +178,7 @@ impl Network {
             logits = Some(y);
         }
         let logits = logits.expect("a network has ops");
-        if path == Path::Stock { logits.permute([0, 2, 3, 1]) } else { logits }
+        if path.is_fast() { logits } else { logits.permute([0, 2, 3, 1]) }
     }
 }
 

@@ -179,7 +179,7 @@ impl Run {
             observer.did(which.len() as u64, Some(sum / seen));
         }
         let trained = begin.elapsed().as_secs_f64();
-        let valid_nats = trainer.evaluate(&self.valid, |n| observer.did(n as u64, None))?;
+        let valid_nats = trainer.evaluate(&self.valid, s.batch, |n| observer.did(n as u64, None))?;
         progress.epochs += 1;
         let best = progress.best.is_none_or(|best| valid_nats < best);
         progress.since_best = if best { 0 } else { progress.since_best + 1 };

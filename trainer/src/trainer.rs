@@ -19,7 +19,7 @@ pub(crate) struct Trainer {
     pub optimizer: Optimizer,
 }
 
-/// Images that a GPU evaluates at once.
+/// Images that a GPU evaluates at once, if it does not even train on more.
 const EVALUATION_BATCH: usize = 50;
 
 /// Nats and gradients of some images together.
@@ -90,11 +90,18 @@ impl Trainer {
         let logits = self.network.logits(&leaves, levels.clone(), labels, self.back_end.path());
         let nats = loss::nats(self.network.image(), self.network.output(), logits, levels);
         let grads = nats.clone().backward();
+        // All of them in one piece: a GPU's answer takes its time, however little it says.
+        let all = leaves.flat().filter_map(|leaf| leaf.grad(&grads)).collect();
+        let all = numbers(Tensor::cat(all, 0))?;
+        let mut rest = all.as_slice();
         let gradients = leaves
             .flat()
             .zip(&self.weights)
-            .map(|(leaf, w)| leaf.grad(&grads).map_or_else(|| Ok(vec![0.0; w.len()]), numbers))
-            .collect::<Result<_, _>>()?;
+            .map(|(leaf, w)| match leaf.grad(&grads) {
+                Some(_) => rest.split_off(..w.len()).expect("as many numbers as weights").to_vec(),
+                None => vec![0.0; w.len()],
+            })
+            .collect();
         Ok(Part { nats: f64::from(numbers(nats)?[0]), gradients })
     }
 
@@ -120,19 +127,21 @@ impl Trainer {
         ))
     }
 
-    /// Mean nats of all images of `set` under the averaged weights.
-    pub(crate) fn evaluate(&self, set: &Set, progress: impl Fn(usize) + Sync) -> Result<f64, Error> {
+    /// Mean nats of all images of `set` under the averaged weights; a GPU takes `at_once` of them, or more.
+    pub(crate) fn evaluate(&self, set: &Set, at_once: usize, progress: impl Fn(usize) + Sync) -> Result<f64, Error> {
         let devices = self.back_end.devices();
         let put = |device: &Device| Leaves::new(&self.network, &self.optimizer.average, device, false);
         let leaves: Vec<Leaves> = devices.iter().map(put).collect();
         let all: Vec<usize> = (0..set.len()).collect();
+        // Where the gradients of so many images have room, their likelihoods have it.
+        let each = EVALUATION_BATCH.max(at_once.div_ceil(devices.len()));
         let nats = |device: usize, which: &[usize]| {
             let (levels, labels) = batch(set, which, &self.network, &devices[device]);
             let logits = self.network.logits(&leaves[device], levels.clone(), labels, self.back_end.path());
             progress(which.len());
             Ok(f64::from(numbers(loss::nats(self.network.image(), self.network.output(), logits, levels))?[0]))
         };
-        let sum: f64 = self.back_end.in_parts(&all, EVALUATION_BATCH, nats)?.iter().sum();
+        let sum: f64 = self.back_end.in_parts(&all, each, nats)?.iter().sum();
         Ok(sum / set.len() as f64)
     }
 
@@ -170,20 +179,33 @@ mod tests {
         started.iter().enumerate().map(noise).collect()
     }
 
-    #[test]
-    fn gradients_are_those_of_stock_operations() {
+    /// Nats and gradients on `path` and `device` are those of stock operations on the processor.
+    fn equals_stock(path: Path, device: &Device) {
         for (name, _, network) in networks() {
             let set = set(&network, 5);
             let weights = weights(&network);
-            let fast =
-                trainer(network.clone(), Path::Fast, &weights).part(&set, &[0, 1, 2, 3, 4], &Device::flex()).unwrap();
-            let stock =
-                trainer(network.clone(), Path::Stock, &weights).part(&set, &[0, 1, 2, 3, 4], &Device::flex()).unwrap();
-            assert!((fast.nats - stock.nats).abs() < 1e-5 * stock.nats, "{name}");
-            for (parameter, (fast, stock)) in network.parameters().zip(fast.gradients.iter().zip(&stock.gradients)) {
-                close(fast, stock, 1e-4, &(name, &parameter.name));
+            let part = |path, device| {
+                trainer(network.clone(), path, &weights).part(&set, &[0, 1, 2, 3, 4], device).unwrap()
+            };
+            let (got, stock) = (part(path, device), part(Path::Stock, &Device::flex()));
+            assert!((got.nats - stock.nats).abs() < 1e-5 * stock.nats, "{name}");
+            for (parameter, (got, stock)) in network.parameters().zip(got.gradients.iter().zip(&stock.gradients)) {
+                close(got, stock, 1e-4, &(name, &parameter.name));
             }
         }
+    }
+
+    #[test]
+    fn gradients_are_those_of_stock_operations() {
+        equals_stock(Path::Fast, &Device::flex());
+    }
+
+    #[test]
+    #[cfg(feature = "wgpu")]
+    fn gradients_on_a_gpu_are_those_of_stock_operations() {
+        let device = "wgpu".parse::<crate::back_end::Name>().unwrap();
+        let back_end = BackEnd::new(&[device], crate::back_end::Precision::F32).expect("a GPU, or Vulkan without one");
+        equals_stock(Path::Gpu, back_end.first());
     }
 
     /// The network with `weights` in the plain loops and double precision of the float reference.

@@ -56,7 +56,7 @@ impl BackEnd {
     pub fn new(names: &[Name], precision: Precision) -> Result<Self, Error> {
         let first = Name::first();
         let names = if names.is_empty() { std::slice::from_ref(&first) } else { names };
-        let fast = names.iter().find(|name| name.path() != Path::Stock);
+        let fast = names.iter().find(|name| name.path().is_fast());
         if let Some(name) = fast.filter(|_| names.len() > 1) {
             return Err(Error::usage(format!("{name} takes all cores by itself: it cannot share with other devices")));
         }
@@ -79,7 +79,9 @@ impl BackEnd {
             }
             devices.push(device);
         }
-        Ok(Self { devices, path: names[0].path() })
+        // What all of them have.
+        let path = names.iter().map(Name::path).find(|&path| path == Path::Stock).unwrap_or(names[0].path());
+        Ok(Self { devices, path })
     }
 
     /// The processor.
@@ -108,15 +110,6 @@ impl BackEnd {
         &self.devices[0]
     }
 
-    /// Whether parts of a batch are worked through side by side on one device, each by one thread.
-    fn is_parallel(&self) -> bool {
-        match self.path {
-            #[cfg(feature = "flex")]
-            Path::Fast => true,
-            Path::Stock => false,
-        }
-    }
-
     /// Has the images `which` worked through in parts, and gives back the results in the order of the parts. `work` is told the number of
     /// a device. The processor works on as many small parts as it has threads, other devices on one at a time, of `each` images.
     pub(crate) fn in_parts<R: Send>(
@@ -125,7 +118,7 @@ impl BackEnd {
         each: usize,
         work: impl Fn(usize, &[usize]) -> Result<R, Error> + Sync,
     ) -> Result<Vec<R>, Error> {
-        if self.is_parallel() {
+        if self.path.is_fast() {
             return which.par_chunks(IMAGES_A_PART).map(|part| work(0, part)).collect();
         }
         let count = self.devices.len();

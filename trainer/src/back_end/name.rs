@@ -149,6 +149,10 @@ impl Name {
         match &self.place {
             #[cfg(feature = "flex")]
             Place::Here(Kind::Cpu) => Path::Fast,
+            #[cfg(feature = "wgpu")]
+            Place::Here(Kind::Wgpu) => Path::Gpu,
+            #[cfg(feature = "cuda")]
+            Place::Here(Kind::Cuda) => Path::Gpu,
             #[allow(unreachable_patterns)] // where the processor is all there is
             _ => Path::Stock,
         }

@@ -13,14 +13,12 @@ mod avx512;
 mod conv;
 mod lanes;
 mod math;
-mod plan;
 mod portable;
 mod scan;
 
 use crate::error::Error;
 
 pub(crate) use conv::{Forward, WeightGradient};
-pub(crate) use plan::{Plan, State};
 pub(crate) use scan::{Scan, ScanGradient};
 
 /// The environment variable that names an instruction set: `portable`, `avx2` or `avx512`.

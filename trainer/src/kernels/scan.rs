@@ -5,7 +5,7 @@
 
 use super::lanes::Lanes;
 use super::math::{sigmoid, tanh};
-use super::plan::Plan;
+use crate::plan::Plan;
 
 /// `z = x + Σ_tap W_tap · h[tap]`, `c = σ(f)·c' + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)` for every pixel of some images.
 pub(crate) struct Scan<'a> {

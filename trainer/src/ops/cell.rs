@@ -10,6 +10,15 @@ pub(crate) struct Initial {
     pub c: Tensor<2>,
 }
 
+impl Initial {
+    /// Where none are learned.
+    #[cfg(any(feature = "flex", feature = "gpu"))]
+    pub(super) fn zeros(count: usize, hidden: usize, device: &Device) -> Self {
+        let zeros = || Tensor::zeros([count, hidden], device);
+        Self { h: zeros(), c: zeros() }
+    }
+}
+
 /// New `h` and `c`, given the gates' sums along `dim` in the order o, f, i, g, and the old `c`.
 pub(super) fn step<const D: usize>(z: &Tensor<D>, c: Tensor<D>, dim: usize) -> (Tensor<D>, Tensor<D>) {
     let h = c.dims()[dim];

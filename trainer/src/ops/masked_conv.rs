@@ -59,6 +59,8 @@ pub(crate) fn masked_conv(
     match context.path {
         #[cfg(feature = "flex")]
         Path::Fast => super::conv::masked_conv(x, tensors.weight, bias, convolution.geometry.clone(), relu),
+        #[cfg(feature = "gpu")]
+        Path::Gpu => super::conv_gpu::masked_conv(x, tensors.weight, bias, conv, relu),
         Path::Stock => stock(x, tensors.weight, bias, conv, relu),
     }
 }

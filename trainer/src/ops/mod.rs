@@ -1,13 +1,16 @@
 //! The ops of a network on tensors of Burn's, one a file.
 //!
-//! Each has two paths. The *fast* one keeps images as `[N, H, W, C]` and runs on the CPU back end alone; the *stock* one
-//! keeps them as `[N, C, H, W]`, is made of Burn's own operations and runs on every back end.
+//! Each has three paths. The *fast* one keeps images as `[N, H, W, C]` and runs on the CPU back end alone; the *GPU* one keeps them as
+//! `[N, C, H, W]` and runs on GPUs of this machine; the *stock* one keeps them so too, is made of Burn's own operations and runs on every
+//! back end.
 
 mod cell;
 #[cfg(feature = "flex")]
 mod conv;
 #[cfg(feature = "flex")]
 mod conv_cpu;
+#[cfg(feature = "gpu")]
+mod conv_gpu;
 mod diagonal_bilstm;
 #[cfg(feature = "flex")]
 mod geometry;
@@ -17,6 +20,8 @@ mod row_lstm;
 mod scan;
 #[cfg(feature = "flex")]
 mod scan_cpu;
+#[cfg(feature = "gpu")]
+mod scan_gpu;
 
 pub(crate) use cell::Initial;
 pub(crate) use diagonal_bilstm::{DirectionTensors, diagonal_bilstm};
@@ -29,8 +34,23 @@ pub enum Path {
     /// Hand-written operations; the CPU back end alone.
     #[cfg(feature = "flex")]
     Fast,
+    /// Hand-written operations as well; GPUs of this machine.
+    #[cfg(feature = "gpu")]
+    Gpu,
     /// Burn's own operations; every back end.
     Stock,
+}
+
+impl Path {
+    /// Whether it is the one of the CPU back end, whose images are `[N, H, W, C]` and not `[N, C, H, W]`.
+    pub(crate) fn is_fast(self) -> bool {
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Fast => true,
+            #[allow(unreachable_patterns)] // where the processor is all there is
+            _ => false,
+        }
+    }
 }
 
 /// What ops need to know of the batch.

@@ -24,23 +24,31 @@ pub(crate) fn row_lstm(
     input_to_state: &Convolution,
 ) -> Tensor<4> {
     let gates = masked_conv(context, x, tensors.input_to_state, input_to_state, false);
+    #[cfg(any(feature = "flex", feature = "gpu"))]
+    let device = gates.device();
     match context.path {
         #[cfg(feature = "flex")]
         Path::Fast => {
             let [_, height, width, _] = gates.dims();
-            let zeros = || Tensor::zeros([1, lstm.hidden.count], &gates.device());
-            let Initial { h, c } = tensors.initial.unwrap_or_else(|| Initial { h: zeros(), c: zeros() });
+            let Initial { h, c } = tensors.initial.unwrap_or_else(|| Initial::zeros(1, lstm.hidden.count, &device));
             let plan = plan(height, width, lstm.kernel);
             super::scan::lstm_scan(gates, tensors.state_to_state, h, c, plan.into())
+        }
+        #[cfg(feature = "gpu")]
+        Path::Gpu => {
+            let [_, _, height, width] = gates.dims();
+            let Initial { h, c } = tensors.initial.unwrap_or_else(|| Initial::zeros(1, lstm.hidden.count, &device));
+            let plan = plan(height, width, lstm.kernel);
+            super::scan_gpu::lstm_scan(gates, tensors.state_to_state, h, c, plan.into())
         }
         Path::Stock => stock(&gates, tensors.state_to_state, tensors.initial, lstm),
     }
 }
 
 /// All pixels of a row at once.
-#[cfg(feature = "flex")]
-pub(super) fn plan(height: usize, width: usize, kernel: usize) -> crate::kernels::Plan {
-    use crate::kernels::{Plan, State};
+#[cfg(any(feature = "flex", feature = "gpu"))]
+pub(super) fn plan(height: usize, width: usize, kernel: usize) -> crate::plan::Plan {
+    use crate::plan::{Plan, State};
     let rows = (0..height).map(|i| (i * width..(i + 1) * width).collect());
     Plan::new(height * width, 1, kernel, rows, |at| {
         let (i, j) = (at / width, at % width);

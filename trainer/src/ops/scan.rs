@@ -1,7 +1,8 @@
 //! An LSTM's scan over an image as an operation of Burn's, with a backward pass of its own.
 
 use super::scan_cpu::{self, Inputs, Outputs, Sizes};
-use crate::kernels::{Isa, Plan};
+use crate::kernels::Isa;
+use crate::plan::Plan;
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;

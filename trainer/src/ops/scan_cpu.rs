@@ -1,6 +1,7 @@
 //! LSTM scans of a batch on the CPU, forward and backward, on plain slices.
 
-use crate::kernels::{Isa, Plan, Scan, ScanGradient, WeightGradient};
+use crate::kernels::{Isa, Scan, ScanGradient, WeightGradient};
+use crate::plan::Plan;
 use rayon::prelude::*;
 
 /// Images scanned side by side: enough to fill the pixels that a kernel computes at once, also where a wave is short.

@@ -5,17 +5,17 @@
 /// States are numbered: first those of the pixels, then one that is always zero, then the initial ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    pub(super) pixels: usize,
-    pub(super) initials: usize,
-    pub(super) taps: usize,
+    pub(crate) pixels: usize,
+    pub(crate) initials: usize,
+    pub(crate) taps: usize,
     /// Where each wave ends in `order`.
-    pub(super) ends: Vec<usize>,
+    pub(crate) ends: Vec<usize>,
     /// The pixels, wave by wave.
-    pub(super) order: Vec<usize>,
+    pub(crate) order: Vec<usize>,
     /// For each pixel the states that its taps read, `[pixels, taps]`.
-    pub(super) outputs: Vec<usize>,
+    pub(crate) outputs: Vec<usize>,
     /// For each pixel the state whose cell it continues.
-    pub(super) cells: Vec<usize>,
+    pub(crate) cells: Vec<usize>,
 }
 
 /// The two numbers that a pixel may read beside those of other pixels.
@@ -86,6 +86,12 @@ impl Plan {
     /// States of an image: its pixels', zero, and the initial ones.
     pub(crate) fn states(&self) -> usize {
         self.pixels + 1 + self.initials
+    }
+
+    /// The state whose cell pixel `at` continues.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn cell(&self, at: usize) -> usize {
+        self.cells[at]
     }
 
     /// The state that tap `tap` of pixel `at` reads.

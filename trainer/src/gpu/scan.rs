@@ -1,0 +1,296 @@
+//! An LSTM's scan over an image in one launch, forwards and backwards.
+//!
+//! One group of threads works through one image, wave by wave, as a [`Plan`] lists them; a thread computes a feature of a pixel.
+
+use super::{empty, images};
+use crate::plan::Plan;
+use burn::backend::cubecl::dtype_to_storage_type;
+use burn_cubecl::cubecl;
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::tensor::CubeTensor;
+
+/// Threads that work on an image.
+const THREADS: u32 = 256;
+
+/// Sizes of a scan, which kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Sizes {
+    /// Features of h and c.
+    pub hidden: usize,
+    pub pixels: usize,
+    pub taps: usize,
+    /// Initial states.
+    pub initials: usize,
+    pub waves: usize,
+}
+
+impl Sizes {
+    pub(crate) fn new(plan: &Plan, hidden: usize) -> Self {
+        Self { hidden, pixels: plan.pixels, taps: plan.taps, initials: plan.initials, waves: plan.ends.len() }
+    }
+
+    /// States of an image: its pixels', zero, and the initial ones.
+    pub(crate) const fn states(self) -> usize {
+        self.pixels + 1 + self.initials
+    }
+}
+
+/// A plan as kernels read it, in one array: the pixels in order, `[pixels]`; the states that taps read, `[pixels, taps]`; the states whose
+/// cells are continued, `[pixels]`; the pixels that read a pixel through each tap, `[pixels, taps]`; those that continue its cell,
+/// `[pixels]`; and where waves begin and the last one ends, `[waves + 1]`. Where there is no such pixel, it is number `pixels`.
+pub(crate) fn tables(plan: &Plan) -> Vec<i32> {
+    let Plan { pixels, taps, .. } = *plan;
+    let (mut readers, mut heirs) = (vec![pixels; pixels * taps], vec![pixels; pixels]);
+    for at in 0..pixels {
+        for tap in 0..taps {
+            let state = plan.output(at, tap);
+            if state < pixels {
+                readers[state * taps + tap] = at;
+            }
+        }
+        if plan.cells[at] < pixels {
+            heirs[plan.cells[at]] = at;
+        }
+    }
+    let parts = [&plan.order, &plan.outputs, &plan.cells, &readers, &heirs, &vec![0], &plan.ends];
+    parts.into_iter().flatten().map(|&at| at as i32).collect()
+}
+
+/// The logistic function.
+#[cube]
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// The hyperbolic tangent. Not the one of the shading language, which may overflow.
+#[cube]
+fn tanh(x: f32) -> f32 {
+    2.0 * sigmoid(2.0 * x) - 1.0
+}
+
+/// `z = x + Σ_tap W_tap · h[tap]`, `c = σ(f)·c' + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)` for every pixel of the images.
+///
+/// `x` is `[N, 4 · hidden, pixels]` in the order o, f, i, g, `weight` `[4 · hidden, hidden, taps]`, the initial states
+/// `[initials, hidden]`. Made are `h` `[N, hidden, pixels]`, the states of pixels, zero and the initial ones `[N, hidden, states]`, and the
+/// gates after their nonlinearities, as `x`.
+#[cube(launch)]
+#[allow(clippy::too_many_arguments)]
+fn scan_kernel<F: Float>(
+    x: &[F],
+    weight: &[F],
+    initial_h: &[F],
+    initial_c: &[F],
+    tables: &[i32],
+    h: &mut [F],
+    states_h: &mut [F],
+    states_c: &mut [F],
+    gates: &mut [F],
+    #[comptime] sizes: Sizes,
+    #[define(F)] _dtype: ElemType,
+) {
+    let hidden = comptime!(sizes.hidden);
+    let pixels = comptime!(sizes.pixels);
+    let taps = comptime!(sizes.taps);
+    let states = comptime!(sizes.states());
+    let image = CUBE_POS_X as usize;
+    let threads = CUBE_DIM_X as usize;
+    let outputs = comptime!(sizes.pixels);
+    let cells = comptime!(sizes.pixels * (1 + sizes.taps));
+    let ends = comptime!(sizes.pixels * (3 + 2 * sizes.taps));
+    let gate = comptime!(sizes.hidden * sizes.pixels);
+    let rows = comptime!(sizes.hidden * sizes.hidden * sizes.taps);
+
+    for item in range_stepped(UNIT_POS_X as usize, comptime!((1 + sizes.initials) * sizes.hidden), threads) {
+        let edge = item / hidden;
+        let u = item - edge * hidden;
+        let to = (image * hidden + u) * states + pixels + edge;
+        if edge == 0 {
+            states_h[to] = F::from_int(0);
+            states_c[to] = F::from_int(0);
+        } else {
+            states_h[to] = initial_h[item - hidden];
+            states_c[to] = initial_c[item - hidden];
+        }
+    }
+    sync_storage();
+
+    for wave in 0..comptime!(sizes.waves) {
+        let begin = tables[ends + wave] as usize;
+        let length = tables[ends + wave + 1] as usize - begin;
+        for item in range_stepped(UNIT_POS_X as usize, length * hidden, threads) {
+            let u = item / length;
+            let pixel = tables[begin + item - u * length] as usize;
+            let own = (image * 4 * hidden + u) * pixels + pixel;
+            let mut o = f32::cast_from(x[own]);
+            let mut f = f32::cast_from(x[own + gate]);
+            let mut i = f32::cast_from(x[own + 2 * gate]);
+            let mut g = f32::cast_from(x[own + 3 * gate]);
+            for tap in 0..taps {
+                let state = tables[outputs + pixel * taps + tap] as usize;
+                for k in 0..hidden {
+                    let read = f32::cast_from(states_h[(image * hidden + k) * states + state]);
+                    let w = (u * hidden + k) * taps + tap;
+                    o += read * f32::cast_from(weight[w]);
+                    f += read * f32::cast_from(weight[w + rows]);
+                    i += read * f32::cast_from(weight[w + 2 * rows]);
+                    g += read * f32::cast_from(weight[w + 3 * rows]);
+                }
+            }
+            let state = (image * hidden + u) * states;
+            let o = sigmoid(o);
+            let f = sigmoid(f);
+            let i = sigmoid(i);
+            let g = tanh(g);
+            let c = f * f32::cast_from(states_c[state + tables[cells + pixel] as usize]) + i * g;
+            let y = F::cast_from(o * tanh(c));
+            gates[own] = F::cast_from(o);
+            gates[own + gate] = F::cast_from(f);
+            gates[own + 2 * gate] = F::cast_from(i);
+            gates[own + 3 * gate] = F::cast_from(g);
+            states_c[state + pixel] = F::cast_from(c);
+            states_h[state + pixel] = y;
+            h[(image * hidden + u) * pixels + pixel] = y;
+        }
+        sync_storage();
+    }
+}
+
+/// The gradient of [`scan_kernel`] for `x`, and `dc` `[N, hidden, pixels]`, what each pixel hands on to the cell that it continues, given what
+/// [`scan_kernel`] made and the gradient `dh` of its `h`.
+#[cube(launch)]
+#[allow(clippy::too_many_arguments)]
+fn scan_gradient_kernel<F: Float>(
+    weight: &[F],
+    states_c: &[F],
+    gates: &[F],
+    dh: &[F],
+    tables: &[i32],
+    dx: &mut [F],
+    dc: &mut [F],
+    #[comptime] sizes: Sizes,
+    #[define(F)] _dtype: ElemType,
+) {
+    let hidden = comptime!(sizes.hidden);
+    let pixels = comptime!(sizes.pixels);
+    let taps = comptime!(sizes.taps);
+    let states = comptime!(sizes.states());
+    let image = CUBE_POS_X as usize;
+    let threads = CUBE_DIM_X as usize;
+    let cells = comptime!(sizes.pixels * (1 + sizes.taps));
+    let readers = comptime!(sizes.pixels * (2 + sizes.taps));
+    let heirs = comptime!(sizes.pixels * (2 + 2 * sizes.taps));
+    let ends = comptime!(sizes.pixels * (3 + 2 * sizes.taps));
+    let gate = comptime!(sizes.hidden * sizes.pixels);
+    let row = comptime!(sizes.hidden * sizes.taps);
+
+    for step in 0..comptime!(sizes.waves) {
+        let wave = comptime!(sizes.waves - 1) - step;
+        let begin = tables[ends + wave] as usize;
+        let length = tables[ends + wave + 1] as usize - begin;
+        for item in range_stepped(UNIT_POS_X as usize, length * hidden, threads) {
+            let u = item / length;
+            let pixel = tables[begin + item - u * length] as usize;
+            let state = (image * hidden + u) * pixels + pixel;
+            let mut dy = f32::cast_from(dh[state]);
+            for tap in 0..taps {
+                let reader = tables[readers + pixel * taps + tap] as usize;
+                if reader < pixels {
+                    for q in 0..comptime!(4 * sizes.hidden) {
+                        let dz = f32::cast_from(dx[(image * 4 * hidden + q) * pixels + reader]);
+                        dy += dz * f32::cast_from(weight[q * row + u * taps + tap]);
+                    }
+                }
+            }
+            let own = (image * 4 * hidden + u) * pixels + pixel;
+            let o = f32::cast_from(gates[own]);
+            let f = f32::cast_from(gates[own + gate]);
+            let i = f32::cast_from(gates[own + 2 * gate]);
+            let g = f32::cast_from(gates[own + 3 * gate]);
+            let all = (image * hidden + u) * states;
+            let t = tanh(f32::cast_from(states_c[all + pixel]));
+            let before = f32::cast_from(states_c[all + tables[cells + pixel] as usize]);
+            let mut d = dy * o * (1.0 - t * t);
+            let heir = tables[heirs + pixel] as usize;
+            if heir < pixels {
+                d += f32::cast_from(dc[(image * hidden + u) * pixels + heir]);
+            }
+            dx[own] = F::cast_from(dy * t * o * (1.0 - o));
+            dx[own + gate] = F::cast_from(d * before * f * (1.0 - f));
+            dx[own + 2 * gate] = F::cast_from(d * g * i * (1.0 - i));
+            dx[own + 3 * gate] = F::cast_from(d * i * (1.0 - g * g));
+            dc[state] = F::cast_from(d * f);
+        }
+        sync_storage();
+    }
+}
+
+/// What a scan makes.
+pub(crate) struct Scanned {
+    pub h: CubeTensor,
+    pub states_h: CubeTensor,
+    pub states_c: CubeTensor,
+    pub gates: CubeTensor,
+}
+
+/// Scans `x`; see [`scan_kernel`].
+pub(crate) fn scan(
+    x: CubeTensor,
+    weight: CubeTensor,
+    [initial_h, initial_c]: [CubeTensor; 2],
+    tables: CubeTensor,
+    sizes: Sizes,
+) -> Scanned {
+    let x = into_contiguous(x);
+    let (n, Sizes { hidden, pixels, .. }) = (images(&x), sizes);
+    let [h, states_h, states_c] = [pixels, sizes.states(), sizes.states()].map(|count| empty(&x, [n, hidden, count]));
+    let gates = empty(&x, [n, 4 * hidden, pixels]);
+    let (client, dtype) = (x.client.clone(), dtype_to_storage_type(x.dtype));
+    scan_kernel::launch(
+        &client,
+        CubeCount::Static(n as u32, 1, 1),
+        CubeDim::new_1d(THREADS),
+        x.into_buffer_arg(),
+        into_contiguous(weight).into_buffer_arg(),
+        into_contiguous(initial_h).into_buffer_arg(),
+        into_contiguous(initial_c).into_buffer_arg(),
+        into_contiguous(tables).into_buffer_arg(),
+        h.clone().into_buffer_arg(),
+        states_h.clone().into_buffer_arg(),
+        states_c.clone().into_buffer_arg(),
+        gates.clone().into_buffer_arg(),
+        sizes,
+        dtype,
+    );
+    Scanned { h, states_h, states_c, gates }
+}
+
+/// The gradient of [`scan`] for `x`, and `dc`; see [`scan_gradient_kernel`].
+pub(crate) fn scan_gradient(
+    weight: CubeTensor,
+    states_c: CubeTensor,
+    gates: CubeTensor,
+    dh: CubeTensor,
+    tables: CubeTensor,
+    sizes: Sizes,
+) -> (CubeTensor, CubeTensor) {
+    let dh = into_contiguous(dh);
+    let (n, Sizes { hidden, pixels, .. }) = (images(&dh), sizes);
+    let (dx, dc) = (empty(&dh, [n, 4 * hidden, pixels]), empty(&dh, [n, hidden, pixels]));
+    let (client, dtype) = (dh.client.clone(), dtype_to_storage_type(dh.dtype));
+    scan_gradient_kernel::launch(
+        &client,
+        CubeCount::Static(n as u32, 1, 1),
+        CubeDim::new_1d(THREADS),
+        into_contiguous(weight).into_buffer_arg(),
+        into_contiguous(states_c).into_buffer_arg(),
+        into_contiguous(gates).into_buffer_arg(),
+        dh.into_buffer_arg(),
+        into_contiguous(tables).into_buffer_arg(),
+        dx.clone().into_buffer_arg(),
+        dc.clone().into_buffer_arg(),
+        sizes,
+        dtype,
+    );
+    (dx, dc)
+}

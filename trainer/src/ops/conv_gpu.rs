@@ -1,0 +1,129 @@
+//! Masked convolution on a GPU, as an operation of Burn's with a backward pass of its own.
+
+use crate::gpu::{self, Conv};
+use burn::backend::autodiff::Autodiff;
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
+use burn::prelude::*;
+use burn::tensor::Shape;
+use burn_cubecl::{CubeBackend, tensor::CubeTensor};
+use pixelrnn::model::MaskedConv;
+
+/// The operation, on back ends that have it.
+#[backend_extension(Autodiff, Cube, Fusion)]
+pub(super) trait ConvOps: Backend {
+    /// `x` `[N, inputs, H, W]`, `weight` as in the file, `bias` `[1 or N, outputs]`; gives `[N, outputs, H, W]`.
+    #[fusion(dtype = x, shape = with_features(x, conv.weight()[0]))]
+    fn masked_conv_gpu(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        conv: Conv,
+    ) -> FloatTensor<Self>;
+}
+
+/// The kernels of the backward pass.
+#[backend_extension(Cube, Fusion)]
+pub(super) trait ConvGradients: Backend {
+    /// The gradient for `x`, given that of the output.
+    #[fusion(dtype = x, shape = x)]
+    fn of_input(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        conv: Conv,
+    ) -> FloatTensor<Self>;
+
+    /// Parts of the gradient for the weights, `[parts, …]`, which are to be added up.
+    #[fusion(dtype = x, shape = parts(x, conv))]
+    fn of_weight(x: FloatTensor<Self>, dy: FloatTensor<Self>, conv: Conv) -> FloatTensor<Self>;
+}
+
+/// `x` with another number of features.
+fn with_features(x: &Shape, features: usize) -> Shape {
+    [x[0], features, x[2], x[3]].into()
+}
+
+fn parts(x: &Shape, conv: &Conv) -> Shape {
+    let [outputs, inputs, rows, columns] = conv.weight();
+    [conv.parts(x[0]), outputs, inputs, rows, columns].into()
+}
+
+impl ConvOps for CubeBackend {
+    fn masked_conv_gpu(x: CubeTensor, weight: CubeTensor, bias: CubeTensor, conv: Conv) -> CubeTensor {
+        gpu::convolve(x.clone(), weight, Some(bias), x, conv)
+    }
+}
+
+impl ConvGradients for CubeBackend {
+    fn of_input(x: CubeTensor, weight: CubeTensor, dy: CubeTensor, conv: Conv) -> CubeTensor {
+        gpu::convolve(dy, weight, None, x, conv)
+    }
+
+    fn of_weight(x: CubeTensor, dy: CubeTensor, conv: Conv) -> CubeTensor {
+        gpu::weight_gradient(x, dy, conv)
+    }
+}
+
+#[derive(Debug)]
+struct ConvBackward;
+
+#[derive(Clone, Debug)]
+struct Saved<B: Backend> {
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    shared_bias: bool,
+    conv: Conv,
+}
+
+impl<B: ConvGradients> Backward<B, 3> for ConvBackward {
+    type State = Saved<B>;
+
+    fn backward(self, ops: Ops<Saved<B>, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [x_node, weight_node, bias_node] = ops.parents;
+        let dy = grads.consume::<B>(&ops.node);
+        let Saved { x, weight, shared_bias, conv } = ops.state;
+        if let Some(node) = bias_node {
+            let shape = dy.shape();
+            let all = B::float_reshape(dy.clone(), [shape[0], shape[1], shape[2] * shape[3]].into());
+            let sum = B::float_reshape(B::float_sum_dim(all, 2), [shape[0], shape[1]].into());
+            grads.register::<B>(node.id, if shared_bias { B::float_sum_dim(sum, 0) } else { sum });
+        }
+        if let Some(node) = weight_node {
+            let sum = B::float_sum_dim(B::of_weight(x.clone(), dy.clone(), conv), 0);
+            grads.register::<B>(node.id, B::float_reshape(sum, weight.shape()));
+        }
+        if let Some(node) = x_node {
+            grads.register::<B>(node.id, B::of_input(x, weight, dy, conv));
+        }
+    }
+}
+
+impl<B: ConvOps + ConvGradients, C: CheckpointStrategy> ConvOps for Autodiff<B, C> {
+    fn masked_conv_gpu(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        conv: Conv,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node(), bias.node()];
+        let [x, weight, bias] = [&x, &weight, &bias].map(|tensor| tensor.primitive().clone());
+        let shared_bias = bias.shape()[0] == 1;
+        let y = B::masked_conv_gpu(x.clone(), weight.clone(), bias, conv);
+        match ConvBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(Saved { x, weight, shared_bias, conv }, y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+}
+
+/// Convolves `x` `[N, inputs, H, W]`, or its positive part if `relu`.
+pub(super) fn masked_conv(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<2>, conv: &MaskedConv, relu: bool) -> Tensor<4> {
+    let [_, _, height, width] = x.dims();
+    let conv = Conv::new(conv, [height, width], relu);
+    let y = Dispatch::masked_conv_gpu(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), conv);
+    Tensor::from_dispatch(y)
+}

@@ -1,0 +1,282 @@
+//! An LSTM's scan over an image on a GPU, as an operation of Burn's with a backward pass of its own.
+//!
+//! What depends on pixels before is one kernel forwards and one backwards; all else, such as the gradient of the weights, follows from
+//! their results by operations of Burn's.
+
+use crate::gpu::{self, Sizes};
+use crate::plan::Plan;
+use burn::backend::autodiff::Autodiff;
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::fusion::custom::TensorSpec;
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, Dispatch, ExtensionType, TensorMetadata, backend_extension};
+use burn::prelude::*;
+use burn::tensor::Shape;
+use burn_cubecl::{CubeBackend, tensor::CubeTensor};
+use std::sync::Arc;
+
+/// What a scan makes.
+#[derive(ExtensionType)]
+#[extension_type(fusion)]
+pub(super) struct States<B: Backend> {
+    /// `[N, hidden, pixels]`.
+    h: FloatTensor<B>,
+    /// Those of the pixels, zero, and the initial ones, `[N, hidden, states]`.
+    states_h: FloatTensor<B>,
+    states_c: FloatTensor<B>,
+    /// After their nonlinearities, `[N, 4 · hidden, pixels]`.
+    gates: FloatTensor<B>,
+}
+
+/// The two kernels.
+#[backend_extension(Cube, Fusion)]
+pub(super) trait ScanKernels: Backend {
+    /// See [`gpu::scan`].
+    #[fusion(meta = made)]
+    fn scan_forward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        initial_h: FloatTensor<Self>,
+        initial_c: FloatTensor<Self>,
+        tables: IntTensor<Self>,
+        sizes: Sizes,
+    ) -> States<Self>;
+
+    /// See [`gpu::scan_gradient`]: the gradients of `x` and `dc`.
+    #[fusion(meta = |_, _, gates, dh, _, _| (gates.clone(), dh.clone()))]
+    fn scan_backward(
+        weight: FloatTensor<Self>,
+        states_c: FloatTensor<Self>,
+        gates: FloatTensor<Self>,
+        dh: FloatTensor<Self>,
+        tables: IntTensor<Self>,
+        sizes: Sizes,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+}
+
+fn made(
+    x: &TensorSpec,
+    _: &TensorSpec,
+    _: &TensorSpec,
+    _: &TensorSpec,
+    _: &TensorSpec,
+    sizes: &Sizes,
+) -> StatesMetadata {
+    let of = |count: usize| TensorSpec::new([x.shape[0], sizes.hidden, count].into(), x.dtype);
+    StatesMetadata { h: of(sizes.pixels), states_h: of(sizes.states()), states_c: of(sizes.states()), gates: x.clone() }
+}
+
+impl ScanKernels for CubeBackend {
+    fn scan_forward(
+        x: CubeTensor,
+        weight: CubeTensor,
+        initial_h: CubeTensor,
+        initial_c: CubeTensor,
+        tables: CubeTensor,
+        sizes: Sizes,
+    ) -> States<Self> {
+        let gpu::Scanned { h, states_h, states_c, gates } = gpu::scan(x, weight, [initial_h, initial_c], tables, sizes);
+        States { h, states_h, states_c, gates }
+    }
+
+    fn scan_backward(
+        weight: CubeTensor,
+        states_c: CubeTensor,
+        gates: CubeTensor,
+        dh: CubeTensor,
+        tables: CubeTensor,
+        sizes: Sizes,
+    ) -> (CubeTensor, CubeTensor) {
+        gpu::scan_gradient(weight, states_c, gates, dh, tables, sizes)
+    }
+}
+
+/// The operation, on back ends that have it.
+#[backend_extension(Autodiff, Cube, Fusion)]
+pub(super) trait ScanOps: Backend {
+    /// `x` `[N, 4 · hidden, H, W]`, `weight` as in the file, the initial states `[count, hidden]`; gives `[N, hidden, H, W]`.
+    #[fusion(dtype = x, shape = output(x))]
+    fn lstm_scan_gpu(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        initial_h: FloatTensor<Self>,
+        initial_c: FloatTensor<Self>,
+        plan: Arc<Plan>,
+    ) -> FloatTensor<Self>;
+}
+
+/// The shape of a scan's output.
+fn output(x: &Shape) -> Shape {
+    [x[0], x[1] / 4, x[2], x[3]].into()
+}
+
+/// A scan, ready to be run.
+#[derive(Clone, Debug)]
+struct Scan<B: Backend> {
+    weight: FloatTensor<B>,
+    initial_h: FloatTensor<B>,
+    initial_c: FloatTensor<B>,
+    /// See [`gpu::tables`].
+    tables: IntTensor<B>,
+    plan: Arc<Plan>,
+    sizes: Sizes,
+    /// That of the gates, `[N, 4 · hidden, H, W]`.
+    shape: Shape,
+}
+
+impl<B: ScanKernels> Scan<B> {
+    fn run(&self, x: FloatTensor<B>) -> States<B> {
+        let [weight, h, c] = [&self.weight, &self.initial_h, &self.initial_c].map(Clone::clone);
+        let x = B::float_reshape(x, [self.shape[0], self.shape[1], self.sizes.pixels].into());
+        B::scan_forward(x, weight, h, c, self.tables.clone(), self.sizes)
+    }
+
+    /// `numbers` beside `like`.
+    fn put(numbers: Vec<f32>, shape: [usize; 2], like: &FloatTensor<B>) -> FloatTensor<B> {
+        B::float_from_data(TensorData::new(numbers, shape).convert_dtype(like.dtype()), &like.device())
+    }
+
+    /// The gradient of the weights, given that of `x` `[N, 4 · hidden, pixels]`.
+    fn of_weight(&self, states_h: FloatTensor<B>, dx: FloatTensor<B>) -> FloatTensor<B> {
+        let Sizes { hidden, pixels, taps, .. } = self.sizes;
+        let reads = (0..taps).flat_map(|tap| (0..pixels).map(move |at| (at, tap)));
+        let reads = reads.map(|(at, tap)| self.plan.output(at, tap) as i32).collect();
+        let reads = B::int_from_data(TensorData::new(reads, [taps * pixels]), &dx.device());
+        let read = B::float_select(states_h, 2, reads);
+        let read = B::float_reshape(read, [self.shape[0], hidden * taps, pixels].into());
+        // Image by image, as one long sum would leave most of a GPU without work.
+        let each = B::float_matmul(dx, B::float_swap_dims(read, 1, 2));
+        B::float_reshape(B::float_sum_dim(each, 0), self.weight.shape())
+    }
+
+    /// The gradient of the initial `h`, given that of `x`.
+    fn of_initial_h(&self, dx: FloatTensor<B>) -> FloatTensor<B> {
+        let Sizes { hidden, pixels, taps, initials, .. } = self.sizes;
+        let reads = |at: usize, tap: usize, initial: usize| self.plan.output(at, tap) == pixels + 1 + initial;
+        let columns = (0..taps).flat_map(|tap| (0..initials).map(move |initial| (tap, initial)));
+        let numbers = (0..pixels).flat_map(|at| columns.clone().map(move |(tap, initial)| (at, tap, initial)));
+        let numbers = numbers.map(|(at, tap, initial)| if reads(at, tap, initial) { 1.0 } else { 0.0 }).collect();
+        let reads = Self::put(numbers, [pixels, taps * initials], &dx);
+        let sum = B::float_reshape(B::float_sum_dim(dx, 0), [4 * hidden, pixels].into());
+        let sum = B::float_reshape(B::float_matmul(sum, reads), [4 * hidden * taps, initials].into());
+        let weight = B::float_reshape(self.weight.clone(), [4 * hidden, hidden, taps].into());
+        let weight = B::float_reshape(B::float_permute(weight, &[1, 0, 2]), [hidden, 4 * hidden * taps].into());
+        B::float_swap_dims(B::float_matmul(weight, sum), 0, 1)
+    }
+
+    /// The gradient of the initial `c`, given what pixels hand on.
+    fn of_initial_c(&self, dc: FloatTensor<B>) -> FloatTensor<B> {
+        let Sizes { hidden, pixels, initials, .. } = self.sizes;
+        let continues = |at: usize, initial: usize| self.plan.cell(at) == pixels + 1 + initial;
+        let numbers = (0..pixels).flat_map(|at| (0..initials).map(move |initial| (at, initial)));
+        let numbers = numbers.map(|(at, initial)| if continues(at, initial) { 1.0 } else { 0.0 }).collect();
+        let continues = Self::put(numbers, [pixels, initials], &dc);
+        let sum = B::float_reshape(B::float_sum_dim(dc, 0), [hidden, pixels].into());
+        B::float_swap_dims(B::float_matmul(sum, continues), 0, 1)
+    }
+}
+
+fn scan<B: ScanKernels>(
+    x: &FloatTensor<B>,
+    weight: FloatTensor<B>,
+    initial_h: FloatTensor<B>,
+    initial_c: FloatTensor<B>,
+    plan: Arc<Plan>,
+) -> Scan<B> {
+    let shape = x.shape();
+    let tables = gpu::tables(&plan);
+    let count = tables.len();
+    let tables = B::int_from_data(TensorData::new(tables, [count]), &x.device());
+    let sizes = Sizes::new(&plan, shape[1] / 4);
+    Scan { weight, initial_h, initial_c, tables, plan, sizes, shape }
+}
+
+impl ScanOps for CubeBackend {
+    fn lstm_scan_gpu(
+        x: CubeTensor,
+        weight: CubeTensor,
+        initial_h: CubeTensor,
+        initial_c: CubeTensor,
+        plan: Arc<Plan>,
+    ) -> CubeTensor {
+        let scan = scan::<Self>(&x, weight, initial_h, initial_c, plan);
+        Self::float_reshape(scan.run(x).h, output(&scan.shape))
+    }
+}
+
+#[derive(Debug)]
+struct ScanBackward;
+
+#[derive(Clone, Debug)]
+struct Saved<B: Backend> {
+    scan: Scan<B>,
+    states_h: FloatTensor<B>,
+    states_c: FloatTensor<B>,
+    gates: FloatTensor<B>,
+}
+
+impl<B: ScanKernels> Backward<B, 4> for ScanBackward {
+    type State = Saved<B>;
+
+    fn backward(self, ops: Ops<Saved<B>, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let Saved { scan, states_h, states_c, gates } = ops.state;
+        let Sizes { hidden, pixels, .. } = scan.sizes;
+        let dh = grads.consume::<B>(&ops.node);
+        let dh = B::float_reshape(dh, [scan.shape[0], hidden, pixels].into());
+        let (dx, dc) = B::scan_backward(scan.weight.clone(), states_c, gates, dh, scan.tables.clone(), scan.sizes);
+        let [x, weight, initial_h, initial_c] = ops.parents;
+        if let Some(node) = weight {
+            grads.register::<B>(node.id, scan.of_weight(states_h, dx.clone()));
+        }
+        if let Some(node) = initial_h {
+            grads.register::<B>(node.id, scan.of_initial_h(dx.clone()));
+        }
+        if let Some(node) = initial_c {
+            grads.register::<B>(node.id, scan.of_initial_c(dc));
+        }
+        if let Some(node) = x {
+            grads.register::<B>(node.id, B::float_reshape(dx, scan.shape));
+        }
+    }
+}
+
+impl<B: ScanKernels, C: CheckpointStrategy> ScanOps for Autodiff<B, C> {
+    fn lstm_scan_gpu(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        initial_h: FloatTensor<Self>,
+        initial_c: FloatTensor<Self>,
+        plan: Arc<Plan>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node(), initial_h.node(), initial_c.node()];
+        let [x, weight, initial_h, initial_c] = [&x, &weight, &initial_h, &initial_c].map(|t| t.primitive().clone());
+        let scan = scan::<B>(&x, weight, initial_h, initial_c, plan);
+        let States { h, states_h, states_c, gates } = scan.run(x);
+        let h = B::float_reshape(h, output(&scan.shape));
+        match ScanBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(Saved { scan, states_h, states_c, gates }, h),
+            OpsKind::UnTracked(prepared) => prepared.finish(h),
+        }
+    }
+}
+
+/// Scans gates `x` `[N, 4 · hidden, H, W]`.
+pub(super) fn lstm_scan(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    initial_h: Tensor<2>,
+    initial_c: Tensor<2>,
+    plan: Arc<Plan>,
+) -> Tensor<4> {
+    let h = Dispatch::lstm_scan_gpu(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        initial_h.into_dispatch(),
+        initial_c.into_dispatch(),
+        plan,
+    );
+    Tensor::from_dispatch(h)
+}
