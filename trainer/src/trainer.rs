@@ -184,9 +184,8 @@ mod tests {
         for (name, _, network) in networks() {
             let set = set(&network, 5);
             let weights = weights(&network);
-            let part = |path, device| {
-                trainer(network.clone(), path, &weights).part(&set, &[0, 1, 2, 3, 4], device).unwrap()
-            };
+            let part =
+                |path, device| trainer(network.clone(), path, &weights).part(&set, &[0, 1, 2, 3, 4], device).unwrap();
             let (got, stock) = (part(path, device), part(Path::Stock, &Device::flex()));
             assert!((got.nats - stock.nats).abs() < 1e-5 * stock.nats, "{name}");
             for (parameter, (got, stock)) in network.parameters().zip(got.gradients.iter().zip(&stock.gradients)) {

@@ -1,6 +1,6 @@
 //! Masked convolution, and its gradients.
 
-use super::{empty, images};
+use super::{at_once, empty, images};
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
@@ -92,6 +92,15 @@ impl Conv {
         self.centre() + (self.own || self.inputs.groups > 1) as usize
     }
 
+    /// Features that are read, and that are made, by the convolution or, `turned` around, by its gradient.
+    const fn reads(self, turned: bool) -> usize {
+        if turned { self.outputs.count } else { self.inputs.count }
+    }
+
+    const fn makes(self, turned: bool) -> usize {
+        self.reads(!turned)
+    }
+
     /// Whether the centre is open for some features and not for others.
     const fn coloured(self) -> bool {
         self.inputs.groups > 1
@@ -153,8 +162,8 @@ fn convolve_kernel<F: Float>(
     #[define(F)] _dtype: ElemType,
 ) {
     let pixels = comptime!(conv.pixels());
-    let reads = comptime!(if turned { conv.outputs.count } else { conv.inputs.count });
-    let makes = comptime!(if turned { conv.inputs.count } else { conv.outputs.count });
+    let reads = comptime!(conv.reads(turned));
+    let makes = comptime!(conv.makes(turned));
     let taps = comptime!(conv.taps());
     let image = CUBE_POS_Z as usize;
     let first = CUBE_POS_Y as usize * OUTPUTS;
@@ -165,7 +174,7 @@ fn convolve_kernel<F: Float>(
         let mut sums = Array::<f32>::new(OUTPUTS);
         #[unroll]
         for n in 0..OUTPUTS {
-            let output = clamp_max(first + n, comptime!(makes - 1));
+            let output = clamp_max(first + n, comptime!(conv.makes(turned) - 1));
             if comptime!(biases == 0) {
                 sums[n] = 0.0;
             } else if comptime!(biases == 1) {
@@ -186,33 +195,35 @@ fn convolve_kernel<F: Float>(
                 row += i;
                 column += j;
             }
-            let inside = row >= 0
-                && row < comptime!(conv.height as i32)
-                && column >= 0
-                && column < comptime!(conv.width as i32);
+            let inside =
+                row >= 0 && row < comptime!(conv.height as i32) && column >= 0 && column < comptime!(conv.width as i32);
             if inside {
                 let at = (row * comptime!(conv.width as i32) + column) as usize;
-                for input in 0..reads {
-                    let mut value = f32::cast_from(x[(image * reads + input) * pixels + at]);
-                    if comptime!(conv.relu && !turned) {
-                        value = max(value, 0.0);
-                    }
+                for block in 0..comptime!(conv.reads(turned) / at_once(conv.reads(turned))) {
                     #[unroll]
-                    for n in 0..OUTPUTS {
-                        let output = clamp_max(first + n, comptime!(makes - 1));
-                        let place = if comptime!(turned) { input * makes + output } else { output * reads + input };
-                        let mut w = f32::cast_from(weight[place * taps + tap]);
-                        if comptime!(conv.coloured()) {
-                            if tap == comptime!(conv.centre()) {
-                                let open = if comptime!(turned) {
-                                    centre_open(output, input, conv)
-                                } else {
-                                    centre_open(input, output, conv)
-                                };
-                                w = select(open, w, 0.0);
-                            }
+                    for m in 0..comptime!(at_once(conv.reads(turned))) {
+                        let input = block * comptime!(at_once(conv.reads(turned))) + m;
+                        let mut value = f32::cast_from(x[(image * reads + input) * pixels + at]);
+                        if comptime!(conv.relu && !turned) {
+                            value = max(value, 0.0);
                         }
-                        sums[n] += value * w;
+                        #[unroll]
+                        for n in 0..OUTPUTS {
+                            let output = clamp_max(first + n, comptime!(conv.makes(turned) - 1));
+                            let place = if comptime!(turned) { input * makes + output } else { output * reads + input };
+                            let mut w = f32::cast_from(weight[place * taps + tap]);
+                            if comptime!(conv.coloured()) {
+                                if tap == comptime!(conv.centre()) {
+                                    let open = if comptime!(turned) {
+                                        centre_open(output, input, conv)
+                                    } else {
+                                        centre_open(input, output, conv)
+                                    };
+                                    w = select(open, w, 0.0);
+                                }
+                            }
+                            sums[n] += value * w;
+                        }
                     }
                 }
             }
@@ -330,7 +341,8 @@ fn weight_gradient_kernel<F: Float>(
                         open = centre_open(input, output, conv);
                     }
                 }
-                parts[((part * outputs + output) * inputs + input) * taps + tap] = F::cast_from(select(open, sums[a * tile + b], 0.0));
+                parts[((part * outputs + output) * inputs + input) * taps + tap] =
+                    F::cast_from(select(open, sums[a * tile + b], 0.0));
             }
         }
     }
@@ -338,10 +350,16 @@ fn weight_gradient_kernel<F: Float>(
 
 /// Convolves `x` `[N, inputs, H, W]` to `[N, outputs, H, W]` with `bias` `[1 or N, outputs]`, or, without one, `x` `[N, outputs, H, W]`
 /// backwards to `[N, inputs, H, W]`; `gate` is what was convolved.
-pub(crate) fn convolve(x: CubeTensor, weight: CubeTensor, bias: Option<CubeTensor>, gate: CubeTensor, conv: Conv) -> CubeTensor {
+pub(crate) fn convolve(
+    x: CubeTensor,
+    weight: CubeTensor,
+    bias: Option<CubeTensor>,
+    gate: CubeTensor,
+    conv: Conv,
+) -> CubeTensor {
     let (x, gate, turned) = (into_contiguous(x), into_contiguous(gate), bias.is_none());
     let biases = bias.as_ref().map_or(0, |bias| images(bias).min(2));
-    let makes = if turned { conv.inputs.count } else { conv.outputs.count };
+    let makes = conv.makes(turned);
     let y = empty(&x, [images(&x), makes, conv.height, conv.width]);
     let (client, dtype) = (x.client.clone(), dtype_to_storage_type(x.dtype));
     let groups = [conv.pixels().div_ceil(PIXELS), makes.div_ceil(OUTPUTS), images(&x)].map(|count| count as u32);

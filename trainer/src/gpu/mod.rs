@@ -21,6 +21,11 @@ fn empty<const D: usize>(like: &CubeTensor, shape: [usize; D]) -> CubeTensor {
     empty_device_dtype(like.client.clone(), like.device.clone(), shape.into(), like.dtype)
 }
 
+/// How many of `count` factors are read before they are used, so that reading one does not wait for another.
+fn at_once(count: usize) -> usize {
+    [8, 4, 2].into_iter().find(|&n| count.is_multiple_of(n)).unwrap_or(1)
+}
+
 /// How many images a tensor has.
 fn images(x: &CubeTensor) -> usize {
     x.shape()[0]

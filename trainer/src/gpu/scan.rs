@@ -2,16 +2,13 @@
 //!
 //! One group of threads works through one image, wave by wave, as a [`Plan`] lists them; a thread computes a feature of a pixel.
 
-use super::{empty, images};
+use super::{at_once, empty, images};
 use crate::plan::Plan;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
-
-/// Threads that work on an image.
-const THREADS: u32 = 256;
 
 /// Sizes of a scan, which kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,13 +125,17 @@ fn scan_kernel<F: Float>(
             let mut g = f32::cast_from(x[own + 3 * gate]);
             for tap in 0..taps {
                 let state = tables[outputs + pixel * taps + tap] as usize;
-                for k in 0..hidden {
-                    let read = f32::cast_from(states_h[(image * hidden + k) * states + state]);
-                    let w = (u * hidden + k) * taps + tap;
-                    o += read * f32::cast_from(weight[w]);
-                    f += read * f32::cast_from(weight[w + rows]);
-                    i += read * f32::cast_from(weight[w + 2 * rows]);
-                    g += read * f32::cast_from(weight[w + 3 * rows]);
+                for block in 0..comptime!(sizes.hidden / at_once(sizes.hidden)) {
+                    #[unroll]
+                    for n in 0..comptime!(at_once(sizes.hidden)) {
+                        let k = block * comptime!(at_once(sizes.hidden)) + n;
+                        let read = f32::cast_from(states_h[(image * hidden + k) * states + state]);
+                        let w = (u * hidden + k) * taps + tap;
+                        o += read * f32::cast_from(weight[w]);
+                        f += read * f32::cast_from(weight[w + rows]);
+                        i += read * f32::cast_from(weight[w + 2 * rows]);
+                        g += read * f32::cast_from(weight[w + 3 * rows]);
+                    }
                 }
             }
             let state = (image * hidden + u) * states;
@@ -196,9 +197,13 @@ fn scan_gradient_kernel<F: Float>(
             for tap in 0..taps {
                 let reader = tables[readers + pixel * taps + tap] as usize;
                 if reader < pixels {
-                    for q in 0..comptime!(4 * sizes.hidden) {
-                        let dz = f32::cast_from(dx[(image * 4 * hidden + q) * pixels + reader]);
-                        dy += dz * f32::cast_from(weight[q * row + u * taps + tap]);
+                    for block in 0..comptime!(4 * sizes.hidden / at_once(sizes.hidden)) {
+                        #[unroll]
+                        for n in 0..comptime!(at_once(sizes.hidden)) {
+                            let q = block * comptime!(at_once(sizes.hidden)) + n;
+                            let dz = f32::cast_from(dx[(image * 4 * hidden + q) * pixels + reader]);
+                            dy += dz * f32::cast_from(weight[q * row + u * taps + tap]);
+                        }
                     }
                 }
             }
@@ -225,6 +230,11 @@ fn scan_gradient_kernel<F: Float>(
     }
 }
 
+/// As many threads for an image as the GPU lets work together.
+fn threads(client: &Client) -> CubeDim {
+    CubeDim::new_1d(client.properties().hardware.max_units_per_cube.min(1024))
+}
+
 /// What a scan makes.
 pub(crate) struct Scanned {
     pub h: CubeTensor,
@@ -249,7 +259,7 @@ pub(crate) fn scan(
     scan_kernel::launch(
         &client,
         CubeCount::Static(n as u32, 1, 1),
-        CubeDim::new_1d(THREADS),
+        threads(&client),
         x.into_buffer_arg(),
         into_contiguous(weight).into_buffer_arg(),
         into_contiguous(initial_h).into_buffer_arg(),
@@ -281,7 +291,7 @@ pub(crate) fn scan_gradient(
     scan_gradient_kernel::launch(
         &client,
         CubeCount::Static(n as u32, 1, 1),
-        CubeDim::new_1d(THREADS),
+        threads(&client),
         into_contiguous(weight).into_buffer_arg(),
         into_contiguous(states_c).into_buffer_arg(),
         into_contiguous(gates).into_buffer_arg(),

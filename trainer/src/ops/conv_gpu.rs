@@ -121,7 +121,13 @@ impl<B: ConvOps + ConvGradients, C: CheckpointStrategy> ConvOps for Autodiff<B, 
 }
 
 /// Convolves `x` `[N, inputs, H, W]`, or its positive part if `relu`.
-pub(super) fn masked_conv(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<2>, conv: &MaskedConv, relu: bool) -> Tensor<4> {
+pub(super) fn masked_conv(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<2>,
+    conv: &MaskedConv,
+    relu: bool,
+) -> Tensor<4> {
     let [_, _, height, width] = x.dims();
     let conv = Conv::new(conv, [height, width], relu);
     let y = Dispatch::masked_conv_gpu(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), conv);
