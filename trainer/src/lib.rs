@@ -50,8 +50,8 @@
 //! the CPU (feature `flex`, the default) masked convolutions and LSTM scans are operations of their own with
 //! hand-written backward passes, in AVX-512, AVX2 or plain Rust, whatever the machine has; they leave out closed taps
 //! and compute an LSTM by wavefronts in place. The result does not depend on the number of threads. On GPUs (features
-//! `wgpu` and `cuda`) the same networks are made of Burn's own operations. Both are tested against each other and
-//! against the float reference of `pixelrnn-converter`.
+//! `wgpu` and `cuda`) these two are kernels of our own that Burn's compiler makes for the GPU at hand. Each is tested
+//! against Burn's own operations and against the float reference of `pixelrnn-converter`.
 
 pub mod back_end;
 mod checkpoint;
