@@ -42,7 +42,7 @@ fn likelihoods(architecture: &str, device: &str) -> Vec<f64> {
     );
     let description = Description::from_json(&json).expect("a preset");
     let settings =
-        Training { epochs: Some(2), batch: Some(16), rate: Some(0.01), warmup: Some(2), ..Training::default() };
+        Training { epochs: Some(2), batch: Some(16), rate: Some(0.003), warmup: Some(2), ..Training::default() };
     let folder = tempfile::tempdir().expect("a folder");
     let epochs = Epochs::default();
     let run = Run {
