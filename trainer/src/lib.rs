@@ -67,7 +67,6 @@ pub mod network;
 mod ops;
 pub mod optimizer;
 pub mod parameters;
-#[cfg(any(feature = "flex", feature = "gpu"))]
 mod plan;
 mod plot;
 pub mod recipe;

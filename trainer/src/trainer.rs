@@ -91,13 +91,13 @@ impl Trainer {
         let nats = loss::nats(self.network.image(), self.network.output(), logits, levels);
         let grads = nats.clone().backward();
         // All of them in one piece: a GPU's answer takes its time, however little it says.
-        let all = leaves.flat().filter_map(|leaf| leaf.grad(&grads)).collect();
-        let all = numbers(Tensor::cat(all, 0))?;
+        let found: Vec<Option<Tensor<1>>> = leaves.flat().map(|leaf| leaf.grad(&grads)).collect();
+        let all = numbers(Tensor::cat(found.iter().flatten().cloned().collect(), 0))?;
         let mut rest = all.as_slice();
-        let gradients = leaves
-            .flat()
+        let gradients = found
+            .iter()
             .zip(&self.weights)
-            .map(|(leaf, w)| match leaf.grad(&grads) {
+            .map(|(gradient, w)| match gradient {
                 Some(_) => rest.split_off(..w.len()).expect("as many numbers as weights").to_vec(),
                 None => vec![0.0; w.len()],
             })

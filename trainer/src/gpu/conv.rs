@@ -89,7 +89,7 @@ impl Conv {
 
     /// How many taps there are up to the last that is open for some features.
     const fn open(self) -> usize {
-        self.centre() + (self.own || self.inputs.groups > 1) as usize
+        self.centre() + (self.own || self.coloured()) as usize
     }
 
     /// Features that are read, and that are made, by the convolution or, `turned` around, by its gradient.
@@ -174,7 +174,7 @@ fn convolve_kernel<F: Float>(
         let mut sums = Array::<f32>::new(OUTPUTS);
         #[unroll]
         for n in 0..OUTPUTS {
-            let output = clamp_max(first + n, comptime!(conv.makes(turned) - 1));
+            let output = min(first + n, comptime!(conv.makes(turned) - 1));
             if comptime!(biases == 0) {
                 sums[n] = 0.0;
             } else if comptime!(biases == 1) {
@@ -184,20 +184,10 @@ fn convolve_kernel<F: Float>(
             }
         }
         for tap in 0..comptime!(conv.open()) {
-            let up = (tap / comptime!(conv.kernel[1])) as i32 - comptime!((conv.kernel[0] / 2) as i32);
-            let right = (tap % comptime!(conv.kernel[1])) as i32 - comptime!((conv.kernel[1] / 2) as i32);
-            let mut row = up * comptime!(conv.dilation as i32);
-            let mut column = right * comptime!(conv.dilation as i32);
-            if comptime!(turned) {
-                row = i - row;
-                column = j - column;
-            } else {
-                row += i;
-                column += j;
-            }
-            let inside =
-                row >= 0 && row < comptime!(conv.height as i32) && column >= 0 && column < comptime!(conv.width as i32);
-            if inside {
+            let (down, right) = offset(tap, conv);
+            let row = if comptime!(turned) { i - down } else { i + down };
+            let column = if comptime!(turned) { j - right } else { j + right };
+            if inside(row, column, conv) {
                 let at = (row * comptime!(conv.width as i32) + column) as usize;
                 for block in 0..comptime!(conv.reads(turned) / at_once(conv.reads(turned))) {
                     #[unroll]
@@ -209,7 +199,7 @@ fn convolve_kernel<F: Float>(
                         }
                         #[unroll]
                         for n in 0..OUTPUTS {
-                            let output = clamp_max(first + n, comptime!(conv.makes(turned) - 1));
+                            let output = min(first + n, comptime!(conv.makes(turned) - 1));
                             let place = if comptime!(turned) { input * makes + output } else { output * reads + input };
                             let mut w = f32::cast_from(weight[place * taps + tap]);
                             if comptime!(conv.coloured()) {
@@ -242,10 +232,18 @@ fn convolve_kernel<F: Float>(
     }
 }
 
-/// `a`, but at most `b`.
+/// Rows and columns from a pixel to the one that a tap reads.
 #[cube]
-fn clamp_max(a: usize, #[comptime] b: usize) -> usize {
-    select(a < b, a, b)
+fn offset(tap: usize, #[comptime] conv: Conv) -> (i32, i32) {
+    let down = (tap / comptime!(conv.kernel[1])) as i32 - comptime!((conv.kernel[0] / 2) as i32);
+    let right = (tap % comptime!(conv.kernel[1])) as i32 - comptime!((conv.kernel[1] / 2) as i32);
+    (down * comptime!(conv.dilation as i32), right * comptime!(conv.dilation as i32))
+}
+
+/// Whether a pixel is inside the image.
+#[cube]
+fn inside(row: i32, column: i32, #[comptime] conv: Conv) -> bool {
+    row >= 0 && row < comptime!(conv.height as i32) && column >= 0 && column < comptime!(conv.width as i32)
 }
 
 /// Parts of the gradient for the weights, `[parts, outputs, inputs, taps]`: each of some images.
@@ -271,10 +269,7 @@ fn weight_gradient_kernel<F: Float>(
     let across = comptime!(conv.inputs.count.div_ceil(SIDE * conv.tile()));
     let first_input = block % across * side;
     let first_output = block / across * side;
-    let up = (tap / comptime!(conv.kernel[1])) as i32 - comptime!((conv.kernel[0] / 2) as i32);
-    let right = (tap % comptime!(conv.kernel[1])) as i32 - comptime!((conv.kernel[1] / 2) as i32);
-    let up = up * comptime!(conv.dilation as i32);
-    let right = right * comptime!(conv.dilation as i32);
+    let (down, right) = offset(tap, conv);
 
     let mut read = Shared::<[f32]>::new_slice(comptime!(SIDE * conv.tile() * APART));
     let mut made = Shared::<[f32]>::new_slice(comptime!(SIDE * conv.tile() * APART));
@@ -293,16 +288,12 @@ fn weight_gradient_kernel<F: Float>(
                 let mut dy_here = 0.0f32;
                 let mut x_here = 0.0f32;
                 if pixel < pixels {
-                    let row = (pixel / comptime!(conv.width)) as i32 + up;
+                    let row = (pixel / comptime!(conv.width)) as i32 + down;
                     let column = (pixel % comptime!(conv.width)) as i32 + right;
                     if first_output + feature < outputs {
                         dy_here = f32::cast_from(dy[(image * outputs + first_output + feature) * pixels + pixel]);
                     }
-                    let inside = row >= 0
-                        && row < comptime!(conv.height as i32)
-                        && column >= 0
-                        && column < comptime!(conv.width as i32);
-                    if inside && first_input + feature < inputs {
+                    if inside(row, column, conv) && first_input + feature < inputs {
                         let at = (row * comptime!(conv.width as i32) + column) as usize;
                         x_here = f32::cast_from(x[(image * inputs + first_input + feature) * pixels + at]);
                         if comptime!(conv.relu) {

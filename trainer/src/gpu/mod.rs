@@ -14,7 +14,7 @@ use burn_cubecl::ops::numeric::empty_device_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
 pub(crate) use conv::{Conv, convolve, weight_gradient};
-pub(crate) use scan::{Scanned, Sizes, scan, scan_gradient, tables};
+pub(crate) use scan::{Sizes, States, StatesMetadata, scan, scan_gradient, tables};
 
 /// A tensor that is to be filled, beside `like`.
 fn empty<const D: usize>(like: &CubeTensor, shape: [usize; D]) -> CubeTensor {

@@ -5,6 +5,9 @@
 use super::{at_once, empty, images};
 use crate::plan::Plan;
 use burn::backend::cubecl::dtype_to_storage_type;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, ExtensionType};
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
@@ -25,6 +28,28 @@ pub(crate) struct Sizes {
 impl Sizes {
     pub(crate) fn new(plan: &Plan, hidden: usize) -> Self {
         Self { hidden, pixels: plan.pixels, taps: plan.taps, initials: plan.initials, waves: plan.ends.len() }
+    }
+
+    // Where the parts of `tables` begin; the first is the order.
+
+    const fn outputs(self) -> usize {
+        self.pixels
+    }
+
+    const fn cells(self) -> usize {
+        self.outputs() + self.pixels * self.taps
+    }
+
+    const fn readers(self) -> usize {
+        self.cells() + self.pixels
+    }
+
+    const fn heirs(self) -> usize {
+        self.readers() + self.pixels * self.taps
+    }
+
+    const fn ends(self) -> usize {
+        self.heirs() + self.pixels
     }
 
     /// States of an image: its pixels', zero, and the initial ones.
@@ -92,9 +117,9 @@ fn scan_kernel<F: Float>(
     let states = comptime!(sizes.states());
     let image = CUBE_POS_X as usize;
     let threads = CUBE_DIM_X as usize;
-    let outputs = comptime!(sizes.pixels);
-    let cells = comptime!(sizes.pixels * (1 + sizes.taps));
-    let ends = comptime!(sizes.pixels * (3 + 2 * sizes.taps));
+    let outputs = comptime!(sizes.outputs());
+    let cells = comptime!(sizes.cells());
+    let ends = comptime!(sizes.ends());
     let gate = comptime!(sizes.hidden * sizes.pixels);
     let rows = comptime!(sizes.hidden * sizes.hidden * sizes.taps);
 
@@ -178,10 +203,10 @@ fn scan_gradient_kernel<F: Float>(
     let states = comptime!(sizes.states());
     let image = CUBE_POS_X as usize;
     let threads = CUBE_DIM_X as usize;
-    let cells = comptime!(sizes.pixels * (1 + sizes.taps));
-    let readers = comptime!(sizes.pixels * (2 + sizes.taps));
-    let heirs = comptime!(sizes.pixels * (2 + 2 * sizes.taps));
-    let ends = comptime!(sizes.pixels * (3 + 2 * sizes.taps));
+    let cells = comptime!(sizes.cells());
+    let readers = comptime!(sizes.readers());
+    let heirs = comptime!(sizes.heirs());
+    let ends = comptime!(sizes.ends());
     let gate = comptime!(sizes.hidden * sizes.pixels);
     let row = comptime!(sizes.hidden * sizes.taps);
 
@@ -236,11 +261,16 @@ fn threads(client: &Client) -> CubeDim {
 }
 
 /// What a scan makes.
-pub(crate) struct Scanned {
-    pub h: CubeTensor,
-    pub states_h: CubeTensor,
-    pub states_c: CubeTensor,
-    pub gates: CubeTensor,
+#[derive(ExtensionType)]
+#[extension_type(fusion)]
+pub(crate) struct States<B: Backend> {
+    /// `[N, hidden, pixels]`.
+    pub h: FloatTensor<B>,
+    /// Those of the pixels, zero, and the initial ones, `[N, hidden, states]`.
+    pub states_h: FloatTensor<B>,
+    pub states_c: FloatTensor<B>,
+    /// After their nonlinearities, `[N, 4 · hidden, pixels]`.
+    pub gates: FloatTensor<B>,
 }
 
 /// Scans `x`; see [`scan_kernel`].
@@ -250,7 +280,7 @@ pub(crate) fn scan(
     [initial_h, initial_c]: [CubeTensor; 2],
     tables: CubeTensor,
     sizes: Sizes,
-) -> Scanned {
+) -> States<CubeBackend> {
     let x = into_contiguous(x);
     let (n, Sizes { hidden, pixels, .. }) = (images(&x), sizes);
     let [h, states_h, states_c] = [pixels, sizes.states(), sizes.states()].map(|count| empty(&x, [n, hidden, count]));
@@ -272,7 +302,7 @@ pub(crate) fn scan(
         sizes,
         dtype,
     );
-    Scanned { h, states_h, states_c, gates }
+    States { h, states_h, states_c, gates }
 }
 
 /// The gradient of [`scan`] for `x`, and `dc`; see [`scan_gradient_kernel`].

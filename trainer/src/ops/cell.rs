@@ -12,7 +12,6 @@ pub(crate) struct Initial {
 
 impl Initial {
     /// Where none are learned.
-    #[cfg(any(feature = "flex", feature = "gpu"))]
     pub(super) fn zeros(count: usize, hidden: usize, device: &Device) -> Self {
         let zeros = || Tensor::zeros([count, hidden], device);
         Self { h: zeros(), c: zeros() }

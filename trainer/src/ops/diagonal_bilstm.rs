@@ -2,7 +2,8 @@
 
 use super::cell::{self, Initial};
 use super::masked_conv::{Convolution, masked_conv};
-use super::{Context, ConvTensors, Path};
+use super::{Context, ConvTensors};
+use crate::plan::{Plan, State};
 use burn::prelude::*;
 use pixelrnn::model::DiagonalBilstm;
 
@@ -24,7 +25,7 @@ pub(crate) fn diagonal_bilstm(
     input_to_state: &Convolution,
 ) -> Tensor<4> {
     let left = direction(context, x.clone(), left, lstm, input_to_state, false);
-    let rows = if context.path.is_fast() { 1 } else { 2 };
+    let rows = context.path.rows();
     let height = left.dims()[rows];
     if height == 1 {
         return left;
@@ -45,32 +46,19 @@ fn direction(
     mirrored: bool,
 ) -> Tensor<4> {
     let gates = masked_conv(context, x, tensors.input_to_state, input_to_state, false);
-    #[cfg(any(feature = "flex", feature = "gpu"))]
-    let initial = |height| match &tensors.initial {
-        Some(Initial { h, c }) => Initial { h: h.clone().narrow(0, 0, height), c: c.clone().narrow(0, 0, height) },
-        None => Initial::zeros(height, lstm.hidden.count, &gates.device()),
+    let Some(scan) = context.path.lstm_scan() else {
+        return stock(gates, tensors.state_to_state, tensors.initial, lstm, mirrored);
     };
-    match context.path {
-        #[cfg(feature = "flex")]
-        Path::Fast => {
-            let [_, height, width, _] = gates.dims();
-            let Initial { h, c } = initial(height);
-            super::scan::lstm_scan(gates, tensors.state_to_state, h, c, plan(height, width, mirrored).into())
-        }
-        #[cfg(feature = "gpu")]
-        Path::Gpu => {
-            let [_, _, height, width] = gates.dims();
-            let Initial { h, c } = initial(height);
-            super::scan_gpu::lstm_scan(gates, tensors.state_to_state, h, c, plan(height, width, mirrored).into())
-        }
-        Path::Stock => stock(gates, tensors.state_to_state, tensors.initial, lstm, mirrored),
-    }
+    let (dims, rows) = (gates.dims(), context.path.rows());
+    let (height, width) = (dims[rows], dims[rows + 1]);
+    let zeros = || Initial::zeros(height, lstm.hidden.count, &gates.device());
+    let Initial { h, c } = tensors.initial.unwrap_or_else(zeros);
+    let (h, c) = (h.narrow(0, 0, height), c.narrow(0, 0, height));
+    scan(gates, tensors.state_to_state, h, c, plan(height, width, mirrored).into())
 }
 
 /// All pixels of a diagonal at once.
-#[cfg(any(feature = "flex", feature = "gpu"))]
-pub(super) fn plan(height: usize, width: usize, mirrored: bool) -> crate::plan::Plan {
-    use crate::plan::{Plan, State};
+pub(super) fn plan(height: usize, width: usize, mirrored: bool) -> Plan {
     let pixel = |i: usize, step: usize| i * width + if mirrored { width - 1 - step } else { step };
     let diagonals = (0..height + width - 1)
         .map(|t| (0..height).filter(|&i| i <= t && t - i < width).map(|i| pixel(i, t - i)).collect());

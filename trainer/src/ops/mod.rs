@@ -23,6 +23,10 @@ mod scan_cpu;
 #[cfg(feature = "gpu")]
 mod scan_gpu;
 
+use crate::plan::Plan;
+use burn::prelude::Tensor;
+use std::sync::Arc;
+
 pub(crate) use cell::Initial;
 pub(crate) use diagonal_bilstm::{DirectionTensors, diagonal_bilstm};
 pub(crate) use masked_conv::{ConvTensors, Convolution, masked_conv};
@@ -51,12 +55,31 @@ impl Path {
             _ => false,
         }
     }
+
+    /// The dimension of an image's rows; that of its columns is the next one.
+    fn rows(self) -> usize {
+        if self.is_fast() { 1 } else { 2 }
+    }
+
+    /// The hand-written scan of an LSTM, where there is one.
+    fn lstm_scan(self) -> Option<LstmScan> {
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Fast => Some(scan::lstm_scan),
+            #[cfg(feature = "gpu")]
+            Self::Gpu => Some(scan_gpu::lstm_scan),
+            Self::Stock => None,
+        }
+    }
 }
+
+/// Scans gates with the state-to-state weights, the initial `h` and `c`, and a plan.
+type LstmScan = fn(Tensor<4>, Tensor<4>, Tensor<2>, Tensor<2>, Arc<Plan>) -> Tensor<4>;
 
 /// What ops need to know of the batch.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub path: Path,
     /// The class of each image, `[N]`; in models with classes.
-    pub labels: Option<burn::Tensor<1, burn::tensor::Int>>,
+    pub labels: Option<Tensor<1, burn::tensor::Int>>,
 }

@@ -2,7 +2,8 @@
 
 use super::cell::{self, Initial};
 use super::masked_conv::{Convolution, masked_conv};
-use super::{Context, ConvTensors, Path};
+use super::{Context, ConvTensors};
+use crate::plan::{Plan, State};
 use burn::prelude::*;
 use pixelrnn::model::RowLstm;
 
@@ -24,31 +25,17 @@ pub(crate) fn row_lstm(
     input_to_state: &Convolution,
 ) -> Tensor<4> {
     let gates = masked_conv(context, x, tensors.input_to_state, input_to_state, false);
-    #[cfg(any(feature = "flex", feature = "gpu"))]
-    let device = gates.device();
-    match context.path {
-        #[cfg(feature = "flex")]
-        Path::Fast => {
-            let [_, height, width, _] = gates.dims();
-            let Initial { h, c } = tensors.initial.unwrap_or_else(|| Initial::zeros(1, lstm.hidden.count, &device));
-            let plan = plan(height, width, lstm.kernel);
-            super::scan::lstm_scan(gates, tensors.state_to_state, h, c, plan.into())
-        }
-        #[cfg(feature = "gpu")]
-        Path::Gpu => {
-            let [_, _, height, width] = gates.dims();
-            let Initial { h, c } = tensors.initial.unwrap_or_else(|| Initial::zeros(1, lstm.hidden.count, &device));
-            let plan = plan(height, width, lstm.kernel);
-            super::scan_gpu::lstm_scan(gates, tensors.state_to_state, h, c, plan.into())
-        }
-        Path::Stock => stock(&gates, tensors.state_to_state, tensors.initial, lstm),
-    }
+    let Some(scan) = context.path.lstm_scan() else {
+        return stock(&gates, tensors.state_to_state, tensors.initial, lstm);
+    };
+    let (dims, rows) = (gates.dims(), context.path.rows());
+    let initial = tensors.initial.unwrap_or_else(|| Initial::zeros(1, lstm.hidden.count, &gates.device()));
+    let plan = plan(dims[rows], dims[rows + 1], lstm.kernel);
+    scan(gates, tensors.state_to_state, initial.h, initial.c, plan.into())
 }
 
 /// All pixels of a row at once.
-#[cfg(any(feature = "flex", feature = "gpu"))]
-pub(super) fn plan(height: usize, width: usize, kernel: usize) -> crate::plan::Plan {
-    use crate::plan::{Plan, State};
+pub(super) fn plan(height: usize, width: usize, kernel: usize) -> Plan {
     let rows = (0..height).map(|i| (i * width..(i + 1) * width).collect());
     Plan::new(height * width, 1, kernel, rows, |at| {
         let (i, j) = (at / width, at % width);

@@ -3,7 +3,7 @@
 //! What depends on pixels before is one kernel forwards and one backwards; all else, such as the gradient of the weights, follows from
 //! their results by operations of Burn's.
 
-use crate::gpu::{self, Sizes};
+use crate::gpu::{self, Sizes, States, StatesMetadata};
 use crate::plan::Plan;
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -12,24 +12,11 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::fusion::custom::TensorSpec;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, Dispatch, ExtensionType, TensorMetadata, backend_extension};
+use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::prelude::*;
 use burn::tensor::Shape;
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 use std::sync::Arc;
-
-/// What a scan makes.
-#[derive(ExtensionType)]
-#[extension_type(fusion)]
-pub(super) struct States<B: Backend> {
-    /// `[N, hidden, pixels]`.
-    h: FloatTensor<B>,
-    /// Those of the pixels, zero, and the initial ones, `[N, hidden, states]`.
-    states_h: FloatTensor<B>,
-    states_c: FloatTensor<B>,
-    /// After their nonlinearities, `[N, 4 · hidden, pixels]`.
-    gates: FloatTensor<B>,
-}
 
 /// The two kernels.
 #[backend_extension(Cube, Fusion)]
@@ -78,8 +65,7 @@ impl ScanKernels for CubeBackend {
         tables: CubeTensor,
         sizes: Sizes,
     ) -> States<Self> {
-        let gpu::Scanned { h, states_h, states_c, gates } = gpu::scan(x, weight, [initial_h, initial_c], tables, sizes);
-        States { h, states_h, states_c, gates }
+        gpu::scan(x, weight, [initial_h, initial_c], tables, sizes)
     }
 
     fn scan_backward(
