@@ -1,8 +1,116 @@
 //! The DSP instructions of Cortex-M4, M7 and M33: `smlad` multiplies and adds two pairs of 16-bit numbers at once.
 
+#[cfg(feature = "a16")]
+mod softmax;
+
 use super::{Kernel, Portable};
 use crate::blob::Layout;
 use core::arch::asm;
+
+/// Four 8-bit inputs, the even ones in `x0` and the odd ones in `x1`; `t` is free.
+macro_rules! inputs8 {
+    () => {
+        "ldr {x0}, [{x}], #4
+        sxtb16 {x1}, {x0}, ror #8
+        sxtb16 {x0}, {x0}"
+    };
+}
+
+/// Four 16-bit inputs, as [`inputs8`].
+#[cfg(feature = "a16")]
+macro_rules! inputs16 {
+    () => {
+        "ldrd {x0}, {t}, [{x}], #8
+        pkhtb {x1}, {t}, {x0}, asr #16
+        pkhbt {x0}, {x0}, {t}, lsl #16"
+    };
+}
+
+/// Four inputs of four outputs: 21 instructions for 16 multiply-adds.
+macro_rules! round {
+    ($inputs:ident) => {
+        concat!(
+            $inputs!(),
+            "
+            ldrd {w0}, {w1}, [{w}], #8
+            sxtb16 {t}, {w0}
+            sxtb16 {w0}, {w0}, ror #8
+            smlad {a}, {t}, {x0}, {a}
+            sxtb16 {t}, {w1}
+            smlad {a}, {w0}, {x1}, {a}
+            sxtb16 {w1}, {w1}, ror #8
+            smlad {b}, {t}, {x0}, {b}
+            smlad {b}, {w1}, {x1}, {b}
+            ldrd {w0}, {w1}, [{w}], #8
+            sxtb16 {t}, {w0}
+            sxtb16 {w0}, {w0}, ror #8
+            smlad {c}, {t}, {x0}, {c}
+            sxtb16 {t}, {w1}
+            smlad {c}, {w0}, {x1}, {c}
+            sxtb16 {w1}, {w1}, ror #8
+            smlad {d}, {t}, {x0}, {d}
+            smlad {d}, {w1}, {x1}, {d}"
+        )
+    };
+}
+
+/// Blocks of four outputs, `$count` of them in all, of inputs that `$inputs` loads.
+///
+/// # Safety
+/// `$count` is a multiple of four and not zero; there are at least as many `$bias` and `$sums`. `$x` has a multiple of four numbers and
+/// at least four, `$weights` at least `$count` times as many, at an address that is a multiple of four; so does `$x` where its numbers
+/// have 16 bits.
+macro_rules! fours {
+    ($inputs:ident, $bias:ident, $weights:ident, $x:ident, $sums:ident, $count:ident) => {{
+        // Blocks after the first, times two; and one where a block has an odd number of rounds.
+        let rest = ($count / Layout::OUTPUTS - 1) * 2 + $x.len() / Layout::INPUTS % 2;
+        // A block reads its four biases and writes its four sums. A round reads four inputs and sixteen weights; there are rounds
+        // until `$x` is at its end, one at first where their number is odd, then two at a time. What is needed between blocks waits on
+        // the stack, 16 bytes of it, which are given back. `ldrd` and `strd` want addresses that are multiples of four; `ldr` takes
+        // any, as long as the processor does not trap unaligned loads.
+        asm!(
+            "sub sp, #16", // where biases and sums go on, blocks that are left, the first input
+            "strd {x0}, {x1}, [sp]",
+            "strd {w0}, {x}, [sp, #8]",
+            "2:",
+            "ldrd {a}, {b}, [{x0}], #8",
+            "ldrd {c}, {d}, [{x0}], #8",
+            "str {x0}, [sp]",
+            "lsrs {t}, {w0}, #1",
+            "bcc 3f",
+            round!($inputs),
+            "cmp {x}, {end}",
+            "beq 4f",
+            "3:",
+            round!($inputs),
+            round!($inputs),
+            "cmp {x}, {end}",
+            "bne 3b",
+            "4:",
+            "ldrd {x0}, {x1}, [sp]",
+            "strd {a}, {b}, [{x1}], #8",
+            "strd {c}, {d}, [{x1}], #8",
+            "str {x1}, [sp, #4]",
+            "ldrd {w0}, {x}, [sp, #8]",
+            "subs {w0}, {w0}, #2",
+            "str {w0}, [sp, #8]",
+            "bpl 2b",
+            "add sp, #16",
+            x = inout(reg) $x.as_ptr() => _,
+            w = inout(reg) $weights.as_ptr() => _,
+            end = in(reg) $x.as_ptr().add($x.len()),
+            a = out(reg) _,
+            b = out(reg) _,
+            c = out(reg) _,
+            d = out(reg) _,
+            x0 = inout(reg) $bias.as_ptr() => _,
+            x1 = inout(reg) $sums.as_mut_ptr() => _,
+            w0 = inout(reg) rest => _,
+            w1 = out(reg) _,
+            t = out(reg) _,
+        );
+    }};
+}
 
 /// The kernel of Cortex-M cores with the DSP extension.
 ///
@@ -18,104 +126,56 @@ impl Kernel for Dsp {
 
     #[inline(never)]
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        let all = sums.len() == bias.len() && weights.len() == sums.len() * x.len();
-        let aligned = weights.as_ptr().cast::<u32>().is_aligned() && x.len().is_multiple_of(Layout::INPUTS);
-        let whole = if all && aligned && !x.is_empty() { sums.len() / Layout::OUTPUTS * Layout::OUTPUTS } else { 0 };
+        let whole = whole(bias, weights, x, sums);
         if whole > 0 {
-            // SAFETY: there are at least as many sums and biases, and as many weights for each as inputs; these are a
-            // multiple of four and not none, and the weights lie at a multiple of four.
-            unsafe { fours(bias, weights, x, sums, whole) };
+            // SAFETY: `whole` has seen to it.
+            unsafe { fours!(inputs8, bias, weights, x, sums, whole) };
         }
-        if let (Some(sums), Some(bias), Some(weights)) =
-            (sums.get_mut(whole..), bias.get(whole..), weights.get(whole * x.len()..))
-            && !sums.is_empty()
-        {
+        if let Some((bias, weights, sums)) = rest(whole, bias, weights, x, sums) {
             Portable.blocks(bias, weights, x, sums);
         }
     }
-}
 
-/// Four inputs of four outputs: 21 instructions for 16 multiply-adds.
-macro_rules! round {
-    () => {
-        "ldr {x0}, [{x}], #4
-        ldrd {w0}, {w1}, [{w}], #8
-        sxtb16 {x1}, {x0}, ror #8
-        sxtb16 {x0}, {x0}
-        sxtb16 {t}, {w0}
-        sxtb16 {w0}, {w0}, ror #8
-        smlad {a}, {t}, {x0}, {a}
-        sxtb16 {t}, {w1}
-        smlad {a}, {w0}, {x1}, {a}
-        sxtb16 {w1}, {w1}, ror #8
-        smlad {b}, {t}, {x0}, {b}
-        smlad {b}, {w1}, {x1}, {b}
-        ldrd {w0}, {w1}, [{w}], #8
-        sxtb16 {t}, {w0}
-        sxtb16 {w0}, {w0}, ror #8
-        smlad {c}, {t}, {x0}, {c}
-        sxtb16 {t}, {w1}
-        smlad {c}, {w0}, {x1}, {c}
-        sxtb16 {w1}, {w1}, ror #8
-        smlad {d}, {t}, {x0}, {d}
-        smlad {d}, {w1}, {x1}, {d}"
-    };
-}
-
-/// Blocks of four outputs, `count` of them in all.
-///
-/// # Safety
-/// `count` is a multiple of four and not zero; there are at least as many `bias` and `sums`. `x` has a multiple of four numbers and at
-/// least four, `weights` at least `count` times as many, at an address that is a multiple of four.
-#[inline(always)]
-unsafe fn fours(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32], count: usize) {
-    // Blocks after the first, times two; and one where a block has an odd number of rounds.
-    let rest = (count / Layout::OUTPUTS - 1) * 2 + x.len() / Layout::INPUTS % 2;
-    // SAFETY: a block reads its four biases and writes its four sums. A round reads four bytes of `x` and sixteen of `weights`; there
-    // are rounds until `x` is at its end, one at first where their number is odd, then two at a time. What is needed
-    // between blocks waits on the stack, 16 bytes of it, which are given back. `ldrd` and `strd` want addresses that are
-    // multiples of four; `ldr` takes any, as long as the processor does not trap unaligned loads.
-    unsafe {
-        asm!(
-            "sub sp, #16", // where biases and sums go on, blocks that are left, the first input
-            "strd {x0}, {x1}, [sp]",
-            "strd {w0}, {x}, [sp, #8]",
-            "2:",
-            "ldrd {a}, {b}, [{x0}], #8",
-            "ldrd {c}, {d}, [{x0}], #8",
-            "str {x0}, [sp]",
-            "lsrs {t}, {w0}, #1",
-            "bcc 3f",
-            round!(),
-            "cmp {x}, {end}",
-            "beq 4f",
-            "3:",
-            round!(),
-            round!(),
-            "cmp {x}, {end}",
-            "bne 3b",
-            "4:",
-            "ldrd {x0}, {x1}, [sp]",
-            "strd {a}, {b}, [{x1}], #8",
-            "strd {c}, {d}, [{x1}], #8",
-            "str {x1}, [sp, #4]",
-            "ldrd {w0}, {x}, [sp, #8]",
-            "subs {w0}, {w0}, #2",
-            "str {w0}, [sp, #8]",
-            "bpl 2b",
-            "add sp, #16",
-            x = inout(reg) x.as_ptr() => _,
-            w = inout(reg) weights.as_ptr() => _,
-            end = in(reg) x.as_ptr().add(x.len()),
-            a = out(reg) _,
-            b = out(reg) _,
-            c = out(reg) _,
-            d = out(reg) _,
-            x0 = inout(reg) bias.as_ptr() => _,
-            x1 = inout(reg) sums.as_mut_ptr() => _,
-            w0 = inout(reg) rest => _,
-            w1 = out(reg) _,
-            t = out(reg) _,
-        );
+    #[cfg(feature = "a16")]
+    #[inline(never)]
+    fn blocks16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+        // Two words of inputs are loaded at once, which wants them at multiples of four.
+        let whole = if x.as_ptr().cast::<u32>().is_aligned() { whole(bias, weights, x, sums) } else { 0 };
+        if whole > 0 {
+            // SAFETY: `whole` has seen to it, and the inputs lie at a multiple of four.
+            unsafe { fours!(inputs16, bias, weights, x, sums, whole) };
+        }
+        if let Some((bias, weights, sums)) = rest(whole, bias, weights, x, sums) {
+            Portable.blocks16(bias, weights, x, sums);
+        }
     }
+
+    // Models of 16-bit activations have hundreds of levels; code for others has to be short.
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn weights(self, logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
+        softmax::weights(logits, largest, inverse)
+    }
+}
+
+/// How many sums are in whole blocks that [`fours`] can do: a multiple of four, of which there are biases and sums, and as many weights for
+/// each as inputs; these are a multiple of four and not none, and the weights lie at a multiple of four.
+#[inline(always)]
+fn whole<X>(bias: &[i32], weights: &[i8], x: &[X], sums: &[i32]) -> usize {
+    let all = sums.len() == bias.len() && weights.len() == sums.len() * x.len();
+    let aligned = weights.as_ptr().cast::<u32>().is_aligned() && x.len().is_multiple_of(Layout::INPUTS);
+    if all && aligned && !x.is_empty() { sums.len() / Layout::OUTPUTS * Layout::OUTPUTS } else { 0 }
+}
+
+/// Biases, weights and sums after the first `whole`, if there are any.
+#[inline(always)]
+fn rest<'a, X>(
+    whole: usize,
+    bias: &'a [i32],
+    weights: &'a [i8],
+    x: &[X],
+    sums: &'a mut [i32],
+) -> Option<(&'a [i32], &'a [i8], &'a mut [i32])> {
+    let sums = sums.get_mut(whole..).filter(|sums| !sums.is_empty())?;
+    Some((bias.get(whole..)?, weights.get(whole * x.len()..)?, sums))
 }

@@ -483,7 +483,7 @@ pub trait Kernel: Copy {
     fn weights(self, logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
         let mut sum = 0;
         for logit in logits {
-            let distance = (i64::from(largest) - i64::from(*logit as i32)) as u64;
+            let distance = u64::from(largest.wrapping_sub(*logit as i32) as u32);
             let distance = (distance * u64::from(inverse)) >> 16;
             *logit = exp2_neg(if distance > u64::from(u32::MAX) { u32::MAX } else { distance as u32 });
             sum += u64::from(*logit);

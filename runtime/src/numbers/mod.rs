@@ -16,7 +16,7 @@ pub mod lstm;
 #[cfg(feature = "a16")]
 pub use a16::Int8A16;
 pub use arithmetic::{Arithmetic, Int8, NO_BIAS};
-#[cfg(pixelrnn_mve)]
+#[cfg(any(pixelrnn_mve, all(pixelrnn_dsp, feature = "a16")))]
 pub(crate) use exp2::COEFFICIENTS as EXP2_COEFFICIENTS;
 pub use exp2::exp2_neg;
 #[cfg(feature = "float")]
