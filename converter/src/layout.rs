@@ -83,7 +83,7 @@ fn parts(model: &Model<'_>) -> Vec<Part> {
     let table = header.image().levels * model.weights().activation_bytes();
     let mut parts = vec![bytes(header.input_table, table), bytes(header.notes, header.notes_bytes as usize)];
     for op in model.instructions().flatten() {
-        let (class_bias, count) = match op {
+        let (biases, count) = match op {
             Instruction::MaskedConv(c) => {
                 let outputs = usize::from(c.outputs);
                 let group = |g| {
@@ -91,8 +91,8 @@ fn parts(model: &Model<'_>) -> Vec<Part> {
                     (end - first, c.length(groups, g))
                 };
                 parts.push(weights(c.weights, (0..groups).map(group).collect()));
-                parts.extend([c.bias, c.multipliers].map(|at| bytes(at, 4 * outputs)));
-                (c.class_bias, outputs)
+                parts.push(bytes(c.multipliers, 4 * outputs));
+                ([c.bias, c.class_bias], outputs)
             }
             Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
                 let gates = 4 * usize::from(l.hidden);
@@ -102,22 +102,21 @@ fn parts(model: &Model<'_>) -> Vec<Part> {
                 };
                 parts.push(weights(l.weights_x, (0..groups).map(group).collect()));
                 parts.push(weights(l.weights_h, vec![(gates, l.h_length())]));
-                parts.extend([l.bias, l.multipliers_x, l.multipliers_h].map(|at| bytes(at, 4 * gates)));
+                parts.extend([l.multipliers_x, l.multipliers_h].map(|at| bytes(at, 4 * gates)));
                 if l.initial != 0 {
                     let rows = if l.kind == kind::ROW_LSTM { 1 } else { header.image().height };
                     parts.push(bytes(l.initial, rows * gates));
                 }
-                (l.class_bias, gates)
+                ([l.bias, l.class_bias], gates)
             }
             Instruction::Quantize(_)
             | Instruction::Relu(_)
             | Instruction::Elu(_)
             | Instruction::Add(_)
-            | Instruction::DepthGate(_) => (0, 0),
+            | Instruction::DepthGate(_) => ([0, 0], 0),
         };
-        if class_bias != 0 {
-            parts.push(bytes(class_bias, 4 * count * classes));
-        }
+        let biases = biases.into_iter().zip([1, classes]).filter(|(at, _)| *at != 0);
+        parts.extend(biases.map(|(at, each)| bytes(at, 4 * count * each)));
     }
     let layout = model.layout();
     parts.sort_by_key(|part| (part.at, std::cmp::Reverse(part.bytes(layout))));
@@ -187,19 +186,20 @@ fn finish(model: &Model<'_>, layout: Layout, mut bytes: Vec<u8>, moved: impl Fn(
         let record: Record = match instruction.ok_or(Error::SharedWeights)? {
             Instruction::MaskedConv(c) => {
                 let mut c = *c;
-                for at in [&mut c.weights, &mut c.bias, &mut c.multipliers] {
+                for at in [&mut c.weights, &mut c.multipliers] {
                     *at = moved(*at);
                 }
+                c.bias = optional(c.bias);
                 c.class_bias = optional(c.class_bias);
                 patch = patch.max(layout.row(c.length(groups, groups - 1)));
                 c.into()
             }
             Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
                 let mut l = *l;
-                for at in [&mut l.weights_x, &mut l.bias, &mut l.multipliers_x, &mut l.weights_h, &mut l.multipliers_h]
-                {
+                for at in [&mut l.weights_x, &mut l.multipliers_x, &mut l.weights_h, &mut l.multipliers_h] {
                     *at = moved(*at);
                 }
+                l.bias = optional(l.bias);
                 l.class_bias = optional(l.class_bias);
                 l.initial = optional(l.initial);
                 patch = patch.max(layout.row(l.x_length(groups, groups - 1)) + layout.row(l.h_length()));

@@ -3,7 +3,7 @@
 //! A converter chooses numbers so that nothing overflows, and registers so that each op reads what was meant for it. An
 //! engine has to give what the page says for all others too, as far as a reader accepts them.
 
-use crate::integer_model::bytes::{blob_checksum, offset_at, u16_at};
+use crate::integer_model::bytes::{blob_checksum, offset_at, u16_at, u32_at};
 use crate::integer_model::header::Header;
 use crate::random::Random;
 use pixelrnn::blob::RECORD_BYTES;
@@ -101,6 +101,60 @@ pub fn repeated(blob: &[u8], op: usize, times: usize) -> Result<Vec<u8>, BlobErr
     Ok(bytes)
 }
 
+/// `blob` with biases beside those of its classes, which are less by these: random ones for each op that had none. Gives how many ops
+/// these are as well.
+///
+/// # Panics
+/// When `blob` is none.
+pub fn with_biases(blob: &[u8], random: &mut Random) -> (Vec<u8>, usize) {
+    let header = Header::parse(blob).expect("a blob");
+    let mut bytes = blob.to_vec();
+    bytes.resize(blob.len().next_multiple_of(4), 0);
+    let mut changed = 0;
+    for at in (0..header.op_count).map(|op| header.ops + RECORD_BYTES * op) {
+        let features = usize::from(u16_at(blob, at + 18));
+        let (bias, classes, count) = match blob[at] {
+            1 => (at + 28, offset_at(blob, at + 36), features),
+            7..=9 => (at + 32, offset_at(blob, at + 48), 4 * features),
+            _ => continue,
+        };
+        if offset_at(blob, bias) != 0 || classes == 0 {
+            continue;
+        }
+        let (table, biases) = (bytes.len() as u32, (0..count).map(|_| random.bits() as u32).collect::<Vec<_>>());
+        bytes[bias..bias + 4].copy_from_slice(&table.to_le_bytes());
+        for n in 0..count * header.classes {
+            let sum = classes + 4 * n;
+            let less = u32_at(blob, sum).wrapping_sub(biases[n % count]);
+            bytes[sum..sum + 4].copy_from_slice(&less.to_le_bytes());
+        }
+        bytes.extend(biases.iter().flat_map(|bias| bias.to_le_bytes()));
+        changed += 1;
+    }
+    let length = bytes.len() as u32;
+    bytes[8..12].copy_from_slice(&length.to_le_bytes());
+    seal(&mut bytes);
+    (bytes, changed)
+}
+
+/// `blob` without the biases of any class.
+///
+/// # Panics
+/// When `blob` is none.
+pub fn without_class_biases(blob: &[u8]) -> Vec<u8> {
+    let header = Header::parse(blob).expect("a blob");
+    let mut bytes = blob.to_vec();
+    for at in (0..header.op_count).map(|op| header.ops + RECORD_BYTES * op) {
+        match blob[at] {
+            1 => bytes[at + 36..at + 40].fill(0),
+            7..=9 => bytes[at + 48..at + 52].fill(0),
+            _ => {}
+        }
+    }
+    seal(&mut bytes);
+    bytes
+}
+
 /// Puts the checksum right.
 fn seal(blob: &mut [u8]) {
     let checksum = blob_checksum(blob);
@@ -135,8 +189,9 @@ impl Numbers<'_> {
         }
     }
 
+    /// Those at `at`; where that is 0, there are none.
     fn words(&mut self, at: usize, count: usize) {
-        for n in 0..count {
+        for n in 0..if at == 0 { 0 } else { count } {
             self.word(at + 4 * n);
         }
     }
@@ -197,9 +252,7 @@ impl Numbers<'_> {
         }
         self.words(offset_at(&record, 28), outputs);
         self.words(offset_at(&record, 32), outputs);
-        if offset_at(&record, 36) != 0 {
-            self.words(offset_at(&record, 36), outputs * header.classes);
-        }
+        self.words(offset_at(&record, 36), outputs * header.classes);
     }
 
     fn lstm(&mut self, at: usize, header: &Header) {
@@ -225,13 +278,9 @@ impl Numbers<'_> {
         for numbers in [32, 36, 44] {
             self.words(offset_at(&record, numbers), 4 * hidden);
         }
-        if offset_at(&record, 48) != 0 {
-            self.words(offset_at(&record, 48), 4 * hidden * header.classes);
-        }
-        if offset_at(&record, 52) != 0 {
-            let rows = if record[0] == 7 { 1 } else { header.height };
-            // Pairs of i16.
-            self.words(offset_at(&record, 52), rows * hidden);
-        }
+        self.words(offset_at(&record, 48), 4 * hidden * header.classes);
+        let rows = if record[0] == 7 { 1 } else { header.height };
+        // Pairs of i16.
+        self.words(offset_at(&record, 52), rows * hidden);
     }
 }

@@ -1,13 +1,14 @@
 //! What a reader accepts must mean one thing: also a blob that no converter wrote.
 
 use pixelrnn::blob::{MAX_MULTIPLY_ADDS, Weights};
+use pixelrnn::packed::{Packed, Scorer};
 use pixelrnn::{BlobError, Draw, Engine, Temperature};
 use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::quantize::Method;
 use pixelrnn_converter::{Blob, Description, Tensor, TrainedModel};
 use pixelrnn_tests::integer_model::IntegerModel;
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{models, mutate, walk};
+use pixelrnn_tests::{golden, models, mutate, walk};
 
 /// An op that reads bytes which no op before it wrote would make the image depend on what stood in the buffer: on the image
 /// before it, or on whatever else the memory was used for.
@@ -70,4 +71,35 @@ fn a_pixel_that_would_take_too_long_is_refused() {
     let multiply_adds = Blob::new(&fits).model().unwrap().multiply_adds();
     let more = (multiply_adds + most) as u64;
     assert_eq!(mutate::repeated(blob.bytes(), op, times + 1), Err(BlobError::Work { multiply_adds: more }));
+}
+
+/// A converter writes biases of classes with the ops' own biases in them. Readers take them apart as well.
+#[test]
+fn biases_may_stand_beside_those_of_classes() {
+    let mut models = 0;
+    for seed in 0..60 {
+        let Some((_, blob)) = models::random_blob(seed) else { continue };
+        let (both, ops) = mutate::with_biases(blob.bytes(), &mut Random::new(seed));
+        if ops == 0 {
+            continue;
+        }
+        models += 1;
+        let both = Blob::new(&both);
+        let drawn = [&blob, &both].map(|blob| walk::sample(blob.model().unwrap(), 4, 1000, Some(0)));
+        assert_eq!(drawn[0], drawn[1], "random model {seed}, pixel by pixel");
+        for blob in [&blob, &both] {
+            let packed = Packed::new(blob.model().unwrap()).unwrap();
+            let cost = Scorer::new(&packed).unwrap().score(Some(0), &drawn[0].image).unwrap();
+            assert_eq!(cost, drawn[0].cost, "random model {seed}, row by row");
+        }
+    }
+    assert!(models >= 5, "{models} models have classes");
+}
+
+/// Without either, sums would begin with nothing that the page names.
+#[test]
+fn an_op_without_any_biases_is_refused() {
+    let blob = Blob::read(&golden::folder().join("../../models/mnist-class-pixelcnn/model.prnn")).unwrap();
+    let error = Blob::new(&mutate::without_class_biases(blob.bytes())).model().unwrap_err();
+    assert!(error.to_string().contains("`bias` out of range"), "{error}");
 }

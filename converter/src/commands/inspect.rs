@@ -92,8 +92,11 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
         Weights::F16 => ("f16", "f16 weights", "f32", "f32"),
         Weights::F32 => ("f32", "f32 weights", "f32", "f32"),
     };
-    // Bytes of what each result of a matrix has beside its weights: a bias, and factors where sums have any.
+    // Bytes of what each result of a matrix has beside its weights: factors where sums have any, and biases.
     let factor = if weights.has_multipliers() { 4 } else { 0 };
+    let biases = |[bias, class_bias]: [u32; 2]| {
+        (if bias == 0 { 0 } else { 4 }) + (if class_bias == 0 { 0 } else { 4 * model.classes() })
+    };
     for instruction in model.instructions().flatten() {
         let name = notes.next().and_then(|n| n.splitn(3, ' ').nth(2)).unwrap_or("").to_string();
         let multiply_adds = instruction.multiply_adds(image.channels);
@@ -110,8 +113,7 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
                 let [height, width] = c.kernel;
                 (
                     format!("{height}x{width}{dilation} {mask} {} -> {} {to}", c.inputs, c.outputs),
-                    (4 + factor) * usize::from(c.outputs)
-                        + if c.class_bias == 0 { 0 } else { 4 * usize::from(c.outputs) * model.classes() },
+                    usize::from(c.outputs) * (factor + biases([c.bias, c.class_bias])),
                 )
             }
             Instruction::Quantize(q) => (format!("{} {wide} -> {narrow}", q.count), 0),
@@ -126,10 +128,9 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
                     Instruction::RowLstm(_) => 2 * usize::from(l.hidden) * weights.stream_bytes(),
                     _ => 2 * usize::from(l.hidden) * weights.stream_bytes() * image.height,
                 };
-                let classes = if l.class_bias == 0 { 0 } else { 4 * gates * model.classes() };
                 (
                     format!("1x{} B {} -> {} {wide}", l.kernel, l.inputs, l.hidden),
-                    (4 + 2 * factor) * gates + initial + classes,
+                    gates * (2 * factor + biases([l.bias, l.class_bias])) + initial,
                 )
             }
         };

@@ -64,7 +64,7 @@ pub(super) struct Quantized {
     pub scales: Vec<f64>,
     /// Folded biases: the zero point's share taken off.
     pub bias: Vec<i32>,
-    /// Each class's addition to the biases, `[classes, outputs]`.
+    /// The same of each class, `[classes, outputs]`.
     pub class_bias: Vec<i32>,
     /// The largest magnitude that a sum can have.
     pub bound: f64,
@@ -106,12 +106,13 @@ pub(super) fn quantize(
         q.weights.extend(row);
         let sum: i64 = row.iter().map(|w| i64::from(*w)).sum();
         let folded = (bias_of(o) / scale).round() as i64 - sum * i64::from(input.zero_point);
+        let folded = folded.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
         for k in 0..classes {
-            q.class_bias[k * outputs + at] = (class_bias_of(o, k) / scale).round() as i32;
+            q.class_bias[k * outputs + at] = folded.wrapping_add((class_bias_of(o, k) / scale).round() as i32);
         }
         let reach: i64 = row.iter().map(|w| i64::from(w.unsigned_abs()) * input.reach()).sum();
         q.bound = q.bound.max(reach as f64 + most_bias(o) / scale);
-        q.bias.push(folded.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32);
+        q.bias.push(folded);
         q.scales.push(scale);
     }
     q

@@ -49,7 +49,7 @@ impl Lowering<'_> {
         let (coarser, (left, multipliers)) = (0..=coarsest).find_map(factors).ok_or_else(out_of_scale)?;
         Ok(Linear {
             weights: blob.weights(&q.weights),
-            bias: if packed.biased { blob.numbers(&q.bias) } else { 0 },
+            bias: if packed.biased && q.class_bias.is_empty() { blob.numbers(&q.bias) } else { 0 },
             class_bias: if q.class_bias.is_empty() { 0 } else { blob.numbers(&q.class_bias) },
             multipliers: blob.numbers(&multipliers),
             left,

@@ -187,8 +187,10 @@ fn linear(model: &Model<'_>, names: [&'static str; 3], linear: &Linear) -> Resul
     ensure(layout == Layout::Rows || linear.weights.is_multiple_of(4), weights)?;
     let count = linear.weights_before(groups, groups, layout);
     numbers(model, weights, linear.weights, count, model.weights().weight_bytes())?;
-    if let Some(bias) = linear.bias {
-        numbers(model, "bias", bias, sums, 4)?;
+    match linear.bias {
+        Some(0) => ensure(linear.class_bias != 0 && model.classes() != 0, "bias")?,
+        Some(bias) => numbers(model, "bias", bias, sums, 4)?,
+        None => {}
     }
     if model.weights().has_multipliers() {
         numbers(model, multipliers, linear.multipliers, sums, 4)?;

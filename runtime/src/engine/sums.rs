@@ -37,10 +37,6 @@ impl<'m, A: Arithmetic> Sums<'m, A> {
         let before = if group == 0 { 0 } else { linear.weights_before(groups, group, model.layout()) };
         let parts = || {
             let weights = model.numbers(linear.weights, before..before + (end - first) * length)?;
-            let bias = match linear.bias {
-                Some(at) => model.numbers(at, first..end)?,
-                None => &[],
-            };
             let multipliers = if A::MULTIPLIERS { model.numbers(linear.multipliers, first..end)? } else { &[] };
             let class_bias = match (linear.class_bias, context.label) {
                 (0, _) | (_, None) => &[],
@@ -48,6 +44,11 @@ impl<'m, A: Arithmetic> Sums<'m, A> {
                     let class = label * linear.sums();
                     model.numbers(at, class + first..class + end)?
                 }
+            };
+            let (bias, class_bias) = match linear.bias {
+                Some(0) => (class_bias, &[][..]),
+                Some(at) => (model.numbers(at, first..end)?, class_bias),
+                None => (&[][..], class_bias),
             };
             Some((weights, bias, multipliers, class_bias))
         };

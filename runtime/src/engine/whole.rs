@@ -50,7 +50,7 @@ pub(super) fn ops<A: Arithmetic, K: Kernel, O: Observer, const GROUPS: usize>(
 }
 
 /// A convolution at a pixel, as [`super::conv::conv`]; `false` for one with more outputs than are computed at once, unless they are
-/// logits, and for one with biases of classes where these leave too little room.
+/// logits, and for one whose biases and those of a class are still to be added.
 #[inline(always)]
 fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
     record: &ConvRecord,
@@ -62,9 +62,11 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
 ) -> Option<bool> {
     let Part { open, outputs, before, last } = Part::new::<GROUPS>(record, context);
     let count = outputs.end - outputs.start;
-    let classes = record.class_bias != 0;
-    if count > SUMS || classes && 2 * count > SUMS {
-        if classes || record.destination != Destination::Logits as u8 || record.kernel != [1, 1] {
+    if record.class_bias != 0 && record.bias != 0 {
+        return Some(false);
+    }
+    if count > SUMS {
+        if record.destination != Destination::Logits as u8 || record.kernel != [1, 1] {
             return Some(false);
         }
         let x = shared.registers.get(record.input, 0..open)?;
@@ -79,10 +81,9 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
         shared.patch.get(..length)?
     };
     let Shared { registers, logits, sums, .. } = shared;
-    let (sums, free) = sums.split_at_mut_checked(count)?;
-    let bias = context.model.numbers(record.bias, outputs.clone())?;
+    let sums = sums.get_mut(..count)?;
     let rows = Rows {
-        bias: if classes { of_class::<A>(record, context, outputs.start, bias, free)? } else { bias },
+        bias: biases::<A>(record, context, outputs.clone())?,
         weights: context.model.numbers(record.weights, before..before + count * x.len())?,
         x,
         left: record.left,
@@ -109,22 +110,18 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
     Some(true)
 }
 
-/// Biases with those of the class, which come to lie in `free`.
-#[inline(never)]
-fn of_class<'s, A: Arithmetic>(
+/// Biases: those of the class, unless there are none.
+#[inline(always)]
+fn biases<'m, A: Arithmetic>(
     record: &ConvRecord,
-    context: &Context<'_>,
-    first: usize,
-    bias: &[A::Sum],
-    free: &'s mut [A::Sum],
-) -> Option<&'s [A::Sum]> {
-    let first = context.label? * usize::from(record.outputs) + first;
-    let class = context.model.numbers(record.class_bias, first..first + bias.len())?;
-    let both = free.get_mut(..bias.len())?;
-    for ((both, bias), class) in both.iter_mut().zip(bias).zip(class) {
-        *both = A::sum(*bias, *class);
+    context: &Context<'m>,
+    Range { start, end }: Range<usize>,
+) -> Option<&'m [A::Sum]> {
+    if record.class_bias == 0 {
+        return context.model.numbers(record.bias, start..end);
     }
-    Some(both)
+    let class = context.label? * usize::from(record.outputs);
+    context.model.numbers(record.class_bias, class + start..class + end)
 }
 
 /// Logits of a 1x1 kernel, however many: they are their own sums.
@@ -139,7 +136,7 @@ fn many_logits<A: Arithmetic, K: Kernel>(
 ) -> Option<bool> {
     let logits = logits.get_mut(..outputs.end - outputs.start)?;
     let rows = Rows {
-        bias: context.model.numbers(record.bias, outputs.clone())?,
+        bias: biases::<A>(record, context, outputs.clone())?,
         weights: context.model.numbers(record.weights, before..before + logits.len() * x.len())?,
         x,
         left: record.left,

@@ -163,7 +163,7 @@ impl<A: Pack> Packed<A> {
             packed.panels.push(Panel { vectors, lines, multipliers, outputs, lanes });
         }
         let mut bias = vec![0i32; padded];
-        if let Some(at) = linear.bias {
+        if let Some(at) = linear.bias.filter(|at| *at != 0) {
             bias.get_mut(..outputs)?.copy_from_slice(model.numbers(at, first..end)?);
         }
         let classes = if linear.class_bias == 0 { 1 } else { model.classes() };

@@ -45,6 +45,11 @@ pub fn i32_list(bytes: &[u8], at: usize, count: usize) -> Vec<i32> {
     (0..count).map(|n| i32_at(bytes, at + 4 * n)).collect()
 }
 
+/// The `count` biases at `at`; at 0 there are none, which is zeros.
+pub fn biases(bytes: &[u8], at: usize, count: usize) -> Vec<i32> {
+    if at == 0 { vec![0; count] } else { i32_list(bytes, at, count) }
+}
+
 /// CRC-32 as in zip and PNG: polynomial 0xedb88320 reflected, bits inverted before and after.
 pub fn crc32(bytes: impl IntoIterator<Item = u8>) -> u32 {
     let mut crc = u32::MAX;

@@ -55,11 +55,11 @@ pub struct ConvRecord {
     pub pad: u8,
     /// Where the weights are: for each colour group, for each of its outputs, the open taps.
     pub weights: u32,
-    /// Where the biases are, `[outputs]` of `i32`.
+    /// Where the biases are, `[outputs]` of `i32`; 0: those of the classes are all there are.
     pub bias: u32,
     /// Where the multipliers are, `[outputs]` of `i32`.
     pub multipliers: u32,
-    /// Where the classes' biases are, `[classes, outputs]` of `i32`; 0: none.
+    /// Where the classes' biases are, `[classes, outputs]` of `i32`, which are added to the biases; 0: none.
     pub class_bias: u32,
     /// Zero.
     pub reserved: [u32; 6],

@@ -20,11 +20,11 @@ pub(crate) struct Linear {
     pub(crate) left: u8,
     /// Where the weights are.
     pub(crate) weights: u32,
-    /// Where the biases are; without, they are zero.
+    /// Where the biases are; at 0, those of the classes are all there are; without, they are zero.
     pub(crate) bias: Option<u32>,
     /// Where the multipliers are.
     pub(crate) multipliers: u32,
-    /// Where the classes' biases are; 0: none.
+    /// Where the classes' biases are, which are added to those; 0: none.
     pub(crate) class_bias: u32,
 }
 

@@ -42,7 +42,7 @@ pub struct LstmRecord {
     pub to_output: Rescale,
     /// Where the input-to-state weights are: for each unit in order, for its gates o, f, i, g, the open taps.
     pub weights_x: u32,
-    /// Where the biases are, `[hidden, 4]` of `i32`.
+    /// Where the biases are, `[hidden, 4]` of `i32`; 0: those of the classes are all there are.
     pub bias: u32,
     /// Where the multipliers of the sums over the input are, `[hidden, 4]` of `i32`.
     pub multipliers_x: u32,
@@ -50,7 +50,7 @@ pub struct LstmRecord {
     pub weights_h: u32,
     /// Where the multipliers of the sums over the state are, `[hidden, 4]` of `i32`.
     pub multipliers_h: u32,
-    /// Where the classes' biases are, `[classes, hidden, 4]` of `i32`; 0: none.
+    /// Where the classes' biases are, `[classes, hidden, 4]` of `i32`, which are added to the biases; 0: none.
     pub class_bias: u32,
     /// Where the initial states are, `[1 or height, 2, hidden]` of `i16`, `h` before `c`; 0: they are zero.
     pub initial: u32,

@@ -1,6 +1,6 @@
 //! Kinds 7, 8 and 9: the Row LSTM and the two directions of the Diagonal BiLSTM.
 
-use super::super::bytes::{i8_at, i16_at, i32_list, offset_at, u8_at, u16_at};
+use super::super::bytes::{biases, i8_at, i16_at, i32_list, offset_at, u8_at, u16_at};
 use super::super::gates::{cell, pre_activation};
 use super::super::header::{Activations, Header};
 use super::super::numbers::{Rescale, requantize, sat16, wrap32};
@@ -72,7 +72,7 @@ impl Lstm {
             to_hidden: Rescale::parse(record, 20),
             to_output: Rescale::parse(record, 24),
             weights_x: Vec::new(),
-            bias: gates(32),
+            bias: biases(blob, offset_at(record, 32), 4 * hidden),
             multipliers_x: gates(36),
             weights_h: Vec::new(),
             multipliers_h: gates(44),

@@ -1,6 +1,6 @@
 //! Kind 1: masked convolution.
 
-use super::super::bytes::{i8_at, i32_list, offset_at, u8_at, u16_at};
+use super::super::bytes::{biases, i8_at, i32_list, offset_at, u8_at, u16_at};
 use super::super::header::Header;
 use super::super::numbers::{requantize, sat16, wrap32};
 use super::{Image, Op};
@@ -61,7 +61,7 @@ impl MaskedConv {
             output_low: i8_at(record, 21),
             logit_shift: u8_at(record, 22),
             weights: Vec::new(),
-            bias: i32_list(blob, offset_at(record, 28), outputs),
+            bias: biases(blob, offset_at(record, 28), outputs),
             multipliers: i32_list(blob, offset_at(record, 32), outputs),
             class_bias: None,
         };
