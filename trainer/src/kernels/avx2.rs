@@ -143,7 +143,7 @@ pub(super) unsafe fn weight_gradient(job: &mut WeightGradient) {
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn scan(job: &mut Scan) {
     // SAFETY: the caller vouches for the instruction set.
-    unsafe { scan::scan::<F32x8>(job) }
+    unsafe { scan::scan::<F32x8, 2>(job) }
 }
 
 /// # Safety
@@ -151,5 +151,5 @@ pub(super) unsafe fn scan(job: &mut Scan) {
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn scan_gradient(job: &mut ScanGradient) {
     // SAFETY: the caller vouches for the instruction set.
-    unsafe { scan::scan_gradient::<F32x8>(job) }
+    unsafe { scan::scan_gradient::<F32x8, 3>(job) }
 }

@@ -136,7 +136,7 @@ pub(super) unsafe fn weight_gradient(job: &mut WeightGradient) {
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn scan(job: &mut Scan) {
     // SAFETY: the caller vouches for the instruction set.
-    unsafe { scan::scan::<F32x16>(job) }
+    unsafe { scan::scan::<F32x16, 4>(job) }
 }
 
 /// # Safety
@@ -144,5 +144,5 @@ pub(super) unsafe fn scan(job: &mut Scan) {
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn scan_gradient(job: &mut ScanGradient) {
     // SAFETY: the caller vouches for the instruction set.
-    unsafe { scan::scan_gradient::<F32x16>(job) }
+    unsafe { scan::scan_gradient::<F32x16, 4>(job) }
 }

@@ -19,7 +19,7 @@ mod scan;
 use crate::error::Error;
 
 pub(crate) use conv::{Forward, WeightGradient};
-pub(crate) use scan::{Scan, ScanGradient};
+pub(crate) use scan::{Scan, ScanGradient, VECTORS};
 
 /// The environment variable that names an instruction set: `portable`, `avx2` or `avx512`.
 pub(crate) const VARIABLE: &str = "PIXELRNN_TRAIN_KERNEL";

@@ -107,12 +107,12 @@ pub(super) fn weight_gradient(job: &mut WeightGradient) {
 
 pub(super) fn scan(job: &mut Scan) {
     // SAFETY: plain Rust, which every machine can run.
-    unsafe { scan::scan::<F32x8>(job) }
+    unsafe { scan::scan::<F32x8, 1>(job) }
 }
 
 pub(super) fn scan_gradient(job: &mut ScanGradient) {
     // SAFETY: plain Rust, which every machine can run.
-    unsafe { scan::scan_gradient::<F32x8>(job) }
+    unsafe { scan::scan_gradient::<F32x8, 2>(job) }
 }
 
 #[cfg(test)]

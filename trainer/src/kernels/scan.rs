@@ -17,7 +17,7 @@ pub(crate) struct Scan<'a> {
     pub stride: usize,
     /// What the inputs add to the gates, `[images, pixels, 4, hidden]`, in the order o, f, i, g.
     pub x: &'a [f32],
-    /// `[taps, hidden, 4, stride]`.
+    /// `[stride / lanes, taps, hidden, 4, lanes]`: of each vector of features all that it needs in one piece.
     pub weights: &'a [f32],
     /// Outputs and cells that are not pixels', `[1 + initials, hidden]`, the first of them zero.
     pub edge_h: &'a [f32],
@@ -36,7 +36,8 @@ pub(crate) struct ScanGradient<'a> {
     pub images: usize,
     pub hidden: usize,
     pub stride: usize,
-    /// `[4, hidden, taps, stride]`: those of [`Scan`], transposed.
+    /// Those of [`Scan`], transposed: [`VECTORS`] vectors at a time (at last those that are left) of the `[taps, stride]` inputs,
+    /// `[4, hidden, vectors, lanes]`.
     pub weights: &'a [f32],
     pub edge_c: &'a [f32],
     pub gates: &'a [f32],
@@ -50,15 +51,15 @@ pub(crate) struct ScanGradient<'a> {
     pub states_c: &'a mut [f32],
 }
 
-/// Pixels computed at once.
-const PIXELS: usize = 4;
+/// Vectors of a state's gradient that are computed at once, where there are so many.
+pub(crate) const VECTORS: usize = 3;
 
-/// Computes `job`.
+/// Computes `job`, `P` pixels at once.
 ///
 /// # Safety
 /// The machine must have the instructions of `V`.
 #[inline(always)]
-pub(super) unsafe fn scan<V: Lanes>(job: &mut Scan) {
+pub(super) unsafe fn scan<V: Lanes, const P: usize>(job: &mut Scan) {
     let (plan, h) = (job.plan, job.hidden);
     let all = job.images * plan.pixels;
     assert!(job.stride.is_multiple_of(V::COUNT) && h <= job.stride && job.stride - h < V::COUNT && h > 0);
@@ -69,16 +70,21 @@ pub(super) unsafe fn scan<V: Lanes>(job: &mut Scan) {
     let mut begin = 0;
     for &end in &plan.ends {
         let wave = (end - begin) * job.images;
-        let mut at = 0;
-        // SAFETY: the pixels from `at` on are in the wave, and the asserts hold all else.
-        unsafe {
-            while at + PIXELS <= wave {
-                scan_pixels::<V, PIXELS>(job, begin, at);
-                at += PIXELS;
-            }
-            while at < wave {
-                scan_pixels::<V, 1>(job, begin, at);
-                at += 1;
+        for block in (0..h).step_by(V::COUNT) {
+            let mut at = 0;
+            // SAFETY: the pixels from `at` on are in the wave, `block` is a feature, and the asserts hold all else.
+            unsafe {
+                while at + P <= wave {
+                    scan_pixels::<V, P>(job, begin, at, block);
+                    at += P;
+                }
+                while at + 2 <= wave {
+                    scan_pixels::<V, 2>(job, begin, at, block);
+                    at += 2;
+                }
+                if at < wave {
+                    scan_pixels::<V, 1>(job, begin, at, block);
+                }
             }
         }
         begin = end;
@@ -118,73 +124,72 @@ unsafe fn state(
     }
 }
 
+/// The features from `block` on, a vector, of P places from `at` on.
+///
 /// # Safety
-/// As [`scan`], whose asserts must hold; P places from `at` are in the wave that begins at `begin`.
+/// As [`scan`], whose asserts must hold; the places are in the wave that begins at `begin`, and `block` is a multiple of the lanes below
+/// `hidden`.
 #[inline(always)]
-unsafe fn scan_pixels<V: Lanes, const P: usize>(job: &mut Scan, begin: usize, at: usize) {
-    let (plan, h, stride) = (job.plan, job.hidden, job.stride);
+unsafe fn scan_pixels<V: Lanes, const P: usize>(job: &mut Scan, begin: usize, at: usize, block: usize) {
+    let (plan, h) = (job.plan, job.hidden);
     let places = places::<P>(plan, job.images, begin, at);
-    let mut block = 0;
-    while block < h {
-        let left = (h - block).min(V::COUNT);
-        // SAFETY: places are inside the images, a plan's states inside the maps or edges, and `left` features are left
-        // from `block` on; rows of weights have whole vectors.
-        unsafe {
-            let mut sums = [[V::splat(0.0); 4]; P];
-            for (sums, (image, pixel)) in sums.iter_mut().zip(places) {
-                let x = job.x.as_ptr().add((image * plan.pixels + pixel) * 4 * h + block);
-                for (gate, sum) in sums.iter_mut().enumerate() {
-                    *sum = load::<V>(x.add(gate * h), left);
-                }
+    let left = (h - block).min(V::COUNT);
+    // SAFETY: places are inside the images, a plan's states inside the maps or edges, and `left` features are left
+    // from `block` on; there are whole vectors of weights for each of them.
+    unsafe {
+        let mut sums = [[V::splat(0.0); 4]; P];
+        for (sums, (image, pixel)) in sums.iter_mut().zip(places) {
+            let x = job.x.as_ptr().add((image * plan.pixels + pixel) * 4 * h + block);
+            for (gate, sum) in sums.iter_mut().enumerate() {
+                *sum = load::<V>(x.add(gate * h), left);
             }
-            for tap in 0..plan.taps {
-                let mut inputs = [job.edge_h.as_ptr(); P];
-                for (input, (image, pixel)) in inputs.iter_mut().zip(places) {
-                    let from = plan.outputs[pixel * plan.taps + tap];
-                    *input = state(plan, h, job.h.as_ptr(), job.edge_h.as_ptr(), image, from);
-                }
-                let mut weights = job.weights.as_ptr().add(tap * h * 4 * stride + block);
-                for j in 0..h {
-                    let w = load_all::<V, 4>(weights, stride);
-                    weights = weights.wrapping_add(4 * stride);
-                    for (sums, input) in sums.iter_mut().zip(inputs) {
-                        let input = V::splat(*input.add(j));
-                        for (sum, w) in sums.iter_mut().zip(w) {
-                            *sum = input.mul_add(w, *sum);
-                        }
+        }
+        let mut weights = job.weights.as_ptr().add(block * plan.taps * h * 4);
+        for tap in 0..plan.taps {
+            let mut inputs = [job.edge_h.as_ptr(); P];
+            for (input, (image, pixel)) in inputs.iter_mut().zip(places) {
+                let from = plan.outputs[pixel * plan.taps + tap];
+                *input = state(plan, h, job.h.as_ptr(), job.edge_h.as_ptr(), image, from);
+            }
+            for j in 0..h {
+                let w = load_all::<V, 4>(weights);
+                weights = weights.add(4 * V::COUNT);
+                for (sums, input) in sums.iter_mut().zip(inputs) {
+                    let input = V::splat(*input.add(j));
+                    for (sum, w) in sums.iter_mut().zip(w) {
+                        *sum = input.mul_add(w, *sum);
                     }
                 }
             }
-            for (sums, (image, pixel)) in sums.into_iter().zip(places) {
-                let at = image * plan.pixels + pixel;
-                let cell = state(plan, h, job.c.as_ptr(), job.edge_c.as_ptr(), image, plan.cells[pixel]);
-                let cell = load::<V>(cell.add(block), left);
-                let [o, f, i, g] = sums;
-                let gates = [sigmoid(o), sigmoid(f), sigmoid(i), tanh(g)];
-                let c = gates[1].mul_add(cell, gates[2].mul(gates[3]));
-                let to = job.gates.as_mut_ptr().add(at * 4 * h + block);
-                for (gate, value) in gates.into_iter().enumerate() {
-                    store(value, to.add(gate * h), left);
-                }
-                store(c, job.c.as_mut_ptr().add(at * h + block), left);
-                store(gates[0].mul(tanh(c)), job.h.as_mut_ptr().add(at * h + block), left);
-            }
         }
-        block += V::COUNT;
+        for (sums, (image, pixel)) in sums.into_iter().zip(places) {
+            let at = image * plan.pixels + pixel;
+            let cell = state(plan, h, job.c.as_ptr(), job.edge_c.as_ptr(), image, plan.cells[pixel]);
+            let cell = load::<V>(cell.add(block), left);
+            let [o, f, i, g] = sums;
+            let gates = [sigmoid(o), sigmoid(f), sigmoid(i), tanh(g)];
+            let c = gates[1].mul_add(cell, gates[2].mul(gates[3]));
+            let to = job.gates.as_mut_ptr().add(at * 4 * h + block);
+            for (gate, value) in gates.into_iter().enumerate() {
+                store(value, to.add(gate * h), left);
+            }
+            store(c, job.c.as_mut_ptr().add(at * h + block), left);
+            store(gates[0].mul(tanh(c)), job.h.as_mut_ptr().add(at * h + block), left);
+        }
     }
 }
 
-/// N vectors, `step` floats apart. (A closure in its place would not be compiled for the caller's instruction set.)
+/// N vectors, one after the other. (A closure in its place would not be compiled for the caller's instruction set.)
 ///
 /// # Safety
 /// The machine must have the instructions of `V`, and the vectors be readable.
 #[inline(always)]
-unsafe fn load_all<V: Lanes, const N: usize>(from: *const f32, step: usize) -> [V; N] {
+unsafe fn load_all<V: Lanes, const N: usize>(from: *const f32) -> [V; N] {
     // SAFETY: the caller vouches for it.
     unsafe {
         let mut all = [V::splat(0.0); N];
         for (n, one) in all.iter_mut().enumerate() {
-            *one = V::load(from.add(n * step));
+            *one = V::load(from.add(n * V::COUNT));
         }
         all
     }
@@ -211,7 +216,7 @@ unsafe fn store<V: Lanes>(value: V, to: *mut f32, left: usize) {
 /// # Safety
 /// The machine must have the instructions of `V`.
 #[inline(always)]
-pub(super) unsafe fn scan_gradient<V: Lanes>(job: &mut ScanGradient) {
+pub(super) unsafe fn scan_gradient<V: Lanes, const P: usize>(job: &mut ScanGradient) {
     let (plan, h) = (job.plan, job.hidden);
     let all = job.images * plan.pixels;
     assert!(job.stride.is_multiple_of(V::COUNT) && h <= job.stride && job.stride - h < V::COUNT && h > 0);
@@ -221,46 +226,48 @@ pub(super) unsafe fn scan_gradient<V: Lanes>(job: &mut ScanGradient) {
     assert!(job.edge_c.len() == (1 + plan.initials) * h);
     assert!(job.states_h.len() == job.images * plan.states() * h && job.states_c.len() == job.states_h.len());
     let begins = std::iter::once(0).chain(plan.ends.iter().copied()).collect::<Vec<_>>();
+    let vectors = plan.taps * (job.stride / V::COUNT);
     for (&begin, &end) in begins.iter().zip(&plan.ends).rev() {
         let wave = (end - begin) * job.images;
-        let mut at = 0;
-        // SAFETY: the pixels from `at` on are in the wave, and the asserts hold all else.
-        unsafe {
-            while at + PIXELS <= wave {
-                gradient_pixels::<V, PIXELS>(job, begin, at);
-                at += PIXELS;
-            }
-            while at < wave {
-                gradient_pixels::<V, 1>(job, begin, at);
-                at += 1;
+        for at in 0..wave {
+            let [(image, pixel)] = places::<1>(plan, job.images, begin, at);
+            // SAFETY: the pixel is in the wave, and the asserts hold all else.
+            unsafe { gradient_gates::<V>(job, image, pixel) };
+        }
+        for vector in (0..vectors).step_by(VECTORS) {
+            // SAFETY: so many vectors are left from `vector` on; the gates' gradients of the wave are complete.
+            unsafe {
+                match vectors - vector {
+                    1 => gradient_vectors::<V, P, 1>(job, (begin, wave), vector),
+                    2 => gradient_vectors::<V, P, 2>(job, (begin, wave), vector),
+                    _ => gradient_vectors::<V, P, VECTORS>(job, (begin, wave), vector),
+                }
             }
         }
     }
 }
 
+/// All places of a wave, P at once, through `N` vectors of weights.
+///
 /// # Safety
-/// As [`scan_gradient`], whose asserts must hold; P places from `at` are in the wave that begins at `begin`.
+/// As [`scan_gradient`], whose asserts must hold; there are `N` vectors from `vector` on.
 #[inline(always)]
-unsafe fn gradient_pixels<V: Lanes, const P: usize>(job: &mut ScanGradient, begin: usize, at: usize) {
-    let places = places::<P>(job.plan, job.images, begin, at);
-    // SAFETY: as for the caller; the gates' gradients are complete before they are read.
+unsafe fn gradient_vectors<V: Lanes, const P: usize, const N: usize>(
+    job: &mut ScanGradient,
+    (begin, wave): (usize, usize),
+    vector: usize,
+) {
+    let (plan, images) = (job.plan, job.images);
+    let mut at = 0;
+    // SAFETY: the places from `at` on are in the wave.
     unsafe {
-        for (image, pixel) in places {
-            gradient_gates::<V>(job, image, pixel);
+        while at + P <= wave {
+            gradient_states::<V, P, N>(job, &places(plan, images, begin, at), vector);
+            at += P;
         }
-        let vectors = job.plan.taps * (job.stride / V::COUNT);
-        let mut vector = 0;
-        while vector < vectors {
-            if vectors - vector >= 3 {
-                gradient_states::<V, P, 3>(job, &places, vector);
-                vector += 3;
-            } else if vectors - vector == 2 {
-                gradient_states::<V, P, 2>(job, &places, vector);
-                vector += 2;
-            } else {
-                gradient_states::<V, P, 1>(job, &places, vector);
-                vector += 1;
-            }
+        while at < wave {
+            gradient_states::<V, 1, N>(job, &places(plan, images, begin, at), vector);
+            at += 1;
         }
     }
 }
@@ -323,7 +330,6 @@ unsafe fn gradient_states<V: Lanes, const P: usize, const N: usize>(
     vector: usize,
 ) {
     let (plan, h) = (job.plan, job.hidden);
-    let row = plan.taps * job.stride;
     // SAFETY: the caller vouches for the places and vectors; rows of weights have whole vectors.
     unsafe {
         let mut sums = [[V::splat(0.0); N]; P];
@@ -331,10 +337,10 @@ unsafe fn gradient_states<V: Lanes, const P: usize, const N: usize>(
         for (from, (image, pixel)) in from.iter_mut().zip(places) {
             *from = from.add((image * plan.pixels + pixel) * 4 * h);
         }
-        let mut weights = job.weights.as_ptr().add(vector * V::COUNT);
+        let mut weights = job.weights.as_ptr().add(vector * V::COUNT * 4 * h);
         for q in 0..4 * h {
-            let w = load_all::<V, N>(weights, V::COUNT);
-            weights = weights.wrapping_add(row);
+            let w = load_all::<V, N>(weights);
+            weights = weights.add(N * V::COUNT);
             for (sums, from) in sums.iter_mut().zip(from) {
                 let d = V::splat(*from.add(q));
                 for (sum, w) in sums.iter_mut().zip(w) {

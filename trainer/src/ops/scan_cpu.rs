@@ -1,6 +1,6 @@
 //! LSTM scans of a batch on the CPU, forward and backward, on plain slices.
 
-use crate::kernels::{Isa, Scan, ScanGradient, WeightGradient};
+use crate::kernels::{Isa, Scan, ScanGradient, VECTORS, WeightGradient};
 use crate::plan::Plan;
 use rayon::prelude::*;
 
@@ -57,13 +57,13 @@ fn edges(initial: &[f32], hidden: usize) -> Vec<f32> {
 pub(super) fn forward(isa: Isa, plan: &Plan, sizes: Sizes, inputs: Inputs) -> Outputs {
     let Sizes { images, hidden } = sizes;
     let (pixels, taps, stride) = (plan.pixels(), plan.taps(), isa.pad(hidden));
+    let lanes = isa.pad(1);
     let mut weights = vec![0.0; taps * hidden * 4 * stride];
-    for tap in 0..taps {
-        for j in 0..hidden {
-            for q in 0..4 * hidden {
-                let to = ((tap * hidden + j) * 4 + q / hidden) * stride + q % hidden;
-                weights[to] = inputs.weight[(q * hidden + j) * taps + tap];
-            }
+    for (q, weight) in inputs.weight.chunks_exact(hidden * taps).enumerate() {
+        let (gate, block, lane) = (q / hidden, q % hidden / lanes, q % hidden % lanes);
+        for (at, weight) in weight.iter().enumerate() {
+            let (j, tap) = (at / taps, at % taps);
+            weights[(((block * taps + tap) * hidden + j) * 4 + gate) * lanes + lane] = *weight;
         }
     }
     let (edge_h, edge_c) = (edges(inputs.initial_h, hidden), edges(inputs.initial_c, hidden));
@@ -88,12 +88,14 @@ pub(super) fn forward(isa: Isa, plan: &Plan, sizes: Sizes, inputs: Inputs) -> Ou
 pub(super) fn backward(isa: Isa, plan: &Plan, sizes: Sizes, inputs: Inputs, made: &Outputs, dh: &[f32]) -> Gradients {
     let Sizes { images, hidden } = sizes;
     let (pixels, taps, stride) = (plan.pixels(), plan.taps(), isa.pad(hidden));
-    let mut weights = vec![0.0; 4 * hidden * taps * stride];
-    for q in 0..4 * hidden {
-        for tap in 0..taps {
-            for j in 0..hidden {
-                weights[(q * taps + tap) * stride + j] = inputs.weight[(q * hidden + j) * taps + tap];
-            }
+    let (lanes, row) = (isa.pad(1), taps * stride);
+    let mut weights = vec![0.0; 4 * hidden * row];
+    for (q, weight) in inputs.weight.chunks_exact(hidden * taps).enumerate() {
+        for (at, weight) in weight.iter().enumerate() {
+            let to = at % taps * stride + at / taps;
+            let first = to / (VECTORS * lanes) * (VECTORS * lanes);
+            let together = (row - first).min(VECTORS * lanes);
+            weights[first * 4 * hidden + q * together + to - first] = *weight;
         }
     }
     let (edge_h, edge_c) = (edges(inputs.initial_h, hidden), edges(inputs.initial_c, hidden));
