@@ -71,7 +71,7 @@ def main():
     parser.add_argument("--layers", type=int, default=7)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     torch.set_num_threads(args.threads)
     print(f"Forward, backward and update, batch {BATCH}, {args.layers} layers, h {args.hidden}, {args.threads} threads; "
           f"images/s, medians of {args.rounds} turns.")
