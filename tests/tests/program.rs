@@ -219,7 +219,7 @@ fn activations_get_16_bits_where_8_lose_too_much() {
     };
     let (narrow, wide) = (convert("8"), convert("auto"));
     assert_eq!([&narrow, &wide].map(|json| json["activation_bits"].as_u64()), [Some(8), Some(16)]);
-    assert!(loss(&narrow) > 0.005, "this model is here because 8 bits are not enough: {narrow}");
+    assert!(loss(&narrow) > 0.002, "this model is here because 8 bits lose more than `auto` lets them: {narrow}");
     assert!(loss(&wide).abs() < 0.003, "{wide}");
     assert!(narrow["ram_bytes"].as_u64() < wide["ram_bytes"].as_u64());
 
