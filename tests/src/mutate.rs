@@ -112,15 +112,13 @@ pub fn with_biases(blob: &[u8], random: &mut Random) -> (Vec<u8>, usize) {
     bytes.resize(blob.len().next_multiple_of(4), 0);
     let mut changed = 0;
     for at in (0..header.op_count).map(|op| header.ops + RECORD_BYTES * op) {
-        let features = usize::from(u16_at(blob, at + 18));
-        let (bias, classes, count) = match blob[at] {
-            1 => (at + 28, offset_at(blob, at + 36), features),
-            7..=9 => (at + 32, offset_at(blob, at + 48), 4 * features),
-            _ => continue,
-        };
+        let Some([bias, class_bias]) = bias_fields(blob, at) else { continue };
+        let classes = offset_at(blob, class_bias);
         if offset_at(blob, bias) != 0 || classes == 0 {
             continue;
         }
+        let features = usize::from(u16_at(blob, at + 18));
+        let count = if blob[at] == 1 { features } else { 4 * features };
         let (table, biases) = (bytes.len() as u32, (0..count).map(|_| random.bits() as u32).collect::<Vec<_>>());
         bytes[bias..bias + 4].copy_from_slice(&table.to_le_bytes());
         for n in 0..count * header.classes {
@@ -145,14 +143,21 @@ pub fn without_class_biases(blob: &[u8]) -> Vec<u8> {
     let header = Header::parse(blob).expect("a blob");
     let mut bytes = blob.to_vec();
     for at in (0..header.op_count).map(|op| header.ops + RECORD_BYTES * op) {
-        match blob[at] {
-            1 => bytes[at + 36..at + 40].fill(0),
-            7..=9 => bytes[at + 48..at + 52].fill(0),
-            _ => {}
+        if let Some([_, class_bias]) = bias_fields(blob, at) {
+            bytes[class_bias..class_bias + 4].fill(0);
         }
     }
     seal(&mut bytes);
     bytes
+}
+
+/// Where the op at `at` says where its biases and those of its classes are, if it is one that has any.
+fn bias_fields(blob: &[u8], at: usize) -> Option<[usize; 2]> {
+    match blob[at] {
+        1 => Some([at + 28, at + 36]),
+        7..=9 => Some([at + 32, at + 48]),
+        _ => None,
+    }
 }
 
 /// Puts the checksum right.
@@ -191,8 +196,8 @@ impl Numbers<'_> {
 
     /// Those at `at`; where that is 0, there are none.
     fn words(&mut self, at: usize, count: usize) {
-        for n in 0..if at == 0 { 0 } else { count } {
-            self.word(at + 4 * n);
+        if at != 0 {
+            (0..count).for_each(|n| self.word(at + 4 * n));
         }
     }
 
