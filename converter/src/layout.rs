@@ -3,7 +3,7 @@
 use crate::blob::Blob;
 use crate::error::Error;
 use pixelrnn::Model;
-use pixelrnn::blob::{HEADER_BYTES, Header, Instruction, Layout, RECORD_BYTES, Record, checksum, kind};
+use pixelrnn::blob::{HEADER_BYTES, Header, Instruction, Layout, RECORD_BYTES, Record, Weights, checksum, kind};
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 
@@ -34,16 +34,16 @@ const ALIGN: usize = 4;
 /// Copies `blob` with its weights in `layout`.
 ///
 /// # Errors
-/// When the weights are floats, which lie in rows only, or share their bytes with something else, as no converter
-/// writes them.
+/// When blobs of such weights do not have the layout, or weights share their bytes with something else, as no converter writes
+/// them.
 pub fn arrange(blob: &Blob, layout: Layout) -> Result<Blob, Error> {
     let model = blob.model()?;
     let from = model.layout();
     if from == layout {
         return Ok(blob.clone());
     }
-    if !model.weights().is_integer() {
-        return Err(Error::FloatLayout);
+    if (Header { layout: byte(layout), ..*model.header() }).layout().is_none() {
+        return Err(Error::Layout { layout, weights: model.weights() });
     }
     let parts = parts(&model);
     check_apart(&parts, from, model.header())?;
@@ -72,6 +72,20 @@ pub fn arrange(blob: &Blob, layout: Layout) -> Result<Blob, Error> {
         }
     }
     finish(&model, layout, new, |at| moves.get(&at).copied().unwrap_or(0))
+}
+
+/// What the instructions of Cortex-M4, M7 and M33 want of integer weights; float weights do not have it.
+pub const fn for_dsp(weights: Weights) -> Layout {
+    if matches!(weights, Weights::I8A16) { Layout::Pairs } else { Layout::Blocks }
+}
+
+/// The header's `layout`.
+const fn byte(layout: Layout) -> u8 {
+    match layout {
+        Layout::Rows => 0,
+        Layout::Blocks => 1,
+        Layout::Pairs => 2,
+    }
 }
 
 /// All parts by offset, of those that begin at the same place the longest first.
@@ -145,22 +159,10 @@ fn check_apart(parts: &[Part], layout: Layout, header: &Header) -> Result<(), Er
 fn repack(from: &[u8], [old, new]: [Layout; 2], outputs: usize, length: usize, to: &mut Vec<u8>) {
     let start = to.len();
     to.resize(start + outputs * new.row(length), 0);
+    let place = |layout: Layout, output, input| layout.place(outputs, layout.row(length), output, input);
     for output in 0..outputs {
         for input in 0..length {
-            to[start + place(new, outputs, length, output, input)] = from[place(old, outputs, length, output, input)];
-        }
-    }
-}
-
-/// Where a weight lies in a matrix of `[outputs, length]`.
-fn place(layout: Layout, outputs: usize, length: usize, output: usize, input: usize) -> usize {
-    match layout {
-        Layout::Rows => output * length + input,
-        Layout::Blocks => {
-            let first = output - output % Layout::OUTPUTS;
-            let in_block = Layout::OUTPUTS.min(outputs - first);
-            let four = input / Layout::INPUTS;
-            first * layout.row(length) + (four * in_block + output - first) * Layout::INPUTS + input % Layout::INPUTS
+            to[start + place(new, output, input)] = from[place(old, output, input)];
         }
     }
 }
@@ -170,10 +172,7 @@ fn finish(model: &Model<'_>, layout: Layout, mut bytes: Vec<u8>, moved: impl Fn(
     let optional = |at: u32| if at == 0 { 0 } else { moved(at) };
     let header = model.header();
     let mut header = Header {
-        layout: match layout {
-            Layout::Rows => 0,
-            Layout::Blocks => 1,
-        },
+        layout: byte(layout),
         length: u32::try_from(bytes.len()).map_err(|_| Error::BlobTooLarge { bytes: bytes.len() })?,
         input_table: moved(header.input_table),
         ops: HEADER_BYTES as u32,

@@ -105,7 +105,7 @@ fn agrees<K: Kernel>(kernel: K, layout: Layout, outputs: usize, length: usize, v
     let Some(out) = sums.get_mut(..outputs) else { return false };
     match layout {
         Layout::Rows => kernel.rows(bias, weights, x, out),
-        Layout::Blocks => kernel.blocks(bias, weights, x, out),
+        _ => kernel.blocks(bias, weights, x, out),
     }
     // Scaled: sums that are rounded, wrap and are the largest and the least.
     let left = values as u8 * 7;
@@ -184,18 +184,23 @@ fn stored<T: Copy>(outputs: usize, first: T, mut work: impl FnMut(&mut [i32], &m
     y
 }
 
+/// Four-byte aligned, as activations in a state are.
+#[cfg(feature = "a16")]
+#[repr(align(4))]
+struct AlignedWide([i16; LENGTH.next_multiple_of(4)]);
+
 /// Whether products with 16-bit activations are those of [`Portable`].
 #[cfg(feature = "a16")]
 #[inline(never)]
 fn wide_agrees<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8], x: &[i8], values: u32) -> bool {
-    let mut wide = [0; LENGTH.next_multiple_of(4)];
-    for (wide, x) in wide.iter_mut().zip(x) {
+    let mut wide = AlignedWide([0; LENGTH.next_multiple_of(4)]);
+    for (wide, x) in wide.0.iter_mut().zip(x) {
         *wide = i16::from(*x) * 64 + i16::from(*x) % 64;
     }
-    let mut sums = [[GUARD; OUTPUTS + 1]; 2];
-    let [out, expected] = &mut sums;
-    let (Some(wide), Some(out), Some(expected)) =
-        (wide.get(..x.len()), out.get_mut(..bias.len()), expected.get_mut(..bias.len()))
+    let mut sums = [[GUARD; OUTPUTS + 1]; 4];
+    let [blocks, blocks_expected, pairs, pairs_expected] = &mut sums;
+    let outs = [blocks, blocks_expected, pairs, pairs_expected].map(|sums| sums.get_mut(..bias.len()));
+    let (Some(wide), [Some(out), Some(expected), Some(pairs), Some(pairs_expected)]) = (wide.0.get(..x.len()), outs)
     else {
         return false;
     };
@@ -204,12 +209,17 @@ fn wide_agrees<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8
             kernel.rows16(bias, weights, wide, out);
             Portable.rows16(bias, weights, wide, expected);
         }
-        Layout::Blocks => {
+        _ => {
             kernel.blocks16(bias, weights, wide, out);
             Portable.blocks16(bias, weights, wide, expected);
+            kernel.pairs16(bias, weights, wide, pairs);
+            Portable.pairs16(bias, weights, wide, pairs_expected);
         }
     }
-    sums[0] == sums[1] && (layout == Layout::Blocks || wide_stored_agrees(kernel, bias, weights, wide, values))
+    let [blocks, blocks_expected, pairs, pairs_expected] = sums;
+    blocks == blocks_expected
+        && pairs == pairs_expected
+        && (layout == Layout::Blocks || wide_stored_agrees(kernel, bias, weights, wide, values))
 }
 
 /// As [`stored_agrees`], of products with 16-bit activations.
@@ -333,7 +343,7 @@ fn softmax_steps<K: Kernel>(
 fn place(layout: Layout, outputs: usize, length: usize, output: usize, input: usize) -> usize {
     match layout {
         Layout::Rows => output * length + input,
-        Layout::Blocks => {
+        _ => {
             let first = output / 4 * 4;
             let in_block = (outputs - first).min(4);
             first * length + input / 4 * 4 * in_block + (output - first) * 4 + input % 4

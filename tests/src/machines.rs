@@ -4,7 +4,7 @@
 
 use crate::cargo;
 use pixelrnn::blob::Layout;
-use pixelrnn_converter::layout::arrange;
+use pixelrnn_converter::layout::{arrange, for_dsp};
 use pixelrnn_converter::{Blob, Error};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -111,7 +111,7 @@ impl Machine {
     /// # Errors
     /// When the weights cannot be laid out anew.
     pub fn fitted(&self, blob: &Blob, beside: usize) -> Result<Option<Blob>, Error> {
-        let blob = arrange(blob, if self.dsp { Layout::Blocks } else { Layout::Rows })?;
+        let blob = arrange(blob, if self.dsp { for_dsp(blob.model()?.weights()) } else { Layout::Rows })?;
         let model = blob.model()?;
         let needed = [beside + blob.bytes().len(), 4 * model.state_words() + model.image().values()];
         let fits = (0..2).all(|memory| needed[memory] + PROGRAM[memory] <= self.memory[memory]);

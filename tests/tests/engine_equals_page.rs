@@ -14,13 +14,17 @@ use std::path::Path;
 
 fn check(name: &str, model: Model<'_>, images: &[(&[u8], Option<usize>)]) {
     check_layout(name, model, images);
-    let blocks = arrange(&Blob::new(model.blob()), Layout::Blocks).unwrap_or_else(|e| panic!("{name}: {e}"));
-    let blocks = blocks.model().unwrap();
-    assert_eq!(blocks.layout(), Layout::Blocks, "{name}");
-    check_layout(&format!("{name} in blocks"), blocks, images);
-    for (n, (image, label)) in images.iter().enumerate() {
-        let [rows, blocks] = [model, blocks].map(|model| walk::score(model, image, *label));
-        assert_eq!(rows, blocks, "{name}: image {n} in both layouts");
+    let layouts: &[Layout] =
+        if model.weights() == Weights::I8A16 { &[Layout::Blocks, Layout::Pairs] } else { &[Layout::Blocks] };
+    for layout in layouts {
+        let arranged = arrange(&Blob::new(model.blob()), *layout).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let arranged = arranged.model().unwrap();
+        assert_eq!(arranged.layout(), *layout, "{name}");
+        check_layout(&format!("{name} in {layout:?}"), arranged, images);
+        for (n, (image, label)) in images.iter().enumerate() {
+            let [rows, others] = [model, arranged].map(|model| walk::score(model, image, *label));
+            assert_eq!(rows, others, "{name}: image {n} in {layout:?}");
+        }
     }
 }
 

@@ -1,13 +1,20 @@
 //! A blob whose weights are laid out anew is the same model, or is refused.
 
-use pixelrnn::blob::Layout;
+use pixelrnn::Model;
+use pixelrnn::blob::{BlobError, Header, Layout, Weights, checksum};
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::{Blob, Error};
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::{golden, mutate, walk};
+use std::mem::offset_of;
 
 fn golden_blobs() -> Vec<Blob> {
     golden::MADE_FROM.iter().map(|(name, _)| Blob::read(&golden::folder().join(name)).unwrap()).collect()
+}
+
+/// Of 16-bit activations.
+fn wide_blob() -> Blob {
+    Blob::read(&golden::folder().join("v1/ops_rgb_nested_residuals-a16.prnn")).unwrap()
 }
 
 fn draw(blob: &Blob) -> walk::Walk {
@@ -22,6 +29,31 @@ fn there_and_back_again_gives_the_same_bytes() {
         assert_eq!(blocks.model().unwrap().layout(), Layout::Blocks);
         assert_eq!(arrange(&blocks, Layout::Rows).unwrap().bytes(), blob.bytes());
         assert_eq!(arrange(&blob, Layout::Rows).unwrap().bytes(), blob.bytes());
+    }
+    let wide = wide_blob();
+    let pairs = arrange(&wide, Layout::Pairs).unwrap();
+    let blocks = arrange(&pairs, Layout::Blocks).unwrap();
+    assert_ne!(pairs.bytes(), blocks.bytes());
+    assert_eq!(draw(&pairs), draw(&wide));
+    assert_eq!(arrange(&blocks, Layout::Pairs).unwrap().bytes(), pairs.bytes());
+    assert_eq!(arrange(&pairs, Layout::Rows).unwrap().bytes(), wide.bytes());
+}
+
+#[test]
+fn layouts_that_the_weights_do_not_have_are_refused() {
+    let narrow = golden_blobs().swap_remove(0);
+    let error = arrange(&narrow, Layout::Pairs).unwrap_err();
+    assert!(matches!(error, Error::Layout { layout: Layout::Pairs, weights: Weights::I8 }), "{error}");
+    // A header that says so all the same.
+    for (blob, layout, valid) in [(wide_blob(), 2, true), (wide_blob(), 3, false), (narrow, 2, false)] {
+        let blob = if valid { arrange(&blob, Layout::Pairs).unwrap() } else { blob };
+        let mut bytes = blob.bytes().to_vec();
+        bytes[offset_of!(Header, layout)] = layout;
+        let sum = checksum(&bytes).to_le_bytes();
+        bytes[offset_of!(Header, checksum)..][..sum.len()].copy_from_slice(&sum);
+        let read = Model::new(Blob::new(&bytes).bytes()).map(|model| model.layout());
+        let expected = if valid { Ok(Layout::Pairs) } else { Err(BlobError::Header { field: "layout" }) };
+        assert_eq!(read, expected);
     }
 }
 

@@ -5,7 +5,7 @@ use super::score::read_images;
 use super::{Failure, progress};
 use pixelrnn::blob::{Layout, Weights};
 use pixelrnn_converter::convert::{Calibrated, Calibration, Converted};
-use pixelrnn_converter::layout::arrange;
+use pixelrnn_converter::layout::{arrange, for_dsp};
 use pixelrnn_converter::quantize::Method;
 use pixelrnn_converter::{Blob, Error, files};
 use serde_json::json;
@@ -66,10 +66,10 @@ enum Target {
 }
 
 impl Target {
-    fn layout(self) -> Layout {
+    fn layout(self, weights: Weights) -> Layout {
         match self {
             Self::Any => Layout::Rows,
-            Self::Dsp => Layout::Blocks,
+            Self::Dsp => for_dsp(weights),
         }
     }
 }
@@ -139,7 +139,8 @@ impl Args {
         };
         let calibrated = Calibrated::new(&trained, &calibration, method, || bar.inc(1))?;
         let mut converted = self.converted(&calibrated)?;
-        converted.blob = arrange(&converted.blob, self.target.layout())?;
+        let layout = self.target.layout(converted.blob.model()?.weights());
+        converted.blob = arrange(&converted.blob, layout)?;
         bar.finish_and_clear();
         let output = self.output.unwrap_or_else(|| self.model.with_extension("prnn"));
         files::write_output(&output, |out| out.write_all(converted.blob.bytes()))?;
@@ -221,7 +222,8 @@ impl Args {
         let Some(output) = &self.output else {
             return Err(Failure::Usage(format!("{name} is a blob already: name another file for it with --output")));
         };
-        let arranged = arrange(blob, self.target.layout()).map_err(|e| e.in_file(name))?;
+        let layout = self.target.layout(blob.model()?.weights());
+        let arranged = arrange(blob, layout).map_err(|e| e.in_file(name))?;
         files::write_output(output, |out| out.write_all(arranged.bytes()))?;
         if output.as_path() == Path::new("-") {
             return Ok(());

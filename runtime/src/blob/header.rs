@@ -26,7 +26,7 @@ pub struct Header {
     pub magic: [u8; 4],
     /// [`VERSION`].
     pub version: u16,
-    /// How weights lie: 0, [`Layout::Rows`]; 1, [`Layout::Blocks`].
+    /// How weights lie: 0, [`Layout::Rows`]; 1, [`Layout::Blocks`]; 2, [`Layout::Pairs`].
     pub layout: u8,
     /// Type of the weights: 0, `i8`; 1, `f16`; 2, `f32`.
     pub weights: u8,
@@ -75,6 +75,10 @@ pub enum Layout {
     /// Blocks of four outputs, in the last one what is left: for each four inputs, four weights of each output; missing
     /// inputs have the weight 0. For instructions that multiply two or four neighbours, as Cortex-M's `smlad`.
     Blocks,
+    /// [`Layout::Blocks`] with the second and the third of each four weights in each other's place: `sxtb16` makes pairs of every
+    /// other byte, and those of neighbours are multiplied by two 16-bit activations as they lie. For these alone.
+    #[cfg(feature = "a16")]
+    Pairs,
 }
 
 impl Layout {
@@ -89,8 +93,22 @@ impl Layout {
     pub const fn row(self, length: usize) -> usize {
         match self {
             Self::Rows => length,
-            Self::Blocks => (length + (Self::INPUTS - 1)) & !(Self::INPUTS - 1),
+            _ => (length + (Self::INPUTS - 1)) & !(Self::INPUTS - 1),
         }
+    }
+
+    /// Where a weight lies in a matrix of so many outputs, each with [`Layout::row`] weights.
+    pub const fn place(self, outputs: usize, row: usize, output: usize, input: usize) -> usize {
+        let in_four = match self {
+            Self::Rows => return output * row + input,
+            Self::Blocks => input % Self::INPUTS,
+            #[cfg(feature = "a16")]
+            Self::Pairs => [0, 2, 1, 3][input % Self::INPUTS],
+        };
+        let in_block = output % Self::OUTPUTS;
+        let first = output - in_block;
+        let outputs = if outputs - first < Self::OUTPUTS { outputs - first } else { Self::OUTPUTS };
+        first * row + (input / Self::INPUTS * outputs + in_block) * Self::INPUTS + in_four
     }
 }
 
@@ -178,11 +196,14 @@ impl Header {
         }
     }
 
-    /// How weights lie; `None` for a byte that means nothing, and for floats in anything but rows.
+    /// How weights lie; `None` for a byte that means nothing, for floats in anything but rows, and for
+    /// pairs that are not of 16-bit activations.
     pub const fn layout(&self) -> Option<Layout> {
         match (self.layout, self.weights) {
             (0, _) => Some(Layout::Rows),
             (1, 0 | 3) => Some(Layout::Blocks),
+            #[cfg(feature = "a16")]
+            (2, 3) => Some(Layout::Pairs),
             _ => None,
         }
     }

@@ -3,6 +3,8 @@
 //! The compiler's own `memcpy` and `memset` are made for large pieces and take more than a kilobyte of code; what an engine
 //! copies is a few dozen bytes. On bare metal these loops take their place.
 
+#[cfg(pixelrnn_dsp)]
+use crate::kernels::dsp;
 #[cfg(pixelrnn_mve)]
 use crate::kernels::mve;
 use bytemuck::Pod;
@@ -35,6 +37,11 @@ fn bytes(to: &mut [u8], from: &[u8]) -> Option<()> {
     if to.len() != from.len() {
         return None;
     }
+    #[cfg(pixelrnn_dsp)]
+    let (to, from) = {
+        let done = dsp::copy(to, from);
+        (to.get_mut(done..)?, from.get(done..)?)
+    };
     let (to, to_rest) = to.as_chunks_mut::<WORD>();
     let (from, from_rest) = from.as_chunks::<WORD>();
     for (to, from) in to.iter_mut().zip(from) {

@@ -1,7 +1,10 @@
 //! The DSP instructions of Cortex-M4, M7 and M33: `smlad` multiplies and adds two pairs of 16-bit numbers at once.
 
+mod memory;
 #[cfg(feature = "a16")]
 mod softmax;
+
+pub(crate) use memory::copy;
 
 use super::{Kernel, Portable};
 use crate::blob::Layout;
@@ -16,17 +19,15 @@ macro_rules! inputs8 {
     };
 }
 
-/// Four 16-bit inputs, as [`inputs8`].
+/// Four 16-bit inputs as they lie, two neighbours in each.
 #[cfg(feature = "a16")]
 macro_rules! inputs16 {
     () => {
-        "ldrd {x0}, {t}, [{x}], #8
-        pkhtb {x1}, {t}, {x0}, asr #16
-        pkhbt {x0}, {x0}, {t}, lsl #16"
+        "ldrd {x0}, {x1}, [{x}], #8"
     };
 }
 
-/// Four inputs of four outputs: 21 instructions for 16 multiply-adds.
+/// Four inputs of four outputs: 21 instructions for 16 multiply-adds, 19 where inputs have 16 bits.
 macro_rules! round {
     ($inputs:ident) => {
         concat!(
@@ -54,18 +55,43 @@ macro_rules! round {
     };
 }
 
-/// Blocks of four outputs, `$count` of them in all, of inputs that `$inputs` loads.
+/// Two rounds of 8-bit inputs.
+macro_rules! rounds8 {
+    () => {
+        concat!(round!(inputs8), "\n", round!(inputs8))
+    };
+}
+
+/// Four rounds of 16-bit inputs.
+#[cfg(feature = "a16")]
+macro_rules! rounds16 {
+    () => {
+        concat!(round!(inputs16), "\n", round!(inputs16), "\n", round!(inputs16), "\n", round!(inputs16))
+    };
+}
+
+/// Rounds of 16-bit inputs until those that are left are a multiple of 32 bytes, which are four rounds.
+#[cfg(feature = "a16")]
+macro_rules! odd16 {
+    () => {
+        concat!("5:\n", round!(inputs16), "\nsub {t}, {end}, {x}\nlsls {t}, {t}, #27\nbne 5b")
+    };
+}
+
+/// Blocks of four outputs, `$count` of them in all. `$rounds` are `$at_once` rounds; `$odd` are those until what is left of the inputs
+/// is a multiple of as many, and not run where there are none.
 ///
 /// # Safety
 /// `$count` is a multiple of four and not zero; there are at least as many `$bias` and `$sums`. `$x` has a multiple of four numbers and
 /// at least four, `$weights` at least `$count` times as many, at an address that is a multiple of four; so does `$x` where its numbers
 /// have 16 bits.
 macro_rules! fours {
-    ($inputs:ident, $bias:ident, $weights:ident, $x:ident, $sums:ident, $count:ident) => {{
-        // Blocks after the first, times two; and one where a block has an odd number of rounds.
-        let rest = ($count / Layout::OUTPUTS - 1) * 2 + $x.len() / Layout::INPUTS % 2;
+    ([$odd:expr, $rounds:expr, $at_once:literal], $bias:ident, $weights:ident, $x:ident, $sums:ident, $count:ident) => {{
+        // Blocks after the first, times two; and one where rounds are left when the others are done.
+        let odd = !($x.len() / Layout::INPUTS).is_multiple_of($at_once);
+        let rest = ($count / Layout::OUTPUTS - 1) * 2 + usize::from(odd);
         // A block reads its four biases and writes its four sums. A round reads four inputs and sixteen weights; there are rounds
-        // until `$x` is at its end, one at first where their number is odd, then two at a time. What is needed between blocks waits on
+        // until `$x` is at its end, first those that are left when the others are done `$at_once`. What is needed between blocks waits on
         // the stack, 16 bytes of it, which are given back. `ldrd` and `strd` want addresses that are multiples of four; `ldr` takes
         // any, as long as the processor does not trap unaligned loads.
         asm!(
@@ -78,12 +104,11 @@ macro_rules! fours {
             "str {x0}, [sp]",
             "lsrs {t}, {w0}, #1",
             "bcc 3f",
-            round!($inputs),
+            $odd,
             "cmp {x}, {end}",
             "beq 4f",
             "3:",
-            round!($inputs),
-            round!($inputs),
+            $rounds,
             "cmp {x}, {end}",
             "bne 3b",
             "4:",
@@ -114,7 +139,7 @@ macro_rules! fours {
 
 /// The kernel of Cortex-M cores with the DSP extension.
 ///
-/// It is fastest with weights in [`Layout::Blocks`]: four outputs share the activations that are widened for them.
+/// It is fastest with weights in [`Layout::Blocks`] or [`Layout::Pairs`]: four outputs share the activations that are widened for them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dsp;
 
@@ -129,7 +154,7 @@ impl Kernel for Dsp {
         let whole = whole(bias, weights, x, sums);
         if whole > 0 {
             // SAFETY: `whole` has seen to it.
-            unsafe { fours!(inputs8, bias, weights, x, sums, whole) };
+            unsafe { fours!([round!(inputs8), rounds8!(), 2], bias, weights, x, sums, whole) };
         }
         if let Some((bias, weights, sums)) = rest(whole, bias, weights, x, sums) {
             Portable.blocks(bias, weights, x, sums);
@@ -138,23 +163,35 @@ impl Kernel for Dsp {
 
     #[cfg(feature = "a16")]
     #[inline(never)]
-    fn blocks16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+    fn pairs16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         // Two words of inputs are loaded at once, which wants them at multiples of four.
         let whole = if x.as_ptr().cast::<u32>().is_aligned() { whole(bias, weights, x, sums) } else { 0 };
         if whole > 0 {
             // SAFETY: `whole` has seen to it, and the inputs lie at a multiple of four.
-            unsafe { fours!(inputs16, bias, weights, x, sums, whole) };
+            unsafe { fours!([odd16!(), rounds16!(), 4], bias, weights, x, sums, whole) };
         }
         if let Some((bias, weights, sums)) = rest(whole, bias, weights, x, sums) {
-            Portable.blocks16(bias, weights, x, sums);
+            Portable.pairs16(bias, weights, x, sums);
         }
     }
 
     // Models of 16-bit activations have hundreds of levels; code for others has to be short.
     #[cfg(feature = "a16")]
     #[inline(always)]
+    fn largest(self, logits: &[u32]) -> (i32, usize) {
+        softmax::largest(logits)
+    }
+
+    #[cfg(feature = "a16")]
+    #[inline(always)]
     fn weights(self, logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
         softmax::weights(logits, largest, inverse)
+    }
+
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn frequencies(self, weights: &mut [u32], scale: u32) -> u32 {
+        softmax::frequencies(weights, scale)
     }
 }
 

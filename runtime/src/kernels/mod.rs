@@ -74,7 +74,7 @@ mod cell_avx512;
 mod dotprod;
 #[cfg(pixelrnn_dsp)]
 #[allow(unsafe_code)] // the instructions have no other name
-mod dsp;
+pub(crate) mod dsp;
 #[cfg(feature = "std")]
 mod host;
 mod map;
@@ -205,7 +205,16 @@ pub trait Kernel: Copy {
     fn blocks16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         self.run(
             #[inline(always)]
-            || portable::blocks(bias, weights, x, sums),
+            || portable::blocks(bias, weights, x, sums, |weights| weights),
+        );
+    }
+
+    /// As [`Kernel::blocks16`], for weights in [`Layout::Pairs`].
+    #[cfg(feature = "a16")]
+    fn pairs16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+        self.run(
+            #[inline(always)]
+            || portable::blocks(bias, weights, x, sums, |[a, c, b, d]| [a, b, c, d]),
         );
     }
 

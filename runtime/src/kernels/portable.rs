@@ -15,7 +15,7 @@ impl Kernel for Portable {
 
     #[inline(never)]
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        blocks(bias, weights, x, sums);
+        blocks(bias, weights, x, sums, |weights| weights);
     }
 }
 
@@ -30,9 +30,15 @@ pub(super) fn rows<X: Copy + Into<i32>>(bias: &[i32], weights: &[i8], x: &[X], s
     }
 }
 
-/// See [`Kernel::blocks`].
+/// See [`Kernel::blocks`]; `order` puts four weights into the order of their inputs.
 #[inline(always)]
-pub(super) fn blocks<X: Copy + Into<i32>>(bias: &[i32], weights: &[i8], x: &[X], sums: &mut [i32]) {
+pub(super) fn blocks<X: Copy + Into<i32>>(
+    bias: &[i32],
+    weights: &[i8],
+    x: &[X],
+    sums: &mut [i32],
+    order: impl Fn([i8; Layout::INPUTS]) -> [i8; Layout::INPUTS],
+) {
     let mut rest = weights;
     for (sums, bias) in sums.chunks_mut(Layout::OUTPUTS).zip(bias.chunks(Layout::OUTPUTS)) {
         let outputs = sums.len().min(bias.len());
@@ -42,7 +48,7 @@ pub(super) fn blocks<X: Copy + Into<i32>>(bias: &[i32], weights: &[i8], x: &[X],
             *sum = *bias;
             for (n, x) in x.as_chunks::<{ Layout::INPUTS }>().0.iter().enumerate() {
                 if let Some(weights) = block.get(n * outputs + output) {
-                    *sum = dot(*sum, weights, x);
+                    *sum = dot(*sum, &order(*weights), x);
                 }
             }
         }

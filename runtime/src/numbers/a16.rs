@@ -45,6 +45,7 @@ impl Arithmetic for Int8A16 {
         match layout {
             Layout::Rows => kernel.rows16(bias, weights, x, sums),
             Layout::Blocks => kernel.blocks16(bias, weights, x, sums),
+            Layout::Pairs => kernel.pairs16(bias, weights, x, sums),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The weighted sums of an op with its weights packed for vectors.
 
 use super::{Pack, each_word, words};
-use crate::blob::{Layout, Linear, Model};
+use crate::blob::{Linear, Model};
 use crate::kernels::Kernel;
 use crate::kernels::panel::{Inputs, LANES, WORD};
 use bytemuck::{Pod, Zeroable};
@@ -107,16 +107,7 @@ impl<A: Pack> Packed<A> {
         let (outputs, length) = (end - first, layout.row(linear.length(groups, group)));
         let before = linear.weights_before(groups, group, layout);
         let weights: &[i8] = model.numbers(linear.weights, before..before + outputs * length)?;
-        let at = |output: usize, input: usize| match layout {
-            Layout::Rows => output * length + input,
-            Layout::Blocks => {
-                let block = output / Layout::OUTPUTS * Layout::OUTPUTS;
-                let inside = Layout::OUTPUTS.min(outputs - block);
-                block * length
-                    + (input / Layout::INPUTS * inside + output - block) * Layout::INPUTS
-                    + input % Layout::INPUTS
-            }
-        };
+        let at = |output: usize, input: usize| layout.place(outputs, length, output, input);
         let padded = outputs.next_multiple_of(LANES);
         let mut packed = Self {
             outputs: first..end,

@@ -47,8 +47,8 @@ impl Activations {
 /// The header's fields, as the page names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Layout 1: weights lie in blocks.
-    pub blocks: bool,
+    /// How weights lie: 0, in rows; 1, in blocks; 2, in blocks of pairs.
+    pub layout: u8,
     /// What activations are.
     pub activations: Activations,
     /// Bytes of the blob.
@@ -99,16 +99,17 @@ impl Header {
             return Err("the magic is not PRNN".into());
         }
         expect("version", u16_at(blob, 4).into(), 1)?;
-        if u8_at(blob, 6) > 1 {
-            return Err(format!("layout is {}, expected 0 or 1", u8_at(blob, 6)));
-        }
         if ![0, 3].contains(&u8_at(blob, 7)) {
             return Err(format!("weights is {}, expected 0 or 3", u8_at(blob, 7)));
+        }
+        let last = if u8_at(blob, 7) == 3 { 2 } else { 1 };
+        if u8_at(blob, 6) > last {
+            return Err(format!("layout is {}, expected 0 to {last}", u8_at(blob, 6)));
         }
         expect("length", offset_at(blob, 8), blob.len())?;
         expect("checksum", u32_at(blob, 12) as usize, blob_checksum(blob) as usize)?;
         let header = Self {
-            blocks: u8_at(blob, 6) == 1,
+            layout: u8_at(blob, 6),
             activations: if u8_at(blob, 7) == 3 { Activations::SIXTEEN } else { Activations::EIGHT },
             length: offset_at(blob, 8),
             state_bytes: offset_at(blob, 16),
@@ -171,18 +172,19 @@ impl Header {
 
     /// Weights that an output with `n` inputs has in the blob.
     pub fn row(&self, n: usize) -> usize {
-        if self.blocks { n.div_ceil(4) * 4 } else { n }
+        if self.layout == 0 { n } else { n.div_ceil(4) * 4 }
     }
 
     /// Section 3: the matrix of `outputs` outputs with `n` inputs each that begins at `at`.
     pub fn matrix(&self, blob: &[u8], at: usize, outputs: usize, n: usize) -> Vec<Vec<i8>> {
         let weight = |o: usize, i: usize| {
-            if !self.blocks {
+            if self.layout == 0 {
                 return at + o * n + i;
             }
             let (block, four) = (o / 4, i / 4);
             let in_block = (outputs - 4 * block).min(4);
-            at + 4 * block * self.row(n) + 4 * four * in_block + 4 * (o % 4) + i % 4
+            let in_four = if self.layout == 2 { [0, 2, 1, 3][i % 4] } else { i % 4 };
+            at + 4 * block * self.row(n) + 4 * four * in_block + 4 * (o % 4) + in_four
         };
         (0..outputs).map(|o| (0..n).map(|i| i8_at(blob, weight(o, i))).collect()).collect()
     }

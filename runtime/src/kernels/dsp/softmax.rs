@@ -1,5 +1,6 @@
 //! The softmax: `smmla` multiplies, keeps the upper half of the product and adds.
 
+use crate::kernels::{Kernel, Portable};
 use crate::numbers::EXP2_COEFFICIENTS;
 use core::arch::asm;
 
@@ -63,4 +64,72 @@ pub(super) fn weights(logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
         );
     }
     u64::from(high) << 32 | u64::from(low)
+}
+
+/// See [`crate::kernels::Kernel::largest`]. A larger one than all before is rare, and so a branch is less than moves on a condition.
+#[inline(never)]
+pub(super) fn largest(logits: &[u32]) -> (i32, usize) {
+    let Some(&first) = logits.first() else { return (i32::MIN, 0) };
+    let range = logits.as_ptr_range();
+    let (mut largest, mut behind) = (first as i32, range.start.wrapping_add(1));
+    // SAFETY: it reads all logits.
+    unsafe {
+        asm!(
+            "2:",
+            "ldr {v}, [{logit}], #4",
+            "cmp {v}, {largest}",
+            "bgt 4f",
+            "3:",
+            "cmp {logit}, {end}",
+            "bne 2b",
+            "b 5f",
+            "4:",
+            "mov {largest}, {v}",
+            "mov {behind}, {logit}",
+            "b 3b",
+            "5:",
+            logit = inout(reg) range.start => _,
+            end = in(reg) range.end,
+            largest = inout(reg) largest,
+            behind = inout(reg) behind,
+            v = out(reg) _,
+            options(nostack, readonly),
+        );
+    }
+    (largest, (behind.addr() - range.start.addr()) / size_of::<u32>() - 1)
+}
+
+/// See [`crate::kernels::Kernel::frequencies`].
+#[inline(never)]
+pub(super) fn frequencies(weights: &mut [u32], scale: u32) -> u32 {
+    let mut sum = 0u32;
+    let (pairs, last) = weights.as_chunks_mut::<2>();
+    let pairs = pairs.as_mut_ptr_range();
+    if pairs.start != pairs.end {
+        // SAFETY: it reads and writes all pairs.
+        unsafe {
+            asm!(
+                "2:",
+                "ldrd {a}, {b}, [{weight}]",
+                "umull {t}, {a}, {a}, {scale}",
+                "umull {t}, {b}, {b}, {scale}",
+                "adds {a}, {a}, #1",
+                "adds {b}, {b}, #1",
+                "strd {a}, {b}, [{weight}], #8",
+                "adds {sum}, {sum}, {a}",
+                "adds {sum}, {sum}, {b}",
+                "cmp {weight}, {end}",
+                "bne 2b",
+                weight = inout(reg) pairs.start => _,
+                end = in(reg) pairs.end,
+                scale = in(reg) scale,
+                sum = inout(reg) sum,
+                a = out(reg) _,
+                b = out(reg) _,
+                t = out(reg) _,
+                options(nostack),
+            );
+        }
+    }
+    sum.wrapping_add(Portable.frequencies(last, scale))
 }
