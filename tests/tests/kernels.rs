@@ -52,7 +52,7 @@ impl Room {
         let (bias, out) = (&self.bias[at % 7..at % 7 + outputs], &mut sums[1..=outputs]);
         match layout {
             Layout::Rows => kernel.rows(bias, weights, x, out),
-            Layout::Blocks => kernel.blocks(bias, weights, x, out),
+            _ => kernel.blocks(bias, weights, x, out),
         }
         sums
     }
@@ -84,6 +84,35 @@ fn products_are_those_of_plain_rust() {
 }
 
 #[test]
+fn products_of_16_bit_activations_are_sums_over_the_places_of_weights() {
+    let mut random = Random::new(7);
+    let room = Room::new(None, &mut random);
+    for length in LENGTHS {
+        let x: Vec<i16> = (0..length.next_multiple_of(4)).map(|_| random.below(1 << 14) as i16 - (1 << 13)).collect();
+        for layout in [Layout::Rows, Layout::Blocks, Layout::Pairs] {
+            let row = layout.row(length);
+            for outputs in [1, 2, 3, 4, 5, 8, 15, 19, 70] {
+                let (weights, bias, x) = (&room.weights[..outputs * row], &room.bias[..outputs], &x[..row]);
+                let product = |output, input: usize| {
+                    i32::from(weights[layout.place(outputs, row, output, input)]) * i32::from(x[input])
+                };
+                let sum = |output: usize| (0..row).map(|n| product(output, n)).fold(bias[output], i32::wrapping_add);
+                let expected: Vec<i32> = (0..outputs).map(sum).collect();
+                for kernel in Native::all() {
+                    let mut got = vec![GUARD; outputs];
+                    match layout {
+                        Layout::Rows => kernel.rows16(bias, weights, x, &mut got),
+                        Layout::Blocks => kernel.blocks16(bias, weights, x, &mut got),
+                        Layout::Pairs => kernel.pairs16(bias, weights, x, &mut got),
+                    }
+                    assert_eq!(got, expected, "{} {layout:?} {length} {outputs}", kernel.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn nothing_is_written_behind_the_shortest_of_biases_and_sums() {
     let room = Room::new(None, &mut Random::new(2));
     for kernel in Native::all() {
@@ -94,7 +123,7 @@ fn nothing_is_written_behind_the_shortest_of_biases_and_sums() {
             for (bias, sums) in [(&room.bias[..40], &mut few[..37]), (&room.bias[..37], &mut many[..])] {
                 match layout {
                     Layout::Rows => kernel.rows(bias, weights, x, sums),
-                    Layout::Blocks => kernel.blocks(bias, weights, x, sums),
+                    _ => kernel.blocks(bias, weights, x, sums),
                 }
             }
             assert_eq!(few[37..], [GUARD; 3], "{} {layout:?}", kernel.name());
