@@ -144,7 +144,7 @@ impl<A: Pack> Task for Finish<'_, A> {
 /// Runs all ops at a step.
 pub(super) fn ahead<A: Pack>(walk: &mut Walk<A>, ops: &Ops<A>, step: &Step, kernel: Host) -> Option<()> {
     let ahead = Ahead { walk, ops, step };
-    if ahead.walk.is_alone() { kernel.perform(Alone(ahead)) } else { kernel.perform(ahead) }
+    if ahead.walk.is_alone(step) { kernel.perform(Alone(ahead)) } else { kernel.perform(ahead) }
 }
 
 /// After a row.

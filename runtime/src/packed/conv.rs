@@ -10,12 +10,12 @@ use super::{Pack, each_word, words};
 use crate::blob::{ConvRecord, Destination, Model};
 use crate::kernels::Kernel;
 use crate::kernels::panel::Inputs;
-use crate::model::Image;
-use alone::{Link, Past};
+pub(super) use alone::Link;
 
 /// A convolution with its weights packed.
 pub(super) struct Conv<A> {
     record: ConvRecord,
+    put: Put,
     /// Whether it reads the image, whose values are kept when they are drawn.
     first: bool,
     groups: Vec<Group<A>>,
@@ -32,21 +32,8 @@ struct Group<A> {
     open: usize,
 }
 
-/// What a convolution keeps.
-pub(super) struct State<A: Pack> {
-    /// The inputs of later pixels; `None` where no tap reads an earlier one.
-    rows: Option<Rows<A::Input>>,
-    /// Where one image is made pixel by pixel.
-    links: Vec<Link>,
-    past: Vec<Past>,
-}
-
-impl<A: Pack> State<A> {
-    /// The inputs of later pixels.
-    pub(super) fn rows(&mut self) -> Option<&mut Rows<A::Input>> {
-        self.rows.as_mut()
-    }
-}
+/// What a convolution keeps: the inputs of later pixels; nothing where no tap reads an earlier one.
+pub(super) type State<A> = Option<Rows<<A as Pack>::Input>>;
 
 /// Taps that lie together in a row.
 #[derive(Clone, Copy)]
@@ -90,7 +77,7 @@ impl<A: Pack> Conv<A> {
             Some(Group { packed: Packed::new(model, &linear, group, (&pieces, above))?, open })
         };
         let groups = (0..groups).map(group).collect::<Option<_>>()?;
-        Some(Self { record: *record, first, groups, taps, above })
+        Some(Self { record: *record, put: Put::new(record)?, first, groups, taps, above })
     }
 
     /// Bytes of the packed weights.
@@ -98,17 +85,8 @@ impl<A: Pack> Conv<A> {
         self.groups.iter().map(|group| group.packed.bytes()).sum()
     }
 
-    /// What is kept of `images` images that are made `columns` columns at a time.
-    pub(super) fn state(&self, images: usize, columns: usize, Image { width, levels, .. }: Image) -> State<A> {
-        let alone = images * columns == 1;
-        State {
-            rows: self.rows(images, width),
-            links: if alone { self.links(width, levels) } else { Vec::new() },
-            past: if alone { self.past() } else { Vec::new() },
-        }
-    }
-
-    fn rows(&self, images: usize, width: usize) -> Option<Rows<A::Input>> {
+    /// What is kept of `images` images.
+    pub(super) fn state(&self, images: usize, width: usize) -> State<A> {
         if self.taps.is_empty() {
             return None;
         }
@@ -121,7 +99,7 @@ impl<A: Pack> Conv<A> {
 
     /// Before an image: all pixels are outside.
     pub(super) fn restart(&self, state: &mut State<A>) {
-        if let Some(rows) = &mut state.rows {
+        if let Some(rows) = state {
             rows.fill(A::input(A::zero(self.record.input_zero_point)));
         }
     }
@@ -140,11 +118,11 @@ impl<A: Pack> Conv<A> {
         kernel: K,
     ) -> Option<()> {
         // All colours, as what is left of a pixel is open to each of them.
-        if let Some(rows) = state.rows.as_mut().filter(|_| !self.first) {
+        if let Some(rows) = state.as_mut().filter(|_| !self.first) {
             rows.keep(step, &shared.registers, self.record.input)?;
         }
         for number in step.groups.clone() {
-            self.group(step, number, state, shared, kernel)?;
+            self.group(step, number, state.as_ref(), shared, kernel)?;
         }
         Some(())
     }
@@ -154,7 +132,7 @@ impl<A: Pack> Conv<A> {
         &self,
         step: &Step,
         number: usize,
-        state: &State<A>,
+        rows: Option<&Rows<A::Input>>,
         shared: &mut Shared,
         kernel: K,
     ) -> Option<()> {
@@ -162,7 +140,7 @@ impl<A: Pack> Conv<A> {
         let centre = words::<A>(group.open);
         let Shared { registers, logits, sums, pieces, levels } = shared;
         pieces.clear();
-        let stride = if let Some(rows) = &state.rows {
+        let stride = if let Some(rows) = rows {
             for tap in &self.taps {
                 let start = rows.at(0, step.row, tap.above, step.column, tap.back);
                 pieces.push::<A::Input>(start, words::<A>(tap.inputs));
@@ -174,18 +152,18 @@ impl<A: Pack> Conv<A> {
             self.record.inputs.into()
         };
         for panel in group.packed.panels() {
-            let numbers = match &state.rows {
+            let numbers = match rows {
                 Some(rows) => rows.numbers(),
                 None => registers.numbers()?,
             };
             let inputs = Inputs { numbers, stride, pieces: pieces.all() };
             let results = group.packed.sums(panel, kernel, &inputs, (step.places(), step.label), None, sums)?;
-            let columns = match self.record.destination()? {
-                Destination::Logits => step.all_groups * *levels,
+            let columns = match self.put {
+                Put::Logits { .. } => step.all_groups * *levels,
                 _ => self.record.outputs.into(),
             };
             let first = self.to(number, panel, (step.places(), *levels));
-            self.put(&results, registers, logits, (first, columns), kernel)?;
+            self.put.put::<A, K>(&results, registers, logits, (first, columns), kernel)?;
         }
         Some(())
     }
@@ -194,62 +172,77 @@ impl<A: Pack> Conv<A> {
     #[inline(always)]
     fn to(&self, group: usize, panel: &Panel, (places, levels): (usize, usize)) -> usize {
         let (first, at) = (panel.outputs.start, self.record.output as usize * places);
-        match self.record.destination() {
-            Some(Destination::Logits) => {
+        match self.put {
+            Put::Logits { .. } => {
                 let before = self.groups.get(group).map_or(0, |group| group.packed.outputs.start);
                 group * levels + first - before
             }
-            Some(Destination::Activation) => at / size_of::<A::Input>() + first,
+            Put::Activation { .. } => at / size_of::<A::Input>() + first,
             _ => at / size_of::<i16>() + first,
         }
     }
+}
 
-    /// Writes sums to where they belong, each place's to number `first` of `columns` numbers.
+/// What becomes of a convolution's sums.
+#[derive(Clone, Copy)]
+enum Put {
+    Activation { zero_point: i32, low: i32 },
+    Stream,
+    Accumulate,
+    Logits { shift: u8 },
+}
+
+impl Put {
+    fn new(record: &ConvRecord) -> Option<Self> {
+        Some(match record.destination()? {
+            Destination::Activation => {
+                Self::Activation { zero_point: record.output_zero_point.into(), low: record.output_low.into() }
+            }
+            Destination::Stream => Self::Stream,
+            Destination::Accumulate => Self::Accumulate,
+            Destination::Logits => Self::Logits { shift: record.logit_shift },
+        })
+    }
+
+    /// Writes sums to where they belong, each place's to number `to.0` of `to.1` numbers.
     #[inline(always)]
-    fn put<K: Kernel>(
-        &self,
+    fn put<A: Pack, K: Kernel>(
+        self,
         sums: &impl Scaled,
         registers: &mut Registers,
         logits: &mut [u32],
         to: (usize, usize),
         kernel: K,
     ) -> Option<()> {
-        let record = &self.record;
-        match record.destination()? {
-            Destination::Activation => {
-                let (zero_point, low) = (i32::from(record.output_zero_point), i32::from(record.output_low));
-                sums.each(
-                    kernel,
-                    registers.numbers_mut()?,
-                    to,
-                    #[inline(always)]
-                    move |v, y| *y = A::activation_input(v, zero_point, low),
-                )
-            }
-            Destination::Accumulate => sums.each(
+        match self {
+            Self::Activation { zero_point, low } => sums.each(
+                kernel,
+                registers.numbers_mut()?,
+                to,
+                #[inline(always)]
+                move |v, y| *y = A::activation_input(v, zero_point, low),
+            ),
+            Self::Accumulate => sums.each(
                 kernel,
                 registers.numbers_mut()?,
                 to,
                 #[inline(always)]
                 |v, y| *y = A::accumulate(v, *y),
             ),
-            Destination::Stream => sums.each(
+            Self::Stream => sums.each(
                 kernel,
                 registers.numbers_mut()?,
                 to,
                 #[inline(always)]
                 |v, y| *y = A::stream(v),
             ),
-            Destination::Logits => {
-                let shift = record.logit_shift;
-                sums.each(
-                    kernel,
-                    logits,
-                    to,
-                    #[inline(always)]
-                    move |v, logit| *logit = A::logit(v, shift) as u32,
-                )
-            }
+            Self::Logits { shift } => sums.each(
+                kernel,
+                logits,
+                to,
+                #[inline(always)]
+                move |v, logit| *logit = A::logit(v, shift) as u32,
+            ),
         }
     }
 }

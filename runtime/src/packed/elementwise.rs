@@ -1,29 +1,52 @@
 //! Ops on each feature by itself, at all places of a step.
 
 use super::Pack;
-use super::registers::spans;
+use super::registers::{Registers, spans};
 use super::rows::features;
 use super::walk::{Shared, Step};
-use crate::blob::{Instruction, Record};
+use crate::blob::{Instruction, QuantizeRecord, Record, group_start};
 use crate::kernels::{Kernel, map, map_within};
-use crate::numbers::Arithmetic;
+use crate::model::Image;
+use crate::numbers::{Arithmetic, Rescale};
+use core::ops::Range;
 
-/// As [`run`], at one place.
-#[inline(always)]
-pub(super) fn alone<A: Pack, K: Kernel>(record: &Record, step: &Step, shared: &mut Shared, kernel: K) -> Option<()> {
-    // What stands before every block of convolutions.
-    let Some(q) = record.quantize() else { return run::<A, K>(record, step, shared, kernel) };
-    let (rescale, zero_point, low) = (q.rescale, i32::from(q.zero_point), i32::from(q.low));
-    let count = usize::from(q.count);
-    let (x, y) = shared.registers.apart::<i16, A::Input>([q.input, q.output], count)?;
-    let features = features(count, step);
-    map_within(
-        x.get(features.clone())?,
-        y.get_mut(features)?,
-        #[inline(always)]
-        move |x, y: &mut A::Input| *y = A::activation_input(A::quantize(x, rescale), zero_point, low),
-    );
-    Some(())
+/// Quantization at one place: what stands before every block of convolutions.
+pub(super) struct Quantize {
+    /// The bytes of the registers that are read, and those that are written.
+    input: Range<usize>,
+    output: Range<usize>,
+    rescale: Rescale,
+    zero_point: i32,
+    low: i32,
+}
+
+impl Quantize {
+    /// Of the features of a colour.
+    pub(super) fn new<A: Pack>(record: &QuantizeRecord, group: usize, image: Image) -> Self {
+        let count = usize::from(record.count);
+        let [first, end] = [group, group + 1].map(|group| group_start(count, image.channels, group));
+        let bytes = |at: u32, size: usize| at as usize + first * size..at as usize + end * size;
+        Self {
+            input: bytes(record.input, size_of::<i16>()),
+            output: bytes(record.output, size_of::<A::Input>()),
+            rescale: record.rescale,
+            zero_point: record.zero_point.into(),
+            low: record.low.into(),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn run<A: Pack>(&self, registers: &mut Registers) -> Option<()> {
+        let Self { rescale, zero_point, low, .. } = *self;
+        let (x, y) = registers.bytes_apart(self.input.clone(), self.output.clone())?;
+        map_within(
+            x,
+            y,
+            #[inline(always)]
+            move |x, y: &mut A::Input| *y = A::activation_input(A::quantize(x, rescale), zero_point, low),
+        );
+        Some(())
+    }
 }
 
 /// Runs an op; one of another sort does nothing.

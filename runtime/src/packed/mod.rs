@@ -28,6 +28,7 @@
 
 mod alone;
 mod batch;
+mod chain;
 mod conv;
 mod elementwise;
 mod linear;

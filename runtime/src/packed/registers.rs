@@ -20,11 +20,6 @@ impl Registers {
         Self { words: vec![0; places * bytes.next_multiple_of(4) / 4 + SLACK], places }
     }
 
-    /// Places.
-    pub(super) const fn places(&self) -> usize {
-        self.places
-    }
-
     /// The first number of the register at byte `at` of an engine's.
     #[inline(always)]
     pub(super) fn start<T>(&self, at: u32) -> usize {
@@ -77,6 +72,12 @@ impl Registers {
             start..start + self.places * count * size
         };
         let (x, y) = (bytes(input, size_of::<T>()), bytes(output, size_of::<U>()));
+        self.bytes_apart(x, y)
+    }
+
+    /// Bytes `x`, and bytes `y` to write, as numbers; `None` where they overlap.
+    #[inline(always)]
+    pub(super) fn bytes_apart<T: Pod, U: Pod>(&mut self, x: Range<usize>, y: Range<usize>) -> Option<(&[T], &mut [U])> {
         apart(bytemuck::must_cast_slice_mut(&mut self.words), x, y)
     }
 }

@@ -72,6 +72,11 @@ impl<T: Pod> Rows<T> {
         &self.numbers
     }
 
+    /// All numbers, to write.
+    pub(super) fn numbers_mut(&mut self) -> &mut [T] {
+        &mut self.numbers
+    }
+
     /// The vectors of a step's places, where these lie together.
     #[inline(always)]
     pub(super) fn together_mut(&mut self, step: &Step) -> Option<&mut [T]> {
@@ -98,6 +103,12 @@ impl<T: Pod> Rows<T> {
     pub(super) fn get_mut(&mut self, image: usize, row: usize, column: usize) -> Option<&mut [T]> {
         let at = self.at(image, row, 0, column, 0);
         self.numbers.get_mut(at..at + self.features)
+    }
+
+    /// The place `columns` columns to the right of another one.
+    #[inline(always)]
+    pub(super) fn along(&self, at: usize, columns: usize) -> usize {
+        at + columns * self.strides[1]
     }
 
     /// The place `back` columns to the left of another one.

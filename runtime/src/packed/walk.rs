@@ -1,9 +1,11 @@
 //! All ops at the places of a step, and what waits for the end of a row.
 
+use super::chain::Chain;
 use super::conv::{self, Conv};
 use super::linear::{OUTPUTS, Packed};
 use super::lstm::{Kind, Lstm, State};
 use super::registers::Registers;
+use super::rows::Rows;
 use super::{Pack, elementwise};
 use crate::blob::{Instruction, Model, Record};
 use crate::kernels::Kernel;
@@ -55,7 +57,7 @@ pub(super) struct Shared {
 
 /// An op with its weights packed.
 #[repr(u8)] // a number in its own place is quicker to read than one that hides in a field, at each op of each pixel
-enum Op<A> {
+pub(super) enum Op<A> {
     Conv(Conv<A>),
     Lstm(Box<Lstm<A>>),
     /// One without weights.
@@ -92,16 +94,32 @@ impl<A: Pack> Ops<A> {
 
 /// What an op keeps.
 #[repr(u8)] // as above
-enum Kept<A: Pack> {
+pub(super) enum Kept<A: Pack> {
     Conv(conv::State<A>),
     Lstm(Box<State<A>>),
     Nothing,
+}
+
+impl<A: Pack> Kept<A> {
+    /// The inputs of later pixels.
+    #[inline(always)]
+    pub(super) fn rows(&self) -> Option<&Rows<A::Input>> {
+        if let Self::Conv(rows) = self { rows.as_ref() } else { None }
+    }
+
+    /// As above, to write.
+    #[inline(always)]
+    pub(super) fn rows_mut(&mut self) -> Option<&mut Rows<A::Input>> {
+        if let Self::Conv(rows) = self { rows.as_mut() } else { None }
+    }
 }
 
 /// Images in the making.
 pub(super) struct Walk<A: Pack> {
     pub(super) shared: Shared,
     kept: Vec<Kept<A>>,
+    /// Where one image is made pixel by pixel.
+    chain: Option<Chain>,
     /// The activation of each value.
     table: Vec<A::Input>,
 }
@@ -113,7 +131,7 @@ impl<A: Pack> Walk<A> {
         let most = images * columns.max(if images == 1 { image.width } else { 1 });
         let widest = header.register_bytes as usize;
         let kept = ops.0.iter().map(|op| match op {
-            Op::Conv(conv) => Kept::Conv(conv.state(images, columns, image)),
+            Op::Conv(conv) => Kept::Conv(conv.state(images, image.width)),
             Op::Lstm(lstm) => Kept::Lstm(Box::new(lstm.state(images, columns, image.width))),
             Op::Elementwise(_) => Kept::Nothing,
         });
@@ -135,6 +153,7 @@ impl<A: Pack> Walk<A> {
                 pieces: Pieces::with_capacity(pieces.unwrap_or(0)),
                 levels: image.levels,
             },
+            chain: (images * columns == 1).then(|| Chain::new(&ops.0, image)),
             kept: kept.collect(),
             table: table.iter().map(|x| A::input(*x)).collect(),
         })
@@ -152,11 +171,6 @@ impl<A: Pack> Walk<A> {
         Some(())
     }
 
-    /// Whether it takes one place at a time.
-    pub(super) fn is_alone(&self) -> bool {
-        self.shared.registers.places() == 1
-    }
-
     /// Runs all ops.
     #[inline(always)]
     pub(super) fn run<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Option<()> {
@@ -171,18 +185,19 @@ impl<A: Pack> Walk<A> {
         Some(())
     }
 
+    /// Whether [`Walk::run_alone`] is the way to go: a colour of the only place.
+    pub(super) fn is_alone(&self, step: &Step) -> bool {
+        self.chain.is_some() && step.groups.len() == 1
+    }
+
     /// As [`Walk::run`], at a pixel of the only image.
     #[inline(always)]
     pub(super) fn run_alone<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Option<()> {
-        for (op, kept) in ops.0.iter().zip(&mut self.kept) {
-            match (op, kept) {
-                (Op::Conv(conv), Kept::Conv(state)) => conv.alone(step, state, &mut self.shared, kernel)?,
-                (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.alone(step, state, &mut self.shared, kernel)?,
-                (Op::Elementwise(record), _) => elementwise::alone::<A, K>(record, step, &mut self.shared, kernel)?,
-                _ => {}
-            }
+        let chain = self.chain.as_mut()?;
+        if step.begins_row() {
+            chain.begin_row(&ops.0, &self.kept, step, &mut self.shared, kernel)?;
         }
-        Some(())
+        chain.run(&ops.0, &mut self.kept, step, &mut self.shared, kernel)
     }
 
     /// After a row: the sweeps of the right halves.
@@ -203,9 +218,7 @@ impl<A: Pack> Walk<A> {
         let x = *self.table.get(usize::from(value))?;
         let channels = step.all_groups;
         *self.shared.registers.get_mut(0, channels)?.get_mut(place * channels + channel)? = x;
-        if let Some(Kept::Conv(state)) = self.kept.first_mut()
-            && let Some(rows) = state.rows()
-        {
+        if let Some(rows) = self.kept.first_mut().and_then(Kept::rows_mut) {
             let (image, column) = step.place(place);
             *rows.get_mut(image, step.row, column)?.get_mut(channel)? = x;
         }
