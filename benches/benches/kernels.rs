@@ -11,7 +11,7 @@ use pixelrnn::model::Architecture;
 use pixelrnn::packed::{Batch, Packed, Scorer};
 use pixelrnn::{Draw, Plan, Temperature};
 use pixelrnn_benches::{Subject, Worker, peak};
-use pixelrnn_converter::layout::arrange;
+use pixelrnn_converter::layout::{arrange, for_dsp};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -46,7 +46,7 @@ fn main() {
         "model", "weights", "kernel", "samples/s", "scores/s", "times", "G multiply-adds/s"
     );
     for subject in subjects(&is_wanted) {
-        for layout in [Layout::Rows, Layout::Blocks] {
+        for layout in [Layout::Rows, for_dsp(subject.model().weights())] {
             let name = subject.name.clone();
             let blob = arrange(&subject.blob, layout).expect("weights of a converted blob are each their own");
             measure(&Subject { name, blob }, layout, &kernels);
@@ -107,6 +107,7 @@ fn measure(subject: &Subject, layout: Layout, kernels: &[Native]) {
 fn measure_packed(subject: &Subject, kernels: &[Native]) {
     let model = subject.model();
     let image = model.image();
+    let label = (model.classes() > 0).then_some(0);
     let work = (model.multiply_adds() * image.height * image.width) as f64;
     let packed = Packed::new(model).expect("8-bit weights");
     let mut out = vec![0; BATCH * image.values()];
@@ -125,7 +126,7 @@ fn measure_packed(subject: &Subject, kernels: &[Native]) {
         for ((batch, scorer), [sample, score]) in workers.iter_mut().zip(&mut seconds) {
             let mut draw = || {
                 let mut draws: Vec<_> = (0..BATCH as u64).map(|seed| Draw::seeded(seed, Temperature::ONE)).collect();
-                batch.run(None, &mut draws, &mut out, &mut costs).expect("draws");
+                batch.run(label, &mut draws, &mut out, &mut costs).expect("draws");
                 costs.iter().sum()
             };
             let begin = Instant::now();
@@ -134,7 +135,7 @@ fn measure_packed(subject: &Subject, kernels: &[Native]) {
             let turns = turns(begin.elapsed().as_secs_f64());
             sample.push(time(turns, draw) / BATCH as f64);
             let image = out.get(..image.values()).expect("an image");
-            score.push(time(turns * BATCH as u64, || scorer.score(None, image).expect("a score")));
+            score.push(time(turns * BATCH as u64, || scorer.score(label, image).expect("a score")));
         }
     }
     print(subject, "packed", kernels, &mut seconds, work);
