@@ -39,6 +39,9 @@ fn main() {
         if let Some(most) = peak::multiply_adds(kernel) {
             println!("  {:12} {:>8.1} G multiply-adds/s", kernel.name(), most / 1e9);
         }
+        if let Some(most) = peak::float_multiply_adds(kernel) {
+            println!("  {:12} {:>8.1} G multiply-adds/s of floats", kernel.name(), most / 1e9);
+        }
     }
     println!("\none thread, medians of {ROUNDS} turns\n");
     println!(

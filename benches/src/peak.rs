@@ -7,8 +7,6 @@ use std::time::Instant;
 
 /// Multiply-adds a second of `kernel`'s instruction with all operands in registers; `None` where no loop is written for it.
 pub fn multiply_adds(kernel: Native) -> Option<f64> {
-    // Long enough for a clock, short enough to be quick.
-    const ROUNDS: u64 = 1 << 22;
     let (spin, each): (fn(u64), u64) = match kernel {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a value of the kernel exists where the processor has its instructions alone.
@@ -18,12 +16,29 @@ pub fn multiply_adds(kernel: Native) -> Option<f64> {
         Native::Avx512Vnni(_) => (|rounds| unsafe { x86::avx512vnni(rounds) }, 64),
         _ => return None,
     };
+    Some(most(spin, each))
+}
+
+/// As [`multiply_adds`], of floats: what training is made of.
+pub fn float_multiply_adds(kernel: Native) -> Option<f64> {
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Native::Avx512Vnni(_) => Some(most(|rounds| unsafe { x86::floats512(rounds) }, 16)),
+        _ => None,
+    }
+}
+
+/// Multiply-adds a second of a loop whose instructions do `each` of them.
+fn most(spin: fn(u64), each: u64) -> f64 {
+    // Long enough for a clock, short enough to be quick.
+    const ROUNDS: u64 = 1 << 22;
     let best = (0..5).map(|_| {
         let begin = Instant::now();
         spin(ROUNDS);
         begin.elapsed().as_secs_f64()
     });
-    Some((ROUNDS * CHAINS as u64 * each) as f64 / best.fold(f64::INFINITY, f64::min))
+    (ROUNDS * CHAINS as u64 * each) as f64 / best.fold(f64::INFINITY, f64::min)
 }
 
 /// Bytes a second that one thread reads of a buffer of `bytes` bytes, again and again: of whichever cache it fits.
@@ -71,7 +86,7 @@ mod x86 {
     use super::CHAINS;
     use core::arch::x86_64::{
         _mm256_add_epi32, _mm256_madd_epi16, _mm256_set1_epi16, _mm256_setzero_si256, _mm512_dpbusd_epi32,
-        _mm512_set1_epi8, _mm512_setzero_si512,
+        _mm512_fmadd_ps, _mm512_set1_epi8, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
     };
     use std::hint::black_box;
 
@@ -105,6 +120,18 @@ mod x86 {
         for _ in 0..rounds {
             for sum in &mut sums {
                 *sum = _mm512_dpbusd_epi32(*sum, a, b);
+            }
+        }
+        black_box(sums);
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn floats512(rounds: u64) {
+        let mut sums = [_mm512_setzero_ps(); CHAINS];
+        let (a, b) = (_mm512_set1_ps(black_box(0.5)), _mm512_set1_ps(black_box(0.25)));
+        for _ in 0..rounds {
+            for sum in &mut sums {
+                *sum = _mm512_fmadd_ps(*sum, a, b);
             }
         }
         black_box(sums);
