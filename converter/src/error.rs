@@ -287,7 +287,7 @@ pub enum Error {
     NotTrained,
     /// A layout that blobs of such weights do not have.
     #[error(
-        "weights of {weights:?} do not lie in {layout:?}: float weights lie in rows, and pairs are for 16-bit activations"
+        "weights of this type do not have this layout: float weights lie in rows, and pairs are for 16-bit activations"
     )]
     Layout {
         /// How they should lie.

@@ -42,7 +42,7 @@ pub fn arrange(blob: &Blob, layout: Layout) -> Result<Blob, Error> {
     if from == layout {
         return Ok(blob.clone());
     }
-    if (Header { layout: byte(layout), ..*model.header() }).layout().is_none() {
+    if (Header { layout: layout as u8, ..*model.header() }).layout().is_none() {
         return Err(Error::Layout { layout, weights: model.weights() });
     }
     let parts = parts(&model);
@@ -77,15 +77,6 @@ pub fn arrange(blob: &Blob, layout: Layout) -> Result<Blob, Error> {
 /// What the instructions of Cortex-M4, M7 and M33 want of integer weights; float weights do not have it.
 pub const fn for_dsp(weights: Weights) -> Layout {
     if matches!(weights, Weights::I8A16) { Layout::Pairs } else { Layout::Blocks }
-}
-
-/// The header's `layout`.
-const fn byte(layout: Layout) -> u8 {
-    match layout {
-        Layout::Rows => 0,
-        Layout::Blocks => 1,
-        Layout::Pairs => 2,
-    }
 }
 
 /// All parts by offset, of those that begin at the same place the longest first.
@@ -172,7 +163,7 @@ fn finish(model: &Model<'_>, layout: Layout, mut bytes: Vec<u8>, moved: impl Fn(
     let optional = |at: u32| if at == 0 { 0 } else { moved(at) };
     let header = model.header();
     let mut header = Header {
-        layout: byte(layout),
+        layout: layout as u8,
         length: u32::try_from(bytes.len()).map_err(|_| Error::BlobTooLarge { bytes: bytes.len() })?,
         input_table: moved(header.input_table),
         ops: HEADER_BYTES as u32,

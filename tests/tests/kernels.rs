@@ -5,7 +5,7 @@ use pixelrnn::kernels::{Kernel, KernelError, Native, Portable};
 use pixelrnn::numbers::lstm;
 use pixelrnn::{Draw, Engine, Temperature};
 use pixelrnn_converter::Blob;
-use pixelrnn_converter::layout::arrange;
+use pixelrnn_converter::layout::{arrange, for_dsp};
 use pixelrnn_tests::golden::{self, Golden};
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::walk::{self, PLANS};
@@ -182,7 +182,7 @@ fn golden_images_are_the_same_with_each_kernel_layout_and_plan() {
     let golden: Golden = serde_json::from_str(&text).unwrap();
     golden.models.par_iter().for_each(|entry| {
         let rows = Blob::read(&golden::file().with_file_name(&entry.blob)).unwrap();
-        let blocks = arrange(&rows, Layout::Blocks).unwrap();
+        let blocks = arrange(&rows, for_dsp(rows.model().unwrap().weights())).unwrap();
         for kernel in Native::all() {
             for (blob, plan) in [(&rows, PLANS[0]), (&rows, PLANS[1]), (&blocks, PLANS[0])] {
                 let model = blob.model().unwrap();

@@ -1,9 +1,12 @@
 //! Batches and row-wise scoring give what the engine gives, bit for bit, with every kernel of this machine.
 
-use pixelrnn::blob::Weights;
+use pixelrnn::blob::{Layout, Weights};
 use pixelrnn::kernels::{Host, Portable};
 use pixelrnn::packed::{Batch, Packed, Scorer};
-use pixelrnn::{Distribution, Draw, Engine, Given, Model, Plan, Position, SymbolSource, Temperature, TooShort};
+use pixelrnn::{
+    DefaultRng, Distribution, Draw, Engine, EngineError, Given, Model, Plan, Position, SymbolSource, Temperature,
+    TooShort,
+};
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::run;
@@ -75,7 +78,7 @@ fn check(name: &str, model: Model<'_>, seed: u64) {
 fn fixtures_in_both_layouts() {
     for (fixture, blob) in fixtures::converted() {
         check(&fixture.name, blob.model().unwrap(), 3);
-        let blocks = arrange(&Blob::new(blob.model().unwrap().blob()), pixelrnn::blob::Layout::Blocks).unwrap();
+        let blocks = arrange(&Blob::new(blob.model().unwrap().blob()), Layout::Blocks).unwrap();
         check(&format!("{} in blocks", fixture.name), blocks.model().unwrap(), 4);
     }
 }
@@ -83,8 +86,49 @@ fn fixtures_in_both_layouts() {
 #[test]
 fn fixtures_with_16_bit_activations() {
     for fixture in fixtures::all() {
-        if let Some(blob) = fixture.blob_of(Weights::I8A16) {
-            check(&fixture.name, blob.model().unwrap(), 5);
+        let Some(blob) = fixture.blob_of(Weights::I8A16) else { continue };
+        for layout in [Layout::Rows, Layout::Blocks, Layout::Pairs] {
+            let blob = arrange(&blob, layout).unwrap();
+            check(&format!("{} in {layout:?}", fixture.name), blob.model().unwrap(), 5);
+        }
+    }
+}
+
+/// What a source says when it has had enough.
+#[derive(Debug, PartialEq)]
+struct Stopped;
+
+/// Draws `left` values and then no more.
+struct Stops(Draw<DefaultRng>, usize);
+
+impl SymbolSource for Stops {
+    type Error = Stopped;
+
+    fn next(&mut self, at: Position, distribution: &Distribution<'_>) -> Result<u8, Stopped> {
+        self.1 = self.1.checked_sub(1).ok_or(Stopped)?;
+        self.0.next(at, distribution).map_err(|error| match error {})
+    }
+}
+
+/// Of each image, whatever came before it: another class, or an image that was given up in the middle of a row.
+#[test]
+fn what_a_batch_of_one_did_before_is_not_seen_in_its_next_image() {
+    for (fixture, blob) in fixtures::converted() {
+        let model = blob.model().unwrap();
+        let packed = Packed::new(model).unwrap();
+        let values = model.image().values();
+        let mut batch = Batch::new(&packed, 1).unwrap();
+        let (mut image, mut cost) = (vec![0; values], [0]);
+        for seed in 0..6 {
+            let label = (model.classes() > 0).then(|| seed as usize % model.classes());
+            let mut stops = [Stops(Draw::seeded(seed, walk::temperature(1000)), seed as usize * values / 7)];
+            let stopped = batch.run(label, &mut stops, &mut image, &mut cost).unwrap_err();
+            assert!(matches!(stopped, EngineError::Source(Stopped)), "{}: {stopped:?}", fixture.name);
+            let label = label.map(|label| (label + 1) % model.classes());
+            let mut draw = [Draw::seeded(seed, walk::temperature(1000))];
+            batch.run(label, &mut draw, &mut image, &mut cost).unwrap();
+            let expected = walk::sample(model, seed, 1000, label);
+            assert!(image == expected.image && cost[0] == expected.cost, "{}: image {seed}", fixture.name);
         }
     }
 }

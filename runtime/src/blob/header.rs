@@ -26,7 +26,7 @@ pub struct Header {
     pub magic: [u8; 4],
     /// [`VERSION`].
     pub version: u16,
-    /// How weights lie: 0, [`Layout::Rows`]; 1, [`Layout::Blocks`]; 2, [`Layout::Pairs`].
+    /// How weights lie: 0, [`Layout::Rows`]; 1, [`Layout::Blocks`]; 2, `Layout::Pairs`.
     pub layout: u8,
     /// Type of the weights: 0, `i8`; 1, `f16`; 2, `f32`.
     pub weights: u8,
@@ -69,16 +69,17 @@ pub struct Header {
 
 /// How a blob's weights lie. Engines read all layouts; which is fastest depends on the instructions at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Layout {
     /// All inputs of an output, then those of the next one: for vectors that are summed up along the inputs.
-    Rows,
+    Rows = 0,
     /// Blocks of four outputs, in the last one what is left: for each four inputs, four weights of each output; missing
     /// inputs have the weight 0. For instructions that multiply two or four neighbours, as Cortex-M's `smlad`.
-    Blocks,
+    Blocks = 1,
     /// [`Layout::Blocks`] with the second and the third of each four weights in each other's place: `sxtb16` makes pairs of every
     /// other byte, and those of neighbours are multiplied by two 16-bit activations as they lie. For these alone.
     #[cfg(feature = "a16")]
-    Pairs,
+    Pairs = 2,
 }
 
 impl Layout {
@@ -93,7 +94,9 @@ impl Layout {
     pub const fn row(self, length: usize) -> usize {
         match self {
             Self::Rows => length,
-            _ => (length + (Self::INPUTS - 1)) & !(Self::INPUTS - 1),
+            Self::Blocks => (length + (Self::INPUTS - 1)) & !(Self::INPUTS - 1),
+            #[cfg(feature = "a16")]
+            Self::Pairs => Self::Blocks.row(length),
         }
     }
 

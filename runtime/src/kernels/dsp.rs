@@ -82,7 +82,7 @@ macro_rules! odd16 {
 /// is a multiple of as many, and not run where there are none.
 ///
 /// # Safety
-/// `$count` is a multiple of four and not zero; there are at least as many `$bias` and `$sums`. `$x` has a multiple of four numbers and
+/// `$rounds` are exactly `$at_once` rounds, and `$odd` leaves a multiple of them. `$count` is a multiple of four and not zero; there are at least as many `$bias` and `$sums`. `$x` has a multiple of four numbers and
 /// at least four, `$weights` at least `$count` times as many, at an address that is a multiple of four; so does `$x` where its numbers
 /// have 16 bits.
 macro_rules! fours {
@@ -139,7 +139,7 @@ macro_rules! fours {
 
 /// The kernel of Cortex-M cores with the DSP extension.
 ///
-/// It is fastest with weights in [`Layout::Blocks`] or [`Layout::Pairs`]: four outputs share the activations that are widened for them.
+/// It is fastest with weights in [`Layout::Blocks`], those for 16-bit activations in pairs: four outputs share the activations that are widened for them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dsp;
 
@@ -199,7 +199,7 @@ impl Kernel for Dsp {
 /// each as inputs; these are a multiple of four and not none, and the weights lie at a multiple of four.
 #[inline(always)]
 fn whole<X>(bias: &[i32], weights: &[i8], x: &[X], sums: &[i32]) -> usize {
-    let all = sums.len() == bias.len() && weights.len() == sums.len() * x.len();
+    let all = sums.len() == bias.len() && sums.len().checked_mul(x.len()) == Some(weights.len());
     let aligned = weights.as_ptr().cast::<u32>().is_aligned() && x.len().is_multiple_of(Layout::INPUTS);
     if all && aligned && !x.is_empty() { sums.len() / Layout::OUTPUTS * Layout::OUTPUTS } else { 0 }
 }

@@ -193,6 +193,7 @@ pub trait Kernel: Copy {
 
     /// As [`Kernel::rows`], for 16-bit activations.
     #[cfg(feature = "a16")]
+    #[cfg_attr(target_os = "none", inline(never))]
     fn rows16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         self.run(
             #[inline(always)]
@@ -202,6 +203,7 @@ pub trait Kernel: Copy {
 
     /// As [`Kernel::blocks`], for 16-bit activations.
     #[cfg(feature = "a16")]
+    #[cfg_attr(target_os = "none", inline(never))]
     fn blocks16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         self.run(
             #[inline(always)]
@@ -211,6 +213,7 @@ pub trait Kernel: Copy {
 
     /// As [`Kernel::blocks16`], for weights in [`Layout::Pairs`].
     #[cfg(feature = "a16")]
+    #[cfg_attr(target_os = "none", inline(never))]
     fn pairs16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         self.run(
             #[inline(always)]

@@ -262,8 +262,10 @@ impl Arithmetic for Int8 {
     fn products<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
         match layout {
             Layout::Rows => kernel.rows(bias, weights, x, sums),
-            // There are no pairs of 8-bit activations.
-            _ => kernel.blocks(bias, weights, x, sums),
+            Layout::Blocks => kernel.blocks(bias, weights, x, sums),
+            // No header has pairs of 8-bit activations.
+            #[cfg(feature = "a16")]
+            Layout::Pairs => kernel.blocks(bias, weights, x, sums),
         }
     }
 

@@ -2,13 +2,13 @@
 
 use super::walk::{Kept, Op, Shared, Step};
 use super::{Pack, conv, elementwise};
-use crate::kernels::{Kernel, map_within};
+use crate::kernels::Kernel;
 use crate::model::Image;
 use core::ops::Range;
 
 /// A part of an op.
 #[repr(u8)] // a number in its own place is quicker to read than one that hides in a field, at each op of each pixel
-enum Link {
+enum Part {
     /// A panel of a convolution.
     Conv(conv::Link),
     /// The inputs of a convolution are kept for later pixels: those numbers of the registers; of a row, from number `row` on.
@@ -22,29 +22,29 @@ enum Link {
 }
 
 /// The parts of all ops for each colour, each with the number of its op.
-pub(super) struct Chain(Vec<Vec<(usize, Link)>>);
+pub(super) struct Chain(Vec<Vec<(usize, Part)>>);
 
 impl Chain {
     pub(super) fn new<A: Pack>(ops: &[Op<A>], image: Image) -> Self {
         let colour = |group: usize| {
-            let mut links = Vec::new();
+            let mut parts = Vec::new();
             for (n, op) in ops.iter().enumerate() {
                 match op {
                     Op::Conv(conv) => {
                         let panels = conv.links(group, image.width, image.levels);
-                        links.extend(panels.into_iter().map(|link| (n, Link::Conv(link))));
+                        parts.extend(panels.into_iter().map(|link| (n, Part::Conv(link))));
                         // All colours at once, after the last one.
                         let keep = conv.keeps().filter(|_| group + 1 == image.channels);
-                        links.extend(keep.map(|inputs| (n, Link::Keep { inputs, row: 0 })));
+                        parts.extend(keep.map(|inputs| (n, Part::Keep { inputs, row: 0 })));
                     }
-                    Op::Elementwise(record) => links.push(match record.quantize() {
-                        Some(quantize) => (n, Link::Quantize(elementwise::Quantize::new::<A>(quantize, group, image))),
-                        None => (n, Link::Op),
+                    Op::Elementwise(record) => parts.push(match record.quantize() {
+                        Some(quantize) => (n, Part::Quantize(elementwise::Quantize::new::<A>(quantize, group, image))),
+                        None => (n, Part::Op),
                     }),
-                    Op::Lstm(_) => links.push((n, Link::Op)),
+                    Op::Lstm(_) => parts.push((n, Part::Op)),
                 }
             }
-            links
+            parts
         };
         Self((0..image.channels).map(colour).collect())
     }
@@ -59,11 +59,11 @@ impl Chain {
         shared: &mut Shared,
         kernel: K,
     ) -> Option<()> {
-        for (n, link) in self.0.iter_mut().flatten() {
+        for (n, part) in self.0.iter_mut().flatten() {
             let rows = kept.get(*n)?.rows();
-            match (link, ops.get(*n)?) {
-                (Link::Conv(link), Op::Conv(conv)) => conv.begin_row(link, step, rows, shared, kernel)?,
-                (Link::Keep { row, .. }, _) => *row = rows?.at(0, step.row, 0, 0, 0),
+            match (part, ops.get(*n)?) {
+                (Part::Conv(link), Op::Conv(conv)) => conv.begin_row(link, step, rows, shared, kernel)?,
+                (Part::Keep { row, .. }, _) => *row = rows?.at(0, step.row, 0, 0, 0),
                 _ => {}
             }
         }
@@ -80,25 +80,19 @@ impl Chain {
         shared: &mut Shared,
         kernel: K,
     ) -> Option<()> {
-        for (n, link) in self.0.get(step.groups.start)? {
-            match link {
-                Link::Conv(link) => {
+        for (n, part) in self.0.get(step.groups.start)? {
+            match part {
+                Part::Conv(link) => {
                     let rows = if link.reads_rows() { kept.get(*n)?.rows() } else { None };
                     link.run::<A, K>(step.column, rows, shared, kernel)?;
                 }
-                Link::Quantize(quantize) => quantize.run::<A>(&mut shared.registers)?,
-                Link::Keep { inputs, row } => {
+                Part::Quantize(quantize) => quantize.run::<A>(&mut shared.registers)?,
+                Part::Keep { inputs, row } => {
                     let rows = kept.get_mut(*n)?.rows_mut()?;
-                    let here = rows.along(*row, step.column);
-                    let (x, y) = (shared.registers.numbers()?.get(inputs.clone())?, rows.numbers_mut());
-                    map_within(
-                        x,
-                        y.get_mut(here..here + x.len())?,
-                        #[inline(always)]
-                        |x, y| *y = x,
-                    );
+                    let x = shared.registers.numbers()?.get(inputs.clone())?;
+                    rows.keep_alone(rows.along(*row, step.column), x)?;
                 }
-                Link::Op => match (ops.get(*n)?, kept.get_mut(*n)?) {
+                Part::Op => match (ops.get(*n)?, kept.get_mut(*n)?) {
                     (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.alone(step, state, shared, kernel)?,
                     (Op::Elementwise(record), _) => elementwise::run::<A, K>(record, step, shared, kernel)?,
                     _ => {}

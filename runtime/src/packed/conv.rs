@@ -15,7 +15,7 @@ pub(super) use alone::Link;
 /// A convolution with its weights packed.
 pub(super) struct Conv<A> {
     record: ConvRecord,
-    put: Put,
+    store: Store,
     /// Whether it reads the image, whose values are kept when they are drawn.
     first: bool,
     groups: Vec<Group<A>>,
@@ -77,7 +77,7 @@ impl<A: Pack> Conv<A> {
             Some(Group { packed: Packed::new(model, &linear, group, (&pieces, above))?, open })
         };
         let groups = (0..groups).map(group).collect::<Option<_>>()?;
-        Some(Self { record: *record, put: Put::new(record)?, first, groups, taps, above })
+        Some(Self { record: *record, store: Store::new(record)?, first, groups, taps, above })
     }
 
     /// Bytes of the packed weights.
@@ -158,12 +158,12 @@ impl<A: Pack> Conv<A> {
             };
             let inputs = Inputs { numbers, stride, pieces: pieces.all() };
             let results = group.packed.sums(panel, kernel, &inputs, (step.places(), step.label), None, sums)?;
-            let columns = match self.put {
-                Put::Logits { .. } => step.all_groups * *levels,
+            let columns = match self.store {
+                Store::Logits { .. } => step.all_groups * *levels,
                 _ => self.record.outputs.into(),
             };
             let first = self.to(number, panel, (step.places(), *levels));
-            self.put.put::<A, K>(&results, registers, logits, (first, columns), kernel)?;
+            self.store.put::<A, K>(&results, registers, logits, (first, columns), kernel)?;
         }
         Some(())
     }
@@ -172,12 +172,12 @@ impl<A: Pack> Conv<A> {
     #[inline(always)]
     fn to(&self, group: usize, panel: &Panel, (places, levels): (usize, usize)) -> usize {
         let (first, at) = (panel.outputs.start, self.record.output as usize * places);
-        match self.put {
-            Put::Logits { .. } => {
+        match self.store {
+            Store::Logits { .. } => {
                 let before = self.groups.get(group).map_or(0, |group| group.packed.outputs.start);
                 group * levels + first - before
             }
-            Put::Activation { .. } => at / size_of::<A::Input>() + first,
+            Store::Activation { .. } => at / size_of::<A::Input>() + first,
             _ => at / size_of::<i16>() + first,
         }
     }
@@ -185,14 +185,14 @@ impl<A: Pack> Conv<A> {
 
 /// What becomes of a convolution's sums.
 #[derive(Clone, Copy)]
-enum Put {
+enum Store {
     Activation { zero_point: i32, low: i32 },
     Stream,
     Accumulate,
     Logits { shift: u8 },
 }
 
-impl Put {
+impl Store {
     fn new(record: &ConvRecord) -> Option<Self> {
         Some(match record.destination()? {
             Destination::Activation => {

@@ -72,11 +72,6 @@ impl<T: Pod> Rows<T> {
         &self.numbers
     }
 
-    /// All numbers, to write.
-    pub(super) fn numbers_mut(&mut self) -> &mut [T] {
-        &mut self.numbers
-    }
-
     /// The vectors of a step's places, where these lie together.
     #[inline(always)]
     pub(super) fn together_mut(&mut self, step: &Step) -> Option<&mut [T]> {
@@ -117,12 +112,12 @@ impl<T: Pod> Rows<T> {
         at.wrapping_add_signed(-back * self.strides[1].cast_signed())
     }
 
-    /// Keeps the inputs of the only image's pixel, which stand in the register at byte `register`, from number `here` on.
+    /// Keeps the inputs of the only image's pixel from number `here` on.
     #[inline(always)]
-    pub(super) fn keep_alone(&mut self, here: usize, registers: &Registers, register: u32) -> Option<()> {
+    pub(super) fn keep_alone(&mut self, here: usize, x: &[T]) -> Option<()> {
         map_within(
-            registers.get::<T>(register, self.features)?,
-            self.numbers.get_mut(here..here + self.features)?,
+            x,
+            self.numbers.get_mut(here..here + x.len())?,
             #[inline(always)]
             |x, y| *y = x,
         );

@@ -118,7 +118,7 @@ impl<A: Pack> Kept<A> {
 pub(super) struct Walk<A: Pack> {
     pub(super) shared: Shared,
     kept: Vec<Kept<A>>,
-    /// Where one image is made pixel by pixel.
+    /// Where one image is made pixel by pixel; elsewhere, `None`.
     chain: Option<Chain>,
     /// The activation of each value.
     table: Vec<A::Input>,

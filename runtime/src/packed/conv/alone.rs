@@ -1,6 +1,6 @@
 //! Convolutions at one place, with everything found out beforehand that does not change from pixel to pixel.
 
-use super::{Conv, Put};
+use super::{Conv, Store};
 use crate::kernels::Kernel;
 use crate::kernels::panel::{Inputs, LANES};
 use crate::packed::alone::Alone;
@@ -32,7 +32,7 @@ pub(in crate::packed) struct Link {
     row: usize,
     /// The inputs of the centre, of all numbers of the registers.
     centre: Range<usize>,
-    put: Put,
+    store: Store,
     /// Where the outputs begin in the registers, or in the logits.
     to: usize,
 }
@@ -68,7 +68,7 @@ impl<A: Pack> Conv<A> {
                 past: self.past(),
                 row: 0,
                 centre: start..start + group.open.next_multiple_of(each_word::<A>()),
-                put: self.put,
+                store: self.store,
                 to: self.to(number, panel, (1, levels)),
             }
         };
@@ -152,7 +152,8 @@ impl Link {
     ) -> Option<()> {
         let begin = (self.begin.get(column * self.stride..)?, self.lines.get(self.skip..)?);
         let mut sums = Alone::<A, V>::new(begin, (&self.multipliers, self.left), self.outputs)?;
-        if let Some(rows) = rows {
+        if self.reads_rows() {
+            let rows = rows?;
             let here = rows.along(self.row, column);
             for past in &self.past {
                 let at = here.wrapping_sub(past.back);
@@ -161,6 +162,6 @@ impl Link {
         }
         // From where the op before has just written them.
         sums.add(kernel, shared.registers.numbers()?.get(self.centre.clone())?)?;
-        self.put.put::<A, K>(&sums, &mut shared.registers, &mut shared.logits, (self.to, 0), kernel)
+        self.store.put::<A, K>(&sums, &mut shared.registers, &mut shared.logits, (self.to, 0), kernel)
     }
 }

@@ -32,7 +32,8 @@ impl<A: Pack> Lstm<A> {
             }
         }
         if left > 0 && step.groups.end == step.all_groups {
-            state.x.keep_alone(here, &shared.registers, self.record.input)?;
+            let x = shared.registers.get(self.record.input, self.record.inputs.into())?;
+            state.x.keep_alone(here, x)?;
         }
         self.advance(step, 0, state, shared, kernel)
     }
