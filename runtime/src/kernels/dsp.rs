@@ -196,12 +196,15 @@ impl Kernel for Dsp {
 }
 
 /// How many sums are in whole blocks that [`fours`] can do: a multiple of four, of which there are biases and sums, and as many weights for
-/// each as inputs; these are a multiple of four and not none, and the weights lie at a multiple of four.
+/// each as inputs; these are a multiple of four and not none, and the weights lie at a multiple of four. None where there are more than
+/// 65,535 of sums or inputs, which no model has.
 #[inline(always)]
 fn whole<X>(bias: &[i32], weights: &[i8], x: &[X], sums: &[i32]) -> usize {
-    let all = sums.len() == bias.len() && sums.len().checked_mul(x.len()) == Some(weights.len());
+    // Of more, the product might wrap; models do not have as many.
+    let few = (sums.len() | x.len()) <= usize::from(u16::MAX);
+    let all = sums.len() == bias.len() && weights.len() == sums.len() * x.len();
     let aligned = weights.as_ptr().cast::<u32>().is_aligned() && x.len().is_multiple_of(Layout::INPUTS);
-    if all && aligned && !x.is_empty() { sums.len() / Layout::OUTPUTS * Layout::OUTPUTS } else { 0 }
+    if few && all && aligned && !x.is_empty() { sums.len() / Layout::OUTPUTS * Layout::OUTPUTS } else { 0 }
 }
 
 /// Biases, weights and sums after the first `whole`, if there are any.
