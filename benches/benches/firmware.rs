@@ -14,10 +14,12 @@ use std::process::{Command, ExitCode};
 fn main() -> ExitCode {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware");
     let mut subjects = Subject::shipped().expect("shipped models are readable");
-    for (name, architecture) in
-        [("random-pixelcnn-h64", Architecture::PixelCnn), ("random-row-lstm-h64", Architecture::RowLstm)]
-    {
-        subjects.push(Subject::random(name, architecture, 64).expect("a preset converts"));
+    for (name, architecture, hidden) in [
+        ("random-pixelcnn-h64", Architecture::PixelCnn, 64),
+        ("random-row-lstm-h64", Architecture::RowLstm, 64),
+        ("random-diagonal-bilstm-h32", Architecture::DiagonalBilstm, 32),
+    ] {
+        subjects.push(Subject::random(name, architecture, hidden).expect("a preset converts"));
     }
     println!("an image of each model, sampled; instructions counted by QEMU\n");
     println!(

@@ -36,21 +36,21 @@ macro_rules! round {
             ldrd {w0}, {w1}, [{w}], #8
             sxtb16 {t}, {w0}
             sxtb16 {w0}, {w0}, ror #8
-            smlad {a}, {t}, {x0}, {a}
+            smlad r0, {t}, {x0}, r0
             sxtb16 {t}, {w1}
-            smlad {a}, {w0}, {x1}, {a}
+            smlad r0, {w0}, {x1}, r0
             sxtb16 {w1}, {w1}, ror #8
-            smlad {b}, {t}, {x0}, {b}
-            smlad {b}, {w1}, {x1}, {b}
+            smlad r1, {t}, {x0}, r1
+            smlad r1, {w1}, {x1}, r1
             ldrd {w0}, {w1}, [{w}], #8
             sxtb16 {t}, {w0}
             sxtb16 {w0}, {w0}, ror #8
-            smlad {c}, {t}, {x0}, {c}
+            smlad r2, {t}, {x0}, r2
             sxtb16 {t}, {w1}
-            smlad {c}, {w0}, {x1}, {c}
+            smlad r2, {w0}, {x1}, r2
             sxtb16 {w1}, {w1}, ror #8
-            smlad {d}, {t}, {x0}, {d}
-            smlad {d}, {w1}, {x1}, {d}"
+            smlad r3, {t}, {x0}, r3
+            smlad r3, {w1}, {x1}, r3"
         )
     };
 }
@@ -99,8 +99,7 @@ macro_rules! fours {
             "strd {x0}, {x1}, [sp]",
             "strd {w0}, {x}, [sp, #8]",
             "2:",
-            "ldrd {a}, {b}, [{x0}], #8",
-            "ldrd {c}, {d}, [{x0}], #8",
+            "ldm {x0}!, {{r0, r1, r2, r3}}",
             "str {x0}, [sp]",
             "lsrs {t}, {w0}, #1",
             "bcc 3f",
@@ -113,8 +112,7 @@ macro_rules! fours {
             "bne 3b",
             "4:",
             "ldrd {x0}, {x1}, [sp]",
-            "strd {a}, {b}, [{x1}], #8",
-            "strd {c}, {d}, [{x1}], #8",
+            "stm {x1}!, {{r0, r1, r2, r3}}",
             "str {x1}, [sp, #4]",
             "ldrd {w0}, {x}, [sp, #8]",
             "subs {w0}, {w0}, #2",
@@ -124,10 +122,10 @@ macro_rules! fours {
             x = inout(reg) $x.as_ptr() => _,
             w = inout(reg) $weights.as_ptr() => _,
             end = in(reg) $x.as_ptr().add($x.len()),
-            a = out(reg) _,
-            b = out(reg) _,
-            c = out(reg) _,
-            d = out(reg) _,
+            out("r0") _,
+            out("r1") _,
+            out("r2") _,
+            out("r3") _,
             x0 = inout(reg) $bias.as_ptr() => _,
             x1 = inout(reg) $sums.as_mut_ptr() => _,
             w0 = inout(reg) rest => _,
@@ -152,12 +150,13 @@ impl Kernel for Dsp {
     #[inline(never)]
     fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
         let whole = whole(bias, weights, x, sums);
+        // First, so that nothing has to wait on the stack for the blocks to be done.
+        if let Some((bias, weights, sums)) = rest(whole, bias, weights, x, sums) {
+            Portable.blocks(bias, weights, x, sums);
+        }
         if whole > 0 {
             // SAFETY: `whole` has seen to it.
             unsafe { fours!([round!(inputs8), rounds8!(), 2], bias, weights, x, sums, whole) };
-        }
-        if let Some((bias, weights, sums)) = rest(whole, bias, weights, x, sums) {
-            Portable.blocks(bias, weights, x, sums);
         }
     }
 
@@ -166,12 +165,12 @@ impl Kernel for Dsp {
     fn pairs16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         // Two words of inputs are loaded at once, which wants them at multiples of four.
         let whole = if x.as_ptr().cast::<u32>().is_aligned() { whole(bias, weights, x, sums) } else { 0 };
+        if let Some((bias, weights, sums)) = rest(whole, bias, weights, x, sums) {
+            Portable.pairs16(bias, weights, x, sums);
+        }
         if whole > 0 {
             // SAFETY: `whole` has seen to it, and the inputs lie at a multiple of four.
             unsafe { fours!([odd16!(), rounds16!(), 4], bias, weights, x, sums, whole) };
-        }
-        if let Some((bias, weights, sums)) = rest(whole, bias, weights, x, sums) {
-            Portable.pairs16(bias, weights, x, sums);
         }
     }
 

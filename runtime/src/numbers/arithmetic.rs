@@ -6,8 +6,13 @@ use crate::kernels::{Kernel, Rows, map, map_two};
 use bytemuck::Pod;
 
 /// How many biases of nothing there are, which is how many sums are computed at a time; fewer where memory is dear.
-pub const NO_BIAS: usize =
-    if cfg!(any(target_pointer_width = "64", target_family = "wasm", pixelrnn_mve)) { 64 } else { 16 };
+pub const NO_BIAS: usize = if cfg!(any(target_pointer_width = "64", target_family = "wasm", pixelrnn_mve)) {
+    64
+} else if cfg!(pixelrnn_dsp) {
+    32
+} else {
+    16
+};
 
 /// [`Rows`] of an arithmetic's numbers.
 pub type RowsOf<'a, A> = Rows<'a, <A as Arithmetic>::Activation, <A as Arithmetic>::Weight, <A as Arithmetic>::Sum>;
