@@ -10,17 +10,19 @@ mod arithmetic;
 mod exp2;
 #[cfg(feature = "float")]
 mod float;
+mod int8;
 mod log2;
 pub mod lstm;
 
 #[cfg(feature = "a16")]
 pub use a16::Int8A16;
-pub use arithmetic::{Arithmetic, Int8, NO_BIAS};
+pub use arithmetic::{Arithmetic, NO_BIAS};
 #[cfg(any(pixelrnn_mve, all(pixelrnn_dsp, feature = "a16")))]
 pub(crate) use exp2::COEFFICIENTS as EXP2_COEFFICIENTS;
 pub use exp2::exp2_neg;
 #[cfg(feature = "float")]
 pub use float::Float;
+pub use int8::Int8;
 pub use log2::cost_bits;
 
 /// `round(a · m / 2³²)`, halves up: the high word of the product.

@@ -1,15 +1,16 @@
 //! LSTMs, at all places of a step: the Row LSTM, and the two halves of the Diagonal BiLSTM.
 
 mod alone;
+mod right;
 
 use super::linear::{Ahead, Packed, Scaled};
 use super::registers::spans;
-use super::rows::{Rows, Shape, features};
+use super::rows::{Rows, Shape};
 use super::walk::{Shared, Step};
 use super::{Pack, words};
 use crate::blob::{LstmRecord, Model};
 use crate::kernels::panel::{Inputs, Pieces};
-use crate::kernels::{Kernel, map, map_within};
+use crate::kernels::{Kernel, map_within};
 use crate::numbers::Rescale;
 
 /// Which LSTM it is.
@@ -332,66 +333,6 @@ impl<A: Pack> Lstm<A> {
         // The column left of the first one.
         narrow::<A>(h, state.h.column_mut(step.row, -1)?, self.record.to_hidden);
         repeat(c, state.c.column_mut(step.row, -1)?);
-        Some(())
-    }
-
-    /// The right half at pixels: adds what the sweep over the row above left there, and keeps the inputs.
-    #[inline(always)]
-    fn lowered<K: Kernel>(&self, step: &Step, state: &mut State<A>, shared: &mut Shared, kernel: K) -> Option<()> {
-        let record = &self.record;
-        let (inputs, hidden) = (usize::from(record.inputs), usize::from(record.hidden));
-        for offset in 0..step.columns {
-            let (place, mirrored) = (offset * step.images, step.width - 1 - step.column - offset);
-            if step.row > 0 {
-                let to_output = record.to_output;
-                let h = state.output.column(step.row, mirrored)?;
-                let y = shared.registers.get_mut(record.output, hidden)?.get_mut(place * hidden..)?;
-                for span in spans(0..step.images, hidden, features(hidden, step)) {
-                    map(
-                        kernel,
-                        h.get(span.clone())?,
-                        y.get_mut(span)?,
-                        #[inline(always)]
-                        move |h, y| *y = A::output(h, to_output, *y),
-                    );
-                }
-            }
-            let x = shared.registers.get(record.input, inputs)?.get(place * inputs..)?;
-            let kept = state.x.column_mut(step.row, mirrored.cast_signed())?;
-            for span in spans(0..step.images, inputs, features(inputs, step)) {
-                kept.get_mut(span.clone())?.copy_from_slice(x.get(span)?);
-            }
-        }
-        Some(())
-    }
-
-    /// The right half after a row, from right to left.
-    #[inline(always)]
-    pub(super) fn sweep<K: Kernel>(
-        &self,
-        row: &Step,
-        state: &mut State<A>,
-        shared: &mut Shared,
-        kernel: K,
-    ) -> Option<()> {
-        self.begin_row(row, state, shared, kernel)?;
-        // One image: the inputs of all of the row at once. Some images: those of a column of all of them.
-        let columns = if row.images == 1 { row.width } else { 1 };
-        for first in (0..row.width).step_by(columns) {
-            let step = Step { column: first, columns, groups: 0..row.all_groups, ..row.clone() };
-            for group in step.groups.clone() {
-                let Shared { pieces, sums, .. } = shared;
-                pieces.clear();
-                pieces.push::<A::Input>(state.x.at(0, row.row, 0, first, 0), words::<A>(*self.open.get(group)?));
-                let (numbers, stride) = (state.x.numbers(), state.x.stride_of(columns));
-                let inputs = Inputs { numbers, stride, pieces: pieces.all() };
-                self.over_input(group, &inputs, &step, (&mut state.sums, sums), kernel)?;
-            }
-            for column in 0..columns {
-                let part = Step { column: first + column, columns: 1, ..step.clone() };
-                self.advance(&part, column, state, shared, kernel)?;
-            }
-        }
         Some(())
     }
 }

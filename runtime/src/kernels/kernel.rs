@@ -1,0 +1,369 @@
+//! What every kernel can do, in plain Rust where it has nothing better.
+
+#[cfg(feature = "std")]
+use super::panel;
+#[cfg(feature = "a16")]
+use super::portable;
+use super::{map, map_two};
+#[cfg(doc)]
+use crate::blob::Layout;
+use crate::numbers::{Arithmetic, Int8, NO_BIAS, Rescale, exp2_neg, lstm, requantize};
+
+/// Sums that are scaled: what [`Kernel::rows`] and [`Kernel::scale`] read.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a, X = i8, W = i8, S = i32> {
+    /// What sums begin with.
+    pub bias: &'a [S],
+    /// `[outputs, x.len()]`, row-major.
+    pub weights: &'a [W],
+    /// Inputs.
+    pub x: &'a [X],
+    /// Bits that a sum is shifted left before it is multiplied.
+    pub left: u8,
+    /// One for each output.
+    pub multipliers: &'a [S],
+}
+
+/// The inner loops of an engine.
+///
+/// All kernels give the same bytes: sums are exact modulo 2³², whatever the order.
+///
+/// `rows` and `blocks` compute `sums[o] = bias[o] + Σ weights[o, k] · x[k]`, for as many outputs as all three have numbers
+/// of.
+pub trait Kernel: Copy {
+    /// Whether the machine has vectors, so that it is faster to do one thing to all numbers of a slice than everything to
+    /// each number.
+    const VECTORS: bool = false;
+
+    /// Whether sums are so fast that it is worth some code to have less around them.
+    const WHOLE: bool = false;
+
+    /// For weights in [`Layout::Rows`]: `weights` is `[outputs, x.len()]`, row-major.
+    fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
+
+    /// For weights in [`Layout::Blocks`], from the first output of a block on; `x.len()` is a multiple of four.
+    fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
+
+    /// As [`Kernel::rows`], for 16-bit activations.
+    #[cfg(feature = "a16")]
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn rows16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+        self.run(
+            #[inline(always)]
+            || portable::rows(bias, weights, x, sums),
+        );
+    }
+
+    /// As [`Kernel::blocks`], for 16-bit activations.
+    #[cfg(feature = "a16")]
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn blocks16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+        self.run(
+            #[inline(always)]
+            || portable::blocks(bias, weights, x, sums, |weights| weights),
+        );
+    }
+
+    /// As [`Kernel::blocks16`], for weights in [`Layout::Pairs`].
+    #[cfg(feature = "a16")]
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn pairs16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+        self.run(
+            #[inline(always)]
+            || portable::blocks(bias, weights, x, sums, |[a, c, b, d]| [a, b, c, d]),
+        );
+    }
+
+    /// What [`Kernel::panel8`] takes off each input: 0 or 128, as instructions want unsigned bytes or signed ones.
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn input_offset(self) -> i32 {
+        0
+    }
+
+    /// `sums[p, o] = bias[o] + Σ weights[o, k] · (x[p, k] - input_offset)` of all places `p` and of `vectors` of [`panel::LANES`]
+    /// outputs each, for unsigned 8-bit inputs; `weights` are `[words, vectors, 16, 4]`.
+    #[cfg(feature = "std")]
+    fn panel8(self, weights: &[i8], inputs: &panel::Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+        self.run(
+            #[inline(always)]
+            || panel::portable::<u8, i8, 4>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums),
+        );
+    }
+
+    /// As [`Kernel::panel8`], for 16-bit inputs and weights; `weights` are `[words, vectors, 16, 2]`.
+    #[cfg(all(feature = "std", feature = "a16"))]
+    fn panel16(self, weights: &[i16], inputs: &panel::Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+        self.run(
+            #[inline(always)]
+            || panel::portable::<i16, i16, 2>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums),
+        );
+    }
+
+    /// `sums[o] + Σ weights[o, k] · (x[k] - input_offset)` of one place: [`Kernel::panel8`] for a few words of inputs that another op
+    /// has just made, in the midst of code that has the kernel's instructions, so that nothing goes through memory.
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn place8<const V: usize>(
+        self,
+        weights: &[panel::Weights<i8, 4, V>],
+        x: &[[u8; 4]],
+        sums: panel::Sums<V>,
+    ) -> panel::Sums<V> {
+        panel::portable_place(weights, x, sums)
+    }
+
+    /// As [`Kernel::place8`], for 16-bit inputs and weights.
+    #[cfg(all(feature = "std", feature = "a16"))]
+    #[inline(always)]
+    fn place16<const V: usize>(
+        self,
+        weights: &[panel::Weights<i16, 2, V>],
+        x: &[[i16; 2]],
+        sums: panel::Sums<V>,
+    ) -> panel::Sums<V> {
+        panel::portable_place(weights, x, sums)
+    }
+
+    /// [`requantize`]s sums, each with its multiplier.
+    #[inline]
+    fn scale(self, sums: &mut [i32], left: u32, multipliers: &[i32]) {
+        map(
+            self,
+            multipliers,
+            sums,
+            #[inline(always)]
+            move |multiplier, sum| *sum = requantize(*sum, left, multiplier),
+        );
+    }
+
+    /// The [`requantize`]d sums of a vector, each with its multiplier.
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn requantize(
+        self,
+        sums: &[i32; panel::LANES],
+        left: u32,
+        multipliers: &[i32; panel::LANES],
+    ) -> [i32; panel::LANES] {
+        let mut scaled = *sums;
+        for (sum, multiplier) in scaled.iter_mut().zip(multipliers) {
+            *sum = requantize(*sum, left, *multiplier);
+        }
+        scaled
+    }
+
+    /// Activations: `v + zero_point` within `low..=127`; both numbers are activations.
+    #[inline(always)]
+    fn activations(self, v: &[i32], zero_point: i32, low: i32, y: &mut [i8]) {
+        map(
+            self,
+            v,
+            y,
+            #[inline(always)]
+            move |v, y| *y = Int8::activation(v, zero_point, low),
+        );
+    }
+
+    /// Sums within `low..=high`, the least and the largest of which an `i16` can hold.
+    #[inline(always)]
+    fn streams(self, v: &[i32], low: i32, high: i32, y: &mut [i16]) {
+        map(
+            self,
+            v,
+            y,
+            #[inline(always)]
+            move |v, y| *y = v.max(low).min(high) as i16,
+        );
+    }
+
+    /// Adds sums to `y`, saturating.
+    #[inline(always)]
+    fn accumulate(self, v: &[i32], y: &mut [i16]) {
+        map(
+            self,
+            v,
+            y,
+            #[inline(always)]
+            |v, y| *y = Int8::accumulate(v, *y),
+        );
+    }
+
+    /// [`Kernel::activations`] of `x` rescaled.
+    #[inline(always)]
+    fn rescaled8(self, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
+        map(
+            self,
+            x,
+            y,
+            #[inline(always)]
+            move |x, y| *y = Int8::activation(Int8::quantize(x, rescale), zero_point, low),
+        );
+    }
+
+    /// [`Kernel::streams`] of `x` rescaled.
+    #[inline(always)]
+    fn rescaled16(self, x: &[i16], rescale: Rescale, low: i32, high: i32, y: &mut [i16]) {
+        map(
+            self,
+            x,
+            y,
+            #[inline(always)]
+            move |x, y| *y = rescale.apply(i32::from(x)).max(low).min(high) as i16,
+        );
+    }
+
+    /// Adds `x` rescaled to `y`, saturating.
+    #[inline(always)]
+    fn rescaled_onto(self, x: &[i16], rescale: Rescale, y: &mut [i16]) {
+        map(
+            self,
+            x,
+            y,
+            #[inline(always)]
+            move |x, y| *y = Int8::output(x, rescale, *y),
+        );
+    }
+
+    /// [`Kernel::rows`], then [`Kernel::scale`].
+    #[inline(always)]
+    fn scaled_rows(self, rows: Rows<'_>, sums: &mut [i32]) {
+        self.rows(rows.bias, rows.weights, rows.x, sums);
+        self.scale(sums, u32::from(rows.left), rows.multipliers);
+    }
+
+    /// Adds what [`Kernel::scaled_rows`] gives to `sums`, of rows whose biases are 0; `false` where the kernel has no short way to do
+    /// it, and nothing is done.
+    #[inline(always)]
+    fn added_rows(self, _rows: Rows<'_>, _sums: &mut [i32]) -> bool {
+        false
+    }
+
+    /// [`Kernel::scaled_rows`], then [`Kernel::activations`]; what `sums` holds then is nothing to rely on.
+    #[inline(always)]
+    fn activation_rows(self, rows: Rows<'_>, zero_point: i32, low: i32, sums: &mut [i32], y: &mut [i8]) {
+        self.scaled_rows(rows, sums);
+        self.activations(sums, zero_point, low, y);
+    }
+
+    /// [`Kernel::scaled_rows`], then [`Kernel::accumulate`]; what `sums` holds then is nothing to rely on.
+    #[inline(always)]
+    fn accumulated_rows(self, rows: Rows<'_>, sums: &mut [i32], y: &mut [i16]) {
+        self.scaled_rows(rows, sums);
+        self.accumulate(sums, y);
+    }
+
+    /// [`Kernel::rows16`], then [`Kernel::scale`].
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn scaled_rows16(self, rows: Rows<'_, i16>, sums: &mut [i32]) {
+        self.rows16(rows.bias, rows.weights, rows.x, sums);
+        self.scale(sums, u32::from(rows.left), rows.multipliers);
+    }
+
+    /// [`Kernel::scaled_rows16`], then [`Kernel::streams`]; what `sums` holds then is nothing to rely on.
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn activation_rows16(self, rows: Rows<'_, i16>, low: i32, high: i32, sums: &mut [i32], y: &mut [i16]) {
+        self.scaled_rows16(rows, sums);
+        self.streams(sums, low, high, y);
+    }
+
+    /// [`Kernel::scaled_rows16`], then [`Kernel::accumulate`]; what `sums` holds then is nothing to rely on.
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn accumulated_rows16(self, rows: Rows<'_, i16>, sums: &mut [i32], y: &mut [i16]) {
+        self.scaled_rows16(rows, sums);
+        self.accumulate(sums, y);
+    }
+
+    /// [`Kernel::scaled_rows16`], shifted left by `up`.
+    #[cfg(feature = "a16")]
+    #[inline(always)]
+    fn shifted_rows16(self, rows: Rows<'_, i16>, up: u32, y: &mut [i32]) {
+        self.scaled_rows16(rows, y);
+        for y in y {
+            *y = y.wrapping_shl(up);
+        }
+    }
+
+    /// Does `task`, which the compiler may do with the instructions that the kernel uses.
+    #[inline(always)]
+    fn run<R>(self, task: impl FnOnce() -> R) -> R {
+        task()
+    }
+
+    /// The step of each LSTM unit, as [`lstm::cell`]: four `gates` a unit, o, f, i, g, and the cells `before`; writes the new
+    /// `c` and `h`, of as many units as all slices have numbers of.
+    #[inline(always)]
+    fn cells(self, gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+        let units = gates.as_chunks().0.iter().zip(before).zip(c).zip(h);
+        for (((gates, before), c), h) in units {
+            (*h, *c) = lstm::cell(*gates, *before, cell_bits);
+        }
+    }
+
+    /// [`Kernel::cells`] of gates that are still sums over the input and over the state, at most [`NO_BIAS`] of each.
+    #[inline(always)]
+    fn units(self, [x, state]: [&[i32]; 2], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+        let mut gates = [0; NO_BIAS];
+        if let Some(gates) = gates.get_mut(..x.len()) {
+            map_two(
+                self,
+                x,
+                state,
+                gates,
+                #[inline(always)]
+                |x, state, y| *y = Int8::gate(x, state),
+            );
+            self.cells(gates, before, cell_bits, c, h);
+        }
+    }
+
+    /// [`Kernel::units`] of gates whose two sums have been added.
+    #[inline(always)]
+    fn summed_units(self, sums: &[i32], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+        let none = [0; NO_BIAS];
+        if let Some(none) = none.get(..sums.len()) {
+            self.units([sums, none], before, cell_bits, c, h);
+        }
+    }
+
+    /// The largest of some logits, and which of them is the first that is as large.
+    #[inline(always)]
+    fn largest(self, logits: &[u32]) -> (i32, usize) {
+        let (mut largest, mut at) = (i32::MIN, 0);
+        for (v, &logit) in logits.iter().enumerate() {
+            if logit as i32 > largest || v == 0 {
+                largest = logit as i32;
+                at = v;
+            }
+        }
+        (largest, at)
+    }
+
+    /// Turns logits into weights, [`exp2_neg`] of the distance to the largest times `inverse`, in units of 2⁻¹⁶, and gives their
+    /// sum.
+    #[inline(always)]
+    fn weights(self, logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
+        let mut sum = 0;
+        for logit in logits {
+            let distance = u64::from(largest.wrapping_sub(*logit as i32) as u32);
+            let distance = (distance * u64::from(inverse)) >> 16;
+            *logit = exp2_neg(if distance > u64::from(u32::MAX) { u32::MAX } else { distance as u32 });
+            sum += u64::from(*logit);
+        }
+        sum
+    }
+
+    /// Turns weights into frequencies, `1 + (weight · scale >> 32)`, and gives their sum.
+    #[inline(always)]
+    fn frequencies(self, weights: &mut [u32], scale: u32) -> u32 {
+        let mut sum = 0u32;
+        for weight in weights {
+            *weight = 1 + ((u64::from(*weight) * u64::from(scale)) >> 32) as u32;
+            sum = sum.wrapping_add(*weight);
+        }
+        sum
+    }
+}
