@@ -66,11 +66,13 @@ enum Target {
 }
 
 impl Target {
-    fn layout(self, weights: Weights) -> Layout {
-        match self {
+    /// `blob` with its weights as the target wants them.
+    fn arrange(self, blob: &Blob) -> Result<Blob, Error> {
+        let layout = match self {
             Self::Any => Layout::Rows,
-            Self::Dsp => for_dsp(weights),
-        }
+            Self::Dsp => for_dsp(blob.model()?.weights()),
+        };
+        arrange(blob, layout)
     }
 }
 
@@ -139,8 +141,7 @@ impl Args {
         };
         let calibrated = Calibrated::new(&trained, &calibration, method, || bar.inc(1))?;
         let mut converted = self.converted(&calibrated)?;
-        let layout = self.target.layout(converted.blob.model()?.weights());
-        converted.blob = arrange(&converted.blob, layout)?;
+        converted.blob = self.target.arrange(&converted.blob)?;
         bar.finish_and_clear();
         let output = self.output.unwrap_or_else(|| self.model.with_extension("prnn"));
         files::write_output(&output, |out| out.write_all(converted.blob.bytes()))?;
@@ -222,8 +223,7 @@ impl Args {
         let Some(output) = &self.output else {
             return Err(Failure::Usage(format!("{name} is a blob already: name another file for it with --output")));
         };
-        let layout = self.target.layout(blob.model()?.weights());
-        let arranged = arrange(blob, layout).map_err(|e| e.in_file(name))?;
+        let arranged = self.target.arrange(blob).map_err(|e| e.in_file(name))?;
         files::write_output(output, |out| out.write_all(arranged.bytes()))?;
         if output.as_path() == Path::new("-") {
             return Ok(());

@@ -11,11 +11,8 @@ use core::ops::Range;
 enum Part {
     /// A panel of a convolution.
     Conv(conv::Link),
-    /// The inputs of a convolution are kept for later pixels: those numbers of the registers; of a row, from number `row` on.
-    Keep {
-        inputs: Range<usize>,
-        row: usize,
-    },
+    /// The inputs of a convolution are kept for later pixels: those numbers of the registers.
+    Keep(Range<usize>),
     Quantize(elementwise::Quantize),
     /// An op as it is.
     Op,
@@ -35,7 +32,7 @@ impl Chain {
                         parts.extend(panels.into_iter().map(|link| (n, Part::Conv(link))));
                         // All colours at once, after the last one.
                         let keep = conv.keeps().filter(|_| group + 1 == image.channels);
-                        parts.extend(keep.map(|inputs| (n, Part::Keep { inputs, row: 0 })));
+                        parts.extend(keep.map(|inputs| (n, Part::Keep(inputs))));
                     }
                     Op::Elementwise(record) => parts.push(match record.quantize() {
                         Some(quantize) => (n, Part::Quantize(elementwise::Quantize::new::<A>(quantize, group, image))),
@@ -60,11 +57,8 @@ impl Chain {
         kernel: K,
     ) -> Option<()> {
         for (n, part) in self.0.iter_mut().flatten() {
-            let rows = kept.get(*n)?.rows();
-            match (part, ops.get(*n)?) {
-                (Part::Conv(link), Op::Conv(conv)) => conv.begin_row(link, step, rows, shared, kernel)?,
-                (Part::Keep { row, .. }, _) => *row = rows?.at(0, step.row, 0, 0, 0),
-                _ => {}
+            if let (Part::Conv(link), Op::Conv(conv)) = (part, ops.get(*n)?) {
+                conv.begin_row(link, step, kept.get(*n)?.rows(), shared, kernel)?;
             }
         }
         Some(())
@@ -84,13 +78,13 @@ impl Chain {
             match part {
                 Part::Conv(link) => {
                     let rows = if link.reads_rows() { kept.get(*n)?.rows() } else { None };
-                    link.run::<A, K>(step.column, rows, shared, kernel)?;
+                    link.run::<A, K>(step, rows, shared, kernel)?;
                 }
                 Part::Quantize(quantize) => quantize.run::<A>(&mut shared.registers)?,
-                Part::Keep { inputs, row } => {
+                Part::Keep(inputs) => {
                     let rows = kept.get_mut(*n)?.rows_mut()?;
                     let x = shared.registers.numbers()?.get(inputs.clone())?;
-                    rows.keep_alone(rows.along(*row, step.column), x)?;
+                    rows.keep_alone(rows.at(0, step.row, 0, step.column, 0), x)?;
                 }
                 Part::Op => match (ops.get(*n)?, kept.get_mut(*n)?) {
                     (Op::Lstm(lstm), Kept::Lstm(state)) => lstm.alone(step, state, shared, kernel)?,

@@ -100,12 +100,6 @@ impl<T: Pod> Rows<T> {
         self.numbers.get_mut(at..at + self.features)
     }
 
-    /// The place `columns` columns to the right of another one.
-    #[inline(always)]
-    pub(super) fn along(&self, at: usize, columns: usize) -> usize {
-        at + columns * self.strides[1]
-    }
-
     /// The place `back` columns to the left of another one.
     #[inline(always)]
     pub(super) fn left_of(&self, at: usize, back: isize) -> usize {

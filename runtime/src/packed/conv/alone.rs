@@ -28,8 +28,6 @@ pub(in crate::packed) struct Link {
     stride: usize,
     /// The inputs to the left.
     past: Vec<Past>,
-    /// Where the inputs of the row's first column are kept.
-    row: usize,
     /// The inputs of the centre, of all numbers of the registers.
     centre: Range<usize>,
     store: Store,
@@ -66,7 +64,6 @@ impl<A: Pack> Conv<A> {
                 begin: vec![0; columns * size],
                 stride: if self.above > 0 { size } else { 0 },
                 past: self.past(),
-                row: 0,
                 centre: start..start + group.open.next_multiple_of(each_word::<A>()),
                 store: self.store,
                 to: self.to(number, panel, (1, levels)),
@@ -102,9 +99,6 @@ impl<A: Pack> Conv<A> {
         shared: &mut Shared,
         kernel: K,
     ) -> Option<()> {
-        if let Some(rows) = rows {
-            link.row = rows.at(0, step.row, 0, 0, 0);
-        }
         if step.row > 0 && self.above == 0 {
             return Some(());
         }
@@ -130,31 +124,31 @@ impl Link {
         !self.past.is_empty()
     }
 
-    /// The sums of a column, and what becomes of them.
+    /// The sums of a pixel, and what becomes of them.
     #[inline(always)]
     pub(in crate::packed) fn run<A: Pack, K: Kernel>(
         &self,
-        column: usize,
+        step: &Step,
         rows: Option<&Rows<A::Input>>,
         shared: &mut Shared,
         kernel: K,
     ) -> Option<()> {
-        by_vectors!(self, V => self.panel::<A, K, V>(column, rows, shared, kernel))
+        by_vectors!(self, V => self.panel::<A, K, V>(step, rows, shared, kernel))
     }
 
     #[inline(always)]
     fn panel<A: Pack, K: Kernel, const V: usize>(
         &self,
-        column: usize,
+        step: &Step,
         rows: Option<&Rows<A::Input>>,
         shared: &mut Shared,
         kernel: K,
     ) -> Option<()> {
-        let begin = (self.begin.get(column * self.stride..)?, self.lines.get(self.skip..)?);
+        let begin = (self.begin.get(step.column * self.stride..)?, self.lines.get(self.skip..)?);
         let mut sums = Alone::<A, V>::new(begin, (&self.multipliers, self.left), self.outputs)?;
         if self.reads_rows() {
             let rows = rows?;
-            let here = rows.along(self.row, column);
+            let here = rows.at(0, step.row, 0, step.column, 0);
             for past in &self.past {
                 let at = here.wrapping_sub(past.back);
                 sums.add(kernel, rows.numbers().get(at..at + past.count)?)?;
