@@ -82,18 +82,18 @@ macro_rules! odd16 {
 /// is a multiple of as many, and not run where there are none.
 ///
 /// # Safety
-/// `$rounds` are exactly `$at_once` rounds, and `$odd` leaves a multiple of them. `$count` is a multiple of four and not zero; there are at least as many `$bias` and `$sums`. `$x` has a multiple of four numbers and
-/// at least four, `$weights` at least `$count` times as many, at an address that is a multiple of four; so does `$x` where its numbers
-/// have 16 bits.
+/// `$rounds` are exactly `$at_once` rounds, and `$odd` leaves a multiple of them. `$count` is a multiple of four and not zero; there are
+/// at least as many `$bias` and `$sums`. `$x` has a multiple of four numbers and at least four, `$weights` at least `$count` times as many,
+/// at an address that is a multiple of four; so does `$x` where its numbers have 16 bits.
 macro_rules! fours {
     ([$odd:expr, $rounds:expr, $at_once:literal], $bias:ident, $weights:ident, $x:ident, $sums:ident, $count:ident) => {{
         // Blocks after the first, times two; and one where rounds are left when the others are done.
         let odd = !($x.len() / Layout::INPUTS).is_multiple_of($at_once);
         let rest = ($count / Layout::OUTPUTS - 1) * 2 + usize::from(odd);
         // A block reads its four biases and writes its four sums. A round reads four inputs and sixteen weights; there are rounds
-        // until `$x` is at its end, first those that are left when the others are done `$at_once`. What is needed between blocks waits on
-        // the stack, 16 bytes of it, which are given back. `ldrd` and `strd` want addresses that are multiples of four; `ldr` takes
-        // any, as long as the processor does not trap unaligned loads.
+        // until `$x` is at its end, first those that are left when the others are done `$at_once` at a time. What is needed between blocks
+        // waits on the stack, 16 bytes of it, which are given back. `ldm`, `stm`, `ldrd` and `strd` want addresses that are multiples of
+        // four; `ldr` takes any, as long as the processor does not trap unaligned loads.
         asm!(
             "sub sp, #16", // where biases and sums go on, blocks that are left, the first input
             "strd {x0}, {x1}, [sp]",
@@ -137,7 +137,8 @@ macro_rules! fours {
 
 /// The kernel of Cortex-M cores with the DSP extension.
 ///
-/// It is fastest with weights in [`Layout::Blocks`], those for 16-bit activations in pairs: four outputs share the activations that are widened for them.
+/// It is fastest with weights in [`Layout::Blocks`], those for 16-bit activations in pairs: four outputs share the activations that are
+/// loaded for them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dsp;
 
@@ -195,8 +196,7 @@ impl Kernel for Dsp {
 }
 
 /// How many sums are in whole blocks that [`fours`] can do: a multiple of four, of which there are biases and sums, and as many weights for
-/// each as inputs; these are a multiple of four and not none, and the weights lie at a multiple of four. None where there are more than
-/// 65,535 of sums or inputs, which no model has.
+/// each as inputs; these are a multiple of four and not none, and the weights lie at a multiple of four.
 #[inline(always)]
 fn whole<X>(bias: &[i32], weights: &[i8], x: &[X], sums: &[i32]) -> usize {
     // Of more, the product might wrap; models do not have as many.

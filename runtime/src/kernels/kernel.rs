@@ -46,7 +46,7 @@ pub trait Kernel: Copy {
 
     /// As [`Kernel::rows`], for 16-bit activations.
     #[cfg(feature = "a16")]
-    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(target_os = "none", inline(never))] // one of three, side by side in one function, is slower for the others
     fn rows16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         self.run(
             #[inline(always)]
