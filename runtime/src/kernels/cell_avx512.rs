@@ -1,14 +1,20 @@
 //! The LSTM cell by AVX-512: 32 units at once, in 16 bits, with the table of `tanh` looked up by permutations; see
 //! [`crate::numbers::lstm::cell`].
 
-use crate::numbers::lstm::TANH;
+use crate::numbers::lstm::{TANH, sigmoid as sigmoid_of};
 use core::arch::x86_64::*;
 
 /// Units of a vector.
 const UNITS: usize = 32;
 
+/// Half of that.
+const HALF: usize = UNITS / 2;
+
 /// Vectors of the table: all entries further on are as its last.
 const VECTORS: usize = 12;
+
+/// Those that a sigmoid looks up: of the size of its gate, where `tanh` looks up twice that.
+const SIGMOID_VECTORS: usize = 8;
 
 /// Entries of the table of `tanh`, and what must be added for the next one.
 #[repr(align(64))]
@@ -30,6 +36,7 @@ static TABLES: Tables = {
         assert!(TANH[rest] == TANH[at - 1], "the table that is looked up leaves entries out that differ");
         rest += 1;
     }
+    assert!(sigmoid_of(i16::MIN) == sigmoid_of(-i16::MAX), "the least gate, with an entry more than others, differs");
     tables
 };
 
@@ -39,56 +46,94 @@ pub(super) fn cells(gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16]
     let units = (gates.len() / 4).min(before.len()).min(c.len()).min(h.len());
     let mut unit = 0;
     while unit < units {
-        let some = mask(units - unit);
-        // SAFETY: what a mask leaves out is neither read nor written, and there are units for the others.
+        let left = units - unit;
+        // SAFETY: there are so many units left, with four gates each.
         unsafe {
-            let gates = load_gates(gates.as_ptr().add(4 * unit), units - unit);
-            let before = _mm512_maskz_loadu_epi16(some, before.as_ptr().add(unit));
-            let (new_h, new_c) = step(gates, before, cell_bits);
-            _mm512_mask_storeu_epi16(c.as_mut_ptr().add(unit), some, new_c);
-            _mm512_mask_storeu_epi16(h.as_mut_ptr().add(unit), some, new_h);
+            let gates = activations(gates.as_ptr().add(4 * unit), left);
+            let (new_h, new_c) = step(gates, load(before.as_ptr().add(unit), left), cell_bits);
+            store(c.as_mut_ptr().add(unit), left, new_c);
+            store(h.as_mut_ptr().add(unit), left, new_h);
         }
         unit += UNITS;
     }
 }
 
-/// The first `count` numbers.
+/// The first `count` numbers of a vector, for less than a vector.
 #[inline(always)]
 const fn mask(count: usize) -> u32 {
-    if count < UNITS { (1 << count) - 1 } else { u32::MAX }
+    (1 << (count % UNITS)) - 1
 }
 
-/// The gates o, f, i, g of `units` units or, where these are more, of as many as a vector has.
+/// A vector, or `count` numbers and zeros if these are less. A mask where it must be: what passes through one comes late from the
+/// stores before.
+///
+/// # Safety
+/// So many can be read.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn load(from: *const i16, count: usize) -> __m512i {
+    // SAFETY: the caller's; a mask leaves out what is more.
+    unsafe {
+        match count {
+            UNITS.. => _mm512_loadu_epi16(from),
+            HALF => _mm512_zextsi256_si512(_mm256_loadu_epi16(from)),
+            _ => _mm512_maskz_loadu_epi16(mask(count), from),
+        }
+    }
+}
+
+/// Stores the first `count` numbers, at most a vector.
+///
+/// # Safety
+/// So many can be written.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn store(to: *mut i16, count: usize, x: __m512i) {
+    // SAFETY: the caller's; a mask leaves out what is more.
+    unsafe {
+        match count {
+            UNITS.. => _mm512_storeu_epi16(to, x),
+            HALF => _mm256_storeu_epi16(to, _mm512_castsi512_si256(x)),
+            _ => _mm512_mask_storeu_epi16(to, mask(count), x),
+        }
+    }
+}
+
+/// The gates of `units` units or, where these are more, of as many as a vector has: σ(o), σ(f), σ(i) and tanh(g).
 ///
 /// # Safety
 /// Gates of so many units can be read.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn load_gates(gates: *const i16, units: usize) -> [__m512i; 4] {
-    let load = |n: usize| {
-        let some = mask((4 * units).saturating_sub(n * UNITS));
-        // SAFETY: the caller's; a mask leaves out what is behind the last unit.
-        unsafe { _mm512_maskz_loadu_epi16(some, gates.wrapping_add(n * UNITS)) }
-    };
+unsafe fn activations(gates: *const i16, units: usize) -> [__m512i; 4] {
+    // SAFETY: the caller's.
+    let load = |n: usize| unsafe { load(gates.wrapping_add(n * UNITS), (4 * units).saturating_sub(n * UNITS)) };
     // Vectors have eight units each; from two of them, one gate of all units, then the next one.
     let of = _mm512_set_epi16(
         61, 57, 53, 49, 45, 41, 37, 33, 29, 25, 21, 17, 13, 9, 5, 1, 60, 56, 52, 48, 44, 40, 36, 32, 28, 24, 20, 16,
         12, 8, 4, 0,
     );
     let ig = _mm512_add_epi16(of, _mm512_set1_epi16(2));
-    let [a, b, c, d] = [load(0), load(1), load(2), load(3)];
-    let pairs = |at| [_mm512_permutex2var_epi16(a, at, b), _mm512_permutex2var_epi16(c, at, d)];
-    let halves = |[x, y]: [__m512i; 2]| [_mm512_shuffle_i64x2::<0x44>(x, y), _mm512_shuffle_i64x2::<0xee>(x, y)];
-    let ([o, f], [i, g]) = (halves(pairs(of)), halves(pairs(ig)));
-    [o, f, i, g]
+    let pairs = |[x, y]: [__m512i; 2]| [of, ig].map(|at| _mm512_permutex2var_epi16(x, at, y));
+    let [of, ig] = pairs([load(0), load(1)]);
+    if units <= HALF {
+        // Two gates fill a vector: `tanh` of twice the size where g is, that of the size itself where i is.
+        let (of, size) = (sigmoid(of), _mm512_abs_epi16(ig));
+        let ig = signed(tanh_positive::<VECTORS>(_mm512_mask_adds_epu16(size, !0 << HALF, size, size)), ig);
+        let upper = |x| _mm512_shuffle_i64x2::<0xee>(x, x);
+        return [of, upper(of), logistic(ig), upper(ig)];
+    }
+    let [next_of, next_ig] = pairs([load(2), load(3)]);
+    let halves = |x, y| [_mm512_shuffle_i64x2::<0x44>(x, y), _mm512_shuffle_i64x2::<0xee>(x, y)];
+    let ([o, f], [i, g]) = (halves(of, next_of), halves(ig, next_ig));
+    [sigmoid(o), sigmoid(f), sigmoid(i), tanh(g)]
 }
 
-/// `(h, c)`.
+/// `(h, c)` of gates as [`activations`] gives them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn step([o, f, i, g]: [__m512i; 4], before: __m512i, cell_bits: u32) -> (__m512i, __m512i) {
-    let kept = products(sigmoid(f), before);
-    let fresh = products(sigmoid(i), tanh(g));
+    let (kept, fresh) = (products(f, before), products(i, g));
     let (by, half) = (_mm_cvtsi32_si128((cell_bits & 15).cast_signed()), _mm512_set1_epi32(1 << 14));
     let sum = |n: usize| {
         let sum = _mm512_add_epi32(kept[n], _mm512_sra_epi32(fresh[n], by));
@@ -103,7 +148,7 @@ fn step([o, f, i, g]: [__m512i; 4], before: __m512i, cell_bits: u32) -> (__m512i
     for _ in 3..cell_bits & 15 {
         t = _mm512_adds_epi16(t, t);
     }
-    (_mm512_mulhrs_epi16(sigmoid(o), tanh(t)), c)
+    (_mm512_mulhrs_epi16(o, tanh(t)), c)
 }
 
 /// Products in 32 bits, in the order that `packs` undoes.
@@ -114,17 +159,17 @@ fn products(a: __m512i, b: __m512i) -> [__m512i; 2] {
     [_mm512_unpacklo_epi16(low, high), _mm512_unpackhi_epi16(low, high)]
 }
 
-/// Of `u` from 0 to 2¹⁶ - 1, without a sign.
+/// Of `u` from 0 to 2¹⁶ - 1, without a sign, or less, if entries in `V` vectors are enough.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn tanh_positive(u: __m512i) -> __m512i {
-    let at = _mm512_min_epu16(_mm512_srli_epi16::<7>(u), _mm512_set1_epi16((UNITS * VECTORS - 1) as i16));
+fn tanh_positive<const V: usize>(u: __m512i) -> __m512i {
+    let at = _mm512_min_epu16(_mm512_srli_epi16::<7>(u), _mm512_set1_epi16((UNITS * V - 1) as i16));
     // SAFETY: a row of the table is a vector.
     let load = |table: &[[i16; UNITS]; VECTORS], n: usize| unsafe { _mm512_load_si512((&raw const table[n]).cast()) };
     let pick = |table, n| _mm512_permutex2var_epi16(load(table, n), at, load(table, n + 1));
     let (mut value, mut slope) = (pick(&TABLES.values, 0), pick(&TABLES.slopes, 0));
     let mut n = 2;
-    while n < VECTORS {
+    while n < V {
         let here = _mm512_cmpge_epu16_mask(at, _mm512_set1_epi16((UNITS * n) as i16));
         value = _mm512_mask_mov_epi16(value, here, pick(&TABLES.values, n));
         slope = _mm512_mask_mov_epi16(slope, here, pick(&TABLES.slopes, n));
@@ -138,22 +183,27 @@ fn tanh_positive(u: __m512i) -> __m512i {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn signed(t: __m512i, z: __m512i) -> __m512i {
-    // SAFETY: the caller's.
     _mm512_mask_sub_epi16(t, _mm512_movepi16_mask(z), _mm512_setzero_si512(), t)
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn tanh(z: __m512i) -> __m512i {
-    let z_size = _mm512_abs_epi16(z);
-    signed(tanh_positive(_mm512_adds_epu16(z_size, z_size)), z)
+    let size = _mm512_abs_epi16(z);
+    signed(tanh_positive::<VECTORS>(_mm512_adds_epu16(size, size)), z)
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn sigmoid(z: __m512i) -> __m512i {
-    let t = signed(tanh_positive(_mm512_abs_epi16(z)), z);
-    // (t + 2¹⁵ + 1) / 2, rounded down.
+    let size = _mm512_min_epu16(_mm512_abs_epi16(z), _mm512_set1_epi16(i16::MAX));
+    logistic(signed(tanh_positive::<SIGMOID_VECTORS>(size), z))
+}
+
+/// (t + 2¹⁵ + 1) / 2, rounded down, of the `tanh` of half a gate.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn logistic(t: __m512i) -> __m512i {
     let s = _mm512_avg_epu16(_mm512_xor_si512(t, _mm512_set1_epi16(i16::MIN)), _mm512_setzero_si512());
     _mm512_min_epu16(s, _mm512_set1_epi16(i16::MAX))
 }

@@ -12,7 +12,7 @@ const PIECE: usize = 16;
 /// `f(x, y)` of each pair.
 #[inline(always)]
 pub(crate) fn map<K: Kernel, X: Copy, Y: Copy>(kernel: K, x: &[X], y: &mut [Y], f: impl Fn(X, &mut Y)) {
-    if !K::VECTORS {
+    if !K::VECTORS || y.len() < PIECE {
         return each(x, y, &f);
     }
     kernel.run(

@@ -40,6 +40,17 @@ impl<'p, A: Pack, const V: usize> Alone<'p, A, V> {
         self.lines = rest;
         Some(())
     }
+
+    /// The sums requantized.
+    #[inline(always)]
+    pub(super) fn scaled<K: Kernel>(&self, kernel: K) -> Option<Sums<V>> {
+        let multipliers = self.multipliers.as_chunks::<LANES>().0.first_chunk::<V>()?;
+        let mut scaled = self.sums;
+        for (sums, multipliers) in scaled.iter_mut().zip(multipliers) {
+            *sums = kernel.requantize(sums, self.left, multipliers);
+        }
+        Some(scaled)
+    }
 }
 
 impl<A: Pack, const V: usize> Scaled for Alone<'_, A, V> {

@@ -240,12 +240,12 @@ impl<A: Pack> Packed<A> {
 
     /// As [`Packed::begin`], in a column whose sums over the rows above are there already.
     #[inline(always)]
-    pub(super) fn ahead_of<'p>(
+    pub(super) fn ahead_of<'p, 'a>(
         &self,
         panel: &'p Panel,
-        ahead: &'p Ahead,
+        ahead: &'a Ahead,
         column: usize,
-    ) -> Option<(&'p [i32], &'p [Line])> {
+    ) -> Option<(&'a [i32], &'p [Line])> {
         let lanes = panel.lanes.len();
         let at = ahead.columns * panel.lanes.start + column * lanes;
         Some((ahead.sums.get(at..at + lanes)?, panel.lines.get(self.above * panel.vectors..)?))

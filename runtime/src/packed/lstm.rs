@@ -3,6 +3,7 @@
 mod alone;
 mod right;
 
+use self::alone::Place;
 use super::linear::{Ahead, Packed, Scaled};
 use super::registers::spans;
 use super::rows::{Rows, Shape};
@@ -190,11 +191,14 @@ impl<A: Pack> Lstm<A> {
             let inputs = Inputs { numbers, stride, pieces: pieces.all() };
             self.over_input(group, &inputs, step, (&mut state.sums, sums), kernel)?;
         }
-        // A Row LSTM reads the row above only; the left half waits for each pixel's neighbour.
-        let columns = if self.kind == Kind::Row { step.columns } else { 1 };
-        for first in (0..step.columns).step_by(columns.max(1)) {
-            let part = Step { column: step.column + first, columns, ..step.clone() };
-            self.advance(&part, first, state, shared, kernel)?;
+        if state.ahead.is_empty() {
+            return self.advance(step, state, shared, kernel);
+        }
+        let mut place = Place::new(self, state, step.row, step.column);
+        for number in 0..step.columns {
+            let groups = (step.groups.clone(), step.all_groups);
+            self.advance_alone(groups, (number, &place), state, &mut shared.registers, kernel)?;
+            place = place.next(usize::from(self.record.hidden));
         }
         Some(())
     }
@@ -224,41 +228,24 @@ impl<A: Pack> Lstm<A> {
         Some(())
     }
 
-    /// Sums over the state and the step of each unit, at the places of `part`, whose sums over the inputs begin `first` places on.
+    /// Sums over the state and the step of each unit, at places that do not wait for each other.
     #[inline(always)]
-    fn advance<K: Kernel>(
-        &self,
-        part: &Step,
-        first: usize,
-        state: &mut State<A>,
-        shared: &mut Shared,
-        kernel: K,
-    ) -> Option<()> {
+    fn advance<K: Kernel>(&self, step: &Step, state: &mut State<A>, shared: &mut Shared, kernel: K) -> Option<()> {
         let record = &self.record;
         let hidden = usize::from(record.hidden);
-        let (row, places) = (part.row, part.places());
+        let (row, places) = (step.row, step.places());
         let Shared { registers, pieces, sums: memory, .. } = shared;
-        let State { ahead, h, c, output, sums, gates, new_h, .. } = state;
-        let sums = sums.get(4 * first * hidden..4 * (first + places) * hidden)?;
+        let State { h, c, output, sums, gates, new_h, .. } = state;
         pieces.clear();
-        if ahead.is_empty() {
-            self.push_above(h, part, pieces);
-        }
+        self.push_above(h, step, pieces);
         if self.kind != Kind::Row {
-            pieces.push::<A::Input>(h.at(0, row, 0, part.column, 1), words::<A>(hidden));
+            pieces.push::<A::Input>(h.at(0, row, 0, step.column, 1), words::<A>(hidden));
         }
-        for group in part.groups.clone() {
-            let inputs = Inputs { numbers: h.numbers(), stride: h.stride_of(part.columns), pieces: pieces.all() };
+        for group in step.groups.clone() {
+            let inputs = Inputs { numbers: h.numbers(), stride: h.stride_of(step.columns), pieces: pieces.all() };
             let packed = self.over_state.get(group)?;
-            let begun = ahead.get(group).map(|ahead| (ahead, part.column));
             for panel in packed.panels() {
-                if places == 1
-                    && let Some(ahead) = begun
-                {
-                    alone::gates_alone((packed, panel, ahead), &inputs, sums, gates, kernel)?;
-                    continue;
-                }
-                let results = packed.sums(panel, kernel, &inputs, (places, None), begun, memory)?;
+                let results = packed.sums(panel, kernel, &inputs, (places, None), None, memory)?;
                 results.each_with(
                     kernel,
                     sums,
@@ -268,8 +255,8 @@ impl<A: Pack> Lstm<A> {
                     |h, x, gate| *gate = A::gate(x, h),
                 )?;
             }
-            let (start, end) = record.group(part.all_groups, group);
-            let (before, c) = c.step(part, usize::from(self.kind == Kind::Row))?;
+            let (start, end) = record.group(step.all_groups, group);
+            let (before, c) = c.step(step, usize::from(self.kind == Kind::Row))?;
             for span in spans(0..places, hidden, start..end) {
                 let gates = gates.get(4 * span.start..4 * span.end)?;
                 let new_h = new_h.get_mut(span.clone())?;
@@ -283,17 +270,16 @@ impl<A: Pack> Lstm<A> {
                 let (to_hidden, to_output) = (record.to_hidden, record.to_output);
                 map_within(
                     new_h,
-                    h.together_mut(part)?.get_mut(span.clone())?,
+                    h.together_mut(step)?.get_mut(span.clone())?,
                     #[inline(always)]
                     move |h, y| *y = A::input(A::hidden(h, to_hidden)),
                 );
                 if self.kind == Kind::Right {
-                    output.together_mut(part)?.get_mut(span)?.copy_from_slice(new_h);
+                    output.together_mut(step)?.get_mut(span)?.copy_from_slice(new_h);
                 } else {
-                    let at = first * hidden;
                     map_within(
                         new_h,
-                        registers.get_mut(record.output, hidden)?.get_mut(at + span.start..at + span.end)?,
+                        registers.get_mut(record.output, hidden)?.get_mut(span)?,
                         #[inline(always)]
                         move |h, y| *y = A::output(h, to_output, 0),
                     );

@@ -72,6 +72,11 @@ impl<T: Pod> Rows<T> {
         &self.numbers
     }
 
+    /// All numbers, to write.
+    pub(super) fn numbers_mut(&mut self) -> &mut [T] {
+        &mut self.numbers
+    }
+
     /// The vectors of a step's places, where these lie together.
     #[inline(always)]
     pub(super) fn together_mut(&mut self, step: &Step) -> Option<&mut [T]> {
@@ -144,6 +149,12 @@ impl<T: Pod> Rows<T> {
         let length = step.places() * self.features;
         let from = self.at(0, step.row, above, step.column, isize::from(above == 0));
         let to = self.at(0, step.row, 0, step.column, 0);
+        self.apart(from, to, length)
+    }
+
+    /// `length` numbers `from` somewhere, and as many others to write.
+    #[inline(always)]
+    pub(super) fn apart(&mut self, from: usize, to: usize, length: usize) -> Option<(&[T], &mut [T])> {
         let (before, after) = self.numbers.split_at_mut_checked(from.max(to))?;
         let (before, after) = (before.get_mut(from.min(to)..)?.get_mut(..length)?, after.get_mut(..length)?);
         Some(if from < to { (before, after) } else { (after, before) })

@@ -117,6 +117,8 @@ impl<A: Pack> Kept<A> {
 /// Images in the making.
 pub(super) struct Walk<A: Pack> {
     pub(super) shared: Shared,
+    /// How probable the values of a step were.
+    pub(super) frequencies: Vec<u32>,
     kept: Vec<Kept<A>>,
     /// Where one image is made pixel by pixel; elsewhere, `None`.
     chain: Option<Chain>,
@@ -153,6 +155,7 @@ impl<A: Pack> Walk<A> {
                 pieces: Pieces::with_capacity(pieces.unwrap_or(0)),
                 levels: image.levels,
             },
+            frequencies: vec![0; images * columns * image.channels],
             chain: (images * columns == 1).then(|| Chain::new(&ops.0, image)),
             kept: kept.collect(),
             table: table.iter().map(|x| A::input(*x)).collect(),

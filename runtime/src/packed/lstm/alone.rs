@@ -1,12 +1,42 @@
 //! LSTMs at one place, whose sums stay in registers.
 
 use super::{Kind, Lstm, State};
-use crate::kernels::Kernel;
-use crate::kernels::panel::Inputs;
+use crate::kernels::{Kernel, map_within};
 use crate::packed::alone::Alone;
-use crate::packed::linear::{Ahead, Packed, Panel, Scaled, by_vectors};
+use crate::packed::linear::{Line, Packed, Panel, Scaled, by_vectors};
+use crate::packed::registers::Registers;
 use crate::packed::walk::{Shared, Step};
 use crate::packed::{Pack, each_word};
+use core::ops::Range;
+
+/// A pixel of the only image, and where its numbers begin in the rows of the state.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) column: usize,
+    h: usize,
+    c: usize,
+    /// The cells that it continues.
+    before: usize,
+    /// The `h` of a right half that the next row puts out.
+    output: usize,
+}
+
+impl Place {
+    #[inline(always)]
+    pub(super) fn new<A: Pack>(lstm: &Lstm<A>, state: &State<A>, row: usize, column: usize) -> Self {
+        let c = state.c.at(0, row, 0, column, 0);
+        let above = lstm.kind == Kind::Row;
+        let before = if above { state.c.at(0, row, 1, column, 0) } else { state.c.left_of(c, 1) };
+        Self { column, h: state.h.at(0, row, 0, column, 0), c, before, output: state.output.at(0, row, 0, column, 0) }
+    }
+
+    /// The next column's.
+    #[inline(always)]
+    pub(super) fn next(self, hidden: usize) -> Self {
+        let Self { column, h, c, before, output } = self;
+        Self { column: column + 1, h: h + hidden, c: c + hidden, before: before + hidden, output: output + hidden }
+    }
+}
 
 impl<A: Pack> Lstm<A> {
     /// As [`Lstm::run`], at a pixel of the only image.
@@ -24,75 +54,134 @@ impl<A: Pack> Lstm<A> {
         if step.begins_row() {
             self.begin_row(step, state, shared, kernel)?;
         }
+        let Shared { registers, .. } = shared;
+        let place = Place::new(self, state, step.row, step.column);
         let left = if self.kind == Kind::Row { self.record.reach().0 } else { 0 };
         let here = if left > 0 { state.x.at(0, step.row, 0, step.column, 0) } else { 0 };
         for group in step.groups.clone() {
-            for panel in self.over_input.get(group)?.panels() {
-                by_vectors!(panel, V => self.over_input_alone::<K, V>((group, panel), (here, left), step, state, shared, kernel))?;
+            let (over_input, over_state) = (self.over_input.get(group)?, self.over_state.get(group)?);
+            for (of_input, of_state) in over_input.panels().iter().zip(over_state.panels()) {
+                by_vectors!(of_input, V => {
+                    let begin = over_input.begin(of_input, kernel, step.label)?;
+                    let mut x = over_input.alone::<V>(of_input, begin)?;
+                    let words = usize::from(self.record.inputs).next_multiple_of(each_word::<A>());
+                    for back in (1..=left).rev() {
+                        let at = state.x.left_of(here, back.cast_signed());
+                        x.add(kernel, state.x.numbers().get(at..at + words)?)?;
+                    }
+                    x.add(kernel, registers.words(self.record.input, *self.open.get(group)?)?)?;
+                    let x = x.scaled(kernel)?;
+                    let h = self.over_state_alone::<K, V>((group, of_state), &place, state, kernel)?;
+                    let gates = state.gates.get_mut(of_state.outputs.start..)?;
+                    h.each_with(
+                        kernel,
+                        x.as_flattened(),
+                        gates,
+                        (0, 0),
+                        #[inline(always)]
+                        |h, x, gate| *gate = A::gate(x, h),
+                    )?;
+                });
             }
+            self.units(self.record.group(step.all_groups, group), &place, state, (registers, 0), kernel)?;
         }
         if left > 0 && step.groups.end == step.all_groups {
-            let x = shared.registers.get(self.record.input, self.record.inputs.into())?;
+            let x = registers.get(self.record.input, self.record.inputs.into())?;
             state.x.keep_alone(here, x)?;
         }
-        self.advance(step, 0, state, shared, kernel)
+        Some(())
     }
 
-    /// Scaled sums over the inputs, of a panel; the centre's inputs are to be kept `here`.
+    /// The step of a place whose scaled sums over the inputs are there, as those of place `number` of the state's and the registers'.
     #[inline(always)]
-    fn over_input_alone<K: Kernel, const V: usize>(
+    pub(super) fn advance_alone<K: Kernel>(
         &self,
-        (group, panel): (usize, &Panel),
-        (here, left): (usize, usize),
-        step: &Step,
+        (groups, all_groups): (Range<usize>, usize),
+        (number, place): (usize, &Place),
         state: &mut State<A>,
-        shared: &Shared,
+        registers: &mut Registers,
         kernel: K,
     ) -> Option<()> {
-        let packed = self.over_input.get(group)?;
-        let mut sums = Alone::<A, V>::new(
-            packed.begin(panel, kernel, step.label)?,
-            (&panel.multipliers, packed.left),
-            panel.outputs.len(),
-        )?;
-        let words = usize::from(self.record.inputs).next_multiple_of(each_word::<A>());
-        for back in (1..=left).rev() {
-            let at = state.x.left_of(here, back.cast_signed());
-            sums.add(kernel, state.x.numbers().get(at..at + words)?)?;
+        for group in groups {
+            for panel in self.over_state.get(group)?.panels() {
+                by_vectors!(panel, V => {
+                    let h = self.over_state_alone::<K, V>((group, panel), place, state, kernel)?;
+                    let State { sums, gates, .. } = state;
+                    h.each_with(
+                        kernel,
+                        sums.get(4 * number * usize::from(self.record.hidden)..)?,
+                        gates,
+                        (panel.outputs.start, 0),
+                        #[inline(always)]
+                        |h, x, gate| *gate = A::gate(x, h),
+                    )?;
+                });
+            }
+            self.units(self.record.group(all_groups, group), place, state, (registers, number), kernel)?;
         }
-        sums.add(kernel, shared.registers.words(self.record.input, *self.open.get(group)?)?)?;
-        sums.each(
-            kernel,
-            &mut state.sums,
-            (panel.outputs.start, 0),
+        Some(())
+    }
+
+    /// Sums over the state of a place.
+    #[inline(always)]
+    fn over_state_alone<'p, K: Kernel, const V: usize>(
+        &'p self,
+        (group, panel): (usize, &'p Panel),
+        place: &Place,
+        state: &State<A>,
+        kernel: K,
+    ) -> Option<Alone<'p, A, V>> {
+        let packed = self.over_state.get(group)?;
+        let begin = packed.ahead_of(panel, state.ahead.get(group)?, place.column)?;
+        let mut sums = packed.alone::<V>(panel, begin)?;
+        if self.kind != Kind::Row {
+            let left = state.h.left_of(place.h, 1);
+            let words = usize::from(self.record.hidden).next_multiple_of(each_word::<A>());
+            sums.add(kernel, state.h.numbers().get(left..left + words)?)?;
+        }
+        Some(sums)
+    }
+
+    /// From the gates of a place's units to their states, and to its output in the registers.
+    #[inline(always)]
+    fn units<K: Kernel>(
+        &self,
+        (start, end): (usize, usize),
+        place: &Place,
+        state: &mut State<A>,
+        (registers, number): (&mut Registers, usize),
+        kernel: K,
+    ) -> Option<()> {
+        let record = &self.record;
+        let State { h, c, output, gates, new_h, .. } = state;
+        let (gates, new_h) = (gates.get(4 * start..4 * end)?, new_h.get_mut(start..end)?);
+        let (before, c) = c.apart(place.before + start, place.c + start, end - start)?;
+        kernel.cells(gates, before, record.cell_bits.into(), c, new_h);
+        let (to_hidden, to_output) = (record.to_hidden, record.to_output);
+        map_within(
+            new_h,
+            h.numbers_mut().get_mut(place.h + start..place.h + end)?,
             #[inline(always)]
-            |v, y| *y = v,
-        )
+            move |h, y| *y = A::input(A::hidden(h, to_hidden)),
+        );
+        if self.kind == Kind::Right {
+            return output.keep_alone(place.output + start, new_h);
+        }
+        let hidden = usize::from(record.hidden);
+        map_within(
+            new_h,
+            registers.get_mut(record.output, hidden)?.get_mut(number * hidden + start..number * hidden + end)?,
+            #[inline(always)]
+            move |h, y| *y = A::output(h, to_output, 0),
+        );
+        Some(())
     }
 }
 
-/// Gates of a panel, of scaled sums over the inputs and of what is left of the state, which is in one piece at most.
-#[inline(always)]
-pub(super) fn gates_alone<A: Pack, K: Kernel>(
-    (packed, panel, ahead): (&Packed<A>, &Panel, (&Ahead, usize)),
-    inputs: &Inputs<'_, A::Input>,
-    sums: &[i32],
-    gates: &mut [i16],
-    kernel: K,
-) -> Option<()> {
-    by_vectors!(panel, V => {
-        let mut state = Alone::<A, V>::new(packed.ahead_of(panel, ahead.0, ahead.1)?, (&panel.multipliers, packed.left), panel.outputs.len())?;
-        for piece in inputs.pieces {
-            let end = piece.start + piece.words * each_word::<A>();
-            state.add(kernel, inputs.numbers.get(piece.start..end)?)?;
-        }
-        state.each_with(
-            kernel,
-            sums,
-            gates,
-            (panel.outputs.start, 0),
-            #[inline(always)]
-            |h, x, gate| *gate = A::gate(x, h),
-        )
-    })
+impl<A: Pack> Packed<A> {
+    /// The sums of a panel at one place, which begin with some numbers and miss some weights.
+    #[inline(always)]
+    fn alone<'p, const V: usize>(&self, panel: &'p Panel, begin: (&[i32], &'p [Line])) -> Option<Alone<'p, A, V>> {
+        Alone::new(begin, (&panel.multipliers, self.left), panel.outputs.len())
+    }
 }

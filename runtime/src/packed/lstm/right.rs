@@ -1,5 +1,6 @@
 //! The right half of a Diagonal BiLSTM, which goes from right to left: over a row, after all of it is there.
 
+use super::alone::Place;
 use super::{Lstm, State};
 use crate::kernels::panel::Inputs;
 use crate::kernels::{Kernel, map};
@@ -67,9 +68,15 @@ impl<A: Pack> Lstm<A> {
                 let inputs = Inputs { numbers, stride, pieces: pieces.all() };
                 self.over_input(group, &inputs, &step, (&mut state.sums, sums), kernel)?;
             }
-            for column in 0..columns {
-                let part = Step { column: first + column, columns: 1, ..step.clone() };
-                self.advance(&part, column, state, shared, kernel)?;
+            if row.images > 1 {
+                self.advance(&step, state, shared, kernel)?;
+                continue;
+            }
+            let mut place = Place::new(self, state, row.row, 0);
+            for number in 0..columns {
+                let groups = (step.groups.clone(), row.all_groups);
+                self.advance_alone(groups, (number, &place), state, &mut shared.registers, kernel)?;
+                place = place.next(usize::from(self.record.hidden));
             }
         }
         Some(())
