@@ -1,4 +1,4 @@
-//! Sets of images to compressed files and back, one block of images a thread.
+//! Sets of images to compressed files and back.
 //!
 //! What a file looks like is said in `docs/compressed-format.md`; devices write and read the same.
 
@@ -6,13 +6,16 @@ use crate::error::Error;
 use crate::files::MAX_BYTES;
 use crate::images::{ImageSet, Range, check_labels};
 use crate::memory;
-use crate::run::engine_error;
+use crate::run::{MOST_TOGETHER, engine_error, packed};
 use pixelrnn::coder::container::{
-    BlockError, ContainerError, HEADER_BYTES, Header, MOST_IMAGES, SMALL_SEGMENT, read_block, write_block,
+    BlockError, BlockReader, ContainerError, HEADER_BYTES, Header, MOST_IMAGES, SMALL_SEGMENT, read_block,
+    read_together, write_block, write_block_by_rows,
 };
 use pixelrnn::model::Image;
+use pixelrnn::packed::{Batch, Packed, Scorer};
 use pixelrnn::{Engine, Model, Pixel};
 use rayon::prelude::*;
+use std::cmp::Reverse;
 use std::convert::Infallible;
 
 /// Bytes of a stream between two lengths of segments, in blocks of several images.
@@ -51,25 +54,19 @@ pub fn compress(
     let images =
         u32::try_from(set.count).map_err(|_| Error::TooManyImages { got: set.count, most: u32::MAX as usize })?;
     let each = MOST_IMAGES as usize;
+    let packed = packed(model);
     let blocks: Vec<(Vec<u8>, u64)> = (0..set.count.div_ceil(each))
         .into_par_iter()
         .map(|block| {
-            let first = block * each;
-            let last = set.count.min(first + each);
-            let members = (first..last).map(|n| {
+            let members = (block * each..set.count.min((block + 1) * each)).map(|n| {
                 progress();
                 (labels.map(|labels| usize::from(labels[n])), set.image(n))
             });
-            let mut state = memory::zeros(model.state_words(), memory::STATE)?;
-            let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
-            let mut bytes = Vec::new();
-            let cost = if last - first == 1 {
-                write_block::<SMALL_SEGMENT, _, _>(&mut engine, members, &mut bytes)
+            if members.len() == 1 {
+                compress_block::<SMALL_SEGMENT>(model, packed.as_ref(), members)
             } else {
-                write_block::<SEGMENT, _, _>(&mut engine, members, &mut bytes)
-            };
-            let cost = cost.map_err(block_error)?;
-            Ok((bytes, cost))
+                compress_block::<SEGMENT>(model, packed.as_ref(), members)
+            }
         })
         .collect::<Result<_, Error>>()?;
     let mut bytes = Header::new(&model, images).to_bytes().to_vec();
@@ -77,6 +74,24 @@ pub fn compress(
         bytes.extend_from_slice(block);
     }
     Ok(Compressed { bytes, bits: Pixel::bits(blocks.iter().map(|(_, cost)| cost).sum()) })
+}
+
+/// A block, and what it costs.
+fn compress_block<'i, const SEGMENT: usize>(
+    model: Model<'_>,
+    packed: Option<&Packed<'_>>,
+    images: impl ExactSizeIterator<Item = (Option<usize>, &'i [u8])>,
+) -> Result<(Vec<u8>, u64), Error> {
+    let mut bytes = Vec::new();
+    let cost = if let Some(packed) = packed {
+        let mut scorer = Scorer::new(packed).map_err(engine_error)?;
+        write_block_by_rows::<SEGMENT, _>(&mut scorer, images, &mut bytes)
+    } else {
+        let mut state = memory::zeros(model.state_words(), memory::STATE)?;
+        let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+        write_block::<SEGMENT, _, _>(&mut engine, images, &mut bytes)
+    };
+    Ok((bytes, cost.map_err(block_error)?))
 }
 
 /// What was in a compressed file.
@@ -116,45 +131,102 @@ pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) ->
     if values > MAX_BYTES {
         return Err(Error::TooLarge { limit: MAX_BYTES, unpacked: " when unpacked" });
     }
-    let images: Vec<(Vec<u8>, Vec<u8>)> =
-        blocks.par_iter().map(|block| decompress_block(model, block, &progress)).collect::<Result<_, Error>>()?;
+    // Blocks are advanced together, but for those of a model with classes, whose images have labels of their own.
+    let packed = packed(model);
+    let together =
+        if model.classes() > 0 { 1 } else { blocks.len().div_ceil(rayon::current_num_threads()).min(MOST_TOGETHER) };
+    let restored = blocks.par_chunks(together.max(1)).map(|blocks| match &packed {
+        Some(packed) => decompress_together(packed, blocks, &progress),
+        None => blocks.iter().map(|block| decompress_block(model, block, &progress)).collect(),
+    });
+    let restored = restored.collect::<Result<Vec<_>, Error>>()?.concat();
     let mut data = memory::room_for(values as usize, memory::IMAGES)?;
     let mut labels = Vec::new();
-    for (block, block_labels) in images {
-        data.extend(block);
-        labels.extend(block_labels);
+    for block in restored {
+        data.extend(block.values);
+        labels.extend(block.labels);
     }
     let set = ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)?;
     Ok(Decompressed { set, labels: (model.classes() > 0).then_some(labels) })
 }
 
-/// Values and labels of a block's images.
-fn decompress_block(
-    model: Model<'_>,
-    block: &[u8],
+/// What was in a block.
+#[derive(Clone)]
+struct Block {
+    values: Vec<u8>,
+    /// Of each image, where the model has classes.
+    labels: Vec<u8>,
+}
+
+impl Block {
+    /// None of its images yet, and room for all.
+    fn new(bytes: &[u8], image: Image) -> Result<Self, Error> {
+        // The counts were checked with the blocks, and all of them together are not too many.
+        let values = memory::room_for(images_of(bytes) * image.values(), memory::IMAGES)?;
+        Ok(Self { values, labels: Vec::new() })
+    }
+}
+
+/// The blocks, advanced together.
+fn decompress_together(
+    packed: &Packed<'_>,
+    blocks: &[&[u8]],
     progress: &(impl Fn() + Sync),
-) -> Result<(Vec<u8>, Vec<u8>), Error> {
+) -> Result<Vec<Block>, Error> {
+    let shape = packed.model().image();
+    let values = shape.values();
+    let counts: Vec<_> = blocks.iter().map(|block| images_of(block)).collect();
+    let mut restored = blocks.iter().map(|block| Block::new(block, shape)).collect::<Result<Vec<_>, _>>()?;
+    // Those with the most images first, so that those that go on are the first ones.
+    let mut order: Vec<_> = (0..blocks.len()).collect();
+    order.sort_by_key(|n| Reverse(counts[*n]));
+    let mut open: Vec<_> = order.iter().map(|n| (BlockReader::new(MOST_IMAGES), blocks[*n])).collect();
+    let mut out = vec![0; blocks.len() * values];
+    let mut batch = Batch::new(packed, blocks.len()).map_err(engine_error)?;
+    for image in 0..counts.iter().copied().max().unwrap_or(0) {
+        let left = order.iter().take_while(|n| counts[**n] > image).count();
+        if left < batch.images() {
+            batch = Batch::new(packed, left).map_err(engine_error)?;
+        }
+        let out = &mut out[..left * values];
+        let label = read_together(&mut open[..left], &mut batch, out).map_err(block_error)?;
+        for (n, out) in order.iter().zip(out.chunks_exact(values)) {
+            restored[*n].values.extend_from_slice(out);
+            restored[*n].labels.extend(label.map(|label| label as u8));
+            progress();
+        }
+    }
+    for (reader, source) in &mut open {
+        reader.finish(source).map_err(block_error)?;
+    }
+    Ok(restored)
+}
+
+/// How many images a block says that it has.
+fn images_of(block: &[u8]) -> usize {
+    block.first_chunk().map_or(0, |count| u32::from_le_bytes(*count)) as usize
+}
+
+/// A block, pixel by pixel.
+fn decompress_block(model: Model<'_>, block: &[u8], progress: &(impl Fn() + Sync)) -> Result<Block, Error> {
     let Image { height, width, channels, .. } = model.image();
     let values = channels * height * width;
     let mut state = memory::zeros(model.state_words(), memory::STATE)?;
     let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
-    // The count was checked with the blocks, and all of them together are not too many.
-    let count = block.first_chunk().map_or(0, |count| u32::from_le_bytes(*count));
-    let mut data = memory::room_for(count as usize * values, memory::IMAGES)?;
-    let mut labels = Vec::new();
+    let mut restored = Block::new(block, model.image())?;
     read_block(&mut engine, MOST_IMAGES, block, |image, label, pixel| {
         let start = image as usize * values;
         if (pixel.row, pixel.column) == (0, 0) {
             progress();
-            data.resize(start + values, 0);
-            labels.extend(label.map(|label| label as u8));
+            restored.values.resize(start + values, 0);
+            restored.labels.extend(label.map(|label| label as u8));
         }
         for (channel, value) in pixel.values.iter().enumerate().take(channels) {
-            data[start + (channel * height + pixel.row) * width + pixel.column] = *value;
+            restored.values[start + (channel * height + pixel.row) * width + pixel.column] = *value;
         }
     })
     .map_err(block_error)?;
-    Ok((data, labels))
+    Ok(restored)
 }
 
 /// Cuts the part behind the header into blocks, which must be whole and have `images` images together.

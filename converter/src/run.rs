@@ -4,9 +4,10 @@ use crate::error::Error;
 use crate::images::{ImageSet, Range};
 use crate::memory;
 use crate::reference::{Reference, likelihood};
+use pixelrnn::blob::Instruction;
 use pixelrnn::model::Image;
 use pixelrnn::packed::{Batch, Packed, Scorer as RowScorer};
-use pixelrnn::{Draw, Engine, EngineError, Given, Model, Observer, Pixel, Registers, Temperature};
+use pixelrnn::{Draw, Engine, EngineError, Given, Model, Observer, Pixel, Registers, SymbolSource, Temperature};
 use rayon::prelude::*;
 use std::fmt;
 
@@ -78,6 +79,9 @@ impl Scorer<'_> {
             && !logits
             && let Some(packed) = packed(*model)
         {
+            if labels.is_none() && waits(*model) {
+                return score_together(&packed, set, progress);
+            }
             let start = || RowScorer::new(&packed).map_err(engine_error);
             return (0..set.count)
                 .into_par_iter()
@@ -148,16 +152,57 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
 }
 
 /// Images that a thread advances together, at most.
-const MOST_TOGETHER: usize = 64;
+pub(crate) const MOST_TOGETHER: usize = 64;
 
 /// The most memory that a thread should take to advance images together or a row at a time, about: 256 MiB.
 const MOST_MEMORY: u64 = 1 << 28;
 
 /// The model with its weights packed. `None` where they cannot be, and where a blob asks for so much state that one engine is enough.
-fn packed(model: Model<'_>) -> Option<Packed<'_>> {
+pub(crate) fn packed(model: Model<'_>) -> Option<Packed<'_>> {
     let places = model.image().width.max(MOST_TOGETHER) as u64;
     let few = u64::from(model.header().state_bytes) * places <= MOST_MEMORY;
     few.then(|| Packed::new(model)).flatten()
+}
+
+/// Whether a row of a given image cannot be computed at once: the state of a Diagonal BiLSTM goes from pixel to pixel.
+fn waits(model: Model<'_>) -> bool {
+    model.instructions().flatten().any(|op| matches!(op, Instruction::DiagonalLeft(_)))
+}
+
+/// Images that a thread advances together, of `count`: weights are read once for all of them, and every thread has a batch.
+fn batch_size(count: usize) -> usize {
+    count.div_ceil(rayon::current_num_threads()).clamp(1, MOST_TOGETHER)
+}
+
+/// Runs images together, each with its source, and gives their costs.
+fn together<S: SymbolSource<Error: fmt::Display>>(
+    packed: &Packed<'_>,
+    label: Option<usize>,
+    mut sources: Vec<S>,
+    out: &mut [u8],
+) -> Result<Vec<u64>, Error> {
+    let mut costs = vec![0; sources.len()];
+    let mut batch = Batch::new(packed, sources.len()).map_err(engine_error)?;
+    batch.run(label, &mut sources, out, &mut costs).map_err(engine_error)?;
+    Ok(costs)
+}
+
+/// Scores the images of a set, a batch at a time.
+fn score_together(packed: &Packed<'_>, set: &ImageSet, progress: impl Fn() + Sync) -> Result<Vec<Score>, Error> {
+    let (shape, size) = (packed.model().image(), batch_size(set.count));
+    let batches = (0..set.count).step_by(size).collect::<Vec<_>>();
+    let scores = batches.into_par_iter().map(|first| {
+        let numbers = first..set.count.min(first + size);
+        let mut out = vec![0; numbers.len() * shape.values()];
+        let sources = numbers.map(|n| Given::new(set.image(n), shape)).collect();
+        let costs = together(packed, None, sources, &mut out)?;
+        let scores = costs.into_iter().map(|cost| {
+            progress();
+            Score { nats: Pixel::nats(cost), logits: Vec::new() }
+        });
+        Ok::<_, Error>(scores.collect::<Vec<_>>())
+    });
+    Ok(scores.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// Draws `count` images; image `n` has the seed `seed + n`, whatever the count. `progress` is called once an
@@ -177,13 +222,10 @@ pub fn sample(
     let mut data = memory::zeros(count.saturating_mul(shape.values()), memory::IMAGES)?;
     let source = |n: usize| Draw::seeded(seed.wrapping_add(n as u64), temperature);
     if let Some(packed) = packed(model) {
-        // Weights are read once for a batch, and every thread has one.
-        let size = count.div_ceil(rayon::current_num_threads()).clamp(1, MOST_TOGETHER);
+        let size = batch_size(count);
         data.par_chunks_mut(size * shape.values()).enumerate().try_for_each(|(batch, out)| {
             let images = out.len() / shape.values();
-            let mut sources: Vec<_> = (0..images).map(|n| source(batch * size + n)).collect();
-            let mut together = Batch::new(&packed, images).map_err(engine_error)?;
-            together.run(label, &mut sources, out, &mut vec![0; images]).map_err(engine_error)?;
+            together(&packed, label, (0..images).map(|n| source(batch * size + n)).collect(), out)?;
             (0..images).for_each(|_| progress());
             Ok::<(), Error>(())
         })?;

@@ -1,18 +1,21 @@
 //! Compression gives back what went in, is as short as the model's likelihood says, and refuses what is damaged.
 
 use pixelrnn::coder::container::{
-    BlockReader, BlockWriter, ContainerError, HEADER_BYTES, Header, Segments, read_block, write_block,
+    BlockError, BlockReader, BlockWriter, ContainerError, HEADER_BYTES, Header, MOST_IMAGES, Segments, read_block,
+    read_together, write_block, write_block_by_rows,
 };
 use pixelrnn::coder::{Decode, Decoder, Encode, Encoder, Full};
+use pixelrnn::packed::{Batch, Packed, Scorer};
 use pixelrnn::{Engine, EngineError, Model, Pixel};
 use pixelrnn_converter::compress::{compress, decompress};
-use pixelrnn_converter::images::Range;
+use pixelrnn_converter::images;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::{Blob, Error, ImageSet};
 use pixelrnn_tests::late::{self, Late};
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::{fixtures, golden, models, walk};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Images that a model draws, random ones, and one of all lowest values.
 fn images(model: Model<'_>, random: &mut Random, label: Option<usize>) -> ImageSet {
@@ -21,7 +24,7 @@ fn images(model: Model<'_>, random: &mut Random, label: Option<usize>) -> ImageS
     data.extend(walk::sample(model, 2, 3000, label).image);
     data.extend(random.image(&shape));
     data.extend(vec![0; shape.values()]);
-    ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels).unwrap()
+    ImageSet::new([shape.channels, shape.height, shape.width], data, images::Range::Levels).unwrap()
 }
 
 fn labels(model: Model<'_>, count: usize, random: &mut Random) -> Option<Vec<u8>> {
@@ -37,6 +40,31 @@ fn goes_there_and_back(name: &str, model: Model<'_>, seed: u64) {
     let back = decompress(model, &file.bytes, || ()).unwrap_or_else(|e| panic!("{name}: {e}"));
     assert_eq!(back.set, set, "{name}");
     assert_eq!(back.labels, labels, "{name}");
+
+    // A row at a time on a host, a pixel at a time on a device.
+    let block = block_by_engine(model, &set, 0..set.count, labels.as_deref());
+    assert!(file.bytes[HEADER_BYTES..] == block, "{name}: an engine writes other bytes");
+    let (mut data, values) = (vec![0; set.data.len()], model.image().values());
+    let mut put = |image: u32, row: usize, column: usize, value: &[u8]| {
+        for (channel, value) in value.iter().enumerate().take(set.channels) {
+            data[image as usize * values + (channel * set.height + row) * set.width + column] = *value;
+        }
+    };
+    let mut state = vec![0; model.state_words()];
+    let mut engine = Engine::new(model, &mut state).unwrap();
+    let show = |image, _: Option<usize>, pixel: &Pixel| put(image, pixel.row, pixel.column, &pixel.values);
+    read_block(&mut engine, MOST_IMAGES, &file.bytes[HEADER_BYTES..], show).unwrap();
+    assert!(data == set.data, "{name}: an engine reads other images");
+}
+
+/// A block of some images of a set, pixel by pixel.
+fn block_by_engine(model: Model<'_>, set: &ImageSet, images: Range<usize>, labels: Option<&[u8]>) -> Vec<u8> {
+    let mut state = vec![0; model.state_words()];
+    let mut engine = Engine::new(model, &mut state).unwrap();
+    let members = images.map(|n| (labels.map(|labels| labels[n].into()), set.image(n))).collect::<Vec<_>>();
+    let mut block = Vec::new();
+    write_block::<{ 1 << 14 }, _, _>(&mut engine, members.into_iter(), &mut block).unwrap();
+    block
 }
 
 #[test]
@@ -164,6 +192,73 @@ fn another_model_is_refused_and_another_layout_of_the_same_is_not() {
     let blocks = arrange(&blob, pixelrnn::blob::Layout::Blocks).unwrap();
     assert_ne!(blocks.bytes(), blob.bytes());
     assert_eq!(decompress(blocks.model().unwrap(), &bytes, || ()).unwrap().set, set);
+}
+
+#[test]
+fn blocks_of_any_lengths_are_restored_together_and_each_is_checked() {
+    for name in ["pixel_cnn_gray", "pixel_cnn_rgb", "diagonal_bilstm_gray"] {
+        let blob = Blob::read(&golden::folder().join(format!("{name}.prnn"))).unwrap();
+        let model = blob.model().unwrap();
+        let shape = model.image();
+        let mut random = Random::new(5);
+        let data = (0..9).flat_map(|_| random.image(&shape)).collect();
+        let set = ImageSet::new([shape.channels, shape.height, shape.width], data, images::Range::Levels).unwrap();
+        let blocks = [0..3, 3..4, 4..9].map(|images| block_by_engine(model, &set, images, None));
+        let header = Header::new(&model, 9).to_bytes();
+        let file = [&header[..], &blocks.concat()].concat();
+        // As many blocks together as there are, and some of them.
+        for threads in [1, 2] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let back = pool.install(|| decompress(model, &file, || ()));
+            assert_eq!(back.unwrap().set, set, "{name}, {threads} threads");
+            let mut start = HEADER_BYTES;
+            for block in &blocks {
+                start += block.len();
+                let mut damaged = file.clone();
+                // The last byte of the block: of its checksum.
+                damaged[start - 1] ^= 1;
+                let refused = pool.install(|| decompress(model, &damaged, || ()));
+                assert!(matches!(refused, Err(Error::Compressed(ContainerError::Checksum))), "{name}: {refused:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whole_images_that_do_not_fit_and_blocks_that_do_not_end_are_refused() {
+    let (blob, bytes, set) = small_file();
+    let packed = Packed::new(blob.model().unwrap()).unwrap();
+    let mut scorer = Scorer::new(&packed).unwrap();
+    let no_levels = vec![255; set.image(0).len()];
+    let mut write =
+        |label, image| write_block_by_rows::<512, _>(&mut scorer, [(label, image)].into_iter(), &mut Vec::new());
+    assert!(write(Some(1), set.image(0)).is_ok());
+    assert_eq!(write(Some(1), &set.image(0)[1..]), Err(BlockError::Image));
+    assert_eq!(write(Some(1), &no_levels), Err(BlockError::Image));
+    let label = |got| Err(BlockError::Engine(EngineError::Label { classes: 5, got }));
+    assert_eq!((write(None, set.image(0)), write(Some(5), set.image(0))), (label(None), label(Some(5))));
+
+    let block = &bytes[HEADER_BYTES..];
+    let mut out = vec![0; 2 * set.image(0).len()];
+    let mut two = [(BlockReader::new(4), block), (BlockReader::new(4), block)];
+    let refused = read_together(&mut two, &mut Batch::new(&packed, 2).unwrap(), &mut out);
+    assert_eq!(refused, Err(BlockError::Engine(EngineError::Corrupt)), "images of two labels at once");
+    let (mut one, out) = ([(BlockReader::new(4), block)], &mut out[..set.image(0).len()]);
+    let mut batch = Batch::new(&packed, 1).unwrap();
+    for image in 0..4 {
+        let [(mut reader, mut source)] = one.clone();
+        let early = reader.finish(&mut source);
+        assert_eq!(early, Err(BlockError::Container(ContainerError::Trailing)), "before image {image}");
+        assert_eq!(read_together(&mut one, &mut batch, out), Ok(Some((image + 1) % 2)));
+        assert_eq!(out, set.image(image));
+    }
+    let [(mut reader, mut source)] = one.clone();
+    assert_eq!(reader.finish(&mut source), Ok(()));
+    assert_eq!(
+        read_together(&mut one, &mut batch, out),
+        Err(BlockError::Container(ContainerError::Corrupt)),
+        "a fifth"
+    );
 }
 
 #[test]

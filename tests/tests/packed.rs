@@ -7,9 +7,9 @@ use pixelrnn::{
     DefaultRng, Distribution, Draw, Engine, EngineError, Given, Model, Plan, Position, SymbolSource, Temperature,
     TooShort,
 };
-use pixelrnn_converter::Blob;
+use pixelrnn_converter::images::Range;
 use pixelrnn_converter::layout::arrange;
-use pixelrnn_converter::run;
+use pixelrnn_converter::{Blob, ImageSet, run};
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::{fixtures, golden, models, mutate, walk};
 use rayon::prelude::*;
@@ -197,4 +197,19 @@ fn ops_that_share_their_weights_are_not_packed() {
         }
     }
     assert!(found > 0, "no op can be repeated");
+}
+
+#[test]
+fn sets_of_images_are_scored_as_their_images_are() {
+    for name in ["pixel_cnn_rgb", "diagonal_bilstm_gray"] {
+        let blob = Blob::read(&golden::folder().join(format!("{name}.prnn"))).unwrap();
+        let model = blob.model().unwrap();
+        let shape = model.image();
+        let mut random = Random::new(8);
+        let data = (0..7).flat_map(|_| random.image(&shape)).collect();
+        let set = ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels).unwrap();
+        let scorer = run::Scorer::Engine(model);
+        let one_by_one: Vec<_> = set.iter().map(|image| scorer.score(image, None, false).unwrap()).collect();
+        assert_eq!(scorer.score_all(&set, None, false, || ()).unwrap(), one_by_one, "{name}");
+    }
 }

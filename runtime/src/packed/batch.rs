@@ -54,6 +54,11 @@ impl<'p, 'm> Batch<'p, 'm> {
         Ok(Self { packed, images: images.max(1), kernel, walk })
     }
 
+    /// The model, with its weights packed.
+    pub const fn packed(&self) -> &'p Packed<'m> {
+        self.packed
+    }
+
     /// Images.
     pub const fn images(&self) -> usize {
         self.images

@@ -40,6 +40,11 @@ impl<'p, 'm> Scorer<'p, 'm> {
         Ok(Self { packed, kernel, walk, costs: vec![0; width * channels] })
     }
 
+    /// The model, with its weights packed.
+    pub const fn packed(&self) -> &'p Packed<'m> {
+        self.packed
+    }
+
     /// The cost of an image, `[C, H, W]`, in units of 2⁻²⁴ bit.
     ///
     /// # Errors

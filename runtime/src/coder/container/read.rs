@@ -44,7 +44,7 @@ pub struct BlockReader {
     /// Images of the block.
     images: u32,
     /// The image that is read.
-    image: u32,
+    pub(super) image: u32,
     label: Option<usize>,
     /// Whether the engine is in the midst of that image.
     inside: bool,
@@ -52,7 +52,7 @@ pub struct BlockReader {
     /// `None` until it has begun to read.
     decoder: Option<DecoderState>,
     cut: Cut,
-    checksum: Checksum,
+    pub(super) checksum: Checksum,
 }
 
 impl BlockReader {
@@ -96,25 +96,14 @@ impl BlockReader {
         if self.ended {
             return Ok(None);
         }
-        let mut decoder = if let Some(decoder) = self.decoder {
-            Decoder::resume(decoder, Joined { source, cut: self.cut })
-        } else {
-            self.images = u32::from_le_bytes(take(source)?);
-            if self.images == 0 || self.images > self.most {
-                return Err(BlockError::Container(ContainerError::Images { got: self.images, most: self.most }));
-            }
-            Decoder::new(Joined { source, cut: self.cut }).map_err(decode_error)?
-        };
+        let mut decoder = self.open(source)?;
         if self.image == self.images {
             self.end(&mut decoder.into_source())?;
             return Ok(None);
         }
         let Image { height, width, channels, .. } = engine.model().image();
         if !self.inside {
-            self.label = match engine.model().classes() as u32 {
-                0 => None,
-                classes => Some(decoder.next_uniform(classes).map_err(decode_error)? as usize),
-            };
+            self.label = label(&mut decoder, engine.model().classes())?;
             engine.restart(self.label).map_err(BlockError::Engine)?;
             self.checksum.label(self.label);
             self.inside = true;
@@ -125,8 +114,7 @@ impl BlockReader {
         })?;
         let pixel = pixel.ok_or(BlockError::Engine(EngineError::Corrupt))?;
         self.checksum.pixel(&pixel, channels);
-        self.decoder = Some(decoder.state());
-        self.cut = decoder.into_source().cut;
+        self.keep(decoder);
         let restored = Restored { image: self.image, label: self.label, pixel };
         // Known at once, as the engine cannot take the start of another image back.
         if engine.position() == height * width {
@@ -136,8 +124,35 @@ impl BlockReader {
         Ok(Some(restored))
     }
 
+    /// Images that are still to come, once the first one has been asked for.
+    #[cfg(feature = "std")]
+    pub(super) const fn left(&self) -> u32 {
+        self.images - self.image
+    }
+
+    /// The decoder where it is in the stream, which begins with the number of images.
+    pub(super) fn open<'s, R: ByteSource>(
+        &mut self,
+        source: &'s mut R,
+    ) -> Result<Decoder<Joined<'s, R>>, BlockError<R::Error>> {
+        if let Some(decoder) = self.decoder {
+            return Ok(Decoder::resume(decoder, Joined { source, cut: self.cut }));
+        }
+        self.images = u32::from_le_bytes(take(source)?);
+        if self.images == 0 || self.images > self.most {
+            return Err(BlockError::Container(ContainerError::Images { got: self.images, most: self.most }));
+        }
+        Decoder::new(Joined { source, cut: self.cut }).map_err(decode_error)
+    }
+
+    /// Goes on next time where `decoder` is.
+    pub(super) fn keep<R: ByteSource>(&mut self, decoder: Decoder<Joined<'_, R>>) {
+        self.decoder = Some(decoder.state());
+        self.cut = decoder.into_source().cut;
+    }
+
     /// Nothing of the stream may be left, and the images are to have their checksum.
-    fn end<R: ByteSource>(&mut self, joined: &mut Joined<'_, R>) -> Result<(), BlockError<R::Error>> {
+    pub(super) fn end<R: ByteSource>(&mut self, joined: &mut Joined<'_, R>) -> Result<(), BlockError<R::Error>> {
         if joined.next().map_err(joined_error)?.is_some() {
             return Err(BlockError::Container(ContainerError::Corrupt));
         }
@@ -146,5 +161,16 @@ impl BlockReader {
         }
         self.ended = true;
         Ok(())
+    }
+}
+
+/// The label of the next image, where the model has classes.
+pub(super) fn label<R: ByteSource>(
+    decoder: &mut Decoder<Joined<'_, R>>,
+    classes: usize,
+) -> Result<Option<usize>, BlockError<R::Error>> {
+    match classes as u32 {
+        0 => Ok(None),
+        classes => decoder.next_uniform(classes).map(|label| Some(label as usize)).map_err(decode_error),
     }
 }

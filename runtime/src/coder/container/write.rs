@@ -19,15 +19,36 @@ pub fn write_block<'i, const SEGMENT: usize, K: Kernel, W: ByteSink>(
     images: impl ExactSizeIterator<Item = (Option<usize>, &'i [u8])>,
     sink: W,
 ) -> Result<u64, BlockError<W::Error>> {
+    write_each::<SEGMENT, _>(images, sink, |writer, label, values, segments| {
+        writer.begin(engine, label, segments)?;
+        while writer.step(engine, values, segments)?.is_some() {}
+        Ok(())
+    })
+}
+
+/// A block of images, each of which `write` writes.
+pub(super) fn write_each<'i, const SEGMENT: usize, W: ByteSink>(
+    images: impl ExactSizeIterator<Item = (Option<usize>, &'i [u8])>,
+    sink: W,
+    mut write: impl FnMut(&mut BlockWriter, Option<usize>, &[u8], &mut Segments<'_, W>) -> Result<(), BlockError<W::Error>>,
+) -> Result<u64, BlockError<W::Error>> {
     const { assert!(SEGMENT > 0 && SEGMENT < 1 << 16, "a segment has 1 to 65535 bytes") };
     let mut held = heapless::Vec::<u8, SEGMENT>::new();
     let mut segments = Segments::new(&mut held, sink);
     let mut writer = BlockWriter::new(u32::try_from(images.len()).unwrap_or(u32::MAX), &mut segments)?;
     for (label, values) in images {
-        writer.begin(engine, label, &mut segments)?;
-        while writer.step(engine, values, &mut segments)?.is_some() {}
+        write(&mut writer, label, values, &mut segments)?;
     }
     writer.finish(&mut segments)
+}
+
+/// Why an image cannot be written whose label is good.
+pub(super) fn encode_error<E>(error: EngineError<EncodeError<E>>) -> BlockError<E> {
+    match error {
+        EngineError::Source(EncodeError::Sink(error)) => BlockError::Bytes(error),
+        EngineError::Corrupt => BlockError::Engine(EngineError::Corrupt),
+        _ => BlockError::Image,
+    }
 }
 
 /// Writes a block, a pixel a call. What it writes to is given to each call anew, and need not be the same.
@@ -36,9 +57,9 @@ pub fn write_block<'i, const SEGMENT: usize, K: Kernel, W: ByteSink>(
 /// [`BlockWriter::finish`]. After an error, no block comes of it any more.
 #[derive(Clone, Debug)]
 pub struct BlockWriter {
-    encoder: EncoderState,
-    checksum: Checksum,
-    cost: u64,
+    pub(super) encoder: EncoderState,
+    pub(super) checksum: Checksum,
+    pub(super) cost: u64,
 }
 
 impl BlockWriter {
@@ -65,9 +86,19 @@ impl BlockWriter {
         segments: &mut Segments<'_, W>,
     ) -> Result<(), BlockError<W::Error>> {
         engine.restart(label).map_err(BlockError::Engine)?;
+        self.label(label, engine.model().classes(), segments).map_err(BlockError::Bytes)
+    }
+
+    /// Writes an image's label, one of a model that has so many classes.
+    pub(super) fn label<W: ByteSink>(
+        &mut self,
+        label: Option<usize>,
+        classes: usize,
+        segments: &mut Segments<'_, W>,
+    ) -> Result<(), W::Error> {
         if let Some(label) = label {
             let mut encoder = Encoder::resume(self.encoder, segments);
-            encoder.put_uniform(label as u32, engine.model().classes() as u32).map_err(BlockError::Bytes)?;
+            encoder.put_uniform(label as u32, classes as u32)?;
             self.encoder = encoder.state();
         }
         self.checksum.label(label);
@@ -86,11 +117,7 @@ impl BlockWriter {
     ) -> Result<Option<Pixel>, BlockError<W::Error>> {
         let shape = engine.model().image();
         let mut encoder = Encoder::resume(self.encoder, segments);
-        let pixel = engine.step(&mut Encode::new(values, shape, &mut encoder)).map_err(|error| match error {
-            EngineError::Source(EncodeError::Sink(error)) => BlockError::Bytes(error),
-            EngineError::Corrupt => BlockError::Engine(EngineError::Corrupt),
-            _ => BlockError::Image,
-        })?;
+        let pixel = engine.step(&mut Encode::new(values, shape, &mut encoder)).map_err(encode_error)?;
         self.encoder = encoder.state();
         if let Some(pixel) = &pixel {
             self.checksum.pixel(pixel, shape.channels);
