@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::images::{ImageSet, Range};
 use crate::memory;
-use crate::run::engine_error;
-use pixelrnn::{Complete, Draw, Engine, Model, Temperature};
+use crate::run::{make, packed};
+use pixelrnn::{Complete, Draw, Model, Temperature};
 use rayon::prelude::*;
 
 /// How images are to be completed.
@@ -53,15 +53,14 @@ pub fn complete(
     }
     let count = numbers.len().saturating_mul(how.each).saturating_mul(image.values());
     let mut data = memory::zeros(count, memory::IMAGES)?;
+    let packed = packed(model);
     let all_of_one = (how.each * image.values()).max(1);
     data.par_chunks_exact_mut(all_of_one).zip(numbers).try_for_each(|(out, &number)| {
-        let mut state = memory::zeros(model.state_words(), memory::STATE)?;
-        let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
-        for (n, out) in out.chunks_exact_mut(image.values()).enumerate() {
+        let source = |n: usize| {
             let draw = Draw::seeded(how.seed_of(number, n), how.temperature);
-            let mut source = Complete::new(set.image(number), image, how.rows, draw);
-            engine.run(label(number), &mut source, out).map_err(engine_error)?;
-        }
+            Complete::new(set.image(number), image, how.rows, draw)
+        };
+        make(model, packed.as_ref(), label(number), source, out)?;
         progress();
         Ok::<(), Error>(())
     })?;

@@ -220,25 +220,42 @@ pub fn sample(
 ) -> Result<ImageSet, Error> {
     let shape = model.image();
     let mut data = memory::zeros(count.saturating_mul(shape.values()), memory::IMAGES)?;
-    let source = |n: usize| Draw::seeded(seed.wrapping_add(n as u64), temperature);
-    if let Some(packed) = packed(model) {
-        let size = batch_size(count);
-        data.par_chunks_mut(size * shape.values()).enumerate().try_for_each(|(batch, out)| {
-            let images = out.len() / shape.values();
-            together(&packed, label, (0..images).map(|n| source(batch * size + n)).collect(), out)?;
-            (0..images).for_each(|_| progress());
-            Ok::<(), Error>(())
-        })?;
-    } else {
-        data.par_chunks_exact_mut(shape.values()).enumerate().try_for_each(|(n, out)| {
-            let mut state = memory::zeros(model.state_words(), memory::STATE)?;
-            let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
-            engine.run(label, &mut source(n), out).map_err(engine_error)?;
-            progress();
-            Ok::<(), Error>(())
-        })?;
-    }
+    let packed = packed(model);
+    let size = if packed.is_some() { batch_size(count) } else { 1 };
+    data.par_chunks_mut(size * shape.values()).enumerate().try_for_each(|(batch, out)| {
+        let source = |n: usize| Draw::seeded(seed.wrapping_add((batch * size + n) as u64), temperature);
+        make(model, packed.as_ref(), label, source, out)?;
+        out.chunks_exact(shape.values()).for_each(|_| progress());
+        Ok::<(), Error>(())
+    })?;
     ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
+}
+
+/// Makes the images of `out`, each with the source of its number: together, where weights can be packed.
+///
+/// # Errors
+/// When the label does not fit the model, and when a source has no value.
+pub(crate) fn make<S: SymbolSource<Error: fmt::Display>>(
+    model: Model<'_>,
+    packed: Option<&Packed<'_>>,
+    label: Option<usize>,
+    source: impl Fn(usize) -> S,
+    out: &mut [u8],
+) -> Result<(), Error> {
+    let values = model.image().values();
+    if let Some(packed) = packed {
+        for (batch, out) in out.chunks_mut(MOST_TOGETHER * values).enumerate() {
+            let images = out.len() / values;
+            together(packed, label, (0..images).map(|n| source(batch * MOST_TOGETHER + n)).collect(), out)?;
+        }
+        return Ok(());
+    }
+    let mut state = memory::zeros(model.state_words(), memory::STATE)?;
+    let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+    for (n, out) in out.chunks_exact_mut(values).enumerate() {
+        engine.run(label, &mut source(n), out).map_err(engine_error)?;
+    }
+    Ok(())
 }
 
 /// An engine's error as one of this crate's.

@@ -5,7 +5,8 @@
 use super::put;
 use crate::integer_model::bytes::crc32;
 use crate::late::{self, Late};
-use pixelrnn::coder::container::{BlockError, BlockReader, HEADER_BYTES, Header, Restored, read_block};
+use pixelrnn::coder::container::{BlockError, BlockReader, HEADER_BYTES, Header, Restored, read_block, read_together};
+use pixelrnn::packed::{Batch, Packed};
 use pixelrnn::{Engine, Model};
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::compress::{compress, decompress};
@@ -53,11 +54,40 @@ fn in_pieces(model: Model<'_>, block: &[u8]) {
     let mut state = vec![0; model.state_words()];
     let mut engine = Engine::new(model, &mut state).expect("a buffer of the right size");
     let mut whole = Vec::new();
-    let ended = read_block(&mut engine, MOST, block, |image, label, pixel| {
+    let ended: Result<_, BlockError<Infallible>> = read_block(&mut engine, MOST, block, |image, label, pixel| {
         whole.push(Restored { image, label, pixel: *pixel });
     });
     let pieces = late::read(&mut engine, &mut BlockReader::new(MOST), &mut Late::new(block, 0));
     assert_eq!(pieces.pixels, whole, "bytes that come late make another image");
-    let expected = ended.err().map(|error: BlockError<Infallible>| format!("{error:?}"));
-    assert_eq!(pieces.error.map(|error| format!("{error:?}")), expected);
+    assert_eq!(pieces.error.map(|error| format!("{error:?}")), ended.err().map(|error| format!("{error:?}")));
+    let shape = model.image();
+    let mut pixels = vec![0; whole.len() / (shape.height * shape.width) * shape.values()];
+    for Restored { image, pixel, .. } in &whole {
+        let image = pixels.chunks_exact_mut(shape.values()).nth(*image as usize);
+        for (channel, values) in
+            image.into_iter().flat_map(|image| image.chunks_exact_mut(shape.height * shape.width)).enumerate()
+        {
+            values[pixel.row * shape.width + pixel.column] = pixel.values[channel];
+        }
+    }
+    assert_eq!(by_images(model, MOST, block), (pixels, ended.err()), "whole images are others than their pixels");
+}
+
+/// The images that are restored as a whole, and why there are no more.
+fn by_images(model: Model<'_>, most: u32, block: &[u8]) -> (Vec<u8>, Option<BlockError<Infallible>>) {
+    let packed = Packed::new(model).expect("weights of 8 bits");
+    let mut batch = Batch::new(&packed, 1).expect("a kernel");
+    let (mut images, mut out) = (Vec::new(), vec![0; model.image().values()]);
+    let mut blocks = [(BlockReader::new(most), block)];
+    let count = block.first_chunk().map_or(0, |count| u32::from_le_bytes(*count)).min(most + 1);
+    let mut read = || {
+        for _ in 0..count {
+            read_together(&mut blocks, &mut batch, &mut out)?;
+            images.extend_from_slice(&out);
+        }
+        let [(reader, source)] = &mut blocks;
+        reader.finish(source)
+    };
+    let ended = read();
+    (images, ended.err())
 }
