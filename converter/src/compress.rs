@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::files::MAX_BYTES;
 use crate::images::{ImageSet, Range, check_labels};
 use crate::memory;
-use crate::run::{MOST_TOGETHER, engine_error, packed};
+use crate::run::{batch_size, engine_error, packed};
 use pixelrnn::coder::container::{
     BlockError, BlockReader, ContainerError, HEADER_BYTES, Header, MOST_IMAGES, SMALL_SEGMENT, read_block,
     read_together, write_block, write_block_by_rows,
@@ -133,16 +133,15 @@ pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) ->
     }
     // Blocks are advanced together, but for those of a model with classes, whose images have labels of their own.
     let packed = packed(model);
-    let together =
-        if model.classes() > 0 { 1 } else { blocks.len().div_ceil(rayon::current_num_threads()).min(MOST_TOGETHER) };
-    let restored = blocks.par_chunks(together.max(1)).map(|blocks| match &packed {
+    let together = if model.classes() > 0 { 1 } else { batch_size(blocks.len()) };
+    let restored = blocks.par_chunks(together).map(|blocks| match &packed {
         Some(packed) => decompress_together(packed, blocks, &progress),
         None => blocks.iter().map(|block| decompress_block(model, block, &progress)).collect(),
     });
-    let restored = restored.collect::<Result<Vec<_>, Error>>()?.concat();
+    let restored = restored.collect::<Result<Vec<_>, Error>>()?;
     let mut data = memory::room_for(values as usize, memory::IMAGES)?;
     let mut labels = Vec::new();
-    for block in restored {
+    for block in restored.into_iter().flatten() {
         data.extend(block.values);
         labels.extend(block.labels);
     }
@@ -150,71 +149,73 @@ pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) ->
     Ok(Decompressed { set, labels: (model.classes() > 0).then_some(labels) })
 }
 
+/// A block as it stands in a file.
+struct Block<'b> {
+    bytes: &'b [u8],
+    /// How many images it has, as it says itself.
+    images: usize,
+}
+
 /// What was in a block.
-#[derive(Clone)]
-struct Block {
+struct Restored {
     values: Vec<u8>,
     /// Of each image, where the model has classes.
     labels: Vec<u8>,
 }
 
-impl Block {
-    /// None of its images yet, and room for all.
-    fn new(bytes: &[u8], image: Image) -> Result<Self, Error> {
-        // The counts were checked with the blocks, and all of them together are not too many.
-        let values = memory::room_for(images_of(bytes) * image.values(), memory::IMAGES)?;
-        Ok(Self { values, labels: Vec::new() })
+impl Restored {
+    /// None of the block's images yet, and room for all.
+    fn new(block: &Block<'_>, image: Image) -> Result<Self, Error> {
+        Ok(Self { values: memory::room_for(block.images * image.values(), memory::IMAGES)?, labels: Vec::new() })
     }
 }
 
 /// The blocks, advanced together.
 fn decompress_together(
     packed: &Packed<'_>,
-    blocks: &[&[u8]],
+    blocks: &[Block<'_>],
     progress: &(impl Fn() + Sync),
-) -> Result<Vec<Block>, Error> {
+) -> Result<Vec<Restored>, Error> {
     let shape = packed.model().image();
     let values = shape.values();
-    let counts: Vec<_> = blocks.iter().map(|block| images_of(block)).collect();
-    let mut restored = blocks.iter().map(|block| Block::new(block, shape)).collect::<Result<Vec<_>, _>>()?;
+    let mut restored = blocks.iter().map(|block| Restored::new(block, shape)).collect::<Result<Vec<_>, _>>()?;
     // Those with the most images first, so that those that go on are the first ones.
     let mut order: Vec<_> = (0..blocks.len()).collect();
-    order.sort_by_key(|n| Reverse(counts[*n]));
-    let mut open: Vec<_> = order.iter().map(|n| (BlockReader::new(MOST_IMAGES), blocks[*n])).collect();
-    let mut out = vec![0; blocks.len() * values];
+    order.sort_by_key(|n| Reverse(blocks[*n].images));
+    let mut open: Vec<_> = order.iter().map(|n| (BlockReader::new(MOST_IMAGES), blocks[*n].bytes)).collect();
+    let mut out = memory::zeros(blocks.len() * values, memory::IMAGES)?;
     let mut batch = Batch::new(packed, blocks.len()).map_err(engine_error)?;
-    for image in 0..counts.iter().copied().max().unwrap_or(0) {
-        let left = order.iter().take_while(|n| counts[**n] > image).count();
+    for image in 0.. {
+        let left = order.partition_point(|n| blocks[*n].images > image);
+        // At once, so that a damaged block is found before others have cost much work.
+        for (mut reader, mut source) in open.drain(left..) {
+            reader.finish(&mut source).map_err(block_error)?;
+        }
+        if left == 0 {
+            break;
+        }
         if left < batch.images() {
             batch = Batch::new(packed, left).map_err(engine_error)?;
         }
         let out = &mut out[..left * values];
-        let label = read_together(&mut open[..left], &mut batch, out).map_err(block_error)?;
+        let label = read_together(&mut open, &mut batch, out).map_err(block_error)?;
         for (n, out) in order.iter().zip(out.chunks_exact(values)) {
             restored[*n].values.extend_from_slice(out);
             restored[*n].labels.extend(label.map(|label| label as u8));
             progress();
         }
     }
-    for (reader, source) in &mut open {
-        reader.finish(source).map_err(block_error)?;
-    }
     Ok(restored)
 }
 
-/// How many images a block says that it has.
-fn images_of(block: &[u8]) -> usize {
-    block.first_chunk().map_or(0, |count| u32::from_le_bytes(*count)) as usize
-}
-
 /// A block, pixel by pixel.
-fn decompress_block(model: Model<'_>, block: &[u8], progress: &(impl Fn() + Sync)) -> Result<Block, Error> {
+fn decompress_block(model: Model<'_>, block: &Block<'_>, progress: &(impl Fn() + Sync)) -> Result<Restored, Error> {
     let Image { height, width, channels, .. } = model.image();
     let values = channels * height * width;
     let mut state = memory::zeros(model.state_words(), memory::STATE)?;
     let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
-    let mut restored = Block::new(block, model.image())?;
-    read_block(&mut engine, MOST_IMAGES, block, |image, label, pixel| {
+    let mut restored = Restored::new(block, model.image())?;
+    read_block(&mut engine, MOST_IMAGES, block.bytes, |image, label, pixel| {
         let start = image as usize * values;
         if (pixel.row, pixel.column) == (0, 0) {
             progress();
@@ -230,7 +231,7 @@ fn decompress_block(model: Model<'_>, block: &[u8], progress: &(impl Fn() + Sync
 }
 
 /// Cuts the part behind the header into blocks, which must be whole and have `images` images together.
-fn blocks(mut rest: &[u8], images: u32) -> Result<Vec<&[u8]>, ContainerError> {
+fn blocks(mut rest: &[u8], images: u32) -> Result<Vec<Block<'_>>, ContainerError> {
     let mut blocks = Vec::new();
     let mut left = images;
     while left > 0 {
@@ -249,7 +250,7 @@ fn blocks(mut rest: &[u8], images: u32) -> Result<Vec<&[u8]>, ContainerError> {
             }
         }
         take::<4>(&mut rest)?;
-        blocks.push(&start[..start.len() - rest.len()]);
+        blocks.push(Block { bytes: &start[..start.len() - rest.len()], images: count as usize });
     }
     if rest.is_empty() { Ok(blocks) } else { Err(ContainerError::Trailing) }
 }

@@ -63,7 +63,8 @@ impl Scorer<'_> {
         }
     }
 
-    /// Scores all images of a set that fits the model; `progress` is called once an image.
+    /// Scores all images of a set that fits the model; `progress` is called once an image, where some are scored together in the end
+    /// of a batch.
     ///
     /// # Errors
     /// As [`Scorer::score`].
@@ -79,7 +80,7 @@ impl Scorer<'_> {
             && !logits
             && let Some(packed) = packed(*model)
         {
-            if labels.is_none() && waits(*model) {
+            if labels.is_none() && waits(*model) && batch_size(set.count) > 1 {
                 return score_together(&packed, set, progress);
             }
             let start = || RowScorer::new(&packed).map_err(engine_error);
@@ -152,7 +153,7 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
 }
 
 /// Images that a thread advances together, at most.
-pub(crate) const MOST_TOGETHER: usize = 64;
+const MOST_TOGETHER: usize = 64;
 
 /// The most memory that a thread should take to advance images together or a row at a time, about: 256 MiB.
 const MOST_MEMORY: u64 = 1 << 28;
@@ -160,7 +161,9 @@ const MOST_MEMORY: u64 = 1 << 28;
 /// The model with its weights packed. `None` where they cannot be, and where a blob asks for so much state that one engine is enough.
 pub(crate) fn packed(model: Model<'_>) -> Option<Packed<'_>> {
     let places = model.image().width.max(MOST_TOGETHER) as u64;
-    let few = u64::from(model.header().state_bytes) * places <= MOST_MEMORY;
+    // Besides its state, a place has sums, one for each byte of the registers.
+    let place = u64::from(model.header().state_bytes) + 4 * u64::from(model.header().register_bytes);
+    let few = place * places <= MOST_MEMORY;
     few.then(|| Packed::new(model)).flatten()
 }
 
@@ -170,7 +173,7 @@ fn waits(model: Model<'_>) -> bool {
 }
 
 /// Images that a thread advances together, of `count`: weights are read once for all of them, and every thread has a batch.
-fn batch_size(count: usize) -> usize {
+pub(crate) fn batch_size(count: usize) -> usize {
     count.div_ceil(rayon::current_num_threads()).clamp(1, MOST_TOGETHER)
 }
 
@@ -202,7 +205,7 @@ fn score_together(packed: &Packed<'_>, set: &ImageSet, progress: impl Fn() + Syn
         });
         Ok::<_, Error>(scores.collect::<Vec<_>>())
     });
-    Ok(scores.collect::<Result<Vec<_>, _>>()?.concat())
+    Ok(scores.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 /// Draws `count` images; image `n` has the seed `seed + n`, whatever the count. `progress` is called once an

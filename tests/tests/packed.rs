@@ -4,9 +4,10 @@ use pixelrnn::blob::{Layout, Weights};
 use pixelrnn::kernels::{Host, Portable};
 use pixelrnn::packed::{Batch, Packed, Scorer};
 use pixelrnn::{
-    DefaultRng, Distribution, Draw, Engine, EngineError, Given, Model, Plan, Position, SymbolSource, Temperature,
-    TooShort,
+    Complete, DefaultRng, Distribution, Draw, Engine, EngineError, Given, Model, Plan, Position, SymbolSource,
+    Temperature, TooShort,
 };
+use pixelrnn_converter::complete::{Completion, complete};
 use pixelrnn_converter::images::Range;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::{Blob, ImageSet, run};
@@ -210,6 +211,29 @@ fn sets_of_images_are_scored_as_their_images_are() {
         let set = ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels).unwrap();
         let scorer = run::Scorer::Engine(model);
         let one_by_one: Vec<_> = set.iter().map(|image| scorer.score(image, None, false).unwrap()).collect();
-        assert_eq!(scorer.score_all(&set, None, false, || ()).unwrap(), one_by_one, "{name}");
+        for threads in [1, 2] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let all = pool.install(|| scorer.score_all(&set, None, false, || ()));
+            assert_eq!(all.unwrap(), one_by_one, "{name}, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn more_completions_than_are_made_together_have_their_own_seeds() {
+    let blob = Blob::read(&golden::folder().join("pixel_cnn_gray.prnn")).unwrap();
+    let model = blob.model().unwrap();
+    let shape = model.image();
+    let given = Random::new(9).image(&shape);
+    let set = ImageSet::new([shape.channels, shape.height, shape.width], given.clone(), Range::Levels).unwrap();
+    let how = Completion { rows: 1, each: 70, seed: 4, temperature: Temperature::ONE };
+    let made = complete(model, &set, &[0], |_| None, &how, || ()).unwrap();
+    let mut state = vec![0; model.state_words()];
+    let mut engine = Engine::new(model, &mut state).unwrap();
+    let mut out = vec![0; shape.values()];
+    for n in 0..how.each {
+        let draw = Draw::seeded(how.seed_of(0, n), how.temperature);
+        engine.run(None, &mut Complete::new(&given, shape, how.rows, draw), &mut out).unwrap();
+        assert!(made.image(n) == out, "completion {n}");
     }
 }

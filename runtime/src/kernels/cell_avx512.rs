@@ -159,7 +159,7 @@ fn products(a: __m512i, b: __m512i) -> [__m512i; 2] {
     [_mm512_unpacklo_epi16(low, high), _mm512_unpackhi_epi16(low, high)]
 }
 
-/// Of `u` from 0 to 2¹⁶ - 1, without a sign, or less, if entries in `V` vectors are enough.
+/// Without a sign; of `u` below `UNITS · V · 2⁷`, or of any where `V` is all of [`VECTORS`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn tanh_positive<const V: usize>(u: __m512i) -> __m512i {

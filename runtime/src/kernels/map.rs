@@ -9,7 +9,7 @@ use core::hint::black_box;
 /// Numbers at a time.
 const PIECE: usize = 16;
 
-/// `f(x, y)` of each pair.
+/// `f(x, y)` of each pair. Few of them are not worth the way into the kernel's instructions.
 #[inline(always)]
 pub(crate) fn map<K: Kernel, X: Copy, Y: Copy>(kernel: K, x: &[X], y: &mut [Y], f: impl Fn(X, &mut Y)) {
     if !K::VECTORS || y.len() < PIECE {

@@ -44,12 +44,18 @@ impl<'p, A: Pack, const V: usize> Alone<'p, A, V> {
     /// The sums requantized.
     #[inline(always)]
     pub(super) fn scaled<K: Kernel>(&self, kernel: K) -> Option<Sums<V>> {
+        let vector = self.requantized(kernel)?;
+        Some(core::array::from_fn(vector))
+    }
+
+    /// Requantizes the sums of a vector.
+    #[inline(always)]
+    fn requantized<K: Kernel>(&self, kernel: K) -> Option<impl Fn(usize) -> [i32; LANES]> {
         let multipliers = self.multipliers.as_chunks::<LANES>().0.first_chunk::<V>()?;
-        let mut scaled = self.sums;
-        for (sums, multipliers) in scaled.iter_mut().zip(multipliers) {
-            *sums = kernel.requantize(sums, self.left, multipliers);
-        }
-        Some(scaled)
+        Some(
+            #[inline(always)]
+            move |v: usize| kernel.requantize(&self.sums[v], self.left, &multipliers[v]),
+        )
     }
 }
 
@@ -65,8 +71,7 @@ impl<A: Pack, const V: usize> Scaled for Alone<'_, A, V> {
     ) -> Option<()> {
         let range = first..first + self.outputs;
         let (x, y) = (x.get(range.clone())?, y.get_mut(range)?);
-        let multipliers = self.multipliers.as_chunks::<LANES>().0.first_chunk::<V>()?;
-        let scaled = |v: usize| kernel.requantize(&self.sums[v], self.left, &multipliers[v]);
+        let scaled = self.requantized(kernel)?;
         // All vectors are whole but for the last one.
         let ((x, last_x), (y, last_y)) = (x.as_chunks::<LANES>(), y.as_chunks_mut::<LANES>());
         if let (Some(x), Some(y)) = (x.first_chunk::<V>(), y.first_chunk_mut::<V>()) {

@@ -157,7 +157,7 @@ impl<A: Pack> Conv<A> {
                 None => registers.numbers()?,
             };
             let inputs = Inputs { numbers, stride, pieces: pieces.all() };
-            let results = group.packed.sums(panel, kernel, &inputs, (step.places(), step.label), None, sums)?;
+            let results = group.packed.sums(panel, kernel, &inputs, (step.places(), step.label), sums)?;
             let columns = match self.store {
                 Store::Logits { .. } => step.all_groups * *levels,
                 _ => self.record.outputs.into(),

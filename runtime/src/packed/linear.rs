@@ -251,8 +251,7 @@ impl<A: Pack> Packed<A> {
         Some((ahead.sums.get(at..at + lanes)?, panel.lines.get(self.above * panel.vectors..)?))
     }
 
-    /// Computes the sums of `places` of a panel in `memory`; of a place in a column whose sums over the rows above are there already,
-    /// `inputs` are what is left.
+    /// Computes the sums of `places` of a panel in `memory`.
     #[inline(always)]
     pub(super) fn sums<'r, K: Kernel>(
         &'r self,
@@ -260,14 +259,10 @@ impl<A: Pack> Packed<A> {
         kernel: K,
         inputs: &Inputs<'_, A::Input>,
         (places, label): (usize, Option<usize>),
-        begun: Option<(&Ahead, usize)>,
         memory: &'r mut [i32],
     ) -> Option<Results<'r>> {
         let sums = memory.get_mut(..places * panel.lanes.len())?;
-        let (bias, lines) = match begun {
-            Some((ahead, column)) => self.ahead_of(panel, ahead, column)?,
-            None => self.begin(panel, kernel, label)?,
-        };
+        let (bias, lines) = self.begin(panel, kernel, label)?;
         A::panel(kernel, bytemuck::cast_slice(lines), inputs, bias, panel.vectors, sums);
         let (outputs, vectors) = (panel.outputs.clone(), panel.vectors);
         Some(Results { outputs, sums, vectors, multipliers: &panel.multipliers, left: self.left })

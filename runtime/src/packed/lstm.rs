@@ -3,7 +3,6 @@
 mod alone;
 mod right;
 
-use self::alone::Place;
 use super::linear::{Ahead, Packed, Scaled};
 use super::registers::spans;
 use super::rows::{Rows, Shape};
@@ -194,13 +193,7 @@ impl<A: Pack> Lstm<A> {
         if state.ahead.is_empty() {
             return self.advance(step, state, shared, kernel);
         }
-        let mut place = Place::new(self, state, step.row, step.column);
-        for number in 0..step.columns {
-            let groups = (step.groups.clone(), step.all_groups);
-            self.advance_alone(groups, (number, &place), state, &mut shared.registers, kernel)?;
-            place = place.next(usize::from(self.record.hidden));
-        }
-        Some(())
+        self.advance_one_by_one(step, state, &mut shared.registers, kernel)
     }
 
     /// Scaled sums over the inputs, of a colour group.
@@ -215,7 +208,7 @@ impl<A: Pack> Lstm<A> {
     ) -> Option<()> {
         let packed = self.over_input.get(group)?;
         for panel in packed.panels() {
-            let results = packed.sums(panel, kernel, inputs, (step.places(), step.label), None, memory)?;
+            let results = packed.sums(panel, kernel, inputs, (step.places(), step.label), memory)?;
             let columns = (results.outputs.start, 4 * usize::from(self.record.hidden));
             results.each(
                 kernel,
@@ -245,7 +238,7 @@ impl<A: Pack> Lstm<A> {
             let inputs = Inputs { numbers: h.numbers(), stride: h.stride_of(step.columns), pieces: pieces.all() };
             let packed = self.over_state.get(group)?;
             for panel in packed.panels() {
-                let results = packed.sums(panel, kernel, &inputs, (places, None), None, memory)?;
+                let results = packed.sums(panel, kernel, &inputs, (places, None), memory)?;
                 results.each_with(
                     kernel,
                     sums,

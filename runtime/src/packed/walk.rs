@@ -117,7 +117,7 @@ impl<A: Pack> Kept<A> {
 /// Images in the making.
 pub(super) struct Walk<A: Pack> {
     pub(super) shared: Shared,
-    /// How probable the values of a step were.
+    /// How probable the values of a step were, of 2²⁴, `[places, channels]`; where places are images, one channel's alone.
     pub(super) frequencies: Vec<u32>,
     kept: Vec<Kept<A>>,
     /// Where one image is made pixel by pixel; elsewhere, `None`.

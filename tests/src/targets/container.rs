@@ -63,11 +63,10 @@ fn in_pieces(model: Model<'_>, block: &[u8]) {
     let shape = model.image();
     let mut pixels = vec![0; whole.len() / (shape.height * shape.width) * shape.values()];
     for Restored { image, pixel, .. } in &whole {
-        let image = pixels.chunks_exact_mut(shape.values()).nth(*image as usize);
-        for (channel, values) in
-            image.into_iter().flat_map(|image| image.chunks_exact_mut(shape.height * shape.width)).enumerate()
-        {
-            values[pixel.row * shape.width + pixel.column] = pixel.values[channel];
+        // None of an image that broke off.
+        let Some(values) = pixels.chunks_exact_mut(shape.values()).nth(*image as usize) else { continue };
+        for (channel, value) in pixel.values.iter().enumerate().take(shape.channels) {
+            values[(channel * shape.height + pixel.row) * shape.width + pixel.column] = *value;
         }
     }
     assert_eq!(by_images(model, MOST, block), (pixels, ended.err()), "whole images are others than their pixels");

@@ -5,7 +5,7 @@
 //!
 //! [`write_block`] and [`read_block`] go through a block in one call. A [`BlockWriter`] and a [`BlockReader`] do a pixel a call, for those who
 //! have other things to do in between, or whose bytes come in pieces. With the feature `std`, `write_block_by_rows` and `read_together` do
-//! whole images by [`crate::packed`], many times as fast.
+//! whole images by `packed`, many times as fast.
 
 mod read;
 mod segments;
@@ -35,7 +35,7 @@ pub const VERSION: u16 = 1;
 /// Bytes of a [`Header`].
 pub const HEADER_BYTES: usize = 32;
 
-/// The most images of a block. A damaged file can make a decoder work for this many images at most before a checksum tells.
+/// The most images of a block. A damaged block can make a decoder work for this many images at most before its checksum tells.
 pub const MOST_IMAGES: u32 = 1024;
 
 /// The length of segments where a device has to hold them back: of a block of a single image, so that the same image gives the same bytes

@@ -37,7 +37,7 @@ pub struct Restored {
     pub pixel: Pixel,
 }
 
-/// Reads a block, a pixel a call.
+/// Reads a block, a pixel a call; with the feature `std`, `read_together` reads an image of it a call.
 #[derive(Clone, Debug)]
 pub struct BlockReader {
     most: u32,
@@ -128,6 +128,18 @@ impl BlockReader {
     #[cfg(feature = "std")]
     pub(super) const fn left(&self) -> u32 {
         self.images - self.image
+    }
+
+    /// Whether it is in the midst of an image.
+    #[cfg(feature = "std")]
+    pub(super) const fn is_inside(&self) -> bool {
+        self.inside
+    }
+
+    /// Whether all of the block was read, and found right.
+    #[cfg(feature = "std")]
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// The decoder where it is in the stream, which begins with the number of images.

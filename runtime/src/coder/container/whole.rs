@@ -20,10 +20,8 @@ pub fn write_block_by_rows<'i, const SEGMENT: usize, W: ByteSink>(
     let model = *scorer.packed().model();
     let shape = model.image();
     write_each::<SEGMENT, _>(images, sink, |writer, label, values, segments| {
-        if values.len() != shape.values() {
-            return Err(BlockError::Image);
-        }
         check_label(&model, label).map_err(BlockError::Engine)?;
+        let values = values.get(..shape.values()).ok_or(BlockError::Image)?;
         writer.label(label, model.classes(), segments).map_err(BlockError::Bytes)?;
         let mut encoder = Encoder::resume(writer.encoder, segments);
         let cost = scorer.visit(label, values, &mut Encode::new(values, shape, &mut encoder)).map_err(encode_error)?;
@@ -41,8 +39,8 @@ pub fn write_block_by_rows<'i, const SEGMENT: usize, W: ByteSink>(
 /// comes of any of the blocks.
 ///
 /// # Errors
-/// When a block is damaged or has no more images, and when a source fails. `Corrupt` if the batch does not have as many images as there
-/// are blocks, or the model has classes and there is more than one.
+/// When a block is damaged or has no more images, and when a source fails. `Corrupt` unless the batch and `out` have as many images as
+/// there are blocks, one if the model has classes, and all readers are between two images.
 pub fn read_together<R: ByteSource>(
     blocks: &mut [(BlockReader, R)],
     batch: &mut Batch<'_, '_>,
@@ -56,6 +54,9 @@ pub fn read_together<R: ByteSource>(
     let mut label_of_all = None;
     let mut open = Vec::with_capacity(blocks.len());
     for (reader, source) in blocks {
+        if reader.is_inside() {
+            return Err(BlockError::Engine(EngineError::Corrupt));
+        }
         let mut decoder = reader.open(source)?;
         if reader.left() == 0 {
             return Err(BlockError::Container(ContainerError::Corrupt));
@@ -84,6 +85,9 @@ impl BlockReader {
     /// # Errors
     /// When there are more images or bytes, when the checksum is another one, and when the source fails.
     pub fn finish<R: ByteSource>(&mut self, source: &mut R) -> Result<(), BlockError<R::Error>> {
+        if self.has_ended() {
+            return Ok(());
+        }
         let decoder = self.open(source)?;
         if self.left() > 0 {
             return Err(BlockError::Container(ContainerError::Trailing));

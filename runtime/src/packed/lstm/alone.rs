@@ -11,8 +11,8 @@ use core::ops::Range;
 
 /// A pixel of the only image, and where its numbers begin in the rows of the state.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) column: usize,
+struct Place {
+    column: usize,
     h: usize,
     c: usize,
     /// The cells that it continues.
@@ -23,7 +23,7 @@ pub(super) struct Place {
 
 impl Place {
     #[inline(always)]
-    pub(super) fn new<A: Pack>(lstm: &Lstm<A>, state: &State<A>, row: usize, column: usize) -> Self {
+    fn new<A: Pack>(lstm: &Lstm<A>, state: &State<A>, row: usize, column: usize) -> Self {
         let c = state.c.at(0, row, 0, column, 0);
         let above = lstm.kind == Kind::Row;
         let before = if above { state.c.at(0, row, 1, column, 0) } else { state.c.left_of(c, 1) };
@@ -32,7 +32,7 @@ impl Place {
 
     /// The next column's.
     #[inline(always)]
-    pub(super) fn next(self, hidden: usize) -> Self {
+    fn next(self, hidden: usize) -> Self {
         let Self { column, h, c, before, output } = self;
         Self { column: column + 1, h: h + hidden, c: c + hidden, before: before + hidden, output: output + hidden }
     }
@@ -92,9 +92,27 @@ impl<A: Pack> Lstm<A> {
         Some(())
     }
 
+    /// As [`Lstm::advance`], at places of the only image that wait for each other.
+    #[inline(always)]
+    pub(super) fn advance_one_by_one<K: Kernel>(
+        &self,
+        step: &Step,
+        state: &mut State<A>,
+        registers: &mut Registers,
+        kernel: K,
+    ) -> Option<()> {
+        let mut place = Place::new(self, state, step.row, step.column);
+        for number in 0..step.columns {
+            let groups = (step.groups.clone(), step.all_groups);
+            self.advance_alone(groups, (number, &place), state, registers, kernel)?;
+            place = place.next(usize::from(self.record.hidden));
+        }
+        Some(())
+    }
+
     /// The step of a place whose scaled sums over the inputs are there, as those of place `number` of the state's and the registers'.
     #[inline(always)]
-    pub(super) fn advance_alone<K: Kernel>(
+    fn advance_alone<K: Kernel>(
         &self,
         (groups, all_groups): (Range<usize>, usize),
         (number, place): (usize, &Place),

@@ -1,6 +1,5 @@
 //! The right half of a Diagonal BiLSTM, which goes from right to left: over a row, after all of it is there.
 
-use super::alone::Place;
 use super::{Lstm, State};
 use crate::kernels::panel::Inputs;
 use crate::kernels::{Kernel, map};
@@ -68,15 +67,10 @@ impl<A: Pack> Lstm<A> {
                 let inputs = Inputs { numbers, stride, pieces: pieces.all() };
                 self.over_input(group, &inputs, &step, (&mut state.sums, sums), kernel)?;
             }
-            if row.images > 1 {
+            if row.images == 1 {
+                self.advance_one_by_one(&step, state, &mut shared.registers, kernel)?;
+            } else {
                 self.advance(&step, state, shared, kernel)?;
-                continue;
-            }
-            let mut place = Place::new(self, state, row.row, 0);
-            for number in 0..columns {
-                let groups = (step.groups.clone(), row.all_groups);
-                self.advance_alone(groups, (number, &place), state, &mut shared.registers, kernel)?;
-                place = place.next(usize::from(self.record.hidden));
             }
         }
         Some(())
