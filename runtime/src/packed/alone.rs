@@ -44,8 +44,13 @@ impl<'p, A: Pack, const V: usize> Alone<'p, A, V> {
     /// The sums requantized.
     #[inline(always)]
     pub(super) fn scaled<K: Kernel>(&self, kernel: K) -> Option<Sums<V>> {
-        let vector = self.requantized(kernel)?;
-        Some(core::array::from_fn(vector))
+        let requantized = self.requantized(kernel)?;
+        // In place: `array::from_fn` goes through memory.
+        let mut scaled = self.sums;
+        for (v, sums) in scaled.iter_mut().enumerate() {
+            *sums = requantized(v);
+        }
+        Some(scaled)
     }
 
     /// Requantizes the sums of a vector.
