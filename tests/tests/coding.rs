@@ -206,6 +206,12 @@ fn blocks_of_any_lengths_are_restored_together_and_each_is_checked() {
         let blocks = [0..3, 3..4, 4..9].map(|images| block_by_engine(model, &set, images, None));
         let header = Header::new(&model, 9).to_bytes();
         let file = [&header[..], &blocks.concat()].concat();
+        // More blocks than are advanced together, on one thread.
+        let many = [&Header::new(&model, 70).to_bytes()[..], &blocks[1].repeat(70)].concat();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let back = pool.install(|| decompress(model, &many, || ())).unwrap().set;
+        assert_eq!(back.count, 70, "{name}");
+        assert!(back.iter().all(|image| image == set.image(3)), "{name}: many blocks");
         // As many blocks together as there are, and some of them.
         for threads in [1, 2] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
