@@ -2,6 +2,8 @@
 
 use crate::kernels::Kernel;
 use crate::numbers::cost_bits;
+#[cfg(feature = "std")]
+use crate::numbers::exp2_neg;
 
 /// Frequencies of a distribution sum to `2^TOTAL_BITS`.
 pub const TOTAL_BITS: u32 = 24;
@@ -74,6 +76,28 @@ impl<'a> Distribution<'a> {
             *frequency = frequency.wrapping_add(left);
         }
         Self { frequencies: logits }
+    }
+
+    /// [`Distribution::softmax`] of two logits, without branches, so that compilers make vectors of many.
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    pub(crate) fn softmax_of_two([a, b]: [u32; 2], temperature: Temperature) -> [u32; 2] {
+        let (a, b) = (a.cast_signed(), b.cast_signed());
+        let distance = (u64::from(a.abs_diff(b)) * u64::from(temperature.inverse)) >> 16;
+        // That of the larger is 2³⁰.
+        let weight = exp2_neg(if distance > u64::from(u32::MAX) { u32::MAX } else { distance as u32 });
+        let (sum, left) = ((1 << 30) + weight, u64::from(TOTAL - 2) << 32);
+        // Both are floats without a loss, so that the quotient is rounded once: it is what it should be, or one more.
+        let rounded = (left as f64 / f64::from(sum)) as i32 as u32;
+        let scale = rounded - u32::from(u64::from(rounded) * u64::from(sum) > left);
+        let frequency = 1 + ((u64::from(weight) * u64::from(scale)) >> 32) as u32;
+        if b > a { [frequency, TOTAL - frequency] } else { [TOTAL - frequency, frequency] }
+    }
+
+    /// The distribution of these frequencies, which sum to [`TOTAL`].
+    #[cfg(feature = "std")]
+    pub(crate) const fn of(frequencies: &'a [u32]) -> Self {
+        Self { frequencies }
     }
 
     /// Levels of the value.
@@ -216,6 +240,22 @@ mod tests {
             let sum: f64 = weights.iter().sum();
             for (f, w) in got.iter().zip(weights) {
                 assert!((f64::from(*f) / f64::from(TOTAL) - w / sum).abs() < 2e-5, "{got:?}");
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "std")]
+    fn two_logits_at_once_are_as_two_one_by_one() {
+        let edges = [i32::MIN, i32::MIN + 1, -(31 << 16), -1, 0, 1, 77, 65_535, 65_536, 65_537, 31 << 16, i32::MAX];
+        // All distances whose weight is not 0, and others.
+        let distances = (0..32 << 16).map(|d| [d, 0]).chain((0..32 << 16).step_by(7).map(|d| [5, 5 + d]));
+        let pairs = edges.iter().flat_map(|a| edges.map(|b| [*a, b])).chain(distances);
+        for milli in [10, 1000, 1337, 100_000] {
+            let t = Temperature::from_milli(milli).unwrap();
+            for pair in pairs.clone() {
+                let got = Distribution::softmax_of_two(pair.map(i32::cast_unsigned), t);
+                assert_eq!(got, softmax_of(pair, t), "{pair:?} at {milli}");
             }
         }
     }

@@ -1,10 +1,12 @@
 //! Several images, advanced together.
 
+use super::linear::NOTHING;
 use super::walk::{Ops, Step, Walk};
 use super::{AnyOps, Pack, Packed};
+use crate::distribution::Distribution;
 use crate::engine::{EngineError, check_label, predicted};
 use crate::kernels::{Host, Kernel, Task, map};
-use crate::model::Image;
+use crate::model::{Image, Output};
 #[cfg(feature = "a16")]
 use crate::numbers::Int8A16;
 use crate::numbers::{Int8, cost_bits};
@@ -169,6 +171,28 @@ pub(super) fn finish<A: Pack>(walk: &mut Walk<A>, ops: &Ops<A>, step: &Step, ker
 }
 
 impl<S: SymbolSource> Job<'_, '_, S> {
+    /// Turns the logits of several images of two levels into frequencies, if all of them have one temperature.
+    fn predict_at_once(&self, logits: &mut [u32], kernel: Host) -> bool {
+        let Image { channels, levels, .. } = self.packed.model.image();
+        let mut temperatures = self.sources.iter().map(SymbolSource::temperature);
+        let Some(temperature) = temperatures.next() else { return false };
+        if self.images == 1 || (channels, levels) != (1, 2) || temperatures.any(|other| other != temperature) {
+            return false;
+        }
+        let bernoulli = self.packed.model.output() == Output::Bernoulli;
+        map(
+            kernel,
+            NOTHING,
+            logits.as_chunks_mut().0,
+            #[inline(always)]
+            |(), pair: &mut [u32; 2]| {
+                let logits = if bernoulli { [0, pair[0]] } else { *pair };
+                *pair = Distribution::softmax_of_two(logits, temperature);
+            },
+        );
+        true
+    }
+
     fn run<A: Pack>(self, walk: &mut Walk<A>, ops: &Ops<A>, kernel: Host) -> Result<(), EngineError<S::Error>> {
         let Image { height, width, channels, levels } = self.packed.model.image();
         let images = self.images;
@@ -190,11 +214,16 @@ impl<S: SymbolSource> Job<'_, '_, S> {
                     step.groups = channel..channel + 1;
                     A::ahead(walk, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
                     let position = Position { row, column, channel };
+                    let at_once = self.predict_at_once(&mut walk.shared.logits, kernel);
                     for image in 0..images {
                         let at = (image * channels + channel) * levels;
                         let logits = walk.shared.logits.get_mut(at..at + levels).ok_or(EngineError::Corrupt)?;
                         let source = self.sources.get_mut(image).ok_or(EngineError::Corrupt)?;
-                        let distribution = predicted(self.packed.model.output(), logits, source.temperature(), kernel);
+                        let distribution = if at_once {
+                            Distribution::of(logits)
+                        } else {
+                            predicted(self.packed.model.output(), logits, source.temperature(), kernel)
+                        };
                         let value = source.next(position, &distribution).map_err(EngineError::Source)?;
                         if usize::from(value) >= levels {
                             return Err(EngineError::Value { position, got: value, levels });

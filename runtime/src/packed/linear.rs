@@ -273,7 +273,7 @@ impl<A: Pack> Packed<A> {
 const HALF: usize = LANES / 2;
 
 /// Where nothing is read beside the sums: as many numbers of no size as anyone asks for.
-const NOTHING: &[()] = &[(); usize::MAX];
+pub(super) const NOTHING: &[()] = &[(); usize::MAX];
 
 /// Sums, and what becomes of them.
 pub(super) trait Scaled {
