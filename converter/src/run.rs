@@ -29,6 +29,13 @@ pub struct Score {
     pub logits: Vec<f32>,
 }
 
+impl Score {
+    /// Of an image that costs so much, in units of 2⁻²⁴ bit.
+    fn of(cost: u64) -> Self {
+        Self { nats: Pixel::nats(cost), logits: Vec::new() }
+    }
+}
+
 impl Scorer<'_> {
     /// The images that the model reads.
     pub fn image(&self) -> Image {
@@ -90,7 +97,7 @@ impl Scorer<'_> {
                     let scorer = scorer.as_mut().map_err(|error| Error::Engine(error.to_string()))?;
                     let cost = scorer.score(label_of(n), set.image(n)).map_err(engine_error)?;
                     progress();
-                    Ok(Score { nats: Pixel::nats(cost), logits: Vec::new() })
+                    Ok(Score::of(cost))
                 })
                 .collect();
         }
@@ -196,12 +203,12 @@ fn score_together(packed: &Packed<'_>, set: &ImageSet, progress: impl Fn() + Syn
     let batches = (0..set.count).step_by(size).collect::<Vec<_>>();
     let scores = batches.into_par_iter().map(|first| {
         let numbers = first..set.count.min(first + size);
-        let mut out = vec![0; numbers.len() * shape.values()];
+        let mut out = memory::zeros(numbers.len() * shape.values(), memory::IMAGES)?;
         let sources = numbers.map(|n| Given::new(set.image(n), shape)).collect();
         let costs = together(packed, None, sources, &mut out)?;
         let scores = costs.into_iter().map(|cost| {
             progress();
-            Score { nats: Pixel::nats(cost), logits: Vec::new() }
+            Score::of(cost)
         });
         Ok::<_, Error>(scores.collect::<Vec<_>>())
     });

@@ -1,8 +1,8 @@
 //! The engine from outside: whole images with their logits.
 
 use pixelrnn::kernels::{Kernel, Native};
-use pixelrnn::model::Output;
-use pixelrnn::{Draw, Engine, Given, Model, Observer, Plan, Registers, SymbolSource, Temperature};
+use pixelrnn::model::{Image, Output};
+use pixelrnn::{Draw, Engine, Given, Model, Observer, Pixel, Plan, Registers, SymbolSource, Temperature};
 use std::fmt::Debug;
 
 /// All plans: they give the same bytes.
@@ -17,6 +17,13 @@ pub struct Walk {
     pub logits: Vec<i32>,
     /// Its cost in units of 2⁻²⁴ bit.
     pub cost: u64,
+}
+
+/// Puts a pixel where it belongs in an image, `[C, H, W]`.
+pub fn put(pixel: &Pixel, shape: Image, image: &mut [u8]) {
+    for (channel, value) in pixel.values.iter().enumerate().take(shape.channels) {
+        image[(channel * shape.height + pixel.row) * shape.width + pixel.column] = *value;
+    }
 }
 
 /// Keeps a pixel's logits.

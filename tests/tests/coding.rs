@@ -45,15 +45,12 @@ fn goes_there_and_back(name: &str, model: Model<'_>, seed: u64) {
     let block = block_by_engine(model, &set, 0..set.count, labels.as_deref());
     assert!(file.bytes[HEADER_BYTES..] == block, "{name}: an engine writes other bytes");
     let (mut data, values) = (vec![0; set.data.len()], model.image().values());
-    let mut put = |image: u32, row: usize, column: usize, value: &[u8]| {
-        for (channel, value) in value.iter().enumerate().take(set.channels) {
-            data[image as usize * values + (channel * set.height + row) * set.width + column] = *value;
-        }
-    };
     let mut state = vec![0; model.state_words()];
     let mut engine = Engine::new(model, &mut state).unwrap();
-    let show = |image, _: Option<usize>, pixel: &Pixel| put(image, pixel.row, pixel.column, &pixel.values);
-    read_block(&mut engine, MOST_IMAGES, &file.bytes[HEADER_BYTES..], show).unwrap();
+    read_block(&mut engine, MOST_IMAGES, &file.bytes[HEADER_BYTES..], |image, _, pixel| {
+        walk::put(pixel, model.image(), &mut data[image as usize * values..]);
+    })
+    .unwrap();
     assert!(data == set.data, "{name}: an engine reads other images");
 }
 

@@ -134,12 +134,7 @@ proptest! {
         writer.finish(&mut segments).unwrap();
 
         let mut image = vec![0; shape.values()];
-        let mut put = |row: usize, column: usize, pixel: [u8; 3]| {
-            for (channel, value) in pixel.iter().enumerate().take(shape.channels) {
-                image[(channel * shape.height + row) * shape.width + column] = *value;
-            }
-        };
-        read_block(&mut engine, 1, &block[..], |_, _, pixel| put(pixel.row, pixel.column, pixel.values)).unwrap();
+        read_block(&mut engine, 1, &block[..], |_, _, pixel| walk::put(pixel, shape, &mut image)).unwrap();
         prop_assert_eq!(&image, &values);
         let mut reader = BlockReader::new(1);
         let mut source = &block[..];
@@ -183,9 +178,7 @@ proptest! {
             engine.resume(label, at).unwrap();
             while engine.position() < stop {
                 let pixel = engine.step(&mut source).unwrap().unwrap();
-                for (channel, value) in pixel.values.iter().enumerate().take(shape.channels) {
-                    image[(channel * shape.height + pixel.row) * shape.width + pixel.column] = *value;
-                }
+                walk::put(&pixel, shape, &mut image);
                 cost += pixel.cost;
             }
             at = stop;

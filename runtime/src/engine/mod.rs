@@ -298,6 +298,17 @@ pub(crate) fn predicted<K: Kernel>(
     Distribution::softmax(logits, temperature, kernel)
 }
 
+/// As [`predicted`], of an output of two levels: the frequencies. By value, as only that becomes vectors.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) fn predicted_of_two(output: Output, [first, second]: [u32; 2], temperature: Temperature) -> [u32; 2] {
+    let logits = match output {
+        Output::Softmax => [first, second],
+        Output::Bernoulli => [0, first],
+    };
+    Distribution::softmax_of_two(logits, temperature)
+}
+
 /// The two logits, 0 and z, of a Bernoulli output's one.
 fn bernoulli(logits: &mut [u32]) -> &mut [u32] {
     if let [first, second, ..] = logits {

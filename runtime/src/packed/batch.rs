@@ -4,9 +4,9 @@ use super::linear::NOTHING;
 use super::walk::{Ops, Step, Walk};
 use super::{AnyOps, Pack, Packed};
 use crate::distribution::Distribution;
-use crate::engine::{EngineError, check_label, predicted};
+use crate::engine::{EngineError, check_label, predicted, predicted_of_two};
 use crate::kernels::{Host, Kernel, Task, map};
-use crate::model::{Image, Output};
+use crate::model::Image;
 #[cfg(feature = "a16")]
 use crate::numbers::Int8A16;
 use crate::numbers::{Int8, cost_bits};
@@ -179,16 +179,13 @@ impl<S: SymbolSource> Job<'_, '_, S> {
         if self.images == 1 || (channels, levels) != (1, 2) || temperatures.any(|other| other != temperature) {
             return false;
         }
-        let bernoulli = self.packed.model.output() == Output::Bernoulli;
+        let output = self.packed.model.output();
         map(
             kernel,
             NOTHING,
             logits.as_chunks_mut().0,
             #[inline(always)]
-            |(), pair: &mut [u32; 2]| {
-                let logits = if bernoulli { [0, pair[0]] } else { *pair };
-                *pair = Distribution::softmax_of_two(logits, temperature);
-            },
+            |(), logits: &mut [u32; 2]| *logits = predicted_of_two(output, *logits, temperature),
         );
         true
     }

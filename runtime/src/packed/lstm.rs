@@ -253,33 +253,47 @@ impl<A: Pack> Lstm<A> {
             for span in spans(0..places, hidden, start..end) {
                 let gates = gates.get(4 * span.start..4 * span.end)?;
                 let new_h = new_h.get_mut(span.clone())?;
-                kernel.cells(
-                    gates,
-                    before.get(span.clone())?,
-                    record.cell_bits.into(),
-                    c.get_mut(span.clone())?,
-                    new_h,
-                );
-                let (to_hidden, to_output) = (record.to_hidden, record.to_output);
-                map_within(
-                    new_h,
-                    h.together_mut(step)?.get_mut(span.clone())?,
-                    #[inline(always)]
-                    move |h, y| *y = A::input(A::hidden(h, to_hidden)),
-                );
+                let (before, c) = (before.get(span.clone())?, c.get_mut(span.clone())?);
+                let h = h.together_mut(step)?.get_mut(span.clone())?;
+                self.units((gates, before), (c, new_h, h), kernel);
                 if self.kind == Kind::Right {
                     output.together_mut(step)?.get_mut(span)?.copy_from_slice(new_h);
                 } else {
-                    map_within(
-                        new_h,
-                        registers.get_mut(record.output, hidden)?.get_mut(span)?,
-                        #[inline(always)]
-                        move |h, y| *y = A::output(h, to_output, 0),
-                    );
+                    self.put_out(new_h, registers.get_mut(record.output, hidden)?.get_mut(span)?);
                 }
             }
         }
         Some(())
+    }
+
+    /// From the gates of units and the cells before to their cells and states, these also as products read them.
+    #[inline(always)]
+    fn units<K: Kernel>(
+        &self,
+        (gates, before): (&[i16], &[i16]),
+        (c, new_h, h): (&mut [i16], &mut [i16], &mut [A::Input]),
+        kernel: K,
+    ) {
+        kernel.cells(gates, before, self.record.cell_bits.into(), c, new_h);
+        let to_hidden = self.record.to_hidden;
+        map_within(
+            new_h,
+            h,
+            #[inline(always)]
+            move |h, y| *y = A::input(A::hidden(h, to_hidden)),
+        );
+    }
+
+    /// States as the op's output.
+    #[inline(always)]
+    fn put_out(&self, new_h: &[i16], to: &mut [i16]) {
+        let to_output = self.record.to_output;
+        map_within(
+            new_h,
+            to,
+            #[inline(always)]
+            move |h, y| *y = A::output(h, to_output, 0),
+        );
     }
 
     /// The states of the row above that places read, the first place's.

@@ -5,6 +5,7 @@
 use super::put;
 use crate::integer_model::bytes::crc32;
 use crate::late::{self, Late};
+use crate::walk;
 use pixelrnn::coder::container::{BlockError, BlockReader, HEADER_BYTES, Header, Restored, read_block, read_together};
 use pixelrnn::packed::{Batch, Packed};
 use pixelrnn::{Engine, Model};
@@ -65,9 +66,7 @@ fn in_pieces(model: Model<'_>, block: &[u8]) {
     for Restored { image, pixel, .. } in &whole {
         // None of an image that broke off.
         let Some(values) = pixels.chunks_exact_mut(shape.values()).nth(*image as usize) else { continue };
-        for (channel, value) in pixel.values.iter().enumerate().take(shape.channels) {
-            values[(channel * shape.height + pixel.row) * shape.width + pixel.column] = *value;
-        }
+        walk::put(pixel, shape, values);
     }
     assert_eq!(by_images(model, MOST, block), (pixels, ended.err()), "whole images are others than their pixels");
 }

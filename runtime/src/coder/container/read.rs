@@ -42,13 +42,13 @@ pub struct Restored {
 pub struct BlockReader {
     most: u32,
     /// Images of the block.
-    images: u32,
+    pub(super) images: u32,
     /// The image that is read.
     pub(super) image: u32,
     label: Option<usize>,
     /// Whether the engine is in the midst of that image.
-    inside: bool,
-    ended: bool,
+    pub(super) inside: bool,
+    pub(super) ended: bool,
     /// `None` until it has begun to read.
     decoder: Option<DecoderState>,
     cut: Cut,
@@ -122,24 +122,6 @@ impl BlockReader {
             self.inside = false;
         }
         Ok(Some(restored))
-    }
-
-    /// Images that are still to come, once the first one has been asked for.
-    #[cfg(feature = "std")]
-    pub(super) const fn left(&self) -> u32 {
-        self.images - self.image
-    }
-
-    /// Whether it is in the midst of an image.
-    #[cfg(feature = "std")]
-    pub(super) const fn is_inside(&self) -> bool {
-        self.inside
-    }
-
-    /// Whether all of the block was read, and found right.
-    #[cfg(feature = "std")]
-    pub(super) const fn has_ended(&self) -> bool {
-        self.ended
     }
 
     /// The decoder where it is in the stream, which begins with the number of images.

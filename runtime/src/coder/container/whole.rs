@@ -54,11 +54,11 @@ pub fn read_together<R: ByteSource>(
     let mut label_of_all = None;
     let mut open = Vec::with_capacity(blocks.len());
     for (reader, source) in blocks {
-        if reader.is_inside() {
+        if reader.inside {
             return Err(BlockError::Engine(EngineError::Corrupt));
         }
         let mut decoder = reader.open(source)?;
-        if reader.left() == 0 {
+        if reader.image == reader.images {
             return Err(BlockError::Container(ContainerError::Corrupt));
         }
         label_of_all = label(&mut decoder, classes)?;
@@ -85,11 +85,11 @@ impl BlockReader {
     /// # Errors
     /// When there are more images or bytes, when the checksum is another one, and when the source fails.
     pub fn finish<R: ByteSource>(&mut self, source: &mut R) -> Result<(), BlockError<R::Error>> {
-        if self.has_ended() {
+        if self.ended {
             return Ok(());
         }
         let decoder = self.open(source)?;
-        if self.left() > 0 {
+        if self.image < self.images {
             return Err(BlockError::Container(ContainerError::Trailing));
         }
         self.end(&mut decoder.into_source())

@@ -1,7 +1,7 @@
 //! LSTMs at one place, whose sums stay in registers.
 
 use super::{Kind, Lstm, State};
-use crate::kernels::{Kernel, map_within};
+use crate::kernels::Kernel;
 use crate::packed::alone::Alone;
 use crate::packed::linear::{Line, Packed, Panel, Scaled, by_vectors};
 use crate::packed::registers::Registers;
@@ -83,7 +83,7 @@ impl<A: Pack> Lstm<A> {
                     )?;
                 });
             }
-            self.units(self.record.group(step.all_groups, group), &place, state, (registers, 0), kernel)?;
+            self.units_alone(self.record.group(step.all_groups, group), &place, state, (registers, 0), kernel)?;
         }
         if left > 0 && step.groups.end == step.all_groups {
             let x = registers.get(self.record.input, self.record.inputs.into())?;
@@ -135,7 +135,7 @@ impl<A: Pack> Lstm<A> {
                     )?;
                 });
             }
-            self.units(self.record.group(all_groups, group), place, state, (registers, number), kernel)?;
+            self.units_alone(self.record.group(all_groups, group), place, state, (registers, number), kernel)?;
         }
         Some(())
     }
@@ -162,7 +162,7 @@ impl<A: Pack> Lstm<A> {
 
     /// From the gates of a place's units to their states, and to its output in the registers.
     #[inline(always)]
-    fn units<K: Kernel>(
+    fn units_alone<K: Kernel>(
         &self,
         (start, end): (usize, usize),
         place: &Place,
@@ -170,28 +170,17 @@ impl<A: Pack> Lstm<A> {
         (registers, number): (&mut Registers, usize),
         kernel: K,
     ) -> Option<()> {
-        let record = &self.record;
         let State { h, c, output, gates, new_h, .. } = state;
         let (gates, new_h) = (gates.get(4 * start..4 * end)?, new_h.get_mut(start..end)?);
         let (before, c) = c.apart(place.before + start, place.c + start, end - start)?;
-        kernel.cells(gates, before, record.cell_bits.into(), c, new_h);
-        let (to_hidden, to_output) = (record.to_hidden, record.to_output);
-        map_within(
-            new_h,
-            h.numbers_mut().get_mut(place.h + start..place.h + end)?,
-            #[inline(always)]
-            move |h, y| *y = A::input(A::hidden(h, to_hidden)),
-        );
+        let h = h.numbers_mut().get_mut(place.h + start..place.h + end)?;
+        self.units((gates, before), (c, new_h, h), kernel);
         if self.kind == Kind::Right {
             return output.keep_alone(place.output + start, new_h);
         }
-        let hidden = usize::from(record.hidden);
-        map_within(
-            new_h,
-            registers.get_mut(record.output, hidden)?.get_mut(number * hidden + start..number * hidden + end)?,
-            #[inline(always)]
-            move |h, y| *y = A::output(h, to_output, 0),
-        );
+        let hidden = usize::from(self.record.hidden);
+        let to = number * hidden + start..number * hidden + end;
+        self.put_out(new_h, registers.get_mut(self.record.output, hidden)?.get_mut(to)?);
         Some(())
     }
 }
