@@ -88,10 +88,14 @@ impl Plan {
         self.pixels + 1 + self.initials
     }
 
-    /// The state whose cell pixel `at` continues.
+    /// The numbers of states where those of pixels are counted wave by wave.
     #[cfg(feature = "gpu")]
-    pub(crate) fn cell(&self, at: usize) -> usize {
-        self.cells[at]
+    pub(crate) fn ranks(&self) -> Vec<usize> {
+        let mut ranks: Vec<usize> = (0..self.states()).collect();
+        for (rank, &at) in self.order.iter().enumerate() {
+            ranks[at] = rank;
+        }
+        ranks
     }
 
     /// The state that tap `tap` of pixel `at` reads.

@@ -5,9 +5,10 @@ use crate::data::Set;
 use crate::error::Error;
 use crate::loss;
 use crate::network::{Leaves, Network};
+use crate::ops::Path;
 use crate::optimizer::Optimizer;
 use burn::prelude::*;
-use burn::tensor::Int;
+use burn::tensor::{Int, Transaction};
 
 /// A network while it is trained.
 #[derive(Clone, Debug)]
@@ -42,9 +43,27 @@ fn batch(set: &Set, which: &[usize], network: &Network, device: &Device) -> (Ten
 
 /// The numbers of a tensor, row-major.
 pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
-    let failed = |e: &dyn std::fmt::Debug| Error::other(format!("the back end failed: {e:?}"));
-    let data = tensor.try_into_data().map_err(|e| failed(&e))?;
+    of_data(tensor.try_into_data().map_err(|e| failed(&e))?)
+}
+
+fn of_data(data: TensorData) -> Result<Vec<f32>, Error> {
     data.convert::<f32>().try_to_vec().map_err(|e| failed(&e))
+}
+
+fn failed(e: &dyn std::fmt::Debug) -> Error {
+    Error::other(format!("the back end failed: {e:?}"))
+}
+
+/// The numbers of some tensors, in one answer: a GPU's takes its time, however little it says.
+fn all_numbers(tensors: Vec<Tensor<1>>, path: Path) -> Result<Vec<Vec<f32>>, Error> {
+    if path == Path::Stock {
+        // Other machines are asked for one tensor at a time.
+        let lengths: Vec<usize> = tensors.iter().map(|tensor| tensor.dims()[0]).collect();
+        let mut all = numbers(Tensor::cat(tensors, 0))?.into_iter();
+        return Ok(lengths.into_iter().map(|length| all.by_ref().take(length).collect()).collect());
+    }
+    let transaction = tensors.into_iter().fold(Transaction::default(), Transaction::register);
+    transaction.try_execute().map_err(|e| failed(&e))?.into_iter().map(of_data).collect()
 }
 
 impl Trainer {
@@ -90,19 +109,17 @@ impl Trainer {
         let logits = self.network.logits(&leaves, levels.clone(), labels, self.back_end.path());
         let nats = loss::nats(self.network.image(), self.network.output(), logits, levels);
         let grads = nats.clone().backward();
-        // All of them in one piece: a GPU's answer takes its time, however little it says.
         let found: Vec<Option<Tensor<1>>> = leaves.flat().map(|leaf| leaf.grad(&grads)).collect();
-        let all = numbers(Tensor::cat(found.iter().flatten().cloned().collect(), 0))?;
-        let mut rest = all.as_slice();
+        let tensors = found.iter().flatten().cloned().chain([nats.inner()]).collect();
+        let mut read = all_numbers(tensors, self.back_end.path())?;
+        let nats = read.pop().and_then(|nats| nats.first().copied()).map_or(f64::NAN, f64::from);
+        let mut read = read.into_iter();
         let gradients = found
             .iter()
             .zip(&self.weights)
-            .map(|(gradient, w)| match gradient {
-                Some(_) => rest.split_off(..w.len()).expect("as many numbers as weights").to_vec(),
-                None => vec![0.0; w.len()],
-            })
+            .map(|(gradient, w)| gradient.as_ref().and_then(|_| read.next()).unwrap_or_else(|| vec![0.0; w.len()]))
             .collect();
-        Ok(Part { nats: f64::from(numbers(nats)?[0]), gradients })
+        Ok(Part { nats, gradients })
     }
 
     /// Says which layer first makes a number that is not finite.
@@ -160,7 +177,6 @@ impl Trainer {
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
-    use crate::ops::Path;
     use crate::optimizer::Rule;
     use crate::parameters;
     use crate::test_nets::{close, networks, set};
@@ -202,9 +218,7 @@ mod tests {
     #[test]
     #[cfg(feature = "wgpu")]
     fn gradients_on_a_gpu_are_those_of_stock_operations() {
-        let device = "wgpu".parse::<crate::back_end::Name>().unwrap();
-        let back_end = BackEnd::new(&[device], crate::back_end::Precision::F32).expect("a GPU, or Vulkan without one");
-        equals_stock(Path::Gpu, back_end.first());
+        equals_stock(Path::Gpu, BackEnd::gpu().first());
     }
 
     /// The network with `weights` in the plain loops and double precision of the float reference.

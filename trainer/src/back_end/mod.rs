@@ -66,6 +66,8 @@ impl BackEnd {
         let mut devices = Vec::with_capacity(names.len());
         for name in names {
             let mut device = name.device()?;
+            #[cfg(feature = "wgpu")]
+            crate::gpu::prepare(&device);
             if precision != Precision::F32 {
                 if !device.supports_dtype(precision.dtype()) {
                     return Err(Error::usage(format!("{name} cannot compute in {:?}", precision.dtype())));
@@ -88,6 +90,13 @@ impl BackEnd {
     #[cfg(all(test, feature = "flex"))]
     pub(crate) fn processor(path: Path) -> Self {
         Self { devices: vec![Device::flex()], path }
+    }
+
+    /// The first GPU.
+    #[cfg(all(test, feature = "wgpu"))]
+    pub(crate) fn gpu() -> Self {
+        let name = "wgpu".parse().expect("a name");
+        Self::new(&[name], Precision::F32).expect("a GPU, or Vulkan without one")
     }
 
     /// The name of each device that this program can compute on here, and what it is.

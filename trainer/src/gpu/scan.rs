@@ -1,17 +1,22 @@
 //! An LSTM's scan over an image in one launch, forwards and backwards.
 //!
-//! One group of threads works through one image, wave by wave, as a [`Plan`] lists them; a thread computes a feature of a pixel.
+//! One group of threads works through one image, wave by wave, as a [`Plan`] lists them; a thread computes a feature of a pixel. What is
+//! kept from wave to wave lies in that order as well: threads side by side read numbers side by side.
 
-use super::{at_once, empty, images};
+use super::{Quad, at_once, empty, empty_of, images};
 use crate::plan::Plan;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, ExtensionType};
+use burn::tensor::DType;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
+
+/// Threads, at least, that compute the same feature, so that they read the same weights.
+const TOGETHER: usize = 32;
 
 /// Sizes of a scan, which kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,24 +63,33 @@ impl Sizes {
     }
 }
 
-/// A plan as kernels read it, in one array: the pixels in order, `[pixels]`; the states that taps read, `[pixels, taps]`; the states whose
-/// cells are continued, `[pixels]`; the pixels that read a pixel through each tap, `[pixels, taps]`; those that continue its cell,
-/// `[pixels]`; and where waves begin and the last one ends, `[waves + 1]`. Where there is no such pixel, it is number `pixels`.
+/// A plan as kernels read it, in one array. All but the first part counts pixels, and their states, wave by wave: the pixels in that order,
+/// `[pixels]`; the states that taps read, `[pixels, taps]`; the states whose cells are continued, `[pixels]`; the pixels that read a pixel
+/// through each tap, `[pixels, taps]`; those that continue its cell, `[pixels]`; and where waves begin and the last one ends,
+/// `[waves + 1]`. Where there is no such pixel, it is number `pixels`.
 pub(crate) fn tables(plan: &Plan) -> Vec<i32> {
     let Plan { pixels, taps, .. } = *plan;
+    let ranks = plan.ranks();
+    let outputs: Vec<usize> = plan
+        .order
+        .iter()
+        .flat_map(|&at| (0..taps).map(move |tap| (at, tap)))
+        .map(|(at, tap)| ranks[plan.output(at, tap)])
+        .collect();
+    let cells: Vec<usize> = plan.order.iter().map(|&at| ranks[plan.cells[at]]).collect();
     let (mut readers, mut heirs) = (vec![pixels; pixels * taps], vec![pixels; pixels]);
-    for at in 0..pixels {
+    for n in 0..pixels {
         for tap in 0..taps {
-            let state = plan.output(at, tap);
+            let state = outputs[n * taps + tap];
             if state < pixels {
-                readers[state * taps + tap] = at;
+                readers[state * taps + tap] = n;
             }
         }
-        if plan.cells[at] < pixels {
-            heirs[plan.cells[at]] = at;
+        if cells[n] < pixels {
+            heirs[cells[n]] = n;
         }
     }
-    let parts = [&plan.order, &plan.outputs, &plan.cells, &readers, &heirs, &vec![0], &plan.ends];
+    let parts = [&plan.order, &outputs, &cells, &readers, &heirs, &vec![0], &plan.ends];
     parts.into_iter().flatten().map(|&at| at as i32).collect()
 }
 
@@ -93,14 +107,14 @@ fn tanh(x: f32) -> f32 {
 
 /// `z = x + Σ_tap W_tap · h[tap]`, `c = σ(f)·c' + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)` for every pixel of the images.
 ///
-/// `x` is `[N, 4 · hidden, pixels]` in the order o, f, i, g, `weight` `[4 · hidden, hidden, taps]`, the initial states
-/// `[initials, hidden]`. Made are `h` `[N, hidden, pixels]`, the states of pixels, zero and the initial ones `[N, hidden, states]`, and the
-/// gates after their nonlinearities, as `x`.
+/// `x` is `[N, 4 · hidden, pixels]` in the order o, f, i, g, `weight` `[hidden, taps, hidden]` of the four gates each, to a feature
+/// and from one, the initial states `[initials, hidden]`. Made are `h` `[N, hidden, pixels]` and, wave by wave, the states of pixels, zero
+/// and the initial ones `[N, hidden, states]` and the gates after their nonlinearities `[N, 4 · hidden, pixels]`.
 #[cube(launch)]
 #[allow(clippy::too_many_arguments)]
 fn scan_kernel<F: Float>(
     x: &[F],
-    weight: &[F],
+    weight: &[Vector<F, Const<4>>],
     initial_h: &[F],
     initial_c: &[F],
     tables: &[i32],
@@ -121,7 +135,6 @@ fn scan_kernel<F: Float>(
     let cells = comptime!(sizes.cells());
     let ends = comptime!(sizes.ends());
     let gate = comptime!(sizes.hidden * sizes.pixels);
-    let rows = comptime!(sizes.hidden * sizes.hidden * sizes.taps);
 
     for item in range_stepped(UNIT_POS_X as usize, comptime!((1 + sizes.initials) * sizes.hidden), threads) {
         let edge = item / hidden;
@@ -140,60 +153,64 @@ fn scan_kernel<F: Float>(
     for wave in 0..comptime!(sizes.waves) {
         let begin = tables[ends + wave] as usize;
         let length = tables[ends + wave + 1] as usize - begin;
-        for item in range_stepped(UNIT_POS_X as usize, length * hidden, threads) {
-            let u = item / length;
-            let pixel = tables[begin + item - u * length] as usize;
-            let own = (image * 4 * hidden + u) * pixels + pixel;
-            let mut o = f32::cast_from(x[own]);
-            let mut f = f32::cast_from(x[own + gate]);
-            let mut i = f32::cast_from(x[own + 2 * gate]);
-            let mut g = f32::cast_from(x[own + 3 * gate]);
-            for tap in 0..taps {
-                let state = tables[outputs + pixel * taps + tap] as usize;
-                for block in 0..comptime!(sizes.hidden / at_once(sizes.hidden)) {
-                    #[unroll]
-                    for n in 0..comptime!(at_once(sizes.hidden)) {
-                        let k = block * comptime!(at_once(sizes.hidden)) + n;
-                        let read = f32::cast_from(states_h[(image * hidden + k) * states + state]);
-                        let w = (u * hidden + k) * taps + tap;
-                        o += read * f32::cast_from(weight[w]);
-                        f += read * f32::cast_from(weight[w + rows]);
-                        i += read * f32::cast_from(weight[w + 2 * rows]);
-                        g += read * f32::cast_from(weight[w + 3 * rows]);
+        let apart = length.div_ceil(TOGETHER) * TOGETHER;
+        for item in range_stepped(UNIT_POS_X as usize, apart * hidden, threads) {
+            let u = item / apart;
+            let at = begin + item - u * apart;
+            if at < begin + length {
+                let pixel = tables[at] as usize;
+                let from = (image * 4 * hidden + u) * pixels + pixel;
+                let mut z = Quad::new(0.0);
+                #[unroll]
+                for n in 0..4usize {
+                    z.insert(n, f32::cast_from(x[from + n * gate]));
+                }
+                for tap in 0..taps {
+                    let state = tables[outputs + at * taps + tap] as usize;
+                    for block in 0..comptime!(sizes.hidden / at_once(sizes.hidden)) {
+                        #[unroll]
+                        for n in 0..comptime!(at_once(sizes.hidden)) {
+                            let k = block * comptime!(at_once(sizes.hidden)) + n;
+                            let read = f32::cast_from(states_h[(image * hidden + k) * states + state]);
+                            z += Quad::new(read) * Quad::cast_from(weight[(u * taps + tap) * hidden + k]);
+                        }
                     }
                 }
+                let state = (image * hidden + u) * states;
+                let o = sigmoid(z.extract(0usize));
+                let f = sigmoid(z.extract(1usize));
+                let i = sigmoid(z.extract(2usize));
+                let g = tanh(z.extract(3usize));
+                let c = f * f32::cast_from(states_c[state + tables[cells + at] as usize]) + i * g;
+                let y = F::cast_from(o * tanh(c));
+                let own = (image * 4 * hidden + u) * pixels + at;
+                gates[own] = F::cast_from(o);
+                gates[own + gate] = F::cast_from(f);
+                gates[own + 2 * gate] = F::cast_from(i);
+                gates[own + 3 * gate] = F::cast_from(g);
+                states_c[state + at] = F::cast_from(c);
+                states_h[state + at] = y;
+                h[(image * hidden + u) * pixels + pixel] = y;
             }
-            let state = (image * hidden + u) * states;
-            let o = sigmoid(o);
-            let f = sigmoid(f);
-            let i = sigmoid(i);
-            let g = tanh(g);
-            let c = f * f32::cast_from(states_c[state + tables[cells + pixel] as usize]) + i * g;
-            let y = F::cast_from(o * tanh(c));
-            gates[own] = F::cast_from(o);
-            gates[own + gate] = F::cast_from(f);
-            gates[own + 2 * gate] = F::cast_from(i);
-            gates[own + 3 * gate] = F::cast_from(g);
-            states_c[state + pixel] = F::cast_from(c);
-            states_h[state + pixel] = y;
-            h[(image * hidden + u) * pixels + pixel] = y;
         }
         sync_storage();
     }
 }
 
-/// The gradient of [`scan_kernel`] for `x`, and `dc` `[N, hidden, pixels]`, what each pixel hands on to the cell that it continues, given what
-/// [`scan_kernel`] made and the gradient `dh` of its `h`.
+/// The gradient of [`scan_kernel`] for `x`, and `dc` `[N, hidden, pixels]`, what each pixel hands on to the cell that it continues, wave by
+/// wave, given what [`scan_kernel`] made and the gradient `dh` of its `h`. `weight` is `[hidden, taps, hidden]` of the four gates each,
+/// from a feature and to one; `dz`, the gradient for `x` once more, wave by wave, `[N, hidden, pixels]` of four.
 #[cube(launch)]
 #[allow(clippy::too_many_arguments)]
 fn scan_gradient_kernel<F: Float>(
-    weight: &[F],
+    weight: &[Vector<F, Const<4>>],
     states_c: &[F],
     gates: &[F],
     dh: &[F],
     tables: &[i32],
     dx: &mut [F],
     dc: &mut [F],
+    dz: &mut [Vector<f32, Const<4>>],
     #[comptime] sizes: Sizes,
     #[define(F)] _dtype: ElemType,
 ) {
@@ -208,48 +225,61 @@ fn scan_gradient_kernel<F: Float>(
     let heirs = comptime!(sizes.heirs());
     let ends = comptime!(sizes.ends());
     let gate = comptime!(sizes.hidden * sizes.pixels);
-    let row = comptime!(sizes.hidden * sizes.taps);
 
     for step in 0..comptime!(sizes.waves) {
         let wave = comptime!(sizes.waves - 1) - step;
         let begin = tables[ends + wave] as usize;
         let length = tables[ends + wave + 1] as usize - begin;
-        for item in range_stepped(UNIT_POS_X as usize, length * hidden, threads) {
-            let u = item / length;
-            let pixel = tables[begin + item - u * length] as usize;
-            let state = (image * hidden + u) * pixels + pixel;
-            let mut dy = f32::cast_from(dh[state]);
-            for tap in 0..taps {
-                let reader = tables[readers + pixel * taps + tap] as usize;
-                if reader < pixels {
-                    for block in 0..comptime!(4 * sizes.hidden / at_once(sizes.hidden)) {
-                        #[unroll]
-                        for n in 0..comptime!(at_once(sizes.hidden)) {
-                            let q = block * comptime!(at_once(sizes.hidden)) + n;
-                            let dz = f32::cast_from(dx[(image * 4 * hidden + q) * pixels + reader]);
-                            dy += dz * f32::cast_from(weight[q * row + u * taps + tap]);
+        let apart = length.div_ceil(TOGETHER) * TOGETHER;
+        for item in range_stepped(UNIT_POS_X as usize, apart * hidden, threads) {
+            let u = item / apart;
+            let at = begin + item - u * apart;
+            if at < begin + length {
+                let pixel = tables[at] as usize;
+                let state = (image * hidden + u) * pixels + at;
+                let mut read = Quad::new(0.0);
+                for tap in 0..taps {
+                    let reader = tables[readers + at * taps + tap] as usize;
+                    if reader < pixels {
+                        for block in 0..comptime!(sizes.hidden / at_once(sizes.hidden)) {
+                            #[unroll]
+                            for n in 0..comptime!(at_once(sizes.hidden)) {
+                                let k = block * comptime!(at_once(sizes.hidden)) + n;
+                                let w = Quad::cast_from(weight[(u * taps + tap) * hidden + k]);
+                                read += dz[(image * hidden + k) * pixels + reader] * w;
+                            }
                         }
                     }
                 }
+                let mut dy = f32::cast_from(dh[(image * hidden + u) * pixels + pixel]);
+                #[unroll]
+                for n in 0..4usize {
+                    dy += read.extract(n);
+                }
+                let own = (image * 4 * hidden + u) * pixels + at;
+                let o = f32::cast_from(gates[own]);
+                let f = f32::cast_from(gates[own + gate]);
+                let i = f32::cast_from(gates[own + 2 * gate]);
+                let g = f32::cast_from(gates[own + 3 * gate]);
+                let all = (image * hidden + u) * states;
+                let t = tanh(f32::cast_from(states_c[all + at]));
+                let before = f32::cast_from(states_c[all + tables[cells + at] as usize]);
+                let mut d = dy * o * (1.0 - t * t);
+                let heir = tables[heirs + at] as usize;
+                if heir < pixels {
+                    d += f32::cast_from(dc[(image * hidden + u) * pixels + heir]);
+                }
+                let mut four = Quad::new(dy * t * o * (1.0 - o));
+                four.insert(1usize, d * before * f * (1.0 - f));
+                four.insert(2usize, d * g * i * (1.0 - i));
+                four.insert(3usize, d * i * (1.0 - g * g));
+                #[unroll]
+                for n in 0..4usize {
+                    dx[(image * 4 * hidden + u) * pixels + pixel + n * gate] = F::cast_from(four.extract(n));
+                }
+                dz[state] = four;
+                dc[state] = F::cast_from(d * f);
             }
-            let own = (image * 4 * hidden + u) * pixels + pixel;
-            let o = f32::cast_from(gates[own]);
-            let f = f32::cast_from(gates[own + gate]);
-            let i = f32::cast_from(gates[own + 2 * gate]);
-            let g = f32::cast_from(gates[own + 3 * gate]);
-            let all = (image * hidden + u) * states;
-            let t = tanh(f32::cast_from(states_c[all + pixel]));
-            let before = f32::cast_from(states_c[all + tables[cells + pixel] as usize]);
-            let mut d = dy * o * (1.0 - t * t);
-            let heir = tables[heirs + pixel] as usize;
-            if heir < pixels {
-                d += f32::cast_from(dc[(image * hidden + u) * pixels + heir]);
-            }
-            dx[own] = F::cast_from(dy * t * o * (1.0 - o));
-            dx[own + gate] = F::cast_from(d * before * f * (1.0 - f));
-            dx[own + 2 * gate] = F::cast_from(d * g * i * (1.0 - i));
-            dx[own + 3 * gate] = F::cast_from(d * i * (1.0 - g * g));
-            dc[state] = F::cast_from(d * f);
         }
         sync_storage();
     }
@@ -266,10 +296,10 @@ fn threads(client: &Client) -> CubeDim {
 pub(crate) struct States<B: Backend> {
     /// `[N, hidden, pixels]`.
     pub h: FloatTensor<B>,
-    /// Those of the pixels, zero, and the initial ones, `[N, hidden, states]`.
+    /// Those of the pixels, wave by wave, zero, and the initial ones, `[N, hidden, states]`.
     pub states_h: FloatTensor<B>,
     pub states_c: FloatTensor<B>,
-    /// After their nonlinearities, `[N, 4 · hidden, pixels]`.
+    /// After their nonlinearities, wave by wave, `[N, 4 · hidden, pixels]`.
     pub gates: FloatTensor<B>,
 }
 
@@ -317,6 +347,7 @@ pub(crate) fn scan_gradient(
     let dh = into_contiguous(dh);
     let (n, Sizes { hidden, pixels, .. }) = (images(&dh), sizes);
     let (dx, dc) = (empty(&dh, [n, 4 * hidden, pixels]), empty(&dh, [n, hidden, pixels]));
+    let dz = empty_of(&dh, [n, hidden, pixels, 4], DType::F32);
     let (client, dtype) = (dh.client.clone(), dtype_to_storage_type(dh.dtype));
     scan_gradient_kernel::launch(
         &client,
@@ -329,6 +360,7 @@ pub(crate) fn scan_gradient(
         into_contiguous(tables).into_buffer_arg(),
         dx.clone().into_buffer_arg(),
         dc.clone().into_buffer_arg(),
+        dz.into_buffer_arg(),
         sizes,
         dtype,
     );

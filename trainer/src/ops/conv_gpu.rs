@@ -1,10 +1,11 @@
 //! Masked convolution on a GPU, as an operation of Burn's with a backward pass of its own.
 
-use crate::gpu::{self, Conv};
+use crate::gpu::{self, Conv, Sums, SumsMetadata};
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::fusion::custom::TensorSpec;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::prelude::*;
@@ -37,9 +38,9 @@ pub(super) trait ConvGradients: Backend {
         conv: Conv,
     ) -> FloatTensor<Self>;
 
-    /// Parts of the gradient for the weights, `[parts, …]`, which are to be added up.
-    #[fusion(dtype = x, shape = parts(x, conv))]
-    fn of_weight(x: FloatTensor<Self>, dy: FloatTensor<Self>, conv: Conv) -> FloatTensor<Self>;
+    /// The gradients of the weights and of a bias that all images share.
+    #[fusion(meta = sums)]
+    fn of_weight(x: FloatTensor<Self>, dy: FloatTensor<Self>, conv: Conv) -> Sums<Self>;
 }
 
 /// `x` with another number of features.
@@ -47,9 +48,9 @@ fn with_features(x: &Shape, features: usize) -> Shape {
     [x[0], features, x[2], x[3]].into()
 }
 
-fn parts(x: &Shape, conv: &Conv) -> Shape {
-    let [outputs, inputs, rows, columns] = conv.weight();
-    [conv.parts(x[0]), outputs, inputs, rows, columns].into()
+fn sums(x: &TensorSpec, _: &TensorSpec, conv: &Conv) -> SumsMetadata {
+    let of = |shape: Shape| TensorSpec::new(shape, x.dtype);
+    SumsMetadata { weight: of(conv.weight().into()), bias: of([1, conv.weight()[0]].into()) }
 }
 
 impl ConvOps for CubeBackend {
@@ -63,7 +64,7 @@ impl ConvGradients for CubeBackend {
         gpu::convolve(dy, weight, None, x, conv)
     }
 
-    fn of_weight(x: CubeTensor, dy: CubeTensor, conv: Conv) -> CubeTensor {
+    fn of_weight(x: CubeTensor, dy: CubeTensor, conv: Conv) -> Sums<Self> {
         gpu::weight_gradient(x, dy, conv)
     }
 }
@@ -79,6 +80,13 @@ struct Saved<B: Backend> {
     conv: Conv,
 }
 
+/// Sums over the pixels of each image, `[N, features]`.
+fn over_pixels<B: Backend>(dy: FloatTensor<B>) -> FloatTensor<B> {
+    let shape = dy.shape();
+    let all = B::float_reshape(dy, [shape[0], shape[1], shape[2] * shape[3]].into());
+    B::float_reshape(B::float_sum_dim(all, 2), [shape[0], shape[1]].into())
+}
+
 impl<B: ConvGradients> Backward<B, 3> for ConvBackward {
     type State = Saved<B>;
 
@@ -86,15 +94,14 @@ impl<B: ConvGradients> Backward<B, 3> for ConvBackward {
         let [x_node, weight_node, bias_node] = ops.parents;
         let dy = grads.consume::<B>(&ops.node);
         let Saved { x, weight, shared_bias, conv } = ops.state;
-        if let Some(node) = bias_node {
-            let shape = dy.shape();
-            let all = B::float_reshape(dy.clone(), [shape[0], shape[1], shape[2] * shape[3]].into());
-            let sum = B::float_reshape(B::float_sum_dim(all, 2), [shape[0], shape[1]].into());
-            grads.register::<B>(node.id, if shared_bias { B::float_sum_dim(sum, 0) } else { sum });
-        }
-        if let Some(node) = weight_node {
-            let sum = B::float_sum_dim(B::of_weight(x.clone(), dy.clone(), conv), 0);
-            grads.register::<B>(node.id, B::float_reshape(sum, weight.shape()));
+        if weight_node.is_some() || bias_node.is_some() {
+            let sums = B::of_weight(x.clone(), dy.clone(), conv);
+            if let Some(node) = weight_node {
+                grads.register::<B>(node.id, sums.weight);
+            }
+            if let Some(node) = bias_node {
+                grads.register::<B>(node.id, if shared_bias { sums.bias } else { over_pixels::<B>(dy.clone()) });
+            }
         }
         if let Some(node) = x_node {
             grads.register::<B>(node.id, B::of_input(x, weight, dy, conv));

@@ -91,13 +91,20 @@ fn stock(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<2>, conv: &MaskedConv, re
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
+    #[cfg(feature = "wgpu")]
+    use crate::back_end::BackEnd;
     use crate::test_nets::{close, conv_cases, numbers};
     use burn::tensor::Tensor;
 
     /// Output and the gradients for x, weight and bias of a weighted sum of the outputs.
-    fn run(conv: &MaskedConv, relu: bool, path: Path, per_image: bool) -> Vec<Vec<f32>> {
-        let device = Device::flex().autodiff();
-        let (n, h, w) = (3, 6, 5);
+    fn run(
+        conv: &MaskedConv,
+        [h, w]: [usize; 2],
+        relu: bool,
+        per_image: bool,
+        (path, device): (Path, &Device),
+    ) -> Vec<Vec<f32>> {
+        let (device, n) = (device.clone().autodiff(), 3);
         let (inputs, outputs, [kh, kw]) = (conv.inputs.count, conv.outputs.count, conv.kernel);
         let put = |seed: u64, count: usize| {
             Tensor::<1>::from_data(TensorData::new(numbers(seed, count), [count]), &device).require_grad()
@@ -109,14 +116,14 @@ mod tests {
         let labels = per_image.then(|| Tensor::from_data(TensorData::new(vec![1_i32, 0, 1], [3]), &device));
         let context = Context { path, labels };
         let image = x.clone().reshape([n, h, w, inputs]);
-        let image = if path == Path::Stock { image.permute([0, 3, 1, 2]) } else { image };
+        let image = if path.is_fast() { image } else { image.permute([0, 3, 1, 2]) };
         let tensors = ConvTensors {
             weight: weight.clone().reshape([outputs, inputs, kh, kw]),
             bias: Some(bias.clone()),
             class: per_image.then(|| class.clone().reshape([outputs, 2])),
         };
         let y = masked_conv(&context, image, tensors, &Convolution::new(*conv), relu);
-        let y = if path == Path::Stock { y.permute([0, 2, 3, 1]) } else { y };
+        let y = if path.is_fast() { y } else { y.permute([0, 2, 3, 1]) };
         let factors = numbers(5, n * h * w * outputs);
         let factors = Tensor::from_data(TensorData::new(factors, [n, h, w, outputs]), &device);
         let grads = (y.clone() * factors).sum().backward();
@@ -127,17 +134,50 @@ mod tests {
         all
     }
 
+    /// What `path` gives on `device` is what stock operations give on the processor.
+    fn is_stock(conv: &MaskedConv, size: [usize; 2], path: Path, device: &Device) {
+        for (relu, per_image) in [(false, false), (true, false), (false, true)] {
+            let got = run(conv, size, relu, per_image, (path, device));
+            let stock = run(conv, size, relu, per_image, (Path::Stock, &Device::flex()));
+            assert_eq!(got.len(), if per_image { 5 } else { 4 });
+            for (got, stock) in got.iter().zip(&stock) {
+                close(got, stock, 1e-5, conv);
+            }
+        }
+    }
+
     #[test]
     fn fast_is_stock() {
         for conv in conv_cases() {
-            for (relu, per_image) in [(false, false), (true, false), (false, true)] {
-                let fast = run(&conv, relu, Path::Fast, per_image);
-                let stock = run(&conv, relu, Path::Stock, per_image);
-                assert_eq!(fast.len(), if per_image { 5 } else { 4 });
-                for (fast, stock) in fast.iter().zip(&stock) {
-                    close(fast, stock, 1e-5, &conv);
-                }
-            }
+            is_stock(&conv, [6, 5], Path::Fast, &Device::flex());
+        }
+    }
+
+    /// So wide that a GPU's threads share outputs, inputs and pixels in all ways.
+    #[test]
+    #[cfg(feature = "wgpu")]
+    fn a_gpu_is_stock() {
+        use pixelrnn::model::{ColourGroups, Features, Mask, Presence};
+        let gpu = BackEnd::gpu();
+        let plain = |count| Features { count, groups: 1, parts: 1, order: ColourGroups::Cyclic };
+        let wide = |mask, [inputs, outputs]: [usize; 2], side| MaskedConv {
+            mask,
+            kernel: [side, side],
+            dilation: 1,
+            inputs: plain(inputs),
+            outputs: plain(outputs),
+            bias: Presence::Required,
+            class: Presence::Absent,
+        };
+        let wide = [
+            wide(Mask::A, [1, 72], 7),
+            wide(Mask::A, [2, 3], 1),
+            wide(Mask::B, [260, 130], 3),
+            wide(Mask::B, [131, 3], 1),
+            wide(Mask::B, [20, 40], 1),
+        ];
+        for conv in conv_cases().into_iter().chain(wide) {
+            is_stock(&conv, [13, 11], Path::Gpu, gpu.first());
         }
     }
 }

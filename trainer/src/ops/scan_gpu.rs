@@ -3,7 +3,8 @@
 //! What depends on pixels before is one kernel forwards and one backwards; all else, such as the gradient of the weights, follows from
 //! their results by operations of Burn's.
 
-use crate::gpu::{self, Sizes, States, StatesMetadata};
+use super::conv_gpu::ConvGradients;
+use crate::gpu::{self, Conv, Sizes, States, StatesMetadata};
 use crate::plan::Plan;
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -113,9 +114,17 @@ struct Scan<B: Backend> {
     shape: Shape,
 }
 
-impl<B: ScanKernels> Scan<B> {
+impl<B: ScanKernels + ConvGradients> Scan<B> {
+    /// The weights with those of the four gates side by side, and before them dimensions 1, 2 and 3 in the order `by` of
+    /// `[gates, to features, from features, taps]`.
+    fn by_gates(&self, by: [usize; 3]) -> FloatTensor<B> {
+        let Sizes { hidden, taps, .. } = self.sizes;
+        let weight = B::float_reshape(self.weight.clone(), [4, hidden, hidden, taps].into());
+        B::float_permute(weight, &[by[0], by[1], by[2], 0])
+    }
+
     fn run(&self, x: FloatTensor<B>) -> States<B> {
-        let [weight, h, c] = [&self.weight, &self.initial_h, &self.initial_c].map(Clone::clone);
+        let (weight, h, c) = (self.by_gates([1, 3, 2]), self.initial_h.clone(), self.initial_c.clone());
         let x = B::float_reshape(x, [self.shape[0], self.shape[1], self.sizes.pixels].into());
         B::scan_forward(x, weight, h, c, self.tables.clone(), self.sizes)
     }
@@ -129,13 +138,15 @@ impl<B: ScanKernels> Scan<B> {
     fn of_weight(&self, states_h: FloatTensor<B>, dx: FloatTensor<B>) -> FloatTensor<B> {
         let Sizes { hidden, pixels, taps, .. } = self.sizes;
         let reads = (0..taps).flat_map(|tap| (0..pixels).map(move |at| (at, tap)));
-        let reads = reads.map(|(at, tap)| self.plan.output(at, tap) as i32).collect();
+        let ranks = self.plan.ranks();
+        let reads = reads.map(|(at, tap)| ranks[self.plan.output(at, tap)] as i32).collect();
         let reads = B::int_from_data(TensorData::new(reads, [taps * pixels]), &dx.device());
         let read = B::float_select(states_h, 2, reads);
-        let read = B::float_reshape(read, [self.shape[0], hidden * taps, pixels].into());
-        // Image by image, as one long sum would leave most of a GPU without work.
-        let each = B::float_matmul(dx, B::float_swap_dims(read, 1, 2));
-        B::float_reshape(B::float_sum_dim(each, 0), self.weight.shape())
+        let [images, outputs, height, width] = [0, 1, 2, 3].map(|dim| self.shape[dim]);
+        let read = B::float_reshape(read, [images, hidden * taps, height, width].into());
+        let dx = B::float_reshape(dx, self.shape.clone());
+        let conv = Conv::of_pixels([hidden * taps, outputs], [height, width]);
+        B::float_reshape(B::of_weight(read, dx, conv).weight, self.weight.shape())
     }
 
     /// The gradient of the initial `h`, given that of `x`.
@@ -153,11 +164,11 @@ impl<B: ScanKernels> Scan<B> {
         B::float_swap_dims(B::float_matmul(weight, sum), 0, 1)
     }
 
-    /// The gradient of the initial `c`, given what pixels hand on.
+    /// The gradient of the initial `c`, given what pixels hand on, wave by wave.
     fn of_initial_c(&self, dc: FloatTensor<B>) -> FloatTensor<B> {
         let Sizes { hidden, pixels, initials, .. } = self.sizes;
-        let continues = |at: usize, initial: usize| self.plan.cell(at) == pixels + 1 + initial;
-        let numbers = (0..pixels).flat_map(|at| (0..initials).map(move |initial| (at, initial)));
+        let continues = |at: usize, initial: usize| self.plan.cells[at] == pixels + 1 + initial;
+        let numbers = self.plan.order.iter().flat_map(|&at| (0..initials).map(move |initial| (at, initial)));
         let numbers = numbers.map(|(at, initial)| if continues(at, initial) { 1.0 } else { 0.0 }).collect();
         let continues = Self::put(numbers, [pixels, initials], &dc);
         let sum = B::float_reshape(B::float_sum_dim(dc, 0), [hidden, pixels].into());
@@ -165,7 +176,7 @@ impl<B: ScanKernels> Scan<B> {
     }
 }
 
-fn scan<B: ScanKernels>(
+fn scan<B: ScanKernels + ConvGradients>(
     x: &FloatTensor<B>,
     weight: FloatTensor<B>,
     initial_h: FloatTensor<B>,
@@ -204,7 +215,7 @@ struct Saved<B: Backend> {
     gates: FloatTensor<B>,
 }
 
-impl<B: ScanKernels> Backward<B, 4> for ScanBackward {
+impl<B: ScanKernels + ConvGradients> Backward<B, 4> for ScanBackward {
     type State = Saved<B>;
 
     fn backward(self, ops: Ops<Saved<B>, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -212,7 +223,7 @@ impl<B: ScanKernels> Backward<B, 4> for ScanBackward {
         let Sizes { hidden, pixels, .. } = scan.sizes;
         let dh = grads.consume::<B>(&ops.node);
         let dh = B::float_reshape(dh, [scan.shape[0], hidden, pixels].into());
-        let (dx, dc) = B::scan_backward(scan.weight.clone(), states_c, gates, dh, scan.tables.clone(), scan.sizes);
+        let (dx, dc) = B::scan_backward(scan.by_gates([2, 3, 1]), states_c, gates, dh, scan.tables.clone(), scan.sizes);
         let [x, weight, initial_h, initial_c] = ops.parents;
         if let Some(node) = weight {
             grads.register::<B>(node.id, scan.of_weight(states_h, dx.clone()));
@@ -229,7 +240,7 @@ impl<B: ScanKernels> Backward<B, 4> for ScanBackward {
     }
 }
 
-impl<B: ScanKernels, C: CheckpointStrategy> ScanOps for Autodiff<B, C> {
+impl<B: ScanKernels + ConvGradients, C: CheckpointStrategy> ScanOps for Autodiff<B, C> {
     fn lstm_scan_gpu(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,

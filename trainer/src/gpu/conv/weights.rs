@@ -1,0 +1,401 @@
+//! The gradients of a convolution's weights and bias.
+//!
+//! They are sums over all pixels of all images: of a product of each output's gradient with each input that a tap reads, and, for the
+//! bias, with one. Groups of threads sum parts of the pixels; a second kernel adds these up.
+
+use super::{Conv, centre_open, inside, offset};
+use crate::gpu::{Quad, empty, empty_of, images};
+use burn::backend::cubecl::dtype_to_storage_type;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, ExtensionType};
+use burn::tensor::DType;
+use burn_cubecl::CubeBackend;
+use burn_cubecl::cubecl;
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::tensor::CubeTensor;
+
+/// Pixels that a group reads at a time.
+const CHUNK: usize = 32;
+
+/// Threads of a group, at most.
+const THREADS: usize = 256;
+
+/// Tiles of four outputs and four columns that a group sums, at most, how many of them lie along the outputs, and fours of outputs and
+/// columns together, for which 16 KiB of memory have to do.
+const TILES: usize = 128;
+const ALONG: usize = 8;
+const FOURS: usize = 28;
+
+/// Groups that keep a GPU busy.
+const GROUPS: usize = 1024;
+
+/// Numbers that a group of the second kernel adds up parts of, and threads that share the parts of one.
+const NUMBERS: usize = 32;
+const SHARES: usize = 8;
+
+/// A column that is one everywhere, and one that there is not.
+const ONE: i32 = -1;
+const NONE: i32 = -2;
+
+impl Conv {
+    /// Columns of the products: an input that an open tap reads, tap by tap, and one.
+    const fn columns(self) -> usize {
+        self.open() * self.inputs.count + 1
+    }
+
+    /// Fours of outputs that a group sums for, and fours of columns.
+    fn tiles(self) -> [usize; 2] {
+        let along = self.outputs.count.div_ceil(4).min(ALONG);
+        let columns = self.columns().div_ceil(4);
+        let across = (FOURS - along).min(TILES / along);
+        [along, columns.div_ceil(columns.div_ceil(across))]
+    }
+
+    /// Groups that share outputs and columns.
+    fn groups(self) -> [usize; 2] {
+        let [along, across] = self.tiles();
+        [self.outputs.count.div_ceil(4 * along), self.columns().div_ceil(4 * across)]
+    }
+
+    /// Threads that share the pixels of a tile.
+    fn shares(self) -> usize {
+        let [along, across] = self.tiles();
+        let most = (THREADS / (along * across)).clamp(1, CHUNK);
+        1 << most.ilog2()
+    }
+
+    /// Threads of a group: all that sum, and as many more as make up the last [`CHUNK`] of them that reads.
+    fn threads(self) -> usize {
+        let [along, across] = self.tiles();
+        (along * across * self.shares()).next_multiple_of(CHUNK)
+    }
+
+    /// Fours of outputs and columns that a thread reads, of a pixel, at most.
+    fn fours_a_thread(self) -> usize {
+        let [along, across] = self.tiles();
+        (along + across).div_ceil(self.threads() / CHUNK)
+    }
+
+    /// How far apart pixels lie in a group's memory: an odd number of fours, which spreads them over its banks.
+    fn apart(self) -> usize {
+        let [along, across] = self.tiles();
+        (along + across) | 1
+    }
+
+    /// Chunks of an image.
+    const fn chunks(self) -> usize {
+        self.pixels().div_ceil(CHUNK)
+    }
+
+    /// In how many parts the pixels of so many images are summed.
+    fn parts(self, images: usize) -> usize {
+        let [down, right] = self.groups();
+        (images * self.chunks()).min(GROUPS.div_ceil(down * right))
+    }
+
+    /// Numbers that the second kernel makes for each output: weights, open or not, and a bias.
+    const fn numbers(self) -> usize {
+        self.taps() * self.inputs.count + 1
+    }
+}
+
+/// A four of outputs' gradients, or of columns, at a pixel of an image; zero where there is none.
+#[cube]
+#[allow(clippy::too_many_arguments)]
+fn fetch<F: Float>(
+    x: &[F],
+    dy: &[F],
+    reads: &Shared<[i32]>,
+    number: usize,
+    image: usize,
+    pixel: usize,
+    first_output: usize,
+    #[comptime] conv: Conv,
+) -> Quad {
+    let pixels = comptime!(conv.pixels());
+    let inputs = comptime!(conv.inputs.count);
+    let outputs = comptime!(conv.outputs.count);
+    let along = comptime!(conv.tiles()[0]);
+    let mut four = Quad::new(0.0);
+    if pixel < pixels && number < comptime!(conv.tiles()[0] + conv.tiles()[1]) {
+        if number < along {
+            #[unroll]
+            for n in 0..4usize {
+                let output = first_output + number * 4 + n;
+                if comptime!(conv.outputs.count.is_multiple_of(4 * conv.tiles()[0])) || output < outputs {
+                    four.insert(n, f32::cast_from(dy[(image * outputs + output) * pixels + pixel]));
+                }
+            }
+        } else {
+            let i = (pixel / comptime!(conv.width)) as i32;
+            let j = (pixel % comptime!(conv.width)) as i32;
+            #[unroll]
+            for n in 0..4usize {
+                let column = (number - along) * 4 + n;
+                let feature = reads[column * 3];
+                if feature == ONE {
+                    four.insert(n, 1.0);
+                } else if feature != NONE {
+                    let mut row = i;
+                    let mut right = j;
+                    if comptime!(conv.taps() > 1) {
+                        row += reads[column * 3 + 1];
+                        right += reads[column * 3 + 2];
+                    }
+                    if comptime!(conv.taps() == 1) || inside(row, right, conv) {
+                        let at = feature + row * comptime!(conv.width as i32) + right;
+                        let mut value = f32::cast_from(x[image * inputs * pixels + at as usize]);
+                        if comptime!(conv.relu) {
+                            value = max(value, 0.0);
+                        }
+                        four.insert(n, value);
+                    }
+                }
+            }
+        }
+    }
+    four
+}
+
+/// The fours of a pixel of a chunk that are this thread's to read.
+#[cube]
+fn fetch_all<F: Float>(
+    fours: &mut Array<Quad>,
+    x: &[F],
+    dy: &[F],
+    reads: &Shared<[i32]>,
+    chunk: usize,
+    first_output: usize,
+    #[comptime] conv: Conv,
+) {
+    let (unit, chunks) = (UNIT_POS_X as usize, comptime!(conv.chunks()));
+    let pixel = chunk % chunks * CHUNK + unit % CHUNK;
+    #[unroll]
+    for n in 0..comptime!(conv.fours_a_thread()) {
+        let number = unit / CHUNK + n * comptime!(conv.threads() / CHUNK);
+        fours[n] = fetch(x, dy, reads, number, chunk / chunks, pixel, first_output, conv);
+    }
+}
+
+/// Sums over parts of the pixels, `[parts, outputs, columns]`.
+#[cube(launch)]
+fn parts_kernel<F: Float>(
+    x: &[F],
+    dy: &[F],
+    parts: &mut [f32],
+    images: u32,
+    #[comptime] conv: Conv,
+    #[define(F)] _dtype: ElemType,
+) {
+    let pixels = comptime!(conv.pixels());
+    let inputs = comptime!(conv.inputs.count);
+    let outputs = comptime!(conv.outputs.count);
+    let columns = comptime!(conv.columns());
+    let along = comptime!(conv.tiles()[0]);
+    let across = comptime!(conv.tiles()[1]);
+    let shares = comptime!(conv.shares());
+    let apart = comptime!(conv.apart());
+
+    let unit = UNIT_POS_X as usize;
+    let first_output = CUBE_POS_Z as usize * along * 4;
+    let first_column = CUBE_POS_X as usize * across * 4;
+    // A thread's tile, and its share of the pixels.
+    let tiles = comptime!(conv.tiles()[0] * conv.tiles()[1]);
+    let tile = unit % tiles;
+    let share = unit / tiles;
+    let sums_any = share < shares;
+    let output_four = tile % along;
+    let column_four = tile / along;
+
+    // Of each column: where its feature begins in an image, and how far its tap is down and to the right.
+    let mut reads = Shared::<[i32]>::new_slice(comptime!(conv.tiles()[1] * 12));
+    for n in range_stepped(unit, comptime!(conv.tiles()[1] * 4), comptime!(conv.threads())) {
+        let column = first_column + n;
+        let (down, right) = offset(column / inputs, conv);
+        let mut feature = (column % inputs * pixels) as i32;
+        if column == comptime!(conv.columns() - 1) {
+            feature = ONE;
+        } else if column >= columns {
+            feature = NONE;
+        }
+        reads[n * 3] = feature;
+        reads[n * 3 + 1] = down;
+        reads[n * 3 + 2] = right;
+    }
+    sync_cube();
+
+    // Of each pixel of a chunk, fours of outputs, then of columns.
+    let mut fours = Shared::<[Quad]>::new_slice(comptime!(conv.apart() * CHUNK));
+    let mut sums = Array::<Quad>::new(4usize);
+    #[unroll]
+    for n in 0..4usize {
+        sums[n] = Quad::new(0.0);
+    }
+    // Those of the chunk to come, which are on their way while the one before is worked through.
+    let mut next = Array::<Quad>::new(comptime!(conv.fours_a_thread()));
+    let place = unit % CHUNK;
+    let mut chunk = CUBE_POS_Y as usize;
+    let end = images as usize * comptime!(conv.chunks());
+    fetch_all(&mut next, x, dy, &reads, chunk, first_output, conv);
+    while chunk < end {
+        #[unroll]
+        for n in 0..comptime!(conv.fours_a_thread()) {
+            let number = unit / CHUNK + n * comptime!(conv.threads() / CHUNK);
+            if number < comptime!(conv.tiles()[0] + conv.tiles()[1]) {
+                fours[place * apart + number] = next[n];
+            }
+        }
+        chunk += CUBE_COUNT_Y as usize;
+        sync_cube();
+        if chunk < end {
+            fetch_all(&mut next, x, dy, &reads, chunk, first_output, conv);
+        }
+        if sums_any {
+            #[unroll]
+            for n in 0..comptime!(CHUNK / conv.shares()) {
+                let at = (n * shares + share) * apart;
+                let dy_here = fours[at + output_four];
+                let x_here = fours[at + along + column_four];
+                #[unroll]
+                for m in 0..4usize {
+                    sums[m] += Quad::new(dy_here.extract(m)) * x_here;
+                }
+            }
+        }
+        sync_cube();
+    }
+
+    // The sums of all shares, in the first one's thread.
+    for turn in 1..shares {
+        if sums_any && share == turn {
+            #[unroll]
+            for m in 0..4usize {
+                fours[tile * 4 + m] = sums[m];
+            }
+        }
+        sync_cube();
+        if sums_any && share == 0 {
+            #[unroll]
+            for m in 0..4usize {
+                sums[m] += fours[tile * 4 + m];
+            }
+        }
+        sync_cube();
+    }
+    if sums_any && share == 0 {
+        #[unroll]
+        for m in 0..4usize {
+            #[unroll]
+            for n in 0..4usize {
+                let output = first_output + output_four * 4 + m;
+                let column = first_column + column_four * 4 + n;
+                if output < outputs && column < columns {
+                    parts[(CUBE_POS_Y as usize * outputs + output) * columns + column] = sums[m].extract(n);
+                }
+            }
+        }
+    }
+}
+
+/// Adds parts up: the gradients of the weights, `[outputs, inputs, taps]`, zero where these are closed, and of the bias.
+#[cube(launch)]
+fn sums_kernel<F: Float>(
+    parts: &[f32],
+    weight: &mut [F],
+    bias: &mut [F],
+    count: u32,
+    #[comptime] conv: Conv,
+    #[define(F)] _dtype: ElemType,
+) {
+    let inputs = comptime!(conv.inputs.count);
+    let outputs = comptime!(conv.outputs.count);
+    let columns = comptime!(conv.columns());
+    let taps = comptime!(conv.taps());
+    let number = CUBE_POS_X as usize * NUMBERS + UNIT_POS_X as usize % NUMBERS;
+    let share = UNIT_POS_X as usize / NUMBERS;
+    let output = number / comptime!(conv.numbers());
+    let place = number % comptime!(conv.numbers());
+    let tap = place / inputs;
+    let input = place % inputs;
+    let of_bias = place == comptime!(conv.numbers() - 1);
+    let mut open = of_bias || tap < comptime!(conv.open());
+    if comptime!(conv.coloured()) {
+        if tap == comptime!(conv.centre()) && !of_bias {
+            open = centre_open(input, output, conv);
+        }
+    }
+    let column = select(of_bias, comptime!(conv.columns() - 1), place);
+    let mut sum = 0.0f32;
+    if open && output < outputs {
+        let mut part = share;
+        while part < count as usize {
+            // Some at once, so that reading one does not wait for another.
+            #[unroll]
+            for n in 0..8usize {
+                let next = part + n * SHARES;
+                let is_one = next < count as usize;
+                let value = parts[(select(is_one, next, part) * outputs + output) * columns + column];
+                sum += select(is_one, value, 0.0);
+            }
+            part += comptime!(8 * SHARES);
+        }
+    }
+    let mut sums = Shared::<[f32]>::new_slice(comptime!(NUMBERS * SHARES));
+    sums[UNIT_POS_X as usize] = sum;
+    sync_cube();
+    if share == 0 && output < outputs {
+        #[unroll]
+        for n in 1..SHARES {
+            sum += sums[n * NUMBERS + UNIT_POS_X as usize];
+        }
+        if of_bias {
+            bias[output] = F::cast_from(sum);
+        } else {
+            weight[(output * inputs + input) * taps + tap] = F::cast_from(sum);
+        }
+    }
+}
+
+/// Gradients of a convolution's weights and bias.
+#[derive(ExtensionType)]
+#[extension_type(fusion)]
+pub(crate) struct Sums<B: Backend> {
+    /// `[outputs, inputs, kernel rows, kernel columns]`.
+    pub weight: FloatTensor<B>,
+    /// `[1, outputs]`: of all images together.
+    pub bias: FloatTensor<B>,
+}
+
+/// The gradients of the weights and the bias, given `x` and the gradient `dy` of what was made of it.
+pub(crate) fn weight_gradient(x: CubeTensor, dy: CubeTensor, conv: Conv) -> Sums<CubeBackend> {
+    let (x, dy) = (into_contiguous(x), into_contiguous(dy));
+    let (count, [down, right]) = (conv.parts(images(&x)), conv.groups());
+    let parts = empty_of(&x, [count, conv.outputs.count, conv.columns()], DType::F32);
+    let (weight, bias) = (empty(&x, conv.weight()), empty(&x, [1, conv.outputs.count]));
+    let client = x.client.clone();
+    let (elem, of_images) = (dtype_to_storage_type(x.dtype), images(&x) as u32);
+    parts_kernel::launch(
+        &client,
+        CubeCount::Static(right as u32, count as u32, down as u32),
+        CubeDim::new_1d(conv.threads() as u32),
+        x.into_buffer_arg(),
+        dy.into_buffer_arg(),
+        parts.clone().into_buffer_arg(),
+        of_images,
+        conv,
+        elem,
+    );
+    sums_kernel::launch(
+        &client,
+        CubeCount::Static((conv.outputs.count * conv.numbers()).div_ceil(NUMBERS) as u32, 1, 1),
+        CubeDim::new_1d((NUMBERS * SHARES) as u32),
+        parts.into_buffer_arg(),
+        weight.clone().into_buffer_arg(),
+        bias.clone().into_buffer_arg(),
+        count as u32,
+        conv,
+        elem,
+    );
+    Sums { weight, bias }
+}
