@@ -20,10 +20,10 @@ import torch_peer
 from network import Network
 
 ARCHITECTURES = ("pixel_cnn", "row_lstm", "diagonal_bilstm")
-BATCH = 16
-# Images of a turn, so that one takes some seconds.
-IMAGES = {"pixel_cnn": 3200, "row_lstm": 1600, "diagonal_bilstm": 480}
-PEER_IMAGES = {"pixel_cnn": 1600, "row_lstm": 320, "diagonal_bilstm": 160}
+# Images of a turn, so that one takes some seconds: ours, and PyTorch's.
+CPU_IMAGES = {"pixel_cnn": (3200, 1600), "row_lstm": (1600, 320), "diagonal_bilstm": (480, 160)}
+GPU_IMAGES = 10240
+PRECISIONS = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 def images(count):
@@ -33,14 +33,15 @@ def images(count):
     return (coarse > 0.62).astype(np.uint8)
 
 
-def ours(program, architecture, args, folder):
-    """One epoch: images a second, nats of the validation images, and the trained model."""
-    np.save(folder / "train.npy", images(IMAGES[architecture]))
+def ours(program, architecture, count, args, folder):
+    """The last epoch: images a second, nats of the validation images, and the trained model; on a GPU, the first one compiles kernels."""
+    np.save(folder / "train.npy", images(count))
     np.save(folder / "valid.npy", images(64))
     command = [program, "--train", folder / "train.npy", "--valid", folder / "valid.npy", "--architecture", architecture]
     settings = {
-        "hidden": args.hidden, "layers": args.layers, "epochs": 1, "batch": BATCH, "optimizer": "rms_prop", "rate": 1e-3,
-        "average": 0, "samples": 0, "threads": args.threads, "output": folder / "run",
+        "hidden": args.hidden, "layers": args.layers, "epochs": 1 if args.peer == "cpu" else 2, "batch": args.batch,
+        "optimizer": "rms_prop", "rate": 1e-3, "average": 0, "samples": 0, "device": args.device, "precision": args.precision,
+        "threads": args.threads, "output": folder / "run",
     }
     command += [word for key, value in settings.items() for word in (f"--{key}", value)]
     subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
@@ -48,19 +49,24 @@ def ours(program, architecture, args, folder):
     return metrics["images_per_second"], metrics["valid_nats"], folder / "run/model.safetensors"
 
 
-def tensors(array):
-    return torch.tensor(array[:, None], dtype=torch.float32)
+def tensors(array, device):
+    return torch.tensor(array[:, None], dtype=torch.float32, device=device)
 
 
-def peer(model, optimizer, architecture):
+def peer(model, optimizer, count, args):
     """One pass: images a second."""
-    batches = tensors(images(PEER_IMAGES[architecture])).split(BATCH)
+    batches = tensors(images(count), args.peer).split(args.batch)
+    wait = torch.accelerator.synchronize if args.peer != "cpu" else lambda: None
+    wait()
     begin = time.perf_counter()
     for batch in batches:
         optimizer.zero_grad()
-        torch_peer.nats(model, batch).backward()
+        with torch.autocast(args.peer, PRECISIONS[args.precision], enabled=args.precision != "f32"):
+            loss = torch_peer.nats(model, batch)
+        loss.backward()
         optimizer.step()
-    return PEER_IMAGES[architecture] / (time.perf_counter() - begin)
+    wait()
+    return count / (time.perf_counter() - begin)
 
 
 def main():
@@ -71,27 +77,37 @@ def main():
     parser.add_argument("--layers", type=int, default=7)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--device", default="cpu", help="of pixelrnn-train; PyTorch takes its own name for the same GPU")
+    parser.add_argument("--precision", choices=PRECISIONS, default="f32")
     args = parser.parse_intermixed_args()
+    gpu = torch.accelerator.current_accelerator(check_available=True)
+    if not args.device.startswith("cpu") and gpu is None:
+        raise SystemExit(f"PyTorch finds no GPU to stand beside {args.device}")
+    args.peer = "cpu" if args.device.startswith("cpu") else gpu.type
     torch.set_num_threads(args.threads)
-    print(f"Forward, backward and update, batch {BATCH}, {args.layers} layers, h {args.hidden}, {args.threads} threads; "
+    where = f"{args.threads} threads" if args.peer == "cpu" else f"{args.device} beside {args.peer}"
+    print(f"Forward, backward and update, batch {args.batch}, {args.layers} layers, h {args.hidden}, {where}, {args.precision}; "
           f"images/s, medians of {args.rounds} turns.")
     print(f"PyTorch {torch.__version__}, Python {platform.python_version()}, load before {os.getloadavg()[0]:.2f}.\n")
     print("| network | pixelrnn-train | PyTorch | times |\n|---|---:|---:|---:|", flush=True)
     for architecture in args.architectures:
         speeds = {"ours": [], "peer": []}
+        count, peer_count = CPU_IMAGES[architecture] if args.peer == "cpu" else (GPU_IMAGES, GPU_IMAGES)
         with tempfile.TemporaryDirectory() as folder:
             for turn in range(args.rounds):
-                speed, nats, path = ours(args.program, architecture, args, Path(folder))
+                speed, nats, path = ours(args.program, architecture, count, args, Path(folder))
                 speeds["ours"].append(speed)
                 if turn == 0:
-                    model = torch_peer.network(Network(path))
+                    model = torch_peer.network(Network(path)).to(args.peer)
                     with torch.no_grad():
-                        got = torch_peer.nats(model, tensors(images(64))).item()
-                    if abs(got - nats) > 1e-4 * nats:
+                        got = torch_peer.nats(model, tensors(images(64), args.peer)).item()
+                    # PyTorch's convolutions on a GPU have fewer digits than 32 bits by default.
+                    if abs(got - nats) > (1e-4 if args.peer == "cpu" else 1e-2) * nats:
                         raise SystemExit(f"{architecture}: PyTorch gets {got} nats, pixelrnn-train {nats}: not the same network")
                     optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3, alpha=0.95, eps=1e-6)
-                    peer(model, optimizer, architecture)
-                speeds["peer"].append(peer(model, optimizer, architecture))
+                    peer(model, optimizer, peer_count, args)
+                speeds["peer"].append(peer(model, optimizer, peer_count, args))
         mine, other = median(speeds["ours"]), median(speeds["peer"])
         print(f"| {architecture} | {mine:.0f} | {other:.0f} | {mine / other:.2f} |", flush=True)
 
