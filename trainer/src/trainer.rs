@@ -8,7 +8,7 @@ use crate::network::{Leaves, Network};
 use crate::ops::Path;
 use crate::optimizer::Optimizer;
 use burn::prelude::*;
-use burn::tensor::{Int, Transaction};
+use burn::tensor::{FloatDType, Int, Transaction};
 
 /// A network while it is trained.
 #[derive(Clone, Debug)]
@@ -57,8 +57,9 @@ fn failed(e: &dyn std::fmt::Debug) -> Error {
 /// The numbers of some tensors, in one answer: a GPU's takes its time, however little it says.
 fn all_numbers(tensors: Vec<Tensor<1>>, path: Path) -> Result<Vec<Vec<f32>>, Error> {
     if path == Path::Stock {
-        // Other machines are asked for one tensor at a time.
+        // On other machines, Burn reads a transaction tensor by tensor, so they go as one.
         let lengths: Vec<usize> = tensors.iter().map(|tensor| tensor.dims()[0]).collect();
+        let tensors = tensors.into_iter().map(|tensor| tensor.cast(FloatDType::F32)).collect();
         let mut all = numbers(Tensor::cat(tensors, 0))?.into_iter();
         return Ok(lengths.into_iter().map(|length| all.by_ref().take(length).collect()).collect());
     }
@@ -108,17 +109,20 @@ impl Trainer {
         let (levels, labels) = batch(set, which, &self.network, &device);
         let logits = self.network.logits(&leaves, levels.clone(), labels, self.back_end.path());
         let nats = loss::nats(self.network.image(), self.network.output(), logits, levels);
-        let grads = nats.clone().backward();
+        // Of the mean: sums over many images may be more than 16 bits can hold.
+        let count = which.len() as f32;
+        let grads = (nats.clone() / count).backward();
         let found: Vec<Option<Tensor<1>>> = leaves.flat().map(|leaf| leaf.grad(&grads)).collect();
         let tensors = found.iter().flatten().cloned().chain([nats.inner()]).collect();
         let mut read = all_numbers(tensors, self.back_end.path())?;
-        let nats = read.pop().and_then(|nats| nats.first().copied()).map_or(f64::NAN, f64::from);
+        let missing = || failed(&"numbers are missing");
+        let nats = f64::from(*read.pop().ok_or_else(missing)?.first().ok_or_else(missing)?);
         let mut read = read.into_iter();
-        let gradients = found
-            .iter()
-            .zip(&self.weights)
-            .map(|(gradient, w)| gradient.as_ref().and_then(|_| read.next()).unwrap_or_else(|| vec![0.0; w.len()]))
-            .collect();
+        let gradients = found.iter().zip(&self.weights).map(|(gradient, w)| match gradient {
+            Some(_) => Ok(read.next().ok_or_else(missing)?.iter().map(|g| g * count).collect()),
+            None => Ok(vec![0.0; w.len()]),
+        });
+        let gradients = gradients.collect::<Result<_, Error>>()?;
         Ok(Part { nats, gradients })
     }
 

@@ -57,7 +57,7 @@ impl Sizes {
         self.heirs() + self.pixels
     }
 
-    /// States of an image: its pixels', zero, and the initial ones.
+    /// Scanned of an image: its pixels', zero, and the initial ones.
     pub(crate) const fn states(self) -> usize {
         self.pixels + 1 + self.initials
     }
@@ -111,7 +111,6 @@ fn tanh(x: f32) -> f32 {
 /// and from one, the initial states `[initials, hidden]`. Made are `h` `[N, hidden, pixels]` and, wave by wave, the states of pixels, zero
 /// and the initial ones `[N, hidden, states]` and the gates after their nonlinearities `[N, 4 · hidden, pixels]`.
 #[cube(launch)]
-#[allow(clippy::too_many_arguments)]
 fn scan_kernel<F: Float>(
     x: &[F],
     weight: &[Vector<F, Const<4>>],
@@ -201,7 +200,6 @@ fn scan_kernel<F: Float>(
 /// wave, given what [`scan_kernel`] made and the gradient `dh` of its `h`. `weight` is `[hidden, taps, hidden]` of the four gates each,
 /// from a feature and to one; `dz`, the gradient for `x` once more, wave by wave, `[N, hidden, pixels]` of four.
 #[cube(launch)]
-#[allow(clippy::too_many_arguments)]
 fn scan_gradient_kernel<F: Float>(
     weight: &[Vector<F, Const<4>>],
     states_c: &[F],
@@ -236,7 +234,7 @@ fn scan_gradient_kernel<F: Float>(
             let at = begin + item - u * apart;
             if at < begin + length {
                 let pixel = tables[at] as usize;
-                let state = (image * hidden + u) * pixels + at;
+                let here = (image * hidden + u) * pixels + at;
                 let mut read = Quad::new(0.0);
                 for tap in 0..taps {
                     let reader = tables[readers + at * taps + tap] as usize;
@@ -277,8 +275,8 @@ fn scan_gradient_kernel<F: Float>(
                 for n in 0..4usize {
                     dx[(image * 4 * hidden + u) * pixels + pixel + n * gate] = F::cast_from(four.extract(n));
                 }
-                dz[state] = four;
-                dc[state] = F::cast_from(d * f);
+                dz[here] = four;
+                dc[here] = F::cast_from(d * f);
             }
         }
         sync_storage();
@@ -293,7 +291,7 @@ fn threads(client: &Client) -> CubeDim {
 /// What a scan makes.
 #[derive(ExtensionType)]
 #[extension_type(fusion)]
-pub(crate) struct States<B: Backend> {
+pub(crate) struct Scanned<B: Backend> {
     /// `[N, hidden, pixels]`.
     pub h: FloatTensor<B>,
     /// Those of the pixels, wave by wave, zero, and the initial ones, `[N, hidden, states]`.
@@ -310,7 +308,7 @@ pub(crate) fn scan(
     [initial_h, initial_c]: [CubeTensor; 2],
     tables: CubeTensor,
     sizes: Sizes,
-) -> States<CubeBackend> {
+) -> Scanned<CubeBackend> {
     let x = into_contiguous(x);
     let (n, Sizes { hidden, pixels, .. }) = (images(&x), sizes);
     let [h, states_h, states_c] = [pixels, sizes.states(), sizes.states()].map(|count| empty(&x, [n, hidden, count]));
@@ -332,7 +330,7 @@ pub(crate) fn scan(
         sizes,
         dtype,
     );
-    States { h, states_h, states_c, gates }
+    Scanned { h, states_h, states_c, gates }
 }
 
 /// The gradient of [`scan`] for `x`, and `dc`; see [`scan_gradient_kernel`].

@@ -179,5 +179,6 @@ mod tests {
         for conv in conv_cases().into_iter().chain(wide) {
             is_stock(&conv, [13, 11], Path::Gpu, gpu.first());
         }
+        is_stock(&conv_cases()[0], [1, 1], Path::Gpu, gpu.first());
     }
 }

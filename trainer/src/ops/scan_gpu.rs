@@ -1,10 +1,10 @@
 //! An LSTM's scan over an image on a GPU, as an operation of Burn's with a backward pass of its own.
 //!
-//! What depends on pixels before is one kernel forwards and one backwards; all else, such as the gradient of the weights, follows from
-//! their results by operations of Burn's.
+//! What depends on pixels before is one kernel forwards and one backwards. From their results, the gradient of the weights follows as that
+//! of a convolution of single pixels, and all else by operations of Burn's.
 
 use super::conv_gpu::ConvGradients;
-use crate::gpu::{self, Conv, Sizes, States, StatesMetadata};
+use crate::gpu::{self, Conv, Scanned, ScannedMetadata, Sizes};
 use crate::plan::Plan;
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -31,7 +31,7 @@ pub(super) trait ScanKernels: Backend {
         initial_c: FloatTensor<Self>,
         tables: IntTensor<Self>,
         sizes: Sizes,
-    ) -> States<Self>;
+    ) -> Scanned<Self>;
 
     /// See [`gpu::scan_gradient`]: the gradients of `x` and `dc`.
     #[fusion(meta = |_, _, gates, dh, _, _| (gates.clone(), dh.clone()))]
@@ -52,9 +52,14 @@ fn made(
     _: &TensorSpec,
     _: &TensorSpec,
     sizes: &Sizes,
-) -> StatesMetadata {
+) -> ScannedMetadata {
     let of = |count: usize| TensorSpec::new([x.shape[0], sizes.hidden, count].into(), x.dtype);
-    StatesMetadata { h: of(sizes.pixels), states_h: of(sizes.states()), states_c: of(sizes.states()), gates: x.clone() }
+    ScannedMetadata {
+        h: of(sizes.pixels),
+        states_h: of(sizes.states()),
+        states_c: of(sizes.states()),
+        gates: x.clone(),
+    }
 }
 
 impl ScanKernels for CubeBackend {
@@ -65,7 +70,7 @@ impl ScanKernels for CubeBackend {
         initial_c: CubeTensor,
         tables: CubeTensor,
         sizes: Sizes,
-    ) -> States<Self> {
+    ) -> Scanned<Self> {
         gpu::scan(x, weight, [initial_h, initial_c], tables, sizes)
     }
 
@@ -123,7 +128,7 @@ impl<B: ScanKernels + ConvGradients> Scan<B> {
         B::float_permute(weight, &[by[0], by[1], by[2], 0])
     }
 
-    fn run(&self, x: FloatTensor<B>) -> States<B> {
+    fn run(&self, x: FloatTensor<B>) -> Scanned<B> {
         let (weight, h, c) = (self.by_gates([1, 3, 2]), self.initial_h.clone(), self.initial_c.clone());
         let x = B::float_reshape(x, [self.shape[0], self.shape[1], self.sizes.pixels].into());
         B::scan_forward(x, weight, h, c, self.tables.clone(), self.sizes)
@@ -251,7 +256,7 @@ impl<B: ScanKernels + ConvGradients, C: CheckpointStrategy> ScanOps for Autodiff
         let nodes = [x.node(), weight.node(), initial_h.node(), initial_c.node()];
         let [x, weight, initial_h, initial_c] = [&x, &weight, &initial_h, &initial_c].map(|t| t.primitive().clone());
         let scan = scan::<B>(&x, weight, initial_h, initial_c, plan);
-        let States { h, states_h, states_c, gates } = scan.run(x);
+        let Scanned { h, states_h, states_c, gates } = scan.run(x);
         let h = B::float_reshape(h, output(&scan.shape));
         match ScanBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(Saved { scan, states_h, states_c, gates }, h),

@@ -1,7 +1,7 @@
 //! The convolution, and its gradient for the inputs, which is a convolution as well.
 
-use super::{Conv, centre_open, inside, offset};
-use crate::gpu::{Quad, at_once, empty, images};
+use super::{Conv, centre_open, inside, offset, row_and_column};
+use crate::gpu::{Quad, at_once, empty, group, images, in_rows};
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
@@ -20,9 +20,6 @@ const OUTPUTS: usize = 16;
 /// Inputs, through all taps, whose weights a group keeps at hand, at most.
 const ROWS: usize = 128;
 
-/// Groups in a row.
-const ACROSS: usize = 1 << 15;
-
 impl Conv {
     /// Outputs that a thread computes, in fours.
     fn quads(self, turned: bool) -> usize {
@@ -32,17 +29,22 @@ impl Conv {
     /// Inputs of a tap whose weights a group keeps at hand.
     fn block(self, turned: bool) -> usize {
         let reads = self.reads(turned);
-        (1..=reads.min(ROWS)).rev().find(|&count| reads.is_multiple_of(count)).unwrap_or(1)
+        if reads <= ROWS { reads } else { reads.div_ceil(reads.div_ceil(ROWS)).next_multiple_of(8) }
     }
 
     /// How many of these a tap has.
     fn blocks(self, turned: bool) -> usize {
-        self.reads(turned) / self.block(turned)
+        self.reads(turned).div_ceil(self.block(turned))
     }
 
     /// Taps that are at hand together.
     fn together(self, turned: bool) -> usize {
         if self.blocks(turned) > 1 { 1 } else { (ROWS / self.reads(turned)).min(self.open()).max(1) }
+    }
+
+    /// Weights that a group keeps at hand, in fours.
+    fn kept(self, turned: bool) -> usize {
+        self.together(turned) * self.block(turned) * self.quads(turned)
     }
 
     /// How often weights are fetched.
@@ -54,7 +56,6 @@ impl Conv {
 /// `y = bias + Σ_tap W_tap · x[tap]` at every pixel; turned around, the gradient of that for `x`, where the bias is none, and where `gate`
 /// is what was convolved, which counts if a ReLU came before.
 #[cube(launch)]
-#[allow(clippy::too_many_arguments)]
 fn convolve_kernel<F: Float>(
     x: &[F],
     weight: &[F],
@@ -76,12 +77,10 @@ fn convolve_kernel<F: Float>(
     let width = comptime!(conv.width as i32);
 
     let first_output = CUBE_POS_Y as usize * quads * 4;
-    let group = CUBE_POS_Z as usize * CUBE_COUNT_X as usize + CUBE_POS_X as usize;
-    let first_place = group * comptime!(THREADS * PLACES) + UNIT_POS_X as usize;
+    let first_place = group() * comptime!(THREADS * PLACES) + UNIT_POS_X as usize;
     let end = images as usize * pixels;
 
-    let mut weights =
-        Shared::<[Quad]>::new_slice(comptime!(conv.together(turned) * conv.block(turned) * conv.quads(turned)));
+    let mut weights = Shared::<[Quad]>::new_slice(comptime!(conv.kept(turned)));
     let mut sums = Array::<Quad>::new(comptime!(PLACES * conv.quads(turned)));
     #[unroll]
     for n in 0..comptime!(PLACES * conv.quads(turned)) {
@@ -91,11 +90,7 @@ fn convolve_kernel<F: Float>(
         let first_tap = turn / comptime!(conv.blocks(turned)) * together;
         let first_input = turn % comptime!(conv.blocks(turned)) * block;
         sync_cube();
-        for item in range_stepped(
-            UNIT_POS_X as usize,
-            comptime!(conv.together(turned) * conv.block(turned) * conv.quads(turned)),
-            THREADS,
-        ) {
+        for item in range_stepped(UNIT_POS_X as usize, comptime!(conv.kept(turned)), THREADS) {
             let row = item / quads;
             let tap = first_tap + row / block;
             let input = first_input + row % block;
@@ -103,7 +98,7 @@ fn convolve_kernel<F: Float>(
             #[unroll]
             for n in 0..4usize {
                 let output = first_output + item % quads * 4 + n;
-                if output < makes && tap < comptime!(conv.open()) {
+                if output < makes && input < reads && tap < comptime!(conv.open()) {
                     let mut open = true.runtime();
                     if comptime!(conv.coloured()) {
                         if tap == comptime!(conv.centre()) {
@@ -134,8 +129,7 @@ fn convolve_kernel<F: Float>(
                 for p in 0..PLACES {
                     let place = first_place + p * THREADS;
                     let pixel = place % pixels;
-                    let i = (pixel / comptime!(conv.width)) as i32;
-                    let j = (pixel % comptime!(conv.width)) as i32;
+                    let (i, j) = row_and_column(pixel, conv);
                     let row = if comptime!(turned) { i - down } else { i + down };
                     let column = if comptime!(turned) { j - right } else { j + right };
                     let there = place < end && inside(row, column, conv);
@@ -147,10 +141,16 @@ fn convolve_kernel<F: Float>(
                     #[unroll]
                     for m in 0..comptime!(at_once(conv.block(turned))) {
                         let input = some * comptime!(at_once(conv.block(turned))) + m;
+                        // The last block may be longer than what is left; its weights are zero there.
+                        let near_input = if comptime!(conv.reads(turned).is_multiple_of(conv.block(turned))) {
+                            input
+                        } else {
+                            min(input, comptime!(conv.reads(turned) - 1) - first_input)
+                        };
                         let mut values = Array::<f32>::new(PLACES);
                         #[unroll]
                         for p in 0..PLACES {
-                            let mut value = f32::cast_from(x[from[p] + select(is_there[p], input * pixels, 0)]);
+                            let mut value = f32::cast_from(x[from[p] + select(is_there[p], near_input * pixels, 0)]);
                             if comptime!(conv.relu && !turned) {
                                 value = max(value, 0.0);
                             }
@@ -212,13 +212,11 @@ pub(crate) fn convolve(
     let makes = conv.makes(turned);
     let y = empty(&x, [images(&x), makes, conv.height, conv.width]);
     let (client, dtype, count) = (x.client.clone(), dtype_to_storage_type(x.dtype), images(&x));
-    let groups = (count * conv.pixels()).div_ceil(THREADS * PLACES);
-    let across = groups.min(ACROSS);
-    let cubes = [across, makes.div_ceil(4 * conv.quads(turned)), groups.div_ceil(across)].map(|count| count as u32);
+    let groups = in_rows((count * conv.pixels()).div_ceil(THREADS * PLACES), makes.div_ceil(4 * conv.quads(turned)));
     let weight = into_contiguous(weight);
     convolve_kernel::launch(
         &client,
-        CubeCount::Static(cubes[0], cubes[1], cubes[2]),
+        groups,
         CubeDim::new_1d(THREADS as u32),
         x.into_buffer_arg(),
         weight.clone().into_buffer_arg(),

@@ -1,6 +1,7 @@
 //! Masked convolution, and its gradients.
 
 mod forward;
+mod tiles;
 mod weights;
 
 use burn_cubecl::cubecl;
@@ -131,6 +132,12 @@ fn centre_open(input: usize, output: usize, #[comptime] conv: Conv) -> bool {
     let from = colour(input, conv.inputs);
     let to = colour(output, conv.outputs);
     if comptime!(conv.own) { from <= to } else { from < to }
+}
+
+/// The row and the column of a pixel.
+#[cube]
+fn row_and_column(pixel: usize, #[comptime] conv: Conv) -> (i32, i32) {
+    ((pixel / comptime!(conv.width)) as i32, (pixel % comptime!(conv.width)) as i32)
 }
 
 /// Rows and columns from a pixel to the one that a tap reads.

@@ -3,8 +3,9 @@
 //! They are sums over all pixels of all images: of a product of each output's gradient with each input that a tap reads, and, for the
 //! bias, with one. Groups of threads sum parts of the pixels; a second kernel adds these up.
 
-use super::{Conv, centre_open, inside, offset};
-use crate::gpu::{Quad, empty, empty_of, images};
+use super::tiles::CHUNK;
+use super::{Conv, centre_open, inside, offset, row_and_column};
+use crate::gpu::{Quad, empty, empty_of, group, images, in_rows};
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, ExtensionType};
@@ -15,85 +16,19 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-/// Pixels that a group reads at a time.
-const CHUNK: usize = 32;
-
-/// Threads of a group, at most.
-const THREADS: usize = 256;
-
-/// Tiles of four outputs and four columns that a group sums, at most, how many of them lie along the outputs, and fours of outputs and
-/// columns together, for which 16 KiB of memory have to do.
-const TILES: usize = 128;
-const ALONG: usize = 8;
-const FOURS: usize = 28;
-
-/// Groups that keep a GPU busy.
-const GROUPS: usize = 1024;
-
-/// Numbers that a group of the second kernel adds up parts of, and threads that share the parts of one.
+/// Numbers that a group of the second kernel adds up parts of.
 const NUMBERS: usize = 32;
+
+/// Threads that share the parts of a number.
 const SHARES: usize = 8;
 
-/// A column that is one everywhere, and one that there is not.
+/// In the place of a feature: a column that is one everywhere.
 const ONE: i32 = -1;
+
+/// In the place of a feature: a column that there is not.
 const NONE: i32 = -2;
 
 impl Conv {
-    /// Columns of the products: an input that an open tap reads, tap by tap, and one.
-    const fn columns(self) -> usize {
-        self.open() * self.inputs.count + 1
-    }
-
-    /// Fours of outputs that a group sums for, and fours of columns.
-    fn tiles(self) -> [usize; 2] {
-        let along = self.outputs.count.div_ceil(4).min(ALONG);
-        let columns = self.columns().div_ceil(4);
-        let across = (FOURS - along).min(TILES / along);
-        [along, columns.div_ceil(columns.div_ceil(across))]
-    }
-
-    /// Groups that share outputs and columns.
-    fn groups(self) -> [usize; 2] {
-        let [along, across] = self.tiles();
-        [self.outputs.count.div_ceil(4 * along), self.columns().div_ceil(4 * across)]
-    }
-
-    /// Threads that share the pixels of a tile.
-    fn shares(self) -> usize {
-        let [along, across] = self.tiles();
-        let most = (THREADS / (along * across)).clamp(1, CHUNK);
-        1 << most.ilog2()
-    }
-
-    /// Threads of a group: all that sum, and as many more as make up the last [`CHUNK`] of them that reads.
-    fn threads(self) -> usize {
-        let [along, across] = self.tiles();
-        (along * across * self.shares()).next_multiple_of(CHUNK)
-    }
-
-    /// Fours of outputs and columns that a thread reads, of a pixel, at most.
-    fn fours_a_thread(self) -> usize {
-        let [along, across] = self.tiles();
-        (along + across).div_ceil(self.threads() / CHUNK)
-    }
-
-    /// How far apart pixels lie in a group's memory: an odd number of fours, which spreads them over its banks.
-    fn apart(self) -> usize {
-        let [along, across] = self.tiles();
-        (along + across) | 1
-    }
-
-    /// Chunks of an image.
-    const fn chunks(self) -> usize {
-        self.pixels().div_ceil(CHUNK)
-    }
-
-    /// In how many parts the pixels of so many images are summed.
-    fn parts(self, images: usize) -> usize {
-        let [down, right] = self.groups();
-        (images * self.chunks()).min(GROUPS.div_ceil(down * right))
-    }
-
     /// Numbers that the second kernel makes for each output: weights, open or not, and a bias.
     const fn numbers(self) -> usize {
         self.taps() * self.inputs.count + 1
@@ -102,7 +37,6 @@ impl Conv {
 
 /// A four of outputs' gradients, or of columns, at a pixel of an image; zero where there is none.
 #[cube]
-#[allow(clippy::too_many_arguments)]
 fn fetch<F: Float>(
     x: &[F],
     dy: &[F],
@@ -128,23 +62,22 @@ fn fetch<F: Float>(
                 }
             }
         } else {
-            let i = (pixel / comptime!(conv.width)) as i32;
-            let j = (pixel % comptime!(conv.width)) as i32;
+            let (i, j) = row_and_column(pixel, conv);
             #[unroll]
             for n in 0..4usize {
-                let column = (number - along) * 4 + n;
-                let feature = reads[column * 3];
+                let slot = ((number - along) * 4 + n) * 3;
+                let feature = reads[slot];
                 if feature == ONE {
                     four.insert(n, 1.0);
                 } else if feature != NONE {
                     let mut row = i;
-                    let mut right = j;
+                    let mut column = j;
                     if comptime!(conv.taps() > 1) {
-                        row += reads[column * 3 + 1];
-                        right += reads[column * 3 + 2];
+                        row += reads[slot + 1];
+                        column += reads[slot + 2];
                     }
-                    if comptime!(conv.taps() == 1) || inside(row, right, conv) {
-                        let at = feature + row * comptime!(conv.width as i32) + right;
+                    if comptime!(conv.taps() == 1) || inside(row, column, conv) {
+                        let at = feature + row * comptime!(conv.width as i32) + column;
                         let mut value = f32::cast_from(x[image * inputs * pixels + at as usize]);
                         if comptime!(conv.relu) {
                             value = max(value, 0.0);
@@ -312,7 +245,7 @@ fn sums_kernel<F: Float>(
     let outputs = comptime!(conv.outputs.count);
     let columns = comptime!(conv.columns());
     let taps = comptime!(conv.taps());
-    let number = CUBE_POS_X as usize * NUMBERS + UNIT_POS_X as usize % NUMBERS;
+    let number = group() * NUMBERS + UNIT_POS_X as usize % NUMBERS;
     let share = UNIT_POS_X as usize / NUMBERS;
     let output = number / comptime!(conv.numbers());
     let place = number % comptime!(conv.numbers());
@@ -388,7 +321,7 @@ pub(crate) fn weight_gradient(x: CubeTensor, dy: CubeTensor, conv: Conv) -> Sums
     );
     sums_kernel::launch(
         &client,
-        CubeCount::Static((conv.outputs.count * conv.numbers()).div_ceil(NUMBERS) as u32, 1, 1),
+        in_rows((conv.outputs.count * conv.numbers()).div_ceil(NUMBERS), 1),
         CubeDim::new_1d((NUMBERS * SHARES) as u32),
         parts.into_buffer_arg(),
         weight.clone().into_buffer_arg(),
