@@ -1,15 +1,18 @@
-//! A GPU computes what the processor does: for each architecture, some steps of training give the same likelihoods.
+//! A GPU computes what the processor does: for each architecture, some steps of training give the same likelihoods, and in 16 bits nearly
+//! the same.
 //!
 //! `cargo test -p pixelrnn-trainer --features wgpu --test gpu -- --nocapture`, on a machine that has Vulkan, Metal or DirectX 12. A Vulkan that
 //! computes on the processor, such as Mesa's, will do. Without the feature there is nothing to test.
 
 #![cfg(all(feature = "flex", feature = "wgpu"))]
 
-use pixelrnn_converter::Description;
+use pixelrnn_converter::images::Range;
+use pixelrnn_converter::{Description, ImageSet};
 use pixelrnn_trainer::back_end::{BackEnd, Precision};
 use pixelrnn_trainer::data::Set;
 use pixelrnn_trainer::recipe::Training;
 use pixelrnn_trainer::run::{Epoch, Observer, Run};
+use std::process::Command;
 use std::sync::Mutex;
 
 /// Steps of 16 images in an epoch.
@@ -73,6 +76,50 @@ fn a_gpu_trains_as_the_processor_does() {
         assert!(cpu[3] < cpu[0], "{architecture} learned nothing: {cpu:?}");
         for (cpu, gpu) in cpu.iter().zip(&gpu) {
             assert!((cpu - gpu).abs() <= 1e-3, "{architecture}: {gpu} nats, expected {cpu}");
+        }
+    }
+}
+
+/// The likelihood of the training images at the end of a run of the program in numbers of `precision`, or why there is none.
+fn nats_in(precision: &str, architecture: &str) -> Result<f64, String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let level = |n: usize, i: usize, j: usize| u8::from((i + n) % 8 < j);
+    let places = (0..8).flat_map(|i| (0..8).map(move |j| (i, j)));
+    let levels = (0..16 * STEPS).flat_map(|n| places.clone().map(move |(i, j)| level(n, i, j))).collect();
+    let images = ImageSet::new([1, 8, 8], levels, Range::Unstated).expect("the images fit");
+    images.write_npy(&folder.path().join("edges.npy")).expect("a file");
+    let arguments = "--train edges.npy --valid edges.npy --hidden 8 --layers 2 --input-kernel 5 --kernel 3 --head 8 --batch 16 --epochs 2 \
+                     --samples 0 --device wgpu -o out";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pixelrnn-train"));
+    command.args(arguments.split_whitespace()).args(["--architecture", architecture, "--precision", precision]);
+    let output = command.current_dir(folder.path()).output().expect("the program runs");
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let metrics = std::fs::read_to_string(folder.path().join("out/metrics.jsonl")).expect("metrics");
+    let last: Epoch = serde_json::from_str(metrics.lines().last().expect("an epoch")).expect("an epoch's metrics");
+    Ok(last.train_nats)
+}
+
+#[test]
+fn sixteen_bits_train_nearly_as_thirty_two_do() {
+    for architecture in ["pixel_cnn", "row_lstm", "diagonal_bilstm"] {
+        let expected = nats_in("f32", architecture).expect("32 bits");
+        for (precision, tolerance) in [("f16", 2e-3), ("bf16", 2e-2)] {
+            match nats_in(precision, architecture) {
+                Ok(got) => {
+                    println!("{architecture}: {precision} {got} nats, f32 {expected}");
+                    assert!(
+                        (got / expected - 1.0).abs() < tolerance,
+                        "{architecture}: {got} nats, expected {expected}"
+                    );
+                    assert_ne!(got.to_bits(), expected.to_bits(), "{architecture}: {precision} is no f32");
+                }
+                Err(why) => {
+                    println!("{architecture}: {why}");
+                    assert!(why.contains("cannot compute in"), "{architecture}: {why}");
+                }
+            }
         }
     }
 }
