@@ -82,10 +82,12 @@ def main():
     parser.add_argument("--device", default="cpu", help="of pixelrnn-train; PyTorch takes its own name for the same GPU")
     parser.add_argument("--precision", choices=PRECISIONS, default="f32")
     args = parser.parse_intermixed_args()
-    gpu = torch.accelerator.current_accelerator(check_available=True)
-    if not args.device.startswith("cpu") and gpu is None:
-        raise SystemExit(f"PyTorch finds no GPU to stand beside {args.device}")
-    args.peer = "cpu" if args.device.startswith("cpu") else gpu.type
+    args.peer = "cpu"
+    if not args.device.startswith("cpu"):
+        gpu = torch.accelerator.current_accelerator(check_available=True)
+        if gpu is None:
+            raise SystemExit(f"PyTorch finds no GPU to stand beside {args.device}")
+        args.peer = gpu.type
     torch.set_num_threads(args.threads)
     where = f"{args.threads} threads" if args.peer == "cpu" else f"{args.device} beside {args.peer}"
     print(f"Forward, backward and update, batch {args.batch}, {args.layers} layers, h {args.hidden}, {where}, {args.precision}; "

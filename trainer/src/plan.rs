@@ -16,6 +16,9 @@ pub(crate) struct Plan {
     pub(crate) outputs: Vec<usize>,
     /// For each pixel the state whose cell it continues.
     pub(crate) cells: Vec<usize>,
+    /// The numbers of states where those of pixels are counted wave by wave.
+    #[cfg(feature = "gpu")]
+    pub(crate) ranks: Vec<usize>,
 }
 
 /// The two numbers that a pixel may read beside those of other pixels.
@@ -70,7 +73,21 @@ impl Plan {
             ends.push(order.len());
         }
         assert!(done.iter().all(|&done| done));
-        Self { pixels, initials, taps, ends, order, outputs, cells }
+        #[cfg(feature = "gpu")]
+        let mut ranks: Vec<usize> = (0..done.len()).collect();
+        #[cfg(feature = "gpu")]
+        order.iter().enumerate().for_each(|(rank, &at)| ranks[at] = rank);
+        Self {
+            pixels,
+            initials,
+            taps,
+            ends,
+            order,
+            outputs,
+            cells,
+            #[cfg(feature = "gpu")]
+            ranks,
+        }
     }
 
     /// Pixels of an image.
@@ -86,16 +103,6 @@ impl Plan {
     /// States of an image: its pixels', zero, and the initial ones.
     pub(crate) fn states(&self) -> usize {
         self.pixels + 1 + self.initials
-    }
-
-    /// The numbers of states where those of pixels are counted wave by wave.
-    #[cfg(feature = "gpu")]
-    pub(crate) fn ranks(&self) -> Vec<usize> {
-        let mut ranks: Vec<usize> = (0..self.states()).collect();
-        for (rank, &at) in self.order.iter().enumerate() {
-            ranks[at] = rank;
-        }
-        ranks
     }
 
     /// The state that tap `tap` of pixel `at` reads.

@@ -18,14 +18,19 @@ use std::sync::Mutex;
 /// Steps of 16 images in an epoch.
 const STEPS: usize = 3;
 
-/// Images of a diagonal edge, whose place and classes take turns.
-fn edges(description: &Description, count: usize) -> Set {
-    let image = description.image;
-    let level = |n: usize, i: usize, j: usize| u8::from((i + n) % image.height < j);
-    let places = (0..image.height).flat_map(|i| (0..image.width).map(move |j| (i, j)));
-    let levels = (0..count).flat_map(|n| places.clone().map(move |(i, j)| level(n, i, j))).collect();
+/// Rows and columns of an image.
+const SIDE: usize = 8;
+
+/// Images of a diagonal edge, whose place takes turns.
+fn edges(count: usize) -> Vec<u8> {
+    let places = (0..SIDE).flat_map(|i| (0..SIDE).map(move |j| (i, j)));
+    (0..count).flat_map(|n| places.clone().map(move |(i, j)| u8::from((i + n) % SIDE < j))).collect()
+}
+
+/// The same, whose classes take turns as well.
+fn set(description: &Description, count: usize) -> Set {
     let labels = (0..count).map(|n| (n % 2) as u8).collect();
-    Set::new(image, levels, Some(labels), 2).expect("the images fit")
+    Set::new(description.image, edges(count), Some(labels), 2).expect("the images fit")
 }
 
 #[derive(Default)]
@@ -40,7 +45,7 @@ impl Observer for Epochs {
 /// Likelihoods of the training and of the other images in each of two epochs.
 fn likelihoods(architecture: &str, device: &str) -> Vec<f64> {
     let json = format!(
-        r#"{{"architecture": "{architecture}", "image": {{"height": 8, "width": 8, "channels": 1, "levels": 2}},
+        r#"{{"architecture": "{architecture}", "image": {{"height": {SIDE}, "width": {SIDE}, "channels": 1, "levels": 2}},
             "hidden": 8, "layers": 2, "input_kernel": 5, "kernel": 3, "head": 8, "output": "bernoulli", "classes": 2}}"#
     );
     let description = Description::from_json(&json).expect("a preset");
@@ -49,8 +54,8 @@ fn likelihoods(architecture: &str, device: &str) -> Vec<f64> {
     let folder = tempfile::tempdir().expect("a folder");
     let epochs = Epochs::default();
     let run = Run {
-        train: edges(&description, 16 * STEPS),
-        valid: edges(&description, 16),
+        train: set(&description, 16 * STEPS),
+        valid: set(&description, 16),
         settings: settings.settings().expect("settings"),
         back_end: BackEnd::new(&[device.parse().expect("a name")], Precision::F32).expect("the device is there"),
         folder: folder.path().to_path_buf(),
@@ -83,10 +88,7 @@ fn a_gpu_trains_as_the_processor_does() {
 /// The likelihood of the training images at the end of a run of the program in numbers of `precision`, or why there is none.
 fn nats_in(precision: &str, architecture: &str) -> Result<f64, String> {
     let folder = tempfile::tempdir().expect("a folder");
-    let level = |n: usize, i: usize, j: usize| u8::from((i + n) % 8 < j);
-    let places = (0..8).flat_map(|i| (0..8).map(move |j| (i, j)));
-    let levels = (0..16 * STEPS).flat_map(|n| places.clone().map(move |(i, j)| level(n, i, j))).collect();
-    let images = ImageSet::new([1, 8, 8], levels, Range::Unstated).expect("the images fit");
+    let images = ImageSet::new([1, SIDE, SIDE], edges(16 * STEPS), Range::Unstated).expect("the images fit");
     images.write_npy(&folder.path().join("edges.npy")).expect("a file");
     let arguments = "--train edges.npy --valid edges.npy --hidden 8 --layers 2 --input-kernel 5 --kernel 3 --head 8 --batch 16 --epochs 2 \
                      --samples 0 --device wgpu -o out";

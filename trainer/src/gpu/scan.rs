@@ -57,7 +57,7 @@ impl Sizes {
         self.heirs() + self.pixels
     }
 
-    /// Scanned of an image: its pixels', zero, and the initial ones.
+    /// States of an image: its pixels', zero, and the initial ones.
     pub(crate) const fn states(self) -> usize {
         self.pixels + 1 + self.initials
     }
@@ -69,7 +69,7 @@ impl Sizes {
 /// `[waves + 1]`. Where there is no such pixel, it is number `pixels`.
 pub(crate) fn tables(plan: &Plan) -> Vec<i32> {
     let Plan { pixels, taps, .. } = *plan;
-    let ranks = plan.ranks();
+    let ranks = &plan.ranks;
     let outputs: Vec<usize> = plan
         .order
         .iter()
@@ -105,6 +105,24 @@ fn tanh(x: f32) -> f32 {
     2.0 * sigmoid(2.0 * x) - 1.0
 }
 
+/// Pixels that do not wait for each other, counted wave by wave.
+#[derive(CubeType)]
+struct Wave {
+    begin: usize,
+    end: usize,
+    /// How many threads a feature has, so that those side by side compute the same one.
+    apart: usize,
+}
+
+/// The wave of a number.
+#[cube]
+fn wave_of(tables: &[i32], number: usize, #[comptime] sizes: Sizes) -> Wave {
+    let at = comptime!(sizes.ends()) + number;
+    let begin = tables[at] as usize;
+    let end = tables[at + 1] as usize;
+    Wave { begin, end, apart: (end - begin).div_ceil(TOGETHER) * TOGETHER }
+}
+
 /// `z = x + Σ_tap W_tap · h[tap]`, `c = σ(f)·c' + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)` for every pixel of the images.
 ///
 /// `x` is `[N, 4 · hidden, pixels]` in the order o, f, i, g, `weight` `[hidden, taps, hidden]` of the four gates each, to a feature
@@ -132,7 +150,6 @@ fn scan_kernel<F: Float>(
     let threads = CUBE_DIM_X as usize;
     let outputs = comptime!(sizes.outputs());
     let cells = comptime!(sizes.cells());
-    let ends = comptime!(sizes.ends());
     let gate = comptime!(sizes.hidden * sizes.pixels);
 
     for item in range_stepped(UNIT_POS_X as usize, comptime!((1 + sizes.initials) * sizes.hidden), threads) {
@@ -149,14 +166,12 @@ fn scan_kernel<F: Float>(
     }
     sync_storage();
 
-    for wave in 0..comptime!(sizes.waves) {
-        let begin = tables[ends + wave] as usize;
-        let length = tables[ends + wave + 1] as usize - begin;
-        let apart = length.div_ceil(TOGETHER) * TOGETHER;
-        for item in range_stepped(UNIT_POS_X as usize, apart * hidden, threads) {
-            let u = item / apart;
-            let at = begin + item - u * apart;
-            if at < begin + length {
+    for number in 0..comptime!(sizes.waves) {
+        let wave = wave_of(tables, number, sizes);
+        for item in range_stepped(UNIT_POS_X as usize, wave.apart * hidden, threads) {
+            let u = item / wave.apart;
+            let at = wave.begin + item - u * wave.apart;
+            if at < wave.end {
                 let pixel = tables[at] as usize;
                 let from = (image * 4 * hidden + u) * pixels + pixel;
                 let mut z = Quad::new(0.0);
@@ -221,18 +236,14 @@ fn scan_gradient_kernel<F: Float>(
     let cells = comptime!(sizes.cells());
     let readers = comptime!(sizes.readers());
     let heirs = comptime!(sizes.heirs());
-    let ends = comptime!(sizes.ends());
     let gate = comptime!(sizes.hidden * sizes.pixels);
 
     for step in 0..comptime!(sizes.waves) {
-        let wave = comptime!(sizes.waves - 1) - step;
-        let begin = tables[ends + wave] as usize;
-        let length = tables[ends + wave + 1] as usize - begin;
-        let apart = length.div_ceil(TOGETHER) * TOGETHER;
-        for item in range_stepped(UNIT_POS_X as usize, apart * hidden, threads) {
-            let u = item / apart;
-            let at = begin + item - u * apart;
-            if at < begin + length {
+        let wave = wave_of(tables, comptime!(sizes.waves - 1) - step, sizes);
+        for item in range_stepped(UNIT_POS_X as usize, wave.apart * hidden, threads) {
+            let u = item / wave.apart;
+            let at = wave.begin + item - u * wave.apart;
+            if at < wave.end {
                 let pixel = tables[at] as usize;
                 let here = (image * hidden + u) * pixels + at;
                 let mut read = Quad::new(0.0);

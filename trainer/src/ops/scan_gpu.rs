@@ -143,8 +143,7 @@ impl<B: ScanKernels + ConvGradients> Scan<B> {
     fn of_weight(&self, states_h: FloatTensor<B>, dx: FloatTensor<B>) -> FloatTensor<B> {
         let Sizes { hidden, pixels, taps, .. } = self.sizes;
         let reads = (0..taps).flat_map(|tap| (0..pixels).map(move |at| (at, tap)));
-        let ranks = self.plan.ranks();
-        let reads = reads.map(|(at, tap)| ranks[self.plan.output(at, tap)] as i32).collect();
+        let reads = reads.map(|(at, tap)| self.plan.ranks[self.plan.output(at, tap)] as i32).collect();
         let reads = B::int_from_data(TensorData::new(reads, [taps * pixels]), &dx.device());
         let read = B::float_select(states_h, 2, reads);
         let [images, outputs, height, width] = [0, 1, 2, 3].map(|dim| self.shape[dim]);

@@ -1,6 +1,6 @@
 //! The convolution, and its gradient for the inputs, which is a convolution as well.
 
-use super::{Conv, centre_open, inside, offset, row_and_column};
+use super::{Conv, inside, is_open, offset, row_and_column};
 use crate::gpu::{Quad, at_once, empty, group, images, in_rows};
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn_cubecl::cubecl;
@@ -98,17 +98,12 @@ fn convolve_kernel<F: Float>(
             #[unroll]
             for n in 0..4usize {
                 let output = first_output + item % quads * 4 + n;
-                if output < makes && input < reads && tap < comptime!(conv.open()) {
-                    let mut open = true.runtime();
-                    if comptime!(conv.coloured()) {
-                        if tap == comptime!(conv.centre()) {
-                            open = if comptime!(turned) {
-                                centre_open(output, input, conv)
-                            } else {
-                                centre_open(input, output, conv)
-                            };
-                        }
-                    }
+                if output < makes && input < reads {
+                    let open = if comptime!(turned) {
+                        is_open(tap, output, input, conv)
+                    } else {
+                        is_open(tap, input, output, conv)
+                    };
                     if open {
                         let place = if comptime!(turned) { input * makes + output } else { output * reads + input };
                         four.insert(n, f32::cast_from(weight[place * comptime!(conv.taps()) + tap]));
@@ -135,6 +130,7 @@ fn convolve_kernel<F: Float>(
                     let there = place < end && inside(row, column, conv);
                     let at = (place / pixels * reads + first_input) * pixels + (row * width + column) as usize;
                     is_there[p] = there;
+                    // Outside, some number is read, and not used.
                     from[p] = select(there, at, 0);
                 }
                 for some in 0..comptime!(conv.block(turned) / at_once(conv.block(turned))) {
@@ -150,7 +146,7 @@ fn convolve_kernel<F: Float>(
                         let mut values = Array::<f32>::new(PLACES);
                         #[unroll]
                         for p in 0..PLACES {
-                            let mut value = f32::cast_from(x[from[p] + select(is_there[p], near_input * pixels, 0)]);
+                            let mut value = f32::cast_from(x[from[p] + near_input * pixels]);
                             if comptime!(conv.relu && !turned) {
                                 value = max(value, 0.0);
                             }

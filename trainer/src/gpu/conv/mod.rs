@@ -140,6 +140,18 @@ fn row_and_column(pixel: usize, #[comptime] conv: Conv) -> (i32, i32) {
     ((pixel / comptime!(conv.width)) as i32, (pixel % comptime!(conv.width)) as i32)
 }
 
+/// Whether a tap is open from one feature to another.
+#[cube]
+fn is_open(tap: usize, input: usize, output: usize, #[comptime] conv: Conv) -> bool {
+    let mut open = tap < comptime!(conv.open());
+    if comptime!(conv.coloured()) {
+        if tap == comptime!(conv.centre()) {
+            open = centre_open(input, output, conv);
+        }
+    }
+    open
+}
+
 /// Rows and columns from a pixel to the one that a tap reads.
 #[cube]
 fn offset(tap: usize, #[comptime] conv: Conv) -> (i32, i32) {

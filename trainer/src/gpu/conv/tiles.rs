@@ -56,16 +56,20 @@ impl Conv {
         (along * across * self.shares()).next_multiple_of(CHUNK)
     }
 
-    /// Fours of outputs and columns that a thread reads, of a pixel, at most.
-    pub(super) fn fours_a_thread(self) -> usize {
+    /// Fours of outputs and of columns that a group reads of a pixel.
+    pub(super) fn fours(self) -> usize {
         let [along, across] = self.tiles();
-        (along + across).div_ceil(self.threads() / CHUNK)
+        along + across
+    }
+
+    /// How many of them a thread reads, at most.
+    pub(super) fn fours_a_thread(self) -> usize {
+        self.fours().div_ceil(self.threads() / CHUNK)
     }
 
     /// How far apart pixels lie in a group's memory: an odd number of fours, which spreads them over its banks.
     pub(super) fn apart(self) -> usize {
-        let [along, across] = self.tiles();
-        (along + across) | 1
+        self.fours() | 1
     }
 
     /// Chunks of an image.

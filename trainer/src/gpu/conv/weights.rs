@@ -4,7 +4,7 @@
 //! bias, with one. Groups of threads sum parts of the pixels; a second kernel adds these up.
 
 use super::tiles::CHUNK;
-use super::{Conv, centre_open, inside, offset, row_and_column};
+use super::{Conv, inside, is_open, offset, row_and_column};
 use crate::gpu::{Quad, empty, empty_of, group, images, in_rows};
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::backend::tensor::FloatTensor;
@@ -52,7 +52,7 @@ fn fetch<F: Float>(
     let outputs = comptime!(conv.outputs.count);
     let along = comptime!(conv.tiles()[0]);
     let mut four = Quad::new(0.0);
-    if pixel < pixels && number < comptime!(conv.tiles()[0] + conv.tiles()[1]) {
+    if pixel < pixels && number < comptime!(conv.fours()) {
         if number < along {
             #[unroll]
             for n in 0..4usize {
@@ -91,6 +91,12 @@ fn fetch<F: Float>(
     four
 }
 
+/// The number of a thread's `n`-th four among those of a pixel.
+#[cube]
+fn number_of(n: usize, #[comptime] conv: Conv) -> usize {
+    UNIT_POS_X as usize / CHUNK + n * comptime!(conv.threads() / CHUNK)
+}
+
 /// The fours of a pixel of a chunk that are this thread's to read.
 #[cube]
 fn fetch_all<F: Float>(
@@ -102,12 +108,11 @@ fn fetch_all<F: Float>(
     first_output: usize,
     #[comptime] conv: Conv,
 ) {
-    let (unit, chunks) = (UNIT_POS_X as usize, comptime!(conv.chunks()));
-    let pixel = chunk % chunks * CHUNK + unit % CHUNK;
+    let chunks = comptime!(conv.chunks());
+    let pixel = chunk % chunks * CHUNK + UNIT_POS_X as usize % CHUNK;
     #[unroll]
     for n in 0..comptime!(conv.fours_a_thread()) {
-        let number = unit / CHUNK + n * comptime!(conv.threads() / CHUNK);
-        fours[n] = fetch(x, dy, reads, number, chunk / chunks, pixel, first_output, conv);
+        fours[n] = fetch(x, dy, reads, number_of(n, conv), chunk / chunks, pixel, first_output, conv);
     }
 }
 
@@ -174,8 +179,8 @@ fn parts_kernel<F: Float>(
     while chunk < end {
         #[unroll]
         for n in 0..comptime!(conv.fours_a_thread()) {
-            let number = unit / CHUNK + n * comptime!(conv.threads() / CHUNK);
-            if number < comptime!(conv.tiles()[0] + conv.tiles()[1]) {
+            let number = number_of(n, conv);
+            if number < comptime!(conv.fours()) {
                 fours[place * apart + number] = next[n];
             }
         }
@@ -252,12 +257,7 @@ fn sums_kernel<F: Float>(
     let tap = place / inputs;
     let input = place % inputs;
     let of_bias = place == comptime!(conv.numbers() - 1);
-    let mut open = of_bias || tap < comptime!(conv.open());
-    if comptime!(conv.coloured()) {
-        if tap == comptime!(conv.centre()) && !of_bias {
-            open = centre_open(input, output, conv);
-        }
-    }
+    let open = of_bias || is_open(tap, input, output, conv);
     let column = select(of_bias, comptime!(conv.columns() - 1), place);
     let mut sum = 0.0f32;
     if open && output < outputs {
