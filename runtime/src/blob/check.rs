@@ -150,7 +150,7 @@ fn conv(model: &Model<'_>, conv: &ConvRecord) -> Checked {
     let Image { height, width, channels, levels } = model.image();
     let destination = conv.destination().ok_or("destination")?;
     ensure(conv.mask <= 1, "mask")?;
-    ensure(conv.logit_shift <= 31, "left")?;
+    ensure(conv.logit_shift <= 16, "logit_shift")?;
     ensure(conv.kernel.iter().chain([&conv.dilation]).all(|k| (1..=127).contains(k)), "kernel")?;
     let kept = conv.kept_pixels(height, width);
     ensure(few(kept, bytes(model, Form::Activation) * usize::from(conv.inputs)), "inputs")?;
@@ -164,13 +164,17 @@ fn lstm(model: &Model<'_>, lstm: &LstmRecord) -> Checked {
     let Image { width, height, .. } = model.image();
     let hidden = usize::from(lstm.hidden);
     let row_lstm = lstm.kind == kind::ROW_LSTM;
-    ensure(lstm.cell_bits <= 15, "cell_bits")?;
     ensure((1..=127).contains(&lstm.kernel) && (row_lstm || lstm.kernel == 1), "kernel")?;
     // Under every plan: four sums a unit and column, beside inputs and states.
     ensure(few(width + usize::from(lstm.kernel), 32 * hidden + 4 * usize::from(lstm.inputs)), "hidden")?;
     let over_input = linear(model, ["hidden", "weights_x", "multipliers_x"], &lstm.over_input())?;
     let over_state = linear(model, ["hidden", "weights_h", "multipliers_h"], &lstm.over_state())?;
     ensure(over_input + over_state <= model.header().patch_bytes as usize, "patch_bytes")?;
+    if model.weights().has_multipliers() {
+        numbers(model, "cell_bits", lstm.cell_bits, hidden, 1)?;
+        let bits: Option<&[u8]> = model.numbers(lstm.cell_bits, 0..hidden);
+        ensure(bits.is_some_and(|bits| bits.iter().all(|bits| *bits <= 15)), "cell_bits")?;
+    }
     let states = if row_lstm { 1 } else { height } * 2 * hidden;
     if lstm.initial == 0 { Ok(()) } else { numbers(model, "initial", lstm.initial, states, bytes(model, Form::Stream)) }
 }

@@ -151,6 +151,18 @@ impl<'a> Model<'a> {
         self.instructions().flatten().map(|op| op.multiply_adds(groups)).sum()
     }
 
+    /// How logits become a distribution, and by how many bits they are shifted before.
+    #[cfg(feature = "std")]
+    pub(crate) fn logits(&self) -> (crate::model::Output, u8) {
+        let shift = self.records().last().and_then(|record| record.conv()).map_or(0, |conv| conv.logit_shift);
+        (self.output(), shift)
+    }
+
+    /// The bits of an LSTM's cells, unit by unit; a float blob has none.
+    pub(crate) fn cell_bits(&self, lstm: &LstmRecord) -> Option<&'a [u8]> {
+        if self.weights().has_multipliers() { self.numbers(lstm.cell_bits, 0..lstm.hidden.into()) } else { Some(&[]) }
+    }
+
     /// One row of an LSTM's initial states: `h`, then `c`; empty where they are zero.
     pub(crate) fn initial<T: Pod>(&self, lstm: &LstmRecord, row: usize) -> Option<(&'a [T], &'a [T])> {
         if lstm.initial == 0 {

@@ -1,12 +1,13 @@
 //! Masked convolution, one pixel and one colour at a time.
 
-use super::memory::fill;
+use super::memory::{copy, fill};
 use super::ring::Ring;
 use super::sums::{SUMS, Store, Sums};
 use super::taps::Columns;
 use super::{Context, Shared};
 use crate::blob::{ConvRecord, Destination};
-use crate::kernels::{Kernel, map};
+use crate::kernels::Kernel;
+use crate::model::Output;
 use crate::numbers::Arithmetic;
 use core::ops::Range;
 
@@ -52,11 +53,14 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
             Destination::Accumulate => Store::Accumulate,
             Destination::Logits => {
                 let to = logits.get_mut(range.start - start..range.end - start)?;
-                self::logits::<A, K>(values, record.logit_shift, to, kernel);
+                copy(to, bytemuck::try_cast_slice(values).ok()?)?;
                 continue;
             }
         };
         store.put::<A, K>(registers, (record.output, range), values, kernel)?;
+    }
+    if record.destination == Destination::Logits as u8 {
+        self::logits::<A, K>(record, context, logits.get_mut(..end - start)?, kernel)?;
     }
     if !ring.is_empty() && !first && group + 1 == groups {
         registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
@@ -64,16 +68,15 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
     Some(())
 }
 
-/// Scaled sums as logits.
+/// Turns a value's scaled sums into its logits.
 #[inline(always)]
-pub(super) fn logits<A: Arithmetic, K: Kernel>(sums: &[A::Sum], shift: u8, logits: &mut [u32], kernel: K) {
-    map(
-        kernel,
-        sums,
-        logits,
-        #[inline(always)]
-        |v, logit| *logit = A::logit(v, shift) as u32,
-    );
+pub(super) fn logits<A: Arithmetic, K: Kernel>(
+    record: &ConvRecord,
+    context: &Context<'_>,
+    sums: &mut [u32],
+    kernel: K,
+) -> Option<()> {
+    A::logits(kernel, sums, context.model.output() == Output::Softmax, record.logit_shift)
 }
 
 /// Copies the inputs under the past taps to `patch`, row by row.

@@ -22,6 +22,8 @@ use crate::model::{Image, Output};
 use crate::numbers::Float;
 #[cfg(feature = "a16")]
 use crate::numbers::Int8A16;
+#[cfg(feature = "std")]
+use crate::numbers::lifted;
 use crate::numbers::{Arithmetic, Int8};
 use crate::source::{Position, SymbolSource};
 pub use error::EngineError;
@@ -225,7 +227,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         for (channel, slot) in pixel.values.iter_mut().enumerate().take(channels) {
             context.group = channel;
             let logits =
-                run::<A, K, O>(&context, self.state, &mut sums, self.kernel, observer).ok_or(EngineError::Corrupt)?;
+                run::<A, K, O>(&context, self.state, &mut sums, self.kernel, observer).ok_or(stopped::<A, _>())?;
             let distribution = predicted(self.model.output(), logits, source.temperature(), self.kernel);
             let position = Position { row, column, channel };
             let value = source.next(position, &distribution).map_err(EngineError::Source)?;
@@ -274,6 +276,11 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     }
 }
 
+/// Why ops stop: what a checked blob of integers says does not fit, or a float is not a number.
+const fn stopped<A: Arithmetic, E>() -> EngineError<E> {
+    if A::MULTIPLIERS { EngineError::Corrupt } else { EngineError::NotFinite }
+}
+
 /// Refuses a label that the model does not have, and none for a model of classes.
 pub(crate) fn check_label<E>(model: &Model<'_>, label: Option<usize>) -> Result<(), EngineError<E>> {
     let classes = model.classes();
@@ -298,15 +305,34 @@ pub(crate) fn predicted<K: Kernel>(
     Distribution::softmax(logits, temperature, kernel)
 }
 
-/// As [`predicted`], of an output of two levels: the frequencies. By value, as only that becomes vectors.
+/// The distribution that a value's scaled sums stand for, in place, of a model whose logits are shifted by `shift`.
 #[cfg(feature = "std")]
 #[inline(always)]
-pub(crate) fn predicted_of_two(output: Output, [first, second]: [u32; 2], temperature: Temperature) -> [u32; 2] {
-    let logits = match output {
-        Output::Softmax => [first, second],
-        Output::Bernoulli => [0, first],
+pub(crate) fn predicted_of_sums<K: Kernel>(
+    (output, shift): (Output, u8),
+    sums: &mut [u32],
+    temperature: Temperature,
+    kernel: K,
+) -> Distribution<'_> {
+    let used = if output == Output::Bernoulli { 1 } else { sums.len() };
+    // Sums of integers are always numbers.
+    let _ = Int8::logits(kernel, sums.get_mut(..used).unwrap_or_default(), output == Output::Softmax, shift);
+    predicted(output, sums, temperature, kernel)
+}
+
+/// As [`predicted_of_sums`], of an output of two levels: the frequencies. By value, as only that becomes vectors.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) fn predicted_of_two(
+    (output, shift): (Output, u8),
+    [first, second]: [u32; 2],
+    temperature: Temperature,
+) -> [u32; 2] {
+    let distance = match output {
+        Output::Softmax => second.wrapping_sub(first),
+        Output::Bernoulli => first,
     };
-    Distribution::softmax_of_two(logits, temperature)
+    Distribution::softmax_of_two([0, lifted(distance as i32, shift) as u32], temperature)
 }
 
 /// The two logits, 0 and z, of a Bernoulli output's one.

@@ -5,6 +5,7 @@
 
 use super::conv::{gather, logits as to_logits};
 use super::elementwise::{features, quantize};
+use super::memory::copy;
 use super::ring::Ring;
 use super::sums::SUMS;
 use super::walk::Own;
@@ -104,7 +105,9 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
         }
         Destination::Logits => {
             A::scaled_rows(kernel, rows, sums);
-            to_logits::<A, K>(sums, record.logit_shift, logits.get_mut(..count)?, kernel);
+            let logits = logits.get_mut(..count)?;
+            copy(logits, bytemuck::try_cast_slice(sums).ok()?)?;
+            to_logits::<A, K>(record, context, logits, kernel)?;
         }
     }
     Some(true)
@@ -142,7 +145,8 @@ fn many_logits<A: Arithmetic, K: Kernel>(
         left: record.left,
         multipliers: context.model.numbers(record.multipliers, outputs)?,
     };
-    A::logit_rows(kernel, rows, record.logit_shift, logits);
+    A::sum_rows(kernel, rows, logits);
+    to_logits::<A, K>(record, context, logits, kernel)?;
     Some(true)
 }
 

@@ -31,7 +31,7 @@ impl Kernel for Avx2 {
     handed_on!(panel_x86::Avx8, panel_x86::Avx16);
 
     #[inline(always)]
-    fn cells(self, gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+    fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         // SAFETY: above.
         unsafe { cells(gates, before, cell_bits, c, h) }
     }
@@ -69,10 +69,10 @@ fn run<R>(task: impl FnOnce() -> R) -> R {
 }
 
 #[target_feature(enable = "avx2")]
-fn cells(gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+fn cells(gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
     let done = cell_avx2::cells(gates, before, cell_bits, c, h);
-    if let (Some(gates), Some(before), Some(c), Some(h)) =
-        (gates.get(4 * done..), before.get(done..), c.get_mut(done..), h.get_mut(done..))
+    if let (Some(gates), Some(before), Some(cell_bits), Some(c), Some(h)) =
+        (gates.get(4 * done..), before.get(done..), cell_bits.get(done..), c.get_mut(done..), h.get_mut(done..))
     {
         Portable.cells(gates, before, cell_bits, c, h);
     }

@@ -60,7 +60,7 @@ impl Kernel for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn cells(self, gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+    fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         // SAFETY: above.
         unsafe { cells(gates, before, cell_bits, c, h) }
     }
@@ -115,7 +115,7 @@ fn run<R>(task: impl FnOnce() -> R) -> R {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn cells(gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+fn cells(gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
     cell_avx512::cells(gates, before, cell_bits, c, h);
 }
 

@@ -9,15 +9,16 @@ const UNITS: usize = 8;
 
 /// The steps of as many units as whole vectors hold; gives how many.
 #[target_feature(enable = "avx2")]
-pub(super) fn cells(gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) -> usize {
-    let units = (gates.len() / 4).min(before.len()).min(c.len()).min(h.len()) / UNITS * UNITS;
+pub(super) fn cells(gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) -> usize {
+    let units = (gates.len() / 4).min(before.len()).min(cell_bits.len()).min(c.len()).min(h.len()) / UNITS * UNITS;
     let mut unit = 0;
     while unit < units {
         // SAFETY: all slices have numbers for a vector of units from `unit` on.
         unsafe {
             let gates = load_gates(gates.as_ptr().add(4 * unit));
             let before = _mm256_cvtepi16_epi32(_mm_loadu_si128(before.as_ptr().add(unit).cast()));
-            let (new_h, new_c) = step(gates, before, cell_bits);
+            let bits = _mm256_cvtepu8_epi32(_mm_loadl_epi64(cell_bits.as_ptr().add(unit).cast()));
+            let (new_h, new_c) = step(gates, before, bits);
             store(c.as_mut_ptr().add(unit), new_c);
             store(h.as_mut_ptr().add(unit), new_h);
         }
@@ -57,17 +58,17 @@ unsafe fn store(y: *mut i16, v: __m256i) {
 /// `(h, c)`; products are below 2³⁰.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn step([of, ig]: [__m256i; 2], before: __m256i, cell_bits: u32) -> (__m256i, __m256i) {
+fn step([of, ig]: [__m256i; 2], before: __m256i, bits: __m256i) -> (__m256i, __m256i) {
     let half = _mm256_set1_epi32(1 << 14);
-    let fresh = right(product(sigmoid(low(ig)), tanh(high(ig))), cell_bits & 15);
+    let fresh = _mm256_srav_epi32(product(sigmoid(low(ig)), tanh(high(ig))), bits);
     let kept = product(sigmoid(high(of)), before);
     let c = saturate(_mm256_srai_epi32::<15>(_mm256_add_epi32(_mm256_add_epi32(kept, fresh), half)));
-    let t = if cell_bits >= 3 {
-        let by = _mm_cvtsi32_si128(((cell_bits - 3) & 15).cast_signed());
-        saturate(_mm256_sll_epi32(c, by))
-    } else {
-        right(_mm256_add_epi32(c, _mm256_set1_epi32(1 << (2 - cell_bits))), 3 - cell_bits)
-    };
+    // Shifted left by `bits - 3`, which rounds where that is negative: by counts beyond 31 nothing is left of a number.
+    let up = _mm256_sub_epi32(bits, _mm256_set1_epi32(3));
+    let down = _mm256_sub_epi32(_mm256_setzero_si256(), up);
+    let rounding = _mm256_srli_epi32::<1>(_mm256_sllv_epi32(_mm256_set1_epi32(1), down));
+    let rounded = _mm256_srav_epi32(_mm256_add_epi32(c, rounding), down);
+    let t = _mm256_blendv_epi8(saturate(_mm256_sllv_epi32(c, up)), rounded, _mm256_cmpgt_epi32(down, _mm256_setzero_si256()));
     let h = _mm256_srai_epi32::<15>(_mm256_add_epi32(product(sigmoid(low(of)), tanh(t)), half));
     (h, c)
 }
@@ -84,12 +85,6 @@ fn low(pair: __m256i) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn high(pair: __m256i) -> __m256i {
     _mm256_srai_epi32::<16>(pair)
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn right(v: __m256i, by: u32) -> __m256i {
-    _mm256_sra_epi32(v, _mm_cvtsi32_si128(by.cast_signed()))
 }
 
 /// The products of numbers that fit 16 bits, of which `a` is not negative: its upper 16 bits are zero.
@@ -137,7 +132,5 @@ fn tanh(z: __m256i) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn sigmoid(z: __m256i) -> __m256i {
-    let t = signed(tanh_positive(_mm256_abs_epi32(z)), z);
-    let s = _mm256_srai_epi32::<1>(_mm256_add_epi32(t, _mm256_set1_epi32(32_769)));
-    _mm256_min_epi32(s, _mm256_set1_epi32(32_767))
+    _mm256_srai_epi32::<1>(_mm256_add_epi32(tanh(z), _mm256_set1_epi32(32_768)))
 }

@@ -1,7 +1,7 @@
 //! The LSTM cell by AVX-512: 32 units at once, in 16 bits, with the table of `tanh` looked up by permutations; see
 //! [`crate::numbers::lstm::cell`].
 
-use crate::numbers::lstm::{TANH, sigmoid as sigmoid_of};
+use crate::numbers::lstm::TANH;
 use core::arch::x86_64::*;
 
 /// Units of a vector.
@@ -12,9 +12,6 @@ const HALF: usize = UNITS / 2;
 
 /// Vectors of the table: all entries further on are as its last.
 const VECTORS: usize = 12;
-
-/// Those that a sigmoid looks up: of the size of its gate, where `tanh` looks up twice that.
-const SIGMOID_VECTORS: usize = 8;
 
 /// Entries of the table of `tanh`, and what must be added for the next one.
 #[repr(align(64))]
@@ -36,21 +33,21 @@ static TABLES: Tables = {
         assert!(TANH[rest] == TANH[at - 1], "the table that is looked up leaves entries out that differ");
         rest += 1;
     }
-    assert!(sigmoid_of(i16::MIN) == sigmoid_of(-i16::MAX), "the least gate, with an entry more than others, differs");
     tables
 };
 
 /// The steps of all units that all slices have.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) fn cells(gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
-    let units = (gates.len() / 4).min(before.len()).min(c.len()).min(h.len());
+pub(super) fn cells(gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
+    let units = (gates.len() / 4).min(before.len()).min(cell_bits.len()).min(c.len()).min(h.len());
     let mut unit = 0;
     while unit < units {
         let left = units - unit;
         // SAFETY: there are so many units left, with four gates each.
         unsafe {
             let gates = activations(gates.as_ptr().add(4 * unit), left);
-            let (new_h, new_c) = step(gates, load(before.as_ptr().add(unit), left), cell_bits);
+            let bits = load_bytes(cell_bits.as_ptr().add(unit), left);
+            let (new_h, new_c) = step(gates, load(before.as_ptr().add(unit), left), bits);
             store(c.as_mut_ptr().add(unit), left, new_c);
             store(h.as_mut_ptr().add(unit), left, new_h);
         }
@@ -80,6 +77,22 @@ unsafe fn load(from: *const i16, count: usize) -> __m512i {
             _ => _mm512_maskz_loadu_epi16(mask(count), from),
         }
     }
+}
+
+/// A vector of bytes as numbers, or `count` of them and zeros if these are less.
+///
+/// # Safety
+/// So many can be read.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn load_bytes(from: *const u8, count: usize) -> __m512i {
+    // SAFETY: the caller's; a mask leaves out what is more.
+    _mm512_cvtepu8_epi16(unsafe {
+        match count {
+            UNITS.. => _mm256_loadu_epi8(from.cast()),
+            _ => _mm256_maskz_loadu_epi8(mask(count), from.cast()),
+        }
+    })
 }
 
 /// Stores the first `count` numbers, at most a vector.
@@ -117,9 +130,8 @@ unsafe fn activations(gates: *const i16, units: usize) -> [__m512i; 4] {
     let pairs = |[x, y]: [__m512i; 2]| [of, ig].map(|at| _mm512_permutex2var_epi16(x, at, y));
     let [of, ig] = pairs([load(0), load(1)]);
     if units <= HALF {
-        // Two gates fill a vector: `tanh` of twice the size where g is, that of the size itself where i is.
-        let (of, size) = (sigmoid(of), _mm512_abs_epi16(ig));
-        let ig = signed(tanh_positive::<VECTORS>(_mm512_mask_adds_epu16(size, !0 << HALF, size, size)), ig);
+        // Two gates fill a vector.
+        let (of, ig) = (sigmoid(of), tanh(ig));
         let upper = |x| _mm512_shuffle_i64x2::<0xee>(x, x);
         return [of, upper(of), logistic(ig), upper(ig)];
     }
@@ -132,22 +144,23 @@ unsafe fn activations(gates: *const i16, units: usize) -> [__m512i; 4] {
 /// `(h, c)` of gates as [`activations`] gives them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn step([o, f, i, g]: [__m512i; 4], before: __m512i, cell_bits: u32) -> (__m512i, __m512i) {
+fn step([o, f, i, g]: [__m512i; 4], before: __m512i, bits: __m512i) -> (__m512i, __m512i) {
     let (kept, fresh) = (products(f, before), products(i, g));
-    let (by, half) = (_mm_cvtsi32_si128((cell_bits & 15).cast_signed()), _mm512_set1_epi32(1 << 14));
+    let (zero, half) = (_mm512_setzero_si512(), _mm512_set1_epi32(1 << 14));
+    let by = [_mm512_unpacklo_epi16(bits, zero), _mm512_unpackhi_epi16(bits, zero)];
     let sum = |n: usize| {
-        let sum = _mm512_add_epi32(kept[n], _mm512_sra_epi32(fresh[n], by));
+        let sum = _mm512_add_epi32(kept[n], _mm512_srav_epi32(fresh[n], by[n]));
         _mm512_srai_epi32::<15>(_mm512_add_epi32(sum, half))
     };
     let c = _mm512_packs_epi32(sum(0), sum(1));
-    let mut t = c;
-    if cell_bits < 3 {
-        // Rounds as `mulhrs` does.
-        t = _mm512_mulhrs_epi16(t, _mm512_set1_epi16(1 << (12 + cell_bits)));
-    }
-    for _ in 3..cell_bits & 15 {
-        t = _mm512_adds_epi16(t, t);
-    }
+    // To the right, `mulhrs` rounds. To the left, what would saturate stays within as many bits: its `tanh` is the last entry of the
+    // table all the same.
+    let up = _mm512_subs_epu16(bits, _mm512_set1_epi16(3));
+    let limit = _mm512_srlv_epi16(_mm512_set1_epi16(i16::MAX), up);
+    let held = _mm512_max_epi16(_mm512_min_epi16(c, limit), _mm512_sub_epi16(zero, limit));
+    let factor = _mm512_sllv_epi16(_mm512_set1_epi16(1 << 12), bits);
+    let right = _mm512_cmplt_epu16_mask(bits, _mm512_set1_epi16(3));
+    let t = _mm512_mask_mov_epi16(_mm512_sllv_epi16(held, up), right, _mm512_mulhrs_epi16(c, factor));
     (_mm512_mulhrs_epi16(o, tanh(t)), c)
 }
 
@@ -159,17 +172,17 @@ fn products(a: __m512i, b: __m512i) -> [__m512i; 2] {
     [_mm512_unpacklo_epi16(low, high), _mm512_unpackhi_epi16(low, high)]
 }
 
-/// Without a sign; of `u` below `UNITS · V · 2⁷`, or of any where `V` is all of [`VECTORS`].
+/// Without a sign.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn tanh_positive<const V: usize>(u: __m512i) -> __m512i {
-    let at = _mm512_min_epu16(_mm512_srli_epi16::<7>(u), _mm512_set1_epi16((UNITS * V - 1) as i16));
+fn tanh_positive(u: __m512i) -> __m512i {
+    let at = _mm512_min_epu16(_mm512_srli_epi16::<7>(u), _mm512_set1_epi16((UNITS * VECTORS - 1) as i16));
     // SAFETY: a row of the table is a vector.
     let load = |table: &[[i16; UNITS]; VECTORS], n: usize| unsafe { _mm512_load_si512((&raw const table[n]).cast()) };
     let pick = |table, n| _mm512_permutex2var_epi16(load(table, n), at, load(table, n + 1));
     let (mut value, mut slope) = (pick(&TABLES.values, 0), pick(&TABLES.slopes, 0));
     let mut n = 2;
-    while n < V {
+    while n < VECTORS {
         let here = _mm512_cmpge_epu16_mask(at, _mm512_set1_epi16((UNITS * n) as i16));
         value = _mm512_mask_mov_epi16(value, here, pick(&TABLES.values, n));
         slope = _mm512_mask_mov_epi16(slope, here, pick(&TABLES.slopes, n));
@@ -190,20 +203,18 @@ fn signed(t: __m512i, z: __m512i) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn tanh(z: __m512i) -> __m512i {
     let size = _mm512_abs_epi16(z);
-    signed(tanh_positive::<VECTORS>(_mm512_adds_epu16(size, size)), z)
+    signed(tanh_positive(_mm512_adds_epu16(size, size)), z)
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn sigmoid(z: __m512i) -> __m512i {
-    let size = _mm512_min_epu16(_mm512_abs_epi16(z), _mm512_set1_epi16(i16::MAX));
-    logistic(signed(tanh_positive::<SIGMOID_VECTORS>(size), z))
+    logistic(tanh(z))
 }
 
-/// (t + 2¹⁵ + 1) / 2, rounded down, of the `tanh` of half a gate.
+/// (t + 2¹⁵) / 2, rounded down, of the `tanh` of half a gate.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn logistic(t: __m512i) -> __m512i {
-    let s = _mm512_avg_epu16(_mm512_xor_si512(t, _mm512_set1_epi16(i16::MIN)), _mm512_setzero_si512());
-    _mm512_min_epu16(s, _mm512_set1_epi16(i16::MAX))
+    _mm512_srli_epi16::<1>(_mm512_xor_si512(t, _mm512_set1_epi16(i16::MIN)))
 }

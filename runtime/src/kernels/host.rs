@@ -197,7 +197,7 @@ impl Kernel for Host {
     }
 
     #[inline(always)]
-    fn cells(self, gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+    fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         each!(self, kernel => kernel.cells(gates, before, cell_bits, c, h));
     }
 }

@@ -277,14 +277,11 @@ pub trait Kernel: Copy {
         self.accumulate(sums, y);
     }
 
-    /// [`Kernel::scaled_rows16`], shifted left by `up`.
+    /// [`Kernel::scaled_rows16`] of many rows.
     #[cfg(feature = "a16")]
     #[inline(always)]
-    fn shifted_rows16(self, rows: Rows<'_, i16>, up: u32, y: &mut [i32]) {
+    fn sum_rows16(self, rows: Rows<'_, i16>, y: &mut [i32]) {
         self.scaled_rows16(rows, y);
-        for y in y {
-            *y = y.wrapping_shl(up);
-        }
     }
 
     /// Does `task`, which the compiler may do with the instructions that the kernel uses.
@@ -296,16 +293,16 @@ pub trait Kernel: Copy {
     /// The step of each LSTM unit, as [`lstm::cell`]: four `gates` a unit, o, f, i, g, and the cells `before`; writes the new
     /// `c` and `h`, of as many units as all slices have numbers of.
     #[inline(always)]
-    fn cells(self, gates: &[i16], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
-        let units = gates.as_chunks().0.iter().zip(before).zip(c).zip(h);
-        for (((gates, before), c), h) in units {
-            (*h, *c) = lstm::cell(*gates, *before, cell_bits);
+    fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
+        let units = gates.as_chunks().0.iter().zip(before).zip(cell_bits).zip(c).zip(h);
+        for ((((gates, before), bits), c), h) in units {
+            (*h, *c) = lstm::cell(*gates, *before, u32::from(*bits));
         }
     }
 
     /// [`Kernel::cells`] of gates that are still sums over the input and over the state, at most [`NO_BIAS`] of each.
     #[inline(always)]
-    fn units(self, [x, state]: [&[i32]; 2], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+    fn units(self, [x, state]: [&[i32]; 2], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         let mut gates = [0; NO_BIAS];
         if let Some(gates) = gates.get_mut(..x.len()) {
             map_two(
@@ -322,7 +319,7 @@ pub trait Kernel: Copy {
 
     /// [`Kernel::units`] of gates whose two sums have been added.
     #[inline(always)]
-    fn summed_units(self, sums: &[i32], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
+    fn summed_units(self, sums: &[i32], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         let none = [0; NO_BIAS];
         if let Some(none) = none.get(..sums.len()) {
             self.units([sums, none], before, cell_bits, c, h);

@@ -151,17 +151,14 @@ impl Kernel for Mve {
 
     #[cfg(feature = "a16")]
     #[inline(never)]
-    fn shifted_rows16(self, rows: Rows<'_, i16>, up: u32, y: &mut [i32]) {
+    fn sum_rows16(self, rows: Rows<'_, i16>, y: &mut [i32]) {
         if let Some(at) = held16(rows, y.len())
             // SAFETY: there are as many numbers as `held16` was told.
-            && unsafe { wide::shifted(at, u32::from(rows.left), up, y.as_mut_ptr()) }
+            && unsafe { wide::scaled(at, u32::from(rows.left), y.as_mut_ptr()) }
         {
             return;
         }
         self.scaled_rows16(rows, y);
-        for y in y {
-            *y = y.wrapping_shl(up);
-        }
     }
 
     #[inline(always)]
@@ -210,9 +207,9 @@ impl Kernel for Mve {
     }
 
     #[inline(always)]
-    fn summed_units(self, sums: &[i32], before: &[i16], cell_bits: u32, c: &mut [i16], h: &mut [i16]) {
-        let units = (sums.len() / 4).min(before.len()).min(c.len()).min(h.len());
-        let (before, c, h) = (before.as_ptr(), c.as_mut_ptr(), h.as_mut_ptr());
+    fn summed_units(self, sums: &[i32], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
+        let units = (sums.len() / 4).min(before.len()).min(cell_bits.len()).min(c.len()).min(h.len());
+        let (before, cell_bits, c, h) = (before.as_ptr(), cell_bits.as_ptr(), c.as_mut_ptr(), h.as_mut_ptr());
         // SAFETY: all have numbers of so many units.
         unsafe { cell::steps(units, sums.as_ptr(), before, cell_bits, c, h) };
     }

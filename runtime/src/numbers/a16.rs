@@ -82,8 +82,8 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn logit_rows<K: Kernel>(kernel: K, rows: Rows<'_, i16>, shift: u8, logits: &mut [u32]) {
-        kernel.shifted_rows16(rows, u32::from(shift), bytemuck::must_cast_slice_mut(logits));
+    fn sum_rows<K: Kernel>(kernel: K, rows: Rows<'_, i16>, sums: &mut [u32]) {
+        kernel.sum_rows16(rows, bytemuck::must_cast_slice_mut(sums));
     }
 
     #[inline(always)]
@@ -107,8 +107,8 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn logit(v: i32, shift: u8) -> i32 {
-        Int8::logit(v, shift)
+    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) -> Option<()> {
+        Int8::logits(kernel, sums, softmax, shift)
     }
 
     #[inline(always)]
@@ -145,12 +145,12 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn units<K: Kernel>(kernel: K, sums: [&[i32]; 2], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
+    fn units<K: Kernel>(kernel: K, sums: [&[i32]; 2], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         Int8::units(kernel, sums, before, cell_bits, c, h);
     }
 
     #[inline(always)]
-    fn summed_units<K: Kernel>(kernel: K, sums: &[i32], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
+    fn summed_units<K: Kernel>(kernel: K, sums: &[i32], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         Int8::summed_units(kernel, sums, before, cell_bits, c, h);
     }
 

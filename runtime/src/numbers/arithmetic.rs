@@ -88,14 +88,11 @@ pub trait Arithmetic {
         Self::scaled_rows(kernel, rows, sums);
         Self::accumulated(kernel, sums, y);
     }
-    /// [`Arithmetic::scaled_rows`], then [`Arithmetic::logit`] of each.
+    /// [`Arithmetic::scaled_rows`], into words that hold a sum each.
     #[inline(always)]
-    fn logit_rows<K: Kernel>(kernel: K, rows: RowsOf<'_, Self>, shift: u8, logits: &mut [u32]) {
-        if let Ok(sums) = bytemuck::try_cast_slice_mut(logits) {
+    fn sum_rows<K: Kernel>(kernel: K, rows: RowsOf<'_, Self>, sums: &mut [u32]) {
+        if let Ok(sums) = bytemuck::try_cast_slice_mut(sums) {
             Self::scaled_rows(kernel, rows, sums);
-        }
-        for logit in logits {
-            *logit = Self::logit(bytemuck::must_cast(*logit), shift) as u32;
         }
     }
 
@@ -107,8 +104,9 @@ pub trait Arithmetic {
     fn stream(v: Self::Sum) -> Self::Stream;
     /// A scaled sum added to a value of the stream.
     fn accumulate(v: Self::Sum, y: Self::Stream) -> Self::Stream;
-    /// A scaled sum as a base-2 logit in units of 2⁻¹⁶.
-    fn logit(v: Self::Sum, shift: u8) -> i32;
+    /// Turns scaled sums, one in each word, into base-2 logits in units of 2⁻¹⁶, saturated. Where `softmax`, they may become distances
+    /// to the largest of them. `None` where a sum is not finite.
+    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) -> Option<()>;
 
     /// A value of the stream in units of an activation.
     fn quantize(x: Self::Stream, rescale: Rescale) -> Self::Sum;
@@ -125,21 +123,21 @@ pub trait Arithmetic {
     fn gate(x: Self::Sum, h: Self::Sum) -> Self::Stream;
     /// One step of a unit: the new `h` and `c` of the gates o, f, i, g and the old `c`.
     fn cell(gates: [Self::Stream; 4], c: Self::Stream, cell_bits: u8) -> (Self::Stream, Self::Stream);
-    /// One step of as many units as all slices have numbers of, of four sums over the input and four over the state each.
-    /// There are [`NO_BIAS`] sums of each at most.
+    /// One step of as many units as all slices have numbers of, of four sums over the input and four over the state each; floats have
+    /// no `cell_bits`. There are [`NO_BIAS`] sums of each at most.
     #[inline(always)]
     fn units<K: Kernel>(
         _kernel: K,
         [x, state]: [&[Self::Sum]; 2],
         before: &[Self::Stream],
-        cell_bits: u8,
+        _cell_bits: &[u8],
         c: &mut [Self::Stream],
         h: &mut [Self::Stream],
     ) {
         let sums = x.as_chunks::<4>().0.iter().zip(state.as_chunks::<4>().0);
         for ((((x, state), before), c), h) in sums.zip(before).zip(c).zip(h) {
             let gate = |n: usize| Self::gate(x[n], state[n]);
-            (*h, *c) = Self::cell([gate(0), gate(1), gate(2), gate(3)], *before, cell_bits);
+            (*h, *c) = Self::cell([gate(0), gate(1), gate(2), gate(3)], *before, 0);
         }
     }
     /// [`Arithmetic::units`] of gates whose two sums have been added.
@@ -148,7 +146,7 @@ pub trait Arithmetic {
         kernel: K,
         sums: &[Self::Sum],
         before: &[Self::Stream],
-        cell_bits: u8,
+        cell_bits: &[u8],
         c: &mut [Self::Stream],
         h: &mut [Self::Stream],
     ) {

@@ -104,9 +104,15 @@ impl<W: Weight> Arithmetic for Float<W> {
         v + y
     }
 
-    fn logit(v: f32, _: u8) -> i32 {
-        // A cast saturates, and what is no number becomes 0.
-        libm::rintf(v * (core::f32::consts::LOG2_E * 65536.0)) as i32
+    fn logits<K: Kernel>(_: K, sums: &mut [u32], softmax: bool, _: u8) -> Option<()> {
+        let finite = sums.iter().all(|sum| f32::from_bits(*sum).is_finite());
+        let largest = sums.iter().fold(f32::NEG_INFINITY, |top, sum| top.max(f32::from_bits(*sum)));
+        let top = if softmax { largest } else { 0.0 };
+        for sum in sums.iter_mut() {
+            // A cast saturates.
+            *sum = libm::rintf((f32::from_bits(*sum) - top) * (core::f32::consts::LOG2_E * 65536.0)) as i32 as u32;
+        }
+        finite.then_some(())
     }
 
     fn quantize(x: f32, _: Rescale) -> f32 {

@@ -8,6 +8,14 @@ use crate::kernels::{Kernel, Rows, map_two};
 pub(super) const LEAST: i32 = i16::MIN as i32;
 pub(super) const LARGEST: i32 = i16::MAX as i32;
 
+/// `v · 2^shift`, of the nearest `v` that 32 bits hold then; `shift` is at most 16, and what saturates is beyond all temperatures.
+#[inline(always)]
+pub(crate) const fn lifted(v: i32, shift: u8) -> i32 {
+    let shift = shift as u32 & 31;
+    let limit = i32::MAX >> shift;
+    super::within(v, -limit, limit) << shift
+}
+
 /// 8-bit weights and activations, 32-bit sums, a 16-bit stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Int8;
@@ -104,8 +112,14 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn logit(v: i32, shift: u8) -> i32 {
-        v.wrapping_shl(u32::from(shift))
+    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) -> Option<()> {
+        if shift != 0 {
+            let top = if softmax { kernel.largest(sums).0 } else { 0 };
+            for sum in sums {
+                *sum = lifted((*sum as i32).wrapping_sub(top), shift) as u32;
+            }
+        }
+        Some(())
     }
 
     #[inline(always)]
@@ -135,10 +149,11 @@ impl Arithmetic for Int8 {
 
     #[inline]
     fn depth_gate([a, b, t]: [i16; 3], [ra, rb, rt]: [Rescale; 3]) -> i32 {
-        let b = saturate16(rb.apply(i32::from(b)));
         let t = saturate16(rt.apply(i32::from(t)));
-        let gated = (lstm::sigmoid(t) * i32::from(b) + (1 << 14)) >> 15;
-        ra.apply(i32::from(a)).wrapping_add(gated)
+        // The gate comes before the factor, which may lead beyond 16 bits where the gate is nearly shut.
+        let gated = i64::from(lstm::sigmoid(t) * i32::from(b)) * i64::from(rb.multiplier);
+        let shift = (u32::from(rb.shift) & 31) + 15;
+        ra.apply(i32::from(a)).wrapping_add(((gated + (1 << (shift - 1))) >> shift) as i32)
     }
 
     #[inline(always)]
@@ -152,13 +167,13 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn units<K: Kernel>(kernel: K, sums: [&[i32]; 2], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
-        kernel.units(sums, before, u32::from(cell_bits), c, h);
+    fn units<K: Kernel>(kernel: K, sums: [&[i32]; 2], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
+        kernel.units(sums, before, cell_bits, c, h);
     }
 
     #[inline(always)]
-    fn summed_units<K: Kernel>(kernel: K, sums: &[i32], before: &[i16], cell_bits: u8, c: &mut [i16], h: &mut [i16]) {
-        kernel.summed_units(sums, before, u32::from(cell_bits), c, h);
+    fn summed_units<K: Kernel>(kernel: K, sums: &[i32], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
+        kernel.summed_units(sums, before, cell_bits, c, h);
     }
 
     #[inline(always)]

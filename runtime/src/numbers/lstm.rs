@@ -56,18 +56,17 @@ pub const fn tanh(z: i16) -> i32 {
     if z < 0 { -t } else { t }
 }
 
-/// The logistic function of `z` in units of 2⁻¹⁵, 0 to 32767, of `z` in units of 2⁻¹²: `(1 + tanh(z / 2)) / 2`.
+/// The logistic function of `z` in units of 2⁻¹⁵, 0 to 32767, of `z` in units of 2⁻¹¹: `(1 + tanh(z / 2)) / 2`.
+///
+/// Its units are twice those of [`tanh`], so that both ends mean what they say: a gate below -12 is 0, shut, and one above 12 is
+/// 32767, which leaves a cell of at most 2¹⁴ units as it is.
 pub const fn sigmoid(z: i16) -> i32 {
-    let t = tanh_positive((z as i32).unsigned_abs());
-    let t = if z < 0 { -t } else { t };
-    let s = (32_769 + t) >> 1;
-    // 32768 becomes 32767.
-    s - (s >> 15)
+    (32_768 + tanh(z)) >> 1
 }
 
 /// One step of one unit: `c = σ(f)·c + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)`; gives `(h, c)`.
 ///
-/// `gates` are the pre-activations o, f, i, g in units of 2⁻¹²; `c` is in units of `2^(cell_bits - 15)`, `h` in units of 2⁻¹⁵.
+/// `gates` are the pre-activations, o, f, i in units of 2⁻¹¹ and g in units of 2⁻¹²; `c` is in units of `2^(cell_bits - 15)`, `h` in units of 2⁻¹⁵.
 pub const fn cell([o, f, i, g]: [i16; 4], c: i16, cell_bits: u32) -> (i16, i16) {
     let fresh = (sigmoid(i) * tanh(g)) >> (cell_bits & 15);
     let c = super::saturate16((sigmoid(f) * c as i32 + fresh + (1 << 14)) >> 15);
@@ -89,9 +88,18 @@ mod tests {
         for z in i16::MIN..=i16::MAX {
             let x = f64::from(z) / 4096.0;
             assert!((f64::from(tanh(z)) - 32768.0 * x.tanh()).abs() < 2.0, "tanh {z}");
-            assert!((f64::from(sigmoid(z)) - 32768.0 / (1.0 + (-x).exp())).abs() < 2.0, "sigmoid {z}");
+            assert!((f64::from(sigmoid(z)) - 32768.0 / (1.0 + (-2.0 * x).exp())).abs() < 2.0, "sigmoid {z}");
         }
-        assert_eq!((tanh(0), sigmoid(0), tanh(i16::MIN), sigmoid(i16::MAX)), (0, 16384, -32767, 32757));
+        assert_eq!((tanh(0), sigmoid(0), tanh(i16::MIN), sigmoid(i16::MIN)), (0, 16384, -32767, 0));
+    }
+
+    #[test]
+    fn gates_beyond_12_are_shut_or_open_for_good() {
+        assert_eq!((sigmoid(-12 << 11), sigmoid(12 << 11)), (0, 32767));
+        for c in [-16_383, -5, 0, 1, 16_384] {
+            let (_, kept) = cell([0, i16::MAX, i16::MIN, i16::MAX], c, 0);
+            assert_eq!(kept, c);
+        }
     }
 
     #[test]
@@ -102,7 +110,8 @@ mod tests {
             for (n, &o) in extremes.iter().enumerate() {
                 for &c in &extremes {
                     let gates = [o, extremes[(n + 2) % 7], extremes[(n + 4) % 7], extremes[(n + 5) % 7]];
-                    let [fo, ff, fi, fg] = gates.map(|z| f64::from(z) / 4096.0);
+                    let [fo, ff, fi] = [gates[0], gates[1], gates[2]].map(|z| f64::from(z) / 2048.0);
+                    let fg = f64::from(gates[3]) / 4096.0;
                     let s = |x: f64| 1.0 / (1.0 + (-x).exp());
                     let exact_c = s(ff) * f64::from(c) * unit + s(fi) * fg.tanh();
                     let (h, new_c) = cell(gates, c, cell_bits);

@@ -23,6 +23,8 @@ pub use exp2::exp2_neg;
 #[cfg(feature = "float")]
 pub use float::Float;
 pub use int8::Int8;
+#[cfg(feature = "std")]
+pub(crate) use int8::lifted;
 pub use log2::cost_bits;
 
 /// `round(a · m / 2³²)`, halves up: the high word of the product.

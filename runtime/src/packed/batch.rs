@@ -4,7 +4,7 @@ use super::linear::NOTHING;
 use super::walk::{Ops, Step, Walk};
 use super::{AnyOps, Pack, Packed};
 use crate::distribution::Distribution;
-use crate::engine::{EngineError, check_label, predicted, predicted_of_two};
+use crate::engine::{EngineError, check_label, predicted_of_sums, predicted_of_two};
 use crate::kernels::{Host, Kernel, Task, map};
 use crate::model::Image;
 #[cfg(feature = "a16")]
@@ -179,7 +179,7 @@ impl<S: SymbolSource> Job<'_, '_, S> {
         if self.images == 1 || (channels, levels) != (1, 2) || temperatures.any(|other| other != temperature) {
             return false;
         }
-        let output = self.packed.model.output();
+        let output = self.packed.model.logits();
         map(
             kernel,
             NOTHING,
@@ -219,7 +219,7 @@ impl<S: SymbolSource> Job<'_, '_, S> {
                         let distribution = if at_once {
                             Distribution::of(logits)
                         } else {
-                            predicted(self.packed.model.output(), logits, source.temperature(), kernel)
+                            predicted_of_sums(self.packed.model.logits(), logits, source.temperature(), kernel)
                         };
                         let value = source.next(position, &distribution).map_err(EngineError::Source)?;
                         if usize::from(value) >= levels {

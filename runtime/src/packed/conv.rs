@@ -159,7 +159,7 @@ impl<A: Pack> Conv<A> {
             let inputs = Inputs { numbers, stride, pieces: pieces.all() };
             let results = group.packed.sums(panel, kernel, &inputs, (step.places(), step.label), sums)?;
             let columns = match self.store {
-                Store::Logits { .. } => step.all_groups * *levels,
+                Store::Logits => step.all_groups * *levels,
                 _ => self.record.outputs.into(),
             };
             let first = self.to(number, panel, (step.places(), *levels));
@@ -173,7 +173,7 @@ impl<A: Pack> Conv<A> {
     fn to(&self, group: usize, panel: &Panel, (places, levels): (usize, usize)) -> usize {
         let (first, at) = (panel.outputs.start, self.record.output as usize * places);
         match self.store {
-            Store::Logits { .. } => {
+            Store::Logits => {
                 let before = self.groups.get(group).map_or(0, |group| group.packed.outputs.start);
                 group * levels + first - before
             }
@@ -189,7 +189,7 @@ enum Store {
     Activation { zero_point: i32, low: i32 },
     Stream,
     Accumulate,
-    Logits { shift: u8 },
+    Logits,
 }
 
 impl Store {
@@ -200,7 +200,7 @@ impl Store {
             }
             Destination::Stream => Self::Stream,
             Destination::Accumulate => Self::Accumulate,
-            Destination::Logits => Self::Logits { shift: record.logit_shift },
+            Destination::Logits => Self::Logits,
         })
     }
 
@@ -236,12 +236,13 @@ impl Store {
                 #[inline(always)]
                 |v, y| *y = A::stream(v),
             ),
-            Self::Logits { shift } => sums.each(
+            // Sums as they are: they become logits when a distribution is made of them.
+            Self::Logits => sums.each(
                 kernel,
                 logits,
                 to,
                 #[inline(always)]
-                move |v, logit| *logit = A::logit(v, shift) as u32,
+                |v, logit| *logit = v as u32,
             ),
         }
     }

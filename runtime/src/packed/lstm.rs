@@ -32,6 +32,7 @@ pub(super) struct Lstm<A> {
     open: Vec<usize>,
     /// `h`, then `c`, of each row, or of the one above the image.
     initial: Vec<i16>,
+    cell_bits: Vec<u8>,
 }
 
 /// What an LSTM keeps.
@@ -48,8 +49,9 @@ pub(super) struct State<A: Pack> {
     /// Of all places, `[places, 4 * hidden]`: scaled sums over the inputs, and gates.
     sums: Vec<i32>,
     gates: Vec<i16>,
-    /// `[places, hidden]`.
+    /// `[places, hidden]`: new states, and the bits of cells.
     new_h: Vec<i16>,
+    bits: Vec<u8>,
 }
 
 impl<A: Pack> Lstm<A> {
@@ -88,6 +90,7 @@ impl<A: Pack> Lstm<A> {
             over_state: (0..groups).map(pack_h).collect::<Option<_>>()?,
             open,
             initial,
+            cell_bits: model.cell_bits(record)?.to_vec(),
         })
     }
 
@@ -116,6 +119,7 @@ impl<A: Pack> Lstm<A> {
             sums: vec![0; places * 4 * hidden],
             gates: vec![0; places * 4 * hidden],
             new_h: vec![0; places * hidden],
+            bits: self.cell_bits.repeat(places),
         }
     }
 
@@ -145,7 +149,7 @@ impl<A: Pack> Lstm<A> {
         if self.kind == Kind::Row && !h.is_empty() {
             // The row above the image; beside it the state is zero.
             for column in 0..width.cast_signed() {
-                narrow::<A>(h, state.h.column_mut(1, column)?, self.record.to_hidden);
+                narrow::<A>(h, state.h.column_mut(1, column)?, self.record.initial_to_hidden);
                 repeat(c, state.c.column_mut(1, column)?);
             }
         }
@@ -228,7 +232,7 @@ impl<A: Pack> Lstm<A> {
         let hidden = usize::from(record.hidden);
         let (row, places) = (step.row, step.places());
         let Shared { registers, pieces, sums: memory, .. } = shared;
-        let State { h, c, output, sums, gates, new_h, .. } = state;
+        let State { h, c, output, sums, gates, new_h, bits, .. } = state;
         pieces.clear();
         self.push_above(h, step, pieces);
         if self.kind != Kind::Row {
@@ -255,7 +259,7 @@ impl<A: Pack> Lstm<A> {
                 let new_h = new_h.get_mut(span.clone())?;
                 let (before, c) = (before.get(span.clone())?, c.get_mut(span.clone())?);
                 let h = h.together_mut(step)?.get_mut(span.clone())?;
-                self.units((gates, before), (c, new_h, h), kernel);
+                self.units((gates, before, bits.get(span.clone())?), (c, new_h, h), kernel);
                 if self.kind == Kind::Right {
                     output.together_mut(step)?.get_mut(span)?.copy_from_slice(new_h);
                 } else {
@@ -270,11 +274,11 @@ impl<A: Pack> Lstm<A> {
     #[inline(always)]
     fn units<K: Kernel>(
         &self,
-        (gates, before): (&[i16], &[i16]),
+        (gates, before, cell_bits): (&[i16], &[i16], &[u8]),
         (c, new_h, h): (&mut [i16], &mut [i16], &mut [A::Input]),
         kernel: K,
     ) {
-        kernel.cells(gates, before, self.record.cell_bits.into(), c, new_h);
+        kernel.cells(gates, before, cell_bits, c, new_h);
         let to_hidden = self.record.to_hidden;
         map_within(
             new_h,
@@ -324,7 +328,7 @@ impl<A: Pack> Lstm<A> {
         }
         let (h, c) = self.initial(step.row);
         // The column left of the first one.
-        narrow::<A>(h, state.h.column_mut(step.row, -1)?, self.record.to_hidden);
+        narrow::<A>(h, state.h.column_mut(step.row, -1)?, self.record.initial_to_hidden);
         repeat(c, state.c.column_mut(step.row, -1)?);
         Some(())
     }

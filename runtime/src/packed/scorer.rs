@@ -3,7 +3,7 @@
 use super::batch::{AnyWalk, add_costs};
 use super::walk::{Ops, Step, Walk};
 use super::{AnyOps, Pack, Packed};
-use crate::engine::{EngineError, check_label, predicted};
+use crate::engine::{EngineError, check_label, predicted_of_sums};
 use crate::kernels::Host;
 use crate::model::Image;
 use crate::source::{Given, Position, SymbolSource, TooShort};
@@ -124,7 +124,7 @@ impl Job<'_, '_> {
                 for channel in 0..channels {
                     let at = (column * channels + channel) * levels;
                     let logits = walk.shared.logits.get_mut(at..at + levels).ok_or(EngineError::Corrupt)?;
-                    let distribution = predicted(packed.model.output(), logits, source.temperature(), kernel);
+                    let distribution = predicted_of_sums(packed.model.logits(), logits, source.temperature(), kernel);
                     let position = Position { row, column, channel };
                     let value = source.next(position, &distribution).map_err(EngineError::Source)?;
                     if image.get((channel * height + row) * width + column) != Some(&value) {

@@ -48,7 +48,7 @@ impl Step {
 /// What ops share.
 pub(super) struct Shared {
     pub(super) registers: Registers,
-    /// `[places, channels, levels]`.
+    /// `[places, channels, levels]`: scaled sums, of which logits are made at once.
     pub(super) logits: Vec<u32>,
     pub(super) sums: Vec<i32>,
     pub(super) pieces: Pieces,

@@ -16,8 +16,8 @@ const SUM_BYTES: usize = 4;
 pub struct LstmRecord {
     /// [`kind::ROW_LSTM`], [`kind::DIAGONAL_LEFT`] or [`kind::DIAGONAL_RIGHT`].
     pub kind: u8,
-    /// The cell is in units of `2^(cell_bits - 15)`; 0 to 15.
-    pub cell_bits: u8,
+    /// Zero.
+    pub pad: u8,
     /// Bits that sums over the input are shifted left before they are multiplied.
     pub left_x: u8,
     /// Bits that sums over the state are shifted left before they are multiplied.
@@ -27,7 +27,7 @@ pub struct LstmRecord {
     /// The activation that means 0.
     pub input_zero_point: i8,
     /// Zero.
-    pub pad: u16,
+    pub pad2: u16,
     /// Register read: `inputs` activations.
     pub input: u32,
     /// Register written, or added to by a right half: `hidden` values, `i16`.
@@ -54,8 +54,10 @@ pub struct LstmRecord {
     pub class_bias: u32,
     /// Where the initial states are, `[1 or height, 2, hidden]` of `i16`, `h` before `c`; 0: they are zero.
     pub initial: u32,
-    /// Zero.
-    pub reserved: [u32; 2],
+    /// Where the units' bits are, `[hidden]` of `u8`, 0 to 15: a cell is in units of `2^(bits - 15)`. 0 in a float blob, which has none.
+    pub cell_bits: u32,
+    /// From the units of the initial `h` to the activations that `state_to_state` reads.
+    pub initial_to_hidden: Rescale,
 }
 
 impl LstmRecord {

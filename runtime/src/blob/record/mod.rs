@@ -179,7 +179,7 @@ impl Instruction<'_> {
             Self::Add(s) => [s.rescale_a, s.rescale_b, s.rescale_b],
             Self::DepthGate(d) => [d.rescale_a, d.rescale_b, d.rescale_t],
             Self::RowLstm(l) | Self::DiagonalLeft(l) | Self::DiagonalRight(l) if LSTM => {
-                [l.to_hidden, l.to_output, l.to_output]
+                [l.to_hidden, l.to_output, l.initial_to_hidden]
             }
             _ => [Rescale { multiplier: 1, shift: 1 }; 3],
         }

@@ -32,7 +32,7 @@ pub(in super::super) fn left<A: Arithmetic, K: Kernel>(
         Some(pixel) => copy(above, h_ring.get(pixel)?)?,
     }
     if context.column == 0 {
-        narrow::<A, K>(beside, initial_h, record.to_hidden, kernel);
+        narrow::<A, K>(beside, initial_h, record.initial_to_hidden, kernel);
     } else {
         copy(beside, h_ring.get(pixel - 1)?)?;
     }
@@ -98,12 +98,12 @@ pub(in super::super) fn sweep<A: Arithmetic, K: Kernel>(
             let (above, beside) = h.get_mut(..2 * hidden)?.split_at_mut_checked(hidden)?;
             let state_above = if context.row > 0 { h_ring.get(at - width)? } else { &[] };
             narrow::<A, K>(above, state_above, record.to_hidden, kernel);
-            narrow::<A, K>(
-                beside,
-                if first_of_row { initial_h } else { h_ring.get(at - 1)? },
-                record.to_hidden,
-                kernel,
-            );
+            let (state, to_hidden) = if first_of_row {
+                (initial_h, record.initial_to_hidden)
+            } else {
+                (h_ring.get(at - 1)?, record.to_hidden)
+            };
+            narrow::<A, K>(beside, state, to_hidden, kernel);
             let (before, c) = c_ring.step((!first_of_row).then(|| at - 1), at)?;
             let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: Output::Later(h_ring.get_mut(at)?) };
             let state = OverState::Inputs(h, over_state(record, context));

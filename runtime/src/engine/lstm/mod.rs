@@ -45,6 +45,7 @@ fn gates<A: Arithmetic, K: Kernel>(
     kernel: K,
 ) -> Option<()> {
     let mut over_input = Sums::<A>::new(&record.over_input(), context, x.len());
+    let cell_bits = context.model.cell_bits(record)?;
     let (mut unit, end) = (over_input.outputs.start / 4, over_input.outputs.end / 4);
     while unit < end {
         let gates = 4 * unit..4 * end.min(unit + UNITS);
@@ -60,7 +61,7 @@ fn gates<A: Arithmetic, K: Kernel>(
                 }
             }
             cells.steps(record, unit, sums, kernel, |before, c, h| {
-                A::summed_units(kernel, sums, before, record.cell_bits, c, h);
+                A::summed_units(kernel, sums, before, cell_bits.get(unit..).unwrap_or_default(), c, h);
             })?;
             unit += sums.len() / 4;
             continue;
@@ -78,13 +79,14 @@ fn gates<A: Arithmetic, K: Kernel>(
         };
         if K::VECTORS {
             cells.steps(record, unit, x_sums, kernel, |before, c, h| {
-                A::units(kernel, [x_sums, h_sums], before, record.cell_bits, c, h);
+                A::units(kernel, [x_sums, h_sums], before, cell_bits.get(unit..).unwrap_or_default(), c, h);
             })?;
             unit += x_sums.len() / 4;
             continue;
         }
         for ([o, f, i, g], h) in x_sums.as_chunks().0.iter().zip(h_sums.as_chunks::<4>().0) {
-            cells.step(record, unit, [A::gate(*o, h[0]), A::gate(*f, h[1]), A::gate(*i, h[2]), A::gate(*g, h[3])])?;
+            let gates = [A::gate(*o, h[0]), A::gate(*f, h[1]), A::gate(*i, h[2]), A::gate(*g, h[3])];
+            cells.step(record, unit, gates, cell_bits.get(unit).copied().unwrap_or_default())?;
             unit += 1;
         }
     }
@@ -183,9 +185,9 @@ impl<A: Arithmetic> Cells<'_, A> {
 
     /// One step of a unit.
     #[inline(always)]
-    fn step(&mut self, record: &LstmRecord, unit: usize, gates: [A::Stream; 4]) -> Option<()> {
+    fn step(&mut self, record: &LstmRecord, unit: usize, gates: [A::Stream; 4], cell_bits: u8) -> Option<()> {
         let before = self.before.get(unit).copied().unwrap_or_default();
-        let (h, c) = A::cell(gates, before, record.cell_bits);
+        let (h, c) = A::cell(gates, before, cell_bits);
         *self.c.get_mut(unit)? = c;
         match &mut self.h {
             Output::Now { kept, out } => {

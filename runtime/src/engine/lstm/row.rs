@@ -105,7 +105,7 @@ fn gather_state<A: Arithmetic, K: Kernel>(
     // The initial state stands in the columns of the image, not beside it.
     for (tap, features) in patch.chunks_exact_mut(hidden).enumerate() {
         let inside = columns.column(context, tap).is_some();
-        narrow::<A, K>(features, if inside { initial } else { &[] }, record.to_hidden, kernel);
+        narrow::<A, K>(features, if inside { initial } else { &[] }, record.initial_to_hidden, kernel);
     }
     Some(())
 }

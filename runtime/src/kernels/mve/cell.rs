@@ -3,15 +3,13 @@
 use crate::numbers::lstm::TANH;
 use core::arch::asm;
 
-/// `tanh` of q0, in q0, as [`crate::numbers::lstm`] has it: q7 is 127, `$double` doubles q1. It needs q1 to q4.
+/// `tanh` of q0, in q0, as [`crate::numbers::lstm`] has it: q7 is 127. It needs q1 to q4.
 macro_rules! tanh {
-    ($($double:literal)?) => {
+    () => {
         concat!(
             "vabs.s32 q1, q0
             vshr.s32 q0, q0, #31
-            ",
-            $($double,)?
-            "
+            vshl.i32 q1, q1, #1
             vshr.u32 q2, q1, #7
             vand q1, q1, q7
             vldrh.s32 q3, [{table}, q2, uxtw #1]
@@ -33,9 +31,7 @@ macro_rules! sigmoid {
             tanh!(),
             "
             vadd.i32 q0, q0, {one}
-            vshr.s32 q0, q0, #1
-            vshr.s32 q1, q0, #15
-            vsub.i32 q0, q0, q1"
+            vshr.s32 q0, q0, #1"
         )
     };
 }
@@ -58,17 +54,16 @@ macro_rules! gate {
 /// One step of some units.
 ///
 /// # Safety
-/// There are `units` numbers before, `c` and `h`, and four times as many sums.
+/// There are `units` numbers before, `cell_bits`, `c` and `h`, and four times as many sums.
 #[inline(always)]
 pub(super) unsafe fn steps(
     units: usize,
     sums: *const i32,
     before: *const i16,
-    cell_bits: u32,
+    cell_bits: *const u8,
     c: *mut i16,
     h: *mut i16,
 ) {
-    let bits = (cell_bits & 15) as i32;
     // SAFETY: q5 holds where the sums of gate i lie, of four units, and goes on by as many in each round; those of o and f are
     // before it, that of g behind. A round reads these and four numbers before, and writes four of `c` and `h`; the last
     // round leaves off what is beyond. Indices of the table are 512 at most, and it has 514 numbers.
@@ -84,9 +79,11 @@ pub(super) unsafe fn steps(
             sigmoid!(),
             "vmov q6, q0",
             gate!("4]"),
-            tanh!("vshl.i32 q1, q1, #1"),
+            tanh!(),
             "vmul.i32 q6, q6, q0",
-            "vshl.s32 q6, {less}",
+            "vldrb.u32 q1, [{bits}], #4",
+            "vneg.s32 q1, q1",
+            "vshl.s32 q6, q6, q1",
             gate!("-4]"),
             sigmoid!(),
             "vldrh.s32 q1, [r1], #8",
@@ -95,9 +92,11 @@ pub(super) unsafe fn steps(
             "vrshr.s32 q0, q0, #15",
             saturate!(),
             "vstrh.32 q0, [r2], #8",
-            "vrshl.s32 q0, {wide}",
+            "vldrb.u32 q1, [{bits}, #-4]",
+            "vsub.i32 q1, q1, {three}",
+            "vrshl.s32 q0, q0, q1",
             saturate!(),
-            tanh!("vshl.i32 q1, q1, #1"),
+            tanh!(),
             "vmov q6, q0",
             gate!("-8]"),
             sigmoid!(),
@@ -110,9 +109,9 @@ pub(super) unsafe fn steps(
             sums = in(reg) sums.wrapping_byte_add(8).wrapping_byte_sub(64),
             table = in(reg) TANH.as_ptr(),
             next = in(reg) TANH.as_ptr().wrapping_add(1),
-            one = in(reg) 32_769,
-            less = in(reg) -bits,
-            wide = in(reg) bits - 3,
+            one = in(reg) 32_768,
+            bits = inout(reg) cell_bits => _,
+            three = in(reg) 3,
             inout("r0") 0 => _,
             inout("r1") before => _,
             inout("r2") c => _,

@@ -219,29 +219,29 @@ pub(super) unsafe fn accumulated(at: Rows, y: *mut i16) -> bool {
     true
 }
 
-/// Scaled sums, shifted left by `up` after that; `false` where inputs are too many or too few.
+/// Scaled sums; `false` where inputs are too many or too few.
 ///
 /// # Safety
 /// As [`activations`].
 #[inline(always)]
-pub(super) unsafe fn shifted(at: Rows, left: u32, up: u32, y: *mut i32) -> bool {
+pub(super) unsafe fn scaled(at: Rows, left: u32, y: *mut i32) -> bool {
     macro_rules! with {
         ($vectors:tt) => {
             outputs!(
                 $vectors,
                 at,
-                ["push {{r7}}", "mov r7, r8"],
-                ["vshl.s32 q6, {left}"],
-                ["vshl.s32 q6, r7", "vstrw.32 q6, [{y}], #16"],
-                ["pop {{r7}}"],
                 [],
+                ["vshl.s32 q6, {left}"],
+                ["vstrw.32 q6, [{y}], #16"],
+                [],
+                [options(nostack)],
                 left = in(reg) left & 31,
                 y = inout(reg) y => _,
-                inout("r8") up & 31 => _,
+                out("r8") _,
             )
         };
     }
-    // SAFETY: as in `activations`. Register r7, which has no name here, is put back.
+    // SAFETY: as in `activations`.
     unsafe { vectors!(at, with) }
     true
 }

@@ -174,7 +174,7 @@ impl<A: Pack> Lstm<A> {
         let (gates, new_h) = (gates.get(4 * start..4 * end)?, new_h.get_mut(start..end)?);
         let (before, c) = c.apart(place.before + start, place.c + start, end - start)?;
         let h = h.numbers_mut().get_mut(place.h + start..place.h + end)?;
-        self.units((gates, before), (c, new_h, h), kernel);
+        self.units((gates, before, self.cell_bits.get(start..end)?), (c, new_h, h), kernel);
         if self.kind == Kind::Right {
             return output.keep_alone(place.output + start, new_h);
         }
