@@ -37,8 +37,8 @@ pub struct Seen {
     pub min: f64,
     /// The greatest number.
     pub max: f64,
-    /// How far the states go, of an LSTM's output.
-    pub states: StateRange,
+    /// How far the states go, of an LSTM's output, for each direction.
+    pub states: Vec<StateRange>,
     sample: Vec<f32>,
 }
 
@@ -134,7 +134,7 @@ pub fn observe(
             let values = maps.iter().zip(&states).map(|(map, states)| {
                 let stride = (map.data.len() * images.len()).div_ceil(SAMPLE).max(1);
                 let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
-                let mut seen = Seen { min, max, states: states.range, sample: Vec::new() };
+                let mut seen = Seen { min, max, states: states.ranges.clone(), sample: Vec::new() };
                 seen.add(&map.data, stride, offset);
                 seen
             });
@@ -151,7 +151,7 @@ pub fn observe(
         for (a, b) in all.values.iter_mut().zip(run.values) {
             a.min = a.min.min(b.min);
             a.max = a.max.max(b.max);
-            a.states = a.states.union(b.states);
+            a.states.iter_mut().zip(&b.states).for_each(|(a, b)| a.widen(b));
             a.sample.extend(b.sample);
         }
         for (a, b) in all.inputs.iter_mut().flatten().zip(run.inputs.into_iter().flatten()) {

@@ -33,7 +33,7 @@ impl Lowering<'_> {
         packed: &Packed,
         [bias, class]: [Option<&Tensor>; 2],
         (input, seen): (Narrow, Option<&Inputs>),
-        (unit, coarsest): (f64, u8),
+        (unit, coarsest): (&dyn Fn(usize) -> f64, u8),
         name: &str,
     ) -> Result<Linear, Error> {
         let out_of_scale = || Error::OutOfScale { op: name.to_string() };
@@ -43,7 +43,8 @@ impl Lowering<'_> {
         let nothing = Inputs::default();
         let q = conv::quantize(packed, [bias, class], input, seen.unwrap_or(&nothing));
         let factors = |coarser: u8| {
-            let factors: Vec<f64> = q.scales.iter().map(|s| s / (unit * f64::from(coarser).exp2())).collect();
+            let factor = |(o, scale): (usize, &f64)| scale / (unit(o) * f64::from(coarser).exp2());
+            let factors: Vec<f64> = q.scales.iter().enumerate().map(factor).collect();
             scale::multipliers(&factors, q.bound).map(|found| (coarser, found))
         };
         let (coarser, (left, multipliers)) = (0..=coarsest).find_map(factors).ok_or_else(out_of_scale)?;

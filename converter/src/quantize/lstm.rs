@@ -9,11 +9,14 @@ use crate::trained::Tensor;
 use pixelrnn::blob::{LstmRecord, Weights, kind};
 use pixelrnn::model::{Features, MaskedConv, Node, Op, ValueId};
 
-/// Headroom of the cell above what calibration saw.
-const CELL_HEADROOM: f64 = 1.25;
+/// Headroom of a cell above what calibration saw: an open forget gate keeps cells as they are that use half of their range.
+const CELL_HEADROOM: f64 = 2.0;
 
-/// What one step of the gates' pre-activations is worth.
-const GATE_STEP: f64 = 1.0 / 4096.0;
+/// Bits of a cell, at most.
+const MAX_CELL_BITS: f64 = 15.0;
+
+/// One step of the pre-activations of the gates o, f, i and g.
+const GATE_STEPS: [f64; 4] = [1.0 / 2048.0, 1.0 / 2048.0, 1.0 / 2048.0, 1.0 / 4096.0];
 
 /// What one step of `h` is worth before it is narrowed.
 const STATE_STEP: f64 = 1.0 / 32768.0;
@@ -58,29 +61,36 @@ impl Lowering<'_> {
         let tensor = |suffix: &str| self.model.tensor(node, &format!("{}{suffix}", part.prefix));
         let required = |suffix| tensor(suffix).ok_or(Error::NotInEngine { op: node.op.kind() });
         let input = self.narrow[&node.inputs[0]];
-        let states = self.states.get(&node.output).copied().unwrap_or_default();
+        let states = self.states.get(&node.output).and_then(|directions| directions.get(part.states - 1));
+        let most_h = states.map_or(1.0, |states| states.h).max(1e-3);
         let h = match self.weights {
-            Weights::I8A16 => Narrow::from_range_16(-1.0, states.h.max(1e-3)),
-            _ => Narrow::symmetric(states.h.max(1e-3) / 127.0),
+            Weights::I8A16 => Narrow::from_range_16(-1.0, most_h),
+            _ => Narrow::symmetric(most_h / 127.0),
         };
-        let cell_bits = (states.c * CELL_HEADROOM).max(1e-3).log2().ceil().clamp(0.0, 12.0);
         let units = conv::sorted(hidden);
+        let cell_bits: Vec<u8> = units
+            .iter()
+            .map(|unit| {
+                let most = states.and_then(|states| states.cells.get(*unit)).copied().unwrap_or_default();
+                (most * CELL_HEADROOM).max(1e-3).log2().ceil().clamp(0.0, MAX_CELL_BITS) as u8
+            })
+            .collect();
         let gates = conv::gates(&units);
         let out_step = self.wide[&node.output];
 
+        let gate_step = |output: usize| GATE_STEPS[output % 4];
         let x = conv::pack(input_to_state, required("input_to_state.weight")?, gates.clone());
         let biases = [tensor("input_to_state.bias"), tensor("class.weight")];
         let seen = self.inputs.get(node.output - 1);
         let seen_by = |matrix: usize| seen.and_then(|inputs| inputs.get(matrix));
-        let x = self.put_linear(blob, &x, biases, (input, seen_by(0)), (GATE_STEP, 0), &node.name)?;
+        let x = self.put_linear(blob, &x, biases, (input, seen_by(0)), (&gate_step, 0), &node.name)?;
         let state: Packed = conv::pack_state(required("state_to_state.weight")?, &units, gates);
         let state_length = state.rows.first().map_or(0, Vec::len);
         let state =
-            self.put_linear(blob, &state, [None, None], (h, seen_by(part.states)), (GATE_STEP, 0), &node.name)?;
+            self.put_linear(blob, &state, [None, None], (h, seen_by(part.states)), (&gate_step, 0), &node.name)?;
 
         let mut record = LstmRecord {
             kind: part.kind,
-            cell_bits: cell_bits as u8,
             left_x: x.left,
             left_h: state.left,
             kernel: input_to_state.kernel[1] as u8,
@@ -91,22 +101,27 @@ impl Lowering<'_> {
             hidden: hidden.count as u16,
             to_hidden: self.factor(STATE_STEP / h.scale),
             to_output: self.factor(STATE_STEP / out_step),
+            initial_to_hidden: self.factor(1.0),
             weights_x: x.weights,
             bias: x.bias,
             multipliers_x: x.multipliers,
             weights_h: state.weights,
             multipliers_h: state.multipliers,
             class_bias: x.class_bias,
+            cell_bits: if self.weights.is_integer() { blob.numbers(&cell_bits) } else { 0 },
             ..bytemuck::Zeroable::zeroed()
         };
-        if let (Some(h), Some(c)) = (tensor("initial.h"), tensor("initial.c")) {
+        if let (Some(first_h), Some(first_c)) = (tensor("initial.h"), tensor("initial.c")) {
             record.initial = match self.weights {
                 Weights::I8 | Weights::I8A16 => {
-                    let cell_step = (cell_bits - 15.0).exp2();
+                    let most = first_h.data.iter().fold(0f64, |most, x| most.max(f64::from(x.abs())));
+                    let step = if most > 0.0 { most / 32767.0 } else { STATE_STEP };
+                    record.initial_to_hidden = self.factor(step / h.scale);
                     let short = |real: f32, step: f64| (f64::from(real) / step).round().clamp(-32768.0, 32767.0) as i16;
-                    blob.numbers(&initial(h, c, &units, |h| short(h, STATE_STEP), |c| short(c, cell_step)))
+                    let of_c = |n: usize, c: f32| short(c, (f64::from(cell_bits[n]) - 15.0).exp2());
+                    blob.numbers(&initial(first_h, first_c, &units, |h| short(h, step), of_c))
                 }
-                Weights::F16 | Weights::F32 => blob.numbers(&initial(h, c, &units, |h| h, |c| c)),
+                Weights::F16 | Weights::F32 => blob.numbers(&initial(first_h, first_c, &units, |h| h, |_, c| c)),
             };
         }
         let groups = hidden.groups;
@@ -116,12 +131,12 @@ impl Lowering<'_> {
     }
 }
 
-/// Initial states, `[rows, 2, hidden]`: `h`, then `c`.
-fn initial<T>(h: &Tensor, c: &Tensor, units: &[usize], of_h: impl Fn(f32) -> T, of_c: impl Fn(f32) -> T) -> Vec<T> {
+/// Initial states, `[rows, 2, hidden]`: `h`, then `c`; `of_c` is told the unit's place as well.
+fn initial<T>(h: &Tensor, c: &Tensor, units: &[usize], of_h: impl Fn(f32) -> T, of_c: impl Fn(usize, f32) -> T) -> Vec<T> {
     let mut states = Vec::with_capacity(h.data.len() + c.data.len());
     for (h, c) in h.data.chunks_exact(units.len()).zip(c.data.chunks_exact(units.len())) {
         states.extend(units.iter().map(|u| of_h(h[*u])));
-        states.extend(units.iter().map(|u| of_c(c[*u])));
+        states.extend(units.iter().enumerate().map(|(n, u)| of_c(n, c[*u])));
     }
     states
 }

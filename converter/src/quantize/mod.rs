@@ -101,7 +101,7 @@ struct Lowering<'a> {
     narrow: BTreeMap<ValueId, Narrow>,
     wide: BTreeMap<ValueId, f64>,
     /// How far the states of the LSTMs go, by the value that each makes.
-    states: BTreeMap<ValueId, StateRange>,
+    states: BTreeMap<ValueId, &'a [StateRange]>,
     /// What the sums of each node read when calibrated; nothing in a float blob.
     inputs: &'a [Vec<Inputs>],
     places: BTreeMap<Held, u32>,
@@ -117,7 +117,7 @@ impl<'a> Lowering<'a> {
         match numbers {
             Numbers::Int8 { seen, method, .. } => {
                 lowering.inputs = &seen.inputs;
-                lowering.states = seen.values.iter().map(|seen| seen.states).enumerate().collect();
+                lowering.states = seen.values.iter().map(|seen| seen.states.as_slice()).enumerate().collect();
                 lowering.choose_scales(&seen.values, method, steps);
             }
             Numbers::F16 | Numbers::F32 => lowering.no_scales(steps),
@@ -208,7 +208,7 @@ impl<'a> Lowering<'a> {
                 count: self.count(to),
                 rescale_a: self.factor(self.wide[&a] / self.wide[&to]),
                 rescale_b: self.factor(self.wide[&b] / self.wide[&to]),
-                rescale_t: self.factor(self.wide[&t] * 4096.0),
+                rescale_t: self.factor(self.wide[&t] * 2048.0),
                 ..bytemuck::Zeroable::zeroed()
             }),
             Step::Quantize { from, to } => {
@@ -288,7 +288,7 @@ impl<'a> Lowering<'a> {
         record.output = to.held().map_or(0, |held| self.places[&held]);
         let coarsest = if to == Target::Logits { 16 } else { 0 };
         let seen = self.inputs.get(n).and_then(|inputs| inputs.first());
-        let linear = self.put_linear(blob, &packed, [bias, class], (input, seen), (unit, coarsest), &node.name)?;
+        let linear = self.put_linear(blob, &packed, [bias, class], (input, seen), (&|_| unit, coarsest), &node.name)?;
         record.left = linear.left;
         record.logit_shift = linear.coarser;
         record.weights = linear.weights;

@@ -13,33 +13,39 @@ pub(super) fn step([o, f, i, g]: [f64; 4], c_before: f64) -> (f64, f64) {
     (sigmoid(o) * c.tanh(), c)
 }
 
-/// The greatest magnitudes that an LSTM's states take on.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// The greatest magnitudes that the states of an LSTM's direction take on.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateRange {
-    /// Of `h`.
+    /// Of `h`, all units together.
     pub h: f64,
-    /// Of the cell, `c`.
-    pub c: f64,
+    /// Of the cell `c` of each unit.
+    pub cells: Vec<f64>,
 }
 
 /// The states of an LSTM on one image; nothing for other ops.
 #[derive(Clone, Debug, Default)]
 pub struct States {
-    /// How far they go.
-    pub range: StateRange,
+    /// How far they go, for each direction.
+    pub ranges: Vec<StateRange>,
     /// `h` at each pixel, a map for each direction.
     pub hidden: Vec<Map>,
 }
 
 impl StateRange {
-    pub(super) fn see(&mut self, (h, c): (f64, f64)) {
-        self.h = self.h.max(h.abs());
-        self.c = self.c.max(c.abs());
+    pub(super) fn new(hidden: usize) -> Self {
+        Self { h: 0.0, cells: vec![0.0; hidden] }
     }
 
-    /// The range that holds both.
-    #[must_use]
-    pub fn union(self, other: Self) -> Self {
-        Self { h: self.h.max(other.h), c: self.c.max(other.c) }
+    pub(super) fn see(&mut self, unit: usize, (h, c): (f64, f64)) {
+        self.h = self.h.max(h.abs());
+        self.cells[unit] = self.cells[unit].max(c.abs());
+    }
+
+    /// Widens the range to hold `other`, of the same units.
+    pub fn widen(&mut self, other: &Self) {
+        self.h = self.h.max(other.h);
+        for (cell, other) in self.cells.iter_mut().zip(&other.cells) {
+            *cell = cell.max(*other);
+        }
     }
 }

@@ -33,8 +33,8 @@ impl DiagonalBilstm {
     }
 
     pub(super) fn apply(&self, x: &Map, label: Option<usize>, states: &mut States) -> Map {
-        let left = self.left.apply(x, label, &mut states.range);
-        let right = self.right.apply(x, label, &mut states.range);
+        let (left, left_range) = self.left.apply(x, label);
+        let (right, right_range) = self.right.apply(x, label);
         let mut out = left.clone();
         for c in 0..out.channels {
             for i in 1..out.height {
@@ -44,6 +44,7 @@ impl DiagonalBilstm {
                 }
             }
         }
+        states.ranges = vec![left_range, right_range];
         states.hidden = vec![left, right];
         out
     }
@@ -68,10 +69,11 @@ impl Direction {
         }
     }
 
-    fn apply(&self, x: &Map, label: Option<usize>, range: &mut StateRange) -> Map {
+    fn apply(&self, x: &Map, label: Option<usize>) -> (Map, StateRange) {
         let gates = self.input_to_state.apply(x, label);
         let (hidden, width) = (self.hidden, x.width);
         let mut out = Map::zeros(hidden, x.height, width);
+        let mut range = StateRange::new(hidden);
         // h of the row above where this row has not come yet, and of this row behind, `[W, h]`.
         let mut row = vec![0.0; width * hidden];
         let mut z = vec![0.0; 4 * hidden];
@@ -81,7 +83,7 @@ impl Direction {
                 None => (vec![0.0; hidden], vec![0.0; hidden]),
             };
             for unit in 0..hidden {
-                range.see((h[unit], c[unit]));
+                range.see(unit, (h[unit], c[unit]));
             }
             for step in 0..width {
                 let j = if self.mirrored { width - 1 - step } else { step };
@@ -96,13 +98,13 @@ impl Direction {
                 for unit in 0..hidden {
                     // All of z is known by now, so that the new state may take the old one's place.
                     (h[unit], c[unit]) = cell::step([0, 1, 2, 3].map(|gate| z[gate * hidden + unit]), c[unit]);
-                    range.see((h[unit], c[unit]));
+                    range.see(unit, (h[unit], c[unit]));
                     let index = out.index(unit, i, j);
                     out.data[index] = h[unit];
                 }
                 above.copy_from_slice(&h);
             }
         }
-        out
+        (out, range)
     }
 }

@@ -1,6 +1,6 @@
 //! Row LSTM: `z[i, j] = input_to_state(x)[i, j] + state_to_state(h[i-1])[j]`, `c` from `(i-1, j)`.
 
-use super::cell::{self, States};
+use super::cell::{self, StateRange, States};
 use super::masked_conv::{MaskedConv, add_scaled};
 use super::{Map, Weights};
 use pixelrnn::model::RowLstm as Definition;
@@ -33,9 +33,10 @@ impl RowLstm {
         let mut out = Map::zeros(hidden, x.height, width);
         // States of the row above, `[h, W]`.
         let (mut h, mut c) = (vec![0.0; hidden * width], vec![0.0; hidden * width]);
+        let mut range = StateRange::new(hidden);
         if let Some((first_h, first_c)) = &self.initial {
             for unit in 0..hidden {
-                states.range.see((first_h[unit], first_c[unit]));
+                range.see(unit, (first_h[unit], first_c[unit]));
                 h[unit * width..(unit + 1) * width].fill(first_h[unit]);
                 c[unit * width..(unit + 1) * width].fill(first_c[unit]);
             }
@@ -54,12 +55,13 @@ impl RowLstm {
                 for j in 0..width {
                     let at = unit * width + j;
                     (h[at], c[at]) = cell::step([0, 1, 2, 3].map(|gate| z(gate, unit, j)), c[at]);
-                    states.range.see((h[at], c[at]));
+                    range.see(unit, (h[at], c[at]));
                     let index = out.index(unit, i, j);
                     out.data[index] = h[at];
                 }
             }
         }
+        states.ranges = vec![range];
         states.hidden = vec![out.clone()];
         out
     }
