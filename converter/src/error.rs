@@ -270,11 +270,13 @@ pub enum Error {
         /// The op's kind.
         op: &'static str,
     },
-    /// An op whose sums are too large for the range of its results.
-    #[error("op `{op}` maps small sums to large results, beyond what 32-bit sums can be scaled by")]
+    /// An op whose numbers those of the blob cannot hold.
+    #[error("op `{op}`: {why}")]
     OutOfScale {
         /// The op's name.
         op: String,
+        /// Which numbers, what holds them, and what to try.
+        why: String,
     },
     /// A blob beyond what its offsets can count.
     #[error("the blob or its state takes {bytes} bytes, expected at most 4294967295")]

@@ -27,6 +27,9 @@ impl Default for Method {
 /// About how many numbers of each value are kept.
 const SAMPLE: usize = 1 << 17;
 
+/// The least share of all that was seen that a range may be.
+const LEAST_SHARE: f64 = 1.0 / 256.0;
+
 /// Candidates that the mean-square search tries.
 const CANDIDATES: u32 = 64;
 
@@ -59,12 +62,19 @@ impl Seen {
     /// The range for 8-bit activations, with 0 in it.
     pub fn range(&self, method: Method) -> (f64, f64) {
         let (min, max) = (self.min.min(0.0), self.max.max(0.0));
+        let (low, high) = self.chosen(method, min, max);
+        // No share of the numbers is left out where that would leave next to nothing.
+        if high - low < (max - min) * LEAST_SHARE { (min, max) } else { (low, high) }
+    }
+
+    fn chosen(&self, method: Method, min: f64, max: f64) -> (f64, f64) {
         match method {
             Method::MinMax => (min, max),
             Method::Percentile(left_out) => {
-                let mut sorted = self.sample.clone();
+                // Zeros need no range: of a feature that is rarely there, they would leave nothing.
+                let mut sorted: Vec<f32> = self.sample.iter().copied().filter(|x| *x != 0.0).collect();
                 sorted.sort_by(f32::total_cmp);
-                let last = sorted.len().saturating_sub(1);
+                let Some(last) = sorted.len().checked_sub(1) else { return (min, max) };
                 let at = |share: f64| sorted.get((share * last as f64).round() as usize).map_or(0.0, |x| f64::from(*x));
                 (at(left_out / 2.0).min(0.0), at(1.0 - left_out / 2.0).max(0.0))
             }

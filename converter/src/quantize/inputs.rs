@@ -1,6 +1,7 @@
 //! What the sums of each op read on real images: samples of their inputs, in the order of the packed weights.
 
 use super::conv::sorted;
+use super::scale::Narrow;
 use crate::reference::Map;
 use pixelrnn::model::{MaskedConv, Node, Op};
 use rayon::prelude::*;
@@ -12,8 +13,6 @@ const NUMBERS: usize = 1 << 21;
 /// a file of any size may.
 pub(super) const LONGEST: usize = 4096;
 
-/// Beyond this a sample says nothing about a model that works.
-const HUGE: f32 = 1e15;
 
 /// Samples of the input of a matrix.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,16 +35,33 @@ impl Inputs {
         self.samples.extend(other.samples);
     }
 
-    /// `E[x xᵀ]` of the first `length` numbers of the samples, row-major; 0 where there are none.
+    /// The mean of each number, and its mean as `form` rounds it; none where there are no samples.
+    pub(super) fn means(&self, form: &Narrow) -> Vec<[f64; 2]> {
+        let count = self.samples.len() / self.length.max(1);
+        let mut means = vec![[0.0; 2]; if count > 0 { self.length } else { 0 }];
+        for sample in self.samples.chunks_exact(self.length.max(1)) {
+            for ([exact, rounded], x) in means.iter_mut().zip(sample) {
+                *exact += f64::from(*x) / count as f64;
+                *rounded += form.real(form.quantize(f64::from(*x))) / count as f64;
+            }
+        }
+        means
+    }
+
+    /// `E[x xᵀ]` of the first `length` numbers of the samples, row-major, in units of the square of the largest number; 0 where there
+    /// are none.
     pub(super) fn second_moments(&self, length: usize) -> Vec<f64> {
         let count = self.samples.len() / self.length.max(1);
+        let finite = self.samples.iter().filter(|x| x.is_finite());
+        let largest = f64::from(finite.fold(0f32, |most, x| most.max(x.abs())));
+        let unit = |x: f32| if largest > 0.0 { (f64::from(x) / largest).clamp(-1.0, 1.0) } else { 0.0 };
         let mut moments = vec![0.0; length * length];
         // The lower half, row by row; each thread goes over all samples.
         moments.par_chunks_mut(length.max(1)).enumerate().for_each(|(i, row)| {
             for sample in self.samples.chunks_exact(self.length) {
-                let a = f64::from(sample[i].clamp(-HUGE, HUGE)) / count as f64;
+                let a = unit(sample[i]) / count as f64;
                 for (m, b) in row.iter_mut().zip(&sample[..=i]) {
-                    *m += a * f64::from(b.clamp(-HUGE, HUGE));
+                    *m += a * unit(*b);
                 }
             }
         });

@@ -1,9 +1,11 @@
 //! The weights, biases and factors of one matrix, in the numbers of the blob.
 
 use super::Lowering;
-use super::conv::{self, Packed};
+use super::bounds;
+use super::conv::Packed;
 use super::inputs::Inputs;
-use super::scale::{self, Narrow};
+use super::round;
+use super::scale::Narrow;
 use super::write::BlobWriter;
 use crate::error::Error;
 use crate::trained::Tensor;
@@ -24,55 +26,218 @@ pub(super) struct Linear {
     pub coarser: u8,
 }
 
+/// The biases of a matrix: its own, and those of the classes.
+type Biases<'t> = [Option<&'t Tensor>; 2];
+
+/// What the sums of a matrix read.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'s> {
+    /// The form of the inputs.
+    pub form: Narrow,
+    /// Samples of them.
+    pub seen: Option<&'s Inputs>,
+}
+
+/// Steps of a matrix's results.
+#[derive(Clone, Copy)]
+pub(super) struct Unit<'u> {
+    /// The step of each output, by its place.
+    pub of: &'u dyn Fn(usize) -> f64,
+    /// Bits by which all steps may be coarser, where sums are too large otherwise.
+    pub coarsest: u8,
+}
+
 impl Lowering<'_> {
-    /// Puts a matrix into the blob. Results are in steps of `unit`, or up to `coarsest` bits coarser where sums are too
-    /// large for that.
+    /// Puts a matrix into the blob.
     pub(super) fn put_linear(
         &self,
         blob: &mut BlobWriter,
         packed: &Packed,
-        [bias, class]: [Option<&Tensor>; 2],
-        (input, seen): (Narrow, Option<&Inputs>),
-        (unit, coarsest): (&dyn Fn(usize) -> f64, u8),
+        biases: Biases<'_>,
+        source: Source<'_>,
+        unit: Unit<'_>,
         name: &str,
     ) -> Result<Linear, Error> {
-        let out_of_scale = || Error::OutOfScale { op: name.to_string() };
+        let out_of_scale = |why: String| Error::OutOfScale { op: name.to_string(), why };
         if !self.weights.is_integer() {
-            return put_floats(blob, packed, [bias, class], self.weights).ok_or_else(out_of_scale);
+            return put_floats(blob, packed, biases, self.weights).map_err(out_of_scale);
         }
-        let nothing = Inputs::default();
-        let q = conv::quantize(packed, [bias, class], input, seen.unwrap_or(&nothing));
-        let factors = |coarser: u8| {
-            let factor = |(o, scale): (usize, &f64)| scale / (unit(o) * f64::from(coarser).exp2());
-            let factors: Vec<f64> = q.scales.iter().enumerate().map(factor).collect();
-            scale::multipliers(&factors, q.bound).map(|found| (coarser, found))
-        };
-        let (coarser, (left, multipliers)) = (0..=coarsest).find_map(factors).ok_or_else(out_of_scale)?;
+        let q = Matrix { packed, biases, source }.quantize(unit).map_err(out_of_scale)?;
         Ok(Linear {
             weights: blob.weights(&q.weights),
             bias: if packed.biased && q.class_bias.is_empty() { blob.numbers(&q.bias) } else { 0 },
             class_bias: if q.class_bias.is_empty() { 0 } else { blob.numbers(&q.class_bias) },
-            multipliers: blob.numbers(&multipliers),
-            left,
-            coarser,
+            multipliers: blob.numbers(&q.multipliers),
+            left: q.left,
+            coarser: q.coarser,
         })
     }
 }
 
-/// The same in floats; `None` when an `f16` cannot hold a weight.
+/// A matrix in integers.
+#[derive(Debug, Default)]
+struct Quantized {
+    /// 8-bit weights, all rows after each other.
+    weights: Vec<i8>,
+    /// Folded biases: the zero point's share taken off.
+    bias: Vec<i32>,
+    /// The same of each class, `[classes, outputs]`.
+    class_bias: Vec<i32>,
+    multipliers: Vec<i32>,
+    left: u8,
+    coarser: u8,
+}
+
+/// Results of sums are below 2³⁰, so that nothing that follows wraps; a little less, for the rounding of weights.
+const MAX_RESULT: f64 = 0.95 * (1u32 << 30) as f64;
+
+/// Sums shifted left are below this.
+const MAX_SUM: f64 = (1u32 << 31) as f64;
+
+/// A matrix of floats, and what it reads.
+struct Matrix<'m> {
+    packed: &'m Packed,
+    biases: Biases<'m>,
+    source: Source<'m>,
+}
+
+impl Matrix<'_> {
+    /// Rounds the weights of each output in steps of its own, such that
+    ///
+    /// - no sum of any inputs wraps, even shifted left: proven from the rounded weights and the ends of the inputs' range;
+    /// - the factor to each output's unit is below `2^(left-1)`, as multipliers have 31 bits.
+    fn quantize(&self, unit: Unit<'_>) -> Result<Quantized, String> {
+        let (mut coarser, bounds) = (0, self.result_bounds());
+        // The largest result of any inputs, in units.
+        let result = |coarser: u8| {
+            let results = bounds.iter().enumerate().map(|(o, bound)| bound / ((unit.of)(o) * f64::from(coarser).exp2()));
+            results.fold(0.0, f64::max)
+        };
+        while result(coarser) > MAX_RESULT {
+            if coarser == unit.coarsest {
+                return Err(format!(
+                    "its results reach {:.3e} steps of the range that the calibration images gave it, and 32-bit sums can \
+                     be scaled to {MAX_RESULT:.3e}: other calibration images may give it a range that fits",
+                    result(coarser)
+                ));
+            }
+            coarser += 1;
+        }
+        let step = self.source.form.scale;
+        let unit = |o: usize| (unit.of)(o) * f64::from(coarser).exp2();
+        let natural: Vec<f64> = self.packed.rows.iter().map(|row| largest(row) / round::LARGEST).collect();
+        let factors = natural.iter().enumerate().map(|(o, scale)| scale * step / unit(o));
+        let most = factors.fold(0.0, f64::max);
+        let left = (0..31).find(|left| most < f64::from(*left - 1).exp2()).ok_or_else(|| {
+            format!("a step of its sums is {most:.3e} steps of its results, and factors go up to 5.4e8")
+        })?;
+        // Coarser where sums would wrap, and any step where there is nothing to round.
+        let mut scales: Vec<f64> = (natural.iter().zip(&bounds).enumerate())
+            .map(|(o, (natural, bound))| {
+                let least = 1.01 * bound * f64::from(left).exp2() / (MAX_SUM * step);
+                let scale = natural.max(least);
+                if scale > 0.0 { scale } else { 0.25 * unit(o) / step }
+            })
+            .collect();
+        let nothing = Inputs::default();
+        let seen = self.source.seen.unwrap_or(&nothing);
+        let mut rows = round::round(&self.packed.rows, &scales, seen);
+        for (o, row) in rows.iter_mut().enumerate() {
+            while self.bound(o, row, scales[o]) * f64::from(left).exp2() >= MAX_SUM {
+                scales[o] *= 1.25;
+                *row = round::each_by_itself(&self.packed.rows[o], scales[o]);
+            }
+        }
+        let multiplier = |(o, scale): (usize, &f64)| {
+            let factor = scale * step / unit(o) * f64::from(32 - left).exp2();
+            factor.round().min(f64::from(i32::MAX)) as i32
+        };
+        let multipliers = scales.iter().enumerate().map(multiplier).collect();
+        let mut q = Quantized { multipliers, left: left as u8, coarser, ..Quantized::default() };
+        self.fold_biases(&rows, &scales, &mut q);
+        q.weights = rows.into_iter().flatten().collect();
+        Ok(q)
+    }
+
+    /// Biases of all outputs, with what rounding takes from the mean of each sum.
+    fn fold_biases(&self, rows: &[Vec<i8>], scales: &[f64], q: &mut Quantized) {
+        let Narrow { scale: step, zero_point, .. } = self.source.form;
+        let [bias, class] = self.biases;
+        let classes = class.map_or(0, |t| t.shape.get(1).copied().unwrap_or(0));
+        let outputs = rows.len();
+        let means = self.source.seen.filter(|_| self.packed.biased).map(|seen| seen.means(&self.source.form));
+        q.class_bias = vec![0; classes * outputs];
+        for (at, (row, &o)) in rows.iter().zip(&self.packed.outputs).enumerate() {
+            let unit = scales[at] * step;
+            let lost = means.as_deref().map_or(0.0, |means| {
+                let weights = self.packed.rows[at].iter().zip(row).zip(means);
+                weights.map(|((w, q), [x, rounded])| f64::from(*w) * x - f64::from(*q) * scales[at] * rounded).sum()
+            });
+            let own = bias.map_or(0.0, |t| f64::from(t.data[o])) + lost;
+            let of_zero = row.iter().map(|w| i64::from(*w)).sum::<i64>() * i64::from(zero_point);
+            // Sums are taken modulo 2³², and whole ones fit.
+            let folded = |bias: f64| ((bias / unit).round() as i64 - of_zero) as i32;
+            q.bias.push(folded(own));
+            for k in 0..classes {
+                let of_class = class.map_or(0.0, |t| f64::from(t.data[o * classes + k]));
+                q.class_bias[k * outputs + at] = folded(own + of_class);
+            }
+        }
+    }
+
+    /// The largest bias of an output, in magnitude.
+    fn bias(&self, at: usize) -> f64 {
+        let [bias, class] = self.biases;
+        let (low, high) = bounds::biases(bias, class, self.packed.outputs[at]);
+        high.abs().max(low.abs())
+    }
+
+    /// How far an output can be from 0, in real numbers, whatever the inputs are.
+    fn result_bounds(&self) -> Vec<f64> {
+        let reach = self.source.form.reach() as f64 * self.source.form.scale;
+        let of_row = |(at, row): (usize, &Vec<f32>)| {
+            let weights: f64 = row.iter().map(|w| f64::from(w.abs())).sum();
+            weights * reach + self.bias(at)
+        };
+        self.packed.rows.iter().enumerate().map(of_row).collect()
+    }
+
+    /// How far an output's sum can be from 0, in its units. What the mean's correction adds is less than a step of each input.
+    fn bound(&self, at: usize, row: &[i8], scale: f64) -> f64 {
+        let reach = self.source.form.reach();
+        let sum: i64 = row.iter().map(|w| i64::from(w.unsigned_abs()) * reach).sum();
+        let correction = row.len() as f64 * round::LARGEST;
+        sum as f64 + correction + self.bias(at) / (scale * self.source.form.scale)
+    }
+}
+
+fn largest(row: &[f32]) -> f64 {
+    row.iter().fold(0.0, |most, w| most.max(f64::from(w.abs())))
+}
+
+/// The share of a row's largest weight that an `f16` may be off.
+const F16_ERROR: f64 = 1.0 / 256.0;
+
+/// The same in floats.
 fn put_floats(
     blob: &mut BlobWriter,
     packed: &Packed,
-    [bias, class]: [Option<&Tensor>; 2],
+    [bias, class]: Biases<'_>,
     weights: Weights,
-) -> Option<Linear> {
+) -> Result<Linear, String> {
     let all = packed.rows.iter().flatten();
     let weights = if weights == Weights::F16 {
-        let halves: Vec<f16> = all.map(|w| f16::from_f32(*w)).collect();
-        if halves.iter().any(|w| !w.is_finite()) {
-            return None;
+        for row in &packed.rows {
+            let allowed = largest(row) * F16_ERROR;
+            let lost = row.iter().find(|w| !(f64::from(**w - f16::from_f32(**w).to_f32()).abs() <= allowed));
+            if let Some(w) = lost {
+                return Err(format!(
+                    "its weight {w:e} becomes {} in 16-bit floats, whose numbers go from 6e-8 to 65504: --weights f32 holds it",
+                    f16::from_f32(*w)
+                ));
+            }
         }
-        blob.numbers(&halves.iter().map(|w| w.to_bits()).collect::<Vec<u16>>())
+        blob.numbers(&all.map(|w| f16::from_f32(*w).to_bits()).collect::<Vec<u16>>())
     } else {
         blob.numbers(&all.copied().collect::<Vec<f32>>())
     };
@@ -82,7 +247,7 @@ fn put_floats(
         let of = |k: usize| packed.outputs.iter().map(move |o| t.data[o * classes + k]);
         (0..classes).flat_map(of).collect::<Vec<f32>>()
     });
-    Some(Linear {
+    Ok(Linear {
         weights,
         bias: if packed.biased { blob.numbers(&bias) } else { 0 },
         class_bias: class_bias.map_or(0, |c| blob.numbers(&c)),

@@ -1,16 +1,28 @@
 //! LSTMs: a record for a Row LSTM, two for a Diagonal BiLSTM.
 
 use super::conv::{self, Packed};
+use super::linear::{Source, Unit};
 use super::scale::Narrow;
 use super::write::BlobWriter;
 use super::{Held, Lowering};
 use crate::error::Error;
+use crate::reference::StateRange;
 use crate::trained::Tensor;
 use pixelrnn::blob::{LstmRecord, Weights, kind};
 use pixelrnn::model::{Features, MaskedConv, Node, Op, ValueId};
+use pixelrnn::numbers::Int8A16;
 
 /// Headroom of a cell above what calibration saw: an open forget gate keeps cells as they are that use half of their range.
 const CELL_HEADROOM: f64 = 2.0;
+
+/// Steps of 2⁻¹⁵ that the largest state takes at least.
+const MIN_STEPS: f64 = 64.0;
+
+/// States below this are refused.
+const LEAST_STATE: f64 = MIN_STEPS * STATE_STEP;
+
+/// Steps that states other than initial ones have at least where products read them.
+const MIN_HIDDEN_STEPS: f64 = 24.0;
 
 /// Bits of a cell, at most.
 const MAX_CELL_BITS: f64 = 15.0;
@@ -50,6 +62,39 @@ impl Lowering<'_> {
         }
     }
 
+    /// The form of the states that products read: large enough for the initial ones, and fine enough for the others.
+    fn hidden_form(
+        &self,
+        node: &Node,
+        states: Option<&StateRange>,
+        initial: Option<&Tensor>,
+    ) -> Result<Narrow, Error> {
+        let running = states.map_or(1.0, |states| states.h);
+        let initial = initial.map_or(0.0, largest);
+        let most = running.max(initial);
+        if !self.weights.is_integer() {
+            return Ok(Narrow::symmetric(1.0));
+        }
+        let refused = |why: String| Err(Error::OutOfScale { op: node.name.to_string(), why });
+        if running > 0.0 && running < LEAST_STATE {
+            return refused(format!("its states stay below {running:.1e}, less than {MIN_STEPS} of their 16-bit steps"));
+        }
+        let (steps, instead) = match self.weights {
+            Weights::I8A16 => (f64::from(Int8A16::MAX), "--weights f16"),
+            _ => (127.0, "--activations 16"),
+        };
+        if most * MIN_HIDDEN_STEPS > running * steps && initial > running {
+            return refused(format!(
+                "its initial states reach {initial:.1} and the others {running:.3}, too far apart for one range of {steps} \
+                 steps: try {instead}"
+            ));
+        }
+        Ok(match self.weights {
+            Weights::I8A16 => Narrow::from_range_16(most),
+            _ => Narrow::symmetric(super::scale::step(most / steps)),
+        })
+    }
+
     fn lower_part(
         &self,
         node: &Node,
@@ -60,34 +105,36 @@ impl Lowering<'_> {
     ) -> Result<(), Error> {
         let tensor = |suffix: &str| self.model.tensor(node, &format!("{}{suffix}", part.prefix));
         let required = |suffix| tensor(suffix).ok_or(Error::NotInEngine { op: node.op.kind() });
-        let input = self.narrow[&node.inputs[0]];
+        let input = self.ranges.narrow[&node.inputs[0]];
         let states = self.states.get(&node.output).and_then(|directions| directions.get(part.states - 1));
-        let most_h = states.map_or(1.0, |states| states.h).max(1e-3);
-        let h = match self.weights {
-            Weights::I8A16 => Narrow::from_range_16(-1.0, most_h),
-            _ => Narrow::symmetric(most_h / 127.0),
-        };
+        let initial = tensor("initial.h").zip(tensor("initial.c"));
+        let h = self.hidden_form(node, states, initial.map(|(h, _)| h))?;
         let units = conv::sorted(hidden);
-        let cell_bits: Vec<u8> = units
+        let cell_bits = units
             .iter()
             .map(|unit| {
                 let most = states.and_then(|states| states.cells.get(*unit)).copied().unwrap_or_default();
-                (most * CELL_HEADROOM).max(1e-3).log2().ceil().clamp(0.0, MAX_CELL_BITS) as u8
+                let bits = (most * CELL_HEADROOM).max(1.0).log2().ceil();
+                if bits > MAX_CELL_BITS {
+                    let why = format!("the cell of unit {unit} reaches {most:.1}, and 16-bit cells hold up to 16384");
+                    return Err(Error::OutOfScale { op: node.name.to_string(), why });
+                }
+                Ok(bits as u8)
             })
-            .collect();
+            .collect::<Result<Vec<u8>, Error>>()?;
         let gates = conv::gates(&units);
-        let out_step = self.wide[&node.output];
+        let out_step = self.ranges.wide[&node.output];
 
-        let gate_step = |output: usize| GATE_STEPS[output % 4];
+        let unit = Unit { of: &|output| GATE_STEPS[output % 4], coarsest: 0 };
         let x = conv::pack(input_to_state, required("input_to_state.weight")?, gates.clone());
         let biases = [tensor("input_to_state.bias"), tensor("class.weight")];
         let seen = self.inputs.get(node.output - 1);
         let seen_by = |matrix: usize| seen.and_then(|inputs| inputs.get(matrix));
-        let x = self.put_linear(blob, &x, biases, (input, seen_by(0)), (&gate_step, 0), &node.name)?;
+        let x = self.put_linear(blob, &x, biases, Source { form: input, seen: seen_by(0) }, unit, &node.name)?;
         let state: Packed = conv::pack_state(required("state_to_state.weight")?, &units, gates);
         let state_length = state.rows.first().map_or(0, Vec::len);
         let state =
-            self.put_linear(blob, &state, [None, None], (h, seen_by(part.states)), (&gate_step, 0), &node.name)?;
+            self.put_linear(blob, &state, [None, None], Source { form: h, seen: seen_by(part.states) }, unit, &node.name)?;
 
         let mut record = LstmRecord {
             kind: part.kind,
@@ -99,9 +146,9 @@ impl Lowering<'_> {
             output: self.places[&Held::Wide(node.output)],
             inputs: input_to_state.inputs.count as u16,
             hidden: hidden.count as u16,
-            to_hidden: self.factor(STATE_STEP / h.scale),
-            to_output: self.factor(STATE_STEP / out_step),
-            initial_to_hidden: self.factor(1.0),
+            to_hidden: self.factor(STATE_STEP / h.scale, node.output)?,
+            to_output: self.factor(STATE_STEP / out_step, node.output)?,
+            initial_to_hidden: self.factor(1.0, node.output)?,
             weights_x: x.weights,
             bias: x.bias,
             multipliers_x: x.multipliers,
@@ -111,17 +158,16 @@ impl Lowering<'_> {
             cell_bits: if self.weights.is_integer() { blob.numbers(&cell_bits) } else { 0 },
             ..bytemuck::Zeroable::zeroed()
         };
-        if let (Some(first_h), Some(first_c)) = (tensor("initial.h"), tensor("initial.c")) {
+        if let Some((first_h, first_c)) = initial {
             record.initial = match self.weights {
                 Weights::I8 | Weights::I8A16 => {
-                    let most = first_h.data.iter().fold(0f64, |most, x| most.max(f64::from(x.abs())));
-                    let step = if most > 0.0 { most / 32767.0 } else { STATE_STEP };
-                    record.initial_to_hidden = self.factor(step / h.scale);
+                    let step = super::scale::step(largest(first_h) / 32767.0);
+                    record.initial_to_hidden = self.factor(step / h.scale, node.output)?;
                     let short = |real: f32, step: f64| (f64::from(real) / step).round().clamp(-32768.0, 32767.0) as i16;
                     let of_c = |n: usize, c: f32| short(c, (f64::from(cell_bits[n]) - 15.0).exp2());
-                    blob.numbers(&initial(first_h, first_c, &units, |h| short(h, step), of_c))
+                    blob.numbers(&initial_states(first_h, first_c, &units, |h| short(h, step), of_c))
                 }
-                Weights::F16 | Weights::F32 => blob.numbers(&initial(first_h, first_c, &units, |h| h, |_, c| c)),
+                Weights::F16 | Weights::F32 => blob.numbers(&initial_states(first_h, first_c, &units, |h| h, |_, c| c)),
             };
         }
         let groups = hidden.groups;
@@ -131,8 +177,13 @@ impl Lowering<'_> {
     }
 }
 
+/// The largest magnitude of a tensor's numbers.
+fn largest(tensor: &Tensor) -> f64 {
+    tensor.data.iter().fold(0.0, |most, x| most.max(f64::from(x.abs())))
+}
+
 /// Initial states, `[rows, 2, hidden]`: `h`, then `c`; `of_c` is told the unit's place as well.
-fn initial<T>(h: &Tensor, c: &Tensor, units: &[usize], of_h: impl Fn(f32) -> T, of_c: impl Fn(usize, f32) -> T) -> Vec<T> {
+fn initial_states<T>(h: &Tensor, c: &Tensor, units: &[usize], of_h: impl Fn(f32) -> T, of_c: impl Fn(usize, f32) -> T) -> Vec<T> {
     let mut states = Vec::with_capacity(h.data.len() + c.data.len());
     for (h, c) in h.data.chunks_exact(units.len()).zip(c.data.chunks_exact(units.len())) {
         states.extend(units.iter().map(|u| of_h(h[*u])));

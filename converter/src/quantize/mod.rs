@@ -6,12 +6,14 @@
 //! 3. Scales follow from what was seen; weights get one scale for each output feature.
 //! 4. The blob is written, its registers and state laid out.
 
+mod bounds;
 mod calibrate;
 mod conv;
 mod inputs;
 mod linear;
 mod lstm;
 mod plan;
+mod ranges;
 mod registers;
 mod round;
 mod scale;
@@ -31,15 +33,14 @@ use pixelrnn::blob::{
 };
 use pixelrnn::model::{MaskedConv, Op, ValueId};
 use pixelrnn::numbers::Rescale;
+use linear::{Source, Unit};
 use plan::{Held, Step, Target};
+use ranges::Ranges;
 use registers::place;
 use std::collections::BTreeMap;
 
-/// Headroom of the 16-bit stream above what calibration saw.
-const HEADROOM: f64 = 1.5;
-
-/// Least worth of a step of the stream.
-const LEAST_STEP: f64 = 1e-8;
+/// The largest input of an ELU whose 16-bit steps are finer than those of its exponent: up to it, `exp(x) - 1` is `x` to 10 bits.
+const ELU_IS_LINEAR: f64 = 1.0 / 512.0;
 
 /// The numbers of a blob.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +85,11 @@ impl Numbers<'_> {
 /// # Errors
 /// When the model has an op that the engine does not have, or numbers that those of the blob cannot hold.
 pub fn quantize(model: &TrainedModel, numbers: Numbers<'_>) -> Result<Blob, Error> {
-    let steps = plan::plan(model.nodes())?;
+    let magnitudes = match numbers {
+        Numbers::Int8 { seen, .. } => seen.values.iter().map(Seen::most).collect(),
+        Numbers::F16 | Numbers::F32 => Vec::new(),
+    };
+    let steps = plan::plan(model.nodes(), &magnitudes)?;
     let ops = steps.iter().map(|step| step.ops(model)).sum();
     let lowering = Lowering::new(model, numbers, &steps);
     let mut blob = write::BlobWriter::new(model.description(), numbers.weights(), ops);
@@ -98,8 +103,7 @@ pub fn quantize(model: &TrainedModel, numbers: Numbers<'_>) -> Result<Blob, Erro
 struct Lowering<'a> {
     model: &'a TrainedModel,
     weights: Weights,
-    narrow: BTreeMap<ValueId, Narrow>,
-    wide: BTreeMap<ValueId, f64>,
+    ranges: Ranges,
     /// How far the states of the LSTMs go, by the value that each makes.
     states: BTreeMap<ValueId, &'a [StateRange]>,
     /// What the sums of each node read when calibrated; nothing in a float blob.
@@ -112,62 +116,18 @@ impl<'a> Lowering<'a> {
     fn new(model: &'a TrainedModel, numbers: Numbers<'a>, steps: &[Step]) -> Self {
         let weights = numbers.weights();
         let (places, register_bytes) = place(model, steps, weights);
-        let (narrow, wide, states) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut lowering = Self { model, weights, narrow, wide, states, inputs: &[], places, register_bytes };
-        match numbers {
+        let (mut states, mut inputs) = (BTreeMap::new(), &[][..]);
+        let mut ranges = match numbers {
             Numbers::Int8 { seen, method, .. } => {
-                lowering.inputs = &seen.inputs;
-                lowering.states = seen.values.iter().map(|seen| seen.states.as_slice()).enumerate().collect();
-                lowering.choose_scales(&seen.values, method, steps);
+                inputs = &seen.inputs;
+                states = seen.values.iter().map(|seen| seen.states.as_slice()).enumerate().collect();
+                ranges::choose(seen, &bounds::of_values(model), method, steps, weights == Weights::I8A16)
             }
-            Numbers::F16 | Numbers::F32 => lowering.no_scales(steps),
-        }
-        lowering
-    }
-
-    /// Scales of integers, from what calibration saw.
-    fn choose_scales(&mut self, seen: &[Seen], method: Method, steps: &[Step]) {
-        self.narrow.insert(0, input_form(self.model, self.weights));
-        let mut most: BTreeMap<ValueId, f64> = BTreeMap::new();
-        let mut scale_of: BTreeMap<ValueId, ValueId> = BTreeMap::new();
-        for step in steps {
-            for held in step.writes() {
-                match held {
-                    Held::Narrow(v) => {
-                        let form = match self.weights {
-                            Weights::I8A16 => Narrow::from_range_16(seen[v].min, seen[v].most() * HEADROOM),
-                            _ => Narrow::from_range(seen[v].range(method)),
-                        };
-                        self.narrow.insert(v, form);
-                    }
-                    Held::Wide(v) => {
-                        // Ops that work in place, or change no scale, tie their values' scales together.
-                        let root = match step {
-                            Step::Conv { to: Target::Accumulate { onto, .. }, .. } => scale_of[onto],
-                            Step::Relu { from, .. } | Step::Elu { from, .. } => scale_of[from],
-                            _ => v,
-                        };
-                        scale_of.insert(v, root);
-                        let most = most.entry(root).or_default();
-                        *most = most.max(seen[v].most());
-                    }
-                }
-            }
-        }
-        let step = |root: &ValueId| (most[root] * HEADROOM / f64::from(i16::MAX)).max(LEAST_STEP);
-        self.wide = scale_of.iter().map(|(v, root)| (*v, step(root))).collect();
-    }
-
-    /// Floats stand for themselves.
-    fn no_scales(&mut self, steps: &[Step]) {
-        let real = Narrow::symmetric(1.0);
-        self.narrow.insert(0, real);
-        for held in steps.iter().flat_map(Step::writes) {
-            match held {
-                Held::Narrow(v) => drop(self.narrow.insert(v, real)),
-                Held::Wide(v) => drop(self.wide.insert(v, 1.0)),
-            }
-        }
+            Numbers::F16 | Numbers::F32 => real_numbers(steps),
+        };
+        let image = if weights.is_integer() { input_form(model, weights) } else { Narrow::symmetric(1.0) };
+        ranges.narrow.insert(0, image);
+        Self { model, weights, ranges, states, inputs, places, register_bytes }
     }
 
     /// The activation of each level of the image.
@@ -176,18 +136,52 @@ impl<'a> Lowering<'a> {
         let real = |v: usize| v as f64 * f64::from(description.input.scale) + f64::from(description.input.shift);
         let levels = (0..description.image.levels).map(real);
         let at = match self.weights {
-            Weights::I8 => blob.numbers(&levels.map(|x| self.narrow[&0].quantize(x) as i8).collect::<Vec<_>>()),
-            Weights::I8A16 => blob.numbers(&levels.map(|x| self.narrow[&0].quantize(x)).collect::<Vec<_>>()),
+            Weights::I8 => blob.numbers(&levels.map(|x| self.ranges.narrow[&0].quantize(x) as i8).collect::<Vec<_>>()),
+            Weights::I8A16 => blob.numbers(&levels.map(|x| self.ranges.narrow[&0].quantize(x)).collect::<Vec<_>>()),
             Weights::F16 | Weights::F32 => blob.numbers(&levels.map(|x| x as f32).collect::<Vec<_>>()),
         };
         blob.input_table(at);
     }
 
-    /// A factor of the stream: between scales, or as a float.
-    fn factor(&self, factor: f64) -> Rescale {
+    /// A factor of the stream: between scales, or as a float. `v` is the value that is made with it.
+    fn factor(&self, factor: f64, v: ValueId) -> Result<Rescale, Error> {
         match self.weights {
-            Weights::I8 | Weights::I8A16 => scale::rescale(factor),
-            Weights::F16 | Weights::F32 => bytemuck::must_cast(factor as f32),
+            Weights::I8 | Weights::I8A16 => scale::rescale(factor).ok_or_else(|| Error::OutOfScale {
+                op: self.name_of(v),
+                why: format!(
+                    "one step of what it reads is {factor:.3e} steps of what it makes, and 16-bit numbers can be scaled by up \
+                     to {}: their ranges on the calibration images are too far apart",
+                    scale::MAX_FACTOR
+                ),
+            }),
+            Weights::F16 | Weights::F32 => Ok(bytemuck::must_cast(factor as f32)),
+        }
+    }
+
+    /// The name of the op that makes a value, or its kind and place where it has none.
+    fn name_of(&self, v: ValueId) -> String {
+        match v.checked_sub(1).and_then(|n| self.model.nodes().get(n)) {
+            Some(node) if !node.name.is_empty() => node.name.to_string(),
+            Some(node) => format!("{v} ({})", node.op.kind()),
+            None => "image".into(),
+        }
+    }
+
+    /// How far a 16-bit value reaches.
+    fn reach(&self, v: ValueId) -> f64 {
+        self.ranges.wide[&v] * f64::from(i16::MAX)
+    }
+
+    fn add_record(&self, [a, b]: [ValueId; 2], to: ValueId, [rescale_a, rescale_b]: [Rescale; 2]) -> AddRecord {
+        AddRecord {
+            kind: kind::ADD,
+            a: self.places[&Held::Wide(a)],
+            b: self.places[&Held::Wide(b)],
+            output: self.places[&Held::Wide(to)],
+            count: self.count(to),
+            rescale_a,
+            rescale_b,
+            ..bytemuck::Zeroable::zeroed()
         }
     }
 
@@ -206,13 +200,13 @@ impl<'a> Lowering<'a> {
                 t: self.places[&Held::Wide(t)],
                 output: self.places[&Held::Wide(to)],
                 count: self.count(to),
-                rescale_a: self.factor(self.wide[&a] / self.wide[&to]),
-                rescale_b: self.factor(self.wide[&b] / self.wide[&to]),
-                rescale_t: self.factor(self.wide[&t] * 2048.0),
+                rescale_a: self.factor(self.ranges.wide[&a] / self.ranges.wide[&to], to)?,
+                rescale_b: self.factor(self.ranges.wide[&b] / self.ranges.wide[&to], to)?,
+                rescale_t: self.factor((self.ranges.wide[&t] * 2048.0).min(scale::MAX_FACTOR), to)?,
                 ..bytemuck::Zeroable::zeroed()
             }),
             Step::Quantize { from, to } => {
-                let (wide, narrow) = (self.wide[&from], self.narrow[&to]);
+                let (wide, narrow) = (self.ranges.wide[&from], self.ranges.narrow[&to]);
                 let relu = from != to;
                 Record::from(QuantizeRecord {
                     kind: kind::QUANTIZE,
@@ -221,7 +215,7 @@ impl<'a> Lowering<'a> {
                     input: self.places[&Held::Wide(from)],
                     output: self.places[&Held::Narrow(to)],
                     count: self.count(to),
-                    rescale: self.factor(wide / narrow.scale),
+                    rescale: self.factor(wide / narrow.scale, to)?,
                     ..bytemuck::Zeroable::zeroed()
                 })
             }
@@ -232,32 +226,32 @@ impl<'a> Lowering<'a> {
                 count: self.count(to),
                 ..bytemuck::Zeroable::zeroed()
             }),
+            Step::Elu { from, to } if self.weights.is_integer() && self.reach(from) < ELU_IS_LINEAR => {
+                let (one, nothing) = (self.factor(1.0, to)?, self.factor(0.0, to)?);
+                Record::from(self.add_record([from, from], to, [one, nothing]))
+            }
             Step::Elu { from, to } => Record::from(EluRecord {
                 kind: kind::ELU,
                 input: self.places[&Held::Wide(from)],
                 output: self.places[&Held::Wide(to)],
                 count: self.count(to),
-                exponent: self.factor(self.wide[&from] * std::f64::consts::LOG2_E * 65536.0),
-                back: (4.0 / self.wide[&to]).round().min(f64::from(i32::MAX)) as i32,
+                // Held to what there is, a step of the stream is 0.17 and more: the error is below one.
+                exponent: self.factor((self.ranges.wide[&from] * std::f64::consts::LOG2_E * 65536.0).min(scale::MAX_FACTOR), to)?,
+                back: (4.0 / self.ranges.wide[&to]).round().min(f64::from(i32::MAX)) as i32,
                 ..bytemuck::Zeroable::zeroed()
             }),
-            Step::Add { a, b, scale, to } => Record::from(AddRecord {
-                kind: kind::ADD,
-                negate: u8::from(scale < 0.0),
-                a: self.places[&Held::Wide(a)],
-                b: self.places[&Held::Wide(b)],
-                output: self.places[&Held::Wide(to)],
-                count: self.count(to),
-                rescale_a: self.factor(f64::from(scale.abs()) * self.wide[&a] / self.wide[&to]),
-                rescale_b: self.factor(self.wide[&b] / self.wide[&to]),
-                ..bytemuck::Zeroable::zeroed()
-            }),
+            Step::Add { a, b, scale, to } => {
+                let (of_a, of_b) = (f64::from(scale.abs()) * self.ranges.wide[&a], self.ranges.wide[&b]);
+                let of_sum = self.ranges.wide[&to];
+                let factors = [self.factor(of_a / of_sum, to)?, self.factor(of_b / of_sum, to)?];
+                Record::from(AddRecord { negate: u8::from(scale < 0.0), ..self.add_record([a, b], to, factors) })
+            }
         };
         let name = record.instruction().map_or("", |i: Instruction<'_>| i.kind());
         for held in step.writes() {
             let (value, step) = match held {
-                Held::Narrow(v) => (v, self.narrow[&v].scale),
-                Held::Wide(v) => (v, self.wide[&v]),
+                Held::Narrow(v) => (v, self.ranges.narrow[&v].scale),
+                Held::Wide(v) => (v, self.ranges.wide[&v]),
             };
             blob.op(record, value, step, name);
         }
@@ -267,7 +261,7 @@ impl<'a> Lowering<'a> {
     fn lower_conv(&self, n: usize, to: Target, blob: &mut write::BlobWriter) -> Result<(), Error> {
         let node = &self.model.nodes()[n];
         let Op::MaskedConv(conv) = node.op else { return Err(Error::NotInEngine { op: node.op.kind() }) };
-        let input = self.narrow[&node.inputs[0]];
+        let input = self.ranges.narrow[&node.inputs[0]];
         let mut record = conv_record(&conv, input);
         record.input = self.places[&Held::Narrow(node.inputs[0])];
         let weight = self.model.tensor(node, "weight").ok_or(Error::NotInEngine { op: "masked_conv" })?;
@@ -276,19 +270,20 @@ impl<'a> Lowering<'a> {
 
         let (value, unit) = match to {
             Target::Narrow(v) => {
-                let narrow = self.narrow[&v];
+                let narrow = self.ranges.narrow[&v];
                 record.output_zero_point = narrow.zero_point;
                 record.output_low = if v == node.output { narrow.low } else { narrow.zero_point };
                 (v, narrow.scale)
             }
-            Target::Wide(v) | Target::Accumulate { to: v, .. } => (v, self.wide[&v]),
+            Target::Wide(v) | Target::Accumulate { to: v, .. } => (v, self.ranges.wide[&v]),
             Target::Logits => (node.output, 2f64.powi(-16) / std::f64::consts::LOG2_E),
         };
         record.destination = to.destination() as u8;
         record.output = to.held().map_or(0, |held| self.places[&held]);
         let coarsest = if to == Target::Logits { 16 } else { 0 };
         let seen = self.inputs.get(n).and_then(|inputs| inputs.first());
-        let linear = self.put_linear(blob, &packed, [bias, class], (input, seen), (&|_| unit, coarsest), &node.name)?;
+        let (source, unit_of) = (Source { form: input, seen }, Unit { of: &|_| unit, coarsest });
+        let linear = self.put_linear(blob, &packed, [bias, class], source, unit_of, &node.name)?;
         record.left = linear.left;
         record.logit_shift = linear.coarser;
         record.weights = linear.weights;
@@ -301,6 +296,18 @@ impl<'a> Lowering<'a> {
     }
 }
 
+/// Floats stand for themselves.
+fn real_numbers(steps: &[Step]) -> Ranges {
+    let mut ranges = Ranges::default();
+    for held in steps.iter().flat_map(Step::writes) {
+        match held {
+            Held::Narrow(v) => drop(ranges.narrow.insert(v, Narrow::symmetric(1.0))),
+            Held::Wide(v) => drop(ranges.wide.insert(v, 1.0)),
+        }
+    }
+    ranges
+}
+
 /// The form of the image: exact where the input map allows it.
 fn input_form(model: &TrainedModel, weights: Weights) -> Narrow {
     let description = model.description();
@@ -311,9 +318,9 @@ fn input_form(model: &TrainedModel, weights: Weights) -> Narrow {
         if scale > 0.0 && steps.fract() == 0.0 && steps.abs() < 4096.0 {
             // Few steps, so that sums stay small.
             let ends = [steps, steps + last_step].map(|q| q as i16);
-            return Narrow { ends: [ends[0].min(0), ends[1].max(0)], ..Narrow::symmetric_16(scale, false) };
+            return Narrow { ends: [ends[0].min(0), ends[1].max(0)], ..Narrow::symmetric_16(scale) };
         }
-        return Narrow::from_range_16(-1.0, shift.abs().max(last.abs()));
+        return Narrow::from_range_16(shift.abs().max(last.abs()));
     }
     let zero_point = -128.0 - steps;
     if scale > 0.0 && steps.fract() == 0.0 && (-128.0..=127.0).contains(&zero_point) {

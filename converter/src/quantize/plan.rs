@@ -1,8 +1,10 @@
 //! From the network's nodes to the steps of an engine: which values are held how, and what is fused with what.
 
+use super::ranges::MAX_GROWTH;
 use crate::error::Error;
 use crate::trained::TrainedModel;
 use pixelrnn::model::{Node, Op, ValueId};
+use std::collections::BTreeMap;
 
 /// What an engine does, in terms of the network's values.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,6 +110,9 @@ struct Demand {
     narrow: bool,
 }
 
+/// How large the numbers of each value are; empty for floats, which have no scales.
+pub(super) type Magnitudes = Vec<f64>;
+
 /// Who reads which value, and in which forms.
 struct Uses<'a> {
     nodes: &'a [Node],
@@ -175,13 +180,26 @@ impl<'a> Uses<'a> {
     }
 }
 
-/// The steps of a network.
+/// The steps of a network. A convolution adds to a value of the stream in place where their sum is of about its size.
 ///
 /// # Errors
 /// When the network has an op that the engine does not have.
-pub(super) fn plan(nodes: &[Node]) -> Result<Vec<Step>, Error> {
+pub(super) fn plan(nodes: &[Node], magnitudes: &Magnitudes) -> Result<Vec<Step>, Error> {
     let uses = Uses::new(nodes)?;
     let mut steps = Vec::new();
+    // The smallest and the largest magnitude of the values that share a scale, by the last of them.
+    let mut spans: BTreeMap<ValueId, (f64, f64)> = BTreeMap::new();
+    let mut shares_scale = |onto: ValueId, sum: ValueId| {
+        let of = |v: ValueId| magnitudes.get(v).copied().unwrap_or(1.0);
+        let (low, high) = spans.get(&onto).copied().unwrap_or((of(onto), of(onto)));
+        // A value that is 0 everywhere goes with any scale.
+        let span = if low > 0.0 { (low.min(of(sum)), high.max(of(sum))) } else { (of(sum), of(sum)) };
+        let shares = span.1 <= span.0 * MAX_GROWTH;
+        if shares {
+            spans.insert(sum, span);
+        }
+        shares
+    };
     let mut accumulated = vec![false; nodes.len() + 1];
     for (n, node) in nodes.iter().enumerate() {
         let [a, b, t] = node.inputs;
@@ -191,7 +209,7 @@ pub(super) fn plan(nodes: &[Node]) -> Result<Vec<Step>, Error> {
             Op::MaskedConv(_) => {
                 let target = if n + 1 == nodes.len() {
                     Target::Logits
-                } else if let Some((onto, sum)) = uses.accumulates(n) {
+                } else if let Some((onto, sum)) = uses.accumulates(n).filter(|(onto, sum)| shares_scale(*onto, *sum)) {
                     accumulated[sum] = true;
                     Target::Accumulate { onto, to: sum }
                 } else if made.wide {

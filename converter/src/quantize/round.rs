@@ -38,7 +38,7 @@ pub(super) fn round(rows: &[Vec<f32>], scales: &[f64], inputs: &Inputs) -> Vec<V
 }
 
 /// Each weight to the nearest one that there is.
-fn each_by_itself(row: &[f32], scale: f64) -> Vec<i8> {
+pub(super) fn each_by_itself(row: &[f32], scale: f64) -> Vec<i8> {
     row.iter().map(|weight| (f64::from(*weight) / scale).round().clamp(-LARGEST, LARGEST) as i8).collect()
 }
 

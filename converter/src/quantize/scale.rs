@@ -24,7 +24,7 @@ const ENDS_16: [i16; 2] = [-Int8A16::MAX - 1, Int8A16::MAX];
 impl Narrow {
     /// Spreads `low..=high`, with 0 in it, over all 256 steps.
     pub fn from_range((low, high): (f64, f64)) -> Self {
-        let scale = ((high - low) / 255.0).max(1e-9);
+        let scale = step((high - low) / 255.0);
         let zero_point = (-128.0 - low / scale).round().clamp(-128.0, 127.0) as i8;
         Self { scale, zero_point, low: if low == 0.0 { zero_point } else { -128 }, ends: ENDS_8 }
     }
@@ -34,15 +34,14 @@ impl Narrow {
         Self { scale, zero_point: 0, low: -128, ends: ENDS_8 }
     }
 
-    /// 16-bit activations that reach `most`, with `low` the least number.
-    pub fn from_range_16(low: f64, most: f64) -> Self {
-        let scale = (most / f64::from(Int8A16::MAX)).max(1e-9);
-        Self::symmetric_16(scale, low >= 0.0)
+    /// 16-bit activations that reach `most` on either side of 0.
+    pub fn from_range_16(most: f64) -> Self {
+        Self::symmetric_16(step(most / f64::from(Int8A16::MAX)))
     }
 
     /// 16-bit activations in steps of `scale`.
-    pub fn symmetric_16(scale: f64, never_negative: bool) -> Self {
-        Self { scale, zero_point: 0, low: if never_negative { 0 } else { -128 }, ends: ENDS_16 }
+    pub fn symmetric_16(scale: f64) -> Self {
+        Self { scale, zero_point: 0, low: -128, ends: ENDS_16 }
     }
 
     /// The step nearest to `real`.
@@ -64,36 +63,33 @@ impl Narrow {
     }
 }
 
-/// The [`Rescale`] nearest to `factor`, which is held to what one can express (2⁻³⁰ to 2¹⁴).
-pub fn rescale(factor: f64) -> Rescale {
-    let factor = factor.clamp(2f64.powi(-30), 16383.0);
+/// A step of a range: that of a range of nothing, whose numbers are all 0, is 1.
+pub(super) fn step(of_range: f64) -> f64 {
+    if of_range > 0.0 { of_range } else { 1.0 }
+}
+
+/// The largest factor that a [`Rescale`] can express.
+pub(super) const MAX_FACTOR: f64 = 16383.0;
+
+/// The [`Rescale`] nearest to `factor`; `None` beyond [`MAX_FACTOR`].
+///
+/// A factor below 2⁻³¹ becomes 0. It takes 16 bits to less than half a step, as it should.
+pub fn rescale(factor: f64) -> Option<Rescale> {
+    if !(0.0..=MAX_FACTOR).contains(&factor) {
+        return None;
+    }
     // The largest shift that leaves the multiplier below 2¹⁵.
     let mut shift = (14.0 - factor.log2().floor()).clamp(1.0, 30.0);
     if (factor * shift.exp2()).round() > f64::from(i16::MAX) {
         shift -= 1.0;
     }
     let multiplier = (factor * shift.exp2()).round().clamp(0.0, f64::from(i16::MAX)) as i16;
-    Rescale { multiplier, shift: shift.max(1.0) as u16 }
-}
-
-/// The factors of a convolution's outputs as multipliers of [`pixelrnn::numbers::requantize`], and their common left shift.
-///
-/// `bound` is the largest magnitude that a sum can have. `None` when a factor is too large for sums of that size.
-pub fn multipliers(factors: &[f64], bound: f64) -> Option<(u8, Vec<i32>)> {
-    let most = factors.iter().fold(0.0, |a: f64, b| a.max(*b));
-    // factor = multiplier · 2^left / 2³², multiplier < 2³¹.
-    let left = (most * 2.0).log2().floor().max(-1.0) + 1.0;
-    if bound * left.exp2() >= 2f64.powi(31) || left > 31.0 {
-        return None;
-    }
-    let unit = 2f64.powf(32.0 - left);
-    Some((left as u8, factors.iter().map(|f| (f * unit).round().min(f64::from(i32::MAX)) as i32).collect()))
+    Some(Rescale { multiplier, shift: shift.max(1.0) as u16 })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pixelrnn::numbers::requantize;
 
     #[test]
     fn zero_is_exact_in_every_range() {
@@ -107,7 +103,7 @@ mod tests {
     #[test]
     fn rescale_is_within_one_part_in_thirty_thousand() {
         for factor in [1.0, 0.999_99, 1.0 / 256.0, 0.003, 0.007_812_4, 5.3, 2.0, 200.0, 0.000_3] {
-            let r = rescale(factor);
+            let r = rescale(factor).unwrap();
             assert!(r.is_valid(), "{factor}: {r:?}");
             let got = f64::from(r.multiplier) / f64::from(r.shift).exp2();
             assert!((got / factor - 1.0).abs() < 1.0 / 30_000.0, "{factor}: {got}");
@@ -115,13 +111,10 @@ mod tests {
     }
 
     #[test]
-    fn multipliers_reproduce_their_factors() {
-        for factors in [[0.3, 0.001], [0.499_999, 0.5], [7.0, 0.02], [0.0, 1e-6]] {
-            let (left, m) = multipliers(&factors, 1000.0).unwrap();
-            for (factor, m) in factors.iter().zip(m) {
-                assert_eq!(requantize(999, u32::from(left), m), (999.0 * factor).round() as i32, "{factor}");
-            }
+    fn factors_that_take_everything_to_0_are_0_and_those_beyond_14_bits_are_refused() {
+        for factor in [0.0, 1e-12, 2f64.powi(-32)] {
+            assert_eq!(rescale(factor).map(|r| r.apply(-32768)), Some(0), "{factor}");
         }
-        assert!(multipliers(&[100.0], 2f64.powi(28)).is_none());
+        assert_eq!([16_384.0, f64::INFINITY, f64::NAN, -1.0].map(rescale), [None; 4]);
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn step([o, f, i, g]: [f64; 4], c_before: f64) -> (f64, f64) {
 /// The greatest magnitudes that the states of an LSTM's direction take on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateRange {
-    /// Of `h`, all units together.
+    /// Of `h`, all units together; of the initial state not.
     pub h: f64,
     /// Of the cell `c` of each unit.
     pub cells: Vec<f64>,
@@ -38,6 +38,10 @@ impl StateRange {
 
     pub(super) fn see(&mut self, unit: usize, (h, c): (f64, f64)) {
         self.h = self.h.max(h.abs());
+        self.cells[unit] = self.cells[unit].max(c.abs());
+    }
+
+    pub(super) fn see_initial(&mut self, unit: usize, c: f64) {
         self.cells[unit] = self.cells[unit].max(c.abs());
     }
 

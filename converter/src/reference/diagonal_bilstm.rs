@@ -82,8 +82,8 @@ impl Direction {
                 Some((h, c)) => (h[i * hidden..][..hidden].to_vec(), c[i * hidden..][..hidden].to_vec()),
                 None => (vec![0.0; hidden], vec![0.0; hidden]),
             };
-            for unit in 0..hidden {
-                range.see(unit, (h[unit], c[unit]));
+            for (unit, c) in c.iter().enumerate() {
+                range.see_initial(unit, *c);
             }
             for step in 0..width {
                 let j = if self.mirrored { width - 1 - step } else { step };

@@ -36,7 +36,7 @@ impl RowLstm {
         let mut range = StateRange::new(hidden);
         if let Some((first_h, first_c)) = &self.initial {
             for unit in 0..hidden {
-                range.see(unit, (first_h[unit], first_c[unit]));
+                range.see_initial(unit, first_c[unit]);
                 h[unit * width..(unit + 1) * width].fill(first_h[unit]);
                 c[unit * width..(unit + 1) * width].fill(first_c[unit]);
             }

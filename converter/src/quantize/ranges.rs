@@ -1,0 +1,116 @@
+//! Ranges of a blob's values: from what calibration saw, and from what is proven.
+
+use super::bounds::{Interval, hull};
+use super::calibrate::{Method, Observed, Seen};
+use super::plan::{Held, Step, Target};
+use super::scale::{Narrow, step};
+use pixelrnn::model::ValueId;
+use std::collections::BTreeMap;
+
+/// Headroom of 16-bit numbers above what calibration saw.
+const HEADROOM: f64 = 1.5;
+
+/// A proven range is taken where it is at most so many times the one that calibration saw: nothing is clamped then, for a bit of
+/// precision at most.
+const PROVEN: f64 = 2.0;
+
+/// An ELU's result below this differs from -1 by less than 2⁻²³.
+const ELU_END: f64 = -16.0;
+
+/// A sigmoid beyond this, on either side, is 0 or 1 to 15 bits.
+const SIGMOID_END: f64 = 12.0;
+
+/// Growth of an accumulated stream beyond which it gets a scale of its own: four of its 16 bits.
+pub(super) const MAX_GROWTH: f64 = 16.0;
+
+/// The forms of all values.
+#[derive(Debug, Default)]
+pub(super) struct Ranges {
+    pub narrow: BTreeMap<ValueId, Narrow>,
+    /// Steps of 16-bit values.
+    pub wide: BTreeMap<ValueId, f64>,
+}
+
+/// Chooses the forms of all values that `steps` write; `proven` are the bounds of each value's features.
+pub(super) fn choose(
+    seen: &Observed,
+    proven: &[Vec<Interval>],
+    method: Method,
+    steps: &[Step],
+    sixteen_bits: bool,
+) -> Ranges {
+    let mut ranges = Ranges::default();
+    let mut most: BTreeMap<ValueId, f64> = BTreeMap::new();
+    let mut scale_of: BTreeMap<ValueId, ValueId> = BTreeMap::new();
+    for step in steps {
+        for held in step.writes() {
+            match held {
+                Held::Narrow(v) => {
+                    let (seen, proven) = (&seen.values[v], hull(&proven[v]));
+                    let form = if sixteen_bits {
+                        Narrow::from_range_16(magnitude((seen.min, seen.max), proven, HEADROOM))
+                    } else {
+                        Narrow::from_range(narrow_range(seen, proven, method))
+                    };
+                    ranges.narrow.insert(v, form);
+                }
+                Held::Wide(v) => {
+                    // Ops that work in place, or change no scale, tie their values' scales together.
+                    let root = match step {
+                        Step::Conv { to: Target::Accumulate { onto, .. }, .. } => scale_of[onto],
+                        Step::Relu { from, .. } | Step::Elu { from, .. } => scale_of[from],
+                        _ => v,
+                    };
+                    scale_of.insert(v, root);
+                    let (low, high) = surviving(steps, v);
+                    let cut = |range: Interval| (range.0.max(low), range.1.min(high));
+                    let of_value = cut((seen.values[v].min, seen.values[v].max));
+                    let most = most.entry(root).or_default();
+                    *most = most.max(magnitude(of_value, cut(hull(&proven[v])), HEADROOM));
+                }
+            }
+        }
+    }
+    let wide = |root: &ValueId| step(most[root] / f64::from(i16::MAX));
+    ranges.wide = scale_of.iter().map(|(v, root)| (*v, wide(root))).collect();
+    ranges
+}
+
+/// The ends beyond which no reader of a 16-bit value tells its numbers apart.
+fn surviving(steps: &[Step], v: ValueId) -> Interval {
+    let all = (f64::NEG_INFINITY, f64::INFINITY);
+    let mut ends: Option<Interval> = None;
+    for step in steps {
+        let of_reader = match *step {
+            Step::Quantize { from, to } if from == v && to != v => (0.0, f64::INFINITY),
+            Step::Relu { from, .. } if from == v => (0.0, f64::INFINITY),
+            Step::Elu { from, .. } if from == v => (ELU_END, f64::INFINITY),
+            Step::DepthGate { a, b, t, .. } if t == v && a != v && b != v => (-SIGMOID_END, SIGMOID_END),
+            Step::DepthGate { a, b, t, .. } if [a, b, t].contains(&v) => all,
+            Step::Quantize { from, .. } if from == v => all,
+            Step::Add { a, b, .. } if a == v || b == v => all,
+            Step::Conv { to: Target::Accumulate { onto, .. }, .. } if onto == v => all,
+            _ => continue,
+        };
+        ends = Some(ends.map_or(of_reader, |(low, high)| (low.min(of_reader.0), high.max(of_reader.1))));
+    }
+    ends.unwrap_or(all)
+}
+
+/// How far 16-bit numbers should reach on either side of 0.
+fn magnitude(seen: Interval, proven: Interval, headroom: f64) -> f64 {
+    let most = |(low, high): Interval| high.max(-low).max(0.0);
+    let (seen, proven) = (most(seen), most(proven));
+    if proven <= PROVEN * seen || (seen == 0.0 && proven.is_finite()) { proven } else { seen * headroom }
+}
+
+/// The range of 8-bit activations, with 0 in it.
+fn narrow_range(seen: &Seen, proven: Interval, method: Method) -> Interval {
+    let (low, high) = seen.range(method);
+    let width = high - low;
+    if proven.1 - proven.0 <= PROVEN * width || (width == 0.0 && (proven.1 - proven.0).is_finite()) {
+        proven
+    } else {
+        (low, high)
+    }
+}
