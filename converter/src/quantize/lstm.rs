@@ -27,8 +27,14 @@ const MIN_HIDDEN_STEPS: f64 = 24.0;
 /// Bits of a cell, at most.
 const MAX_CELL_BITS: f64 = 15.0;
 
-/// One step of the pre-activations of the gates o, f, i and g.
-const GATE_STEPS: [f64; 4] = [1.0 / 2048.0, 1.0 / 2048.0, 1.0 / 2048.0, 1.0 / 4096.0];
+/// One step of the pre-activations of the gates o, f and i.
+const GATE_STEP: f64 = 1.0 / 2048.0;
+
+/// Headroom of gate g above what calibration saw.
+const GATE_HEADROOM: f64 = 2.0;
+
+/// Least and most bits of the fraction of gate g.
+const FRACTION: (f64, f64) = (7.0, 14.0);
 
 /// What one step of `h` is worth before it is narrowed.
 const STATE_STEP: f64 = 1.0 / 32768.0;
@@ -110,22 +116,33 @@ impl Lowering<'_> {
         let initial = tensor("initial.h").zip(tensor("initial.c"));
         let h = self.hidden_form(node, states, initial.map(|(h, _)| h))?;
         let units = conv::sorted(hidden);
+        let fraction = |unit: &usize| {
+            let most = states.and_then(|states| states.gates.get(*unit)).copied().unwrap_or(f64::INFINITY);
+            // A gate that is always 0 is exact in any unit.
+            let (least, finest) = FRACTION;
+            if most > 0.0 { (10.0 - (most * GATE_HEADROOM).log2()).floor().clamp(least, finest) } else { least }
+        };
+        let fractions: Vec<f64> = units.iter().map(fraction).collect();
         let cell_bits = units
             .iter()
-            .map(|unit| {
+            .zip(&fractions)
+            .map(|(unit, fraction)| {
                 let most = states.and_then(|states| states.cells.get(*unit)).copied().unwrap_or_default();
                 let bits = (most * CELL_HEADROOM).max(1.0).log2().ceil();
                 if bits > MAX_CELL_BITS {
                     let why = format!("the cell of unit {unit} reaches {most:.1}, and 16-bit cells hold up to 16384");
                     return Err(Error::OutOfScale { op: node.name.to_string(), why });
                 }
-                Ok(bits as u8)
+                Ok(bits as u8 + 16 * *fraction as u8)
             })
             .collect::<Result<Vec<u8>, Error>>()?;
         let gates = conv::gates(&units);
         let out_step = self.ranges.wide[&node.output];
 
-        let unit = Unit { of: &|output| GATE_STEPS[output % 4], coarsest: 0 };
+        let step_of = |output: usize| {
+            if output % 4 == 3 { (-5.0 - fractions[output / 4]).exp2() } else { GATE_STEP }
+        };
+        let unit = Unit { of: &step_of, coarsest: 0 };
         let x = conv::pack(input_to_state, required("input_to_state.weight")?, gates.clone());
         let biases = [tensor("input_to_state.bias"), tensor("class.weight")];
         let seen = self.inputs.get(node.output - 1);
@@ -164,7 +181,7 @@ impl Lowering<'_> {
                     let step = super::scale::step(largest(first_h) / 32767.0);
                     record.initial_to_hidden = self.factor(step / h.scale, node.output)?;
                     let short = |real: f32, step: f64| (f64::from(real) / step).round().clamp(-32768.0, 32767.0) as i16;
-                    let of_c = |n: usize, c: f32| short(c, (f64::from(cell_bits[n]) - 15.0).exp2());
+                    let of_c = |n: usize, c: f32| short(c, (f64::from(cell_bits[n] & 15) - 15.0).exp2());
                     blob.numbers(&initial_states(first_h, first_c, &units, |h| short(h, step), of_c))
                 }
                 Weights::F16 | Weights::F32 => blob.numbers(&initial_states(first_h, first_c, &units, |h| h, |_, c| c)),

@@ -20,6 +20,8 @@ pub struct StateRange {
     pub h: f64,
     /// Of the cell `c` of each unit.
     pub cells: Vec<f64>,
+    /// Of the pre-activation of gate g of each unit.
+    pub gates: Vec<f64>,
 }
 
 /// The states of an LSTM on one image; nothing for other ops.
@@ -33,12 +35,14 @@ pub struct States {
 
 impl StateRange {
     pub(super) fn new(hidden: usize) -> Self {
-        Self { h: 0.0, cells: vec![0.0; hidden] }
+        Self { h: 0.0, cells: vec![0.0; hidden], gates: vec![0.0; hidden] }
     }
 
-    pub(super) fn see(&mut self, unit: usize, (h, c): (f64, f64)) {
+    /// Of a unit, `g` its pre-activation.
+    pub(super) fn see(&mut self, unit: usize, (h, c): (f64, f64), g: f64) {
         self.h = self.h.max(h.abs());
         self.cells[unit] = self.cells[unit].max(c.abs());
+        self.gates[unit] = self.gates[unit].max(g.abs());
     }
 
     pub(super) fn see_initial(&mut self, unit: usize, c: f64) {
@@ -48,8 +52,9 @@ impl StateRange {
     /// Widens the range to hold `other`, of the same units.
     pub fn widen(&mut self, other: &Self) {
         self.h = self.h.max(other.h);
-        for (cell, other) in self.cells.iter_mut().zip(&other.cells) {
-            *cell = cell.max(*other);
+        let units = self.cells.iter_mut().chain(&mut self.gates);
+        for (most, other) in units.zip(other.cells.iter().chain(&other.gates)) {
+            *most = most.max(*other);
         }
     }
 }

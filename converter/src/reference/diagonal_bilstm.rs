@@ -98,7 +98,7 @@ impl Direction {
                 for unit in 0..hidden {
                     // All of z is known by now, so that the new state may take the old one's place.
                     (h[unit], c[unit]) = cell::step([0, 1, 2, 3].map(|gate| z[gate * hidden + unit]), c[unit]);
-                    range.see(unit, (h[unit], c[unit]));
+                    range.see(unit, (h[unit], c[unit]), z[3 * hidden + unit]);
                     let index = out.index(unit, i, j);
                     out.data[index] = h[unit];
                 }

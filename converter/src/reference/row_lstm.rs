@@ -55,7 +55,7 @@ impl RowLstm {
                 for j in 0..width {
                     let at = unit * width + j;
                     (h[at], c[at]) = cell::step([0, 1, 2, 3].map(|gate| z(gate, unit, j)), c[at]);
-                    range.see(unit, (h[at], c[at]));
+                    range.see(unit, (h[at], c[at]), z(3, unit, j));
                     let index = out.index(unit, i, j);
                     out.data[index] = h[at];
                 }

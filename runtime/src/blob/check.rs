@@ -173,7 +173,7 @@ fn lstm(model: &Model<'_>, lstm: &LstmRecord) -> Checked {
     if model.weights().has_multipliers() {
         numbers(model, "cell_bits", lstm.cell_bits, hidden, 1)?;
         let bits: Option<&[u8]> = model.numbers(lstm.cell_bits, 0..hidden);
-        ensure(bits.is_some_and(|bits| bits.iter().all(|bits| *bits <= 15)), "cell_bits")?;
+        ensure(bits.is_some_and(|bits| bits.iter().all(|bits| (7..=14).contains(&(bits >> 4)))), "cell_bits")?;
     }
     let states = if row_lstm { 1 } else { height } * 2 * hidden;
     if lstm.initial == 0 { Ok(()) } else { numbers(model, "initial", lstm.initial, states, bytes(model, Form::Stream)) }

@@ -59,8 +59,9 @@ unsafe fn store(y: *mut i16, v: __m256i) {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn step([of, ig]: [__m256i; 2], before: __m256i, bits: __m256i) -> (__m256i, __m256i) {
+    let (bits, fraction) = (_mm256_and_si256(bits, _mm256_set1_epi32(15)), _mm256_srli_epi32::<4>(bits));
     let half = _mm256_set1_epi32(1 << 14);
-    let fresh = _mm256_srav_epi32(product(sigmoid(low(ig)), tanh(high(ig))), bits);
+    let fresh = _mm256_srav_epi32(product(sigmoid(low(ig)), tanh_of(high(ig), fraction)), bits);
     let kept = product(sigmoid(high(of)), before);
     let c = saturate(_mm256_srai_epi32::<15>(_mm256_add_epi32(_mm256_add_epi32(kept, fresh), half)));
     // Shifted left by `bits - 3`, which rounds where that is negative: by counts beyond 31 nothing is left of a number.
@@ -104,15 +105,16 @@ fn saturate(v: __m256i) -> __m256i {
 /// Of `u` from 0 to 2¹⁶.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn tanh_positive(u: __m256i) -> __m256i {
-    let at = _mm256_min_epi32(_mm256_srai_epi32::<7>(u), _mm256_set1_epi32(511));
+fn tanh_positive(u: __m256i, fraction: __m256i) -> __m256i {
+    let at = _mm256_min_epi32(_mm256_srlv_epi32(u, fraction), _mm256_set1_epi32(511));
     // SAFETY: indices are 0 to 511, and the table has two more bytes behind the last of these.
     let pair = unsafe { _mm256_i32gather_epi32::<2>(TANH.as_ptr().cast(), at) };
     let value = low(pair);
     let slope = _mm256_sub_epi32(high(pair), value);
-    let rest = _mm256_sub_epi32(u, _mm256_slli_epi32::<7>(at));
-    let more = _mm256_add_epi32(_mm256_madd_epi16(slope, rest), _mm256_set1_epi32(64));
-    _mm256_add_epi32(value, _mm256_srai_epi32::<7>(more))
+    let rest = _mm256_sub_epi32(u, _mm256_sllv_epi32(at, fraction));
+    let half = _mm256_srli_epi32::<1>(_mm256_sllv_epi32(_mm256_set1_epi32(1), fraction));
+    let more = _mm256_add_epi32(_mm256_madd_epi16(slope, rest), half);
+    _mm256_add_epi32(value, _mm256_srav_epi32(more, fraction))
 }
 
 /// `t` with the sign of `z`.
@@ -126,7 +128,13 @@ fn signed(t: __m256i, z: __m256i) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn tanh(z: __m256i) -> __m256i {
-    signed(tanh_positive(_mm256_slli_epi32::<1>(_mm256_abs_epi32(z))), z)
+    tanh_of(z, _mm256_set1_epi32(7))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn tanh_of(z: __m256i, fraction: __m256i) -> __m256i {
+    signed(tanh_positive(_mm256_slli_epi32::<1>(_mm256_abs_epi32(z)), fraction), z)
 }
 
 #[inline]

@@ -13,6 +13,9 @@ const HALF: usize = UNITS / 2;
 /// Vectors of the table: all entries further on are as its last.
 const VECTORS: usize = 12;
 
+/// Bits of an entry of the table.
+const FRACTION: i16 = 7;
+
 /// Entries of the table of `tanh`, and what must be added for the next one.
 #[repr(align(64))]
 struct Tables {
@@ -45,8 +48,9 @@ pub(super) fn cells(gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i1
         let left = units - unit;
         // SAFETY: there are so many units left, with four gates each.
         unsafe {
-            let gates = activations(gates.as_ptr().add(4 * unit), left);
             let bits = load_bytes(cell_bits.as_ptr().add(unit), left);
+            let gates = activations(gates.as_ptr().add(4 * unit), left, _mm512_srli_epi16::<4>(bits));
+            let bits = _mm512_and_si512(bits, _mm512_set1_epi16(15));
             let (new_h, new_c) = step(gates, load(before.as_ptr().add(unit), left), bits);
             store(c.as_mut_ptr().add(unit), left, new_c);
             store(h.as_mut_ptr().add(unit), left, new_h);
@@ -112,13 +116,14 @@ unsafe fn store(to: *mut i16, count: usize, x: __m512i) {
     }
 }
 
-/// The gates of `units` units or, where these are more, of as many as a vector has: σ(o), σ(f), σ(i) and tanh(g).
+/// The gates of `units` units or, where these are more, of as many as a vector has: σ(o), σ(f), σ(i) and tanh(g), g of so large a
+/// `fraction`.
 ///
 /// # Safety
 /// Gates of so many units can be read.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn activations(gates: *const i16, units: usize) -> [__m512i; 4] {
+unsafe fn activations(gates: *const i16, units: usize, fraction: __m512i) -> [__m512i; 4] {
     // SAFETY: the caller's.
     let load = |n: usize| unsafe { load(gates.wrapping_add(n * UNITS), (4 * units).saturating_sub(n * UNITS)) };
     // Vectors have eight units each; from two of them, one gate of all units, then the next one.
@@ -131,14 +136,16 @@ unsafe fn activations(gates: *const i16, units: usize) -> [__m512i; 4] {
     let [of, ig] = pairs([load(0), load(1)]);
     if units <= HALF {
         // Two gates fill a vector.
-        let (of, ig) = (sigmoid(of), tanh(ig));
+        let seven = _mm512_set1_epi16(FRACTION);
+        let fraction = _mm512_mask_mov_epi16(seven, !0 << HALF, _mm512_shuffle_i64x2::<0x44>(fraction, fraction));
+        let (of, ig) = (sigmoid(of), tanh_of(ig, fraction));
         let upper = |x| _mm512_shuffle_i64x2::<0xee>(x, x);
         return [of, upper(of), logistic(ig), upper(ig)];
     }
     let [next_of, next_ig] = pairs([load(2), load(3)]);
     let halves = |x, y| [_mm512_shuffle_i64x2::<0x44>(x, y), _mm512_shuffle_i64x2::<0xee>(x, y)];
     let ([o, f], [i, g]) = (halves(of, next_of), halves(ig, next_ig));
-    [sigmoid(o), sigmoid(f), sigmoid(i), tanh(g)]
+    [sigmoid(o), sigmoid(f), sigmoid(i), tanh_of(g, fraction)]
 }
 
 /// `(h, c)` of gates as [`activations`] gives them.
@@ -175,8 +182,8 @@ fn products(a: __m512i, b: __m512i) -> [__m512i; 2] {
 /// Without a sign.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn tanh_positive(u: __m512i) -> __m512i {
-    let at = _mm512_min_epu16(_mm512_srli_epi16::<7>(u), _mm512_set1_epi16((UNITS * VECTORS - 1) as i16));
+fn tanh_positive(u: __m512i, fraction: __m512i) -> __m512i {
+    let at = _mm512_min_epu16(_mm512_srlv_epi16(u, fraction), _mm512_set1_epi16((UNITS * VECTORS - 1) as i16));
     // SAFETY: a row of the table is a vector.
     let load = |table: &[[i16; UNITS]; VECTORS], n: usize| unsafe { _mm512_load_si512((&raw const table[n]).cast()) };
     let pick = |table, n| _mm512_permutex2var_epi16(load(table, n), at, load(table, n + 1));
@@ -188,8 +195,8 @@ fn tanh_positive(u: __m512i) -> __m512i {
         slope = _mm512_mask_mov_epi16(slope, here, pick(&TABLES.slopes, n));
         n += 2;
     }
-    // The last seven bits of `u`, as a fraction of 2⁷: (slope · rest + 64) / 2⁷, rounded down.
-    let rest = _mm512_srli_epi16::<1>(_mm512_slli_epi16::<9>(u));
+    // The last bits of `u` as a fraction: for seven of them, (slope · rest + 64) / 2⁷, rounded down.
+    let rest = _mm512_srli_epi16::<1>(_mm512_sllv_epi16(u, _mm512_sub_epi16(_mm512_set1_epi16(16), fraction)));
     _mm512_add_epi16(value, _mm512_mulhrs_epi16(slope, rest))
 }
 
@@ -202,8 +209,14 @@ fn signed(t: __m512i, z: __m512i) -> __m512i {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn tanh(z: __m512i) -> __m512i {
+    tanh_of(z, _mm512_set1_epi16(FRACTION))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn tanh_of(z: __m512i, fraction: __m512i) -> __m512i {
     let size = _mm512_abs_epi16(z);
-    signed(tanh_positive(_mm512_adds_epu16(size, size)), z)
+    signed(tanh_positive(_mm512_adds_epu16(size, size), fraction), z)
 }
 
 #[inline]

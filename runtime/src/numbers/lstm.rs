@@ -41,18 +41,25 @@ pub(crate) const TANH: [i16; 514] = [
     32_767, 32_767, 32_767, 32_767,
 ];
 
-/// `tanh` of `u` units of 2⁻¹³, by a straight line between two entries of the table; `u` up to 2¹⁶.
-const fn tanh_positive(u: u32) -> i32 {
-    let at = (u >> 7) as usize;
+/// `tanh(z)` in units of 2⁻¹⁵, of `z` in units of 2⁻¹².
+pub const fn tanh(z: i16) -> i32 {
+    tanh_of(z, FRACTION)
+}
+
+/// Bits of an entry of the table in units of 2⁻¹³.
+const FRACTION: u32 = 7;
+
+/// `tanh(z)` in units of 2⁻¹⁵, of `z` in units of `2^-(fraction + 5)`, by a straight line between two entries of the table; `fraction` is
+/// 7 to 14.
+pub const fn tanh_of(z: i16, fraction: u32) -> i32 {
+    let u = 2 * (z as i32).unsigned_abs();
+    let fraction = fraction & 15;
+    let at = (u >> fraction) as usize;
     // At the end, the next number is multiplied by 0.
     let at = if at > 512 { 512 } else { at };
     let (low, high) = (TANH[at] as i32, TANH[at + 1] as i32);
-    low + (((high - low) * (u as i32 - ((at as i32) << 7)) + 64) >> 7)
-}
-
-/// `tanh(z)` in units of 2⁻¹⁵, of `z` in units of 2⁻¹².
-pub const fn tanh(z: i16) -> i32 {
-    let t = tanh_positive(2 * (z as i32).unsigned_abs());
+    let rest = u as i32 - ((at as i32) << fraction);
+    let t = low + (((high - low) * rest + ((1 << fraction) >> 1)) >> fraction);
     if z < 0 { -t } else { t }
 }
 
@@ -66,9 +73,12 @@ pub const fn sigmoid(z: i16) -> i32 {
 
 /// One step of one unit: `c = σ(f)·c + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)`; gives `(h, c)`.
 ///
-/// `gates` are the pre-activations, o, f, i in units of 2⁻¹¹ and g in units of 2⁻¹²; `c` is in units of `2^(cell_bits - 15)`, `h` in units of 2⁻¹⁵.
-pub const fn cell([o, f, i, g]: [i16; 4], c: i16, cell_bits: u32) -> (i16, i16) {
-    let fresh = (sigmoid(i) * tanh(g)) >> (cell_bits & 15);
+/// `bits` has those of the cell in its lower four, 0 to 15, and the fraction of g in its upper four, 7 to 14. `gates` are the
+/// pre-activations, o, f, i in units of 2⁻¹¹ and g in units of `2^-(fraction + 5)`; `c` is in units of `2^(cell bits - 15)`, `h` in units
+/// of 2⁻¹⁵.
+pub const fn cell([o, f, i, g]: [i16; 4], c: i16, bits: u32) -> (i16, i16) {
+    let (cell_bits, fraction) = (bits & 15, bits >> 4);
+    let fresh = (sigmoid(i) * tanh_of(g, fraction)) >> cell_bits;
     let c = super::saturate16((sigmoid(f) * c as i32 + fresh + (1 << 14)) >> 15);
     let wide = c as i32;
     let t = if cell_bits >= 3 {
@@ -94,10 +104,20 @@ mod tests {
     }
 
     #[test]
+    fn finer_gates_are_within_two_units_of_floats() {
+        for fraction in 7..=14 {
+            for z in i16::MIN..=i16::MAX {
+                let x = f64::from(z) / f64::from(1u32 << (fraction + 5));
+                assert!((f64::from(tanh_of(z, fraction)) - 32768.0 * x.tanh()).abs() < 2.0, "tanh {z} {fraction}");
+            }
+        }
+    }
+
+    #[test]
     fn gates_beyond_12_are_shut_or_open_for_good() {
         assert_eq!((sigmoid(-12 << 11), sigmoid(12 << 11)), (0, 32767));
         for c in [-16_383, -5, 0, 1, 16_384] {
-            let (_, kept) = cell([0, i16::MAX, i16::MIN, i16::MAX], c, 0);
+            let (_, kept) = cell([0, i16::MAX, i16::MIN, i16::MAX], c, 0x70);
             assert_eq!(kept, c);
         }
     }
@@ -114,7 +134,7 @@ mod tests {
                     let fg = f64::from(gates[3]) / 4096.0;
                     let s = |x: f64| 1.0 / (1.0 + (-x).exp());
                     let exact_c = s(ff) * f64::from(c) * unit + s(fi) * fg.tanh();
-                    let (h, new_c) = cell(gates, c, cell_bits);
+                    let (h, new_c) = cell(gates, c, cell_bits | 0x70);
                     let held = exact_c.clamp(-32768.0 * unit, 32767.0 * unit);
                     assert!((f64::from(new_c) * unit - held).abs() < 3.0 * unit + 2e-4, "c {gates:?} {c} {cell_bits}");
                     let exact_h = s(fo) * (f64::from(new_c) * unit).tanh();

@@ -24,6 +24,32 @@ macro_rules! tanh {
     };
 }
 
+/// `tanh` of gate g in q0, in q0, whose fractions are the upper halves of the bytes at `{bits}`; q7 is 127 after it. It needs q1 to q4.
+macro_rules! tanh_of_g {
+    () => {
+        "vabs.s32 q1, q0
+        vshr.s32 q0, q0, #31
+        vshl.i32 q1, q1, #1
+        vldrb.u32 q2, [{bits}]
+        vshr.u32 q2, q2, #4
+        vneg.s32 q2, q2
+        vshl.u32 q3, q1, q2
+        vldrh.s32 q4, [{table}, q3, uxtw #1]
+        vldrh.s32 q7, [{next}, q3, uxtw #1]
+        vsub.i32 q7, q7, q4
+        vneg.s32 q2, q2
+        vshl.u32 q3, q3, q2
+        vsub.i32 q1, q1, q3
+        vmul.i32 q1, q1, q7
+        vneg.s32 q2, q2
+        vrshl.s32 q1, q1, q2
+        vadd.i32 q1, q1, q4
+        veor q1, q1, q0
+        vsub.i32 q0, q1, q0
+        vmov.i32 q7, #127"
+    };
+}
+
 /// The logistic function of q0, in q0.
 macro_rules! sigmoid {
     () => {
@@ -79,9 +105,10 @@ pub(super) unsafe fn steps(
             sigmoid!(),
             "vmov q6, q0",
             gate!("4]"),
-            tanh!(),
+            tanh_of_g!(),
             "vmul.i32 q6, q6, q0",
             "vldrb.u32 q1, [{bits}], #4",
+            "vbic.i32 q1, #0xf0",
             "vneg.s32 q1, q1",
             "vshl.s32 q6, q6, q1",
             gate!("-4]"),
@@ -93,6 +120,7 @@ pub(super) unsafe fn steps(
             saturate!(),
             "vstrh.32 q0, [r2], #8",
             "vldrb.u32 q1, [{bits}, #-4]",
+            "vbic.i32 q1, #0xf0",
             "vsub.i32 q1, q1, {three}",
             "vrshl.s32 q0, q0, q1",
             saturate!(),
