@@ -10,7 +10,7 @@ use crate::run::{Scorer, sample};
 use crate::trained::TrainedModel;
 use pixelrnn::Temperature;
 use pixelrnn::blob::Weights;
-use rand_core::Rng;
+use rayon::prelude::*;
 use std::borrow::Cow;
 
 /// The images that ranges are taken from.
@@ -25,7 +25,7 @@ pub enum Calibration {
         /// How many to use.
         count: usize,
     },
-    /// None are given: the model is quantized on noise, draws images, and is quantized again on those.
+    /// None are given: the model draws them, in floats.
     OwnSamples {
         /// How many to draw.
         count: usize,
@@ -39,18 +39,40 @@ pub struct Converted {
     pub blob: Blob,
     /// Calibration images used.
     pub images: usize,
-    /// Nats an image by the float reference.
+    /// Mean nats an image by the float reference, with no probability below 2⁻²⁴, as blobs have none.
     pub float_nats: f64,
-    /// Nats an image by the blob.
+    /// Mean nats an image by the blob.
     pub quantized_nats: f64,
+    /// Mean of the absolute differences between the two, image by image.
+    pub apart: f64,
+    /// Sentences about what calibration cannot know or the blob does not tell apart.
+    pub notes: Vec<String>,
 }
 
+/// Nats an image below which a share of them says nothing.
+const MEANINGFUL_NATS: f64 = 0.5;
+
 impl Converted {
-    /// The share of the float model's nats that quantization added.
-    pub fn loss(&self) -> f64 {
-        (self.quantized_nats - self.float_nats) / self.float_nats.max(1e-9)
+    /// The nats an image that quantization added.
+    pub fn lost(&self) -> f64 {
+        self.quantized_nats - self.float_nats
+    }
+
+    /// The nats by which images differ, as a share of the float model's; none where the model costs next to nothing.
+    ///
+    /// Differences are absolute, image by image: where some images lose and others gain, both count.
+    pub fn loss(&self) -> Option<f64> {
+        (self.float_nats >= MEANINGFUL_NATS).then(|| self.apart / self.float_nats)
+    }
+
+    /// Whether images differ by at most this share of the float model's nats, or by [`HARMLESS_NATS`].
+    pub fn is_within(&self, share: f64) -> bool {
+        self.apart <= (share * self.float_nats).max(HARMLESS_NATS)
     }
 }
+
+/// Nats an image that are no loss, however little the model costs.
+const HARMLESS_NATS: f64 = 0.01;
 
 /// A model and what it does on the calibration images: all that blobs of any numbers are made from.
 #[derive(Clone, Debug)]
@@ -60,7 +82,8 @@ pub struct Calibrated<'a> {
     labels: Option<Vec<u8>>,
     seen: Observed,
     method: Method,
-    float_nats: f64,
+    /// Of each image, by the float reference.
+    float_nats: Vec<f64>,
 }
 
 impl<'a> Calibrated<'a> {
@@ -78,20 +101,13 @@ impl<'a> Calibrated<'a> {
     ) -> Result<Self, Error> {
         let trained = fold_batch_norms(trained)?;
         let reference = Reference::new(&trained);
-        let see = |set: &ImageSet, labels: Option<&[u8]>| {
-            observe(&trained, &reference, &set.iter().collect::<Vec<_>>(), labels, &progress)
-        };
         let (set, labels) = match calibration {
             Calibration::Images { set, labels, count } => spread(set, labels.as_deref(), *count),
-            Calibration::OwnSamples { count } => {
-                let (noise, labels) = noise(&trained, *count)?;
-                let seen = see(&noise, labels.as_deref())?;
-                let draft = quantize(&trained, Numbers::Int8 { seen: &seen, method, activations: Activations::Bits8 })?;
-                (own_samples(&draft, *count, trained.description().classes)?, labels)
-            }
+            // Of the float model: a draft in integers would show what its own clamps left.
+            Calibration::OwnSamples { count } => own_samples(&trained, *count, &progress)?,
         };
-        let seen = see(&set, labels.as_deref())?;
-        let float_nats = mean_nats(Scorer::Reference(&reference), &set, labels.as_deref())?;
+        let seen = observe(&trained, &reference, &set.iter().collect::<Vec<_>>(), labels.as_deref(), &progress)?;
+        let float_nats = nats(Scorer::Reference(&reference), &set, labels.as_deref())?;
         Ok(Self { trained, set, labels, seen, method, float_nats })
     }
 
@@ -108,9 +124,63 @@ impl<'a> Calibrated<'a> {
             Weights::F32 => Numbers::F32,
         };
         let blob = quantize(&self.trained, numbers)?;
-        let quantized_nats = mean_nats(Scorer::Engine(blob.model()?), &self.set, self.labels.as_deref())?;
-        Ok(Converted { blob, images: self.set.count, float_nats: self.float_nats, quantized_nats })
+        let quantized = nats(Scorer::Engine(blob.model()?), &self.set, self.labels.as_deref())?;
+        let apart = self.float_nats.iter().zip(&quantized).map(|(a, b)| (a - b).abs()).sum::<f64>();
+        Ok(Converted {
+            images: self.set.count,
+            float_nats: mean(&self.float_nats),
+            quantized_nats: mean(&quantized),
+            apart: apart / self.set.count.max(1) as f64,
+            notes: self.notes(&blob)?,
+            blob,
+        })
     }
+
+    /// What these calibration images do not show, and what the blob does not tell apart.
+    fn notes(&self, blob: &Blob) -> Result<Vec<String>, Error> {
+        let mut notes = Vec::new();
+        let classes = self.trained.description().classes;
+        if let Some(labels) = &self.labels {
+            let missing: Vec<_> = (0..classes).filter(|k| labels.iter().all(|l| usize::from(*l) != *k)).collect();
+            if let [first, ..] = missing[..] {
+                notes.push(format!(
+                    "{} of {classes} classes are not among the {} calibration images, class {first} for one: their ranges may \
+                     be others",
+                    missing.len(),
+                    labels.len()
+                ));
+            }
+        }
+        if blob.model()?.weights().is_integer() {
+            let constant = |node: &&pixelrnn::model::Node| {
+                let seen = &self.seen.values[node.output];
+                seen.min == seen.max
+            };
+            let constant: Vec<_> = self.trained.nodes().iter().filter(|n| !n.name.is_empty()).filter(constant).collect();
+            if let [first, ..] = constant[..] {
+                notes.push(format!(
+                    "{} ops, `{}` for one, make the same number everywhere on the calibration images: dead, or images \
+                     too much alike to take ranges from",
+                    constant.len(),
+                    first.name
+                ));
+            }
+        }
+        if let Some((a, b)) = same_activations(&blob.model()?) {
+            notes.push(format!(
+                "values {a} and {b} of an image have the same 8-bit activation: --activations 16 tells all levels apart"
+            ));
+        }
+        Ok(notes)
+    }
+}
+
+/// The first two values of an image that an engine's input table maps to the same activation.
+fn same_activations(model: &pixelrnn::Model<'_>) -> Option<(usize, usize)> {
+    let size = model.weights().activation_bytes();
+    let table = model.input_table();
+    let entries: Vec<_> = table.chunks_exact(size).collect();
+    entries.windows(2).position(|pair| pair[0] == pair[1]).map(|v| (v, v + 1))
 }
 
 /// Makes a blob of `trained`: [`Calibrated::new`], then [`Calibrated::convert`].
@@ -136,9 +206,14 @@ pub fn float_blob(trained: &TrainedModel) -> Result<Blob, Error> {
     quantize(&folded, Numbers::F32)
 }
 
-fn mean_nats(scorer: Scorer<'_>, set: &ImageSet, labels: Option<&[u8]>) -> Result<f64, Error> {
+/// Nats of each image, with no probability below 2⁻²⁴.
+fn nats(scorer: Scorer<'_>, set: &ImageSet, labels: Option<&[u8]>) -> Result<Vec<f64>, Error> {
     let scores = scorer.score_all(set, labels, false, || ())?;
-    Ok(scores.iter().map(|s| s.nats).sum::<f64>() / scores.len().max(1) as f64)
+    Ok(scores.iter().map(|score| score.floored).collect())
+}
+
+fn mean(nats: &[f64]) -> f64 {
+    nats.iter().sum::<f64>() / nats.len().max(1) as f64
 }
 
 /// `count` of the images, at even distances.
@@ -148,26 +223,21 @@ fn spread(set: &ImageSet, labels: Option<&[u8]>, count: usize) -> (ImageSet, Opt
     (set.picked(&numbers), labels)
 }
 
-fn noise(trained: &TrainedModel, count: usize) -> Result<(ImageSet, Option<Vec<u8>>), Error> {
-    let description = trained.description();
-    let image = description.image;
-    let mut rng: pixelrnn::DefaultRng = rand_core::SeedableRng::seed_from_u64(0);
-    let data = (0..count * image.values()).map(|_| ((u64::from(rng.next_u32()) * image.levels as u64) >> 32) as u8);
-    let set = ImageSet::new([image.channels, image.height, image.width], data.collect(), Range::Levels)?;
-    let labels = (description.classes > 0).then(|| (0..count).map(|n| (n % description.classes) as u8).collect());
-    Ok((set, labels))
-}
-
-/// Images drawn from a blob, class by class in turn as [`noise`] labels them.
-fn own_samples(blob: &Blob, count: usize, classes: usize) -> Result<ImageSet, Error> {
-    let model = blob.model()?;
+/// Images that the model draws in floats, class by class in turn.
+fn own_samples(
+    trained: &TrainedModel,
+    count: usize,
+    progress: impl Fn() + Sync,
+) -> Result<(ImageSet, Option<Vec<u8>>), Error> {
+    let blob = quantize(trained, Numbers::F32)?;
+    let (model, classes) = (blob.model()?, trained.description().classes);
     if classes == 0 {
-        return sample(model, count, 0, Temperature::ONE, None, || ());
+        return Ok((sample(model, count, 0, Temperature::ONE, None, progress)?, None));
     }
     let image = model.image();
-    let mut data = Vec::with_capacity(count * image.values());
-    for n in 0..count {
-        data.extend(sample(model, 1, n as u64, Temperature::ONE, Some(n % classes), || ())?.data);
-    }
-    ImageSet::new([image.channels, image.height, image.width], data, Range::Levels)
+    let labels: Vec<u8> = (0..count).map(|n| (n % classes) as u8).collect();
+    let draw = |n: usize| Ok(sample(model, 1, n as u64, Temperature::ONE, Some(n % classes), &progress)?.data);
+    let images = (0..count).into_par_iter().map(draw).collect::<Result<Vec<_>, Error>>()?;
+    let set = ImageSet::new([image.channels, image.height, image.width], images.concat(), Range::Levels)?;
+    Ok((set, Some(labels)))
 }

@@ -270,6 +270,35 @@ pub enum Error {
         /// The op's kind.
         op: &'static str,
     },
+    /// A likelihood that is infinite or no number.
+    #[error(
+        "the likelihood is not a finite number: numbers of the network grow beyond what a float holds; `verify` shows them op by op"
+    )]
+    InfiniteLikelihood,
+    /// More was lost than was allowed.
+    #[error(
+        "the calibration images' nats differ by {apart:.4} image by image, of {float:.4}; expected at most {most} %: nothing was written"
+    )]
+    TooMuchLost {
+        /// Mean absolute difference of an image's nats.
+        apart: f64,
+        /// Mean nats of the float model.
+        float: f64,
+        /// Percent that was allowed.
+        most: f64,
+    },
+    /// A kernel that gives other likelihoods than plain Rust.
+    #[error("kernel `{kernel}` gives other likelihoods than `portable`, and all kernels must give the same: do not use it")]
+    KernelsDiffer {
+        /// Its name.
+        kernel: &'static str,
+    },
+    /// An op whose numbers are infinite or none.
+    #[error("op `{op}` makes numbers that are not finite")]
+    LayerNotFinite {
+        /// The op's name.
+        op: String,
+    },
     /// An op whose numbers those of the blob cannot hold.
     #[error("op `{op}`: {why}")]
     OutOfScale {

@@ -7,7 +7,9 @@ use crate::reference::{Reference, likelihood};
 use pixelrnn::blob::Instruction;
 use pixelrnn::model::Image;
 use pixelrnn::packed::{Batch, Packed, Scorer as RowScorer};
-use pixelrnn::{Draw, Engine, EngineError, Given, Model, Observer, Pixel, Registers, SymbolSource, Temperature};
+use pixelrnn::{
+    Distribution, Draw, Engine, EngineError, Given, Model, Observer, Pixel, Position, Registers, SymbolSource, Temperature,
+};
 use rayon::prelude::*;
 use std::fmt;
 
@@ -25,14 +27,19 @@ pub enum Scorer<'a> {
 pub struct Score {
     /// Negative log-likelihood in nats.
     pub nats: f64,
+    /// The same, if no value may have a probability below 2⁻²⁴. In a blob none has.
+    pub floored: f64,
+    /// Values whose probability is 2⁻²⁴ or less.
+    pub at_floor: usize,
     /// Logits in nats, `[C, L or 1, H, W]`; empty where nobody asked for them.
     pub logits: Vec<f32>,
 }
 
 impl Score {
     /// Of an image that costs so much, in units of 2⁻²⁴ bit.
-    fn of(cost: u64) -> Self {
-        Self { nats: Pixel::nats(cost), logits: Vec::new() }
+    fn of(cost: u64, at_floor: usize) -> Self {
+        let nats = Pixel::nats(cost);
+        Self { nats, floored: nats, at_floor, logits: Vec::new() }
     }
 }
 
@@ -63,9 +70,14 @@ impl Scorer<'_> {
             Self::Engine(model) => score_engine(*model, image, label, logits),
             Self::Reference(reference) => {
                 let map = reference.logits(image, label)?;
-                let nats = likelihood::image_nats(&map, image, reference.image(), reference.output());
+                let each = likelihood::values_nats(&map, image, reference.image(), reference.output());
+                let nats: f64 = each.iter().sum();
+                if !nats.is_finite() {
+                    return Err(Error::InfiniteLikelihood);
+                }
+                let (at_floor, floored) = likelihood::floored(&each);
                 let logits = if logits { map.data.iter().map(|x| *x as f32).collect() } else { Vec::new() };
-                Ok(Score { nats, logits })
+                Ok(Score { nats, floored, at_floor, logits })
             }
         }
     }
@@ -95,9 +107,11 @@ impl Scorer<'_> {
                 .into_par_iter()
                 .map_init(start, |scorer, n| {
                     let scorer = scorer.as_mut().map_err(|error| Error::Engine(error.to_string()))?;
-                    let cost = scorer.score(label_of(n), set.image(n)).map_err(engine_error)?;
+                    let (image, shape) = (set.image(n), model.image());
+                    let mut source = Floor::new(Given::new(image, shape));
+                    let cost = scorer.visit(label_of(n), image, &mut source).map_err(engine_error)?;
                     progress();
-                    Ok(Score::of(cost))
+                    Ok(Score::of(cost, source.values))
                 })
                 .collect();
         }
@@ -109,6 +123,32 @@ impl Scorer<'_> {
                 Ok(score)
             })
             .collect()
+    }
+}
+
+/// Counts the values of a source that have the least probability there is.
+struct Floor<S> {
+    source: S,
+    values: usize,
+}
+
+impl<S> Floor<S> {
+    const fn new(source: S) -> Self {
+        Self { source, values: 0 }
+    }
+}
+
+impl<S: SymbolSource> SymbolSource for Floor<S> {
+    type Error = S::Error;
+
+    fn temperature(&self) -> Temperature {
+        self.source.temperature()
+    }
+
+    fn next(&mut self, position: Position, distribution: &Distribution<'_>) -> Result<u8, S::Error> {
+        let value = self.source.next(position, distribution)?;
+        self.values += usize::from(distribution.frequency(value) <= 1);
+        Ok(value)
     }
 }
 
@@ -147,7 +187,7 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
         pixel: logits.then(|| vec![0; shape.channels * each]),
         each,
     };
-    let mut source = Given::new(image, shape);
+    let mut source = Floor::new(Given::new(image, shape));
     let mut cost = 0;
     while let Some(pixel) = engine.step_observed(&mut source, &mut tap).map_err(engine_error)? {
         cost += pixel.cost;
@@ -156,7 +196,7 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
             all[at] = (f64::from(*logit as i32) * LOGIT_NATS) as f32;
         }
     }
-    Ok(Score { nats: Pixel::nats(cost), logits: all })
+    Ok(Score { logits: all, ..Score::of(cost, source.values) })
 }
 
 /// Images that a thread advances together, at most.
@@ -188,12 +228,12 @@ pub(crate) fn batch_size(count: usize) -> usize {
 fn together<S: SymbolSource<Error: fmt::Display>>(
     packed: &Packed<'_>,
     label: Option<usize>,
-    mut sources: Vec<S>,
+    sources: &mut [S],
     out: &mut [u8],
 ) -> Result<Vec<u64>, Error> {
     let mut costs = vec![0; sources.len()];
     let mut batch = Batch::new(packed, sources.len()).map_err(engine_error)?;
-    batch.run(label, &mut sources, out, &mut costs).map_err(engine_error)?;
+    batch.run(label, sources, out, &mut costs).map_err(engine_error)?;
     Ok(costs)
 }
 
@@ -204,11 +244,11 @@ fn score_together(packed: &Packed<'_>, set: &ImageSet, progress: impl Fn() + Syn
     let scores = batches.into_par_iter().map(|first| {
         let numbers = first..set.count.min(first + size);
         let mut out = memory::zeros(numbers.len() * shape.values(), memory::IMAGES)?;
-        let sources = numbers.map(|n| Given::new(set.image(n), shape)).collect();
-        let costs = together(packed, None, sources, &mut out)?;
-        let scores = costs.into_iter().map(|cost| {
+        let mut sources: Vec<_> = numbers.map(|n| Floor::new(Given::new(set.image(n), shape))).collect();
+        let costs = together(packed, None, &mut sources, &mut out)?;
+        let scores = costs.into_iter().zip(sources).map(|(cost, source)| {
             progress();
-            Score::of(cost)
+            Score::of(cost, source.values)
         });
         Ok::<_, Error>(scores.collect::<Vec<_>>())
     });
@@ -256,7 +296,8 @@ pub(crate) fn make<S: SymbolSource<Error: fmt::Display>>(
     if let Some(packed) = packed {
         for (batch, out) in out.chunks_mut(MOST_TOGETHER * values).enumerate() {
             let images = out.len() / values;
-            together(packed, label, (0..images).map(|n| source(batch * MOST_TOGETHER + n)).collect(), out)?;
+            let mut sources: Vec<S> = (0..images).map(|n| source(batch * MOST_TOGETHER + n)).collect();
+            together(packed, label, &mut sources, out)?;
         }
         return Ok(());
     }

@@ -3,11 +3,11 @@
 use crate::error::Error;
 use crate::fold::fold_batch_norms;
 use crate::memory;
-use crate::reference::{Map, Reference};
+use crate::reference::{Map, Reference, StateRange, States};
 use crate::run::engine_error;
 use crate::trained::TrainedModel;
 use pixelrnn::blob::{Destination, Form, Instruction, Weights, group_start};
-use pixelrnn::model::Image;
+use pixelrnn::model::{Image, Output};
 use pixelrnn::numbers::Int8A16;
 use pixelrnn::{Engine, Given, Model, Observer, Registers};
 use std::ops::Range;
@@ -23,8 +23,23 @@ pub struct LayerError {
     squares: (f64, f64),
     /// The largest error.
     pub worst: f64,
-    /// The share of numbers at an end of their range.
+    /// Numbers at an end of their range, and all.
     saturated: (usize, usize),
+    /// Of an LSTM's numbers that no register holds.
+    pub states: Option<StateClamps>,
+}
+
+/// Numbers inside an LSTM that reach beyond what the blob holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StateClamps {
+    /// Units.
+    pub units: usize,
+    /// Those whose cell was larger than its 16 bits hold, on the image with most of them.
+    pub cells: usize,
+    /// Those whose gate g was larger than its 16 bits hold, likewise. The other gates saturate where they are 0 or 1 anyway.
+    pub gates: usize,
+    /// The largest number, as a share of what is held.
+    pub most: f64,
 }
 
 impl LayerError {
@@ -33,11 +48,29 @@ impl LayerError {
         if self.squares.1 > 0.0 { (self.squares.0 / self.squares.1).sqrt() } else { 0.0 }
     }
 
+    /// Whether the op makes a value of the network, whose numbers can be compared; a left half of a Diagonal `BiLSTM` makes none.
+    pub fn is_measured(&self) -> bool {
+        self.saturated.1 > 0
+    }
+
+    /// Whether no number was infinite or none at all.
+    pub fn is_finite(&self) -> bool {
+        self.squares.0.is_finite() && self.worst.is_finite()
+    }
+
+    /// Numbers that stood at an end of their integer range.
+    pub fn clamped(&self) -> usize {
+        self.saturated.0
+    }
+
     /// Share of numbers that stood at an end of their integer range.
     pub fn saturation(&self) -> f64 {
         self.saturated.0 as f64 / self.saturated.1.max(1) as f64
     }
 }
+
+/// Ends of logits, a little less than what saturates: beyond 22,000 nats.
+const LOGIT_END: f64 = 2_147_000_000.0;
 
 /// The ends of a range that has none.
 const NO_ENDS: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
@@ -108,7 +141,8 @@ impl<'m> Layers<'m> {
     /// # Errors
     /// When the image or the label does not fit the model.
     pub fn add(&mut self, image: &[u8], label: Option<usize>) -> Result<(), Error> {
-        let exact = self.reference.run(image, label)?;
+        let (exact, states) = self.reference.run_with_states(image, label)?;
+        self.add_states(&states);
         let (shape, weights) = (self.model.image(), self.model.weights());
         let mut state = memory::zeros(self.model.state_words(), memory::STATE)?;
         let mut engine = Engine::new(self.model, &mut state).map_err(engine_error)?;
@@ -121,11 +155,50 @@ impl<'m> Layers<'m> {
                 exact: &exact,
                 shape,
                 weights,
+                softmax: self.model.output() == Output::Softmax,
                 pixel,
             };
             engine.step_observed(&mut source, &mut watch).map_err(engine_error)?;
         }
         Ok(())
+    }
+}
+
+impl Layers<'_> {
+    /// Compares how far an image's states go with what the blob holds.
+    fn add_states(&mut self, states: &[States]) {
+        for (op, instruction) in self.model.instructions().enumerate() {
+            let (record, direction) = match instruction {
+                Some(Instruction::RowLstm(record) | Instruction::DiagonalLeft(record)) => (record, 0),
+                Some(Instruction::DiagonalRight(record)) => (record, 1),
+                _ => continue,
+            };
+            // A left half makes no value of its own, but with the right half behind it.
+            let made = self.errors[op..].iter().position(|error| error.value > 0).map_or(op, |behind| op + behind);
+            let range = states[self.errors[made].value].ranges.get(direction);
+            if let (Some(range), Some(bits)) = (range, self.model.cell_bits(record))
+                && !bits.is_empty()
+            {
+                self.errors[op].states.get_or_insert_default().add(bits, &self.probes[made].features, range);
+            }
+        }
+    }
+}
+
+impl StateClamps {
+    fn add(&mut self, bits: &[u8], units: &[usize], range: &StateRange) {
+        self.units = units.len();
+        let (mut cells, mut gates) = (0, 0);
+        for (bits, unit) in bits.iter().zip(units) {
+            let cell = range.cells[*unit] / f64::from(bits & 15).exp2();
+            let fraction = f64::from(bits >> 4);
+            // At the coarsest step, a gate that saturates has a `tanh` of 1.
+            let gate = if fraction > 7.0 { range.gates[*unit] / (10.0 - fraction).exp2() } else { 0.0 };
+            cells += usize::from(cell > 1.0);
+            gates += usize::from(gate > 1.0);
+            self.most = self.most.max(cell).max(gate);
+        }
+        (self.cells, self.gates) = (self.cells.max(cells), self.gates.max(gates));
     }
 }
 
@@ -152,6 +225,7 @@ struct Watch<'a> {
     exact: &'a [Map],
     shape: Image,
     weights: Weights,
+    softmax: bool,
     pixel: usize,
 }
 
@@ -167,10 +241,10 @@ impl Observer for Watch<'_> {
         let start = |group| group_start(count, self.shape.channels, group);
         let exact = &self.exact[error.value];
         let (row, column) = (self.pixel / self.shape.width, self.pixel % self.shape.width);
-        for f in start(channel)..start(channel + 1) {
+        let reals = |f: usize| {
             let at = f..f + 1;
             let (q, ends) = match (probe.form, self.weights) {
-                (None, _) => (logits.get(f - start(channel)).map(|l| f64::from(*l as i32)), NO_ENDS),
+                (None, _) => (logits.get(f - start(channel)).map(|l| f64::from(*l as i32)), (-LOGIT_END, LOGIT_END)),
                 (Some(Form::Activation), Weights::I8) => (first::<i8>(registers, probe, at), (-128.0, 127.0)),
                 (Some(Form::Activation), Weights::I8A16) => (first::<i16>(registers, probe, at), ENDS_16),
                 (Some(Form::Stream), Weights::I8 | Weights::I8A16) => {
@@ -179,14 +253,24 @@ impl Observer for Watch<'_> {
                 (_, Weights::F16 | Weights::F32) => (first::<f32>(registers, probe, at), NO_ENDS),
             };
             let q = q.unwrap_or_default();
-            let real = probe.step * (q - probe.zero_point);
-            let right = exact.at(probe.features[f], row, column);
+            (q, ends, probe.step * (q - probe.zero_point), exact.at(probe.features[f], row, column))
+        };
+        let features = start(channel)..start(channel + 1);
+        // A number that all logits of a softmax have in common means nothing.
+        let common = if probe.form.is_none() && self.softmax {
+            features.clone().map(reals).map(|(.., real, right)| real - right).sum::<f64>() / features.len().max(1) as f64
+        } else {
+            0.0
+        };
+        for f in features {
+            let (q, ends, real, right) = reals(f);
+            let real = real - common;
             error.squares.0 += (real - right).powi(2);
             error.squares.1 += right.powi(2);
             error.worst = error.worst.max((real - right).abs());
             // The zero point is where a ReLU leaves most of its numbers, not an end that cut anything off.
-            let is = |end: f64| (q - end).abs() < 0.5;
-            let cut = (is(ends.0) || is(ends.1)) && !is(probe.zero_point);
+            let zero = (q - probe.zero_point).abs() < 0.5;
+            let cut = (q < ends.0 + 0.5 || q > ends.1 - 0.5) && !zero;
             error.saturated.0 += usize::from(cut);
             error.saturated.1 += 1;
         }

@@ -7,6 +7,7 @@ use pixelrnn::blob::{Layout, Weights};
 use pixelrnn_converter::convert::{Calibrated, Calibration, Converted};
 use pixelrnn_converter::layout::{arrange, for_dsp};
 use pixelrnn_converter::quantize::Method;
+use pixelrnn_converter::reference::likelihood::bits_per_dim;
 use pixelrnn_converter::{Blob, Error, files};
 use serde_json::json;
 use std::io::Write;
@@ -35,10 +36,14 @@ pub struct Args {
     /// Type of the weights in the blob
     #[arg(long, value_enum, default_value_t = WeightsArg::I8)]
     weights: WeightsArg,
-    /// Bits of the activations beside 8-bit weights. `auto` takes 16 where 8 would cost more than 0.2 percent of the likelihood
-    /// of the calibration images
+    /// Bits of the activations beside 8-bit weights. `auto` takes 16 where 8 change the calibration images' nats by more than 1 percent,
+    /// image by image, or do not hold the model's numbers
     #[arg(long, value_enum, default_value_t = ActivationsArg::Auto)]
     activations: ActivationsArg,
+    /// Write nothing, and fail, where the calibration images' nats differ by more than this share of the float model's: `1%` or 0.01.
+    /// Differences are absolute, image by image
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    max_loss: Option<f64>,
     /// How the weights lie. Every machine reads both, and the results are the same; what differs is the speed
     #[arg(long, value_enum, default_value_t = Target::Any)]
     target: Target,
@@ -76,8 +81,25 @@ impl Target {
     }
 }
 
-/// The share of the float model's nats beyond which `--activations auto` takes 16 bits.
-const ACCEPTED_LOSS: f64 = 0.002;
+/// A sentence for a model that loses more than it should.
+fn advice(converted: &Converted, calibrated: bool) -> Result<String, Error> {
+    let what = if converted.lost() < -converted.apart / 2.0 {
+        "costs fewer nats than the float model, which is no gain: probabilities differ"
+    } else {
+        "differs from the float model"
+    };
+    let next = match converted.blob.model()?.weights() {
+        Weights::I8 if !calibrated => "give --calibrate images like those that it was trained on, or try --activations 16",
+        Weights::I8 => "try --activations 16, other or more --calibrate images, or --ranges mse",
+        Weights::I8A16 => "try other or more --calibrate images, --ranges min-max, or --weights f16",
+        Weights::F16 => "try --weights f32",
+        Weights::F32 => "run `verify` to see in which op",
+    };
+    Ok(format!("the blob {what}, by {:.4} nats image by image: {next}", converted.apart))
+}
+
+/// The share of the float model's nats by which images may differ before `--activations auto` takes 16 bits, and before a loss is told.
+const ACCEPTED_LOSS: f64 = 0.01;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum ActivationsArg {
@@ -99,6 +121,17 @@ enum WeightsArg {
     F16,
     /// 32-bit floats, for checking
     F32,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|p| p / 100.0),
+        None => text.parse::<f64>(),
+    };
+    match share {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("expected a share such as 1% or 0.01".into()),
+    }
 }
 
 fn percentile(text: &str) -> Result<f64, String> {
@@ -143,6 +176,18 @@ impl Args {
         let mut converted = self.converted(&calibrated)?;
         converted.blob = self.target.arrange(&converted.blob)?;
         bar.finish_and_clear();
+        if let Some(most) = self.max_loss
+            && !converted.is_within(most)
+        {
+            let (apart, float) = (converted.apart, converted.float_nats);
+            return Err(Error::TooMuchLost { apart, float, most: 100.0 * most }.into());
+        }
+        for note in &converted.notes {
+            eprintln!("pixelrnn: {note}");
+        }
+        if !converted.is_within(ACCEPTED_LOSS) {
+            eprintln!("pixelrnn: {}", advice(&converted, self.calibrate.is_some())?);
+        }
         let output = self.output.unwrap_or_else(|| self.model.with_extension("prnn"));
         files::write_output(&output, |out| out.write_all(converted.blob.bytes()))?;
 
@@ -153,13 +198,13 @@ impl Args {
         let header = model.header();
         let float_bytes: usize = trained.tensors().values().map(|t| 4 * t.data.len()).sum();
         let mut out = std::io::stdout();
-        let loss = converted.quantized_nats - converted.float_nats;
         if self.json {
             writeln!(
                 out,
                 "{}",
                 json!({"blob_bytes": header.length, "float_bytes": float_bytes, "ram_bytes": header.state_bytes,
                        "float_nats": converted.float_nats, "quantized_nats": converted.quantized_nats,
+                       "mean_absolute_difference": converted.apart, "notes": converted.notes,
                        "activation_bits": 8 * model.weights().activation_bytes(), "calibration_images": converted.images, "own_samples": self.calibrate.is_none()})
             )?;
             return Ok(());
@@ -178,12 +223,23 @@ impl Args {
         )?;
         writeln!(
             out,
-            "on the {} calibration images{}: float {:.4} nats an image, quantized {:.4}, lost {loss:+.4} ({:+.3} %)",
+            "on the {} calibration images{}: float {:.4} nats an image, {} {:.4}",
             converted.images,
             if self.calibrate.is_none() { " (the model's own samples)" } else { "" },
             converted.float_nats,
+            if model.weights().is_integer() { "quantized" } else { "blob" },
             converted.quantized_nats,
-            100.0 * converted.loss(),
+        )?;
+        let lost = converted.lost();
+        let of_all = converted
+            .loss()
+            .map(|loss| format!(" ({:+.3} %; {:.3} % image by image)", 100.0 * lost / converted.float_nats, 100.0 * loss));
+        writeln!(
+            out,
+            "lost {lost:+.4} nats an image, {:+.5} bits/dim, {:.4} nats image by image{}",
+            bits_per_dim(lost, &image),
+            converted.apart,
+            of_all.unwrap_or_default(),
         )?;
         Ok(())
     }
@@ -195,22 +251,35 @@ impl Args {
             (WeightsArg::F32, _) => calibrated.convert(Weights::F32),
             (WeightsArg::I8, ActivationsArg::Bits8) => calibrated.convert(Weights::I8),
             (WeightsArg::I8, ActivationsArg::Bits16) => calibrated.convert(Weights::I8A16),
-            (WeightsArg::I8, ActivationsArg::Auto) => {
-                let narrow = calibrated.convert(Weights::I8)?;
-                if narrow.loss() <= ACCEPTED_LOSS {
-                    return Ok(narrow);
-                }
-                let wide = calibrated.convert(Weights::I8A16)?;
-                // Where weights are what costs, more bits for activations do not help.
-                if wide.loss() >= narrow.loss() {
-                    return Ok(narrow);
-                }
+            (WeightsArg::I8, ActivationsArg::Auto) => self.auto(calibrated),
+        }
+    }
+
+    /// 8-bit activations where they are good enough, else the better of both.
+    fn auto(&self, calibrated: &Calibrated<'_>) -> Result<Converted, Error> {
+        let narrow = match calibrated.convert(Weights::I8) {
+            Ok(narrow) if narrow.is_within(ACCEPTED_LOSS) => return Ok(narrow),
+            narrow => narrow,
+        };
+        match (narrow, calibrated.convert(Weights::I8A16)) {
+            // Where weights are what costs, more bits for activations do not help.
+            (Ok(narrow), Ok(wide)) if wide.apart >= narrow.apart => Ok(narrow),
+            (Ok(narrow), Ok(wide)) => {
                 eprintln!(
-                    "pixelrnn: activations get 16 bits: with 8 the calibration images would take {:+.3} % more nats",
-                    100.0 * narrow.loss()
+                    "pixelrnn: activations get 16 bits: with 8 the calibration images' nats would differ by {:.4}, with 16 by {:.4}",
+                    narrow.apart, wide.apart
                 );
                 Ok(wide)
             }
+            (Err(refused), Ok(wide)) => {
+                eprintln!("pixelrnn: activations get 16 bits, as 8 do not hold the model's numbers: {refused}");
+                Ok(wide)
+            }
+            (Ok(narrow), Err(refused)) => {
+                eprintln!("pixelrnn: activations get 8 bits, as 16 do not hold the model's numbers: {refused}");
+                Ok(narrow)
+            }
+            (Err(refused), Err(_)) => Err(refused),
         }
     }
 

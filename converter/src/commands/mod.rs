@@ -66,6 +66,11 @@ impl Cli {
     }
 }
 
+/// What runs a blob.
+pub fn engine_name(weights: pixelrnn::blob::Weights) -> &'static str {
+    if weights.is_integer() { "integer engine" } else { "float engine" }
+}
+
 /// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {

@@ -52,7 +52,7 @@ impl Args {
         let (scorer, classes, kind) = match &any {
             AnyModel::Blob(blob) => {
                 let model = blob.model()?;
-                (Scorer::Engine(model), model.classes(), "integer engine")
+                (Scorer::Engine(model), model.classes(), super::engine_name(model.weights()))
             }
             AnyModel::Trained(trained) => {
                 reference = Reference::new(trained);
@@ -76,6 +76,7 @@ impl Args {
         let compared = compared.transpose()?;
         bar.finish_and_clear();
 
+        let at_floor: usize = scores.iter().map(|score| score.at_floor).sum();
         let nats = nats(&scores);
         if let Some(path) = &self.nats {
             npy::write(path, &[nats.len()], &nats)?;
@@ -97,7 +98,8 @@ impl Args {
         let own = mean(&nats);
         let mut out = std::io::stdout();
         if self.json {
-            let mut all = json!({"images": set.count, "nats": own, "bits_per_dim": bits(own), "run_by": kind});
+            let mut all = json!({"images": set.count, "nats": own, "bits_per_dim": bits(own), "run_by": kind,
+                                 "values_at_floor": at_floor});
             if let Some((mean, count, compared)) = compared {
                 all["against"] = json!({"images": count, "nats": mean, "bits_per_dim": bits(mean)});
                 all["auc"] = compared.area().into();
@@ -106,6 +108,14 @@ impl Args {
             return Ok(());
         }
         writeln!(out, "{} images, {own:.4} nats an image, {:.5} bits/dim ({kind})", set.count, bits(own))?;
+        if at_floor > 0 {
+            let all = set.count * image.values();
+            writeln!(
+                out,
+                "{at_floor} of {all} values have {}the least probability of a blob, 2^-24 (16.6355 nats)",
+                if kind == "float reference" { "less than or " } else { "" }
+            )?;
+        }
         if let Some((mean, count, compared)) = compared {
             writeln!(out, "{count} other images, {mean:.4} nats an image, {:.5} bits/dim", bits(mean))?;
             writeln!(out, "area under the ROC curve: {:.5}", compared.area())?;

@@ -1,12 +1,13 @@
 //! `pixelrnn verify`.
 
 use super::score::read_images;
-use super::{Failure, model, progress};
+use super::{Failure, engine_name, model, progress};
+use pixelrnn::model::Output;
 use pixelrnn_converter::agreement::{self, Agreement};
 use pixelrnn_converter::reference::likelihood::bits_per_dim;
 use pixelrnn_converter::run::Scorer;
-use pixelrnn_converter::verify::Layers;
-use pixelrnn_converter::{Reference, TrainedModel, files};
+use pixelrnn_converter::verify::{LayerError, Layers};
+use pixelrnn_converter::{Error, Reference, TrainedModel, files};
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
@@ -62,14 +63,19 @@ impl Args {
         let apart = each.iter().map(|b| (b.float - b.quantized).abs()).sum::<f64>() / count;
         let worst_image = each.iter().map(|b| (b.float - b.quantized).abs()).fold(0.0, f64::max);
         let worst_logit = each.iter().map(|b| b.worst_logit).fold(0.0, f64::max);
+        let at_floor: usize = each.iter().map(|b| b.at_floor).sum();
         let mut out = std::io::stdout();
         if self.json {
             let rows: Vec<_> = layers
                 .errors
                 .iter()
                 .map(|l| {
-                    json!({"name": l.name, "value": l.value, "relative_error": l.relative(), "worst": l.worst,
-                           "saturated": l.saturation()})
+                    let measured = |x: f64| l.is_measured().then_some(x);
+                    let states = l.states.map(|s| {
+                        json!({"units": s.units, "clamped_cells": s.cells, "clamped_gates": s.gates, "most": s.most})
+                    });
+                    json!({"name": l.name, "value": l.value, "relative_error": measured(l.relative()),
+                           "worst": measured(l.worst), "saturated": measured(l.saturation()), "states": states})
                 })
                 .collect();
             writeln!(
@@ -79,26 +85,54 @@ impl Args {
                        "mean_absolute_difference": apart, "worst_image": worst_image, "worst_logit": worst_logit,
                        "kernels": kernels.iter().map(|k| json!({"name": k.kernel, "images": k.images, "equal": k.equal}))
                            .collect::<Vec<_>>(),
-                       "layers": rows})
+                       "values_at_floor": at_floor, "layers": rows})
             )?;
-            return Ok(());
+            return verdict(&kernels, &layers.errors);
         }
         let bits = |nats| bits_per_dim(nats, &image);
         writeln!(out, "{} images", set.count)?;
         writeln!(out, "  float reference   {float:9.4} nats an image  {:.5} bits/dim", bits(float))?;
-        writeln!(out, "  integer engine    {quantized:9.4} nats an image  {:.5} bits/dim", bits(quantized))?;
+        writeln!(out, "  {:16}  {quantized:9.4} nats an image  {:.5} bits/dim", engine_name(engine.weights()), bits(quantized))?;
         let lost = quantized - float;
-        writeln!(out, "  difference        {lost:+9.4} ({:+.3} %)", 100.0 * lost / float.max(1e-9))?;
+        let share = if float >= 0.5 { format!(" ({:+.3} %)", 100.0 * lost / float) } else { String::new() };
+        writeln!(out, "  difference        {lost:+9.4}{share}")?;
         writeln!(out, "  image by image    {apart:9.4} on average, {worst_image:.4} at worst")?;
         writeln!(out, "  worst logit       {worst_logit:9.4}")?;
+        if at_floor > 0 {
+            let all = set.count * image.values();
+            writeln!(
+                out,
+                "  least probability {at_floor} of {all} values have 2^-24 or less by the reference, which counts as 2^-24"
+            )?;
+        }
         writeln!(out, "  kernels           {}", agreement_line(&kernels))?;
         let width = layers.errors.iter().map(|l| l.name.len()).max().unwrap_or(0).max(5);
         writeln!(out, "\n{:width$}  relative error  worst error  at an end of its range", "layer")?;
         for l in &layers.errors {
-            let (relative, saturated) = (100.0 * l.relative(), 100.0 * l.saturation());
-            writeln!(out, "{:width$}  {relative:12.3} %  {:11.4}  {saturated:12.4} %", l.name, l.worst)?;
+            if l.is_measured() {
+                let (relative, saturated) = (100.0 * l.relative(), 100.0 * l.saturation());
+                write!(out, "{:width$}  {relative:12.3} %  {:11.4}  {saturated:12.4} %", l.name, l.worst)?;
+            } else {
+                write!(out, "{:width$}  {:>12}    {:>11}  {:>12}  ", l.name, "–", "–", "–")?;
+            }
+            if let Some(s) = l.states.filter(|s| s.cells + s.gates > 0) {
+                let (cells, gates, units) = (s.cells, s.gates, s.units);
+                write!(out, "  of {units} units {cells} cells and {gates} gates clamped, up to {:.2} of their range", s.most)?;
+            }
+            writeln!(out)?;
         }
-        Ok(())
+        verdict(&kernels, &layers.errors)
+    }
+}
+
+/// A failure where kernels differ or numbers are not finite.
+fn verdict(kernels: &[Agreement], layers: &[LayerError]) -> Result<(), Failure> {
+    if let Some(kernel) = kernels.iter().find(|k| k.equal < k.images) {
+        return Err(Error::KernelsDiffer { kernel: kernel.kernel }.into());
+    }
+    match layers.iter().find(|layer| !layer.is_finite()) {
+        Some(layer) => Err(Error::LayerNotFinite { op: layer.name.clone() }.into()),
+        None => Ok(()),
     }
 }
 
@@ -117,6 +151,33 @@ struct Both {
     float: f64,
     quantized: f64,
     worst_logit: f64,
+    at_floor: usize,
+}
+
+/// Logits beyond this, in nats, are as sure as a blob can be.
+const SURE: f64 = 17.0;
+
+/// The largest difference between logits `[C, L or 1, H, W]` that makes a difference: of a Bernoulli's as far as it is not sure of its value, of
+/// a softmax's below the largest.
+fn worst_logit(float: &[f32], blob: &[f32], model: pixelrnn::Model<'_>) -> f64 {
+    let image = model.image();
+    let (each, pixels) = (model.output().logits_per_channel(image.levels), image.height * image.width);
+    let mut worst = 0f64;
+    for (float, blob) in float.chunks_exact(each * pixels).zip(blob.chunks_exact(each * pixels)) {
+        for pixel in 0..pixels {
+            let of = |logits: &[f32], level: usize| f64::from(logits[level * pixels + pixel]);
+            let top = |logits: &[f32]| match model.output() {
+                Output::Bernoulli => 0.0,
+                Output::Softmax => (0..each).map(|level| of(logits, level)).fold(f64::NEG_INFINITY, f64::max),
+            };
+            let (float_top, blob_top) = (top(float), top(blob));
+            for level in 0..each {
+                let float = (of(float, level) - float_top).clamp(-SURE, SURE);
+                worst = worst.max((float - (of(blob, level) - blob_top).clamp(-SURE, SURE)).abs());
+            }
+        }
+    }
+    worst
 }
 
 fn run_both(
@@ -132,9 +193,13 @@ fn run_both(
         .map(|n| {
             let float = Scorer::Reference(reference).score(set.image(n), label(n), true)?;
             let quantized = Scorer::Engine(engine).score(set.image(n), label(n), true)?;
-            let worst = float.logits.iter().zip(&quantized.logits).map(|(a, b)| f64::from((a - b).abs()));
             bar.inc(1);
-            Ok(Both { float: float.nats, quantized: quantized.nats, worst_logit: worst.fold(0.0, f64::max) })
+            Ok(Both {
+                float: float.floored,
+                quantized: quantized.nats,
+                worst_logit: worst_logit(&float.logits, &quantized.logits, engine),
+                at_floor: float.at_floor,
+            })
         })
         .collect();
     Ok(both?)

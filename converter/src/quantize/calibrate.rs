@@ -4,6 +4,7 @@ use super::inputs::{self, Inputs};
 use crate::error::Error;
 use crate::reference::{Reference, StateRange};
 use crate::trained::TrainedModel;
+use pixelrnn::model::Node;
 use rayon::prelude::*;
 
 /// How the range of 8-bit activations is chosen from what calibration saw.
@@ -42,7 +43,7 @@ pub struct Seen {
     pub max: f64,
     /// How far the states go, of an LSTM's output, for each direction.
     pub states: Vec<StateRange>,
-    sample: Vec<f32>,
+    sample: Vec<f64>,
 }
 
 impl Seen {
@@ -51,7 +52,7 @@ impl Seen {
             self.min = self.min.min(x);
             self.max = self.max.max(x);
         }
-        self.sample.extend(numbers.iter().skip(offset % stride).step_by(stride).map(|x| *x as f32));
+        self.sample.extend(numbers.iter().skip(offset % stride).step_by(stride));
     }
 
     /// The greatest distance from 0.
@@ -72,16 +73,16 @@ impl Seen {
             Method::MinMax => (min, max),
             Method::Percentile(left_out) => {
                 // Zeros need no range: of a feature that is rarely there, they would leave nothing.
-                let mut sorted: Vec<f32> = self.sample.iter().copied().filter(|x| *x != 0.0).collect();
-                sorted.sort_by(f32::total_cmp);
+                let mut sorted: Vec<f64> = self.sample.iter().copied().filter(|x| *x != 0.0).collect();
+                sorted.sort_by(f64::total_cmp);
                 let Some(last) = sorted.len().checked_sub(1) else { return (min, max) };
-                let at = |share: f64| sorted.get((share * last as f64).round() as usize).map_or(0.0, |x| f64::from(*x));
+                let at = |share: f64| sorted.get((share * last as f64).round() as usize).copied().unwrap_or(0.0);
                 (at(left_out / 2.0).min(0.0), at(1.0 - left_out / 2.0).max(0.0))
             }
             Method::MeanSquare => {
                 let error = |k: u32| {
                     let share = f64::from(k) / f64::from(CANDIDATES);
-                    mean_square_error(&self.sample, min * share, max * share)
+                    square_error(&self.sample, min * share, max * share)
                 };
                 let best = (CANDIDATES / 8..=CANDIDATES).min_by(|a, b| error(*a).total_cmp(&error(*b)));
                 let share = f64::from(best.unwrap_or(CANDIDATES)) / f64::from(CANDIDATES);
@@ -91,22 +92,14 @@ impl Seen {
     }
 }
 
-/// Mean square error of `sample` quantized to 255 steps from `low` to `high`.
-fn mean_square_error(sample: &[f32], low: f64, high: f64) -> f64 {
-    let step = ((high - low) / 255.0) as f32;
+/// Square error of `sample` quantized to 255 steps from `low` to `high`.
+fn square_error(sample: &[f64], low: f64, high: f64) -> f64 {
+    let step = (high - low) / 255.0;
     if step <= 0.0 {
         return 0.0;
     }
-    let (low, inverse) = (low as f32, 1.0 / step);
-    let sum: f32 = sample
-        .iter()
-        .map(|x| {
-            let steps = ((x - low) * inverse).round_ties_even().clamp(0.0, 255.0);
-            let e = steps * step + low - x;
-            e * e
-        })
-        .sum();
-    f64::from(sum)
+    let inverse = 1.0 / step;
+    sample.iter().map(|x| (((x - low) * inverse).round_ties_even().clamp(0.0, 255.0) * step + low - x).powi(2)).sum()
 }
 
 /// What calibration saw.
@@ -139,6 +132,11 @@ pub fn observe(
             let label = labels.and_then(|l| l.get(n)).map(|l| usize::from(*l));
             let (maps, states) = reference.run_with_states(image, label)?;
             progress();
+            let lost = |node: &&Node| maps[node.output].data.iter().any(|x| !x.is_finite());
+            if let Some(node) = model.nodes().iter().find(lost) {
+                let op = if node.name.is_empty() { node.op.kind().into() } else { node.name.to_string() };
+                return Err(Error::OutOfScale { op, why: "its numbers are not finite on the calibration images".into() });
+            }
             // Another offset each image, so that all places and features get their turn.
             let offset = n.wrapping_mul(7919);
             let values = maps.iter().zip(&states).map(|(map, states)| {

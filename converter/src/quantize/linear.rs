@@ -171,7 +171,10 @@ impl Matrix<'_> {
             let unit = scales[at] * step;
             let lost = means.as_deref().map_or(0.0, |means| {
                 let weights = self.packed.rows[at].iter().zip(row).zip(means);
-                weights.map(|((w, q), [x, rounded])| f64::from(*w) * x - f64::from(*q) * scales[at] * rounded).sum()
+                let lost: f64 =
+                    weights.map(|((w, q), [x, rounded])| f64::from(*w) * x - f64::from(*q) * scales[at] * rounded).sum();
+                // Samples are held as f32, which may have cut off larger numbers.
+                if lost.is_finite() { lost } else { 0.0 }
             });
             let own = bias.map_or(0.0, |t| f64::from(t.data[o])) + lost;
             let of_zero = row.iter().map(|w| i64::from(*w)).sum::<i64>() * i64::from(zero_point);

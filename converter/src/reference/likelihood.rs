@@ -56,12 +56,22 @@ pub fn values_nats(logits: &Map, values: &[u8], image: &Image, output: Output) -
     nats
 }
 
+/// The most that a value can cost in a blob, in nats: its distributions leave each level a probability of at least 2⁻²⁴.
+pub const MAX_VALUE_NATS: f64 = 24.0 * std::f64::consts::LN_2;
+
 /// `-ln p` of an image in nats: the sum over all its values.
 ///
 /// # Panics
 /// As [`values_nats`].
 pub fn image_nats(logits: &Map, values: &[u8], image: &Image, output: Output) -> f64 {
     values_nats(logits, values, image, output).iter().sum()
+}
+
+/// How many of some values cost [`MAX_VALUE_NATS`] or more, and what they all cost if none may cost more: the likelihood that blobs are to be
+/// compared with.
+pub fn floored(nats: &[f64]) -> (usize, f64) {
+    let beyond = nats.iter().filter(|nats| **nats >= MAX_VALUE_NATS).count();
+    (beyond, nats.iter().map(|nats| nats.min(MAX_VALUE_NATS)).sum())
 }
 
 /// Bits a dimension: `nats / (C·H·W·ln 2)`.

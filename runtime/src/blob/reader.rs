@@ -151,6 +151,13 @@ impl<'a> Model<'a> {
         self.instructions().flatten().map(|op| op.multiply_adds(groups)).sum()
     }
 
+    /// The activation of each level, as bytes: numbers of [`Weights::activation_bytes`] each.
+    pub fn input_table(&self) -> &'a [u8] {
+        let bytes = self.image().levels * self.weights().activation_bytes();
+        let start = self.header().input_table as usize;
+        self.blob().get(start..start + bytes).unwrap_or_default()
+    }
+
     /// How logits become a distribution, and by how many bits they are shifted before.
     #[cfg(feature = "std")]
     pub(crate) fn logits(&self) -> (crate::model::Output, u8) {
@@ -158,8 +165,8 @@ impl<'a> Model<'a> {
         (self.output(), shift)
     }
 
-    /// The bits of an LSTM's cells, unit by unit; a float blob has none.
-    pub(crate) fn cell_bits(&self, lstm: &LstmRecord) -> Option<&'a [u8]> {
+    /// The bits of an LSTM's units, as [`LstmRecord::cell_bits`] says; a float blob has none.
+    pub fn cell_bits(&self, lstm: &LstmRecord) -> Option<&'a [u8]> {
         if self.weights().has_multipliers() { self.numbers(lstm.cell_bits, 0..lstm.hidden.into()) } else { Some(&[]) }
     }
 
