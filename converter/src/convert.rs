@@ -65,11 +65,39 @@ impl Converted {
         (self.float_nats >= MEANINGFUL_NATS).then(|| self.apart / self.float_nats)
     }
 
+    /// What is lost and what to try, where images differ by more than [`ACCEPTED_LOSS`].
+    ///
+    /// # Errors
+    /// When the blob cannot be read.
+    pub fn advice(&self, calibrated: bool) -> Result<Option<String>, Error> {
+        if self.is_within(ACCEPTED_LOSS) {
+            return Ok(None);
+        }
+        let what = if self.lost() < -self.apart / 2.0 {
+            "costs fewer nats than the float model, which is no gain: probabilities differ"
+        } else {
+            "differs from the float model"
+        };
+        let next = match self.blob.model()?.weights() {
+            Weights::I8 if !calibrated => {
+                "give --calibrate images like those that it was trained on, or try --activations 16"
+            }
+            Weights::I8 => "try --activations 16, other or more --calibrate images, or --ranges mse",
+            Weights::I8A16 => "try other or more --calibrate images, --ranges min-max, or --weights f16",
+            Weights::F16 => "try --weights f32",
+            Weights::F32 => "`verify` shows in which op",
+        };
+        Ok(Some(format!("the blob {what}, by {:.4} nats image by image: {next}", self.apart)))
+    }
+
     /// Whether images differ by at most this share of the float model's nats, or by [`HARMLESS_NATS`].
     pub fn is_within(&self, share: f64) -> bool {
         self.apart <= (share * self.float_nats).max(HARMLESS_NATS)
     }
 }
+
+/// The share of the float model's nats by which images may differ before `auto` takes 16-bit activations, and before a loss is told.
+pub const ACCEPTED_LOSS: f64 = 0.01;
 
 /// Nats an image that are no loss, however little the model costs.
 const HARMLESS_NATS: f64 = 0.01;
@@ -134,6 +162,36 @@ impl<'a> Calibrated<'a> {
             notes: self.notes(&blob)?,
             blob,
         })
+    }
+
+    /// A blob of 8-bit weights with 8-bit activations where they are good enough, else the better of both; and a sentence where 8 bits
+    /// were not taken, or 16 could not be.
+    ///
+    /// # Errors
+    /// As [`Calibrated::convert`], when neither holds the model's numbers.
+    pub fn auto(&self) -> Result<(Converted, Option<String>), Error> {
+        let narrow = match self.convert(Weights::I8) {
+            Ok(narrow) if narrow.is_within(ACCEPTED_LOSS) => return Ok((narrow, None)),
+            narrow => narrow,
+        };
+        match (narrow, self.convert(Weights::I8A16)) {
+            // Where weights are what costs, more bits for activations do not help.
+            (Ok(narrow), Ok(wide)) if wide.apart >= narrow.apart => Ok((narrow, None)),
+            (Ok(narrow), Ok(wide)) => {
+                let why = format!(
+                    "activations get 16 bits: with 8 the calibration images' nats would differ by {:.4}, with 16 by {:.4}",
+                    narrow.apart, wide.apart
+                );
+                Ok((wide, Some(why)))
+            }
+            (Err(refused), Ok(wide)) => {
+                Ok((wide, Some(format!("activations get 16 bits, as 8 do not hold the model's numbers: {refused}"))))
+            }
+            (Ok(narrow), Err(refused)) => {
+                Ok((narrow, Some(format!("activations get 8 bits, as 16 do not hold the model's numbers: {refused}"))))
+            }
+            (Err(refused), Err(_)) => Err(refused),
+        }
     }
 
     /// What these calibration images do not show, and what the blob does not tell apart.

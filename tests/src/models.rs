@@ -233,3 +233,34 @@ fn tensors(description: &Description, random: &mut Random) -> BTreeMap<String, T
     }
     tensors
 }
+
+/// As [`random`], with numbers unlike those of trained networks: large biases, tiny, huge and dead rows, single outliers.
+///
+/// # Panics
+/// As [`random`].
+pub fn odd(seed: u64) -> TrainedModel {
+    let (description, _, mut tensors) = random(seed).into_parts();
+    let mut random = Random::new(seed ^ 0x0dd);
+    for (name, tensor) in &mut tensors {
+        if name.ends_with("running_var") {
+            continue;
+        }
+        let row: usize = tensor.shape.iter().skip(1).product();
+        for row in tensor.data.chunks_mut(row.max(1)) {
+            let factor = random.choose(&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1e-6, 1e-3, 8.0]);
+            row.iter_mut().for_each(|x| *x *= factor);
+            let outlier = random.below(row.len());
+            if random.once_in(12) {
+                row[outlier] *= 30.0;
+            }
+        }
+        // A bias that drowns everything, or that all outputs have in common.
+        if name.ends_with("bias") && random.once_in(6) {
+            let offset = random.choose(&[-1000.0, -20.0, 20.0, 1000.0]);
+            let all = random.once_in(2);
+            let one = random.below(tensor.data.len());
+            tensor.data.iter_mut().enumerate().for_each(|(n, x)| *x += if all || n == one { offset } else { 0.0 });
+        }
+    }
+    TrainedModel::new(description, tensors).unwrap_or_else(|e| panic!("odd model {seed}: {e}"))
+}

@@ -81,26 +81,6 @@ impl Target {
     }
 }
 
-/// A sentence for a model that loses more than it should.
-fn advice(converted: &Converted, calibrated: bool) -> Result<String, Error> {
-    let what = if converted.lost() < -converted.apart / 2.0 {
-        "costs fewer nats than the float model, which is no gain: probabilities differ"
-    } else {
-        "differs from the float model"
-    };
-    let next = match converted.blob.model()?.weights() {
-        Weights::I8 if !calibrated => "give --calibrate images like those that it was trained on, or try --activations 16",
-        Weights::I8 => "try --activations 16, other or more --calibrate images, or --ranges mse",
-        Weights::I8A16 => "try other or more --calibrate images, --ranges min-max, or --weights f16",
-        Weights::F16 => "try --weights f32",
-        Weights::F32 => "run `verify` to see in which op",
-    };
-    Ok(format!("the blob {what}, by {:.4} nats image by image: {next}", converted.apart))
-}
-
-/// The share of the float model's nats by which images may differ before `--activations auto` takes 16 bits, and before a loss is told.
-const ACCEPTED_LOSS: f64 = 0.01;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum ActivationsArg {
     /// Eight bits where they are good enough
@@ -185,8 +165,8 @@ impl Args {
         for note in &converted.notes {
             eprintln!("pixelrnn: {note}");
         }
-        if !converted.is_within(ACCEPTED_LOSS) {
-            eprintln!("pixelrnn: {}", advice(&converted, self.calibrate.is_some())?);
+        if let Some(advice) = converted.advice(self.calibrate.is_some())? {
+            eprintln!("pixelrnn: {advice}");
         }
         let output = self.output.unwrap_or_else(|| self.model.with_extension("prnn"));
         files::write_output(&output, |out| out.write_all(converted.blob.bytes()))?;
@@ -251,35 +231,13 @@ impl Args {
             (WeightsArg::F32, _) => calibrated.convert(Weights::F32),
             (WeightsArg::I8, ActivationsArg::Bits8) => calibrated.convert(Weights::I8),
             (WeightsArg::I8, ActivationsArg::Bits16) => calibrated.convert(Weights::I8A16),
-            (WeightsArg::I8, ActivationsArg::Auto) => self.auto(calibrated),
-        }
-    }
-
-    /// 8-bit activations where they are good enough, else the better of both.
-    fn auto(&self, calibrated: &Calibrated<'_>) -> Result<Converted, Error> {
-        let narrow = match calibrated.convert(Weights::I8) {
-            Ok(narrow) if narrow.is_within(ACCEPTED_LOSS) => return Ok(narrow),
-            narrow => narrow,
-        };
-        match (narrow, calibrated.convert(Weights::I8A16)) {
-            // Where weights are what costs, more bits for activations do not help.
-            (Ok(narrow), Ok(wide)) if wide.apart >= narrow.apart => Ok(narrow),
-            (Ok(narrow), Ok(wide)) => {
-                eprintln!(
-                    "pixelrnn: activations get 16 bits: with 8 the calibration images' nats would differ by {:.4}, with 16 by {:.4}",
-                    narrow.apart, wide.apart
-                );
-                Ok(wide)
+            (WeightsArg::I8, ActivationsArg::Auto) => {
+                let (converted, why) = calibrated.auto()?;
+                if let Some(why) = why {
+                    eprintln!("pixelrnn: {why}");
+                }
+                Ok(converted)
             }
-            (Err(refused), Ok(wide)) => {
-                eprintln!("pixelrnn: activations get 16 bits, as 8 do not hold the model's numbers: {refused}");
-                Ok(wide)
-            }
-            (Ok(narrow), Err(refused)) => {
-                eprintln!("pixelrnn: activations get 8 bits, as 16 do not hold the model's numbers: {refused}");
-                Ok(narrow)
-            }
-            (Err(refused), Err(_)) => Err(refused),
         }
     }
 
