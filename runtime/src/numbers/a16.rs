@@ -107,8 +107,8 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) -> Option<()> {
-        Int8::logits(kernel, sums, softmax, shift)
+    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) {
+        Int8::logits(kernel, sums, softmax, shift);
     }
 
     #[inline(always)]

@@ -112,14 +112,13 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) -> Option<()> {
+    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) {
         if shift != 0 {
             let top = if softmax { kernel.largest(sums).0 } else { 0 };
             for sum in sums {
                 *sum = lifted((*sum as i32).wrapping_sub(top), shift) as u32;
             }
         }
-        Some(())
     }
 
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! The arithmetic of LSTMs and gates. `tanh` and `sigmoid` take numbers in units of 2⁻¹² and give units of 2⁻¹⁵.
+//! The arithmetic of LSTMs and gates. `tanh` takes numbers in units of 2⁻¹², `sigmoid` in units of 2⁻¹¹; both give units of 2⁻¹⁵.
 
 use super::numbers::{Rescale, sat16, wrap32};
 
@@ -20,11 +20,9 @@ pub fn tanh(z: i16) -> i64 {
     if z < 0 { -p(2 * -z) } else { p(2 * z) }
 }
 
-/// `1 / (1 + exp(-z))`.
+/// `1 / (1 + exp(-z))`, as half of 1 and the hyperbolic tangent of `z / 2`.
 pub fn sigmoid(z: i16) -> i64 {
-    let z = i64::from(z);
-    let twice = if z < 0 { 32769 - p(-z) } else { 32769 + p(z) };
-    (twice >> 1).min(32767)
+    (32768 + tanh(z)) >> 1
 }
 
 /// `z` of a gate: the sum of its requantized sums over x and over h.
@@ -40,11 +38,10 @@ pub fn cell([o, f, i, g]: [i16; 4], before: i16, b: u32) -> (i16, i16) {
     (sat16((sigmoid(o) * tanh(t) + (1 << 14)) >> 15), c)
 }
 
-/// `a + sigmoid(t) · b`, each rescaled.
+/// `a + sigmoid(t) · b`, each rescaled: the product of `b` and its gate as one.
 pub fn depth_gate([a, b, t]: [i16; 3], [rescale_a, rescale_b, rescale_t]: [Rescale; 3]) -> i16 {
     let a = rescale_a.apply(a.into());
-    let b = sat16(rescale_b.apply(b.into()));
     let t = sat16(rescale_t.apply(t.into()));
-    let gated = (sigmoid(t) * i64::from(b) + (1 << 14)) >> 15;
-    sat16(wrap32(a + gated).into())
+    let b = rescale_b.apply_within(sigmoid(t) * i64::from(b), 15);
+    sat16(a + b)
 }
