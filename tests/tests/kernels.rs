@@ -137,9 +137,7 @@ fn nothing_is_written_behind_the_shortest_of_biases_and_sums() {
 /// Numbers of 16 bits, half of them at the ends or near 0.
 fn extremes(count: usize, random: &mut Random) -> Vec<i16> {
     let extremes = [i16::MIN, i16::MIN + 1, -1, 0, 1, i16::MAX];
-    (0..count)
-        .map(|_| extremes.get(random.below(12)).copied().unwrap_or(random.below(1 << 16) as u16 as i16))
-        .collect()
+    (0..count).map(|_| extremes.get(random.below(12)).copied().unwrap_or(random.below(1 << 16) as u16 as i16)).collect()
 }
 
 /// The cells of each kernel against the definition, unit by unit.

@@ -171,7 +171,14 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn summed_units<K: Kernel>(kernel: K, sums: &[i32], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
+    fn summed_units<K: Kernel>(
+        kernel: K,
+        sums: &[i32],
+        before: &[i16],
+        cell_bits: &[u8],
+        c: &mut [i16],
+        h: &mut [i16],
+    ) {
         kernel.summed_units(sums, before, cell_bits, c, h);
     }
 
