@@ -60,7 +60,7 @@ pub fn offset(blob: &mut [u8], random: &mut Random) {
     let at = header.ops + 64 * random.below(header.op_count);
     let fields: &[usize] = match blob[at] {
         1 => &[24, 28, 32, 36],
-        7..=9 => &[28, 32, 36, 40, 44, 48, 52],
+        7..=9 => &[28, 32, 36, 40, 44, 48, 52, 56],
         _ => &[],
     };
     let own: Vec<usize> = fields.iter().map(|field| at + field).filter(|field| offset_at(blob, *field) != 0).collect();
@@ -133,6 +133,41 @@ pub fn with_biases(blob: &[u8], random: &mut Random) -> (Vec<u8>, usize) {
     bytes[8..12].copy_from_slice(&length.to_le_bytes());
     seal(&mut bytes);
     (bytes, changed)
+}
+
+/// Makes the sums of the logits of `blob` quarters of what they begin with: biases of up to 2²⁶ in size, more by `4 · by`, and one
+/// factor for all. Their logits are shifted by `shift`.
+///
+/// # Panics
+/// When `blob` is none.
+pub fn logits(blob: &mut [u8], shift: u8, by: i32, random: &mut Random) {
+    let header = Header::parse(blob).expect("a blob");
+    let at = header.ops + RECORD_BYTES * (header.op_count - 1);
+    let outputs = usize::from(u16_at(blob, at + 18));
+    blob[at + 3] = 0;
+    blob[at + 22] = shift;
+    let [bias, multipliers, class_bias] = [28, 32, 36].map(|field| offset_at(blob, at + field));
+    words(blob, multipliers, outputs, || 1 << 30);
+    // Where an op has biases beside those of its classes, the latter stay.
+    let (table, count) = if bias == 0 { (class_bias, outputs * header.classes) } else { (bias, outputs) };
+    words(blob, table, count, || ((random.bits() as i32) >> random.between(5, 30)) + 4 * by);
+    seal(blob);
+}
+
+/// Puts `count` words at `at`.
+fn words(blob: &mut [u8], at: usize, count: usize, mut word: impl FnMut() -> i32) {
+    for place in blob[at..at + 4 * count].as_chunks_mut().0 {
+        *place = word().to_le_bytes();
+    }
+}
+
+/// Puts a word at `at`, and the checksum right.
+///
+/// # Panics
+/// When `blob` is none.
+pub fn word(blob: &mut [u8], at: usize, word: u32) {
+    blob[at..at + 4].copy_from_slice(&word.to_le_bytes());
+    seal(blob);
 }
 
 /// `blob` without the biases of any class.
@@ -246,7 +281,7 @@ impl Numbers<'_> {
         self.byte(at + 7, i8::MIN, i8::MAX);
         self.byte(at + 20, i8::MIN, i8::MAX);
         self.byte(at + 21, i8::MIN, i8::MAX);
-        self.byte(at + 22, 0, 31);
+        self.byte(at + 22, 0, 16);
         let [kh, kw] = [record[4], record[5]].map(usize::from);
         let past = ((kh / 2) * kw + kw / 2) * inputs;
         let own = |g: usize| header.start(inputs, if record[2] == 1 { g + 1 } else { g });
@@ -263,12 +298,17 @@ impl Numbers<'_> {
     fn lstm(&mut self, at: usize, header: &Header) {
         let record = self.blob[at..at + 64].to_vec();
         let (inputs, hidden) = (usize::from(u16_at(&record, 16)), usize::from(u16_at(&record, 18)));
-        self.byte(at + 1, 0, 15);
+        for unit in 0..hidden {
+            // The fraction of gate g is 7, or 8 to 14.
+            let at = offset_at(&record, 56) + unit;
+            if self.random.once_in(2) { self.byte(at, 0x70, 0x7f) } else { self.byte(at, -0x80, -0x11) }
+        }
         self.byte(at + 2, 0, 31);
         self.byte(at + 3, 0, 31);
         self.byte(at + 5, i8::MIN, i8::MAX);
-        self.rescale(at + 20);
-        self.rescale(at + 24);
+        for rescale in [20, 24, 60] {
+            self.rescale(at + rescale);
+        }
         let kernel = usize::from(record[4]);
         let units = |g: usize| header.start(hidden, g + 1) - header.start(hidden, g);
         let weights: usize =

@@ -1,7 +1,7 @@
 //! The engine gives what `docs/blob-format.md` says, bit for bit: logits, costs, samples and the memory it asks for.
 
 use pixelrnn::blob::{Layout, Weights};
-use pixelrnn::model::Image;
+use pixelrnn::model::{Image, Output};
 use pixelrnn::{Model, Plan};
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::arrange;
@@ -138,6 +138,52 @@ fn numbers_that_no_converter_would_choose() {
         .sum();
     println!("{ran} of {tried} blobs were accepted");
     assert!(ran * 5 >= tried as usize, "only {ran} of {tried} blobs were accepted");
+}
+
+/// Logits of all sizes, most of which are beyond what 32 bits hold when they have been shifted, in steps that are none, small and the
+/// largest: of a softmax and of a Bernoulli output.
+#[test]
+fn logits_that_saturate() {
+    let ran: usize = (0..160)
+        .into_par_iter()
+        .filter_map(|seed| {
+            let weights = if seed % 3 == 0 { Weights::I8A16 } else { Weights::I8 };
+            let mut bytes = models::random_blob_of(seed, weights)?.1.bytes().to_vec();
+            let shift = [0, 1, 7, 16][seed as usize / 3 % 4];
+            mutate::logits(&mut bytes, shift, 0, &mut Random::new(seed));
+            check_random(seed, Blob::new(&bytes).model().unwrap());
+            Some(())
+        })
+        .count();
+    assert!(ran >= 32, "only {ran} models ran");
+}
+
+/// Its sums would leave 32 bits when they are shifted, their distances do not.
+#[test]
+fn a_number_common_to_all_logits_of_a_softmax_changes_nothing() {
+    let mut ran = 0;
+    for seed in 0..160 {
+        let Some((_, blob)) = models::random_blob(seed) else { continue };
+        let shift = [0, 1, 7, 16][seed as usize % 4];
+        let by = |by: i32| {
+            let mut bytes = blob.bytes().to_vec();
+            mutate::logits(&mut bytes, shift, by, &mut Random::new(seed));
+            Blob::new(&bytes)
+        };
+        let blobs = [0, 1 << 28, -(1 << 28), 12_345].map(by);
+        let [first, others @ ..] = blobs.each_ref().map(|blob| blob.model().unwrap());
+        if first.output() == Output::Bernoulli {
+            continue;
+        }
+        ran += 1;
+        let label = (first.classes() > 0).then_some(0);
+        for other in others {
+            let [a, b] = [first, other].map(|model| walk::sample(model, seed, 3000, label));
+            assert_eq!((a.image, a.cost), (b.image, b.cost), "random model {seed}, shift {shift}");
+            assert_eq!(a.logits == b.logits, shift != 0, "random model {seed}, shift {shift}");
+        }
+    }
+    assert!(ran > 20, "only {ran} models ran");
 }
 
 /// Images that a blob itself draws: in a trained model they look like what it was trained on.

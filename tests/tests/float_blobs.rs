@@ -3,10 +3,13 @@
 //! Where the integer engine is compared with itself and its page, this compares the engine's walk with the definition: no
 //! quantization stands between a wrong tap, gate or state and a difference that shows.
 
-use pixelrnn::blob::Weights;
+use pixelrnn::blob::{RECORD_BYTES, Weights, kind};
+use pixelrnn::model::{Image, Output};
+use pixelrnn::{EngineError, Given, Model, Pixel};
 use pixelrnn_converter::{Blob, Reference};
+use pixelrnn_tests::integer_model::bytes::{offset_at, u16_at};
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{fixtures, models, walk};
+use pixelrnn_tests::{fixtures, models, mutate, walk};
 
 /// Nats that one step of an engine's logits is worth.
 const UNIT: f64 = std::f64::consts::LN_2 / 65536.0;
@@ -51,4 +54,138 @@ fn random_models() {
             assert!(worst < 1e-4 * largest, "random model {seed}: a logit of up to {largest} is off by {worst}");
         }
     }
+}
+
+/// Whether `model` stops at an image because a sum is no finite number, under both plans.
+fn stops(model: Model<'_>, image: &[u8], label: Option<usize>) -> bool {
+    let results = walk::PLANS.map(|plan| {
+        let mut state = vec![0; model.state_words_for(plan)];
+        let mut out = vec![0; image.len()];
+        let mut given = Given::new(image, model.image());
+        walk::engine(model, &mut state, plan).run(label, &mut given, &mut out)
+    });
+    assert_eq!(results[0], results[1]);
+    match &results[0] {
+        Ok(_) => false,
+        Err(error) => {
+            assert_eq!(*error, EngineError::NotFinite);
+            true
+        }
+    }
+}
+
+/// Where the blob has floats that every image meets: the table of its inputs, and of each op its first bias, of a class where it has
+/// none of its own, and the first weight of a convolution of one tap; all of an LSTM's initial states.
+fn floats(blob: &[u8], model: Model<'_>) -> Vec<(String, Vec<usize>)> {
+    let numbers = |at: usize, count: usize| (0..count).map(|n| at + 4 * n).collect::<Vec<_>>();
+    let mut places = vec![("input_table".to_string(), numbers(offset_at(blob, 40), model.image().levels))];
+    for op in 0..model.instructions().len() {
+        let at = offset_at(blob, 44) + RECORD_BYTES * op;
+        let mut add = |name: &str, field: usize, count: usize| {
+            let place = offset_at(blob, at + field);
+            if place != 0 {
+                places.push((format!("{name} of op {op}"), numbers(place, count)));
+            }
+        };
+        match blob[at] {
+            kind::MASKED_CONV => {
+                add("bias", 28, 1);
+                add("class_bias", 36, 1);
+                if op > 0 && blob[at + 4..at + 6] == [1, 1] {
+                    add("weights", 24, 1);
+                }
+            }
+            kind::ROW_LSTM | kind::DIAGONAL_LEFT | kind::DIAGONAL_RIGHT => {
+                add("bias", 32, 1);
+                add("class_bias", 48, 1);
+                let rows = if blob[at] == kind::ROW_LSTM { 1 } else { model.image().height };
+                add("initial", 52, rows * 2 * usize::from(u16_at(blob, at + 18)));
+            }
+            _ => {}
+        }
+    }
+    places
+}
+
+/// No ReLU, gate or state makes a number of what is none, so that some sum finds it.
+#[test]
+fn what_is_no_number_anywhere_in_a_blob_stops_the_engine() {
+    let mut tried = 0;
+    for fixture in fixtures::all() {
+        let Some(blob) = fixture.blob_of(Weights::F32) else { continue };
+        let (image, label) = (fixture.images.image(0), fixture.label(0).map(|_| 0));
+        let model = blob.model().unwrap();
+        assert!(!stops(model, image, label), "{}", fixture.name);
+        for (name, places) in floats(blob.bytes(), model) {
+            // A gate at infinity is open or shut for good, and a state at infinity has a hyperbolic tangent: those are numbers.
+            for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let mut bytes = blob.bytes().to_vec();
+                places.iter().for_each(|at| mutate::word(&mut bytes, *at, value.to_bits()));
+                let stopped = stops(Blob::new(&bytes).model().unwrap(), image, label);
+                if value.is_nan() || !name.starts_with("initial") {
+                    assert!(stopped, "{}: {value} as {name}", fixture.name);
+                }
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 300, "only {tried} numbers were tried");
+}
+
+/// Makes the logits of `blob` these at each value, whatever came before.
+fn constant_logits(blob: &Blob, logits: &[f32]) -> Blob {
+    let mut bytes = blob.bytes().to_vec();
+    let model = blob.model().unwrap();
+    let at = offset_at(&bytes, 44) + RECORD_BYTES * (model.instructions().len() - 1);
+    let outputs = usize::from(u16_at(&bytes, at + 18));
+    let (weights, bias) = (offset_at(&bytes, at + 24), offset_at(&bytes, at + 28));
+    let count = model.instructions().flatten().last().unwrap().weights(model.image().channels, model.layout());
+    bytes[weights..weights + 4 * count].fill(0);
+    for n in 0..outputs {
+        mutate::word(&mut bytes, bias + 4 * n, logits[n % logits.len()].to_bits());
+    }
+    Blob::new(&bytes)
+}
+
+fn bits_of(blob: &Blob, value: u8, label: Option<usize>) -> f64 {
+    let model = blob.model().unwrap();
+    let Image { height, width, channels, .. } = model.image();
+    let values = height * width * channels;
+    Pixel::bits(walk::score(model, &vec![value; values], label).cost) / values as f64
+}
+
+/// 32 bits hold logits up to 2¹⁵ octaves. Those of floats may be anything, and only their distances count.
+#[test]
+fn huge_logits_have_the_likelihoods_of_their_distances() {
+    let mut tried = [0; 2];
+    for fixture in fixtures::all() {
+        let Some(blob) = fixture.blob_of(Weights::F32) else { continue };
+        let (model, label) = (blob.model().unwrap(), fixture.label(0));
+        let at = offset_at(blob.bytes(), 44) + RECORD_BYTES * (model.instructions().len() - 1);
+        if offset_at(blob.bytes(), at + 28) == 0 {
+            continue;
+        }
+        let bits = |logits: &[f32], value: u8| bits_of(&constant_logits(&blob, logits), value, label);
+        if model.output() == Output::Bernoulli {
+            tried[0] += 1;
+            for huge in [1e5, 1e30, f32::MAX] {
+                assert!(bits(&[huge], 1) < 1e-6 && bits(&[huge], 0) > 23.9, "{}: {huge}", fixture.name);
+                assert!(bits(&[-huge], 0) < 1e-6 && bits(&[-huge], 1) > 23.9, "{}: -{huge}", fixture.name);
+            }
+        } else {
+            tried[1] += 1;
+            let mut near = vec![0.0; model.image().levels];
+            near[1] = 1.5;
+            for common in [-1e6, 1e6] {
+                let far: Vec<f32> = near.iter().map(|logit| logit + common).collect();
+                for value in [0, 1] {
+                    assert_eq!(bits(&far, value), bits(&near, value), "{}: {common}", fixture.name);
+                }
+            }
+            let mut ends = vec![-f32::MAX; model.image().levels];
+            ends[0] = f32::MAX;
+            assert!(bits(&ends, 0) < 1e-3 && bits(&ends, 1) > 23.9, "{}", fixture.name);
+        }
+    }
+    assert!(tried[0] > 0 && tried[1] > 3, "{tried:?}");
 }

@@ -2,7 +2,7 @@
 
 use pixelrnn::blob::Layout;
 use pixelrnn::kernels::{Kernel, KernelError, Native, Portable};
-use pixelrnn::numbers::lstm;
+use pixelrnn::numbers::{Arithmetic, Int8, lstm};
 use pixelrnn::{Draw, Engine, Temperature};
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::{arrange, for_dsp};
@@ -134,29 +134,85 @@ fn nothing_is_written_behind_the_shortest_of_biases_and_sums() {
     }
 }
 
+/// Numbers of 16 bits, half of them at the ends or near 0.
+fn extremes(count: usize, random: &mut Random) -> Vec<i16> {
+    let extremes = [i16::MIN, i16::MIN + 1, -1, 0, 1, i16::MAX];
+    (0..count).map(|_| extremes.get(random.below(12)).copied().unwrap_or(random.below(1 << 16) as u16 as i16)).collect()
+}
+
+/// Each number of bits of a cell with the coarsest gate, and each fraction of a gate.
+fn all_bits() -> impl Iterator<Item = u8> {
+    (0x70..=0x7f).chain((7..=14).map(|fraction| 16 * fraction + 3))
+}
+
+/// Each gate g of all fractions, through an input gate that is open.
+#[test]
+fn gates_of_all_values_and_fractions_are_those_of_the_definition() {
+    for bits in all_bits() {
+        let gates: Vec<i16> = (i16::MIN..=i16::MAX).flat_map(|g| [i16::MAX, i16::MIN, i16::MAX, g]).collect();
+        let before = vec![0; gates.len() / 4];
+        check_cells(&gates, &before, &vec![bits; before.len()]);
+    }
+}
+
+/// The cells of each kernel against the definition, unit by unit.
+fn check_cells(gates: &[i16], before: &[i16], cell_bits: &[u8]) {
+    let units = before.len();
+    let expected: Vec<_> = (gates.as_chunks().0.iter().zip(before).zip(cell_bits))
+        .map(|((gates, c), bits)| lstm::cell(*gates, *c, u32::from(*bits)))
+        .collect();
+    for kernel in Native::all() {
+        let (mut c, mut h) = (vec![77; units + 1], vec![78; units + 1]);
+        kernel.cells(gates, before, cell_bits, &mut c, &mut h);
+        let got: Vec<_> = h.iter().copied().zip(c.iter().copied()).collect();
+        assert_eq!(got[..units], expected, "{} {units} {cell_bits:?}", kernel.name());
+        assert_eq!(got[units], (78, 77));
+    }
+}
+
 #[test]
 fn cells_are_those_of_the_definition() {
     let mut random = Random::new(3);
-    let mut numbers = |count: usize| -> Vec<i16> {
-        let extremes = [i16::MIN, i16::MIN + 1, -1, 0, 1, i16::MAX];
-        (0..count)
-            .map(|_| extremes.get(random.below(12)).copied().unwrap_or(random.below(1 << 16) as u16 as i16))
-            .collect()
-    };
-    for cell_bits in 0..16 {
+    for bits in all_bits() {
         for units in 0..=70 {
-            let (gates, before) = (numbers(4 * units), numbers(units));
-            let expected: Vec<_> = gates
-                .chunks(4)
-                .zip(&before)
-                .map(|(g, c)| lstm::cell([g[0], g[1], g[2], g[3]], *c, cell_bits))
-                .collect();
-            for kernel in Native::all() {
-                let (mut c, mut h) = (vec![77; units + 1], vec![78; units + 1]);
-                kernel.cells(&gates, &before, cell_bits, &mut c, &mut h);
-                let got: Vec<_> = h.iter().copied().zip(c.iter().copied()).collect();
-                assert_eq!(got[..units], expected, "{} {cell_bits} {units}", kernel.name());
-                assert_eq!(got[units], (78, 77));
+            check_cells(&extremes(4 * units, &mut random), &extremes(units, &mut random), &vec![bits; units]);
+        }
+    }
+}
+
+#[test]
+fn cells_with_bits_of_their_own_are_those_of_the_definition() {
+    let mut random = Random::new(4);
+    for round in 0..16 {
+        for units in 0..=70 {
+            let random_bits = |_| if round == 0 { 0x7f } else { random.between(0x70, 0xef) as u8 };
+            let cell_bits: Vec<u8> = (0..units).map(random_bits).collect();
+            check_cells(&extremes(4 * units, &mut random), &extremes(units, &mut random), &cell_bits);
+        }
+    }
+}
+
+/// Each cell of all bits, through an output gate that is open: what `tanh` is given is shifted to either side, and saturates.
+#[test]
+fn cells_of_all_values_and_bits_are_those_of_the_definition() {
+    for bits in all_bits() {
+        let before: Vec<i16> = (i16::MIN..=i16::MAX).collect();
+        let gates = [i16::MAX, i16::MAX, 0, 0].repeat(before.len());
+        check_cells(&gates, &before, &vec![bits; before.len()]);
+    }
+}
+
+#[test]
+fn cells_stop_where_the_shortest_of_their_slices_ends() {
+    let (gates, before, bits) = ([1234; 4 * 40], [-99; 40], [7; 40]);
+    let step = lstm::cell([1234; 4], -99, 7);
+    for kernel in Native::all() {
+        for (units, given) in [(33, 33), (40, 17), (5, 40), (40, 0)] {
+            let (mut c, mut h) = ([77; 41], [78; 41]);
+            kernel.cells(&gates[..4 * units], &before, &bits[..given], &mut c, &mut h);
+            let done = units.min(given);
+            for (n, got) in h.into_iter().zip(c).enumerate() {
+                assert_eq!(got, if n < done { step } else { (78, 77) }, "{} {units} {given} {n}", kernel.name());
             }
         }
     }
@@ -167,13 +223,45 @@ fn cells_are_those_of_the_definition() {
 fn gates_of_all_values_are_those_of_the_definition() {
     let gates: Vec<i16> = (i16::MIN..=i16::MAX).flat_map(|z| [z, !z, z.wrapping_add(99), z]).collect();
     let before: Vec<i16> = (i16::MIN..=i16::MAX).rev().collect();
-    let expected: Vec<_> =
-        gates.as_chunks().0.iter().zip(&before).map(|(gates, c)| lstm::cell(*gates, *c, 3)).collect();
-    for kernel in Native::all() {
-        let (mut c, mut h) = (vec![0; before.len()], vec![0; before.len()]);
-        kernel.cells(&gates, &before, 3, &mut c, &mut h);
-        assert!(h.into_iter().zip(c).eq(expected.iter().copied()), "{}", kernel.name());
+    check_cells(&gates, &before, &vec![3; before.len()]);
+}
+
+/// By the page: `top` and `limit` in 64 bits.
+fn lifted(sums: &[i32], softmax: bool, shift: u8) -> Vec<u32> {
+    let limit = (1_i64 << (31 - shift)) - 1;
+    let top = if softmax && shift != 0 { sums.iter().copied().max().unwrap_or(0) } else { 0 };
+    let logit = |sum: &i32| ((i64::from(*sum) - i64::from(top)).clamp(-limit, limit) << shift) as i32;
+    sums.iter().map(|sum| logit(sum) as u32).collect()
+}
+
+#[test]
+fn logits_are_lifted_as_the_page_says() {
+    let mut random = Random::new(5);
+    // What a requantization gives at most.
+    let ends = [-(1 << 30) + 1, -1, 0, 1, 1 << 30];
+    for count in (1..=70).chain([127, 128, 255, 256]) {
+        for shift in 0..=16 {
+            for near in [0, 12, 26] {
+                let any = (0..count).map(|_| {
+                    let any = (random.bits() as i32 >> 1).max(-(1 << 30) + 1) >> near;
+                    if near == 0 { random.choose(&[any, any, random_end(&ends, any)]) } else { any }
+                });
+                let sums: Vec<i32> = any.collect();
+                for softmax in [false, true] {
+                    let expected = lifted(&sums, softmax, shift);
+                    for kernel in Native::all() {
+                        let mut got: Vec<u32> = sums.iter().map(|sum| *sum as u32).collect();
+                        Int8::logits(kernel, &mut got, softmax, shift);
+                        assert_eq!(got, expected, "{} {sums:?} {softmax} {shift}", kernel.name());
+                    }
+                }
+            }
+        }
     }
+}
+
+fn random_end(ends: &[i32], any: i32) -> i32 {
+    ends[any.unsigned_abs() as usize % ends.len()]
 }
 
 #[test]

@@ -115,8 +115,15 @@ fn proved(machine: &Machine, proof: &Path) -> bool {
 }
 
 /// What the firmware is to say of the blobs that it tries: the beginning of each line, and the whole.
-fn blobs() -> [(String, String); 7] {
-    let bytes = std::fs::read(golden::folder().join("pixel_cnn_gray.prnn")).expect("a shipped model").len();
+fn blobs() -> [(String, String); 12] {
+    let read = |name: &str| Blob::read(&golden::folder().join(name)).unwrap_or_else(|e| panic!("{e}"));
+    let (gray, lstm) = (read("pixel_cnn_gray.prnn"), read("row_lstm_rgb_classes.prnn"));
+    let bytes = gray.bytes().len();
+    let kinds = |blob: &Blob| -> Vec<_> {
+        blob.model().expect("a sound blob").instructions().flatten().map(|op| op.kind()).collect()
+    };
+    let last = kinds(&gray).len() - 1;
+    let lstm = kinds(&lstm).iter().position(|kind| *kind == "row_lstm").expect("a Row LSTM");
     [
         ("sound", None),
         ("flipped bit", Some(BlobError::Checksum)),
@@ -125,6 +132,11 @@ fn blobs() -> [(String, String); 7] {
         ("cut short", Some(BlobError::Length { declared: bytes as u32, got: bytes - 1 })),
         ("half a header", Some(BlobError::TooShort { got: HEADER_BYTES / 2 })),
         ("weights outside", Some(BlobError::Op { op: 0, field: "weights" })),
+        ("logits shifted far", Some(BlobError::Op { op: last, field: "logit_shift" })),
+        ("sound LSTM", None),
+        ("wide cell", Some(BlobError::Op { op: lstm, field: "cell_bits" })),
+        ("cells outside", Some(BlobError::Op { op: lstm, field: "cell_bits" })),
+        ("initial states", Some(BlobError::Op { op: lstm, field: "rescale" })),
     ]
     .map(|(name, error)| {
         let said = error.map_or_else(|| "accepted".to_string(), |error| format!("refused, {error:?}"));

@@ -8,7 +8,10 @@ use pixelrnn_tests::random::Random;
 #[test]
 fn tanh_and_sigmoid_of_every_number() {
     for z in i16::MIN..=i16::MAX {
-        assert_eq!(i64::from(lstm::tanh(z)), gates::tanh(z), "tanh({z})");
+        assert_eq!(i64::from(lstm::tanh(z)), gates::tanh(z, 7), "tanh({z})");
+        for e in 7..=14 {
+            assert_eq!(i64::from(lstm::tanh_of(z, e)), gates::tanh(z, e), "tanh({z}, {e})");
+        }
         assert_eq!(i64::from(lstm::sigmoid(z)), gates::sigmoid(z), "sigmoid({z})");
     }
 }

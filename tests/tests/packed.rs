@@ -157,6 +157,37 @@ fn random_models_with_16_bit_activations() {
 }
 
 #[test]
+fn logits_that_saturate() {
+    let ran: usize = (0..120)
+        .into_par_iter()
+        .filter_map(|seed| {
+            let weights = if seed % 3 == 0 { Weights::I8A16 } else { Weights::I8 };
+            let mut bytes = models::random_blob_of(seed, weights)?.1.bytes().to_vec();
+            let shift = [0, 1, 7, 16][seed as usize / 3 % 4];
+            mutate::logits(&mut bytes, shift, 1 << 20, &mut Random::new(seed));
+            check(&format!("random model {seed}, shift {shift}"), Blob::new(&bytes).model().unwrap(), seed);
+            Some(())
+        })
+        .count();
+    assert!(ran >= 24, "only {ran} models ran");
+}
+
+#[test]
+fn numbers_that_no_converter_would_choose() {
+    let ran: usize = (0..120)
+        .into_par_iter()
+        .filter_map(|seed| {
+            let weights = if seed % 3 == 0 { Weights::I8A16 } else { Weights::I8 };
+            let mut bytes = models::random_blob_of(seed, weights)?.1.bytes().to_vec();
+            mutate::numbers(&mut bytes, &mut Random::new(seed));
+            check(&format!("random model {seed}"), Blob::new(&bytes).model().ok()?, seed);
+            Some(())
+        })
+        .count();
+    assert!(ran >= 24, "only {ran} models ran");
+}
+
+#[test]
 fn shipped_models() {
     for name in golden::shipped() {
         let blob = Blob::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(&name)).unwrap();

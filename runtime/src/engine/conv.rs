@@ -60,7 +60,7 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
         store.put::<A, K>(registers, (record.output, range), values, kernel)?;
     }
     if record.destination == Destination::Logits as u8 {
-        self::logits::<A, K>(record, context, logits.get_mut(..end - start)?, kernel)?;
+        self::logits::<A, K>(record, context, logits.get_mut(..end - start)?, kernel);
     }
     if !ring.is_empty() && !first && group + 1 == groups {
         registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
@@ -75,8 +75,8 @@ pub(super) fn logits<A: Arithmetic, K: Kernel>(
     context: &Context<'_>,
     sums: &mut [u32],
     kernel: K,
-) -> Option<()> {
-    A::logits(kernel, sums, context.model.output() == Output::Softmax, record.logit_shift)
+) {
+    A::logits(kernel, sums, context.model.output() == Output::Softmax, record.logit_shift);
 }
 
 /// Copies the inputs under the past taps to `patch`, row by row.

@@ -44,7 +44,7 @@ pub enum EngineError<E> {
     /// There is no kernel of the name that the environment gives.
     #[cfg(feature = "std")]
     Kernel(KernelError),
-    /// The logits of a model of floats are not finite: its numbers grew beyond what a float holds.
+    /// A weighted sum of a model of floats is not finite: its numbers grew beyond what a float holds, or its blob has such numbers.
     NotFinite,
     /// The blob is not what it was when it was checked.
     Corrupt,
@@ -66,7 +66,7 @@ impl<E: fmt::Display> fmt::Display for EngineError<E> {
             Self::Source(error) => error.fmt(f),
             #[cfg(feature = "std")]
             Self::Kernel(error) => error.fmt(f),
-            Self::NotFinite => f.write_str("the logits are not finite numbers: the model overflows its floats"),
+            Self::NotFinite => f.write_str("a sum of the model's is not a finite number: it overflows its floats, or has weights that are no numbers"),
             Self::Corrupt => f.write_str("the blob changed after it was checked"),
         }
     }

@@ -276,7 +276,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     }
 }
 
-/// Why ops stop: what a checked blob of integers says does not fit, or a float is not a number.
+/// Why ops stop: what a checked blob of integers says does not fit, or a sum of floats is not finite.
 const fn stopped<A: Arithmetic, E>() -> EngineError<E> {
     if A::MULTIPLIERS { EngineError::Corrupt } else { EngineError::NotFinite }
 }
@@ -315,8 +315,7 @@ pub(crate) fn predicted_of_sums<K: Kernel>(
     kernel: K,
 ) -> Distribution<'_> {
     let used = if output == Output::Bernoulli { 1 } else { sums.len() };
-    // Sums of integers are always numbers.
-    let _ = Int8::logits(kernel, sums.get_mut(..used).unwrap_or_default(), output == Output::Softmax, shift);
+    Int8::logits(kernel, sums.get_mut(..used).unwrap_or_default(), output == Output::Softmax, shift);
     predicted(output, sums, temperature, kernel)
 }
 

@@ -72,7 +72,7 @@ impl<'m, A: Arithmetic> Sums<'m, A> {
             Some(class_bias) => A::scale_both(kernel, sums, class_bias, self.left, multipliers),
             None => A::scale(kernel, sums, self.left, multipliers),
         }
-        Some(())
+        A::finite(sums).then_some(())
     }
 
     /// Adds the next ones, which have no biases, to `sums`.

@@ -107,7 +107,7 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
             A::scaled_rows(kernel, rows, sums);
             let logits = logits.get_mut(..count)?;
             copy(logits, bytemuck::try_cast_slice(sums).ok()?)?;
-            to_logits::<A, K>(record, context, logits, kernel)?;
+            to_logits::<A, K>(record, context, logits, kernel);
         }
     }
     Some(true)
@@ -146,7 +146,7 @@ fn many_logits<A: Arithmetic, K: Kernel>(
         multipliers: context.model.numbers(record.multipliers, outputs)?,
     };
     A::sum_rows(kernel, rows, logits);
-    to_logits::<A, K>(record, context, logits, kernel)?;
+    to_logits::<A, K>(record, context, logits, kernel);
     Some(true)
 }
 

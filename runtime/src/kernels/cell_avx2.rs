@@ -69,7 +69,11 @@ fn step([of, ig]: [__m256i; 2], before: __m256i, bits: __m256i) -> (__m256i, __m
     let down = _mm256_sub_epi32(_mm256_setzero_si256(), up);
     let rounding = _mm256_srli_epi32::<1>(_mm256_sllv_epi32(_mm256_set1_epi32(1), down));
     let rounded = _mm256_srav_epi32(_mm256_add_epi32(c, rounding), down);
-    let t = _mm256_blendv_epi8(saturate(_mm256_sllv_epi32(c, up)), rounded, _mm256_cmpgt_epi32(down, _mm256_setzero_si256()));
+    let t = _mm256_blendv_epi8(
+        saturate(_mm256_sllv_epi32(c, up)),
+        rounded,
+        _mm256_cmpgt_epi32(down, _mm256_setzero_si256()),
+    );
     let h = _mm256_srai_epi32::<15>(_mm256_add_epi32(product(sigmoid(low(of)), tanh(t)), half));
     (h, c)
 }

@@ -107,8 +107,8 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) -> Option<()> {
-        Int8::logits(kernel, sums, softmax, shift)
+    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) {
+        Int8::logits(kernel, sums, softmax, shift);
     }
 
     #[inline(always)]
@@ -150,7 +150,14 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn summed_units<K: Kernel>(kernel: K, sums: &[i32], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
+    fn summed_units<K: Kernel>(
+        kernel: K,
+        sums: &[i32],
+        before: &[i16],
+        cell_bits: &[u8],
+        c: &mut [i16],
+        h: &mut [i16],
+    ) {
         Int8::summed_units(kernel, sums, before, cell_bits, c, h);
     }
 

@@ -47,6 +47,11 @@ pub trait Arithmetic {
     );
     /// `a + b` of two sums.
     fn sum(a: Self::Sum, b: Self::Sum) -> Self::Sum;
+    /// Whether all sums are numbers. Floats may have grown beyond what they hold.
+    #[inline(always)]
+    fn finite(_sums: &[Self::Sum]) -> bool {
+        true
+    }
     /// Turns sums into units of their destination.
     fn scale<K: Kernel>(kernel: K, sums: &mut [Self::Sum], left: u8, multipliers: &[Self::Sum]);
     /// Adds `more` to sums, then [`Arithmetic::scale`].
@@ -105,8 +110,8 @@ pub trait Arithmetic {
     /// A scaled sum added to a value of the stream.
     fn accumulate(v: Self::Sum, y: Self::Stream) -> Self::Stream;
     /// Turns scaled sums, one in each word, into base-2 logits in units of 2⁻¹⁶, saturated. Where `softmax`, they may become distances
-    /// to the largest of them. `None` where a sum is not finite.
-    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) -> Option<()>;
+    /// to the largest of them.
+    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8);
 
     /// A value of the stream in units of an activation.
     fn quantize(x: Self::Stream, rescale: Rescale) -> Self::Sum;

@@ -53,6 +53,11 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + libm::expf(-x))
 }
 
+/// `max(x, 0)` of numbers; what is none stays none, so that it reaches a sum and is found there.
+fn positive(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
 /// The factor in the place of a [`Rescale`].
 fn factor(rescale: Rescale) -> f32 {
     bytemuck::must_cast(rescale)
@@ -80,6 +85,10 @@ impl<W: Weight> Arithmetic for Float<W> {
         a + b
     }
 
+    fn finite(sums: &[f32]) -> bool {
+        sums.iter().all(|sum| sum.is_finite())
+    }
+
     fn scale<K: Kernel>(_: K, _: &mut [f32], _: u8, _: &[f32]) {}
 
     fn scale_both<K: Kernel>(_: K, sums: &mut [f32], more: &[f32], _: u8, _: &[f32]) {
@@ -93,7 +102,7 @@ impl<W: Weight> Arithmetic for Float<W> {
     }
 
     fn activation(v: f32, zero_point: i32, low: i32) -> f32 {
-        if low == zero_point { v.max(0.0) } else { v }
+        if low == zero_point { positive(v) } else { v }
     }
 
     fn stream(v: f32) -> f32 {
@@ -104,15 +113,13 @@ impl<W: Weight> Arithmetic for Float<W> {
         v + y
     }
 
-    fn logits<K: Kernel>(_: K, sums: &mut [u32], softmax: bool, _: u8) -> Option<()> {
-        let finite = sums.iter().all(|sum| f32::from_bits(*sum).is_finite());
+    fn logits<K: Kernel>(_: K, sums: &mut [u32], softmax: bool, _: u8) {
         let largest = sums.iter().fold(f32::NEG_INFINITY, |top, sum| top.max(f32::from_bits(*sum)));
         let top = if softmax { largest } else { 0.0 };
         for sum in sums.iter_mut() {
-            // A cast saturates.
+            // A cast saturates. No sum is anything but a number: an engine stops before.
             *sum = libm::rintf((f32::from_bits(*sum) - top) * (core::f32::consts::LOG2_E * 65536.0)) as i32 as u32;
         }
-        finite.then_some(())
     }
 
     fn quantize(x: f32, _: Rescale) -> f32 {
@@ -120,7 +127,7 @@ impl<W: Weight> Arithmetic for Float<W> {
     }
 
     fn relu(x: f32) -> f32 {
-        if x > 0.0 { x } else { 0.0 }
+        positive(x)
     }
 
     fn elu(x: f32, _: Rescale, _: i32) -> f32 {

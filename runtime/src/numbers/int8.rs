@@ -112,14 +112,13 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) -> Option<()> {
+    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) {
         if shift != 0 {
             let top = if softmax { kernel.largest(sums).0 } else { 0 };
             for sum in sums {
                 *sum = lifted((*sum as i32).wrapping_sub(top), shift) as u32;
             }
         }
-        Some(())
     }
 
     #[inline(always)]
@@ -172,7 +171,14 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn summed_units<K: Kernel>(kernel: K, sums: &[i32], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
+    fn summed_units<K: Kernel>(
+        kernel: K,
+        sums: &[i32],
+        before: &[i16],
+        cell_bits: &[u8],
+        c: &mut [i16],
+        h: &mut [i16],
+    ) {
         kernel.summed_units(sums, before, cell_bits, c, h);
     }
 

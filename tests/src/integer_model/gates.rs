@@ -1,4 +1,5 @@
-//! The arithmetic of LSTMs and gates. `tanh` and `sigmoid` take numbers in units of 2⁻¹² and give units of 2⁻¹⁵.
+//! The arithmetic of LSTMs and gates. `tanh` takes numbers in units of 2^-(e+5), e being 7 but for gate g of an LSTM, `sigmoid` in units of
+//! 2⁻¹¹; both give units of 2⁻¹⁵.
 
 use super::numbers::{Rescale, sat16, wrap32};
 
@@ -8,23 +9,21 @@ fn table(i: i64) -> i64 {
     (exact.round() as i64).min(32767)
 }
 
-fn p(u: i64) -> i64 {
+fn p(u: i64, e: u32) -> i64 {
     assert!((0..=1 << 16).contains(&u), "{u} is beyond the table");
-    let n = (u >> 7).min(511);
-    table(n) + (((table(n + 1) - table(n)) * (u - 128 * n) + 64) >> 7)
+    let n = (u >> e).min(511);
+    table(n) + (((table(n + 1) - table(n)) * (u - (n << e)) + (1 << (e - 1))) >> e)
 }
 
 /// The hyperbolic tangent.
-pub fn tanh(z: i16) -> i64 {
+pub fn tanh(z: i16, e: u32) -> i64 {
     let z = i64::from(z);
-    if z < 0 { -p(2 * -z) } else { p(2 * z) }
+    if z < 0 { -p(2 * -z, e) } else { p(2 * z, e) }
 }
 
-/// `1 / (1 + exp(-z))`.
+/// `1 / (1 + exp(-z))`, as half of 1 and the hyperbolic tangent of `z / 2`.
 pub fn sigmoid(z: i16) -> i64 {
-    let z = i64::from(z);
-    let twice = if z < 0 { 32769 - p(-z) } else { 32769 + p(z) };
-    (twice >> 1).min(32767)
+    (32768 + tanh(z, 7)) >> 1
 }
 
 /// `z` of a gate: the sum of its requantized sums over x and over h.
@@ -32,19 +31,19 @@ pub fn pre_activation(x: i32, h: i32) -> i16 {
     sat16(wrap32(i64::from(x) + i64::from(h)).into())
 }
 
-/// A unit's `H` and `C` from its gates o, f, i, g, the cell before and `b`.
-pub fn cell([o, f, i, g]: [i16; 4], before: i16, b: u32) -> (i16, i16) {
+/// A unit's `H` and `C` from its gates o, f, i, g, the cell before and `b + 16·e`.
+pub fn cell([o, f, i, g]: [i16; 4], before: i16, bits: u32) -> (i16, i16) {
+    let (b, e) = (bits % 16, bits / 16);
     let kept = sigmoid(f) * i64::from(before);
-    let c = sat16((kept + ((sigmoid(i) * tanh(g)) >> b) + (1 << 14)) >> 15);
+    let c = sat16((kept + ((sigmoid(i) * tanh(g, e)) >> b) + (1 << 14)) >> 15);
     let t = if b >= 3 { sat16(i64::from(c) << (b - 3)) } else { sat16((i64::from(c) + (1 << (2 - b))) >> (3 - b)) };
-    (sat16((sigmoid(o) * tanh(t) + (1 << 14)) >> 15), c)
+    (sat16((sigmoid(o) * tanh(t, 7) + (1 << 14)) >> 15), c)
 }
 
-/// `a + sigmoid(t) · b`, each rescaled.
+/// `a + sigmoid(t) · b`, each rescaled: the product of `b` and its gate as one.
 pub fn depth_gate([a, b, t]: [i16; 3], [rescale_a, rescale_b, rescale_t]: [Rescale; 3]) -> i16 {
     let a = rescale_a.apply(a.into());
-    let b = sat16(rescale_b.apply(b.into()));
     let t = sat16(rescale_t.apply(t.into()));
-    let gated = (sigmoid(t) * i64::from(b) + (1 << 14)) >> 15;
-    sat16(wrap32(a + gated).into())
+    let b = rescale_b.apply_within(sigmoid(t) * i64::from(b), 15);
+    sat16(a + b)
 }

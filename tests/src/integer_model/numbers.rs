@@ -38,7 +38,13 @@ impl Rescale {
 
     /// `(x · m + 2^(n-1)) >> n`.
     pub fn apply(self, x: i64) -> i64 {
-        (x * self.m + (1 << (self.n - 1))) >> self.n
+        self.apply_within(x, 0)
+    }
+
+    /// `(x · m + 2^(n+more-1)) >> (n + more)`: of an `x` in units of `2^-more`.
+    pub fn apply_within(self, x: i64, more: u32) -> i64 {
+        let n = self.n + more;
+        (x * self.m + (1 << (n - 1))) >> n
     }
 }
 

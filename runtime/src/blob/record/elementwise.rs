@@ -125,7 +125,7 @@ pub struct DepthGateRecord {
     pub rescale_a: Rescale,
     /// From the scale of `b` to the result's.
     pub rescale_b: Rescale,
-    /// From the scale of `t` to units of 2⁻¹².
+    /// From the scale of `t` to units of 2⁻¹¹.
     pub rescale_t: Rescale,
     /// Zero.
     pub reserved: [u32; 7],

@@ -110,6 +110,7 @@ impl BlockReader {
         }
         let pixel = engine.step(&mut Decode::new(&mut decoder)).map_err(|error| match error {
             EngineError::Source(error) => decode_error(error),
+            EngineError::NotFinite => BlockError::Engine(EngineError::NotFinite),
             _ => BlockError::Engine(EngineError::Corrupt),
         })?;
         let pixel = pixel.ok_or(BlockError::Engine(EngineError::Corrupt))?;

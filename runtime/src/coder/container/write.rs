@@ -46,6 +46,7 @@ pub(super) fn write_each<'i, const SEGMENT: usize, W: ByteSink>(
 pub(super) fn encode_error<E>(error: EngineError<EncodeError<E>>) -> BlockError<E> {
     match error {
         EngineError::Source(EncodeError::Sink(error)) => BlockError::Bytes(error),
+        EngineError::NotFinite => BlockError::Engine(EngineError::NotFinite),
         EngineError::Corrupt => BlockError::Engine(EngineError::Corrupt),
         _ => BlockError::Image,
     }

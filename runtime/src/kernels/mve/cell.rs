@@ -24,13 +24,13 @@ macro_rules! tanh {
     };
 }
 
-/// `tanh` of gate g in q0, in q0, whose fractions are the upper halves of the bytes at `{bits}`; q7 is 127 after it. It needs q1 to q4.
+/// `tanh` of gate g in q0, in q0, whose fractions are the upper halves of the bytes at r0; q7 is 127 after it. It needs q1 to q4.
 macro_rules! tanh_of_g {
     () => {
         "vabs.s32 q1, q0
         vshr.s32 q0, q0, #31
         vshl.i32 q1, q1, #1
-        vldrb.u32 q2, [{bits}]
+        vldrb.u32 q2, [r0]
         vshr.u32 q2, q2, #4
         vneg.s32 q2, q2
         vshl.u32 q3, q1, q2
@@ -98,6 +98,8 @@ pub(super) unsafe fn steps(
             "vidup.u32 q5, r0, #8",
             "vshl.i32 q5, q5, #1",
             "vadd.i32 q5, q5, {sums}",
+            // Only r0 to r7 can point to bytes that are widened.
+            "mov r0, {bits}",
             "vmov.i32 q7, #127",
             "wlstp.32 lr, {units}, 3f",
             "2:",
@@ -107,7 +109,7 @@ pub(super) unsafe fn steps(
             gate!("4]"),
             tanh_of_g!(),
             "vmul.i32 q6, q6, q0",
-            "vldrb.u32 q1, [{bits}], #4",
+            "vldrb.u32 q1, [r0], #4",
             "vbic.i32 q1, #0xf0",
             "vneg.s32 q1, q1",
             "vshl.s32 q6, q6, q1",
@@ -119,7 +121,7 @@ pub(super) unsafe fn steps(
             "vrshr.s32 q0, q0, #15",
             saturate!(),
             "vstrh.32 q0, [r2], #8",
-            "vldrb.u32 q1, [{bits}, #-4]",
+            "vldrb.u32 q1, [r0, #-4]",
             "vbic.i32 q1, #0xf0",
             "vsub.i32 q1, q1, {three}",
             "vrshl.s32 q0, q0, q1",
@@ -138,7 +140,7 @@ pub(super) unsafe fn steps(
             table = in(reg) TANH.as_ptr(),
             next = in(reg) TANH.as_ptr().wrapping_add(1),
             one = in(reg) 32_768,
-            bits = inout(reg) cell_bits => _,
+            bits = in(reg) cell_bits,
             three = in(reg) 3,
             inout("r0") 0 => _,
             inout("r1") before => _,

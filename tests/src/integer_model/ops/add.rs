@@ -1,7 +1,7 @@
 //! Kind 5: the sum of two values of the stream.
 
 use super::super::bytes::{offset_at, u8_at, u16_at};
-use super::super::numbers::{Rescale, sat16, wrap32};
+use super::super::numbers::{Rescale, sat16};
 use super::{Image, Op};
 
 /// A sum.
@@ -38,7 +38,7 @@ impl Op for Add {
                 let a = self.rescale_a.apply(image.registers.wide(pixel, self.a, f).into());
                 let b = self.rescale_b.apply(image.registers.wide(pixel, self.b, f).into());
                 let sum = if self.negate { b - a } else { b + a };
-                image.registers.set_wide(pixel, self.output, f, sat16(wrap32(sum).into()));
+                image.registers.set_wide(pixel, self.output, f, sat16(sum));
             }
         }
     }

@@ -18,13 +18,16 @@ enum Kind {
 struct State {
     h: Vec<i16>,
     c: Vec<i16>,
+    /// Whether it is an initial state, whose `H` is in units of its own.
+    initial: bool,
 }
 
 /// An LSTM with its weights.
 #[derive(Debug)]
 pub struct Lstm {
     kind: Kind,
-    cell_bits: u32,
+    /// `b` of each unit.
+    cell_bits: Vec<u8>,
     left_x: u8,
     left_h: u8,
     kernel: usize,
@@ -35,6 +38,7 @@ pub struct Lstm {
     hidden: usize,
     to_hidden: Rescale,
     to_output: Rescale,
+    initial_to_hidden: Rescale,
     /// `weights_x[4u + q][n]`.
     weights_x: Vec<Vec<i8>>,
     bias: Vec<i32>,
@@ -60,7 +64,7 @@ impl Lstm {
         };
         let mut lstm = Self {
             kind,
-            cell_bits: u8_at(record, 1).into(),
+            cell_bits: (0..hidden).map(|u| u8_at(blob, offset_at(record, 56) + u)).collect(),
             left_x: u8_at(record, 2),
             left_h: u8_at(record, 3),
             kernel: u8_at(record, 4).into(),
@@ -71,6 +75,7 @@ impl Lstm {
             hidden,
             to_hidden: Rescale::parse(record, 20),
             to_output: Rescale::parse(record, 24),
+            initial_to_hidden: Rescale::parse(record, 60),
             weights_x: Vec::new(),
             bias: biases(blob, offset_at(record, 32), 4 * hidden),
             multipliers_x: gates(36),
@@ -99,7 +104,7 @@ impl Lstm {
                 let of = |at: usize| (0..hidden).map(|u| i16_at(blob, at + 2 * u)).collect();
                 (0..rows)
                     .map(|row| at + 4 * row * hidden)
-                    .map(|at| State { h: of(at), c: of(at + 2 * hidden) })
+                    .map(|at| State { h: of(at), c: of(at + 2 * hidden), initial: true })
                     .collect()
             }
         };
@@ -117,7 +122,13 @@ impl Lstm {
     }
 
     fn zero(&self) -> State {
-        State { h: vec![0; self.hidden], c: vec![0; self.hidden] }
+        State { h: vec![0; self.hidden], c: vec![0; self.hidden], initial: false }
+    }
+
+    /// `N` of a state.
+    fn narrow(&self, state: &State, Activations { low, high, .. }: Activations) -> Vec<i16> {
+        let to_hidden = if state.initial { self.initial_to_hidden } else { self.to_hidden };
+        state.h.iter().map(|h| to_hidden.apply((*h).into()).clamp(low, high) as i16).collect()
     }
 
     /// The input of the sums over x of the last group; those of other groups are beginnings of it.
@@ -176,7 +187,7 @@ impl Lstm {
                 let x = requantize(sx, self.left_x, self.multipliers_x[n]);
                 pre_activation(x, requantize(sh, self.left_h, self.multipliers_h[n]))
             };
-            (state.h[u], state.c[u]) = cell([0, 1, 2, 3].map(z), *before, self.cell_bits);
+            (state.h[u], state.c[u]) = cell([0, 1, 2, 3].map(z), *before, self.cell_bits[u].into());
         }
         state
     }
@@ -189,9 +200,7 @@ impl Lstm {
             for n in 0..width {
                 let column = if self.kind == Kind::Right { width - 1 - n } else { n };
                 let (read, cell) = self.before(&states, row, column, width);
-                let Activations { low, high, .. } = image.header.activations;
-                let narrow = |h: &i16| self.to_hidden.apply((*h).into()).clamp(low, high) as i16;
-                let h: Vec<i16> = read.iter().flat_map(|state| state.h.iter().map(narrow)).collect();
+                let h: Vec<i16> = read.iter().flat_map(|state| self.narrow(state, image.header.activations)).collect();
                 states[row][column] = self.step(&self.gather_x(image, row, column), &h, &cell.c, image.label);
             }
         }

@@ -1,7 +1,7 @@
 //! Kind 1: masked convolution.
 
 use super::super::bytes::{biases, i8_at, i32_list, offset_at, u8_at, u16_at};
-use super::super::header::Header;
+use super::super::header::{Header, Output};
 use super::super::numbers::{requantize, sat16, wrap32};
 use super::{Image, Op};
 
@@ -107,6 +107,17 @@ impl MaskedConv {
         self.past_taps().len() * self.inputs + self.own(header, g)
     }
 
+    /// Makes the logits of one value from its sums.
+    fn lift(&self, value: &mut [i32], output: Output) {
+        let limit = (1_i64 << (31 - self.logit_shift)) - 1;
+        let relative = output == Output::Softmax && self.logit_shift != 0;
+        let top = if relative { value.iter().copied().max().map_or(0, i64::from) } else { 0 };
+        for logit in value {
+            let near = (i64::from(*logit) - top).clamp(-limit, limit) << self.logit_shift;
+            *logit = i32::try_from(near).expect("a logit within 32 bits");
+        }
+    }
+
     /// The whole input of the last group at a pixel; those of other groups are beginnings of it.
     fn gather(&self, image: &Image<'_>, row: usize, column: usize) -> Vec<i16> {
         let (height, width) = (image.header.height, image.header.width);
@@ -146,22 +157,25 @@ impl Op for MaskedConv {
                 }
                 // As many inputs as the output's group has weights.
                 s += self.weights[o].iter().zip(input).map(|(w, x)| i64::from(*w) * i64::from(*x)).sum::<i64>();
-                let r = i64::from(requantize(wrap32(s), self.left, self.multipliers[o]));
+                let scaled = requantize(wrap32(s), self.left, self.multipliers[o]);
+                let r = i64::from(scaled);
                 let registers = &mut *image.registers;
                 match self.destination {
                     Destination::Activations => {
-                        let zero_point = i64::from(header.activations.zero_point(self.output_zero_point));
-                        // The sum with the zero point wraps.
-                        let r = i64::from(wrap32(r + zero_point)) - zero_point;
                         let value = header.activations.clamp(r, self.output_zero_point, self.output_low);
                         registers.set_narrow(pixel, self.output, o, value);
                     }
                     Destination::Stream => registers.set_wide(pixel, self.output, o, sat16(r)),
                     Destination::Add => {
                         let old = i64::from(registers.wide(pixel, self.output, o));
-                        registers.set_wide(pixel, self.output, o, sat16(wrap32(r + old).into()));
+                        registers.set_wide(pixel, self.output, o, sat16(r + old));
                     }
-                    Destination::Logits => image.logits[pixel][o] = wrap32(r << self.logit_shift),
+                    Destination::Logits => image.logits[pixel][o] = scaled,
+                }
+            }
+            if self.destination == Destination::Logits {
+                for value in image.logits[pixel].chunks_mut(header.logits_per_channel()) {
+                    self.lift(value, header.output);
                 }
             }
         }
