@@ -73,17 +73,20 @@ def pixelrnn(images, model):
     with tempfile.TemporaryDirectory() as folder:
         source, target, back = (os.path.join(folder, name) for name in ("a.npy", "a.prnz", "b.npy"))
 
-        def size(some):
+        def size(some, *options):
             np.save(source, some)
-            subprocess.run([program, "compress", source, "-m", model, "-o", target], check=True, stdout=subprocess.DEVNULL)
+            command = [program, "compress", source, "-m", model, "-o", target, *options]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             return os.path.getsize(target)
 
         # One by one: a stream of its own for each; every hundredth image is enough to know what that adds.
-        alone = np.mean([size(images[n : n + 1]) for n in range(0, len(images), 100)])
+        every = range(0, len(images), 100)
+        alone = np.mean([size(images[n : n + 1]) for n in every])
+        bare = np.mean([size(images[n : n + 1], "--bare") for n in every])
         total = size(images)
         subprocess.run([program, "decompress", target, "-m", model, "-o", back], check=True, stdout=subprocess.DEVNULL)
         assert np.array_equal(np.load(back).reshape(images.shape), images), "decompressed images differ"
-        return alone, total / len(images)
+        return alone, bare, total / len(images)
 
 
 def main():
@@ -106,9 +109,10 @@ def main():
             together = "too tall"
         print(f"| {name} | {alone:.1f} | {together} |", flush=True)
     for model in sys.argv[2:]:
-        alone, together = pixelrnn(images, model)
+        alone, bare, together = pixelrnn(images, model)
         name = os.path.basename(os.path.dirname(os.path.abspath(model)))
         print(f"| **pixelrnn**, {name} | {alone:.1f} | {together:.2f} |", flush=True)
+        print(f"| **pixelrnn** `--bare`, {name} | {bare:.1f} | one image a code |", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,12 @@
 //!
 //! What a file looks like is said in `docs/compressed-format.md`; devices write and read the same.
 
+mod bare;
+mod one;
+
+pub use bare::{compress_bare, decompress_bare};
+pub use one::{OneImage, decompress_one};
+
 use crate::error::Error;
 use crate::files::MAX_BYTES;
 use crate::images::{ImageSet, Range, check_labels};

@@ -53,6 +53,20 @@ pub enum Error {
     /// A compressed file that cannot be restored.
     #[error(transparent)]
     Compressed(#[from] pixelrnn::coder::container::ContainerError),
+    /// Bytes that are the code of no image.
+    #[error("no image has this code with this model and label: it is damaged, or was made with others")]
+    NotACode,
+    /// A compressed file where the code of one image is needed.
+    #[error("it is a compressed file with a header, expected the code of `compress --bare`: leave out `--bare`")]
+    NotBare,
+    /// An image that a compressed file does not have.
+    #[error("image {got}, expected {}", image_range(*images))]
+    NoSuchImage {
+        /// Its number.
+        got: u32,
+        /// How many images there are.
+        images: u32,
+    },
     /// A gzip stream that is damaged or cut short.
     #[error("the gzip data is damaged or cut short ({0})")]
     Gzip(io::Error),
@@ -396,6 +410,14 @@ fn and_more(names: &[String]) -> String {
     match names.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!(" (and {more} more)"),
+    }
+}
+
+fn image_range(images: u32) -> String {
+    match images {
+        0 => "none: the file has no images".to_string(),
+        1 => "0: the file has one image".to_string(),
+        _ => format!("0 to {}: the file has {images} images, counted from 0", images - 1),
     }
 }
 

@@ -1,14 +1,24 @@
 //! How well a number tells two sets of images apart: the receiver operating characteristic.
 
+mod ticks;
+
 use crate::error::Error;
 use crate::picture::Picture;
 use crate::picture::canvas::{self, Area, Drawn, FAINT, FAMILY, INK, shortened, text};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 use std::cmp::Ordering;
+use ticks::Ticks;
 
 /// Bars of a histogram.
 const BARS: usize = 64;
+
+/// Ticks of a histogram's axes, at most.
+const X_TICKS: usize = 8;
+const Y_TICKS: usize = 11;
+
+/// More pixels than the sides of the curve's chart have.
+const PIXELS: f64 = 720.0;
 
 /// Colours of the one set, the other one, and the curve.
 const USUAL: RGBColor = RGBColor(33, 113, 181);
@@ -114,23 +124,27 @@ impl Comparison {
         let sets = [(&self.usual, USUAL, names[0]), (&self.other, UNUSUAL, names[1])];
         let shares = sets.map(|(nats, ..)| bars.shares(nats));
         let most = shares.iter().flatten().copied().fold(0.0, f64::max);
+        let (across, up) = (bars.start..bars.start + bars.width * BARS as f64, 0.0..most * 1.05);
         let mut chart = ChartBuilder::on(area)
             .margin(24)
             .margin_top(104)
             .x_label_area_size(64)
             .y_label_area_size(96)
-            .build_cartesian_2d(bars.start..bars.start + bars.width * BARS as f64, 0.0..most * 1.05)?;
+            .build_cartesian_2d(across.clone(), up.clone())?;
+        let x_ticks = Ticks::new(across, X_TICKS, bars.logarithmic, |place| bars.nats(place));
+        let y_ticks = Ticks::new(up, Y_TICKS, false, |share| 100.0 * share);
         chart
             .configure_mesh()
             .disable_x_mesh()
             .light_line_style(TRANSPARENT)
             .bold_line_style(FAINT.mix(0.25))
             .axis_style(FAINT)
-            .x_labels(8)
-            .x_label_formatter(&|place| format!("{:.0}", bars.nats(*place)))
+            .x_labels(X_TICKS)
+            .x_label_formatter(&|place| x_ticks.label(*place))
             .x_desc(if bars.logarithmic { "nats an image (logarithmic)" } else { "nats an image" })
             .y_desc("share of the images")
-            .y_label_formatter(&|share| format!("{:.0} %", 100.0 * share))
+            .y_labels(Y_TICKS)
+            .y_label_formatter(&|share| format!("{} %", y_ticks.label(*share)))
             .axis_desc_style(text(26, INK, HPos::Center))
             .label_style((FAMILY, 22).into_font().color(&FAINT))
             .draw()?;
@@ -172,21 +186,38 @@ impl Comparison {
             .y_label_formatter(&|share| format!("{:.0} %", 100.0 * share))
             .draw()?;
         chart.draw_series(LineSeries::new([(0.0, 0.0), (1.0, 1.0)], FAINT.mix(0.6).stroke_width(2)))?;
-        // Steps that nobody sees make wide lines ragged.
-        let mut curve = self.curve();
+        let curve = self.curve();
+        // Steps narrower than a pixel only make the polygon longer.
         let mut last = (-1.0, -1.0);
-        curve.retain(|point| {
-            let far = (point.0 - last.0).abs().max((point.1 - last.1).abs()) >= 0.012 || *point == (1.0, 1.0);
+        let seen = curve.iter().copied().filter(|point| {
+            let far = (point.0 - last.0).max(point.1 - last.1) >= 1.0 / PIXELS || *point == (1.0, 1.0);
             last = if far { *point } else { last };
             far
         });
-        chart.draw_series(AreaSeries::new(curve.iter().copied(), 0.0, USUAL.mix(0.12)))?;
-        chart.draw_series(LineSeries::new(curve, USUAL.stroke_width(5)))?;
+        chart.draw_series(AreaSeries::new(seen, 0.0, USUAL.mix(0.12)))?;
+        // Stamped pixel by pixel: a wide line of many short segments is drawn as one polygon whose corners stand out, which looks as if
+        // the curve went down in places.
+        let pen = |point: (f64, f64)| {
+            EmptyElement::at(point)
+                + Rectangle::new([(-1, -2), (1, 2)], USUAL.filled())
+                + Rectangle::new([(-2, -1), (2, 1)], USUAL.filled())
+        };
+        chart.draw_series(line(&curve).map(pen))?;
         let (width, height) = area.dim_in_pixel();
         let at = (width as i32 * 68 / 100, height as i32 * 62 / 100);
         canvas::centred(area, "area under the curve", at, 26, FAINT)?;
         canvas::centred(area, &format!("{:.4}", self.area()), (at.0, at.1 + 48), 52, INK)
     }
+}
+
+/// Points along the lines that join those of `curve`, at most a pixel apart.
+fn line(curve: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
+    let between = |pair: &[(f64, f64)]| {
+        let (from, across, up) = (pair[0], pair[1].0 - pair[0].0, pair[1].1 - pair[0].1);
+        let steps = (across.max(up) * PIXELS).ceil().max(1.0);
+        (0..steps as usize).map(move |n| (from.0 + across * n as f64 / steps, from.1 + up * n as f64 / steps))
+    };
+    curve.windows(2).flat_map(between).chain(curve.last().copied())
 }
 
 /// The bars of the histograms: equally wide in nats, or in their logarithm to base 2 where nats differ by much.

@@ -18,6 +18,13 @@ pub struct Args {
     /// Labels of the images, for a model that has classes: .npy or IDX
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// Write the code of one image alone, without header, label and checksum, for a reader that knows the model and the label:
+    /// damage goes unnoticed
+    #[arg(long)]
+    bare: bool,
+    /// Class of that image, for a model that has classes
+    #[arg(long, value_name = "K", requires = "bare", conflicts_with = "labels")]
+    label: Option<usize>,
     /// Compress the first N images only
     #[arg(short = 'n', long = "count", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -31,12 +38,26 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::for_labels(self.labels.is_some()))?;
+        let blob = model::read_blob_or(
+            self.model.as_deref(),
+            BuiltIn::for_labels(self.labels.is_some() || self.label.is_some()),
+        )?;
         let model = blob.model()?;
         let image = model.image();
-        let (set, labels) = read_images(&self.images, self.count, self.labels.as_ref(), &image, model.classes())?;
+        if self.bare && self.labels.is_none() {
+            model::check_label(self.label, model.classes())?;
+        }
+        // One label stands for a file of them.
+        let in_file = if self.label.is_some() { 0 } else { model.classes() };
+        let (set, labels) = read_images(&self.images, self.count, self.labels.as_ref(), &image, in_file)?;
         let bar = progress::bar("compressing", set.count);
-        let compressed = compress::compress(model, &set, labels.as_deref(), || bar.inc(1))?;
+        let compressed = if self.bare {
+            self.one_image(set.count)?;
+            let label = self.label.or(labels.and_then(|labels| labels.first().map(|label| usize::from(*label))));
+            compress::compress_bare(model, set.image(0), label)?
+        } else {
+            compress::compress(model, &set, labels.as_deref(), || bar.inc(1))?
+        };
         bar.finish_and_clear();
         files::write_output(&self.output, |out| out.write_all(&compressed.bytes))?;
         if self.output.as_path() == Path::new("-") {
@@ -59,5 +80,13 @@ impl Args {
             )?;
         }
         Ok(())
+    }
+    /// A bare file has no place for the number of images.
+    fn one_image(&self, count: usize) -> Result<(), Failure> {
+        if count == 1 {
+            return Ok(());
+        }
+        let name = files::display_name(&self.images);
+        Err(Failure::Usage(format!("--bare: {name} has {count} images, expected one: `-n 1` takes the first")))
     }
 }

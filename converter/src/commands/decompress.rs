@@ -2,6 +2,7 @@
 
 use super::model::{self, BuiltIn};
 use super::{Failure, progress};
+use pixelrnn::Model;
 use pixelrnn_converter::images::npy;
 use pixelrnn_converter::picture::{Layout, Picture};
 use pixelrnn_converter::{Error, ImageSet, compress, files};
@@ -22,17 +23,32 @@ pub struct Args {
     /// Where the labels go, where the model has classes: .npy
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// Restore image N alone, counted from 0, without decoding what does not come before it in its block
+    #[arg(long, value_name = "N")]
+    image: Option<u32>,
+    /// Read the code of one image that `compress --bare` wrote: it has no checksum, damage and a wrong model or label go unnoticed
+    #[arg(long, conflicts_with_all = ["image", "labels"])]
+    bare: bool,
+    /// Class of that image, for a model that has classes
+    #[arg(long, value_name = "K", requires = "bare")]
+    label: Option<usize>,
 }
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
         let bytes = files::read(&self.file)?;
         let named = |e: Error| e.in_file(files::display_name(&self.file));
+        if self.bare {
+            return self.restore_bare(&bytes);
+        }
         let header = compress::header(&bytes).map_err(named)?;
         let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::of_identity(header.identity))?;
         let model = blob.model()?;
         if self.labels.is_some() && model.classes() == 0 {
             return Err(Failure::Usage("--labels: the model has no classes".into()));
+        }
+        if let Some(number) = self.image {
+            return self.restore_one(model, &bytes, number);
         }
         let bar = progress::bar("decompressing", header.images as usize);
         let restored = compress::decompress(model, &bytes, || bar.inc(1)).map_err(named)?;
@@ -43,6 +59,44 @@ impl Args {
         }
         if self.output.as_path() != Path::new("-") {
             writeln!(std::io::stdout(), "{}: {} images", files::display_name(&self.output), restored.set.count)?;
+        }
+        Ok(())
+    }
+
+    fn restore_bare(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::for_labels(self.label.is_some()))?;
+        let model = blob.model()?;
+        model::check_label(self.label, model.classes())?;
+        let set = compress::decompress_bare(model, bytes, self.label)
+            .map_err(|e| e.in_file(files::display_name(&self.file)))?;
+        write_images(&set, model.image().levels, &self.output)?;
+        self.say("one image, which no checksum vouches for")
+    }
+
+    fn restore_one(&self, model: Model<'_>, bytes: &[u8], number: u32) -> Result<(), Failure> {
+        let bar = progress::bar("decompressing", 1);
+        let one = compress::decompress_one(model, bytes, number, |done, needed| {
+            bar.set_length(needed as u64);
+            bar.set_position(done as u64);
+        });
+        bar.finish_and_clear();
+        let one = one.map_err(|error| match error {
+            Error::NoSuchImage { .. } => Failure::Usage(format!("--image: {error}")),
+            other => other.in_file(files::display_name(&self.file)).into(),
+        })?;
+        write_images(&one.set, model.image().levels, &self.output)?;
+        if let (Some(path), Some(label)) = (&self.labels, one.label) {
+            npy::write(path, &[1], &[label as u8])?;
+        }
+        let unchecked =
+            if one.checked { "" } else { ", without the checksum of its block, which covers later images too" };
+        self.say(&format!("image {number}{unchecked}"))
+    }
+
+    /// Prints the result, unless it went to standard output.
+    fn say(&self, what: &str) -> Result<(), Failure> {
+        if self.output.as_path() != Path::new("-") {
+            writeln!(std::io::stdout(), "{}: {what}", files::display_name(&self.output))?;
         }
         Ok(())
     }

@@ -83,6 +83,18 @@ pub fn read_blob_or(path: Option<&Path>, built_in: BuiltIn) -> Result<Blob, Fail
     path.map_or_else(|| Ok(built_in.blob()), read_blob)
 }
 
+/// Makes sure that a label is given where the model has classes, and is one of them.
+pub fn check_label(label: Option<usize>, classes: usize) -> Result<(), Failure> {
+    let what = match (classes, label) {
+        (0, None) => return Ok(()),
+        (_, Some(got)) if got < classes => return Ok(()),
+        (0, Some(_)) => "the model has no classes".to_string(),
+        (_, None) => format!("the model needs a class from 0 to {}", classes - 1),
+        (_, Some(got)) => format!("{got}, expected 0 to {}", classes - 1),
+    };
+    Err(Failure::Usage(format!("--label: {what}")))
+}
+
 /// Reads labels where a file is named, and checks them against the images and the model.
 pub fn read_labels(path: Option<&PathBuf>, count: usize, classes: usize) -> Result<Option<Vec<u8>>, Error> {
     let Some(path) = path else {

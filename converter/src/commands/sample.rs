@@ -47,14 +47,7 @@ impl Args {
     pub fn run(self) -> Result<(), Failure> {
         let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::for_labels(self.label.is_some()))?;
         let model = blob.model()?;
-        let classes = model.classes();
-        if self.label.map_or(classes > 0, |label| label >= classes) {
-            return Err(Failure::Usage(match (classes, self.label) {
-                (0, _) => "--label: the model has no classes".into(),
-                (_, None) => format!("--label: the model needs a class from 0 to {}", classes - 1),
-                (_, Some(got)) => format!("--label: {got}, expected 0 to {}", classes - 1),
-            }));
-        }
+        model::check_label(self.label, model.classes())?;
         let bar = progress::bar("drawing", self.count as usize);
         let set = run::sample(model, self.count as usize, self.seed, self.temperature, self.label, || bar.inc(1))?;
         bar.finish_and_clear();

@@ -1,16 +1,15 @@
 //! Pictures as text.
 
-use super::Picture;
-use std::fmt::Write;
+use super::{GUTTER, Picture};
 
 /// What a terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Terminal {
     /// 24-bit colour and block characters: two pixels a character.
     TrueColour,
-    /// Shades of gray in Unicode block characters.
+    /// Unicode block characters without colour: two pixels a character where they are black or white, else the nearest shades.
     Blocks,
-    /// ASCII alone.
+    /// The same in ASCII alone.
     Ascii,
 }
 
@@ -40,7 +39,7 @@ impl Terminal {
 
 impl Picture {
     /// The picture as lines of at most `columns` characters, each two rows of pixels high. A wider picture is shrunk by a
-    /// whole factor.
+    /// whole factor; otherwise every pixel is shown, as the upper or the lower half of a character.
     ///
     /// ```
     /// use pixelrnn_converter::picture::{Picture, Terminal};
@@ -85,24 +84,49 @@ impl Picture {
 
 /// The character of a pixel and the one below it; the last row may have none below.
 fn cell(terminal: Terminal, upper: [u8; 3], lower: Option<[u8; 3]>) -> String {
-    let mut text = String::new();
-    match terminal {
+    let glyphs: &[Glyph] = match terminal {
         Terminal::TrueColour => {
             let ([r, g, b], [s, h, c]) = (upper, lower.unwrap_or_default());
-            // Writing to a string cannot fail.
-            let _ = write!(text, "\x1b[38;2;{r};{g};{b};48;2;{s};{h};{c}m\u{2580}");
+            return format!("\x1b[38;2;{r};{g};{b};48;2;{s};{h};{c}m\u{2580}");
         }
-        Terminal::Blocks => text.push(shade(&[' ', '░', '▒', '▓', '█'], upper, lower.unwrap_or(upper))),
-        Terminal::Ascii => {
-            text.push(shade(&[' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'], upper, lower.unwrap_or(upper)));
-        }
-    }
-    text
+        Terminal::Blocks => &BLOCKS,
+        Terminal::Ascii => &ASCII,
+    };
+    nearest(glyphs, upper, lower).to_string()
 }
 
-fn shade(ramp: &[char], upper: [u8; 3], lower: [u8; 3]) -> char {
-    // Rec. 601 luma in thousandths.
-    let luma = |[r, g, b]: [u8; 3]| 299 * usize::from(r) + 587 * usize::from(g) + 114 * usize::from(b);
-    let mean = usize::midpoint(luma(upper), luma(lower));
-    ramp[mean * ramp.len() / 255_001]
+/// A character, and the brightness of its upper and of its lower half in thousandths.
+type Glyph = (char, i32, i32);
+
+/// Both halves, one of them, and shades: whatever two black or white pixels are, there is a character for them alone.
+const BLOCKS: [Glyph; 7] =
+    [(' ', 0, 0), ('▀', 1000, 0), ('▄', 0, 1000), ('█', 1000, 1000), ('░', 250, 250), ('▒', 500, 500), ('▓', 750, 750)];
+
+/// The same in ASCII.
+const ASCII: [Glyph; 12] = [
+    (' ', 0, 0),
+    ('"', 1000, 0),
+    ('o', 0, 1000),
+    ('@', 1000, 1000),
+    ('.', 111, 111),
+    (':', 222, 222),
+    ('-', 333, 333),
+    ('=', 444, 444),
+    ('+', 556, 556),
+    ('*', 667, 667),
+    ('#', 778, 778),
+    ('%', 889, 889),
+];
+
+/// The character that looks most like a pixel and the one below it.
+fn nearest(glyphs: &[Glyph], upper: [u8; 3], lower: Option<[u8; 3]>) -> char {
+    // Rec. 601 luma in thousandths of the brightest.
+    let luma = |[r, g, b]: [u8; 3]| (299 * i32::from(r) + 587 * i32::from(g) + 114 * i32::from(b)) / 255;
+    let lower = lower.unwrap_or_default();
+    // A line between images must not make the pixel beside it look gray.
+    let line = |pixel| pixel == [GUTTER; 3];
+    let shown = |pixel, other| if line(pixel) && !line(other) { 0 } else { luma(pixel) };
+    let (top, bottom) = (shown(upper, lower), shown(lower, upper));
+    let off = |(_, u, l): &&Glyph| (u - top).pow(2) + (l - bottom).pow(2);
+    glyphs.iter().min_by_key(off).map_or(' ', |(glyph, ..)| *glyph)
 }

@@ -89,3 +89,46 @@ fn wide_pictures_are_shrunk() {
     assert_eq!(picture.to_text(Terminal::Ascii, 3), "@@@\n");
     assert_eq!(picture.to_text(Terminal::Ascii, 0).lines().next(), Some("@"));
 }
+
+#[test]
+fn every_pixel_of_two_levels_is_shown_with_colour_and_without() {
+    let mut random = crate::testing::Random(5);
+    let (width, height) = (9, 7);
+    let data: Vec<u8> = (0..width * height).map(|_| 255 * random.below(2) as u8).collect();
+    let picture = Picture { width, height, channels: 1, data };
+    for (terminal, halves) in [(Terminal::Blocks, [' ', '▀', '▄', '█']), (Terminal::Ascii, [' ', '"', 'o', '@'])]
+    {
+        let text = picture.to_text(terminal, 80);
+        let mut read = vec![0; width * (height + 1)];
+        for (y, line) in text.lines().enumerate() {
+            for (x, found) in line.chars().enumerate() {
+                let bits = halves.iter().position(|half| *half == found).unwrap();
+                read[2 * y * width + x] = 255 * (bits as u8 & 1);
+                read[(2 * y + 1) * width + x] = 255 * (bits as u8 >> 1);
+            }
+        }
+        assert_eq!(read[..width * height], picture.data, "{text}");
+    }
+    // With colour there is a character for every two pixels, in their colours.
+    let text = picture.to_text(Terminal::TrueColour, 80);
+    let colours = text.split('\u{2580}').filter_map(|cell| cell.split_once("38;2;")).map(|(_, colours)| colours);
+    for (n, colours) in colours.enumerate() {
+        let [upper, lower] = [0, 1].map(|half| (2 * (n / width) + half) * width + n % width);
+        let [upper, lower] = [upper, lower].map(|at| picture.data.get(at).copied().unwrap_or(0));
+        assert_eq!(colours, format!("{upper};{upper};{upper};48;2;{lower};{lower};{lower}m"), "{n}");
+    }
+}
+
+#[test]
+fn lines_between_images_do_not_change_the_pixels_beside_them() {
+    let data = vec![GUTTER, GUTTER, GUTTER, 0, 255, GUTTER, 0, 255, GUTTER, GUTTER, GUTTER, GUTTER];
+    let picture = Picture { width: 3, height: 4, channels: 1, data };
+    assert_eq!(picture.to_text(Terminal::Blocks, 80), " ▄▒\n ▀▒\n");
+    assert_eq!(picture.to_text(Terminal::Ascii, 80), " o-\n \"-\n");
+}
+
+#[test]
+fn shades_without_colour_are_the_nearest_ones() {
+    let picture = Picture { width: 4, height: 2, channels: 1, data: vec![85, 170, 120, 255, 85, 170, 130, 100] };
+    assert_eq!(picture.to_text(Terminal::Blocks, 80), "░▓▒▀\n");
+}

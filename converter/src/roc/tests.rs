@@ -85,3 +85,39 @@ fn equal_nats_and_long_names_can_be_drawn() {
         assert_eq!(picture, comparison.picture([&"a".repeat(300), "ü/…"]).unwrap());
     }
 }
+
+#[test]
+fn the_curve_never_goes_down_and_ties_are_one_step_of_it() {
+    let mut random = Random(3);
+    for values in [1, 2, 5, 50, 100_000] {
+        let mut draw = |count: usize| (0..count).map(|_| random.below(values) as f64).collect::<Vec<_>>();
+        let (usual, other) = (draw(300), draw(200));
+        let curve = Comparison::new(&usual, &other).unwrap().curve();
+        assert!(curve.windows(2).all(|p| p[0] != p[1] && p[0].0 <= p[1].0 && p[0].1 <= p[1].1), "{values} values");
+        // One step for each number that there is, and the start.
+        let mut all = [usual, other].concat();
+        all.sort_by(f64::total_cmp);
+        all.dedup();
+        assert_eq!(curve.len(), 1 + all.len(), "{values} values");
+    }
+}
+
+#[test]
+fn the_drawn_curve_never_goes_down() {
+    let mut random = Random(4);
+    for (values, count, shift) in
+        [(2, 40, 0.0), (6, 100, 1.0), (1000, 7, 300.0), (1000, 500, 250.0), (100_000, 3000, 9000.0)]
+    {
+        let mut draw = |shift: f64| (0..count).map(|_| random.below(values) as f64 + shift).collect::<Vec<_>>();
+        let (usual, other) = (draw(0.0), draw(shift));
+        let picture = Comparison::new(&usual, &other).unwrap().picture(["a", "b"]).unwrap();
+        let is_line =
+            |x: usize, y: usize| picture.data[(y * picture.width + x) * 3..][..3] == [USUAL.0, USUAL.1, USUAL.2];
+        // The upper edge of the line, column by column of the right half.
+        let edge: Vec<_> = (950..picture.width).filter_map(|x| (0..picture.height).find(|y| is_line(x, *y))).collect();
+        assert!(edge.len() > 400, "{values} values, {count} images: a line of {} columns", edge.len());
+        // The pen is round at the end.
+        let falls = edge[..edge.len() - 2].windows(2).filter(|pair| pair[1] > pair[0]).count();
+        assert_eq!(falls, 0, "{values} values, {count} images");
+    }
+}

@@ -27,11 +27,13 @@
 //! let mut decoder = Decoder::new(&stream[..])?;
 //! engine.run(None, &mut Decode::new(&mut decoder), &mut again)?;
 //! assert_eq!(again, image);
+//! assert!(decoder.into_source().is_empty(), "an encoder with this model would have written less");
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Several images can share a stream: the encoder goes on from one to the next. [`container`] is the file around streams.
+//! Such a stream of one image is what `pixelrnn compress --bare` writes and `decompress --bare` reads: the code alone. It has no checksum, and
+//! who reads it must know the model and the label. Several images can share a stream: the encoder goes on from one to the next. [`container`] is the file around streams.
 #![forbid(unsafe_code)]
 
 pub mod container;

@@ -1,0 +1,79 @@
+//! The code of one image alone: no header, no label, no checksum.
+//!
+//! It is the stream that `docs/compressed-format.md` calls bare, the bytes of [`pixelrnn::coder::Encoder`].
+
+use super::{Compressed, header};
+use crate::error::Error;
+use crate::images::{ImageSet, Range};
+use crate::memory;
+use crate::run::{engine_error, packed};
+use pixelrnn::coder::{Decode, Decoder, Encode, Encoder};
+use pixelrnn::packed::{Batch, Scorer};
+use pixelrnn::{Engine, EngineError, Model, Pixel};
+
+/// Codes `image`, `[C, H, W]` in levels of the model's, with its label where the model has classes.
+///
+/// The code may be empty: of an image that the model all but expects.
+///
+/// # Errors
+/// When the image or the label does not fit the model.
+pub fn compress_bare(model: Model<'_>, image: &[u8], label: Option<usize>) -> Result<Compressed, Error> {
+    let shape = model.image();
+    if image.len() != shape.values() {
+        return Err(Error::ImageLength { got: image.len(), expected: shape.values() });
+    }
+    if let Some(index) = image.iter().position(|value| usize::from(*value) >= shape.levels) {
+        return Err(Error::Value { got: image[index], index, levels: shape.levels });
+    }
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes);
+    let mut source = Encode::new(image, shape, &mut encoder);
+    let cost = if let Some(packed) = packed(model) {
+        let mut scorer = Scorer::new(&packed).map_err(engine_error)?;
+        scorer.visit(label, image, &mut source).map_err(engine_error)?
+    } else {
+        let mut state = memory::zeros(model.state_words(), memory::STATE)?;
+        let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+        let mut again = memory::zeros(shape.values(), memory::IMAGES)?;
+        engine.run(label, &mut source, &mut again).map_err(engine_error)?
+    };
+    let Ok(_) = encoder.finish();
+    Ok(Compressed { bytes, bits: Pixel::bits(cost) })
+}
+
+/// Restores the image whose code `bytes` is. The label is that of the image, where the model has classes.
+///
+/// A code has no checksum. With another model or label, or with damaged bytes, it gives another image, but for the few cases in which no
+/// image has such a code.
+///
+/// # Errors
+/// [`Error::NotACode`] when no image has this code, [`Error::NotBare`] when the bytes begin with the header of a compressed file; when the
+/// label does not fit the model.
+pub fn decompress_bare(model: Model<'_>, bytes: &[u8], label: Option<usize>) -> Result<ImageSet, Error> {
+    if header(bytes).is_ok() {
+        return Err(Error::NotBare);
+    }
+    let shape = model.image();
+    let mut decoder = Decoder::new(bytes).map_err(|_| Error::NotACode)?;
+    let mut source = Decode::new(&mut decoder);
+    let mut data = memory::zeros(shape.values(), memory::IMAGES)?;
+    if let Some(packed) = packed(model) {
+        let mut batch = Batch::new(&packed, 1).map_err(engine_error)?;
+        batch.run(label, &mut [source], &mut data, &mut [0]).map_err(decode_error)?;
+    } else {
+        let mut state = memory::zeros(model.state_words(), memory::STATE)?;
+        let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+        engine.run(label, &mut source, &mut data).map_err(decode_error)?;
+    }
+    if !decoder.into_source().is_empty() {
+        return Err(Error::NotACode);
+    }
+    ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
+}
+
+fn decode_error<E: std::fmt::Display>(error: EngineError<E>) -> Error {
+    match error {
+        EngineError::Source(_) => Error::NotACode,
+        other => engine_error(other),
+    }
+}

@@ -1,0 +1,79 @@
+//! One image out of a compressed file.
+
+use super::{block_error, blocks, header};
+use crate::error::Error;
+use crate::images::{ImageSet, Range};
+use crate::memory;
+use crate::run::{engine_error, packed};
+use pixelrnn::coder::container::{BlockReader, HEADER_BYTES, MOST_IMAGES, read_together};
+use pixelrnn::packed::Batch;
+use pixelrnn::{Engine, Model};
+
+/// An image of a compressed file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneImage {
+    /// The image, in levels of the model's.
+    pub set: ImageSet,
+    /// Its label, where the model has classes.
+    pub label: Option<usize>,
+    /// Whether its block's checksum was compared. The checksum covers all images of the block, so it is compared for the last one only.
+    pub checked: bool,
+}
+
+/// Restores image `number` of the compressed file `bytes`, counted from 0.
+///
+/// Blocks before that of the image are skipped by their lengths. Within the block, the images before it are decoded as well, because a
+/// block is one stream; those after it are not. `progress` is called with the number of decoded images and how many are needed.
+///
+/// # Errors
+/// [`Error::NoSuchImage`] when the file has fewer images; when it is damaged, or was made with another model.
+pub fn decompress_one(
+    model: Model<'_>,
+    bytes: &[u8],
+    number: u32,
+    progress: impl Fn(usize, usize),
+) -> Result<OneImage, Error> {
+    let header = header(bytes)?;
+    header.check(&model).map_err(Error::Compressed)?;
+    let blocks = blocks(&bytes[HEADER_BYTES..], header.images).map_err(Error::Compressed)?;
+    let mut within = number as usize;
+    let block = blocks.iter().find(|block| {
+        let here = within < block.images;
+        within -= if here { 0 } else { block.images };
+        here
+    });
+    let block = block.ok_or(Error::NoSuchImage { got: number, images: header.images })?;
+    let (needed, last) = (within + 1, within + 1 == block.images);
+    let shape = model.image();
+    let mut data = memory::zeros(shape.values(), memory::IMAGES)?;
+    let mut label = None;
+    let (mut reader, mut source) = (BlockReader::new(MOST_IMAGES), block.bytes);
+    if let Some(packed) = packed(model) {
+        let mut batch = Batch::new(&packed, 1).map_err(engine_error)?;
+        let mut open = [(reader, source)];
+        for done in 1..=needed {
+            label = read_together(&mut open, &mut batch, &mut data).map_err(block_error)?;
+            progress(done, needed);
+        }
+        [(reader, source)] = open;
+    } else {
+        let mut state = memory::zeros(model.state_words(), memory::STATE)?;
+        let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+        for _ in 0..needed * shape.height * shape.width {
+            let Some(restored) = reader.step(&mut engine, &mut source).map_err(block_error)? else { break };
+            let pixel = restored.pixel;
+            if (pixel.row, pixel.column) == (0, 0) {
+                progress(restored.image as usize + 1, needed);
+            }
+            label = restored.label;
+            for (channel, value) in pixel.values.iter().enumerate().take(shape.channels) {
+                data[(channel * shape.height + pixel.row) * shape.width + pixel.column] = *value;
+            }
+        }
+    }
+    if last {
+        reader.finish(&mut source).map_err(block_error)?;
+    }
+    let set = ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)?;
+    Ok(OneImage { set, label, checked: last })
+}
