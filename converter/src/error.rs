@@ -81,10 +81,12 @@ pub enum Error {
         source: NetworkError,
     },
     /// The first op is not one that hides the pixel being predicted.
-    #[error("the first op is {got}, expected a `masked_conv` with mask A: any other lets a value see itself")]
+    #[error("the first op is {got}, expected a `masked_conv` with mask A: {}", first_op(hidden_by.as_deref()))]
     FirstOp {
         /// What it is.
         got: String,
+        /// The op behind it whose mask A hides the value again, where one does on every way to the logits.
+        hidden_by: Option<String>,
     },
     /// The list does not end in the convolution that gives the logits.
     #[error(
@@ -130,16 +132,26 @@ pub enum Error {
     /// Not a safetensors file, or a damaged one.
     #[error("not a whole safetensors file: {0}")]
     Safetensors(String),
+    /// A file of another kind, known by its first bytes or its name.
+    #[error("this is {is}, expected a trained model (.safetensors): {fix}")]
+    NotSafetensors {
+        /// What it is.
+        is: &'static str,
+        /// What to do.
+        fix: String,
+    },
     /// No description in the metadata.
     #[error("the metadata has no key `pixelrnn`, expected the model's description there")]
     NoMetadata,
     /// Tensors that the description asks for and the file does not hold.
-    #[error("no tensor {}, expected it with shape {shape:?}{}", quoted(names), and_more(names))]
+    #[error("no tensor {}, expected it with shape {shape:?}{}{hint}", quoted(names), and_more(names))]
     MissingTensors {
         /// Their names.
         names: Vec<String>,
         /// The shape of the first.
         shape: Vec<usize>,
+        /// Tensors of the file that look like them and what to do, from a semicolon on; empty where none do.
+        hint: String,
     },
     /// Tensors that no op of the description reads.
     #[error("no op reads the tensor {}{}", quoted(names), and_more(names))]
@@ -174,6 +186,27 @@ pub enum Error {
         name: String,
         /// Its type, as the file calls it.
         got: String,
+    },
+    /// A stored mask that is not the op's.
+    #[error(
+        "tensor `{name}` is another mask than {mask:?} of `{op}`: from feature {from} to feature {to} the file has \
+         {stored}, the op {expected} (rows from the top, # open)"
+    )]
+    Mask {
+        /// The tensor's name.
+        name: String,
+        /// The op's name.
+        op: String,
+        /// The op's mask.
+        mask: pixelrnn::model::Mask,
+        /// Feature read.
+        from: usize,
+        /// Feature made.
+        to: usize,
+        /// Picture of the stored mask between these features.
+        stored: String,
+        /// Picture of the op's.
+        expected: String,
     },
     /// A weight that is no number, or a variance below zero.
     #[error("tensor `{name}` holds {got} at index {index}, expected {expected}")]
@@ -365,6 +398,15 @@ fn and_more(names: &[String]) -> String {
     match names.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!(" (and {more} more)"),
+    }
+}
+
+fn first_op(hidden_by: Option<&str>) -> String {
+    match hidden_by {
+        None => "any other lets a value see itself".to_string(),
+        Some(op) => format!(
+            "mask A of `{op}` hides the value again, but the engine predicts a value before it is known and cannot read it"
+        ),
     }
 }
 
