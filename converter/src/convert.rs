@@ -3,7 +3,7 @@
 use crate::blob::Blob;
 use crate::error::Error;
 use crate::fold::fold_batch_norms;
-use crate::images::{ImageSet, Range};
+use crate::images::{ImageSet, Label, Range};
 use crate::quantize::{Activations, Method, Numbers, Observed, observe, quantize};
 use crate::reference::Reference;
 use crate::run::{Scorer, sample};
@@ -21,7 +21,7 @@ pub enum Calibration {
         /// The images.
         set: ImageSet,
         /// A label for each, where the model has classes.
-        labels: Option<Vec<u8>>,
+        labels: Option<Vec<Label>>,
         /// How many to use.
         count: usize,
     },
@@ -57,7 +57,7 @@ impl Converted {
 pub struct Calibrated<'a> {
     trained: Cow<'a, TrainedModel>,
     set: ImageSet,
-    labels: Option<Vec<u8>>,
+    labels: Option<Vec<Label>>,
     seen: Observed,
     method: Method,
     float_nats: f64,
@@ -78,7 +78,7 @@ impl<'a> Calibrated<'a> {
     ) -> Result<Self, Error> {
         let trained = fold_batch_norms(trained)?;
         let reference = Reference::new(&trained);
-        let see = |set: &ImageSet, labels: Option<&[u8]>| {
+        let see = |set: &ImageSet, labels: Option<&[Label]>| {
             observe(&trained, &reference, &set.iter().collect::<Vec<_>>(), labels, &progress)
         };
         let (set, labels) = match calibration {
@@ -136,25 +136,25 @@ pub fn float_blob(trained: &TrainedModel) -> Result<Blob, Error> {
     quantize(&folded, Numbers::F32)
 }
 
-fn mean_nats(scorer: Scorer<'_>, set: &ImageSet, labels: Option<&[u8]>) -> Result<f64, Error> {
+fn mean_nats(scorer: Scorer<'_>, set: &ImageSet, labels: Option<&[Label]>) -> Result<f64, Error> {
     let scores = scorer.score_all(set, labels, false, || ())?;
     Ok(scores.iter().map(|s| s.nats).sum::<f64>() / scores.len().max(1) as f64)
 }
 
 /// `count` of the images, at even distances.
-fn spread(set: &ImageSet, labels: Option<&[u8]>, count: usize) -> (ImageSet, Option<Vec<u8>>) {
+fn spread(set: &ImageSet, labels: Option<&[Label]>, count: usize) -> (ImageSet, Option<Vec<Label>>) {
     let numbers = set.spread(count);
     let labels = labels.map(|labels| numbers.iter().map(|n| labels[*n]).collect());
     (set.picked(&numbers), labels)
 }
 
-fn noise(trained: &TrainedModel, count: usize) -> Result<(ImageSet, Option<Vec<u8>>), Error> {
+fn noise(trained: &TrainedModel, count: usize) -> Result<(ImageSet, Option<Vec<Label>>), Error> {
     let description = trained.description();
     let image = description.image;
     let mut rng: pixelrnn::DefaultRng = rand_core::SeedableRng::seed_from_u64(0);
     let data = (0..count * image.values()).map(|_| ((u64::from(rng.next_u32()) * image.levels as u64) >> 32) as u8);
     let set = ImageSet::new([image.channels, image.height, image.width], data.collect(), Range::Levels)?;
-    let labels = (description.classes > 0).then(|| (0..count).map(|n| (n % description.classes) as u8).collect());
+    let labels = (description.classes > 0).then(|| (0..count).map(|n| (n % description.classes) as Label).collect());
     Ok((set, labels))
 }
 

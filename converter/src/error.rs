@@ -335,6 +335,17 @@ pub enum Error {
     #[error(transparent)]
     Blob(pixelrnn::BlobError),
 
+    /// A blob where the trained model that it was made from is needed.
+    #[error("this is a blob, expected the trained model (.safetensors) that it was made from")]
+    NoTrained,
+    /// A blob and its trained model, each in the other's place.
+    #[error("the files are swapped: {blob} is a blob and {trained} a trained model, expected the trained model first")]
+    Swapped {
+        /// The trained model.
+        trained: String,
+        /// The blob.
+        blob: String,
+    },
     /// A trained model where a blob is needed.
     #[error("this is a trained model, expected a blob: make one with `pixelrnn convert`")]
     NotABlob,
@@ -373,7 +384,7 @@ impl Error {
     pub fn in_file(self, file: impl Into<String>) -> Self {
         match self {
             // These name their file themselves.
-            Self::In { .. } | Self::Io { .. } => self,
+            Self::In { .. } | Self::Io { .. } | Self::Swapped { .. } => self,
             other => Self::In { file: file.into(), source: Box::new(other) },
         }
     }

@@ -39,7 +39,11 @@ impl Args {
         bar.finish_and_clear();
         write_images(&restored.set, model.image().levels, &self.output)?;
         if let (Some(path), Some(labels)) = (&self.labels, &restored.labels) {
-            npy::write(path, &[labels.len()], labels)?;
+            if model.classes() > 256 {
+                npy::write(path, &[labels.len()], labels)?;
+            } else {
+                npy::write(path, &[labels.len()], &labels.iter().map(|label| *label as u8).collect::<Vec<_>>())?;
+            }
         }
         if self.output.as_path() != Path::new("-") {
             writeln!(std::io::stdout(), "{}: {} images", files::display_name(&self.output), restored.set.count)?;

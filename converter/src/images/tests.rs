@@ -276,8 +276,8 @@ fn one_image_survives_a_png_file() {
 #[test]
 fn labels_are_checked() {
     assert_eq!(labels_from_bytes(&npy("|u1", "False", "(3,)", &[1, 2, 3])).unwrap(), [1, 2, 3]);
-    let message = labels_from_bytes(&npy("<i8", "False", "(3,)", &[0; 24])).unwrap_err().to_string();
-    assert!(message.contains("type `<i8`"), "{message}");
+    let message = labels_from_bytes(&npy("<f8", "False", "(3,)", &[0; 24])).unwrap_err().to_string();
+    assert!(message.contains("type `<f8`"), "{message}");
     let message = labels_from_bytes(&npy("|u1", "False", "(3, 1)", &[1, 2, 3])).unwrap_err().to_string();
     assert!(message.contains("shape [3, 1], expected [N]"), "{message}");
 
