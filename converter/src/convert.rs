@@ -171,3 +171,25 @@ fn own_samples(blob: &Blob, count: usize, classes: usize) -> Result<ImageSet, Er
     }
     ImageSet::new([image.channels, image.height, image.width], data, Range::Levels)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::description::Description;
+    use crate::testing::{GRAY, preset, random_model};
+    use pixelrnn::model::{Architecture, Preset};
+
+    #[test]
+    fn own_samples_go_through_more_than_256_classes() {
+        let image = pixelrnn::model::Image { height: 1, width: 2, ..GRAY };
+        let preset = Preset { classes: 300, layers: 1, ..preset(Architecture::PixelCnn, image) };
+        let trained = random_model(&Description::from(preset), 1);
+        let labels = noise(&trained, 301).unwrap().1.unwrap();
+        assert_eq!(labels, (0..300).chain([0]).collect::<Vec<_>>());
+        // Each class draws with its own bias: what it draws is what the engine draws of it alone.
+        let blob = float_blob(&trained).unwrap();
+        let drawn = own_samples(&blob, 300, 300).unwrap();
+        let last = sample(blob.model().unwrap(), 1, 299, Temperature::ONE, Some(299), || ()).unwrap();
+        assert_eq!(drawn.image(299), last.image(0));
+    }
+}

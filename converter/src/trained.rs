@@ -88,15 +88,16 @@ impl TrainedModel {
 
     fn parse(bytes: &[u8], path: Option<&Path>) -> Result<Self, Error> {
         let damaged = |e: safetensors::SafeTensorError| Error::Safetensors(e.to_string());
-        let (_, metadata) =
-            SafeTensors::read_metadata(bytes).map_err(|e| foreign::recognize(bytes, path).unwrap_or_else(|| damaged(e)))?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes)
+            .map_err(|e| foreign::recognize(bytes, path).unwrap_or_else(|| damaged(e)))?;
         let json = metadata.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)).ok_or(Error::NoMetadata)?;
         let description = Description::from_json(json)?;
         let nodes = description.nodes()?;
         let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
 
         // Shapes come first: a tensor of the wrong size is not worth its conversion.
-        let mut views: BTreeMap<String, TensorView> = file.iter().map(|(name, view)| (name.to_string(), view)).collect();
+        let mut views: BTreeMap<String, TensorView> =
+            file.iter().map(|(name, view)| (name.to_string(), view)).collect();
         let masks = buffers::take(&nodes, &mut views);
         check_shapes(&description, &nodes, |name| views.get(name).map(TensorView::shape), views.keys())?;
         masks.iter().try_for_each(buffers::StoredMask::check)?;

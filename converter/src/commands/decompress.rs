@@ -15,11 +15,11 @@ pub struct Args {
     /// Blob that the images were compressed with (.prnn); by default the built-in one that did it
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Where the images go: `.npy` gives the levels as numbers, `.png` a picture where there is one image, anything else is a
+    /// Where the images go: `.npy` gives the levels as numbers in the shape they came in, `.png` a picture where there is one image, anything else is a
     /// folder of PNGs; `-` is standard output, as .npy
     #[arg(short, long, value_name = "IMAGES")]
     output: PathBuf,
-    /// Where the labels go, where the model has classes: .npy
+    /// Where the labels go, where the model has classes: .npy of uint8, beyond 256 classes of uint16
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 }

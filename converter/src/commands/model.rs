@@ -84,7 +84,9 @@ pub fn read_pair(trained: &Path, blob: &Path) -> Result<(TrainedModel, Blob), Fa
     match AnyModel::read(trained)? {
         AnyModel::Trained(model) => Ok((*model, read_blob(blob)?)),
         AnyModel::Blob(_) => Err(match AnyModel::read(blob)? {
-            AnyModel::Trained(_) => Error::Swapped { trained: files::display_name(blob), blob: files::display_name(trained) },
+            AnyModel::Trained(_) => {
+                Error::Swapped { trained: files::display_name(blob), blob: files::display_name(trained) }
+            }
             AnyModel::Blob(_) => Error::NoTrained.in_file(files::display_name(trained)),
         }
         .into()),

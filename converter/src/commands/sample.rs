@@ -49,7 +49,8 @@ pub fn temperature(text: &str) -> Result<Temperature, String> {
 /// As [`temperature`], of a command that has `--argmax`.
 fn temperature_or_argmax(text: &str) -> Result<Temperature, String> {
     let cold = text.parse().is_ok_and(|number: f64| number == 0.0);
-    temperature(text).map_err(|error| if cold { format!("{error}; --argmax takes the likeliest values") } else { error })
+    temperature(text)
+        .map_err(|error| if cold { format!("{error}; --argmax takes the likeliest values") } else { error })
 }
 
 /// Images, unless the command line says how many.

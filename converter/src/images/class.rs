@@ -37,7 +37,8 @@ pub(super) fn from_numbers(descr: &str, data: &[u8]) -> Result<Vec<Label>, Strin
             "i" => i128::from((unsigned << unused).cast_signed() >> unused),
             _ => i128::from(unsigned),
         };
-        let label = Label::try_from(got).map_err(|_| format!("label {got} at index {index}, expected 0 to {}", Label::MAX))?;
+        let label =
+            Label::try_from(got).map_err(|_| format!("label {got} at index {index}, expected 0 to {}", Label::MAX))?;
         labels.push(label);
     }
     Ok(labels)

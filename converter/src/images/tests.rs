@@ -289,6 +289,43 @@ fn labels_are_checked() {
 }
 
 #[test]
+fn labels_are_whole_numbers_of_any_size() {
+    let of = |descr: &str, bytes: &[u8], count: usize| {
+        labels_from_bytes(&npy(descr, "False", &format!("({count},)"), bytes))
+    };
+    let all = [0_u16, 299, 255];
+    let le = |size: usize| all.iter().flat_map(|l| u64::from(*l).to_le_bytes()[..size].to_vec()).collect::<Vec<u8>>();
+    let be =
+        |size: usize| all.iter().flat_map(|l| u64::from(*l).to_be_bytes()[8 - size..].to_vec()).collect::<Vec<u8>>();
+    for (descr, bytes) in [
+        ("<u2", le(2)),
+        (">u2", be(2)),
+        ("<i2", le(2)),
+        ("<u4", le(4)),
+        ("<i4", le(4)),
+        (">i4", be(4)),
+        ("<u8", le(8)),
+        ("<i8", le(8)),
+        (">i8", be(8)),
+    ] {
+        assert_eq!(of(descr, &bytes, 3).unwrap(), all, "{descr}");
+    }
+    assert_eq!(of("|i1", &[1, 2], 2).unwrap(), [1, 2]);
+    for (descr, bytes, got) in [
+        ("|i1", (-1_i8).to_le_bytes().to_vec(), "-1"),
+        ("<i8", (-7_i64).to_le_bytes().to_vec(), "-7"),
+        ("<i4", 65_536_i32.to_le_bytes().to_vec(), "65536"),
+        ("<u8", u64::MAX.to_le_bytes().to_vec(), "18446744073709551615"),
+    ] {
+        let message = of(descr, &bytes, 1).unwrap_err().to_string();
+        assert_eq!(message, format!(".npy file: label {got} at index 0, expected 0 to 65535"));
+    }
+    assert!(of("<i8", &[0; 12], 1).unwrap_err().to_string().contains("12 bytes of data"));
+    assert!(of("<i8", &[0; 16], 1).unwrap_err().to_string().contains("16 bytes of data"));
+    assert!(of("<f4", &[0; 4], 1).unwrap_err().to_string().contains("expected whole numbers"));
+}
+
+#[test]
 fn images_are_spread_over_the_whole_file() {
     let set = ImageSet::new([1, 1, 2], (0..20).collect(), Range::Unstated).unwrap();
     assert_eq!(set.spread(4), [0, 2, 5, 7]);

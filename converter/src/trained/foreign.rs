@@ -153,7 +153,10 @@ impl Kind {
             ),
             Self::Pickle => (
                 "a Python pickle",
-                format!("a pickle can run any program: load it only if you trust it; {}", arrays("pickle", SPELLED_OUT)),
+                format!(
+                    "a pickle can run any program: load it only if you trust it; {}",
+                    arrays("pickle", SPELLED_OUT)
+                ),
             ),
             Self::Npy => {
                 ("a NumPy array (.npy)", arrays("numpy as np", &format!("{{\"first.weight\": np.load({name:?}), …}}")))
@@ -165,7 +168,9 @@ impl Kind {
                 "an ONNX graph",
                 arrays(
                     "onnx",
-                    &format!("{{t.name: onnx.numpy_helper.to_array(t) for t in onnx.load({name:?}).graph.initializer}}"),
+                    &format!(
+                        "{{t.name: onnx.numpy_helper.to_array(t) for t in onnx.load({name:?}).graph.initializer}}"
+                    ),
                 ),
             ),
             Self::Keras | Self::Hdf5 | Self::SavedModel | Self::Checkpoint | Self::Flax => self.channels_last(name),
@@ -203,7 +208,10 @@ impl Kind {
                 ),
             ),
         };
-        (is, line + "; kernels `[rows, columns, in, out]` are turned by `np.ascontiguousarray(k.transpose(3, 2, 0, 1))`")
+        (
+            is,
+            line + "; kernels `[rows, columns, in, out]` are turned by `np.ascontiguousarray(k.transpose(3, 2, 0, 1))`",
+        )
     }
 
     /// As [`Kind::said_of`], of files that no weights are taken from.

@@ -4,7 +4,10 @@
 const PARTS: [(&str, &str); 5] = [
     (".weight_g", "`torch.nn.utils.remove_weight_norm(layer)`"),
     (".weight_v", "`torch.nn.utils.remove_weight_norm(layer)`"),
-    (".weight_orig", "`torch.nn.utils.prune.remove(layer, \"weight\")` or `torch.nn.utils.remove_spectral_norm(layer)`"),
+    (
+        ".weight_orig",
+        "`torch.nn.utils.prune.remove(layer, \"weight\")` or `torch.nn.utils.remove_spectral_norm(layer)`",
+    ),
     (".parametrizations.weight.original0", PARAMETRIZED),
     (".parametrizations.weight.original1", PARAMETRIZED),
 ];
