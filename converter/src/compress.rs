@@ -10,7 +10,7 @@ pub use one::{OneImage, decompress_one};
 
 use crate::error::Error;
 use crate::files::MAX_BYTES;
-use crate::images::{ImageSet, Range, check_labels};
+use crate::images::{ImageSet, Label, Range, check_labels};
 use crate::memory;
 use crate::run::{batch_size, engine_error, packed};
 use pixelrnn::coder::container::{
@@ -43,7 +43,7 @@ pub struct Compressed {
 pub fn compress(
     model: Model<'_>,
     set: &ImageSet,
-    labels: Option<&[u8]>,
+    labels: Option<&[Label]>,
     progress: impl Fn() + Sync,
 ) -> Result<Compressed, Error> {
     let shape = model.image();
@@ -75,7 +75,8 @@ pub fn compress(
             }
         })
         .collect::<Result<_, Error>>()?;
-    let mut bytes = Header::new(&model, images).to_bytes().to_vec();
+    let header = Header { planes: set.planes && set.channels == 1, ..Header::new(&model, images) };
+    let mut bytes = header.to_bytes().to_vec();
     for (block, _) in &blocks {
         bytes.extend_from_slice(block);
     }
@@ -106,7 +107,7 @@ pub struct Decompressed {
     /// The images, in levels of the model's.
     pub set: ImageSet,
     /// A label for each, where the model has classes.
-    pub labels: Option<Vec<u8>>,
+    pub labels: Option<Vec<Label>>,
 }
 
 /// The header of a compressed file.
@@ -152,6 +153,7 @@ pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) ->
         labels.extend(block.labels);
     }
     let set = ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)?;
+    let set = ImageSet { planes: header.planes, ..set };
     Ok(Decompressed { set, labels: (model.classes() > 0).then_some(labels) })
 }
 
@@ -166,7 +168,7 @@ struct Block<'b> {
 struct Restored {
     values: Vec<u8>,
     /// Of each image, where the model has classes.
-    labels: Vec<u8>,
+    labels: Vec<Label>,
 }
 
 impl Restored {
@@ -207,7 +209,7 @@ fn decompress_together(
         let label = read_together(&mut open, &mut batch, out).map_err(block_error)?;
         for (n, out) in order.iter().zip(out.chunks_exact(values)) {
             restored[*n].values.extend_from_slice(out);
-            restored[*n].labels.extend(label.map(|label| label as u8));
+            restored[*n].labels.extend(label.map(|label| label as Label));
             progress();
         }
     }
@@ -226,7 +228,7 @@ fn decompress_block(model: Model<'_>, block: &Block<'_>, progress: &(impl Fn() +
         if (pixel.row, pixel.column) == (0, 0) {
             progress();
             restored.values.resize(start + values, 0);
-            restored.labels.extend(label.map(|label| label as u8));
+            restored.labels.extend(label.map(|label| label as Label));
         }
         for (channel, value) in pixel.values.iter().enumerate().take(channels) {
             restored.values[start + (channel * height + pixel.row) * width + pixel.column] = *value;

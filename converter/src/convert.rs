@@ -3,7 +3,7 @@
 use crate::blob::Blob;
 use crate::error::Error;
 use crate::fold::fold_batch_norms;
-use crate::images::{ImageSet, Range};
+use crate::images::{ImageSet, Label, Range};
 use crate::quantize::{Activations, Method, Numbers, Observed, observe, quantize};
 use crate::reference::Reference;
 use crate::run::{Scorer, sample};
@@ -21,7 +21,7 @@ pub enum Calibration {
         /// The images.
         set: ImageSet,
         /// A label for each, where the model has classes.
-        labels: Option<Vec<u8>>,
+        labels: Option<Vec<Label>>,
         /// How many to use.
         count: usize,
     },
@@ -107,7 +107,7 @@ const HARMLESS_NATS: f64 = 0.01;
 pub struct Calibrated<'a> {
     trained: Cow<'a, TrainedModel>,
     set: ImageSet,
-    labels: Option<Vec<u8>>,
+    labels: Option<Vec<Label>>,
     seen: Observed,
     method: Method,
     /// Of each image, by the float reference.
@@ -265,7 +265,7 @@ pub fn float_blob(trained: &TrainedModel) -> Result<Blob, Error> {
 }
 
 /// Nats of each image, with no probability below 2⁻²⁴.
-fn nats(scorer: Scorer<'_>, set: &ImageSet, labels: Option<&[u8]>) -> Result<Vec<f64>, Error> {
+fn nats(scorer: Scorer<'_>, set: &ImageSet, labels: Option<&[Label]>) -> Result<Vec<f64>, Error> {
     let scores = scorer.score_all(set, labels, false, || ())?;
     Ok(scores.iter().map(|score| score.floored).collect())
 }
@@ -275,7 +275,7 @@ fn mean(nats: &[f64]) -> f64 {
 }
 
 /// `count` of the images, at even distances.
-fn spread(set: &ImageSet, labels: Option<&[u8]>, count: usize) -> (ImageSet, Option<Vec<u8>>) {
+fn spread(set: &ImageSet, labels: Option<&[Label]>, count: usize) -> (ImageSet, Option<Vec<Label>>) {
     let numbers = set.spread(count);
     let labels = labels.map(|labels| numbers.iter().map(|n| labels[*n]).collect());
     (set.picked(&numbers), labels)
@@ -286,16 +286,37 @@ fn own_samples(
     trained: &TrainedModel,
     count: usize,
     progress: impl Fn() + Sync,
-) -> Result<(ImageSet, Option<Vec<u8>>), Error> {
+) -> Result<(ImageSet, Option<Vec<Label>>), Error> {
     let blob = quantize(trained, Numbers::F32)?;
     let (model, classes) = (blob.model()?, trained.description().classes);
     if classes == 0 {
         return Ok((sample(model, count, 0, Temperature::ONE, None, progress)?, None));
     }
     let image = model.image();
-    let labels: Vec<u8> = (0..count).map(|n| (n % classes) as u8).collect();
+    let labels: Vec<Label> = (0..count).map(|n| (n % classes) as Label).collect();
     let draw = |n: usize| Ok(sample(model, 1, n as u64, Temperature::ONE, Some(n % classes), &progress)?.data);
     let images = (0..count).into_par_iter().map(draw).collect::<Result<Vec<_>, Error>>()?;
     let set = ImageSet::new([image.channels, image.height, image.width], images.concat(), Range::Levels)?;
     Ok((set, Some(labels)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::description::Description;
+    use crate::testing::{GRAY, preset, random_model};
+    use pixelrnn::model::{Architecture, Preset};
+
+    #[test]
+    fn own_samples_go_through_more_than_256_classes() {
+        let image = pixelrnn::model::Image { height: 1, width: 2, ..GRAY };
+        let preset = Preset { classes: 300, layers: 1, ..preset(Architecture::PixelCnn, image) };
+        let trained = random_model(&Description::from(preset), 1);
+        let (drawn, labels) = own_samples(&trained, 301, || ()).unwrap();
+        assert_eq!(labels.unwrap(), (0..300).chain([0]).collect::<Vec<_>>());
+        // Each class draws with its own bias: what it draws is what the engine draws of it alone.
+        let blob = float_blob(&trained).unwrap();
+        let last = sample(blob.model().unwrap(), 1, 299, Temperature::ONE, Some(299), || ()).unwrap();
+        assert_eq!(drawn.image(299), last.image(0));
+    }
 }

@@ -95,10 +95,12 @@ pub enum Error {
         source: NetworkError,
     },
     /// The first op is not one that hides the pixel being predicted.
-    #[error("the first op is {got}, expected a `masked_conv` with mask A: any other lets a value see itself")]
+    #[error("the first op is {got}, expected a `masked_conv` with mask A: {}", first_op(hidden_by.as_deref()))]
     FirstOp {
         /// What it is.
         got: String,
+        /// The op behind it whose mask A hides the value again, where one does on every way to the logits.
+        hidden_by: Option<String>,
     },
     /// The list does not end in the convolution that gives the logits.
     #[error(
@@ -144,16 +146,26 @@ pub enum Error {
     /// Not a safetensors file, or a damaged one.
     #[error("not a whole safetensors file: {0}")]
     Safetensors(String),
+    /// A file of another kind, known by its first bytes or its name.
+    #[error("this is {is}, expected a trained model (.safetensors): {fix}")]
+    NotSafetensors {
+        /// What it is.
+        is: &'static str,
+        /// What to do.
+        fix: String,
+    },
     /// No description in the metadata.
     #[error("the metadata has no key `pixelrnn`, expected the model's description there")]
     NoMetadata,
     /// Tensors that the description asks for and the file does not hold.
-    #[error("no tensor {}, expected it with shape {shape:?}{}", quoted(names), and_more(names))]
+    #[error("no tensor {}, expected it with shape {shape:?}{}{hint}", quoted(names), and_more(names))]
     MissingTensors {
         /// Their names.
         names: Vec<String>,
         /// The shape of the first.
         shape: Vec<usize>,
+        /// Tensors of the file that look like them and what to do, from a semicolon on; empty where none do.
+        hint: String,
     },
     /// Tensors that no op of the description reads.
     #[error("no op reads the tensor {}{}", quoted(names), and_more(names))]
@@ -188,6 +200,27 @@ pub enum Error {
         name: String,
         /// Its type, as the file calls it.
         got: String,
+    },
+    /// A stored mask that is not the op's.
+    #[error(
+        "tensor `{name}` is another mask than {mask:?} of `{op}`: from feature {from} to feature {to} the file has \
+         {stored}, the op {expected} (rows from the top, # open)"
+    )]
+    Mask {
+        /// The tensor's name.
+        name: String,
+        /// The op's name.
+        op: String,
+        /// The op's mask.
+        mask: pixelrnn::model::Mask,
+        /// Feature read.
+        from: usize,
+        /// Feature made.
+        to: usize,
+        /// Picture of the stored mask between these features.
+        stored: String,
+        /// Picture of the op's.
+        expected: String,
     },
     /// A weight that is no number, or a variance below zero.
     #[error("tensor `{name}` holds {got} at index {index}, expected {expected}")]
@@ -347,6 +380,17 @@ pub enum Error {
     #[error(transparent)]
     Blob(pixelrnn::BlobError),
 
+    /// A blob where the trained model that it was made from is needed.
+    #[error("this is a blob, expected the trained model (.safetensors) that it was made from")]
+    NoTrained,
+    /// A blob and its trained model, each in the other's place.
+    #[error("the files are swapped: {blob} is a blob and {trained} a trained model, expected the trained model first")]
+    Swapped {
+        /// The trained model.
+        trained: String,
+        /// The blob.
+        blob: String,
+    },
     /// A trained model where a blob is needed.
     #[error("this is a trained model, expected a blob: make one with `pixelrnn convert`")]
     NotABlob,
@@ -385,7 +429,7 @@ impl Error {
     pub fn in_file(self, file: impl Into<String>) -> Self {
         match self {
             // These name their file themselves.
-            Self::In { .. } | Self::Io { .. } => self,
+            Self::In { .. } | Self::Io { .. } | Self::Swapped { .. } => self,
             other => Self::In { file: file.into(), source: Box::new(other) },
         }
     }
@@ -418,6 +462,15 @@ fn image_range(images: u32) -> String {
         0 => "none: the file has no images".to_string(),
         1 => "0: the file has one image".to_string(),
         _ => format!("0 to {}: the file has {images} images, counted from 0", images - 1),
+    }
+}
+
+fn first_op(hidden_by: Option<&str>) -> String {
+    match hidden_by {
+        None => "any other lets a value see itself".to_string(),
+        Some(op) => format!(
+            "mask A of `{op}` hides the value again, but the engine predicts a value before it is known and cannot read it"
+        ),
     }
 }
 

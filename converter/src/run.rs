@@ -1,14 +1,15 @@
 //! Whole sets of images through a blob or through the float reference, on all threads.
 
 use crate::error::Error;
-use crate::images::{ImageSet, Range};
+use crate::images::{ImageSet, Label, Range};
 use crate::memory;
 use crate::reference::{Reference, likelihood};
 use pixelrnn::blob::Instruction;
 use pixelrnn::model::Image;
 use pixelrnn::packed::{Batch, Packed, Scorer as RowScorer};
 use pixelrnn::{
-    Distribution, Draw, Engine, EngineError, Given, Model, Observer, Pixel, Position, Registers, SymbolSource, Temperature,
+    Distribution, Draw, Engine, EngineError, Given, Model, MostProbable, Observer, Pixel, Position, Registers,
+    SymbolSource, Temperature,
 };
 use rayon::prelude::*;
 use std::fmt;
@@ -90,7 +91,7 @@ impl Scorer<'_> {
     pub fn score_all(
         &self,
         set: &ImageSet,
-        labels: Option<&[u8]>,
+        labels: Option<&[Label]>,
         logits: bool,
         progress: impl Fn() + Sync,
     ) -> Result<Vec<Score>, Error> {
@@ -278,6 +279,17 @@ pub fn sample(
         out.chunks_exact(shape.values()).for_each(|_| progress());
         Ok::<(), Error>(())
     })?;
+    ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
+}
+
+/// The image whose values are each the most probable one given those before it: there is one a label.
+///
+/// # Errors
+/// When the label does not fit the model.
+pub fn most_probable(model: Model<'_>, label: Option<usize>) -> Result<ImageSet, Error> {
+    let shape = model.image();
+    let mut data = memory::zeros(shape.values(), memory::IMAGES)?;
+    make(model, packed(model).as_ref(), label, |_| MostProbable, &mut data)?;
     ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
 }
 

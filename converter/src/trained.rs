@@ -1,5 +1,12 @@
 //! Trained models: a network's description and its float weights, read from and written to `.safetensors` files.
 
+mod buffers;
+mod closed;
+mod foreign;
+mod similar;
+
+pub use closed::ClosedWeights;
+
 use crate::description::Description;
 use crate::error::Error;
 use crate::files;
@@ -59,7 +66,15 @@ impl TrainedModel {
     /// When it cannot be read, and as [`TrainedModel::from_bytes`].
     pub fn read(path: &Path) -> Result<Self, Error> {
         let bytes = files::read(path)?;
-        Self::from_bytes(&bytes).map_err(|e| e.in_file(files::display_name(path)))
+        Self::from_file(&bytes, path)
+    }
+
+    /// As [`TrainedModel::from_bytes`], of the bytes of the file at `path`, which errors name.
+    ///
+    /// # Errors
+    /// As [`TrainedModel::from_bytes`]; a file of another kind is recognized by its bytes and its name.
+    pub fn from_file(bytes: &[u8], path: &Path) -> Result<Self, Error> {
+        Self::parse(bytes, Some(path)).map_err(|e| e.in_file(files::display_name(path)))
     }
 
     /// Reads the bytes of a `.safetensors` file. Nothing in them is trusted.
@@ -68,16 +83,24 @@ impl TrainedModel {
     /// When they are not a whole such file or its metadata has no description, when a tensor is not of type f32, f16 or
     /// bf16, and as [`Description::from_json`] and [`TrainedModel::new`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        Self::parse(bytes, None)
+    }
+
+    fn parse(bytes: &[u8], path: Option<&Path>) -> Result<Self, Error> {
         let damaged = |e: safetensors::SafeTensorError| Error::Safetensors(e.to_string());
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes)
+            .map_err(|e| foreign::recognize(bytes, path).unwrap_or_else(|| damaged(e)))?;
         let json = metadata.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)).ok_or(Error::NoMetadata)?;
         let description = Description::from_json(json)?;
         let nodes = description.nodes()?;
         let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
 
         // Shapes come first: a tensor of the wrong size is not worth its conversion.
-        let views: BTreeMap<String, TensorView> = file.iter().map(|(name, view)| (name.to_string(), view)).collect();
+        let mut views: BTreeMap<String, TensorView> =
+            file.iter().map(|(name, view)| (name.to_string(), view)).collect();
+        let masks = buffers::take(&nodes, &mut views);
         check_shapes(&description, &nodes, |name| views.get(name).map(TensorView::shape), views.keys())?;
+        masks.iter().try_for_each(buffers::StoredMask::check)?;
         // Better to know now that the memory is not to be had than in the midst of the work.
         let numbers = views.values().map(|view| view.shape().iter().product::<usize>());
         let bytes = numbers.fold(0, usize::saturating_add).saturating_mul(WORKING_BYTES);
@@ -140,6 +163,11 @@ impl TrainedModel {
         self.tensors.get(node.tensor_name(suffix).as_str())
     }
 
+    /// The weights that are not zero under taps that the masks close; `None` where there are none.
+    pub fn closed_weights(&self) -> Option<ClosedWeights> {
+        closed::find(self)
+    }
+
     /// Gives the parts back.
     pub fn into_parts(self) -> (Description, Vec<Node>, BTreeMap<String, Tensor>) {
         (self.description, self.nodes, self.tensors)
@@ -152,21 +180,12 @@ impl TrainedModel {
 /// # Panics
 /// When `weight` has fewer numbers than that shape.
 pub fn masked_weight(conv: &MaskedConv, weight: &Tensor) -> Vec<f32> {
-    let [kh, kw] = conv.kernel;
     let mut masked = weight.data.clone();
-    let mut index = 0;
-    for to in 0..conv.outputs.count {
-        for from in 0..conv.inputs.count {
-            for u in 0..kh {
-                for v in 0..kw {
-                    if !conv.open(u, v, from, to) {
-                        masked[index] = 0.0;
-                    }
-                    index += 1;
-                }
-            }
+    closed::each_tap(conv, |index, [u, v, from, to]| {
+        if !conv.open(u, v, from, to) {
+            masked[index] = 0.0;
         }
-    }
+    });
     masked
 }
 
@@ -200,7 +219,9 @@ fn check_shapes<'a>(
     let left_over: Vec<String> = there.filter(|name| !known.contains(*name)).cloned().collect();
     if let Some((_, shape)) = missing.first() {
         let shape = shape.clone();
-        return Err(Error::MissingTensors { names: missing.into_iter().map(|(name, _)| name).collect(), shape });
+        let names: Vec<String> = missing.into_iter().map(|(name, _)| name).collect();
+        let hint = similar::hint(&names, &left_over);
+        return Err(Error::MissingTensors { names, shape, hint });
     }
     if let Some(wrong) = wrong {
         return Err(wrong);

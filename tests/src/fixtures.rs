@@ -3,7 +3,7 @@
 use crate::npy;
 use pixelrnn::blob::Weights;
 use pixelrnn_converter::convert::{Calibration, convert};
-use pixelrnn_converter::images::{ImageSet, read_labels};
+use pixelrnn_converter::images::{ImageSet, Label, read_labels};
 use pixelrnn_converter::quantize::Method;
 use pixelrnn_converter::{Blob, Error, TrainedModel};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub struct Fixture {
     /// The images.
     pub images: ImageSet,
     /// A label for each, where the model has classes.
-    pub labels: Option<Vec<u8>>,
+    pub labels: Option<Vec<Label>>,
     /// `[N, C, L or 1, H, W]` and its shape.
     pub logits: (Vec<usize>, Vec<f32>),
     /// Nats of each image.

@@ -60,7 +60,7 @@ fn converted(trained: TrainedModel, seed: u64, weights: Weights) -> Option<(Trai
     let data = (0..count).flat_map(|_| random.image(&image)).collect();
     let set = ImageSet::new([image.channels, image.height, image.width], data, Range::Levels).expect("whole images");
     let labels =
-        (description.classes > 0).then(|| (0..count).map(|_| random.below(description.classes) as u8).collect());
+        (description.classes > 0).then(|| (0..count).map(|_| random.below(description.classes) as u16).collect());
     let method = random.choose(&[Method::MinMax, Method::Percentile(0.01), Method::MeanSquare]);
     match convert(&trained, &Calibration::Images { set, labels, count }, weights, method, || ()) {
         Ok(converted) => Some((trained, converted.blob)),

@@ -43,7 +43,7 @@ impl Asked {
         let image = walk::sample(model, 4, 1000, label).image;
         let digits = if shape.levels <= 16 { 1 } else { 2 };
         let set = ImageSet::new([shape.channels, shape.height, shape.width], image.clone(), Range::Levels);
-        let labels = label.map(|label| vec![label as u8]);
+        let labels = label.map(|label| vec![label as u16]);
         let file = compress(model, &set.expect("an image"), labels.as_deref(), || ()).expect("an image of the model's");
         let mut asked = Self {
             name: MODELS[number].name.into(),

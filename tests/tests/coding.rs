@@ -27,8 +27,8 @@ fn images(model: Model<'_>, random: &mut Random, label: Option<usize>) -> ImageS
     ImageSet::new([shape.channels, shape.height, shape.width], data, images::Range::Levels).unwrap()
 }
 
-fn labels(model: Model<'_>, count: usize, random: &mut Random) -> Option<Vec<u8>> {
-    (model.classes() > 0).then(|| (0..count).map(|_| random.below(model.classes()) as u8).collect())
+fn labels(model: Model<'_>, count: usize, random: &mut Random) -> Option<Vec<u16>> {
+    (model.classes() > 0).then(|| (0..count).map(|_| random.below(model.classes()) as u16).collect())
 }
 
 fn goes_there_and_back(name: &str, model: Model<'_>, seed: u64) {
@@ -55,7 +55,7 @@ fn goes_there_and_back(name: &str, model: Model<'_>, seed: u64) {
 }
 
 /// A block of some images of a set, pixel by pixel.
-fn block_by_engine(model: Model<'_>, set: &ImageSet, images: Range<usize>, labels: Option<&[u8]>) -> Vec<u8> {
+fn block_by_engine(model: Model<'_>, set: &ImageSet, images: Range<usize>, labels: Option<&[u16]>) -> Vec<u8> {
     let mut state = vec![0; model.state_words()];
     let mut engine = Engine::new(model, &mut state).unwrap();
     let members = images.map(|n| (labels.map(|labels| labels[n].into()), set.image(n))).collect::<Vec<_>>();

@@ -64,7 +64,9 @@ fn today(folder: &Path) -> BTreeMap<String, Result> {
             Some("prnz") => {
                 let blob = blob(&path.with_extension("prnn"));
                 let restored = decompress(blob.model().unwrap(), &file, || ()).unwrap_or_else(|e| panic!("{e}"));
-                let values = restored.set.data.iter().chain(restored.labels.iter().flatten()).copied();
+                // The labels of these files are bytes.
+                let labels = restored.labels.iter().flatten().map(|label| u8::try_from(*label).unwrap());
+                let values = restored.set.data.iter().copied().chain(labels);
                 let values = Some(hex(values));
                 Result { file: hex(file.iter().copied()), values, cost: None, bits: None }
             }

@@ -96,8 +96,8 @@ proptest! {
         let Some(blob) = origin.blob() else { return Ok(()) };
         let model = blob.model().unwrap();
         let shape = model.image();
-        let labels: Option<Vec<u8>> =
-            pictures.iter().map(|(_, any)| label(model, *any).map(|label| label as u8)).collect();
+        let labels: Option<Vec<u16>> =
+            pictures.iter().map(|(_, any)| label(model, *any).map(|label| label as u16)).collect();
         let data = pictures.iter().flat_map(|(picture, any)| picture.values(model, label(model, *any))).collect();
         let set = ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels).unwrap();
         let file = compress(model, &set, labels.as_deref(), || ()).unwrap();

@@ -67,7 +67,7 @@ fn on_host(model: &Served, image: &[u8]) -> Vec<u8> {
     let parsed = model.blob.model().unwrap();
     let shape = parsed.image();
     let set = ImageSet::new([shape.channels, shape.height, shape.width], image.to_vec(), Range::Levels).unwrap();
-    let labels = model.label.map(|label| vec![label as u8]);
+    let labels = model.label.map(|label| vec![label as u16]);
     compress(parsed, &set, labels.as_deref(), || ()).unwrap().bytes
 }
 

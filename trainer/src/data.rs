@@ -3,7 +3,7 @@
 use crate::error::Error;
 use pixelrnn::model::Image;
 use pixelrnn_converter::ImageSet;
-use pixelrnn_converter::images::{Notice, read_labels};
+use pixelrnn_converter::images::{Label, Notice, read_labels};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::borrow::Cow;
@@ -16,7 +16,7 @@ pub struct Set {
     levels: Vec<u8>,
     /// Whether these are not levels but the chances of each value to be 1, in 255ths.
     are_chances: bool,
-    labels: Option<Vec<u8>>,
+    labels: Option<Vec<Label>>,
     image: Image,
 }
 
@@ -25,7 +25,7 @@ impl Set {
     ///
     /// # Errors
     /// When the values do not divide into images, a level or class is too high, or labels are missing or left over.
-    pub fn new(image: Image, levels: Vec<u8>, labels: Option<Vec<u8>>, classes: usize) -> Result<Self, Error> {
+    pub fn new(image: Image, levels: Vec<u8>, labels: Option<Vec<Label>>, classes: usize) -> Result<Self, Error> {
         if levels.is_empty() || !levels.len().is_multiple_of(image.values()) {
             return Err(Error::other(format!(
                 "{} values, expected a positive multiple of {}, those of an image",

@@ -131,7 +131,7 @@ pub(crate) fn set(network: &Network, count: usize) -> Set {
     let random = |n: usize, below: usize| -> Vec<u8> {
         numbers(7, n).iter().map(|x| ((x + 1.0) / 2.0 * below as f32) as u8 % below as u8).collect()
     };
-    let labels = (network.classes() > 0).then(|| random(count, network.classes()));
+    let labels = (network.classes() > 0).then(|| random(count, network.classes()).into_iter().map(u16::from).collect());
     let levels = random(count * image.values(), image.levels);
     Set::new(image, levels, labels, network.classes()).unwrap()
 }

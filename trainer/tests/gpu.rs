@@ -29,7 +29,7 @@ fn edges(count: usize) -> Vec<u8> {
 
 /// The same, whose classes take turns as well.
 fn set(description: &Description, count: usize) -> Set {
-    let labels = (0..count).map(|n| (n % 2) as u8).collect();
+    let labels = (0..count).map(|n| (n % 2) as u16).collect();
     Set::new(description.image, edges(count), Some(labels), 2).expect("the images fit")
 }
 

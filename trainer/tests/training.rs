@@ -23,7 +23,7 @@ fn stripes(description: &Description, count: usize) -> Set {
     let image = description.image;
     let (mut levels, mut labels) = (Vec::new(), Vec::new());
     for n in 0..count {
-        labels.push((n % 2) as u8);
+        labels.push((n % 2) as u16);
         for i in 0..image.height {
             levels.extend((0..image.width).map(|j| ((if n % 2 == 0 { i } else { j } + n / 2) % 2) as u8));
         }

@@ -68,6 +68,7 @@ impl Args {
         if let Some(label) = self.label.filter(|label| *label >= classes) {
             return Err(Failure::Usage(format!("--label: {}", Error::Label { got: label, classes })));
         }
+        model::require_labels("--label or --labels", labelled, classes)?;
         // One label for all stands for a file of them.
         let in_file = if self.label.is_some() { 0 } else { classes };
         let (set, labels) = score::read_images(&self.images, None, self.labels.as_ref(), &image, in_file)?;

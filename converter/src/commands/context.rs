@@ -51,7 +51,7 @@ pub struct Args {
     /// Class of the images, for a model that has classes
     #[arg(long, value_name = "K")]
     label: Option<usize>,
-    /// Draw the mask of the layer NAME; without a name, list the layers that have masks
+    /// Draw the mask of the layer NAME; without a name, or before the path of a model, list the layers that have masks
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "",
           conflicts_with_all = ["row", "column", "channel", "images", "label"])]
     masks: Option<String>,
@@ -172,17 +172,26 @@ impl Args {
         Ok(sample(blob.model()?, count, self.seed, Temperature::ONE, self.label, || ())?)
     }
 
+    /// The model that `--masks` is about, and the layer; empty: all. `--masks MODEL` and `--masks MODEL LAYER` are understood:
+    /// the option takes what follows it for the layer.
+    fn model_and_layer<'a>(&'a self, name: &'a str) -> Result<(Option<&'a Path>, &'a str), Failure> {
+        match self.models.as_slice() {
+            [] if is_model(Path::new(name)) && !layers(None)?.0.iter().any(|layer| layer.name == name) => {
+                Ok((Some(Path::new(name)), ""))
+            }
+            [] => Ok((None, name)),
+            [path] if is_model(path) && !has_models_ending(Path::new(name)) => Ok((Some(path), name)),
+            [layer] if is_model(Path::new(name)) && !is_model(layer) => {
+                Ok((Some(Path::new(name)), layer.to_str().unwrap_or_default()))
+            }
+            [path] if !is_model(Path::new(name)) => Ok((Some(path), name)),
+            _ => Err(Failure::Usage("--masks: of one model at a time".to_string())),
+        }
+    }
+
     fn draw_masks(&self, name: &str) -> Result<(), Failure> {
-        let path = match self.models.as_slice() {
-            [] => None,
-            [path] => Some(path.as_path()),
-            _ => return Err(Failure::Usage("--masks: of one model at a time".to_string())),
-        };
-        let any = AnyModel::read_or(path, BuiltIn::for_labels(self.label.is_some()))?;
-        let (layers, groups) = match &any {
-            AnyModel::Blob(blob) => (masks::of_blob(&blob.model()?), blob.model()?.image().channels),
-            AnyModel::Trained(trained) => (masks::of_nodes(trained.nodes()), trained.description().image.channels),
-        };
+        let (path, name) = self.model_and_layer(name)?;
+        let (layers, groups) = layers(path)?;
         let mut out = std::io::stdout();
         if name.is_empty() {
             let width = layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0);
@@ -205,6 +214,23 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// Whether this is the path of a model, as far as it shows, and no layer's name.
+fn is_model(path: &Path) -> bool {
+    has_models_ending(path) || path.is_file() || path == Path::new(files::STANDARD)
+}
+
+fn has_models_ending(path: &Path) -> bool {
+    path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| matches!(ending, "prnn" | "safetensors"))
+}
+
+/// The layers of a model that have masks, and its colour groups.
+fn layers(path: Option<&Path>) -> Result<(Vec<Layer>, usize), Failure> {
+    Ok(match &AnyModel::read_or(path, BuiltIn::Digits)? {
+        AnyModel::Blob(blob) => (masks::of_blob(&blob.model()?), blob.model()?.image().channels),
+        AnyModel::Trained(trained) => (masks::of_nodes(trained.nodes()), trained.description().image.channels),
+    })
 }
 
 /// What a map is called: the file, or its folder where the file has the name that all models have.

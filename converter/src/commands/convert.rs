@@ -1,6 +1,6 @@
 //! `pixelrnn convert`.
 
-use super::model::AnyModel;
+use super::model::{AnyModel, report_closed_weights};
 use super::score::read_images;
 use super::{Failure, progress};
 use pixelrnn::blob::{Layout, Weights};
@@ -168,6 +168,7 @@ impl Args {
         if let Some(advice) = converted.advice(self.calibrate.is_some())? {
             eprintln!("pixelrnn: {advice}");
         }
+        report_closed_weights(&trained, Some(&self.model));
         let output = self.output.unwrap_or_else(|| self.model.with_extension("prnn"));
         files::write_output(&output, |out| out.write_all(converted.blob.bytes()))?;
 

@@ -16,11 +16,11 @@ pub struct Args {
     /// Blob that the images were compressed with (.prnn); by default the built-in one that did it
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Where the images go: `.npy` gives the levels as numbers, `.png` a picture where there is one image, anything else is a
+    /// Where the images go: `.npy` gives the levels as numbers in the shape they came in, `.png` a picture where there is one image, anything else is a
     /// folder of PNGs; `-` is standard output, as .npy
     #[arg(short, long, value_name = "IMAGES")]
     output: PathBuf,
-    /// Where the labels go, where the model has classes: .npy
+    /// Where the labels go, where the model has classes: .npy of uint8, beyond 256 classes of uint16
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Restore image N alone, counted from 0, without decoding what does not come before it in its block
@@ -55,7 +55,11 @@ impl Args {
         bar.finish_and_clear();
         write_images(&restored.set, model.image().levels, &self.output)?;
         if let (Some(path), Some(labels)) = (&self.labels, &restored.labels) {
-            npy::write(path, &[labels.len()], labels)?;
+            if model.classes() > 256 {
+                npy::write(path, &[labels.len()], labels)?;
+            } else {
+                npy::write(path, &[labels.len()], &labels.iter().map(|label| *label as u8).collect::<Vec<_>>())?;
+            }
         }
         if self.output.as_path() != Path::new("-") {
             writeln!(std::io::stdout(), "{}: {} images", files::display_name(&self.output), restored.set.count)?;

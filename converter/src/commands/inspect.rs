@@ -1,7 +1,7 @@
 //! `pixelrnn inspect`.
 
 use super::Failure;
-use super::model::{AnyModel, BuiltIn};
+use super::model::{AnyModel, BuiltIn, report_closed_weights};
 use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, RECORD_BYTES, Weights};
 use pixelrnn::model::{Image, Op, Output};
 use pixelrnn::{Model, Plan};
@@ -34,7 +34,10 @@ impl Args {
         let mut out = std::io::stdout();
         let (title, rows, totals) = match AnyModel::read_or(self.model.as_deref(), BuiltIn::Digits)? {
             AnyModel::Blob(blob) => of_blob(&blob.model()?),
-            AnyModel::Trained(trained) => of_trained(&trained),
+            AnyModel::Trained(trained) => {
+                report_closed_weights(&trained, self.model.as_deref());
+                of_trained(&trained)
+            }
         };
         if self.json {
             let ops: Vec<Value> = rows

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use pixelrnn::blob::MAGIC;
+use pixelrnn_converter::images::Label;
 use pixelrnn_converter::{Blob, Error, TrainedModel, files, images};
 use std::path::{Path, PathBuf};
 
@@ -60,7 +61,7 @@ impl AnyModel {
             blob.model().map_err(named)?;
             Ok(Self::Blob(blob))
         } else {
-            Ok(Self::Trained(Box::new(TrainedModel::from_bytes(&bytes).map_err(named)?)))
+            Ok(Self::Trained(Box::new(TrainedModel::from_file(&bytes, path)?)))
         }
     }
 
@@ -75,6 +76,27 @@ pub fn read_blob(path: &Path) -> Result<Blob, Failure> {
     match AnyModel::read(path)? {
         AnyModel::Blob(blob) => Ok(blob),
         AnyModel::Trained(_) => Err(Error::NotABlob.in_file(files::display_name(path)).into()),
+    }
+}
+
+/// Reads a trained model and its blob, in this order.
+pub fn read_pair(trained: &Path, blob: &Path) -> Result<(TrainedModel, Blob), Failure> {
+    match AnyModel::read(trained)? {
+        AnyModel::Trained(model) => Ok((*model, read_blob(blob)?)),
+        AnyModel::Blob(_) => Err(match AnyModel::read(blob)? {
+            AnyModel::Trained(_) => {
+                Error::Swapped { trained: files::display_name(blob), blob: files::display_name(trained) }
+            }
+            AnyModel::Blob(_) => Error::NoTrained.in_file(files::display_name(trained)),
+        }
+        .into()),
+    }
+}
+
+/// Says which stored weights count for nothing, where there are some; `path` is the file of the model.
+pub fn report_closed_weights(trained: &TrainedModel, path: Option<&Path>) {
+    if let (Some(closed), Some(path)) = (trained.closed_weights(), path) {
+        eprintln!("pixelrnn: {}: {closed}", files::display_name(path));
     }
 }
 
@@ -95,10 +117,18 @@ pub fn check_label(label: Option<usize>, classes: usize) -> Result<(), Failure> 
     Err(Failure::Usage(format!("--label: {what}")))
 }
 
+/// Makes sure that a model with classes is given labels, by `option`.
+pub fn require_labels(option: &str, given: bool, classes: usize) -> Result<(), Failure> {
+    if classes == 0 || given {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!("{option}: {}: name a file of labels", Error::NoLabel { classes })))
+}
+
 /// Reads labels where a file is named, and checks them against the images and the model.
-pub fn read_labels(path: Option<&PathBuf>, count: usize, classes: usize) -> Result<Option<Vec<u8>>, Error> {
+pub fn read_labels(path: Option<&PathBuf>, count: usize, classes: usize) -> Result<Option<Vec<Label>>, Failure> {
     let Some(path) = path else {
-        return if classes > 0 { Err(Error::NoLabel { classes }) } else { Ok(None) };
+        return require_labels("--labels", false, classes).map(|()| None);
     };
     let mut labels = images::read_labels(path)?;
     images::check_labels(&labels, count, classes).map_err(|e| e.in_file(files::display_name(path)))?;

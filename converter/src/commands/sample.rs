@@ -19,15 +19,18 @@ pub struct Args {
     /// Blob to draw from (.prnn); by default the built-in digits
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// How many images to draw, 1 to 65536
-    #[arg(short = 'n', long = "count", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=MOST))]
-    count: u64,
+    /// How many images to draw, 1 to 65536; by default 64, with --argmax 1
+    #[arg(short = 'n', long = "count", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    count: Option<u64>,
     /// Seed of the first image; image number i has the seed SEED + i
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Below 1: bolder, above 1: wilder; 0.01 to 100
-    #[arg(long, default_value = "1.0", value_parser = temperature)]
+    #[arg(long, default_value = "1.0", value_parser = temperature_or_argmax)]
     temperature: Temperature,
+    /// Take the likeliest value at each place, given those before it, and draw nothing at random: the same image every time
+    #[arg(long, conflicts_with_all = ["seed", "temperature"])]
+    argmax: bool,
     /// Class to draw, for a model that has classes, as the digits 0 to 9 that are built in
     #[arg(long, value_name = "K")]
     label: Option<usize>,
@@ -43,14 +46,34 @@ pub fn temperature(text: &str) -> Result<Temperature, String> {
     Temperature::from_milli(milli).ok_or_else(|| "expected a number from 0.01 to 100".to_string())
 }
 
+/// As [`temperature`], of a command that has `--argmax`.
+fn temperature_or_argmax(text: &str) -> Result<Temperature, String> {
+    let cold = text.parse().is_ok_and(|number: f64| number == 0.0);
+    temperature(text)
+        .map_err(|error| if cold { format!("{error}; --argmax takes the likeliest values") } else { error })
+}
+
+/// Images, unless the command line says how many.
+const COUNT: u64 = 64;
+
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
         let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::for_labels(self.label.is_some()))?;
         let model = blob.model()?;
         model::check_label(self.label, model.classes())?;
-        let bar = progress::bar("drawing", self.count as usize);
-        let set = run::sample(model, self.count as usize, self.seed, self.temperature, self.label, || bar.inc(1))?;
-        bar.finish_and_clear();
+        let set = if self.argmax {
+            let count = self.count.unwrap_or(1) as usize;
+            if count > 1 {
+                eprintln!("pixelrnn: with --argmax all {count} images are equal");
+            }
+            run::most_probable(model, self.label)?.picked(&vec![0; count])
+        } else {
+            let count = self.count.unwrap_or(COUNT) as usize;
+            let bar = progress::bar("drawing", count);
+            let set = run::sample(model, count, self.seed, self.temperature, self.label, || bar.inc(1))?;
+            bar.finish_and_clear();
+            set
+        };
 
         let levels = model.image().levels;
         if self.output.extension().is_some_and(|e| e == "npy") {
@@ -68,7 +91,9 @@ impl Args {
             write!(out, "{}", Picture::grid(&shown, levels, layout).to_text(Terminal::from_env(), columns))?;
         }
         if self.output.as_path() != Path::new("-") {
-            writeln!(out, "{} images, seed {}: {}", set.count, self.seed, files::display_name(&self.output))?;
+            let images = if set.count == 1 { "image" } else { "images" };
+            let how = if self.argmax { "the likeliest values".to_string() } else { format!("seed {}", self.seed) };
+            writeln!(out, "{} {images}, {how}: {}", set.count, files::display_name(&self.output))?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::model::{self, AnyModel, BuiltIn};
 use super::{Failure, progress};
-use pixelrnn_converter::images::npy;
+use pixelrnn_converter::images::{Label, npy};
 use pixelrnn_converter::reference::likelihood::bits_per_dim;
 use pixelrnn_converter::roc::Comparison;
 use pixelrnn_converter::run::{Score, Scorer, logits_shape};
@@ -61,6 +61,9 @@ impl Args {
         };
         let image = scorer.image();
         let (set, labels) = read_images(&self.images, self.count, self.labels.as_ref(), &image, classes)?;
+        if self.against.is_some() {
+            model::require_labels("--against-labels", self.against_labels.is_some(), classes)?;
+        }
         // A bad file is to be known before the work is done.
         let other = self
             .against
@@ -76,6 +79,9 @@ impl Args {
         let compared = compared.transpose()?;
         bar.finish_and_clear();
 
+        if let AnyModel::Trained(trained) = &any {
+            model::report_closed_weights(trained, self.model.as_deref());
+        }
         let at_floor: usize = scores.iter().map(|score| score.at_floor).sum();
         let nats = nats(&scores);
         if let Some(path) = &self.nats {
@@ -139,7 +145,7 @@ pub fn read_images(
     labels: Option<&PathBuf>,
     image: &pixelrnn::model::Image,
     classes: usize,
-) -> Result<(ImageSet, Option<Vec<u8>>), Failure> {
+) -> Result<(ImageSet, Option<Vec<Label>>), Failure> {
     let name = files::display_name(path);
     let (set, notice) = ImageSet::read(path)?.fit(image).map_err(|e| e.in_file(&name))?;
     if let Some(notice) = notice {

@@ -7,7 +7,7 @@ use pixelrnn_converter::agreement::{self, Agreement};
 use pixelrnn_converter::reference::likelihood::bits_per_dim;
 use pixelrnn_converter::run::Scorer;
 use pixelrnn_converter::verify::{LayerError, Layers};
-use pixelrnn_converter::{Error, Reference, TrainedModel, files};
+use pixelrnn_converter::{Error, Reference, files};
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
@@ -36,8 +36,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let trained = TrainedModel::read(&self.trained)?;
-        let blob = model::read_blob(&self.blob)?;
+        let (trained, blob) = model::read_pair(&self.trained, &self.blob)?;
         let engine = blob.model()?;
         let image = trained.description().image;
         let classes = trained.description().classes;

@@ -3,7 +3,7 @@
 use super::Description;
 use super::json::MaskName;
 use crate::error::Error;
-use pixelrnn::model::{Builder, Mask, NetworkError, Node};
+use pixelrnn::model::{Builder, Mask, NetworkError, Node, Op};
 use serde::{Deserialize, Serialize};
 
 /// One op of a list, with what the file says of it.
@@ -151,8 +151,32 @@ pub(super) fn expand(description: &Description, list: &[OpSpec]) -> Result<Vec<N
     };
     // What reads the image past this op would see the very value that it predicts.
     if !matches!(first, OpSpec::MaskedConv { mask: Mask::A, .. }) {
-        return Err(Error::FirstOp { got: shown_with_mask(first) });
+        let conv = matches!(first, OpSpec::MaskedConv { .. });
+        let nodes = if conv { build(description, list).unwrap_or_default() } else { Vec::new() };
+        return Err(Error::FirstOp { got: shown_with_mask(first), hidden_by: hidden_by(&nodes) });
     }
+    build(description, list)
+}
+
+/// The op whose mask A hides from the logits what the first one shows: the pixel's own value. `None` where on some way to
+/// the logits there is none.
+fn hidden_by(nodes: &[Node]) -> Option<String> {
+    // Of each value, whether a feature may depend on the image's own value at the pixel.
+    let mut own = vec![true; nodes.len() + 1];
+    let mut hides = None;
+    for node in nodes {
+        let read = node.inputs.iter().take(node.op.arity()).any(|input| own[*input]);
+        let hidden = matches!(node.op, Op::MaskedConv(conv) if conv.mask == Mask::A);
+        own[node.output] = read && !hidden;
+        if read && hidden {
+            hides = Some(node.name.to_string());
+        }
+    }
+    let last = nodes.last()?;
+    hides.filter(|_| !own[last.output])
+}
+
+fn build(description: &Description, list: &[OpSpec]) -> Result<Vec<Node>, Error> {
     // The first op is no `batch_norm`, so that there is one that is not.
     let last = list.iter().rposition(|op| !matches!(op, OpSpec::BatchNorm { .. })).unwrap_or(0);
 

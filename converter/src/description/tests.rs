@@ -181,6 +181,13 @@ fn values_must_not_see_themselves() {
     // A later mask A closes more than it must, and leaks nothing.
     let later = INPUT.replace("\"in\"", "\"later\"");
     assert!(Description::from_json(&with_ops(&format!("{INPUT}, {later}, {OUTPUT}"))).is_ok());
+    // An engine has no value yet when it predicts it, even where a later mask A would hide it again.
+    let first_b = INPUT.replace("\"A\"", "\"B\"");
+    let hidden = with_ops(&format!("{first_b}, {later}, {OUTPUT}"));
+    refused(&hidden, &["first op is masked_conv `in` with mask B", "mask A of `later` hides", "before it is known"]);
+    // A way around mask A lets a value see itself.
+    let around = with_ops(&format!("{first_b}, {{\"op\": \"residual\", \"ops\": [{later}]}}, {OUTPUT}"));
+    refused(&around, &["first op is masked_conv `in` with mask B", "lets a value see itself"]);
     // One op may be both the first and the last.
     assert!(Description::from_json(&with_ops(&OUTPUT.replace("\"B\"", "\"A\""))).is_ok());
 }

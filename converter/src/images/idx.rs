@@ -1,6 +1,6 @@
 //! IDX, the format that MNIST ships in: two zeros, a type, a number of dimensions, big-endian sizes, row-major data.
 
-use super::{ImageSet, Range};
+use super::{ImageSet, Label, Range};
 use crate::error::Error;
 use crate::memory;
 
@@ -24,10 +24,14 @@ pub(super) fn images(bytes: &[u8]) -> Result<ImageSet, Error> {
     ImageSet::new(size, memory::copy(data, memory::IMAGES)?, Range::Unstated)
 }
 
-pub(super) fn labels(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+pub(super) fn labels(bytes: &[u8]) -> Result<Vec<Label>, Error> {
     let (shape, data) = read(bytes)?;
     match shape.len() {
-        1 => memory::copy(data, "the labels"),
+        1 => {
+            let mut labels = memory::room_for(data.len(), "the labels")?;
+            labels.extend(data.iter().map(|label| Label::from(*label)));
+            Ok(labels)
+        }
         n => Err(bad(format!("{n} dimensions, expected 1 of labels"))),
     }
 }

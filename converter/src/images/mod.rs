@@ -4,6 +4,7 @@
 //! two may be gzipped. What a file is shows in its first bytes; its name does not matter, and `-` is standard input.
 //! Written: `.npy`, and PNG by way of [`crate::picture`].
 
+mod class;
 mod fit;
 mod idx;
 pub mod npy;
@@ -14,6 +15,9 @@ pub use fit::{Notice, level_to_byte};
 use crate::error::Error;
 use crate::files;
 use std::path::Path;
+
+/// The class of an image.
+pub type Label = u16;
 
 /// What the numbers of a set are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub struct ImageSet {
     pub data: Vec<u8>,
     /// What the values are.
     pub range: Range,
+    /// Whether the file has no axis of channels, `[N, H, W]`; of one channel only.
+    pub planes: bool,
 }
 
 impl ImageSet {
@@ -58,7 +64,7 @@ impl ImageSet {
         }
         let size = height.checked_mul(width).and_then(|n| n.checked_mul(channels));
         match size.filter(|size| data.len().is_multiple_of(*size)) {
-            Some(size) => Ok(Self { count: data.len() / size, channels, height, width, data, range }),
+            Some(size) => Ok(Self { count: data.len() / size, channels, height, width, data, range, planes: false }),
             None => Err(bad(format!("{} values, expected a multiple of {channels}x{height}x{width}", data.len()))),
         }
     }
@@ -134,20 +140,24 @@ impl ImageSet {
         }
     }
 
-    /// Writes the set to `path` as `.npy` of uint8 `[N, C, H, W]`, whole or not at all; `-` is standard output.
+    /// Writes the set to `path` as `.npy` of uint8 `[N, C, H, W]`, or `[N, H, W]` where the set has [`ImageSet::planes`],
+    /// whole or not at all; `-` is standard output.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn write_npy(&self, path: &Path) -> Result<(), Error> {
+        if self.planes && self.channels == 1 {
+            return npy::write(path, &[self.count, self.height, self.width], &self.data);
+        }
         npy::write(path, &[self.count, self.channels, self.height, self.width], &self.data)
     }
 }
 
-/// Reads labels from the file at `path`: `.npy` of uint8 `[N]` or IDX, plain or gzipped.
+/// Reads labels from the file at `path`: `.npy` of whole numbers `[N]` or IDX, plain or gzipped.
 ///
 /// # Errors
 /// When it cannot be read, or is not whole, or not one of the formats.
-pub fn read_labels(path: &Path) -> Result<Vec<u8>, Error> {
+pub fn read_labels(path: &Path) -> Result<Vec<Label>, Error> {
     let bytes = files::read_unpacked(path)?;
     labels_from_bytes(&bytes).map_err(|e| e.in_file(files::display_name(path)))
 }
@@ -156,7 +166,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<u8>, Error> {
 ///
 /// # Errors
 /// When they are not whole, or not in one of the formats.
-pub fn labels_from_bytes(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+pub fn labels_from_bytes(bytes: &[u8]) -> Result<Vec<Label>, Error> {
     if npy::is_npy(bytes) {
         npy::labels(bytes)
     } else if idx::is_idx(bytes) {
@@ -170,7 +180,7 @@ pub fn labels_from_bytes(bytes: &[u8]) -> Result<Vec<u8>, Error> {
 ///
 /// # Errors
 /// [`Error::LabelCount`] or [`Error::Label`].
-pub fn check_labels(labels: &[u8], images: usize, classes: usize) -> Result<(), Error> {
+pub fn check_labels(labels: &[Label], images: usize, classes: usize) -> Result<(), Error> {
     if labels.len() != images {
         return Err(Error::LabelCount { labels: labels.len(), images });
     }

@@ -1,9 +1,10 @@
-//! `NumPy`'s `.npy` format, as far as it is used here: arrays of uint8 in, arrays of uint8, float32 and float64 out.
+//! `NumPy`'s `.npy` format, as far as it is used here: arrays of uint8 and labels in, arrays of uint8, uint16, float32 and
+//! float64 out.
 //!
 //! The header is a Python dictionary in one fixed shape. It is read by a scanner of that shape and nothing more, so that a
 //! file from outside has no grammar to play with.
 
-use super::{ImageSet, Range};
+use super::{ImageSet, Label, Range, class};
 use crate::error::Error;
 use crate::files;
 use crate::memory;
@@ -23,12 +24,19 @@ pub(super) fn images(bytes: &[u8]) -> Result<ImageSet, Error> {
         [_, c, h, w] => [c, h, w],
         _ => return Err(bad(format!("an array of shape {shape:?}, expected [N, C, H, W] or [N, H, W]"))),
     };
-    ImageSet::new(size, data, Range::Unstated)
+    Ok(ImageSet { planes: shape.len() == 3, ..ImageSet::new(size, data, Range::Unstated)? })
 }
 
-pub(super) fn labels(bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let (shape, data) = read_u8(bytes)?;
-    if shape.len() == 1 { Ok(data) } else { Err(bad(format!("an array of shape {shape:?}, expected [N]"))) }
+pub(super) fn labels(bytes: &[u8]) -> Result<Vec<Label>, Error> {
+    let (header, data) = split(bytes)?;
+    let Header { descr, shape, .. } = Header::parse(header)?;
+    let [count] = shape[..] else { return Err(bad(format!("an array of shape {shape:?}, expected [N]"))) };
+    let labels = class::from_numbers(descr, data).map_err(bad)?;
+    if labels.len() == count {
+        Ok(labels)
+    } else {
+        Err(bad(format!("{} bytes of data, expected those of its shape {shape:?}", data.len())))
+    }
 }
 
 /// Reads an array of uint8: its shape, and its numbers in row-major order whatever order the file has.
@@ -177,6 +185,14 @@ impl Element for u8 {
 
     fn write(self, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(&[self])
+    }
+}
+
+impl Element for u16 {
+    const DESCR: &'static str = "<u2";
+
+    fn write(self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&self.to_le_bytes())
     }
 }
 

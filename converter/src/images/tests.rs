@@ -276,8 +276,8 @@ fn one_image_survives_a_png_file() {
 #[test]
 fn labels_are_checked() {
     assert_eq!(labels_from_bytes(&npy("|u1", "False", "(3,)", &[1, 2, 3])).unwrap(), [1, 2, 3]);
-    let message = labels_from_bytes(&npy("<i8", "False", "(3,)", &[0; 24])).unwrap_err().to_string();
-    assert!(message.contains("type `<i8`"), "{message}");
+    let message = labels_from_bytes(&npy("<f8", "False", "(3,)", &[0; 24])).unwrap_err().to_string();
+    assert!(message.contains("type `<f8`"), "{message}");
     let message = labels_from_bytes(&npy("|u1", "False", "(3, 1)", &[1, 2, 3])).unwrap_err().to_string();
     assert!(message.contains("shape [3, 1], expected [N]"), "{message}");
 
@@ -286,6 +286,43 @@ fn labels_are_checked() {
     assert_eq!(check_labels(&[0, 10], 2, 10).unwrap_err().to_string(), "label 10, expected 0 to 9");
     let message = check_labels(&[0], 1, 0).unwrap_err().to_string();
     assert_eq!(message, "label 0, expected none: the model has no classes");
+}
+
+#[test]
+fn labels_are_whole_numbers_of_any_size() {
+    let of = |descr: &str, bytes: &[u8], count: usize| {
+        labels_from_bytes(&npy(descr, "False", &format!("({count},)"), bytes))
+    };
+    let all = [0_u16, 299, 255];
+    let le = |size: usize| all.iter().flat_map(|l| u64::from(*l).to_le_bytes()[..size].to_vec()).collect::<Vec<u8>>();
+    let be =
+        |size: usize| all.iter().flat_map(|l| u64::from(*l).to_be_bytes()[8 - size..].to_vec()).collect::<Vec<u8>>();
+    for (descr, bytes) in [
+        ("<u2", le(2)),
+        (">u2", be(2)),
+        ("<i2", le(2)),
+        ("<u4", le(4)),
+        ("<i4", le(4)),
+        (">i4", be(4)),
+        ("<u8", le(8)),
+        ("<i8", le(8)),
+        (">i8", be(8)),
+    ] {
+        assert_eq!(of(descr, &bytes, 3).unwrap(), all, "{descr}");
+    }
+    assert_eq!(of("|i1", &[1, 2], 2).unwrap(), [1, 2]);
+    for (descr, bytes, got) in [
+        ("|i1", (-1_i8).to_le_bytes().to_vec(), "-1"),
+        ("<i8", (-7_i64).to_le_bytes().to_vec(), "-7"),
+        ("<i4", 65_536_i32.to_le_bytes().to_vec(), "65536"),
+        ("<u8", u64::MAX.to_le_bytes().to_vec(), "18446744073709551615"),
+    ] {
+        let message = of(descr, &bytes, 1).unwrap_err().to_string();
+        assert_eq!(message, format!(".npy file: label {got} at index 0, expected 0 to 65535"));
+    }
+    assert!(of("<i8", &[0; 12], 1).unwrap_err().to_string().contains("12 bytes of data"));
+    assert!(of("<i8", &[0; 16], 1).unwrap_err().to_string().contains("16 bytes of data"));
+    assert!(of("<f4", &[0; 4], 1).unwrap_err().to_string().contains("expected whole numbers"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::inputs::{self, Inputs};
 use crate::error::Error;
+use crate::images::Label;
 use crate::reference::{Reference, StateRange};
 use crate::trained::TrainedModel;
 use pixelrnn::model::Node;
@@ -122,7 +123,7 @@ pub fn observe(
     model: &TrainedModel,
     reference: &Reference,
     images: &[&[u8]],
-    labels: Option<&[u8]>,
+    labels: Option<&[Label]>,
     progress: impl Fn() + Sync,
 ) -> Result<Observed, Error> {
     let runs: Vec<Observed> = images

@@ -4,6 +4,8 @@ use pixelrnn::model::{Architecture, Preset};
 use safetensors::tensor::View;
 use std::borrow::Cow;
 
+mod state_dict;
+
 fn description() -> Description {
     Description::from(Preset { classes: 3, skip: true, ..preset(Architecture::RowLstm, GRAY) })
 }

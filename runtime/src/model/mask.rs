@@ -61,9 +61,10 @@ impl Features {
 /// The two masks of a PixelCNN. They differ at the centre tap alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mask {
-    /// The centre tap is open from group `a` to group `b` when `a < b`: for the layer that reads the image.
+    /// The centre tap is open from group `a` to group `b` when `a < b`: for the layer that reads the image, and for any
+    /// later one that is to leave out its own pixel.
     A,
-    /// The centre tap is open from group `a` to group `b` when `a <= b`: for all other layers.
+    /// The centre tap is open from group `a` to group `b` when `a <= b`: for layers behind one of mask A.
     B,
 }
 

@@ -56,6 +56,8 @@ pub struct Header {
     pub classes: usize,
     /// How many images there are in all blocks.
     pub images: u32,
+    /// Whether the images came as an array `[N, H, W]`, without an axis of channels; of one channel only.
+    pub planes: bool,
 }
 
 /// Why a compressed file is refused.
@@ -124,7 +126,7 @@ impl core::error::Error for ContainerError {}
 impl Header {
     /// The header of a file with `images` images.
     pub fn new(model: &Model<'_>, images: u32) -> Self {
-        Self { identity: model.identity(), image: model.image(), classes: model.classes(), images }
+        Self { identity: model.identity(), image: model.image(), classes: model.classes(), images, planes: false }
     }
 
     /// The header as it stands in a file.
@@ -134,7 +136,7 @@ impl Header {
         let parts: [&[u8]; 9] = [
             &MAGIC,
             &VERSION.to_le_bytes(),
-            &[channels as u8, 0],
+            &[channels as u8, u8::from(self.planes)],
             &self.identity.to_le_bytes(),
             &(height as u16).to_le_bytes(),
             &(width as u16).to_le_bytes(),
@@ -174,7 +176,7 @@ impl Header {
             Image { height: two(16).into(), width: two(18).into(), channels: byte(6).into(), levels: two(20).into() };
         let fields = [
             ("channels", matches!(image.channels, 1 | 3)),
-            ("reserved", byte(7) == 0),
+            ("planes", byte(7) == 0 || (byte(7) == 1 && image.channels == 1)),
             ("height", (1..=4096).contains(&image.height)),
             ("width", (1..=4096).contains(&image.width)),
             ("levels", (2..=256).contains(&image.levels)),
@@ -183,7 +185,7 @@ impl Header {
             return Err(ContainerError::Header { field });
         }
         let identity = u64::from(four(8)) | u64::from(four(12)) << 32;
-        Ok(Self { identity, image, classes: two(22).into(), images: four(24) })
+        Ok(Self { identity, image, classes: two(22).into(), images: four(24), planes: byte(7) == 1 })
     }
 
     /// Takes a header's bytes from `source`, and reads it.

@@ -1,0 +1,128 @@
+//! Buffers that a `PyTorch` module saves beside its weights: counters of batch normalization, and masks.
+
+use super::closed::{each_tap, masked_convs};
+use crate::error::Error;
+use half::{bf16, f16};
+use pixelrnn::model::{MaskedConv, Node, Op};
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::BTreeMap;
+
+/// The longest side of a picture of a mask.
+const SHOWN: usize = 15;
+
+/// A stored mask, and the convolution that it should be of.
+pub(super) struct StoredMask<'a> {
+    name: String,
+    op: String,
+    conv: MaskedConv,
+    view: TensorView<'a>,
+}
+
+/// Takes the buffers of `nodes` out of `tensors`. The masks are given back, to be compared once the weights are known to
+/// have their shapes: a mask's work is that of its weights.
+pub(super) fn take<'a>(nodes: &[Node], tensors: &mut BTreeMap<String, TensorView<'a>>) -> Vec<StoredMask<'a>> {
+    let mut masks = Vec::new();
+    for node in nodes {
+        if matches!(node.op, Op::BatchNorm { .. }) {
+            // How many batches training saw; inference does not read it.
+            tensors.remove(node.tensor_name("num_batches_tracked").as_str());
+        }
+        for (prefix, conv) in masked_convs(node) {
+            let name = node.tensor_name(&format!("{prefix}mask")).to_string();
+            if let Some(view) = tensors.remove(&name) {
+                masks.push(StoredMask { name, op: node.name.to_string(), conv, view });
+            }
+        }
+    }
+    masks
+}
+
+impl StoredMask<'_> {
+    /// Compares the mask with that of its op. It may have any shape that broadcasts to the weight's, as in `PyTorch`.
+    ///
+    /// # Errors
+    /// When it has another shape, type or numbers, or closes other taps.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let (conv, shape) = (&self.conv, self.view.shape());
+        let full = [conv.outputs.count, conv.inputs.count, conv.kernel[0], conv.kernel[1]];
+        let missing = full.len().checked_sub(shape.len());
+        let fits = missing.is_some_and(|missing| {
+            shape.iter().zip(&full[missing..]).all(|(&got, &expected)| got == expected || got == 1)
+        });
+        let Some(missing) = missing.filter(|_| fits) else {
+            return Err(Error::Shape { name: self.name.clone(), got: shape.to_vec(), expected: full.to_vec() });
+        };
+        let numbers = self.numbers()?;
+        // Of each dimension, the distance of its numbers; 0 where one stands for all.
+        let mut steps = [0; 4];
+        let mut step = 1;
+        for (n, &size) in shape.iter().enumerate().rev() {
+            steps[missing + n] = if size == 1 { 0 } else { step };
+            step *= size;
+        }
+        let stored = |[u, v, from, to]: [usize; 4]| {
+            let at = to * steps[0] + from * steps[1] + u * steps[2] + v * steps[3];
+            numbers.get(at).copied().unwrap_or(false)
+        };
+        let open = |[u, v, from, to]: [usize; 4]| conv.open(u, v, from, to);
+        let mut differs = None;
+        each_tap(conv, |_, tap| {
+            if stored(tap) != open(tap) {
+                differs.get_or_insert(tap);
+            }
+        });
+        let Some([u, v, from, to]) = differs else { return Ok(()) };
+        let picture = |is_open: &dyn Fn([usize; 4]) -> bool| {
+            let part = |middle: usize, size: usize| {
+                let first = middle.saturating_sub(SHOWN / 2).min(size.saturating_sub(SHOWN));
+                first..size.min(first + SHOWN)
+            };
+            let row = |u| -> String {
+                part(v, conv.kernel[1]).map(|v| if is_open([u, v, from, to]) { '#' } else { '.' }).collect()
+            };
+            part(u, conv.kernel[0]).map(row).collect::<Vec<_>>().join(" / ")
+        };
+        Err(Error::Mask {
+            name: self.name.clone(),
+            op: self.op.clone(),
+            mask: conv.mask,
+            from,
+            to,
+            stored: picture(&stored),
+            expected: picture(&open),
+        })
+    }
+
+    /// The mask's numbers, which must be 0 and 1.
+    fn numbers(&self) -> Result<Vec<bool>, Error> {
+        let bytes = self.view.data();
+        let read: Vec<f64> = match self.view.dtype() {
+            Dtype::BOOL | Dtype::U8 => numbers(bytes, |[byte]| f64::from(byte)),
+            Dtype::I8 => numbers(bytes, |b| f64::from(i8::from_le_bytes(b))),
+            Dtype::U16 => numbers(bytes, |b| f64::from(u16::from_le_bytes(b))),
+            Dtype::I16 => numbers(bytes, |b| f64::from(i16::from_le_bytes(b))),
+            Dtype::U32 => numbers(bytes, |b| f64::from(u32::from_le_bytes(b))),
+            Dtype::I32 => numbers(bytes, |b| f64::from(i32::from_le_bytes(b))),
+            Dtype::U64 => numbers(bytes, |b| u64::from_le_bytes(b) as f64),
+            Dtype::I64 => numbers(bytes, |b| i64::from_le_bytes(b) as f64),
+            Dtype::F16 => numbers(bytes, |b| f16::from_le_bytes(b).to_f64()),
+            Dtype::BF16 => numbers(bytes, |b| bf16::from_le_bytes(b).to_f64()),
+            Dtype::F32 => numbers(bytes, |b| f64::from(f32::from_le_bytes(b))),
+            Dtype::F64 => numbers(bytes, f64::from_le_bytes),
+            other => return Err(Error::Dtype { name: self.name.clone(), got: format!("{other:?}") }),
+        };
+        // Exact: the numbers of a mask are written as 0 and 1.
+        #[allow(clippy::float_cmp)]
+        match read.iter().position(|x| *x != 0.0 && *x != 1.0) {
+            None => Ok(read.into_iter().map(|x| x != 0.0).collect()),
+            Some(index) => {
+                let got = read[index] as f32;
+                Err(Error::Weight { name: self.name.clone(), got, index, expected: "0 or 1, as in a mask" })
+            }
+        }
+    }
+}
+
+fn numbers<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+    bytes.as_chunks().0.iter().map(|bytes| number(*bytes)).collect()
+}

@@ -1,0 +1,84 @@
+//! Stored weights under taps that the masks close: they count as 0, whatever they are.
+
+use super::TrainedModel;
+use pixelrnn::model::{MaskedConv, Node, Op};
+use std::fmt;
+
+/// Weights that are not zero and that no prediction reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClosedWeights {
+    /// How many there are.
+    pub count: usize,
+    /// The largest magnitude.
+    pub largest: f32,
+    /// Names of the ops that have some, in order.
+    pub ops: Vec<String>,
+}
+
+/// How many ops the sentence names.
+const NAMED: usize = 4;
+
+impl fmt::Display for ClosedWeights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { count, largest, ops } = self;
+        let names: Vec<_> = ops.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
+        let more = ops.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more ops") } else { String::new() };
+        let (weights, are) = if *count == 1 { ("weight", "is") } else { ("weights", "are") };
+        write!(
+            f,
+            "{count} {weights} of {}{more} {are} not zero under closed taps, the largest {largest:.4}, and {are} taken as 0: \
+             a model that was trained without these masks predicts something else",
+            names.join(", ")
+        )
+    }
+}
+
+/// The masked convolutions of a node, each with the prefix of its tensors' suffixes.
+pub(super) fn masked_convs(node: &Node) -> Vec<(&'static str, MaskedConv)> {
+    match node.op {
+        Op::MaskedConv(conv) => vec![("", conv)],
+        Op::RowLstm(lstm) => vec![("input_to_state.", lstm.input_to_state)],
+        Op::DiagonalBilstm(lstm) => {
+            ["left.input_to_state.", "right.input_to_state."].map(|prefix| (prefix, lstm.input_to_state)).to_vec()
+        }
+        Op::BatchNorm { .. } | Op::Relu | Op::Elu | Op::Add { .. } | Op::DepthGate => Vec::new(),
+    }
+}
+
+/// Calls `visit` with each tap of `conv` in the order of its weights: kernel row and column, feature read, feature made.
+pub(super) fn each_tap(conv: &MaskedConv, mut visit: impl FnMut(usize, [usize; 4])) {
+    let [height, width] = conv.kernel;
+    let mut index = 0;
+    for to in 0..conv.outputs.count {
+        for from in 0..conv.inputs.count {
+            for u in 0..height {
+                for v in 0..width {
+                    visit(index, [u, v, from, to]);
+                    index += 1;
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn find(model: &TrainedModel) -> Option<ClosedWeights> {
+    let mut found = ClosedWeights { count: 0, largest: 0.0, ops: Vec::new() };
+    for node in model.nodes() {
+        let before = found.count;
+        for (prefix, conv) in masked_convs(node) {
+            let Some(weight) = model.tensor(node, &format!("{prefix}weight")) else { continue };
+            each_tap(&conv, |index, [u, v, from, to]| {
+                let size = weight.data.get(index).map_or(0.0, |weight| weight.abs());
+                if size > 0.0 && !conv.open(u, v, from, to) {
+                    found.count += 1;
+                    found.largest = found.largest.max(size);
+                }
+            });
+        }
+        if found.count > before {
+            found.ops.push(node.name.to_string());
+        }
+    }
+    (found.count > 0).then_some(found)
+}
