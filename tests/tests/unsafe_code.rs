@@ -44,7 +44,7 @@ fn sources(folder: &Path, all: &mut Vec<(String, String)>) {
 
 fn all_sources() -> Vec<(String, String)> {
     let mut all = Vec::new();
-    for folder in ["runtime", "converter", "trainer", "firmware-example", "tests", "benches", "fuzz"] {
+    for folder in ["runtime", "converter", "client", "trainer", "firmware-example", "tests", "benches", "fuzz"] {
         sources(&root().join(folder), &mut all);
     }
     assert!(all.len() > 150, "only {} sources", all.len());
