@@ -97,7 +97,7 @@ impl<P: Read + Write> Client<P> {
     /// When the port fails, or no device is there.
     pub fn synchronize(&mut self) -> Result<(), Error> {
         self.replies.clear();
-        // A line of blanks means nothing. Their number tells the reply to this question from those to earlier ones.
+        // A line of blanks means nothing. Their number tells the reply from the one to a question between two lines, or in a long one.
         for blanks in 1..=self.patience {
             let mut line = vec![b' '; blanks + 2];
             line[0] = b'\n';
@@ -105,7 +105,9 @@ impl<P: Read + Write> Client<P> {
             self.write(&line)?;
             loop {
                 match self.receive() {
-                    Ok(Some(reply)) if read(&reply) == Some(blanks as u64) => return self.write(b"\n"),
+                    Ok(Some(reply)) if read(&reply).is_some_and(|bytes| (1..=blanks as u64).contains(&bytes)) => {
+                        return self.write(b"\n");
+                    }
                     // The rest of a line of which the beginning went to someone else.
                     Ok(Some(_)) | Err(Error::NotAReply { .. }) => {}
                     Ok(None) => break,
@@ -191,7 +193,7 @@ impl<P: Read + Write> Client<P> {
         loop {
             // The end of the line that was sent may be lost; to a device that has it, another one means nothing.
             let reply = self.wait(b"\n", &mut timeouts)?;
-            // Asked twice, as the first answer was slow.
+            // A question was asked twice, as the first answer was slow.
             if read(&reply).is_none() {
                 return Ok(reply);
             }
@@ -202,19 +204,18 @@ impl<P: Read + Write> Client<P> {
     fn send(&mut self, line: &[u8], piece: usize) -> Result<(), Error> {
         let mut sent = 0;
         while line.len() - sent > piece {
-            let before = sent;
+            self.write(&[&line[sent..sent + piece], &[ASK]].concat())?;
             sent += piece;
-            self.write(&[&line[before..sent], &[ASK]].concat())?;
             let mut timeouts = 0;
             loop {
                 let reply = self.wait(&[ASK], &mut timeouts)?;
                 match read(&reply) {
                     None => self.replies.push_back(reply),
-                    Some(bytes) if bytes == sent as u64 => break,
-                    // Asked twice, as the first answer was slow.
-                    Some(bytes) if bytes == before as u64 && before > 0 => {}
                     // The line will be refused: its end brings the error.
-                    Some(_) => return self.write(b"\n"),
+                    Some(0) => return self.write(b"\n"),
+                    Some(bytes) if bytes == sent as u64 => break,
+                    // An earlier question was asked twice, as the first answer was slow.
+                    Some(_) => {}
                 }
             }
         }

@@ -4,10 +4,12 @@ use pixelrnn::{Draw, Engine, Temperature};
 use pixelrnn_client::{Client, Error, MAX_FILE_PIECE, file};
 use pixelrnn_tests::lossy::Line;
 use serde_json::{Value, json};
+use std::io::Write;
 
 /// A client of a device that was on before.
 fn client(line: Line) -> Client<Line> {
-    let mut client = Client::new(line);
+    // More than bytes are lost, as each may be an attempt to find out why nothing comes.
+    let mut client = Client::new(line).with_patience(300);
     client.synchronize().unwrap();
     client
 }
@@ -74,7 +76,7 @@ fn a_line_longer_than_the_queue_comes_through_at_once() {
     assert_eq!(sent, line.len() + 1 + line.len() / 240, "it was sent once, and with a question behind each piece");
 
     // In one piece, it is lost.
-    std::io::Write::write_all(device.port_mut(), format!("{line}\n").as_bytes()).unwrap();
+    device.port_mut().write_all(format!("{line}\n").as_bytes()).unwrap();
     assert_eq!(device.reply().unwrap()["error"], "lost");
     device.synchronize().unwrap();
     assert_eq!(device.ask(&line).unwrap(), replies);
@@ -90,7 +92,7 @@ fn a_line_that_is_always_lost_is_given_up_and_the_next_one_is_not() {
     assert!(device.ask(r#"{"cmd":"info"}"#).unwrap()[0]["models"].is_array());
 
     // It looks like a loss to the device, and comes each time.
-    std::io::Write::write_all(device.port_mut(), b"\x1a\n").unwrap();
+    device.port_mut().write_all(b"\x1a\n").unwrap();
     assert_eq!(device.reply().unwrap()["error"], "lost");
     assert!(matches!(device.ask("\u{1a}"), Err(Error::Control { byte: 0x1a })));
 }

@@ -21,7 +21,8 @@ fn asking_says_how_much_of_a_line_is_read_and_changes_nothing() {
 
 #[test]
 fn asking_says_nothing_is_read_of_a_line_that_will_be_refused() {
-    for (kind, start) in [("lost", "{\"cmd\":\u{1a}".to_string()), ("too_long", " ".repeat(LINE + 1))] {
+    let too_long = " ".repeat(line_bytes(MODELS) + 1);
+    for (kind, start) in [("lost", "{\"cmd\":\u{1a}".to_string()), ("too_long", too_long)] {
         let replies = talk(SMALL, &format!("{start}\u{5}\"info\"}}\n\u{5}"), "");
         assert_eq!((&replies[0], &replies[2]), (&json!({"read": 0}), &json!({"read": 0})), "{kind}");
         assert_eq!(replies[1]["error"], kind);
