@@ -4,24 +4,28 @@ use crate::golden;
 use crate::machines::Machine;
 use pixelrnn::blob::CRC32;
 use pixelrnn::{Draw, Engine, Pixel, SymbolSource, Temperature};
+use pixelrnn_client::Client;
 use pixelrnn_converter::Blob;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{ErrorKind, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
-/// Longer than any reply takes, on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// After so long without a reply, the client sees to it that the end of its line was not lost. Where it was not, nothing depends on this.
+const SILENCE: Duration = Duration::from_secs(10);
+/// So many of them end a test that hangs.
+const SILENCES: usize = 180;
 
 /// A board in QEMU, with `serve` in its flash.
 #[derive(Debug)]
 pub struct Device {
     qemu: Child,
-    port: BufReader<UnixStream>,
-    _folder: TempDir,
+    client: Client<UnixStream>,
+    folder: TempDir,
 }
 
 impl Drop for Device {
@@ -62,7 +66,7 @@ impl Device {
         std::fs::copy(built, &program).unwrap();
 
         let socket = folder.path().join("port");
-        let qemu = Command::new("qemu-system-arm")
+        let mut qemu = Command::new("qemu-system-arm")
             .args(["-M", board, "-nographic", "-monitor", "none"])
             .args(speed)
             .arg("-serial")
@@ -74,32 +78,27 @@ impl Device {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let begun = Instant::now();
         let port = loop {
             match UnixStream::connect(&socket) {
-                Ok(port) => break Ok(port),
-                Err(error) if begun.elapsed() > PATIENCE => break Err(error),
-                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+                Ok(port) => break port,
+                // It is on its way to its socket.
+                Err(_) if qemu.try_wait().unwrap().is_none() => std::thread::sleep(Duration::from_millis(20)),
+                Err(error) => panic!("QEMU does not listen: {error}, {:?}", qemu.wait()),
             }
         };
-        let mut qemu = qemu;
-        let Ok(port) = port else {
-            let _ = qemu.kill();
-            panic!("QEMU does not listen: {:?}", qemu.wait());
-        };
-        port.set_read_timeout(Some(PATIENCE)).unwrap();
-        port.set_write_timeout(Some(PATIENCE)).unwrap();
-        let mut device = Self { qemu, port: BufReader::new(port), _folder: folder };
+        port.set_read_timeout(Some(SILENCE)).unwrap();
+        port.set_write_timeout(Some(SILENCE * SILENCES as u32)).unwrap();
+        let mut device = Self { qemu, client: Client::new(port).with_patience(SILENCES), folder };
         assert_eq!(device.reply(), json!({"ready": true, "protocol": 1}));
         Some(device)
     }
 
-    /// Sends bytes.
+    /// Sends bytes as they are: less than 510, or more than the device can hold.
     ///
     /// # Panics
     /// When the device does not read them.
     pub fn send(&mut self, bytes: &[u8]) {
-        self.port.get_mut().write_all(bytes).expect("the device reads");
+        self.client.port_mut().write_all(bytes).expect("the device reads");
     }
 
     /// The next reply.
@@ -107,31 +106,70 @@ impl Device {
     /// # Panics
     /// When there is none.
     pub fn reply(&mut self) -> Value {
-        let mut line = String::new();
-        self.port.read_line(&mut line).expect("the device answers");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+        self.client.reply().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Replies to a line, to the first one that is no row.
+    /// Replies to a line, to the one that ends them.
     ///
     /// # Panics
     /// When the device does not answer.
-    pub fn ask(&mut self, line: &str) -> Vec<Value> {
-        self.send(line.as_bytes());
-        self.send(b"\n");
-        self.replies()
+    pub fn ask(&mut self, line: impl AsRef<[u8]>) -> Vec<Value> {
+        let line = line.as_ref();
+        self.client.ask(line).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(line)))
     }
 
-    /// The next replies, to the first one that is no row.
+    /// Replies to a request with a file, which the device gets in pieces of `piece` bytes.
     ///
     /// # Panics
-    /// When there are none.
-    pub fn replies(&mut self) -> Vec<Value> {
-        let mut replies = vec![self.reply()];
-        while replies.last().is_some_and(|reply| reply.get("row").is_some()) {
-            replies.push(self.reply());
+    /// When the device does not answer.
+    pub fn ask_with_file(&mut self, request: &str, file: &[u8], piece: usize) -> Vec<Value> {
+        self.client.ask_with_file(request, file.chunks(piece)).unwrap_or_else(|error| panic!("{error}: {request}"))
+    }
+
+    /// Sends a line again and again, and reads no reply, until the device cannot send any and bytes are lost to it. How often it was sent.
+    ///
+    /// A socket holds some hundreds of packets. Once there is no room for more of ours, each further line is one that QEMU has given to the
+    /// board. The board sends each byte in a packet of its own, and cannot have sent more bytes than we packets.
+    ///
+    /// # Panics
+    /// When the device does not read.
+    pub fn flood(&mut self, line: &[u8]) -> usize {
+        /// More lines than the device's queue and a line have room for.
+        const FURTHER: usize = 100;
+        let port = self.client.port_mut();
+        port.set_nonblocking(true).unwrap();
+        let mut packets = 0;
+        let full = loop {
+            match port.write(line) {
+                Ok(_) => packets += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::WouldBlock, "{full}");
+        port.set_nonblocking(false).unwrap();
+        // As many replies as fit the board's side of the socket have no more bytes than it holds packets.
+        let further = FURTHER + packets / line.len();
+        for _ in 0..further {
+            self.send(line);
         }
-        replies
+        packets + further
+    }
+
+    /// Waits until the device has read all that was sent, and drops the replies to it.
+    ///
+    /// # Panics
+    /// When it does not read it.
+    pub fn synchronize(&mut self) {
+        self.client.synchronize().unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Leaves the port to another host, which gets the path of its socket.
+    ///
+    /// # Panics
+    /// When the port is gone.
+    pub fn hand_over<T>(mut self, host: impl FnOnce(&Path) -> T) -> T {
+        self.client.port_mut().shutdown(Shutdown::Both).expect("a port");
+        host(&self.folder.path().join("port"))
     }
 }
 

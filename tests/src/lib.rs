@@ -15,6 +15,7 @@ pub mod fixtures;
 pub mod golden;
 pub mod integer_model;
 pub mod late;
+pub mod lossy;
 pub mod machines;
 pub mod models;
 pub mod mutate;

@@ -92,17 +92,10 @@ fn a_board_keeps_its_state_through_ten_thousand_requests_and_nonsense() {
     let build = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware");
     let Some(mut device) = Device::start("mps2-an386", &paths, &build) else { return };
     let asked = [0, 1].map(|number| Asked::new(number, &format!("{}.prnn", names[number]), names[number]));
-    // Rows, bytes and so on, to the reply that ends them.
+    // What a client does not send as it means something on the line is nonsense as well, and gets one reply.
     let ask = |device: &mut Device, line: &[u8]| {
-        device.send(&[line, b"\n"].concat());
-        let mut replies = Vec::new();
-        loop {
-            replies.push(device.reply());
-            let last = replies.last().unwrap();
-            if ["done", "error", "stopped", "more", "models", "temperature"].iter().any(|key| last.get(key).is_some()) {
-                return replies;
-            }
-        }
+        let line: Vec<u8> = line.iter().copied().filter(|byte| !matches!(byte, 0x05 | 0x1a)).collect();
+        device.ask(line)
     };
     let known = |device: &mut Device, asked: &Asked| {
         for line in CALM {

@@ -5,6 +5,7 @@
 
 use heapless::Vec as Fixed;
 use pixelrnn::Given;
+use pixelrnn_client::file;
 use pixelrnn_converter::ImageSet;
 use pixelrnn_converter::compress::compress;
 use pixelrnn_converter::images::Range;
@@ -27,39 +28,28 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text.chars().map(|digit| digit.to_digit(16).expect("a hexadecimal digit") as u8).collect();
-    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
-}
-
 /// The bytes of the replies up to one that is of another kind, and that one.
 fn read_bytes(device: &mut Device) -> (Vec<u8>, Value) {
-    let mut bytes = Vec::new();
+    let mut replies = Vec::new();
     loop {
         let reply = device.reply();
-        match reply["bytes"].as_str() {
-            Some(text) => bytes.extend(unhex(text)),
-            None if reply.get("row").is_some() => {}
-            None => return (bytes, reply),
+        if !reply["bytes"].is_string() && reply.get("row").is_none() {
+            return (file(&replies).unwrap(), reply);
         }
+        replies.push(reply);
     }
+}
+
+/// The file that a request's replies hold, and the last of them.
+fn ask_for_file(device: &mut Device, request: &str) -> (Vec<u8>, Value) {
+    let mut replies = device.ask(request);
+    let last = replies.pop().unwrap();
+    (file(&replies).unwrap(), last)
 }
 
 /// Sends a file, `piece` bytes at a time, whenever the device asks. The replies but for those that ask.
 fn send_bytes(device: &mut Device, command: &str, model: &str, bytes: &[u8], piece: usize) -> Vec<Value> {
-    let mut pieces = bytes.chunks(piece);
-    let mut line = json!({"cmd": command, "model": model, "bytes": hex(pieces.next().unwrap_or_default())});
-    let mut all = Vec::new();
-    loop {
-        let mut replies = device.ask(&line.to_string());
-        let last = replies.pop().expect("a reply");
-        all.append(&mut replies);
-        if last.get("more").is_none() {
-            all.push(last);
-            return all;
-        }
-        line = json!({"cmd": "more", "bytes": hex(pieces.next().unwrap_or_default())});
-    }
+    device.ask_with_file(&json!({"cmd": command, "model": model}).to_string(), bytes, piece)
 }
 
 /// The file that a host makes of an image.
@@ -77,9 +67,8 @@ fn codes(device: &mut Device, model: &Served) {
     let noise = Random::new(4).image(&shape);
     for (image, piece) in [(model.run(draw(7, 1000)).0, MOST_BYTES), (noise, 50)] {
         let expected = on_host(model, &image);
-        device.send(model.request(json!({"cmd": "compress", "image": model.text(&image)})).as_bytes());
-        device.send(b"\n");
-        let (bytes, done) = read_bytes(device);
+        let (bytes, done) =
+            ask_for_file(device, &model.request(json!({"cmd": "compress", "image": model.text(&image)})));
         assert_eq!(bytes, expected, "{}", model.name);
         let scored = model.run(Given::new(&image, shape));
         let mut due = model.due("compress", None, &scored).remove(0);
@@ -101,9 +90,7 @@ fn codes(device: &mut Device, model: &Served) {
 fn the_program_agrees(device: &mut Device, model: &Served) {
     let shape = model.blob.model().unwrap().image();
     let image = model.run(draw(21, 1000)).0;
-    device.send(model.request(json!({"cmd": "compress", "image": model.text(&image)})).as_bytes());
-    device.send(b"\n");
-    let (bytes, _) = read_bytes(device);
+    let (bytes, _) = ask_for_file(device, &model.request(json!({"cmd": "compress", "image": model.text(&image)})));
     let folder = Folder::new();
     folder.write("model.prnn", model.blob.bytes());
     folder.write("device.prnz", &bytes);
@@ -169,8 +156,8 @@ fn saved_here(request: &str, pixels: usize) -> Vec<u8> {
         assert!(making.step(&mut text).unwrap());
     }
     b"{\"cmd\":\"save\"}\n".iter().for_each(|&byte| making.push(byte, &mut text).unwrap());
-    let replies = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    replies.filter_map(|reply| reply["bytes"].as_str().map(unhex)).flatten().collect()
+    let replies: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    file(&replies).unwrap()
 }
 
 /// After a start, that is after a loss of power, a device goes on with images that were saved at many places, here and there.
@@ -187,10 +174,17 @@ fn an_image_goes_on_on_another_board_and_is_the_same() {
             assert_eq!(send_bytes(&mut device, "resume", model.name, file, MOST_BYTES), expected, "{board}");
         }
         // One that this board saves, for the next one. The image goes on meanwhile.
-        device.send(format!("{request}\n{{\"cmd\":\"save\"}}\n").as_bytes());
-        let (file, said) = read_bytes(&mut device);
-        assert_eq!((&said["saved"], &said["bytes"]), (&json!("sample"), &json!(file.len())), "{said}");
-        while device.reply().get("done").is_none() {}
+        let file = loop {
+            device.send(format!("{request}\n").as_bytes());
+            let (file, said) = ask_for_file(&mut device, r#"{"cmd":"save"}"#);
+            // The image was done before the line came.
+            if said["error"] == "idle" {
+                continue;
+            }
+            assert_eq!((&said["saved"], &said["bytes"]), (&json!("sample"), &json!(file.len())), "{said}");
+            while device.reply().get("done").is_none() {}
+            break file;
+        };
         saved = vec![file];
     }
 }

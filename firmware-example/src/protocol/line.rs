@@ -7,6 +7,9 @@ use heapless::VecView;
 /// Stands in a line for bytes that were lost on the way: the ASCII character for that, SUB.
 pub const LOST: u8 = 0x1a;
 
+/// Asks how much of the line was read, and is no part of it: the ASCII character for that, ENQ.
+pub const ASK: u8 = 0x05;
+
 /// The bytes of a line so far, in memory that the caller owns.
 #[derive(Debug)]
 pub(super) struct Line<'s> {
@@ -45,6 +48,11 @@ impl<'s> Line<'s> {
             return Ok(None);
         }
         Request::read(self.bytes).map(Some)
+    }
+
+    /// Bytes of the line so far; 0 for a line that can only be refused, so that the host need not send the rest of it.
+    pub(super) fn read(&self) -> usize {
+        if self.lost || self.too_long { 0 } else { self.bytes.len() }
     }
 
     pub(super) fn clear(&mut self) {

@@ -50,8 +50,8 @@ use core::fmt::{self, Write};
 use desk::Desk;
 pub use error::Error;
 use heapless::VecView;
-pub use line::LOST;
 use line::Line;
+pub use line::{ASK, LOST};
 pub use making::Making;
 use pixelrnn::Engine;
 use pixelrnn::coder::container::SMALL_SEGMENT;
@@ -119,7 +119,7 @@ impl<'s> Session<'s> {
         reply::ready(out)
     }
 
-    /// Takes a byte; the one that ends a line has the request in it answered, or an image begun.
+    /// Takes a byte; the one that ends a line has the request in it answered, or an image begun. [`ASK`] is answered at once.
     ///
     /// # Errors
     /// When `out` fails.
@@ -147,8 +147,11 @@ impl<'s> Session<'s> {
     }
 }
 
-/// Takes a byte, and answers the line that it ends.
+/// Takes a byte, and answers the line that it ends, or how much of the line there is.
 fn push(line: &mut Line<'_>, desk: &mut Desk<'_>, state: &[u32], byte: u8, out: &mut impl Write) -> fmt::Result {
+    if byte == ASK {
+        return reply::read(line.read(), out);
+    }
     if !line.push(byte) {
         return Ok(());
     }

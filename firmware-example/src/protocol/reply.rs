@@ -14,6 +14,11 @@ pub(super) fn ready(out: &mut impl Write) -> fmt::Result {
     writeln!(out, r#"{{"ready":true,"protocol":{VERSION}}}"#)
 }
 
+/// Bytes of a line were read.
+pub(super) fn read(bytes: usize, out: &mut impl Write) -> fmt::Result {
+    writeln!(out, r#"{{"read":{bytes}}}"#)
+}
+
 /// What the device has, and what it is doing.
 pub(super) fn info(models: &[Entry], temperature: u32, task: Option<&Task>, out: &mut impl Write) -> fmt::Result {
     write!(out, r#"{{"protocol":{VERSION},"models":["#)?;

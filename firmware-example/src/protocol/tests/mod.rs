@@ -8,6 +8,7 @@ use pixelrnn::{BlobError, Complete, Draw, Given, Pixel, SymbolSource, Temperatur
 use serde_json::{Value, json};
 
 mod files;
+mod pieces;
 
 pixelrnn::include_model!(mod gray = "../../../../tests/golden/pixel_cnn_gray.prnn");
 pixelrnn::include_model!(mod classes = "../../../../tests/golden/row_lstm_rgb_classes.prnn");

@@ -1,0 +1,164 @@
+//! A device on this machine, at a line that loses bytes: the firmware's session behind its queue, without an emulator or a clock.
+
+use heapless::spsc::{Consumer, Queue};
+use heapless::{Vec as Fixed, VecView};
+use pixelrnn_firmware::Entry;
+use pixelrnn_firmware::inbox::Inbox;
+use pixelrnn_firmware::protocol::{HELD_BYTES, LOST, Session, line_bytes};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+/// Places of the firmware's queue.
+const PLACES: usize = 512;
+
+/// Events at the host's end.
+enum Event {
+    Said(String),
+    /// All that was sent is read, and nothing more comes.
+    Silence,
+}
+
+/// The host's end of the line.
+///
+/// The device gets all that is written between two reads at once, while it reads nothing: more than its queue holds is lost. Where it has
+/// nothing to say, a read ends as one does that was waited for in vain.
+#[derive(Debug)]
+pub struct Line {
+    to: Sender<Vec<u8>>,
+    from: Receiver<Event>,
+    written: Vec<u8>,
+    said: VecDeque<u8>,
+    /// Lumps that the device has not read to their end.
+    unread: usize,
+    carried: usize,
+    lost: Range<usize>,
+    hesitant: bool,
+    hesitated: bool,
+}
+
+impl Line {
+    /// A line to the device with the small models.
+    pub fn to_small_models() -> Self {
+        use crate::targets::protocol::MODELS;
+        Self::start::<{ line_bytes(MODELS) }>(MODELS)
+    }
+
+    /// A line to the device with the built-in model.
+    pub fn to_built_in_model() -> Self {
+        use pixelrnn_firmware::MODELS;
+        Self::start::<{ line_bytes(MODELS) }>(MODELS)
+    }
+
+    fn start<const LINE: usize>(models: &'static [Entry]) -> Self {
+        let ((to, lumps), (said, from)) = (channel(), channel());
+        thread::spawn(move || serve(models, &mut Fixed::<u8, LINE>::new(), &lumps, &said));
+        let (written, said) = (Vec::new(), VecDeque::new());
+        Self { to, from, written, said, unread: 1, carried: 0, lost: 0..0, hesitant: false, hesitated: false }
+    }
+
+    /// The same line, on which the bytes with these numbers are lost.
+    pub fn losing(mut self, bytes: Range<usize>) -> Self {
+        self.lost = bytes;
+        self
+    }
+
+    /// The same line, on which every read is in vain before it succeeds.
+    pub fn hesitant(mut self) -> Self {
+        self.hesitant = true;
+        self
+    }
+
+    /// Loses the next `count` bytes.
+    pub fn lose(&mut self, count: usize) {
+        self.lost = self.carried..self.carried.saturating_add(count);
+    }
+
+    /// Bytes that were written so far.
+    pub const fn carried(&self) -> usize {
+        self.carried
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for &byte in bytes {
+            // A UART that was overrun says so.
+            self.written.push(if self.lost.contains(&self.carried) { LOST } else { byte });
+            self.carried += 1;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for Line {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.hesitated = self.hesitant && !self.hesitated;
+        if self.hesitated {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        if !self.written.is_empty() {
+            let lump = std::mem::take(&mut self.written);
+            self.to.send(lump).map_err(|_| ErrorKind::BrokenPipe)?;
+            self.unread += 1;
+        }
+        while self.said.is_empty() {
+            if self.unread == 0 {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            match self.from.recv() {
+                Ok(Event::Said(text)) => self.said.extend(text.bytes()),
+                Ok(Event::Silence) => self.unread -= 1,
+                Err(_) => return Ok(0),
+            }
+        }
+        self.said.read(bytes)
+    }
+}
+
+/// The firmware's loop, until the line is gone.
+fn serve(
+    models: &'static [Entry],
+    line: &mut VecView<u8>,
+    lumps: &Receiver<Vec<u8>>,
+    said: &Sender<Event>,
+) -> Option<()> {
+    let most = |size: fn(&Entry) -> usize| models.iter().map(size).max().unwrap_or_default();
+    let (mut state, mut image) = (vec![0; most(|model| model.state_words)], vec![0; most(|model| model.values)]);
+    let (mut held, mut queue) = (Fixed::<u8, HELD_BYTES>::new(), Queue::<u8, PLACES>::new());
+    let (mut inbox, mut bytes) = Inbox::new(&mut queue);
+    // Waits for the next lump where nothing is left to read.
+    let mut next = |bytes: &mut Consumer<'_, u8>| {
+        if bytes.peek().is_none() {
+            said.send(Event::Silence).ok()?;
+            lumps.recv().ok()?.into_iter().for_each(|byte| inbox.put(byte));
+        }
+        bytes.dequeue()
+    };
+    let say = |text: &mut String| said.send(Event::Said(std::mem::take(text))).ok();
+    let mut session = Session::new(models, &mut state, &mut image, line, &mut held);
+    let mut text = String::new();
+    session.greet(&mut text).ok()?;
+    loop {
+        say(&mut text)?;
+        let byte = next(&mut bytes)?;
+        session.push(byte, &mut text).ok()?;
+        let Some(mut making) = session.start() else { continue };
+        while making.step(&mut text).ok()? {
+            say(&mut text)?;
+            if making.waits() {
+                let byte = next(&mut bytes)?;
+                making.push(byte, &mut text).ok()?;
+            }
+            while let Some(byte) = bytes.dequeue() {
+                making.push(byte, &mut text).ok()?;
+            }
+        }
+    }
+}
