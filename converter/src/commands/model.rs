@@ -2,8 +2,8 @@
 
 use super::Failure;
 use pixelrnn::blob::MAGIC;
-use pixelrnn_converter::{Blob, Error, TrainedModel, files, images};
-use std::path::{Path, PathBuf};
+use pixelrnn_converter::{Blob, Error, TrainedModel, files};
+use std::path::Path;
 
 pixelrnn::include_model!(
     /// The model that is used where none is named.
@@ -81,15 +81,4 @@ pub fn read_blob(path: &Path) -> Result<Blob, Failure> {
 /// Reads a blob where a file is named.
 pub fn read_blob_or(path: Option<&Path>, built_in: BuiltIn) -> Result<Blob, Failure> {
     path.map_or_else(|| Ok(built_in.blob()), read_blob)
-}
-
-/// Reads labels where a file is named, and checks them against the images and the model.
-pub fn read_labels(path: Option<&PathBuf>, count: usize, classes: usize) -> Result<Option<Vec<u8>>, Error> {
-    let Some(path) = path else {
-        return if classes > 0 { Err(Error::NoLabel { classes }) } else { Ok(None) };
-    };
-    let mut labels = images::read_labels(path)?;
-    images::check_labels(&labels, count, classes).map_err(|e| e.in_file(files::display_name(path)))?;
-    labels.truncate(count);
-    Ok(Some(labels))
 }

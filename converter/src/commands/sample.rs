@@ -1,7 +1,7 @@
 //! `pixelrnn sample`.
 
 use super::model::{self, BuiltIn};
-use super::{Failure, progress};
+use super::{Failure, output, progress};
 use pixelrnn::Temperature;
 use pixelrnn_converter::picture::{Layout, Picture, Terminal};
 use pixelrnn_converter::{files, run};
@@ -45,6 +45,7 @@ pub fn temperature(text: &str) -> Result<Temperature, String> {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
+        output::check_ending("--output", Some(&self.output), &["png", "npy"])?;
         let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::for_labels(self.label.is_some()))?;
         let model = blob.model()?;
         let classes = model.classes();
@@ -60,7 +61,7 @@ impl Args {
         bar.finish_and_clear();
 
         let levels = model.image().levels;
-        if self.output.extension().is_some_and(|e| e == "npy") {
+        if output::is_npy(&self.output) {
             set.write_npy(&self.output)?;
         } else {
             Picture::grid(&set, levels, Layout::file(&set)).write_png(&self.output)?;
