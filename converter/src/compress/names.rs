@@ -39,12 +39,13 @@ pub fn add(names: &[String], file: &mut Vec<u8>) -> Option<String> {
 /// The names in `part`, all that follows the last block of a file of so many images; `None` where nothing does.
 ///
 /// # Errors
-/// When it is something else, or damaged, or has names that no folder of images has.
+/// When it is something else, or damaged, or has names that no folder of images has; and of a file of one image always.
 pub fn read(part: &[u8], images: usize) -> Result<Option<Vec<String>>, Error> {
     if part.is_empty() {
         return Ok(None);
     }
-    let Some((text, checksum)) = part.split_last_chunk::<4>().filter(|_| part.starts_with(&MAGIC)) else {
+    let expected = images > 1 && part.starts_with(&MAGIC);
+    let Some((text, checksum)) = part.split_last_chunk::<4>().filter(|_| expected) else {
         return Err(Error::Compressed(ContainerError::Trailing));
     };
     if u32::from_le_bytes(*checksum) != CRC32.checksum(text) {
