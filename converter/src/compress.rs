@@ -3,6 +3,7 @@
 //! What a file looks like is said in `docs/compressed-format.md`; devices write and read the same.
 
 mod bare;
+pub mod names;
 mod one;
 
 pub use bare::{compress_bare, decompress_bare};
@@ -101,6 +102,12 @@ fn compress_block<'i, const SEGMENT: usize>(
     Ok((bytes, cost.map_err(block_error)?))
 }
 
+/// Bytes of the values of `set`, packed with as many whole bits each as levels need.
+pub fn packed_bytes(set: &ImageSet, levels: usize) -> usize {
+    let bits = usize::BITS - levels.saturating_sub(1).leading_zeros();
+    (set.data.len() as u64 * u64::from(bits)).div_ceil(8) as usize
+}
+
 /// What was in a compressed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decompressed {
@@ -108,6 +115,8 @@ pub struct Decompressed {
     pub set: ImageSet,
     /// A label for each, where the model has classes.
     pub labels: Option<Vec<Label>>,
+    /// A file name for each, where the file has them.
+    pub names: Option<Vec<String>>,
 }
 
 /// The header of a compressed file.
@@ -132,7 +141,8 @@ pub fn header(bytes: &[u8]) -> Result<Header, Error> {
 pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) -> Result<Decompressed, Error> {
     let header = header(bytes)?;
     header.check(&model).map_err(Error::Compressed)?;
-    let blocks = blocks(&bytes[HEADER_BYTES..], header.images).map_err(Error::Compressed)?;
+    let (blocks, rest) = blocks(&bytes[HEADER_BYTES..], header.images).map_err(Error::Compressed)?;
+    let names = names::read(rest, header.images as usize)?;
     let shape = model.image();
     let values = u64::from(header.images).saturating_mul(shape.values() as u64);
     if values > MAX_BYTES {
@@ -154,7 +164,7 @@ pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) ->
     }
     let set = ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)?;
     let set = ImageSet { planes: header.planes, ..set };
-    Ok(Decompressed { set, labels: (model.classes() > 0).then_some(labels) })
+    Ok(Decompressed { set, labels: (model.classes() > 0).then_some(labels), names })
 }
 
 /// A block as it stands in a file.
@@ -238,8 +248,8 @@ fn decompress_block(model: Model<'_>, block: &Block<'_>, progress: &(impl Fn() +
     Ok(restored)
 }
 
-/// Cuts the part behind the header into blocks, which must be whole and have `images` images together.
-fn blocks(mut rest: &[u8], images: u32) -> Result<Vec<Block<'_>>, ContainerError> {
+/// Cuts the part behind the header into blocks, which must be whole and have `images` images together, and what follows them.
+fn blocks(mut rest: &[u8], images: u32) -> Result<(Vec<Block<'_>>, &[u8]), ContainerError> {
     let mut blocks = Vec::new();
     let mut left = images;
     while left > 0 {
@@ -260,7 +270,7 @@ fn blocks(mut rest: &[u8], images: u32) -> Result<Vec<Block<'_>>, ContainerError
         take::<4>(&mut rest)?;
         blocks.push(Block { bytes: &start[..start.len() - rest.len()], images: count as usize });
     }
-    if rest.is_empty() { Ok(blocks) } else { Err(ContainerError::Trailing) }
+    Ok((blocks, rest))
 }
 
 fn take<'b, const N: usize>(rest: &mut &'b [u8]) -> Result<&'b [u8; N], ContainerError> {

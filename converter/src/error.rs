@@ -1,5 +1,6 @@
 //! Everything that can be wrong with a file or a request, one sentence each.
 
+use crate::images::{Origin, flat_size, reading};
 use pixelrnn::blob::{Layout, Weights};
 use pixelrnn::model::NetworkError;
 use std::io;
@@ -236,8 +237,11 @@ pub enum Error {
     },
 
     /// Not one of the formats for images or labels.
-    #[error("not a .npy, IDX or PNG file, plain or gzipped")]
+    #[error("not a .npy, .npz, IDX or PNG file, plain or gzipped")]
     UnknownFormat,
+    /// Not one of the formats for labels.
+    #[error("not a .npy, .npz or IDX file, plain or gzipped, nor lines `name,label`")]
+    UnknownLabels,
     /// A file in a known format with something wrong in it.
     #[error("{format}: {what}")]
     Format {
@@ -259,6 +263,39 @@ pub enum Error {
         got: [usize; 3],
         /// The model's.
         expected: [usize; 3],
+    },
+    /// Images without rows and columns that do not have the model's pixels.
+    #[error("{}", flat_size(*count, *got, *expected))]
+    FlatSize {
+        /// How many there are.
+        count: usize,
+        /// Values of each.
+        got: usize,
+        /// The model's channels, rows and columns.
+        expected: [usize; 3],
+    },
+    /// Values that may be levels or 0 to 255.
+    #[error("{}", reading(*origin, *highest, *levels))]
+    Reading {
+        /// Where they come from.
+        origin: Origin,
+        /// The highest.
+        highest: u8,
+        /// How many levels the model has.
+        levels: usize,
+    },
+    /// Values that quantization would change, where nothing may be lost.
+    #[error(
+        "{changed} of {values} values are none of the shades of the model's {levels} levels and would come back changed: \
+         compress them with --quantize, or with a model of more levels"
+    )]
+    Lossy {
+        /// How many values would change.
+        changed: usize,
+        /// How many there are.
+        values: usize,
+        /// How many levels the model has.
+        levels: usize,
     },
     /// An image, as bytes, of another length than the model's.
     #[error("an image of {got} values, expected {expected}")]

@@ -9,6 +9,7 @@ use crate::recipe::{Binarize, Data, Model, Recipe, Training};
 use crate::run::{Epoch, MODEL, Observer, Run};
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use pixelrnn_converter::images::Loaded;
 use pixelrnn_converter::{Description, ImageSet};
 use std::path::{Path, PathBuf};
 
@@ -153,10 +154,22 @@ fn sets(
 ) -> Result<(Description, Set, Set), Error> {
     let path = data.train.as_deref().ok_or_else(|| Error::usage("no training images: name them with --train"))?;
     let labels = data.train_labels.as_deref();
-    let read = |path: &Path| ImageSet::read(path).map_err(|e| Error::other(e.to_string()));
+    let read = |path: &Path| -> Result<ImageSet, Error> {
+        let loaded = Loaded::read(path).map_err(|e| Error::other(e.to_string()))?;
+        if let Some(skipped) = loaded.skipped {
+            eprintln!("{}: {skipped}", path.display());
+        }
+        Ok(loaded.set)
+    };
     let images = read(path)?;
     let highest = if data.binarize.is_some() { 1 } else { images.data.iter().copied().max().unwrap_or(0) };
     let description = describe([images.channels, images.height, images.width], highest)?;
+    if images.flat && description.image.height == 1 {
+        return Err(Error::usage(format!(
+            "{}: images without rows and columns: save them as [N, H, W], or say `height` and `width` in the recipe",
+            path.display()
+        )));
+    }
     let fit = |path: &Path, images: ImageSet, labels: Option<&Path>| {
         let (image, classes) = (description.image, description.classes);
         let fitted = match data.binarize {

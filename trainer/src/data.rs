@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use pixelrnn::model::Image;
-use pixelrnn_converter::ImageSet;
 use pixelrnn_converter::images::{Label, Notice, read_labels};
+use pixelrnn_converter::{self as converter, ImageSet};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::borrow::Cow;
@@ -120,7 +120,13 @@ impl Set {
                 labels.display()
             )));
         }
-        let (images, notice) = images.fit(&image).map_err(|e| Error::other(e.to_string()))?;
+        let (images, notice) = images.fit(&image).map_err(|e| match e {
+            converter::Error::Reading { highest, levels, .. } => Error::other(format!(
+                "values 0 to {highest} may be levels or 0 to 255, for a model of {levels} levels: save them as .npy of levels, \
+                 or spread over 0 to 255"
+            )),
+            other => Error::other(other.to_string()),
+        })?;
         let labels = labels.map(read_labels).transpose().map_err(|e| Error::other(e.to_string()))?;
         let pixels = image.height * image.width;
         let mut levels = Vec::with_capacity(images.data.len());

@@ -2,7 +2,7 @@
 
 use super::model::{self, BuiltIn};
 use super::sample::{console_columns, temperature};
-use super::{Failure, progress, score};
+use super::{Failure, input, output, progress};
 use pixelrnn::Temperature;
 use pixelrnn_converter::complete::{Completion, complete};
 use pixelrnn_converter::picture::{Strips, Terminal};
@@ -22,7 +22,7 @@ const SHOWN: usize = 8;
 /// given rows; and last the image itself.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Images: .npy, IDX (both plain or .gz), PNG or a folder of PNGs; `-` is standard input
+    /// Images: .npy, .npz, IDX (plain or .gz), PNG or a folder of PNGs; `-` is standard input
     images: PathBuf,
     /// Blob to draw from (.prnn); by default the built-in digits
     #[arg(short, long, value_name = "MODEL")]
@@ -43,9 +43,12 @@ pub struct Args {
     /// Class of all images, for a model that has classes
     #[arg(long, value_name = "K", conflicts_with = "labels")]
     label: Option<usize>,
-    /// Labels of the images, for a model that has classes: .npy or IDX
+    /// Labels of the images, for a model that has classes: .npy or IDX; for a folder also lines `name,label`
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// How many levels the values of the images are in, where that is not plain: as many as the model has, or 256
+    #[arg(long, value_name = "L", value_parser = clap::value_parser!(u16).range(2..=256))]
+    levels_in: Option<u16>,
     /// How many of the images to complete, at even distances in the file, 1 to 4096
     #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=MOST))]
     count: u64,
@@ -56,6 +59,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
+        output::check_ending("--output", Some(&self.output), &["png", "npy"])?;
         let labelled = self.label.is_some() || self.labels.is_some();
         let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::for_labels(labelled))?;
         let model = blob.model()?;
@@ -71,7 +75,8 @@ impl Args {
         model::require_labels("--label or --labels", labelled, classes)?;
         // One label for all stands for a file of them.
         let in_file = if self.label.is_some() { 0 } else { classes };
-        let (set, labels) = score::read_images(&self.images, None, self.labels.as_ref(), &image, in_file)?;
+        let (set, labels) =
+            input::read_images(&self.images, None, self.labels.as_deref(), &image, in_file, self.levels_in)?;
         let label = |n: usize| self.label.or(labels.as_ref().and_then(|labels| labels.get(n)).map(|l| usize::from(*l)));
 
         let numbers = set.spread(self.count as usize);
@@ -82,7 +87,7 @@ impl Args {
 
         let originals = set.picked(&numbers);
         let strips = Strips { originals: &originals, completions: &completions, rows, levels: image.levels };
-        if self.output.extension().is_some_and(|e| e == "npy") {
+        if output::is_npy(&self.output) {
             completions.write_npy(&self.output)?;
         } else {
             strips.picture(strips.each(), strips.scale()).write_png(&self.output)?;

@@ -1,21 +1,22 @@
 //! `pixelrnn compress`.
 
 use super::model::{self, BuiltIn};
-use super::score::read_images;
-use super::{Failure, progress};
-use pixelrnn_converter::{compress, files};
+use super::{Failure, input, output, progress};
+use pixelrnn_converter::compress::{self, names};
+use pixelrnn_converter::images::Notice;
+use pixelrnn_converter::{Error, files};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Images: .npy, IDX (both plain or .gz), PNG or a folder of PNGs; `-` is standard input
+    /// Images: .npy, .npz, IDX (plain or .gz), PNG or a folder of PNGs, whose names are kept; `-` is standard input
     images: PathBuf,
     /// Blob to compress with (.prnn), the same that decompresses; by default the built-in digits, those of ten classes where there are labels
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Labels of the images, for a model that has classes: .npy or IDX
+    /// Labels of the images, for a model that has classes: .npy or IDX; for a folder also lines `name,label`
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Write the code of one image alone, without header, label and checksum, for a reader that knows the model and the label:
@@ -25,6 +26,13 @@ pub struct Args {
     /// Class of that image, for a model that has classes
     #[arg(long, value_name = "K", requires = "bare", conflicts_with = "labels")]
     label: Option<usize>,
+    /// How many levels the values of the images are in, where that is not plain: as many as the model has, or 256
+    #[arg(long, value_name = "L", value_parser = clap::value_parser!(u16).range(2..=256))]
+    levels_in: Option<u16>,
+    /// Compress images of 0 to 255 with a model of fewer levels: quantized ones come back. Without, that is refused where a
+    /// value would change
+    #[arg(long)]
+    quantize: bool,
     /// Compress the first N images only
     #[arg(short = 'n', long = "count", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -38,20 +46,33 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
+        output::refuse_pictures("--output", &self.output, ".prnz")?;
         let blob = model::read_blob_or(
             self.model.as_deref(),
             BuiltIn::for_labels(self.labels.is_some() || self.label.is_some()),
         )?;
         let model = blob.model()?;
+        if !model.weights().is_integer() {
+            eprintln!("pixelrnn: the model is of floats: machines differ in their last bits, and another one may not restore the file");
+        }
         let image = model.image();
         if self.bare && self.labels.is_none() {
             model::check_label(self.label, model.classes())?;
         }
         // One label stands for a file of them.
         let in_file = if self.label.is_some() { 0 } else { model.classes() };
-        let (set, labels) = read_images(&self.images, self.count, self.labels.as_ref(), &image, in_file)?;
+        let input = input::Input { labels: self.labels.as_deref(), count: self.count, levels_in: self.levels_in };
+        let read = input.read(&self.images, &image, in_file)?;
+        if let Some(Notice::Quantized { levels, changed, values }) = read.notice
+            && changed > 0
+            && !self.quantize
+        {
+            return Err(Error::Lossy { changed, values, levels }.in_file(files::display_name(&self.images)).into());
+        }
+        read.say_notice(&self.images);
+        let (set, labels) = (read.set, read.labels);
         let bar = progress::bar("compressing", set.count);
-        let compressed = if self.bare {
+        let mut compressed = if self.bare {
             self.one_image(set.count)?;
             let label = self.label.or(labels.and_then(|labels| labels.first().map(|label| usize::from(*label))));
             compress::compress_bare(model, set.image(0), label)?
@@ -59,11 +80,15 @@ impl Args {
             compress::compress(model, &set, labels.as_deref(), || bar.inc(1))?
         };
         bar.finish_and_clear();
+        if let Some(why) = names::add(&read.names, &mut compressed.bytes) {
+            eprintln!("pixelrnn: {}: file names are not kept: {why}", files::display_name(&self.images));
+        }
         files::write_output(&self.output, |out| out.write_all(&compressed.bytes))?;
+        let (bytes, count) = (compressed.bytes.len(), set.count);
+        say_growth(bytes, compressed.bits, compress::packed_bytes(&set, image.levels));
         if self.output.as_path() == Path::new("-") {
             return Ok(());
         }
-        let (bytes, count) = (compressed.bytes.len(), set.count);
         let each = bytes as f64 / count as f64;
         let bits_per_dim = 8.0 * each / image.values() as f64;
         let mut out = std::io::stdout();
@@ -88,5 +113,17 @@ impl Args {
         }
         let name = files::display_name(&self.images);
         Err(Failure::Usage(format!("--bare: {name} has {count} images, expected one: `-n 1` takes the first")))
+    }
+}
+
+/// Says so where packed values are shorter than the compressed file of so many `bytes`.
+fn say_growth(bytes: usize, bits: f64, packed: usize) {
+    if bytes > packed {
+        let why = if bits > 8.0 * packed as f64 {
+            "the model finds such images unlikely"
+        } else {
+            "the header and the checksums are longer than what the model saves"
+        };
+        eprintln!("pixelrnn: the compressed file has {bytes} bytes, packed bits would have {packed}: {why}");
     }
 }

@@ -1,7 +1,7 @@
 //! `pixelrnn context`.
 
 use super::model::{AnyModel, BuiltIn};
-use super::{Failure, progress, score};
+use super::{Failure, input, output, progress};
 use pixelrnn::model::Image;
 use pixelrnn::{Position, Temperature};
 use pixelrnn_converter::context::{self, Dependence, Panel, earlier, pixels_of};
@@ -41,6 +41,9 @@ pub struct Args {
     /// draws them
     #[arg(long, value_name = "FILE")]
     images: Option<PathBuf>,
+    /// How many levels the values of these images are in, where that is not plain: as many as the model has, or 256
+    #[arg(long, value_name = "L", requires = "images", value_parser = clap::value_parser!(u16).range(2..=256))]
+    levels_in: Option<u16>,
     /// How many images to average over, 1 to 4096
     #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 8,
           value_parser = clap::value_parser!(u64).range(1..=MOST))]
@@ -80,6 +83,7 @@ struct Measured {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
+        output::check_ending("--output", Some(&self.output), &["png"])?;
         if let Some(name) = &self.masks {
             return self.draw_masks(name);
         }
@@ -131,7 +135,7 @@ impl Args {
         let count = self.count as usize;
         let set = match &self.images {
             Some(images) => {
-                let (set, _) = score::read_images(images, None, None, &image, 0)?;
+                let (set, _) = input::read_images(images, None, None, &image, 0, self.levels_in)?;
                 set.picked(&set.spread(count))
             }
             None => self.own_images(&any, count)?,

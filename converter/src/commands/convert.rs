@@ -1,7 +1,7 @@
 //! `pixelrnn convert`.
 
+use super::input::read_images;
 use super::model::{AnyModel, report_closed_weights};
-use super::score::read_images;
 use super::{Failure, progress};
 use pixelrnn::blob::{Layout, Weights};
 use pixelrnn_converter::convert::{Calibrated, Calibration, Converted};
@@ -24,6 +24,9 @@ pub struct Args {
     /// Labels of the calibration images, for a model that has classes
     #[arg(long, value_name = "FILE", requires = "calibrate")]
     labels: Option<PathBuf>,
+    /// How many levels the values of the calibration images are in, where that is not plain: as many as the model has, or 256
+    #[arg(long, value_name = "L", requires = "calibrate", value_parser = clap::value_parser!(u16).range(2..=256))]
+    levels_in: Option<u16>,
     /// How many of the calibration images to use, spread evenly over the file
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     calibrate_count: u64,
@@ -146,7 +149,7 @@ impl Args {
         let count = self.calibrate_count as usize;
         let (calibration, bar) = match &self.calibrate {
             Some(path) => {
-                let (set, labels) = read_images(path, None, self.labels.as_ref(), &image, classes)?;
+                let (set, labels) = read_images(path, None, self.labels.as_deref(), &image, classes, self.levels_in)?;
                 let calibration = Calibration::Images { set, labels, count };
                 (calibration, progress::bar("calibrating", count))
             }

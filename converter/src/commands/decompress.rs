@@ -1,11 +1,13 @@
 //! `pixelrnn decompress`.
 
 use super::model::{self, BuiltIn};
+use super::output::{Images, check_ending};
 use super::{Failure, progress};
 use pixelrnn::Model;
-use pixelrnn_converter::images::npy;
+use pixelrnn_converter::compress;
+use pixelrnn_converter::images::{Label, npy};
 use pixelrnn_converter::picture::{Layout, Picture};
-use pixelrnn_converter::{Error, ImageSet, compress, files};
+use pixelrnn_converter::{Error, ImageSet, files};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +18,8 @@ pub struct Args {
     /// Blob that the images were compressed with (.prnn); by default the built-in one that did it
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Where the images go: `.npy` gives the levels as numbers in the shape they came in, `.png` a picture where there is one image, anything else is a
-    /// folder of PNGs; `-` is standard output, as .npy
+    /// Where the images go: `.npy` gives the levels as numbers in the shape they came in, `.png` a picture where there is one image, a name
+    /// without an ending a folder of PNGs, with the names that they had in a folder; `-` is standard output, as .npy
     #[arg(short, long, value_name = "IMAGES")]
     output: PathBuf,
     /// Where the labels go, where the model has classes: .npy of uint8, beyond 256 classes of uint16
@@ -36,12 +38,15 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
+        Images::of(&self.output, 1)?;
+        check_ending("--labels", self.labels.as_deref(), &["npy"])?;
         let bytes = files::read(&self.file)?;
         let named = |e: Error| e.in_file(files::display_name(&self.file));
         if self.bare {
             return self.restore_bare(&bytes);
         }
         let header = compress::header(&bytes).map_err(named)?;
+        let form = Images::of(&self.output, if self.image.is_some() { 1 } else { header.images })?;
         let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::of_identity(header.identity))?;
         let model = blob.model()?;
         if self.labels.is_some() && model.classes() == 0 {
@@ -53,13 +58,9 @@ impl Args {
         let bar = progress::bar("decompressing", header.images as usize);
         let restored = compress::decompress(model, &bytes, || bar.inc(1)).map_err(named)?;
         bar.finish_and_clear();
-        write_images(&restored.set, model.image().levels, &self.output)?;
+        write_images(&restored.set, restored.names.as_deref(), model.image().levels, &self.output, form)?;
         if let (Some(path), Some(labels)) = (&self.labels, &restored.labels) {
-            if model.classes() > 256 {
-                npy::write(path, &[labels.len()], labels)?;
-            } else {
-                npy::write(path, &[labels.len()], &labels.iter().map(|label| *label as u8).collect::<Vec<_>>())?;
-            }
+            write_labels(path, labels, model.classes())?;
         }
         if self.output.as_path() != Path::new("-") {
             writeln!(std::io::stdout(), "{}: {} images", files::display_name(&self.output), restored.set.count)?;
@@ -73,7 +74,7 @@ impl Args {
         model::check_label(self.label, model.classes())?;
         let set = compress::decompress_bare(model, bytes, self.label)
             .map_err(|e| e.in_file(files::display_name(&self.file)))?;
-        write_images(&set, model.image().levels, &self.output)?;
+        write_images(&set, None, model.image().levels, &self.output, Images::of(&self.output, 1)?)?;
         self.say("one image, which no checksum vouches for")
     }
 
@@ -88,9 +89,9 @@ impl Args {
             Error::NoSuchImage { .. } => Failure::Usage(format!("--image: {error}")),
             other => other.in_file(files::display_name(&self.file)).into(),
         })?;
-        write_images(&one.set, model.image().levels, &self.output)?;
+        write_images(&one.set, None, model.image().levels, &self.output, Images::of(&self.output, 1)?)?;
         if let (Some(path), Some(label)) = (&self.labels, one.label) {
-            npy::write(path, &[1], &[label as u8])?;
+            write_labels(path, &[label as Label], model.classes())?;
         }
         let unchecked =
             if one.checked { "" } else { ", without the checksum of its block, which covers later images too" };
@@ -106,17 +107,26 @@ impl Args {
     }
 }
 
-fn write_images(set: &ImageSet, levels: usize, path: &Path) -> Result<(), Failure> {
+/// Writes labels of as few bytes as hold them all.
+fn write_labels(path: &Path, labels: &[Label], classes: usize) -> Result<(), Error> {
+    if classes > 256 {
+        return npy::write(path, &[labels.len()], labels);
+    }
+    npy::write(path, &[labels.len()], &labels.iter().map(|label| *label as u8).collect::<Vec<_>>())
+}
+
+fn write_images(
+    set: &ImageSet,
+    names: Option<&[String]>,
+    levels: usize,
+    path: &Path,
+    form: Images,
+) -> Result<(), Failure> {
     let picture = |set: &ImageSet| Picture::grid(set, levels, Layout { columns: 1, scale: 1, gutter: 0 });
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("npy") => Ok(set.write_npy(path)?),
-        None if path == Path::new("-") => Ok(set.write_npy(path)?),
-        Some("png") if set.count == 1 => Ok(picture(set).write_png(path)?),
-        Some("png") => {
-            let name = files::display_name(path);
-            Err(Failure::Usage(format!("{name}: one picture for {} images; name a folder, or a file .npy", set.count)))
-        }
-        _ => {
+    match form {
+        Images::Npy => Ok(set.write_npy(path)?),
+        Images::Png => Ok(picture(set).write_png(path)?),
+        Images::Folder => {
             std::fs::create_dir_all(path).map_err(|source| Error::Io {
                 doing: "make the folder",
                 file: files::display_name(path),
@@ -125,7 +135,9 @@ fn write_images(set: &ImageSet, levels: usize, path: &Path) -> Result<(), Failur
             let digits = set.count.saturating_sub(1).to_string().len();
             for (n, image) in set.iter().enumerate() {
                 let one = ImageSet::new([set.channels, set.height, set.width], image.to_vec(), set.range)?;
-                picture(&one).write_png(&path.join(format!("{n:0digits$}.png")))?;
+                let name = names.and_then(|names| names.get(n).cloned());
+                let name = name.unwrap_or_else(|| format!("{n:0digits$}.png"));
+                picture(&one).write_png(&path.join(name))?;
             }
             Ok(())
         }

@@ -2,9 +2,8 @@
 
 use super::Failure;
 use pixelrnn::blob::MAGIC;
-use pixelrnn_converter::images::Label;
-use pixelrnn_converter::{Blob, Error, TrainedModel, files, images};
-use std::path::{Path, PathBuf};
+use pixelrnn_converter::{Blob, Error, TrainedModel, files};
+use std::path::Path;
 
 pixelrnn::include_model!(
     /// The model that is used where none is named.
@@ -123,15 +122,4 @@ pub fn require_labels(option: &str, given: bool, classes: usize) -> Result<(), F
         return Ok(());
     }
     Err(Failure::Usage(format!("{option}: {}: name a file of labels", Error::NoLabel { classes })))
-}
-
-/// Reads labels where a file is named, and checks them against the images and the model.
-pub fn read_labels(path: Option<&PathBuf>, count: usize, classes: usize) -> Result<Option<Vec<Label>>, Failure> {
-    let Some(path) = path else {
-        return require_labels("--labels", false, classes).map(|()| None);
-    };
-    let mut labels = images::read_labels(path)?;
-    images::check_labels(&labels, count, classes).map_err(|e| e.in_file(files::display_name(path)))?;
-    labels.truncate(count);
-    Ok(Some(labels))
 }

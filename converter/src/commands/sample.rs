@@ -1,7 +1,7 @@
 //! `pixelrnn sample`.
 
 use super::model::{self, BuiltIn};
-use super::{Failure, progress};
+use super::{Failure, output, progress};
 use pixelrnn::Temperature;
 use pixelrnn_converter::picture::{Layout, Picture, Terminal};
 use pixelrnn_converter::{files, run};
@@ -58,6 +58,7 @@ const COUNT: u64 = 64;
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
+        output::check_ending("--output", Some(&self.output), &["png", "npy"])?;
         let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::for_labels(self.label.is_some()))?;
         let model = blob.model()?;
         model::check_label(self.label, model.classes())?;
@@ -76,7 +77,7 @@ impl Args {
         };
 
         let levels = model.image().levels;
-        if self.output.extension().is_some_and(|e| e == "npy") {
+        if output::is_npy(&self.output) {
             set.write_npy(&self.output)?;
         } else {
             Picture::grid(&set, levels, Layout::file(&set)).write_png(&self.output)?;

@@ -1,26 +1,30 @@
 //! `pixelrnn score`.
 
+use super::input::read_images;
 use super::model::{self, AnyModel, BuiltIn};
-use super::{Failure, progress};
-use pixelrnn_converter::images::{Label, npy};
+use super::{Failure, output, progress};
+use pixelrnn_converter::images::npy;
 use pixelrnn_converter::reference::likelihood::bits_per_dim;
 use pixelrnn_converter::roc::Comparison;
 use pixelrnn_converter::run::{Score, Scorer, logits_shape};
-use pixelrnn_converter::{Error, ImageSet, Reference, files};
+use pixelrnn_converter::{Error, Reference, files};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Images: .npy, IDX (both plain or .gz), PNG or a folder of PNGs; `-` is standard input
+    /// Images: .npy, .npz, IDX (plain or .gz), PNG or a folder of PNGs; `-` is standard input
     images: PathBuf,
     /// Blob (.prnn), run by the integer engine, or trained model (.safetensors), run by the float reference
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Labels of the images, for a model that has classes: .npy or IDX
+    /// Labels of the images, for a model that has classes: .npy or IDX; for a folder also lines `name,label`
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// How many levels the values of the images are in, where that is not plain: as many as the model has, or 256
+    #[arg(long, value_name = "L", value_parser = clap::value_parser!(u16).range(2..=256))]
+    levels_in: Option<u16>,
     /// Score the first N images only
     #[arg(short = 'n', long = "count", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -37,6 +41,9 @@ pub struct Args {
     /// Labels of the other images, for a model that has classes
     #[arg(long, value_name = "FILE", requires = "against")]
     against_labels: Option<PathBuf>,
+    /// As --levels-in, of the other images
+    #[arg(long, value_name = "L", requires = "against", value_parser = clap::value_parser!(u16).range(2..=256))]
+    against_levels_in: Option<u16>,
     /// Draw the histograms of both sets' nats and the ROC curve, a PNG file
     #[arg(long, value_name = "FILE", requires = "against")]
     plot: Option<PathBuf>,
@@ -47,6 +54,9 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
+        output::check_ending("--nats", self.nats.as_deref(), &["npy"])?;
+        output::check_ending("--logits", self.logits.as_deref(), &["npy"])?;
+        output::check_ending("--plot", self.plot.as_deref(), &["png"])?;
         let any = AnyModel::read_or(self.model.as_deref(), BuiltIn::for_labels(self.labels.is_some()))?;
         let reference;
         let (scorer, classes, kind) = match &any {
@@ -60,16 +70,15 @@ impl Args {
             }
         };
         let image = scorer.image();
-        let (set, labels) = read_images(&self.images, self.count, self.labels.as_ref(), &image, classes)?;
+        let (set, labels) =
+            read_images(&self.images, self.count, self.labels.as_deref(), &image, classes, self.levels_in)?;
         if self.against.is_some() {
             model::require_labels("--against-labels", self.against_labels.is_some(), classes)?;
         }
         // A bad file is to be known before the work is done.
-        let other = self
-            .against
-            .as_ref()
-            .map(|path| read_images(path, self.count, self.against_labels.as_ref(), &image, classes));
-        let other = other.transpose()?;
+        let (labels_of_other, levels_in) = (self.against_labels.as_deref(), self.against_levels_in);
+        let read_other = |path| read_images(path, self.count, labels_of_other, &image, classes, levels_in);
+        let other = self.against.as_deref().map(read_other).transpose()?;
         let bar = progress::bar("scoring", set.count + other.as_ref().map_or(0, |(set, _)| set.count));
         let scores = scorer.score_all(&set, labels.as_deref(), self.logits.is_some(), || bar.inc(1))?;
         let compared = other.map(|(other, labels)| {
@@ -136,25 +145,4 @@ fn nats(scores: &[Score]) -> Vec<f64> {
 
 fn mean(nats: &[f64]) -> f64 {
     nats.iter().sum::<f64>() / nats.len().max(1) as f64
-}
-
-/// Images that fit the model, and their labels.
-pub fn read_images(
-    path: &Path,
-    count: Option<u64>,
-    labels: Option<&PathBuf>,
-    image: &pixelrnn::model::Image,
-    classes: usize,
-) -> Result<(ImageSet, Option<Vec<Label>>), Failure> {
-    let name = files::display_name(path);
-    let (set, notice) = ImageSet::read(path)?.fit(image).map_err(|e| e.in_file(&name))?;
-    if let Some(notice) = notice {
-        eprintln!("pixelrnn: {name}: {notice}");
-    }
-    if set.count == 0 {
-        return Err(Error::NoImages.in_file(name).into());
-    }
-    let labels = model::read_labels(labels, set.count, classes)?;
-    let count = count.map_or(set.count, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    Ok((set.truncated(count), labels))
 }

@@ -1,6 +1,6 @@
 //! `pixelrnn verify`.
 
-use super::score::read_images;
+use super::input::read_images;
 use super::{Failure, engine_name, model, progress};
 use pixelrnn::model::Output;
 use pixelrnn_converter::agreement::{self, Agreement};
@@ -23,6 +23,9 @@ pub struct Args {
     /// Labels of the images, for a model that has classes
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// How many levels the values of the images are in, where that is not plain: as many as the model has, or 256
+    #[arg(long, value_name = "L", value_parser = clap::value_parser!(u16).range(2..=256))]
+    levels_in: Option<u16>,
     /// Compare on the first N images only
     #[arg(short = 'n', long = "count", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -41,7 +44,8 @@ impl Args {
         let image = trained.description().image;
         let classes = trained.description().classes;
         let mut layers = Layers::new(&trained, engine).map_err(|e| e.in_file(files::display_name(&self.blob)))?;
-        let (set, labels) = read_images(&self.images, self.count, self.labels.as_ref(), &image, classes)?;
+        let (set, labels) =
+            read_images(&self.images, self.count, self.labels.as_deref(), &image, classes, self.levels_in)?;
         let label = |n: usize| labels.as_ref().map(|l| usize::from(l[n]));
 
         let bar = progress::bar("comparing", set.count);

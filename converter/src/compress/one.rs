@@ -35,7 +35,7 @@ pub fn decompress_one(
 ) -> Result<OneImage, Error> {
     let header = header(bytes)?;
     header.check(&model).map_err(Error::Compressed)?;
-    let blocks = blocks(&bytes[HEADER_BYTES..], header.images).map_err(Error::Compressed)?;
+    let (blocks, _) = blocks(&bytes[HEADER_BYTES..], header.images).map_err(Error::Compressed)?;
     let mut within = number as usize;
     let block = blocks.iter().find(|block| {
         let here = within < block.images;

@@ -1,6 +1,6 @@
 //! IDX, the format that MNIST ships in: two zeros, a type, a number of dimensions, big-endian sizes, row-major data.
 
-use super::{ImageSet, Label, Range};
+use super::{ImageSet, Label, Origin, Range, channels_first};
 use crate::error::Error;
 use crate::memory;
 
@@ -16,12 +16,14 @@ pub(super) fn images(bytes: &[u8]) -> Result<ImageSet, Error> {
     let (shape, data) = read(bytes)?;
     let size = match *shape {
         [_, h, w] => [1, h, w],
-        [_, c, h, w] => [c, h, w],
+        [_, _, _, _] => channels_first(&shape).map_err(bad)?,
         _ => {
             return Err(bad(format!("{} dimensions, expected 3 [N, H, W] or 4 [N, C, H, W] of images", shape.len())));
         }
     };
-    ImageSet::new(size, memory::copy(data, memory::IMAGES)?, Range::Unstated)
+    let set = ImageSet::new(size, memory::copy(data, memory::IMAGES)?, Range::Unstated)?;
+    // As MNIST ships them, these files hold pictures of 0 to 255.
+    Ok(ImageSet { origin: Origin::Picture, ..set })
 }
 
 pub(super) fn labels(bytes: &[u8]) -> Result<Vec<Label>, Error> {

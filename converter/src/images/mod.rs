@@ -1,16 +1,23 @@
 //! Sets of images and their labels, in the formats that people keep them in.
 //!
-//! Read: `.npy` of uint8 `[N, C, H, W]` or `[N, H, W]`, IDX as MNIST ships it, PNG, and a folder of PNG files. The first
-//! two may be gzipped. What a file is shows in its first bytes; its name does not matter, and `-` is standard input.
-//! Written: `.npy`, and PNG by way of [`crate::picture`].
+//! Read: `.npy` and `.npz` of whole numbers `[N, C, H, W]`, `[N, H, W]` or `[N, H·W]`, IDX as MNIST ships it, PNG, and a
+//! folder of PNG files. All but the last may be gzipped. What a file is shows in its first bytes; its name does not matter,
+//! and `-` is standard input. Written: `.npy`, and PNG by way of [`crate::picture`].
 
 mod class;
 mod fit;
+mod folder;
 mod idx;
+mod labels;
 pub mod npy;
+pub mod npz;
+mod numbers;
 mod png;
 
 pub use fit::{Notice, level_to_byte};
+pub(crate) use fit::{flat_size, reading};
+pub use folder::Skipped;
+pub use labels::Labels;
 
 use crate::error::Error;
 use crate::files;
@@ -22,12 +29,24 @@ pub type Label = u16;
 /// What the numbers of a set are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {
-    /// The file's format does not say: levels where all are below the model's number of levels, else 0 to 255.
+    /// Nobody said: [`ImageSet::fit`] decides by the values and by where they come from, or refuses.
     Unstated,
-    /// 0 to 255, as in a PNG file.
+    /// 0 to 255.
     Bytes,
     /// A model's levels.
     Levels,
+}
+
+/// The kind of file that a set comes from, which says what its values usually are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// An array of integers, or no file at all: levels.
+    #[default]
+    Array,
+    /// An array of truth values, or of the floats 0 and 1 alone: two levels, or black and white.
+    Unit,
+    /// A PNG or an IDX file: 0 to 255.
+    Picture,
 }
 
 /// Images of one size.
@@ -47,6 +66,63 @@ pub struct ImageSet {
     pub range: Range,
     /// Whether the file has no axis of channels, `[N, H, W]`; of one channel only.
     pub planes: bool,
+    /// Where the values come from.
+    pub origin: Origin,
+    /// Whether the file has no rows and columns, `[N, H·W]`: `height` is 1 until [`ImageSet::fit`] knows the model's.
+    pub flat: bool,
+}
+
+/// A set as it was read, and what is to be known of the reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The images.
+    pub set: ImageSet,
+    /// The file name of each, of a folder of files; else empty.
+    pub names: Vec<String>,
+    /// What of a folder was not read.
+    pub skipped: Option<Skipped>,
+}
+
+impl Loaded {
+    /// Reads images from the file or folder at `path`; `FILE.npz:NAME` is one of several arrays.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not whole, or not one of the formats.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        if path.is_dir() {
+            return folder::read(path);
+        }
+        let bytes = read_array_file(path)?;
+        let set = ImageSet::from_bytes(&bytes).map_err(|e| e.in_file(files::display_name(path)))?;
+        Ok(Self { set, names: Vec::new(), skipped: None })
+    }
+}
+
+/// The unpacked bytes of the file at `path`; of an archive, those of the array that `path` names or of the only one.
+fn read_array_file(path: &Path) -> Result<Vec<u8>, Error> {
+    let (file, name) = npz::split_path(path);
+    let bytes = files::read_unpacked(&file)?;
+    let bytes = match (npz::is_npz(&bytes), name) {
+        (true, name) => npz::array(&bytes, name.as_deref()),
+        (false, None) => Ok(bytes),
+        (false, Some(_)) => {
+            Err(Error::Format { format: ".npz file", what: "it is none, so that it has no names".into() })
+        }
+    };
+    bytes.map_err(|e| e.in_file(files::display_name(path)))
+}
+
+/// Channels, rows and columns of images of `shape`, which has four dimensions.
+fn channels_first(shape: &[usize]) -> Result<[usize; 3], String> {
+    match *shape {
+        [_, c, h, w] if c != 1 && c != 3 && (w == 1 || w == 3) => Err(format!(
+            "shape [{}, {c}, {h}, {w}] looks like [N, H, W, C], expected [N, C, H, W]: turn it with \
+             `np.transpose(x, (0, 3, 1, 2))`",
+            shape[0]
+        )),
+        [_, c, h, w] => Ok([c, h, w]),
+        _ => Err(format!("{} dimensions, expected 4", shape.len())),
+    }
 }
 
 impl ImageSet {
@@ -64,7 +140,11 @@ impl ImageSet {
         }
         let size = height.checked_mul(width).and_then(|n| n.checked_mul(channels));
         match size.filter(|size| data.len().is_multiple_of(*size)) {
-            Some(size) => Ok(Self { count: data.len() / size, channels, height, width, data, range, planes: false }),
+            Some(size) => {
+                let count = data.len() / size;
+                let (origin, flat, planes) = (Origin::Array, false, false);
+                Ok(Self { count, channels, height, width, data, range, planes, origin, flat })
+            }
             None => Err(bad(format!("{} values, expected a multiple of {channels}x{height}x{width}", data.len()))),
         }
     }
@@ -112,16 +192,12 @@ impl ImageSet {
         Self { count: numbers.len(), data, ..*self }
     }
 
-    /// Reads images from the file or folder at `path`.
+    /// Reads images from the file or folder at `path`, as [`Loaded::read`].
     ///
     /// # Errors
     /// When it cannot be read, or is not whole, or not one of the formats.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        if path.is_dir() {
-            return png::read_folder(path);
-        }
-        let bytes = files::read_unpacked(path)?;
-        Self::from_bytes(&bytes).map_err(|e| e.in_file(files::display_name(path)))
+        Loaded::read(path).map(|loaded| loaded.set)
     }
 
     /// Reads images from the unpacked bytes of a file.
@@ -153,27 +229,20 @@ impl ImageSet {
     }
 }
 
-/// Reads labels from the file at `path`: `.npy` of whole numbers `[N]` or IDX, plain or gzipped.
+/// Reads labels in the order of the images from the file at `path`: an array of whole numbers `[N]` or IDX, plain or gzipped.
 ///
 /// # Errors
-/// When it cannot be read, or is not whole, or not one of the formats.
+/// When it cannot be read, or is not whole, or not one of the formats, or has labels by name.
 pub fn read_labels(path: &Path) -> Result<Vec<Label>, Error> {
-    let bytes = files::read_unpacked(path)?;
-    labels_from_bytes(&bytes).map_err(|e| e.in_file(files::display_name(path)))
+    Labels::read(path)?.in_order_of(&[]).map_err(|e| e.in_file(files::display_name(path)))
 }
 
-/// Reads labels from the unpacked bytes of a file.
+/// As [`read_labels`], from the unpacked bytes of a file.
 ///
 /// # Errors
-/// When they are not whole, or not in one of the formats.
+/// When they are not whole, or not in one of the formats, or are labels by name.
 pub fn labels_from_bytes(bytes: &[u8]) -> Result<Vec<Label>, Error> {
-    if npy::is_npy(bytes) {
-        npy::labels(bytes)
-    } else if idx::is_idx(bytes) {
-        idx::labels(bytes)
-    } else {
-        Err(Error::UnknownFormat)
-    }
+    Labels::from_bytes(bytes)?.in_order_of(&[])
 }
 
 /// Checks that there is one label for each of `images` and that a model of `classes` classes has them all.

@@ -1,10 +1,11 @@
-//! `NumPy`'s `.npy` format, as far as it is used here: arrays of uint8 and labels in, arrays of uint8, uint16, float32 and
+//! `NumPy`'s `.npy` format, as far as it is used here: arrays of whole numbers 0 to 255 and labels in, arrays of uint8, uint16, float32 and
 //! float64 out.
 //!
 //! The header is a Python dictionary in one fixed shape. It is read by a scanner of that shape and nothing more, so that a
 //! file from outside has no grammar to play with.
 
-use super::{ImageSet, Label, Range, class};
+use super::numbers::{KNOWN, Kind, NumberType};
+use super::{ImageSet, Label, Origin, Range, channels_first, class};
 use crate::error::Error;
 use crate::files;
 use crate::memory;
@@ -18,13 +19,18 @@ pub(super) fn is_npy(bytes: &[u8]) -> bool {
 }
 
 pub(super) fn images(bytes: &[u8]) -> Result<ImageSet, Error> {
-    let (shape, data) = read_u8(bytes)?;
+    let (shape, data, kind) = read(bytes)?;
     let size = match *shape {
+        [_, n] => [1, 1, n],
         [_, h, w] => [1, h, w],
-        [_, c, h, w] => [c, h, w],
-        _ => return Err(bad(format!("an array of shape {shape:?}, expected [N, C, H, W] or [N, H, W]"))),
+        [_, _, _, _] => channels_first(&shape).map_err(bad)?,
+        _ => return Err(bad(format!("an array of shape {shape:?}, expected [N, C, H, W], [N, H, W] or [N, H·W]"))),
     };
-    Ok(ImageSet { planes: shape.len() == 3, ..ImageSet::new(size, data, Range::Unstated)? })
+    // Truth values and floats come as 0 and 1 where something else would be a picture's black and white.
+    let unit = kind == Kind::Bool || (kind == Kind::Float && data.iter().all(|value| *value < 2));
+    let set = ImageSet::new(size, data, Range::Unstated)?;
+    let origin = if unit { Origin::Unit } else { Origin::Array };
+    Ok(ImageSet { flat: shape.len() == 2, planes: shape.len() == 3, origin, ..set })
 }
 
 pub(super) fn labels(bytes: &[u8]) -> Result<Vec<Label>, Error> {
@@ -39,22 +45,28 @@ pub(super) fn labels(bytes: &[u8]) -> Result<Vec<Label>, Error> {
     }
 }
 
-/// Reads an array of uint8: its shape, and its numbers in row-major order whatever order the file has.
+/// Reads an array of whole numbers 0 to 255, of whatever type: its shape, and its numbers in row-major order whatever order
+/// the file has.
 ///
 /// # Errors
-/// When the bytes are not a whole `.npy` file, or hold another type.
+/// When the bytes are not a whole `.npy` file, or hold other numbers.
 pub fn read_u8(bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>), Error> {
+    read(bytes).map(|(shape, data, _)| (shape, data))
+}
+
+fn read(bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>, Kind), Error> {
     let (header, data) = split(bytes)?;
-    let header = Header::parse(header)?;
-    if !matches!(header.descr, "|u1" | "u1" | "<u1" | ">u1" | "=u1") {
-        return Err(bad(format!("numbers of type `{}`, expected `|u1`, that is uint8", header.descr)));
-    }
-    let expected = header.shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
+    let Header { descr, fortran, shape } = Header::parse(header)?;
+    let Some(number) = NumberType::from_descr(descr) else {
+        return Err(bad(format!("numbers of type `{descr}`, expected {KNOWN}")));
+    };
+    let expected = shape.iter().try_fold(number.size, |n, &d| n.checked_mul(d));
     if expected != Some(data.len()) {
-        return Err(bad(format!("{} bytes of data, expected those of its shape {:?}", data.len(), header.shape)));
+        return Err(bad(format!("{} bytes of data, expected those of its shape {shape:?}", data.len())));
     }
-    let data = if header.fortran { to_row_major(&header.shape, data)? } else { memory::copy(data, memory::IMAGES)? };
-    Ok((header.shape, data))
+    let bytes = number.to_bytes(data, bad)?;
+    let bytes = if fortran { to_row_major(&shape, &bytes)? } else { bytes };
+    Ok((shape, bytes, number.kind))
 }
 
 /// Header text and data of a file of version 1, 2 or 3.
@@ -91,9 +103,8 @@ impl<'a> Header<'a> {
             let value = after.trim_start().strip_prefix(':').ok_or_else(unclear)?.trim_start();
             rest = match key {
                 "descr" => {
-                    let (text, rest) = quoted(value).ok_or_else(|| {
-                        bad("numbers of a structured type, expected `|u1`, that is uint8".to_string())
-                    })?;
+                    let (text, rest) =
+                        quoted(value).ok_or_else(|| bad(format!("numbers of a structured type, expected {KNOWN}")))?;
                     descr = Some(text);
                     rest
                 }

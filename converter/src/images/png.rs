@@ -1,13 +1,11 @@
-//! PNG files of 8 bits or less a channel, gray or colour.
+//! PNG files, gray or colour, of 8 bits a channel or such that 8 bits hold them.
 
-use super::{ImageSet, Range};
+use super::{ImageSet, Origin, Range};
 use crate::error::Error;
-use crate::files::{self, MAX_BYTES};
+use crate::files::MAX_BYTES;
 use crate::memory;
 use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
-use std::fs;
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
 
 /// The longest side of any model's images: a header alone may say far more.
 const LONGEST_SIDE: u32 = 4096;
@@ -20,8 +18,9 @@ pub(super) fn is_png(bytes: &[u8]) -> bool {
 
 /// The picture in `bytes`, a set of one.
 ///
-/// Palettes and depths below 8 bits are widened. An alpha channel that is opaque everywhere is dropped; one that is not
-/// is refused, as is a depth of 16 bits: there is no one right way to make levels of them.
+/// Palettes and depths below 8 bits are widened. Depths of 16 bits are taken where 8 bits were widened to them: the low bytes
+/// all equal the high ones, or all are 0. An alpha channel that is opaque everywhere is dropped; one that is not is refused,
+/// as is any other picture of 16 bits: there is no one right way to make levels of them.
 pub(super) fn image(bytes: &[u8]) -> Result<ImageSet, Error> {
     let damaged = |e: png::DecodingError| bad(e.to_string());
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: MAX_BYTES as usize });
@@ -36,10 +35,10 @@ pub(super) fn image(bytes: &[u8]) -> Result<ImageSet, Error> {
     if let Some(palette) = reader.info().palette.as_deref().filter(|palette| !palette.len().is_multiple_of(3)) {
         return Err(bad(format!("a palette of {} bytes, expected three for each colour", palette.len())));
     }
+    // The standard says that these are widened to the whole range, so that no value is a level of some model.
+    let few_bits = matches!(reader.info().bit_depth, BitDepth::One | BitDepth::Two | BitDepth::Four);
+    let widened = few_bits && reader.info().color_type == ColorType::Grayscale;
     let (colour, depth) = reader.output_color_type();
-    if depth != BitDepth::Eight {
-        return Err(bad(format!("{} bits a channel, expected 8 or less", depth as u8)));
-    }
     let size = reader
         .output_buffer_size()
         .filter(|&size| size as u64 <= MAX_BYTES)
@@ -58,56 +57,35 @@ pub(super) fn image(bytes: &[u8]) -> Result<ImageSet, Error> {
         ColorType::Indexed => return Err(bad("a palette that cannot be expanded".to_string())),
     };
     let stride = channels + usize::from(alpha);
+    if depth == BitDepth::Sixteen {
+        pixels = eight_of_sixteen(&pixels, channels, stride)?;
+    }
     if alpha && pixels.chunks_exact(stride).any(|pixel| pixel[channels] != 255) {
         return Err(bad("transparent pixels, expected an opaque picture".to_string()));
     }
     let mut planar = memory::room_for(pixels.len() / stride * channels, memory::IMAGES)?;
     planar.extend((0..channels).flat_map(|c| pixels.iter().skip(c).step_by(stride).copied()));
-    ImageSet::new([channels, info.height as usize, info.width as usize], planar, Range::Bytes)
+    // An all black picture says nothing of what the others of a folder are.
+    let range = if widened && planar.iter().any(|value| *value > 0) { Range::Bytes } else { Range::Unstated };
+    let set = ImageSet::new([channels, info.height as usize, info.width as usize], planar, range)?;
+    Ok(ImageSet { origin: Origin::Picture, ..set })
 }
 
-/// All `.png` files of a folder, in the byte order of their names; hidden files are passed over.
-pub(super) fn read_folder(folder: &Path) -> Result<ImageSet, Error> {
-    let mut all: Option<ImageSet> = None;
-    for path in pictures(folder)? {
-        let bytes = files::read(&path)?;
-        let next = image(&bytes).map_err(|e| e.in_file(files::display_name(&path)))?;
-        match &mut all {
-            None => all = Some(next),
-            Some(all) => append(all, &next).map_err(|e| e.in_file(files::display_name(&path)))?,
+/// The high bytes of `samples` of 16 bits, `stride` a pixel, where the low bytes of the first `channels` say nothing more.
+fn eight_of_sixteen(samples: &[u8], channels: usize, stride: usize) -> Result<Vec<u8>, Error> {
+    let (mut repeated, mut padded) = (true, true);
+    let mut high = memory::room_for(samples.len() / 2, memory::IMAGES)?;
+    for pixel in samples.chunks_exact(2 * stride) {
+        for sample in pixel.chunks_exact(2).take(channels) {
+            repeated &= sample[0] == sample[1];
+            padded &= sample[1] == 0;
         }
+        high.extend(pixel.iter().step_by(2));
     }
-    all.ok_or_else(|| Error::EmptyFolder.in_file(files::display_name(folder)))
-}
-
-fn append(all: &mut ImageSet, next: &ImageSet) -> Result<(), Error> {
-    let got = [next.channels, next.height, next.width];
-    let expected = [all.channels, all.height, all.width];
-    if got != expected {
-        return Err(Error::ImageSize { got, expected });
+    if repeated || padded {
+        return Ok(high);
     }
-    if (all.data.len() + next.data.len()) as u64 > MAX_BYTES {
-        return Err(Error::TooLarge { limit: MAX_BYTES, unpacked: " when unpacked" });
-    }
-    all.data.try_reserve(next.data.len()).map_err(|_| Error::Memory { what: memory::IMAGES })?;
-    all.data.extend_from_slice(&next.data);
-    all.count += 1;
-    Ok(())
-}
-
-fn pictures(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let cannot = |source| Error::Io { doing: "read", file: files::display_name(folder), source };
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(cannot)? {
-        let path = entry.map_err(cannot)?.path();
-        let named_png = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if named_png && !hidden {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
+    Err(bad("16 bits a channel that 8 do not hold, expected 8 or less: convert it to 8 bits first".to_string()))
 }
 
 fn bad(what: String) -> Error {

@@ -1,3 +1,7 @@
+mod folders;
+mod kinds;
+mod readings;
+
 use super::*;
 use crate::picture::{Layout, Picture};
 use pixelrnn::model::Image;
@@ -99,13 +103,15 @@ fn wrong_npy_files_are_explained() {
         refused(&whole[..length], ".npy file");
     }
     refused(&[&whole[..], &[0]].concat(), "7 bytes of data");
-    refused(&npy("<f4", "False", "(1, 2, 3)", &data), "type `<f4`, expected `|u1`, that is uint8");
+    refused(&npy("<c8", "False", "(1, 2, 3)", &data), "type `<c8`, expected uint8, or bool, integers or floats");
+    refused(&npy("<f4", "False", "(1, 2, 3)", &data), "6 bytes of data");
     refused(&npy("|u1", "Maybe", "(1, 2, 3)", &data), "not understood");
     refused(&npy("|u1", "False", "(1, -2, 3)", &data), "not understood");
     refused(&npy("|u1", "False", "(1, 2, 3", &data), "not understood");
-    refused(&npy("|u1", "False", "(6,)", &data), "expected [N, C, H, W] or [N, H, W]");
-    refused(&npy("|u1", "False", "()", &data[..1]), "expected [N, C, H, W] or [N, H, W]");
-    refused(&npy("|u1", "False", "(1, 2, 1, 3)", &data), "2 channels, expected 1 or 3");
+    refused(&npy("|u1", "False", "(6,)", &data), "expected [N, C, H, W], [N, H, W] or [N, H·W]");
+    refused(&npy("|u1", "False", "()", &data[..1]), "expected [N, C, H, W], [N, H, W] or [N, H·W]");
+    refused(&npy("|u1", "False", "(1, 2, 3, 1)", &data), "np.transpose(x, (0, 3, 1, 2))");
+    refused(&npy("|u1", "False", "(1, 6, 1, 2)", &numbers(12)), "6 channels, expected 1 or 3");
     refused(&npy("|u1", "False", "(6, 0, 3)", &[]), "at least one of each");
     refused(&npy("|u1", "False", "(4294967296, 4294967296, 4294967296)", &data), "bytes of data");
     refused(&npy("|u1", "False", "(99999999999999999999999, 2, 3)", &data), "not understood");
@@ -142,9 +148,9 @@ fn idx_is_read_and_checked() {
     refused(&idx(&[12], &numbers(12)), "1 dimensions, expected 3");
     refused(&idx(&[u32::MAX, u32::MAX, u32::MAX], &numbers(12)), "12 bytes of data");
     refused(&[0, 0, 0x0d, 3, 0, 0, 0, 0], "type 0x0d");
-    refused(&[0, 1, 8, 3, 0, 0, 0, 0], "not a .npy, IDX or PNG file");
-    refused(&[0, 0, 1, 3, 0, 0, 0, 0], "not a .npy, IDX or PNG file");
-    refused(b"", "not a .npy, IDX or PNG file");
+    refused(&[0, 1, 8, 3, 0, 0, 0, 0], "not a .npy, .npz, IDX or PNG file");
+    refused(&[0, 0, 1, 3, 0, 0, 0, 0], "not a .npy, .npz, IDX or PNG file");
+    refused(b"", "not a .npy, .npz, IDX or PNG file");
     assert!(labels_from_bytes(&whole).unwrap_err().to_string().contains("3 dimensions, expected 1"));
 }
 
@@ -183,7 +189,7 @@ fn unfit_png_files_are_explained() {
     use ::png::{BitDepth, ColorType};
     let clear = png_of(ColorType::GrayscaleAlpha, BitDepth::Eight, [2, 1], &[1, 255, 2, 254]);
     refused(&clear, "transparent pixels");
-    refused(&png_of(ColorType::Grayscale, BitDepth::Sixteen, [1, 1], &[1, 2]), "16 bits a channel");
+    refused(&png_of(ColorType::Grayscale, BitDepth::Sixteen, [1, 1], &[1, 2]), "16 bits a channel that 8 do not hold");
     refused(include_bytes!("../../../fuzz/seeds/images/palette-of-4-bytes.png"), "a palette of 4 bytes");
     let whole = png_of(ColorType::Grayscale, BitDepth::Eight, [20, 20], &numbers(400));
     for length in 8..whole.len() {
@@ -196,27 +202,7 @@ fn unfit_png_files_are_explained() {
 }
 
 #[test]
-fn folders_are_read_in_order_of_names() {
-    use ::png::{BitDepth, ColorType};
-    let folder = tempfile::tempdir().unwrap();
-    let empty = ImageSet::read(folder.path()).unwrap_err().to_string();
-    assert!(empty.ends_with("the folder holds no .png files"), "{empty}");
-    for (name, value) in [("b.png", 2), ("a.PNG", 1), ("c.png", 3), (".hidden.png", 4), ("notes.txt", 5)] {
-        let bytes = png_of(ColorType::Grayscale, BitDepth::Eight, [1, 2], &[value, value]);
-        fs::write(folder.path().join(name), bytes).unwrap();
-    }
-    let set = ImageSet::read(folder.path()).unwrap();
-    assert_eq!((set.count, set.data), (3, vec![1, 1, 2, 2, 3, 3]));
-
-    fs::write(folder.path().join("d.png"), png_of(ColorType::Grayscale, BitDepth::Eight, [2, 1], &[0, 0])).unwrap();
-    let message = ImageSet::read(folder.path()).unwrap_err().to_string();
-    assert!(message.contains("d.png: images of 1 rows, 2 columns"), "{message}");
-    fs::write(folder.path().join("d.png"), b"not one").unwrap();
-    assert!(ImageSet::read(folder.path()).unwrap_err().to_string().contains("d.png: "));
-}
-
-#[test]
-fn values_below_the_levels_are_levels() {
+fn values_of_an_array_below_the_levels_are_levels() {
     let set = ImageSet::new([1, 2, 3], vec![0, 1, 2, 3, 4, 15], Range::Unstated).unwrap();
     let (fitted, notice) = set.clone().fit(&SMALL).unwrap();
     assert_eq!((fitted.data.as_slice(), notice), (set.data.as_slice(), None));
@@ -231,7 +217,7 @@ fn other_values_are_quantized_with_a_notice() {
     assert!(notice.unwrap().to_string().contains("the model's 16 levels"));
     assert_eq!(fitted.clone().fit(&SMALL).unwrap(), (fitted, None));
 
-    // What a PNG file holds is 0 to 255 even where it is dark.
+    // Somebody said that this is 0 to 255.
     let dark = ImageSet::new([1, 2, 3], vec![0, 1, 2, 3, 4, 15], Range::Bytes).unwrap();
     assert_eq!(dark.fit(&SMALL).unwrap().0.data, [0; 6]);
     let full = ImageSet::new([1, 2, 3], vec![0, 1, 2, 3, 4, 255], Range::Bytes).unwrap();

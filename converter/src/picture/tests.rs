@@ -32,15 +32,8 @@ fn layouts_fit_their_purpose() {
     let one = Layout::file(&set(1, 1));
     assert_eq!(one, Layout { columns: 1, scale: 1, gutter: 0 });
     let of = |count, side| {
-        let set = ImageSet {
-            count,
-            channels: 1,
-            height: side,
-            width: side,
-            data: Vec::new(),
-            range: Range::Levels,
-            planes: false,
-        };
+        let none = ImageSet::new([1, side, side], Vec::new(), Range::Levels).unwrap();
+        let set = ImageSet { count, ..none };
         let Layout { columns, scale, .. } = Layout::file(&set);
         (columns, scale)
     };

@@ -10,7 +10,7 @@ use pixelrnn::coder::container::{BlockError, BlockReader, HEADER_BYTES, Header, 
 use pixelrnn::packed::{Batch, Packed};
 use pixelrnn::{Engine, Model};
 use pixelrnn_converter::Blob;
-use pixelrnn_converter::compress::{compress, decompress};
+use pixelrnn_converter::compress::{compress, decompress, names};
 use std::convert::Infallible;
 
 const BLOBS: [&[u8]; 3] = [
@@ -45,7 +45,10 @@ fn restores(model: Model<'_>, file: &[u8]) {
     if restored.set.count == 0 {
         return;
     }
-    let again = compress(model, &restored.set, restored.labels.as_deref(), || ()).expect("a set that was restored");
+    let mut again = compress(model, &restored.set, restored.labels.as_deref(), || ()).expect("a set that was restored");
+    if let Some(names) = &restored.names {
+        assert_eq!(names::add(names, &mut again.bytes), None, "names that were read are kept");
+    }
     assert_eq!(decompress(model, &again.bytes, || ()).expect("a file that was just made"), restored);
 }
 

@@ -4,10 +4,13 @@ use super::put;
 use pixelrnn::model::Image;
 use pixelrnn_converter::ImageSet;
 use pixelrnn_converter::files::unpack;
-use pixelrnn_converter::images::labels_from_bytes;
+use pixelrnn_converter::images::{Labels, Range, labels_from_bytes, npz};
 
 /// What a packed file may unpack to.
 const LIMIT: u64 = 1 << 20;
+
+/// What the command line may say of values.
+const RANGES: [Range; 3] = [Range::Unstated, Range::Levels, Range::Bytes];
 
 pub fn run(bytes: &[u8]) {
     reads(bytes);
@@ -16,6 +19,10 @@ pub fn run(bytes: &[u8]) {
     {
         reads(&unpacked);
     }
+    if let Ok(array) = npz::array(bytes, None) {
+        reads(&array);
+    }
+    let _ = npz::array(bytes, Some("arr_0"));
     if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         reads(&sealed_png(bytes));
     }
@@ -26,13 +33,20 @@ fn reads(bytes: &[u8]) {
     if let Ok(labels) = labels_from_bytes(bytes) {
         assert!(labels.len() <= bytes.len());
     }
+    if let Ok(Labels::Named(labels)) = Labels::from_bytes(bytes) {
+        let names: Vec<String> = labels.keys().cloned().collect();
+        // Of names that differ in their endings alone, one may be taken for the other.
+        let _ = Labels::Named(labels).in_order_of(&names);
+    }
     let Ok(set) = ImageSet::from_bytes(bytes) else { return };
     assert!(set.channels == 1 || set.channels == 3, "{} channels", set.channels);
     assert_eq!(set.data.len(), set.count * set.values());
     let shape = Image { height: set.height, width: set.width, channels: set.channels, levels: 2 };
-    for levels in [2, 16, 256] {
-        if let Ok((fitted, _)) = set.clone().fit(&Image { levels, ..shape }) {
+    for (levels, range) in [2, 16, 256].into_iter().flat_map(|levels| RANGES.map(|range| (levels, range))) {
+        let read = ImageSet { range, ..set.clone() };
+        if let Ok((fitted, _)) = read.fit(&Image { levels, ..shape }) {
             assert!(fitted.data.iter().all(|&value| usize::from(value) < levels));
+            assert_eq!((fitted.count, fitted.values()), (set.count, set.values()));
         }
     }
     let mut again = Vec::new();

@@ -1,0 +1,95 @@
+//! Images and labels that commands read, and what is said of the reading.
+
+use super::Failure;
+use pixelrnn::model::Image;
+use pixelrnn_converter::images::{Label, Labels, Loaded, Notice, Range, check_labels};
+use pixelrnn_converter::{Error, ImageSet, files};
+use std::path::Path;
+
+/// What the command line says of images.
+pub struct Input<'a> {
+    /// A file of labels.
+    pub labels: Option<&'a Path>,
+    /// The first so many images only.
+    pub count: Option<u64>,
+    /// The levels that the values are in.
+    pub levels_in: Option<u16>,
+}
+
+/// Images that fit a model.
+pub struct Read {
+    pub set: ImageSet,
+    pub labels: Option<Vec<Label>>,
+    /// File names, of a folder.
+    pub names: Vec<String>,
+    /// Changes to the values, not said yet.
+    pub notice: Option<Notice>,
+}
+
+impl Read {
+    /// Says on standard error what was done to the values of the images in `path`.
+    pub fn say_notice(&self, path: &Path) {
+        if let Some(notice) = &self.notice {
+            eprintln!("pixelrnn: {}: {notice}", files::display_name(path));
+        }
+    }
+}
+
+impl Input<'_> {
+    /// Reads the images in `path`, and their labels for a model of so many `classes`.
+    pub fn read(&self, path: &Path, image: &Image, classes: usize) -> Result<Read, Failure> {
+        let range = match self.levels_in.map(usize::from) {
+            None => None,
+            Some(levels) if levels == image.levels => Some(Range::Levels),
+            Some(256) => Some(Range::Bytes),
+            Some(levels) => {
+                let own = image.levels;
+                let also = if own == 256 { "" } else { " or 256" };
+                return Err(Failure::Usage(format!("--levels-in: {levels}, expected the model's {own}{also}")));
+            }
+        };
+        let name = files::display_name(path);
+        let Loaded { mut set, mut names, skipped } = Loaded::read(path)?;
+        if let Some(skipped) = skipped {
+            eprintln!("pixelrnn: {name}: {skipped}");
+        }
+        set.range = range.unwrap_or(set.range);
+        let (set, notice) = set.fit(image).map_err(|e| e.in_file(&name))?;
+        if set.count == 0 {
+            return Err(Error::NoImages.in_file(name).into());
+        }
+        let labels = self.read_labels(&names, set.count, classes)?;
+        let count = self.count.map_or(set.count, |n| usize::try_from(n).unwrap_or(usize::MAX));
+        names.truncate(count);
+        Ok(Read { set: set.truncated(count), labels, names, notice })
+    }
+
+    fn read_labels(&self, names: &[String], count: usize, classes: usize) -> Result<Option<Vec<Label>>, Error> {
+        let Some(path) = self.labels else {
+            return if classes > 0 { Err(Error::NoLabel { classes }) } else { Ok(None) };
+        };
+        let name = files::display_name(path);
+        let labels = Labels::read(path)?;
+        let by_order = matches!(labels, Labels::Ordered(_));
+        let labels = labels.in_order_of(names).map_err(|e| e.in_file(&name))?;
+        check_labels(&labels, count, classes).map_err(|e| e.in_file(&name))?;
+        if let (true, [first, .., last]) = (by_order, names) {
+            eprintln!("pixelrnn: {name}: taken in the natural order of file names, {first} first and {last} last");
+        }
+        Ok(Some(labels))
+    }
+}
+
+/// Images that fit the model, and their labels.
+pub fn read_images(
+    path: &Path,
+    count: Option<u64>,
+    labels: Option<&Path>,
+    image: &Image,
+    classes: usize,
+    levels_in: Option<u16>,
+) -> Result<(ImageSet, Option<Vec<Label>>), Failure> {
+    let read = Input { labels, count, levels_in }.read(path, image, classes)?;
+    read.say_notice(path);
+    Ok((read.set, read.labels))
+}

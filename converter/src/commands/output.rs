@@ -1,0 +1,77 @@
+//! Names of files that commands write: the ending promises what is in them.
+
+use super::Failure;
+use pixelrnn_converter::files;
+use std::path::Path;
+
+/// Endings of files that hold images, in formats of ours and of others.
+const PICTURES: [&str; 14] =
+    ["avif", "bmp", "gif", "heic", "jp2", "jpeg", "jpg", "jxl", "npy", "npz", "png", "tif", "tiff", "webp"];
+
+/// The ending of `path`, in lower case.
+fn ending(path: &Path) -> Option<String> {
+    path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase())
+}
+
+pub fn is_npy(path: &Path) -> bool {
+    ending(path).is_some_and(|ending| ending == "npy")
+}
+
+/// Refuses an ending that is none of `ours`; a name without one is as good as the first of them.
+pub fn check_ending(option: &str, path: Option<&Path>, ours: &[&str]) -> Result<(), Failure> {
+    match path.and_then(|path| Some((path, ending(path)?))) {
+        Some((path, ending)) if !ours.contains(&ending.as_str()) => Err(Failure::Usage(format!(
+            "{option}: {}: no .{ending} is written, expected the ending .{}",
+            files::display_name(path),
+            ours.join(" or .")
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses an ending that promises images to look at where something else is written, which should end in `ours`.
+pub fn refuse_pictures(option: &str, path: &Path, ours: &str) -> Result<(), Failure> {
+    match ending(path) {
+        Some(ending) if PICTURES.contains(&ending.as_str()) => Err(Failure::Usage(format!(
+            "{option}: {}: no .{ending} is written, expected the ending {ours}",
+            files::display_name(path)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What restored images are written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Images {
+    /// One array.
+    Npy,
+    /// One picture.
+    Png,
+    /// A picture each.
+    Folder,
+}
+
+impl Images {
+    /// What `path` asks for, given so many images.
+    pub fn of(path: &Path, count: u32) -> Result<Self, Failure> {
+        if path == Path::new(files::STANDARD) {
+            return Ok(Self::Npy);
+        }
+        let name = files::display_name(path);
+        if path.is_dir() || name.ends_with(std::path::is_separator) {
+            return Ok(Self::Folder);
+        }
+        match ending(path).as_deref() {
+            None => Ok(Self::Folder),
+            Some("npy") => Ok(Self::Npy),
+            Some("png") if count == 1 => Ok(Self::Png),
+            Some("png") => {
+                Err(Failure::Usage(format!("{name}: one picture for {count} images; name a folder, or a file .npy")))
+            }
+            Some(ending) => Err(Failure::Usage(format!(
+                "--output: {name}: no .{ending} is written, expected the ending .npy or .png, or a folder, whose name ends in / \
+                 where it has a dot"
+            ))),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! File names of compressed images: a part of its own behind the last block, as `docs/compressed-format.md` says.
+
+use crate::error::Error;
+use pixelrnn::blob::CRC32;
+use pixelrnn::coder::container::ContainerError;
+use std::collections::BTreeSet;
+
+/// Begins the part.
+const MAGIC: [u8; 4] = *b"NAME";
+
+/// The longest name, in bytes; file systems take no longer ones.
+const LONGEST: usize = 255;
+
+/// Adds the file names of a set of at least two images to its compressed file. Where it has none, or they cannot be kept,
+/// the file stays as it is; in the latter case the reason is given back.
+pub fn add(names: &[String], file: &mut Vec<u8>) -> Option<String> {
+    if names.len() == 1 {
+        return Some("a file of one image has none, so that devices read it".to_string());
+    }
+    let length = names.iter().map(|name| name.len() + 1).sum::<usize>();
+    let length = match (check(names), u32::try_from(length)) {
+        (Err(why), _) => return Some(why),
+        (_, Err(_)) => return Some("they are longer than 4 GiB".to_string()),
+        (Ok(()), Ok(0)) => return None,
+        (Ok(()), Ok(length)) => length,
+    };
+    let start = file.len();
+    file.extend(MAGIC);
+    file.extend(length.to_le_bytes());
+    for name in names {
+        file.extend(name.as_bytes());
+        file.push(0);
+    }
+    let checksum = CRC32.checksum(&file[start..]);
+    file.extend(checksum.to_le_bytes());
+    None
+}
+
+/// The names in `part`, all that follows the last block of a file of so many images; `None` where nothing does.
+///
+/// # Errors
+/// When it is something else, or damaged, or has names that no folder of images has; and of a file of one image always.
+pub fn read(part: &[u8], images: usize) -> Result<Option<Vec<String>>, Error> {
+    if part.is_empty() {
+        return Ok(None);
+    }
+    let expected = images > 1 && part.starts_with(&MAGIC);
+    let Some((text, checksum)) = part.split_last_chunk::<4>().filter(|_| expected) else {
+        return Err(Error::Compressed(ContainerError::Trailing));
+    };
+    if u32::from_le_bytes(*checksum) != CRC32.checksum(text) {
+        return Err(bad("their checksum does not fit".to_string()));
+    }
+    let names = text.get(8..).filter(|names| text[4..8] == (names.len() as u32).to_le_bytes());
+    let names = names.and_then(|names| str::from_utf8(names).ok()?.strip_suffix('\0'));
+    let names = names.ok_or_else(|| bad("their length or their encoding is wrong".to_string()))?;
+    let names: Vec<String> = names.split('\0').map(String::from).collect();
+    if names.len() != images {
+        return Err(bad(format!("{} for {images} images, expected one each", names.len())));
+    }
+    check(&names).map_err(bad)?;
+    Ok(Some(names))
+}
+
+/// Whether these are names of PNG files in one folder on any system: a file from a stranger must not write elsewhere, nor
+/// one image over another.
+fn check(names: &[String]) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        let unfit =
+            |c: char| c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '\u{fffd}');
+        let lower = name.to_lowercase();
+        if name.len() > LONGEST || name.starts_with('.') || !lower.ends_with(".png") || name.contains(unfit) {
+            let shown: String = name.chars().take(40).collect();
+            return Err(format!("{shown:?} is no name for a PNG file on every system"));
+        }
+        if !seen.insert(lower) {
+            return Err(format!("two are {name:?}, but for upper and lower case"));
+        }
+    }
+    Ok(())
+}
+
+fn bad(what: String) -> Error {
+    Error::Format { format: "names of images", what }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! `.npz`, `NumPy`'s archive of arrays: a ZIP file of `.npy` files, stored or deflated.
+
+use crate::error::Error;
+use crate::files::MAX_BYTES;
+use flate2::read::DeflateDecoder;
+use rawzip::{CompressionMethod, ZipArchive};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Names of arrays that a message lists.
+const SHOWN: usize = 8;
+
+pub(super) fn is_npz(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06")
+}
+
+/// The file that `path` names and, of `FILE.npz:NAME`, the array in it.
+pub(super) fn split_path(path: &Path) -> (PathBuf, Option<String>) {
+    let whole = || (path.to_path_buf(), None);
+    if path.exists() {
+        return whole();
+    }
+    let Some(text) = path.to_str() else { return whole() };
+    match text.rfind(".npz:") {
+        Some(at) => (PathBuf::from(&text[..at + 4]), Some(text[at + 5..].to_string())),
+        None => whole(),
+    }
+}
+
+/// The `.npy` file of the array `name` in an archive, or of its only one; at most 1 GiB.
+///
+/// # Errors
+/// When the archive is damaged, has no such array, or has several and no name is given.
+pub fn array(bytes: &[u8], name: Option<&str>) -> Result<Vec<u8>, Error> {
+    let damaged = |e: rawzip::Error| bad(e.to_string());
+    let archive = ZipArchive::from_slice(bytes).map_err(damaged)?;
+    let mut entries = archive.entries();
+    let (mut names, mut found) = (Vec::new(), None);
+    while let Some(entry) = entries.next_entry().map_err(damaged)? {
+        let path = entry.file_path();
+        let full = String::from_utf8_lossy(path.as_ref()).into_owned();
+        let short = full.strip_suffix(".npy").unwrap_or(&full).to_string();
+        if name.is_none_or(|name| name == short || name == full) {
+            if name.is_some() && found.is_some() {
+                return Err(bad(format!("two arrays are named `{short}`")));
+            }
+            found = Some((entry.wayfinder(), entry.compression_method()));
+        }
+        names.push(short);
+    }
+    let listed = || {
+        let more = if names.len() > SHOWN { ", …" } else { "" };
+        format!("{}{more}", names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", "))
+    };
+    let (wayfinder, method) = match (name, found) {
+        (_, None) if names.is_empty() => return Err(bad("no arrays in it".to_string())),
+        (Some(name), None) => return Err(bad(format!("no array `{name}` in it, expected one of {}", listed()))),
+        (None, Some(_)) if names.len() > 1 => {
+            return Err(bad(format!("{} arrays, expected one: name it, FILE.npz:NAME, of {}", names.len(), listed())));
+        }
+        (_, Some(found)) => found,
+        (None, None) => return Err(bad("no arrays in it".to_string())),
+    };
+    let entry = archive.get_entry(wayfinder).map_err(damaged)?;
+    let data: Box<dyn Read> = match method {
+        CompressionMethod::STORE => Box::new(entry.data()),
+        CompressionMethod::DEFLATE => Box::new(DeflateDecoder::new(entry.data())),
+        other => return Err(bad(format!("an array compressed by method {other}, expected stored or deflated"))),
+    };
+    let mut array = Vec::new();
+    let read = entry.verifying_reader(data).take(MAX_BYTES + 1).read_to_end(&mut array);
+    read.map_err(|e| bad(format!("an array that is damaged or cut short ({e})")))?;
+    if array.len() as u64 > MAX_BYTES {
+        return Err(Error::TooLarge { limit: MAX_BYTES, unpacked: " when unpacked" });
+    }
+    Ok(array)
+}
+
+fn bad(what: String) -> Error {
+    Error::Format { format: ".npz file", what }
+}
