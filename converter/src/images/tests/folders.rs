@@ -103,7 +103,7 @@ fn labels_by_name_go_to_the_images_of_these_names() {
         ("1.png,1\n2.png,2\n10.png,3\n11.png,4\n", "no image `11.png` in the folder"),
         ("1.png,1\n2.png,2\n10.png,3\n1.png,2\n", "line 4: a second label for `1.png`"),
         ("1.png,1\n2.png,2\n10.png,seven\n", "line 3: \"10.png,seven\", expected `name,label`"),
-        ("1.png,256\n", "line 1"),
+        ("1.png,65536\n", "line 1"),
         ("1.png,1\n2.png\n", "line 2"),
         ("Dear reader\n", "nor lines `name,label`"),
         ("name,label\n", "nor lines `name,label`"),
