@@ -40,7 +40,11 @@
 //! - `std` (default): for hosts. The fastest of [`kernels`] is chosen when the program runs, or the one that the environment
 //!   variable `PIXELRNN_KERNEL` names.
 //! - `lstm` (default): Row LSTM and Diagonal BiLSTM.
+//! - `a16` (default): blobs of 16-bit activations.
 //! - `float` (default): blobs of float weights, for parts with an FPU and for checking.
+//!
+//! A blob that needs a feature which is left out does not compile with [`include_model!`], and is
+//! [`BlobError::Feature`] when it comes from anywhere else.
 //!
 //! Without them the crate is `no_std`, needs no allocator, and contains no float instruction but for [`Pixel::nats`].
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -58,6 +62,7 @@ pub mod numbers;
 #[cfg(feature = "std")]
 pub mod packed;
 mod source;
+pub mod target;
 
 pub use blob::{BlobError, Model};
 pub use distribution::{Distribution, TOTAL, TOTAL_BITS, Temperature};
