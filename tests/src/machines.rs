@@ -104,18 +104,19 @@ impl Machine {
         MACHINES.into_iter().find(|machine| machine.name == name)
     }
 
-    /// The model with its weights as the machine likes them, if it fits beside others of `beside` bytes.
+    /// Bytes of flash that the model takes, its weights as the machine likes them, if it fits beside others of `beside` bytes.
     ///
     /// Models share the memory for a state and an image, and so only their blobs add up.
     ///
     /// # Errors
-    /// When the weights cannot be laid out anew.
-    pub fn fitted(&self, blob: &Blob, beside: usize) -> Result<Option<Blob>, Error> {
+    /// When the weights cannot be laid out anew, which the firmware's build script does.
+    pub fn fits(&self, blob: &Blob, beside: usize) -> Result<Option<usize>, Error> {
         let blob = arrange(blob, if self.dsp { for_dsp(blob.model()?.weights()) } else { Layout::Rows })?;
         let model = blob.model()?;
-        let needed = [beside + blob.bytes().len(), 4 * model.state_words() + model.image().values()];
+        let bytes = blob.bytes().len();
+        let needed = [beside + bytes, 4 * model.state_words() + model.image().values()];
         let fits = (0..2).all(|memory| needed[memory] + PROGRAM[memory] <= self.memory[memory]);
-        Ok(fits.then_some(blob))
+        Ok(fits.then_some(bytes))
     }
 
     fn program(&self) -> &'static str {

@@ -39,7 +39,8 @@ pub struct Args {
     /// of the calibration images
     #[arg(long, value_enum, default_value_t = ActivationsArg::Auto)]
     activations: ActivationsArg,
-    /// How the weights lie. Every machine reads both, and the results are the same; what differs is the speed
+    /// How the weights lie. Every machine reads both, and the results are the same; what differs is the speed. Firmware
+    /// whose build script calls `pixelrnn_build::model` gets the right one from either
     #[arg(long, value_enum, default_value_t = Target::Any)]
     target: Target,
     /// Where the blob goes; by default beside the model, with the ending .prnn
