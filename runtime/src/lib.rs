@@ -9,7 +9,7 @@
 //! ```
 //! use pixelrnn::{Draw, Engine, Given, Pixel, Temperature};
 //!
-//! // The blob is part of the program, and with it the size of the memory that it needs.
+//! // The blob is part of the program, and with it the size of the memory that it needs. Firmware has it made by `pixelrnn-build`.
 //! pixelrnn::include_model!(mod digits = "../../models/mnist-pixelcnn/model.prnn");
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,7 +19,7 @@
 //! let mut engine = Engine::new(model, &mut state)?;
 //!
 //! // Sample, one pixel a call.
-//! let mut image = [0u8; 28 * 28];
+//! let mut image = [0u8; digits::VALUES];
 //! let mut source = Draw::seeded(7, Temperature::ONE);
 //! engine.restart(None)?;
 //! while let Some(pixel) = engine.step(&mut source)? {
@@ -27,7 +27,7 @@
 //! }
 //!
 //! // Score: the exact likelihood of an image.
-//! let mut copy = [0u8; 28 * 28];
+//! let mut copy = [0u8; digits::VALUES];
 //! let cost = engine.run(None, &mut Given::new(&image, shape), &mut copy)?;
 //! println!("{:.2} nats", Pixel::nats(cost));
 //! assert_eq!(image, copy);

@@ -312,7 +312,10 @@ fn inspect_says_how_weights_lie_and_which_model_it_is_whatever_their_layout() {
     folder.run("convert model.safetensors --activations 16 --target dsp -o wide.prnn --calibrate-count 2").good();
     let inspect = |file: &str| folder.run(&format!("inspect {file} --json")).json();
     let [rows, blocks, pairs] = ["model.prnn", "dsp.prnn", "wide.prnn"].map(inspect);
-    assert_eq!([&rows, &blocks, &pairs].map(|json| json["layout"].as_str().unwrap()), ["rows", "blocks", "blocks of pairs"]);
+    assert_eq!(
+        [&rows, &blocks, &pairs].map(|json| json["layout"].as_str().unwrap()),
+        ["rows", "blocks", "blocks of pairs"]
+    );
     let blob = Blob::new(&folder.read("model.prnn"));
     let identity = format!("{:016x}", blob.model().unwrap().identity());
     assert_eq!(rows["identity"].as_str(), Some(identity.as_str()));
