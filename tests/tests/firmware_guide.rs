@@ -33,9 +33,11 @@ fn machine() -> Option<(Machine, OsString, MutexGuard<'static, ()>)> {
     }
 }
 
-/// The code that stands in the guide below a line of its own, such as "`Cargo.toml`:".
-fn below(guide: &str, line: &str) -> String {
-    let (_, rest) = guide.split_once(&format!("\n{line}\n")).unwrap_or_else(|| panic!("the guide has no {line}"));
+/// The code that stands in the guide below a line that begins with a file's name and ends with a colon.
+fn below(guide: &str, file: &str) -> String {
+    let begins = |line: &&str| line.starts_with(&format!("`{file}`")) && line.ends_with(':');
+    let line = guide.lines().find(begins).unwrap_or_else(|| panic!("the guide has no {file}"));
+    let (_, rest) = guide.split_once(&format!("\n{line}\n")).expect("the line that was found");
     let (_, code) = rest.split_once("```").expect("code");
     let (code, _) = code.split_once("\n```").expect("an end of the code");
     code.split_once('\n').expect("the language's name").1.to_owned() + "\n"
@@ -48,7 +50,7 @@ fn follow(name: &str, blob: &[u8]) -> Project {
     let guide = std::fs::read_to_string(root().join("docs/firmware.md")).unwrap();
     // For `…` the reader puts the path to the repository.
     for file in ["Cargo.toml", "build.rs", "memory.x", ".cargo/config.toml", "src/main.rs"] {
-        let code = below(&guide, &format!("`{file}`:"));
+        let code = below(&guide, file);
         let code = code.replace("…/pixelrnn", &root().display().to_string());
         assert!(!code.contains('…'), "{file}: {code}");
         project.write(file, code);
