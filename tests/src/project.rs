@@ -21,7 +21,7 @@ impl Project {
     /// An empty crate called `name` in `folder`, with the versions of `lock`, which are here already: nothing is fetched.
     ///
     /// # Panics
-    /// When files cannot be written, as with everything here: a test cannot go on.
+    /// When files cannot be written: a test cannot go on.
     pub fn new(folder: &Path, name: &str, lock: &Path) -> Self {
         let project = Self { folder: folder.join(name), target: folder.join("target") };
         let _ = std::fs::remove_dir_all(&project.folder); // of an earlier run
@@ -31,6 +31,9 @@ impl Project {
     }
 
     /// Writes a file; folders that it needs are made.
+    ///
+    /// # Panics
+    /// When it cannot be written.
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) -> &Self {
         let path = self.folder.join(path);
         if let Some(folder) = path.parent() {
@@ -62,6 +65,9 @@ impl Project {
     }
 
     /// Runs [`Project::cargo`] with these words.
+    ///
+    /// # Panics
+    /// When Cargo does not start.
     pub fn run(&self, words: &[&str]) -> Output {
         self.cargo(words).output().expect("cargo runs")
     }

@@ -30,14 +30,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn project(name: &str, model: &[u8]) -> Project {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_helper");
     let project = Project::new(&folder, name, &root().join("Cargo.lock"));
-    let [runtime, build] = ["runtime", "build"].map(|folder| root().join(folder));
+    let [runtime, build] = ["runtime", "build"].map(|folder| root().join(folder).display().to_string());
     project
         .write(
             "Cargo.toml",
             format!(
                 "[workspace]\n[package]\nname = {name:?}\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\n\
-                 pixelrnn = {{ path = {runtime:?}, default-features = false, features = [\"lstm\"] }}\n\
-                 [build-dependencies]\npixelrnn-build = {{ path = {build:?} }}\n"
+                 pixelrnn = {{ path = \"{runtime}\", default-features = false, features = [\"lstm\"] }}\n\
+                 [build-dependencies]\npixelrnn-build = {{ path = \"{build}\" }}\n"
             ),
         )
         .write(
@@ -115,5 +115,5 @@ fn out_dir(messages: &str) -> String {
     let message = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
     let of_crate = |message: &serde_json::Value| message["package_id"].as_str().is_some_and(|id| id.contains("flags"));
     let all = messages.lines().filter_map(message).filter(of_crate);
-    all.filter_map(|message| message["out_dir"].as_str().map(String::from)).last().expect("a build script ran")
+    all.filter_map(|message| message["out_dir"].as_str().map(String::from)).next_back().expect("a build script ran")
 }

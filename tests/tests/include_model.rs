@@ -1,5 +1,6 @@
 //! What `include_model!` refuses while a program is compiled, and in what words.
 
+use pixelrnn_tests::golden;
 use pixelrnn_tests::project::{Project, errors, printed, root};
 use std::path::Path;
 
@@ -10,8 +11,8 @@ fn project(name: &str, features: &str, source: &str) -> Project {
         "Cargo.toml",
         format!(
             "[workspace]\n[package]\nname = {name:?}\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\n\
-             pixelrnn = {{ path = {:?}, default-features = false, features = [{features}] }}\n",
-            root().join("runtime")
+             pixelrnn = {{ path = \"{}\", default-features = false, features = [{features}] }}\n",
+            root().join("runtime").display()
         ),
     );
     project.write("src/lib.rs", source);
@@ -41,7 +42,7 @@ const MODELS: [(&str, &str, &str); 5] = [
 
 fn includes(models: &[(&str, &str, &str)]) -> String {
     let include = |(name, file, _): &(&str, &str, &str)| {
-        format!("pixelrnn::include_model!(pub mod {name} = {:?});\n", root().join("tests/golden").join(file))
+        format!("pixelrnn::include_model!(pub mod {name} = \"{}/{file}\");\n", golden::folder().display())
     };
     models.iter().map(include).collect()
 }
