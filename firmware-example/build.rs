@@ -98,25 +98,27 @@ fn models(out: &Path, here: &Path, ram: Option<(u64, String)>) {
     let mut modules = String::new();
     let mut entries = String::new();
     for path in list.split(':') {
-        let path = Path::new(path);
-        let Ok(path) = path.canonicalize() else {
-            println!("cargo::error=PIXELRNN_MODELS names {}, which cannot be read", path.display());
-            return;
-        };
-        println!("cargo::rerun-if-changed={}", path.display());
+        // A path that leads nowhere stays as it is, for the error to name.
+        let path = Path::new(path).canonicalize().unwrap_or_else(|_| path.into());
         // A shipped model is `models/NAME/model.prnn`; another one is called as its file.
         let stem = path.file_stem().unwrap_or_default();
         let name = if stem == "model" { path.parent().and_then(Path::file_name).unwrap_or(stem) } else { stem };
         let name = name.to_string_lossy();
         let module = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-        writeln!(modules, "pixelrnn::include_model!(\n    /// `{name}`.\n    pub mod {module} = {path:?}\n);").unwrap();
+        // Its weights are laid out for the board's core, however they lie in the file.
+        if let Err(error) = pixelrnn_build::model(&module, &path) {
+            println!("cargo::error=PIXELRNN_MODELS: {error}");
+            return;
+        }
+        writeln!(modules, "pixelrnn::include_model!(\n    /// `{name}`.\n    pub mod {module}\n);").unwrap();
         // A model that does not fit is an error of the compiler that says by how much.
         if let Some((bytes, board)) = &ram {
             let left = bytes.saturating_sub(RESERVE);
             writeln!(modules, "const _: () = pixelrnn::blob::assert_fits({module}::STATE_WORDS, {left}, {board:?});")
                 .unwrap();
         }
-        writeln!(entries, "    Entry {{ name: {name:?}, model: {module}::model, state_words: {module}::STATE_WORDS, values: {module}::VALUES, levels: levels(include_bytes!({path:?})) }},").unwrap();
+        let blob = out.join(format!("{module}.prnn"));
+        writeln!(entries, "    Entry {{ name: {name:?}, model: {module}::model, state_words: {module}::STATE_WORDS, values: {module}::VALUES, levels: levels(include_bytes!({blob:?})) }},").unwrap();
     }
     let text = format!("{modules}\n/// The models.\npub const MODELS: &[Entry] = &[\n{entries}];\n");
     fs::write(out.join("models.rs"), text).unwrap();

@@ -1,6 +1,11 @@
 //! Finds out what instructions the target has, where the compiler keeps that to itself, and which kernel is the fastest.
 
+// A build script cannot depend on its own crate.
+#[path = "src/target.rs"]
+mod target;
+
 use std::env;
+use target::CortexM;
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(pixelrnn_dsp, pixelrnn_mve, pixelrnn_thumb)");
@@ -9,42 +14,20 @@ fn main() {
          \"avx2\", \"neon-dotprod\", \"neon\", \"simd128\", \"portable\"))"
     );
     println!("cargo::rerun-if-changed=build.rs");
-    // Stable Rust shows no `target_feature` of Cortex-M's extensions. ARMv7E-M always has DSP; ARMv8-M has it and MVE on
-    // cores that are named with `-C target-cpu`.
+    println!("cargo::rerun-if-changed=src/target.rs");
+    // Stable Rust shows no `target_feature` of Cortex-M's extensions.
     let target = env::var("TARGET").unwrap_or_default();
-    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    let core = flags.split('\x1f').filter_map(|flag| flag.split_once("target-cpu=")).map(|(_, core)| core).next_back();
-    let without = |extension: &str| {
-        flags
-            .split('\x1f')
-            .any(|flag| flag.contains(&format!("-{extension}")) || flag.contains(&format!("+no{extension}")))
-    };
-    let mve = matches!(core, Some("cortex-m52" | "cortex-m55" | "cortex-m85"))
-        && !without("mve")
-        && target.starts_with("thumbv8m.main");
-    // Cores with MVE have DSP too, but their vectors are faster.
-    let dsp = (target.starts_with("thumbv7em") || core == Some("cortex-m33")) && !without("dsp");
-    let thumb = target.starts_with("thumbv6m");
-    if dsp {
-        println!("cargo::rustc-cfg=pixelrnn_dsp");
+    let core = CortexM::of(&target, &env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default());
+    let cortex_m = core.map(|core| match core {
+        CortexM::Dsp => "dsp",
+        // Cores with MVE have DSP too, but their vectors are faster.
+        CortexM::Mve => "mve",
+        CortexM::Thumb => "thumb",
+    });
+    if let Some(name) = cortex_m {
+        println!("cargo::rustc-cfg=pixelrnn_{name}");
     }
-    if mve {
-        println!("cargo::rustc-cfg=pixelrnn_mve");
-    }
-    if thumb {
-        println!("cargo::rustc-cfg=pixelrnn_thumb");
-    }
-    let native = if env::var_os("CARGO_FEATURE_STD").is_some() {
-        "host"
-    } else if dsp {
-        "dsp"
-    } else if mve {
-        "mve"
-    } else if thumb {
-        "thumb"
-    } else {
-        by_features()
-    };
+    let native = if env::var_os("CARGO_FEATURE_STD").is_some() { "host" } else { cortex_m.unwrap_or_else(by_features) };
     println!("cargo::rustc-cfg=pixelrnn_native=\"{native}\"");
 }
 

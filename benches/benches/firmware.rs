@@ -49,9 +49,11 @@ fn count(machine: &Machine, subjects: &[Subject], folder: &Path) -> Result<(), S
     let models = folder.join("counted").join(machine.name);
     std::fs::create_dir_all(&models).map_err(|e| e.to_string())?;
     for subject in subjects {
-        let Some(blob) = machine.fitted(&subject.blob, 0).map_err(|e| e.to_string())? else { continue };
+        if machine.fits(&subject.blob, 0).map_err(|e| e.to_string())?.is_none() {
+            continue;
+        }
         let path = models.join(format!("{}.prnn", subject.name));
-        std::fs::write(&path, blob.bytes()).map_err(|e| e.to_string())?;
+        std::fs::write(&path, subject.blob.bytes()).map_err(|e| e.to_string())?;
         let program = machine.build("count", &[path], folder)?;
         for line in machine.run(&program, true).lines() {
             let counted: Value = serde_json::from_str(line).map_err(|e| e.to_string())?;

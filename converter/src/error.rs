@@ -1,7 +1,6 @@
 //! Everything that can be wrong with a file or a request, one sentence each.
 
 use crate::images::{Origin, flat_size, reading};
-use pixelrnn::blob::{Layout, Weights};
 use pixelrnn::model::NetworkError;
 use std::io;
 
@@ -400,19 +399,9 @@ pub enum Error {
     /// A blob where a trained model is needed.
     #[error("this is a blob, expected a trained model: of a blob, only the --target can be changed")]
     NotTrained,
-    /// A layout that blobs of such weights do not have.
-    #[error(
-        "weights of this type do not have this layout: float weights lie in rows, and pairs are for 16-bit activations"
-    )]
-    Layout {
-        /// How they should lie.
-        layout: Layout,
-        /// What they are.
-        weights: Weights,
-    },
-    /// A blob that cannot be rearranged.
-    #[error("matrices of weights share their bytes, so that they cannot be laid out anew")]
-    SharedWeights,
+    /// A blob that cannot be laid out anew.
+    #[error(transparent)]
+    Layout(#[from] pixelrnn_build::layout::LayoutError),
     /// Not a blob, or one that no engine runs.
     #[error(transparent)]
     Blob(pixelrnn::BlobError),

@@ -1,9 +1,10 @@
 //! Samples, completes and scores an image of each model, and says what came out.
 
 use crate::Entry;
+use core::convert::Infallible;
 use core::fmt::{self, Write};
 use pixelrnn::blob::CRC32;
-use pixelrnn::{BlobError, Complete, Draw, Engine, EngineError, Given, Model, SymbolSource, Temperature};
+use pixelrnn::{BlobError, Complete, Draw, Engine, EngineError, Given, Model, SymbolSource, Temperature, TooShort};
 
 /// The seed of what the report draws.
 pub const SEED: u64 = 7;
@@ -13,8 +14,10 @@ pub const SEED: u64 = 7;
 pub enum Failure {
     /// The blob is no model.
     Blob(BlobError),
-    /// The engine stopped.
-    Engine,
+    /// The engine does not run, or stopped while it drew.
+    Engine(EngineError<Infallible>),
+    /// The engine stopped at values of an image.
+    Given(EngineError<TooShort>),
     /// The image is larger than the memory for it.
     Image,
     /// The report could not be written.
@@ -25,7 +28,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blob(error) => error.fmt(f),
-            Self::Engine => f.write_str("the engine stopped"),
+            Self::Engine(error) => error.fmt(f),
+            Self::Given(error) => error.fmt(f),
             Self::Image => f.write_str("the image is larger than the memory for it"),
             Self::Write => f.write_str("the report could not be written"),
         }
@@ -38,9 +42,15 @@ impl From<BlobError> for Failure {
     }
 }
 
-impl<E> From<EngineError<E>> for Failure {
-    fn from(_: EngineError<E>) -> Self {
-        Self::Engine
+impl From<EngineError<Infallible>> for Failure {
+    fn from(error: EngineError<Infallible>) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<EngineError<TooShort>> for Failure {
+    fn from(error: EngineError<TooShort>) -> Self {
+        Self::Given(error)
     }
 }
 
@@ -88,8 +98,8 @@ pub fn outcome(model: Model<'_>, state: &mut [u32], image: &mut [u8]) -> Result<
 /// The cost of an image whose values come from `source`, in units of 2⁻²⁴ bit.
 ///
 /// # Errors
-/// [`Failure::Engine`].
-pub fn walk<S: SymbolSource>(
+/// [`Failure::Engine`] and [`Failure::Given`].
+pub fn walk<S: SymbolSource<Error = TooShort>>(
     engine: &mut Engine<'_, '_>,
     label: Option<usize>,
     source: &mut S,
@@ -132,4 +142,23 @@ fn picture(model: Model<'_>, image: &[u8], out: &mut impl Write) -> fmt::Result 
         out.write_char('\n')?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, outcome};
+
+    pixelrnn::include_model!(
+        /// With classes.
+        mod classes = "../../tests/golden/row_lstm_rgb_classes.prnn"
+    );
+
+    #[test]
+    fn a_failure_says_what_the_engine_said() {
+        let model = classes::model().unwrap();
+        let mut image = [0; classes::VALUES];
+        let failure = outcome(model, &mut [0; 2], &mut image).unwrap_err();
+        let expected = format!("the buffer has 2 words, the model needs {}", classes::STATE_WORDS);
+        assert!(matches!(failure, Failure::Engine(_)) && failure.to_string() == expected, "{failure}");
+    }
 }

@@ -9,7 +9,7 @@
 //! ```
 //! use pixelrnn::{Draw, Engine, Given, Pixel, Temperature};
 //!
-//! // The blob is part of the program, and with it the size of the memory that it needs.
+//! // The blob is part of the program, and with it the size of the memory that it needs. Firmware has it made by `pixelrnn-build`.
 //! pixelrnn::include_model!(mod digits = "../../models/mnist-pixelcnn/model.prnn");
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,7 +19,7 @@
 //! let mut engine = Engine::new(model, &mut state)?;
 //!
 //! // Sample, one pixel a call.
-//! let mut image = [0u8; 28 * 28];
+//! let mut image = [0u8; digits::VALUES];
 //! let mut source = Draw::seeded(7, Temperature::ONE);
 //! engine.restart(None)?;
 //! while let Some(pixel) = engine.step(&mut source)? {
@@ -27,7 +27,7 @@
 //! }
 //!
 //! // Score: the exact likelihood of an image.
-//! let mut copy = [0u8; 28 * 28];
+//! let mut copy = [0u8; digits::VALUES];
 //! let cost = engine.run(None, &mut Given::new(&image, shape), &mut copy)?;
 //! println!("{:.2} nats", Pixel::nats(cost));
 //! assert_eq!(image, copy);
@@ -40,7 +40,11 @@
 //! - `std` (default): for hosts. The fastest of [`kernels`] is chosen when the program runs, or the one that the environment
 //!   variable `PIXELRNN_KERNEL` names.
 //! - `lstm` (default): Row LSTM and Diagonal BiLSTM.
+//! - `a16` (default): blobs of 16-bit activations.
 //! - `float` (default): blobs of float weights, for parts with an FPU and for checking.
+//!
+//! A blob that needs a feature which is left out does not compile with [`include_model!`], and is
+//! [`BlobError::Feature`] when it comes from anywhere else.
 //!
 //! Without them the crate is `no_std`, needs no allocator, and contains no float instruction but for [`Pixel::nats`].
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -58,6 +62,7 @@ pub mod numbers;
 #[cfg(feature = "std")]
 pub mod packed;
 mod source;
+pub mod target;
 
 pub use blob::{BlobError, Model};
 pub use distribution::{Distribution, TOTAL, TOTAL_BITS, Temperature};

@@ -22,6 +22,7 @@ pub mod mutate;
 pub mod nonsense;
 pub mod npy;
 pub mod program;
+pub mod project;
 pub mod random;
 pub mod targets;
 pub mod walk;

@@ -105,18 +105,19 @@ impl Machine {
         MACHINES.into_iter().find(|machine| machine.name == name)
     }
 
-    /// The model with its weights as the machine likes them, if it fits beside others of `beside` bytes.
+    /// Bytes of flash that the model takes, its weights as the machine likes them, if it fits beside others of `beside` bytes.
     ///
     /// Models share the memory for a state and an image, and so only their blobs add up.
     ///
     /// # Errors
-    /// When the weights cannot be laid out anew.
-    pub fn fitted(&self, blob: &Blob, beside: usize) -> Result<Option<Blob>, Error> {
+    /// When the weights cannot be laid out anew, which the firmware's build script does.
+    pub fn fits(&self, blob: &Blob, beside: usize) -> Result<Option<usize>, Error> {
         let blob = arrange(blob, if self.dsp { for_dsp(blob.model()?.weights()) } else { Layout::Rows })?;
         let model = blob.model()?;
-        let needed = [beside + blob.bytes().len(), 4 * model.state_words() + model.image().values()];
+        let bytes = blob.bytes().len();
+        let needed = [beside + bytes, 4 * model.state_words() + model.image().values()];
         let fits = (0..2).all(|memory| needed[memory] + PROGRAM[memory] <= self.memory[memory]);
-        Ok(fits.then_some(blob))
+        Ok(fits.then_some(bytes))
     }
 
     fn program(&self) -> &'static str {
@@ -128,17 +129,31 @@ impl Machine {
         }
     }
 
+    /// Whether the machine's emulator is here.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn ready(&self) -> Result<(), String> {
+        let found = Command::new(self.program()).arg("--version").output();
+        found.map(drop).map_err(|_| format!("there is no {} here", self.program()))
+    }
+
     /// A compiler that has the machine's target: the one that runs the tests, or that of `set-up`.
-    fn compiler(&self) -> Option<OsString> {
+    ///
+    /// # Errors
+    /// When there is none here.
+    pub fn compiler(&self) -> Result<OsString, String> {
         let own = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
         let sysroot = std::env::var_os("PIXELRNN_SYSROOT").map(PathBuf::from);
         let sysroot = sysroot.or_else(|| Some(cache?.join("pixelrnn/sysroot")));
-        [Some(own), sysroot.map(|sysroot| sysroot.join("rustc").into_os_string())].into_iter().flatten().find(|rustc| {
+        let has_target = |rustc: &OsString| {
             let library = Command::new(rustc).args(["--print", "target-libdir", "--target", self.target]).output();
             library.is_ok_and(|out| Path::new(String::from_utf8_lossy(&out.stdout).trim()).is_dir())
-        })
+        };
+        let all = [Some(own), sysroot.map(|sysroot| sysroot.join("rustc").into_os_string())];
+        all.into_iter().flatten().find(has_target).ok_or_else(|| format!("this Rust has no target {}", self.target))
     }
 
     /// Builds the firmware's program `bin` with `models`, paths of blobs, into `folder`, and gives its path.
@@ -149,10 +164,8 @@ impl Machine {
     /// # Panics
     /// When the program does not compile.
     pub fn build(&self, bin: &str, models: &[PathBuf], folder: &Path) -> Result<PathBuf, String> {
-        if Command::new(self.program()).arg("--version").output().is_err() {
-            return Err(format!("there is no {} here", self.program()));
-        }
-        let compiler = self.compiler().ok_or_else(|| format!("this Rust has no target {}", self.target))?;
+        self.ready()?;
+        let compiler = self.compiler()?;
         let models: Vec<_> = models.iter().map(|path| path.display().to_string()).collect();
         let mut build = cargo::command();
         build.args(["build", "--quiet", "--release", "--target", self.target, "--target-dir"]);

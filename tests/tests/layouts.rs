@@ -2,6 +2,7 @@
 
 use pixelrnn::Model;
 use pixelrnn::blob::{BlobError, Header, Layout, Weights, checksum};
+use pixelrnn_build::layout::LayoutError;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::{Blob, Error};
 use pixelrnn_tests::random::Random;
@@ -43,7 +44,8 @@ fn there_and_back_again_gives_the_same_bytes() {
 fn layouts_that_the_weights_do_not_have_are_refused() {
     let narrow = golden_blobs().swap_remove(0);
     let error = arrange(&narrow, Layout::Pairs).unwrap_err();
-    assert!(matches!(error, Error::Layout { layout: Layout::Pairs, weights: Weights::I8 }), "{error}");
+    let expected = LayoutError::Weights { layout: Layout::Pairs, weights: Weights::I8 };
+    assert!(matches!(error, Error::Layout(error) if error == expected), "{error}");
     // A header that says so all the same.
     for (blob, layout, valid) in [(wide_blob(), 2, true), (wide_blob(), 3, false), (narrow, 2, false)] {
         let blob = if valid { arrange(&blob, Layout::Pairs).unwrap() } else { blob };
@@ -76,7 +78,7 @@ fn odd_blobs_keep_their_meaning_or_are_refused() {
                         assert_eq!(draw(&arranged), draw(&odd), "blob {n}, layout {m}, seed {seed}");
                         same += 1;
                     }
-                    Err(Error::SharedWeights) => refused += 1,
+                    Err(Error::Layout(LayoutError::Shared)) => refused += 1,
                     Err(error) => panic!("blob {n}, layout {m}, seed {seed}: {error}"),
                 }
             }

@@ -160,7 +160,7 @@ fn soft_floats(program: &Path) -> Vec<String> {
     elf.symbols().filter_map(|symbol| symbol.name().ok()).filter(is_float).map(String::from).collect()
 }
 
-/// The models that fit the machine, their weights as it likes them, in as many programs as that takes.
+/// The models that fit the machine, in as many programs as that takes. How their weights lie is for the firmware's build script.
 fn programs(machine: &Machine, golden: &Golden) -> Vec<Vec<Subject>> {
     let read = |entry: &'_ golden::Entry| {
         Blob::read(&golden::file().with_file_name(&entry.blob)).unwrap_or_else(|e| panic!("{e}"))
@@ -171,15 +171,15 @@ fn programs(machine: &Machine, golden: &Golden) -> Vec<Vec<Subject>> {
     let mut taken = 0;
     let mut programs: Vec<Vec<Subject>> = Vec::new();
     for (entry, blob) in entries {
-        let fitted = |beside| machine.fitted(&blob, beside).unwrap_or_else(|e| panic!("{}: {e}", entry.blob));
-        let beside = fitted(taken).filter(|_| !programs.is_empty());
+        let fits = |beside| machine.fits(&blob, beside).unwrap_or_else(|e| panic!("{}: {e}", entry.blob));
+        let beside = fits(taken).filter(|_| !programs.is_empty());
         let alone = beside.is_none();
-        let Some(blob) = beside.or_else(|| fitted(0)) else { continue };
+        let Some(bytes) = beside.or_else(|| fits(0)) else { continue };
         if alone {
             programs.push(Vec::new());
             taken = 0;
         }
-        taken += blob.bytes().len();
+        taken += bytes;
         let subject = Subject { name: entry.name(), blob, expected: entry.report.clone() };
         programs.last_mut().expect("one was begun").push(subject);
     }

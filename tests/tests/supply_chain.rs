@@ -16,10 +16,10 @@ fn ask(words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The crates that are compiled into a program with the runtime, for the machine that the tests run on.
-fn runtime_needs(features: &[&str]) -> BTreeSet<String> {
+/// The crates that are compiled into a program with `package`, for the machine that the tests run on.
+fn needs(package: &str, features: &[&str]) -> BTreeSet<String> {
     let words =
-        ["tree", "--package", "pixelrnn", "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"];
+        ["tree", "--package", package, "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"];
     let tree = ask(&[&words[..], features].concat());
     println!("{tree}");
     tree.lines().filter_map(|line| line.split_whitespace().next()).map(String::from).collect()
@@ -41,10 +41,18 @@ fn the_runtime_needs_few_crates() {
         "rand_xoshiro",
         "stable_deref_trait",
     ];
-    assert_eq!(runtime_needs(&["--no-default-features"]), least.map(String::from).into());
+    assert_eq!(needs("pixelrnn", &["--no-default-features"]), least.map(String::from).into());
     let mut all = BTreeSet::from(least.map(String::from));
     all.extend(["cfg-if", "half", "libm", "zerocopy"].map(String::from));
-    assert_eq!(runtime_needs(&[]), all);
+    assert_eq!(needs("pixelrnn", &[]), all);
+}
+
+/// Whoever builds firmware compiles it first: no command line, no pictures, no floats.
+#[test]
+fn the_build_helper_needs_no_crate_that_firmware_does_not_compile_anyway() {
+    let mut all = needs("pixelrnn", &["--no-default-features"]);
+    all.insert("pixelrnn-build".into());
+    assert_eq!(needs("pixelrnn-build", &[]), all);
 }
 
 /// All packages that are compiled for the machine that the tests run on: those for others may not be here.

@@ -47,7 +47,8 @@ pub struct Args {
     /// Differences are absolute, image by image
     #[arg(long, value_name = "SHARE", value_parser = share)]
     max_loss: Option<f64>,
-    /// How the weights lie. Every machine reads both, and the results are the same; what differs is the speed
+    /// How the weights lie. Every machine reads both, and the results are the same; what differs is the speed. Firmware
+    /// whose build script calls `pixelrnn_build::model` gets the right one from either
     #[arg(long, value_enum, default_value_t = Target::Any)]
     target: Target,
     /// Where the blob goes; by default beside the model, with the ending .prnn

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::model::{AnyModel, BuiltIn, report_closed_weights};
-use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, RECORD_BYTES, Weights};
+use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, Layout, RECORD_BYTES, Weights};
 use pixelrnn::model::{Image, Op, Output};
 use pixelrnn::{Model, Plan};
 use pixelrnn_converter::TrainedModel;
@@ -66,6 +66,11 @@ impl Args {
                 "{:width$}  {:<15}  {:<shapes$}  {:>9}  {:>9}  {:>13}",
                 r.name, r.op, r.shape, r.flash, r.ram, r.multiply_adds
             )?;
+        }
+        for key in ["layout", "identity"] {
+            if let Some(text) = totals[key].as_str() {
+                writeln!(out, "{key:<16}{text:>24}")?;
+            }
         }
         for (key, value) in totals.as_object().into_iter().flatten().filter(|(_, v)| v.is_u64()) {
             writeln!(out, "{:<28}{value:>12}", key.replace('_', " "))?;
@@ -149,8 +154,13 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
         });
     }
     let header = model.header();
+    let layout = match model.layout() {
+        Layout::Rows => "rows",
+        Layout::Blocks => "blocks",
+        Layout::Pairs => "blocks of pairs",
+    };
     let totals = json!({
-        "kind": "blob", "image": describe(&image, model.output(), model.classes()), "weights": kind,
+        "kind": "blob", "layout": layout, "identity": format!("{:016x}", model.identity()), "image": describe(&image, model.output(), model.classes()), "weights": kind,
         "flash_bytes": header.length, "header_bytes": HEADER_BYTES, "ram_bytes": header.state_bytes,
         "ram_bytes_row_at_a_time": 4 * model.state_words_for(Plan::Row),
         "register_bytes": header.register_bytes, "patch_bytes": header.patch_bytes, "logit_bytes": 4 * image.levels,

@@ -8,7 +8,8 @@
 compile_error!("counting needs SysTick, which Cortex-M has");
 
 use pixelrnn::{Draw, Engine, Given, Temperature};
-use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, measure, report};
+use pixelrnn_firmware::report::Failure;
+use pixelrnn_firmware::{Entry, MODELS, STATE_WORDS, VALUES, measure, report};
 use semihosting::{println, process};
 use static_cell::ConstStaticCell;
 
@@ -29,34 +30,45 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 fn main() -> ! {
     let (state, image) = (STATE.take(), IMAGE.take());
     for entry in MODELS {
-        let Ok(model) = (entry.model)() else { process::exit(1) };
-        let shape = model.image();
-        let label = (model.classes() > 0).then_some(0);
-        let Some(image) = image.get_mut(..shape.values()) else { process::exit(1) };
-        let Ok(mut engine) = Engine::new(model, state) else { process::exit(1) };
-        let mut cost = Ok(0);
-        let sample = measure::instructions(&mut || {
-            cost = engine.run(label, &mut Draw::seeded(7, Temperature::ONE), image).map_err(|_| ());
-        });
-        let mut scored = Ok(0);
-        let given = Given::new(image, shape);
-        let score = measure::instructions(&mut || {
-            scored = report::walk(&mut engine, label, &mut { given }).map_err(|_| ());
-        });
-        if cost.is_err() || cost != scored {
+        if let Err(failure) = count(entry, state, image) {
+            println!("{}: {failure}", entry.name);
             process::exit(1);
         }
-        let stack = measure::stack::<STACK>(|| {
-            let _ = engine.restart(label);
-            for _ in 0..2 * shape.width {
-                let _ = engine.step(&mut Draw::seeded(7, Temperature::ONE));
-            }
-        });
-        let multiply_adds = model.multiply_adds() * shape.height * shape.width;
-        println!(
-            "{{\"model\":\"{}\",\"multiply_adds\":{multiply_adds},\"sample\":{sample},\"score\":{score},\"stack\":{stack}}}",
-            entry.name
-        );
     }
     process::exit(0)
+}
+
+/// Counts what an image of one model takes, and prints it.
+fn count(entry: &Entry, state: &mut [u32], image: &mut [u8]) -> Result<(), Failure> {
+    let model = (entry.model)()?;
+    let shape = model.image();
+    let label = (model.classes() > 0).then_some(0);
+    let image = image.get_mut(..shape.values()).ok_or(Failure::Image)?;
+    let mut engine = Engine::new(model, state)?;
+    let mut drawn = Ok(0);
+    let sample = measure::instructions(&mut || {
+        drawn = engine.run(label, &mut Draw::seeded(7, Temperature::ONE), image);
+    });
+    let mut scored = Ok(0);
+    let given = Given::new(image, shape);
+    let score = measure::instructions(&mut || {
+        scored = report::walk(&mut engine, label, &mut { given });
+    });
+    let (drawn, scored) = (drawn?, scored?);
+    if drawn != scored {
+        println!("{}: drawing cost {drawn}, scoring the same image {scored}", entry.name);
+        process::exit(1);
+    }
+    let stack = measure::stack::<STACK>(|| {
+        let _ = engine.restart(label);
+        for _ in 0..2 * shape.width {
+            let _ = engine.step(&mut Draw::seeded(7, Temperature::ONE));
+        }
+    });
+    let multiply_adds = model.multiply_adds() * shape.height * shape.width;
+    println!(
+        "{{\"model\":\"{}\",\"multiply_adds\":{multiply_adds},\"sample\":{sample},\"score\":{score},\"stack\":{stack}}}",
+        entry.name
+    );
+    Ok(())
 }

@@ -5,13 +5,14 @@
 #![no_std]
 #![no_main]
 
+use core::convert::Infallible;
 use embedded_graphics::framebuffer::{Framebuffer, buffer_size};
 use embedded_graphics::pixelcolor::BinaryColor;
 use embedded_graphics::pixelcolor::raw::{LittleEndian, RawU1};
 use embedded_graphics::prelude::DrawTarget;
 use pixelrnn::blob::CRC32;
 use pixelrnn::{Draw, Engine, Temperature};
-use pixelrnn_firmware::display::Frame;
+use pixelrnn_firmware::display::{self, Frame};
 use pixelrnn_firmware::report::{Failure, SEED};
 use pixelrnn_firmware::{Entry, MODELS, STATE_WORDS};
 use semihosting::{println, process};
@@ -63,8 +64,16 @@ fn draw(entry: &Entry, state: &mut [u32], display: &mut Display) -> Result<u64, 
     engine.restart((model.classes() > 0).then_some(0))?;
     let mut cost = 0;
     // Between two pixels is the time for a watchdog, and after a row for a driver that wants a `flush`.
-    while let Some(pixel) = frame.step(&mut engine, &mut source, display).map_err(|_| Failure::Engine)? {
+    while let Some(pixel) = frame.step(&mut engine, &mut source, display).map_err(of_engine)? {
         cost += pixel.cost;
     }
     Ok(cost)
+}
+
+/// A framebuffer takes every pixel.
+fn of_engine(failure: display::Failure<Infallible, Infallible>) -> Failure {
+    match failure {
+        display::Failure::Engine(error) => Failure::Engine(error),
+        display::Failure::Display { error, .. } => match error {},
+    }
 }

@@ -43,11 +43,19 @@ pub extern "C" fn run() -> i32 {
     };
     AT.store(room.as_ptr() as usize, Ordering::Relaxed);
     let mut text = Text { room, length: 0 };
-    let done = MODELS.iter().try_for_each(|entry| report::print(entry, state, image, &mut text));
+    let done = MODELS.iter().try_for_each(|entry| {
+        report::print(entry, state, image, &mut text).or_else(|failure| {
+            writeln!(text, "{}: {failure}", entry.name)?;
+            Err(fmt::Error)
+        })
+    });
     let tried = bad_blobs::print(&mut text);
     let right = match kernels::check(Native::default()) {
         Ok(cases) => writeln!(text, "kernels {cases} cases right").is_ok(),
-        Err(_) => false,
+        Err(wrong) => {
+            let _ = writeln!(text, "kernels: {wrong:?}"); // it fails either way
+            false
+        }
     };
     LENGTH.store(text.length, Ordering::Relaxed);
     i32::from(done.is_err() || tried.is_err() || !right)

@@ -2,6 +2,7 @@
 
 use super::error::BlobError;
 use super::header::Layout;
+use super::included::missing_for_op;
 use super::reader::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES, Model, slice};
 use super::record::{ConvRecord, Destination, Form, Instruction, LSTM, Linear, LstmRecord, Vector, kind};
 use crate::engine::Plan;
@@ -44,7 +45,10 @@ pub(super) fn ops(model: &Model<'_>) -> Result<(), BlobError> {
     let mut multiply_adds = 0;
     let mut needed = model.op_state_start();
     for (op, record) in model.records().iter().enumerate() {
-        let instruction = record.instruction().ok_or(BlobError::Op { op, field: "kind" })?;
+        let instruction = record.instruction().ok_or(match missing_for_op(record.kind()) {
+            Some(feature) => BlobError::Feature { feature },
+            None => BlobError::Op { op, field: "kind" },
+        })?;
         self::op(model, op, instruction).map_err(|field| BlobError::Op { op, field })?;
         needed += instruction.state_bytes(height, width, model.weights(), Plan::Pixel) as u64;
         // It takes code that firmware has better use for: a watchdog sees to what takes too long there.

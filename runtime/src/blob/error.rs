@@ -30,6 +30,11 @@ pub enum BlobError {
     },
     /// The checksum does not match: some bit is not as it was written.
     Checksum,
+    /// The blob needs a feature of this crate that the program was compiled without.
+    Feature {
+        /// Which feature.
+        feature: &'static str,
+    },
     /// A header field is out of range.
     Header {
         /// Which field.
@@ -67,6 +72,12 @@ impl fmt::Display for BlobError {
             }
             Self::Length { declared, got } => write!(f, "the blob declares {declared} bytes, there are {got}"),
             Self::Checksum => f.write_str("the blob's checksum does not match: it is damaged"),
+            Self::Feature { feature } => {
+                write!(
+                    f,
+                    "the model needs the feature `{feature}` of `pixelrnn`, which this program is compiled without"
+                )
+            }
             Self::Header { field } => write!(f, "the blob's header field `{field}` is out of range"),
             Self::Op { op, field } => write!(f, "the blob's op {op} has `{field}` out of range"),
             Self::State { declared, needed } => {

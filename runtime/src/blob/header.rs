@@ -1,5 +1,6 @@
 //! The first 64 bytes of a blob.
 
+use super::included::assert_features;
 use crate::model::{Image, Output};
 use bytemuck::{Pod, Zeroable};
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
@@ -245,10 +246,12 @@ pub fn checksum(blob: &[u8]) -> u32 {
 /// Size of the state that a blob needs, in words of four bytes; for buffers that are sized when the program is compiled.
 ///
 /// # Panics
-/// When the bytes are not a blob of this version; in a `const`, that is an error of the compiler.
+/// When the bytes are not a blob of this version, or are one that needs a feature of this crate which is left out; in a
+/// `const`, that is an error of the compiler.
 pub const fn state_words(blob: &[u8]) -> usize {
     const STATE: usize = core::mem::offset_of!(Header, state_bytes);
     assert_blob(blob);
+    assert_features(blob);
     let bytes = u32::from_le_bytes([blob[STATE], blob[STATE + 1], blob[STATE + 2], blob[STATE + 3]]) as usize;
     bytes.div_ceil(4)
 }
@@ -256,7 +259,7 @@ pub const fn state_words(blob: &[u8]) -> usize {
 /// Values of one of the blob's images, `channels * height * width`, when the program is compiled.
 ///
 /// # Panics
-/// As [`state_words`].
+/// When the bytes are not a blob of this version.
 pub const fn image_values(blob: &[u8]) -> usize {
     const HEIGHT: usize = core::mem::offset_of!(Header, height);
     const WIDTH: usize = core::mem::offset_of!(Header, width);

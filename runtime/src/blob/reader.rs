@@ -3,6 +3,7 @@
 use super::check;
 use super::error::BlobError;
 use super::header::{self, HEADER_BYTES, Header, Layout, MAGIC, VERSION, Weights};
+use super::included::missing_for_weights;
 use super::record::{Instruction, LSTM, LstmRecord, RECORD_BYTES, Record};
 use crate::engine::Plan;
 use crate::model::{Image, Output};
@@ -58,6 +59,9 @@ impl<'a> Model<'a> {
             .and_then(|bytes| bytemuck::try_cast_slice(bytes).ok())
             .ok_or(BlobError::Header { field: "ops" })?;
         let output = header.output().ok_or(BlobError::Header { field: "output" })?;
+        if let Some(feature) = missing_for_weights(header.weights) {
+            return Err(BlobError::Feature { feature });
+        }
         let weights = header.weights().ok_or(BlobError::Header { field: "weights" })?;
         let layout = header.layout().ok_or(BlobError::Header { field: "layout" })?;
         let model = Self { blob, header, records, output, weights, layout };

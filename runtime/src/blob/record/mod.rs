@@ -80,6 +80,11 @@ pub enum Instruction<'a> {
 }
 
 impl Record {
+    /// The first byte, one of [`kind`].
+    pub(super) const fn kind(&self) -> u8 {
+        self.words[0] as u8
+    }
+
     /// A convolution, and nothing for any other op: quicker to find out than what it is of all kinds.
     #[inline(always)]
     pub(crate) fn conv(&self) -> Option<&ConvRecord> {

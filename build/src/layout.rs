@@ -1,0 +1,297 @@
+//! Lays a blob's weights out anew, for the instructions of another machine. What the model computes stays the same.
+
+use pixelrnn::blob::{HEADER_BYTES, Header, Instruction, Layout, RECORD_BYTES, Record, Weights, checksum, kind};
+use pixelrnn::target::CortexM;
+use pixelrnn::{BlobError, Model};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::mem::offset_of;
+
+/// Why a blob cannot be laid out anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// It is no blob.
+    Blob(BlobError),
+    /// A layout that blobs of such weights do not have.
+    Weights {
+        /// How they should lie.
+        layout: Layout,
+        /// What they are.
+        weights: Weights,
+    },
+    /// Weights share their bytes with something else.
+    Shared,
+    /// The result is beyond what a blob's offsets can count.
+    TooLarge {
+        /// How many bytes it takes.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for LayoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blob(error) => error.fmt(f),
+            Self::Weights { layout, weights } => write!(
+                f,
+                "weights of the type {weights:?} do not have the layout {layout:?}: float weights lie in rows, and pairs are \
+                 for 16-bit activations"
+            ),
+            Self::Shared => f.write_str("matrices of weights share their bytes, so that they cannot be laid out anew"),
+            Self::TooLarge { bytes } => write!(f, "the blob would take {bytes} bytes, expected at most {}", u32::MAX),
+        }
+    }
+}
+
+impl std::error::Error for LayoutError {}
+
+/// A part of a blob that an op or the header points to.
+struct Part {
+    at: u32,
+    content: Content,
+}
+
+enum Content {
+    /// So many bytes, which stay as they are.
+    Bytes(usize),
+    /// Matrices of weights, one a colour group: outputs and their inputs.
+    Weights(Vec<(usize, usize)>),
+}
+
+impl Part {
+    fn bytes(&self, layout: Layout) -> usize {
+        match &self.content {
+            Content::Bytes(bytes) => *bytes,
+            Content::Weights(groups) => groups.iter().map(|(outputs, length)| outputs * layout.row(*length)).sum(),
+        }
+    }
+}
+
+const ALIGN: usize = 4;
+
+/// Copies the blob of `model` with its weights in `layout`.
+///
+/// # Errors
+/// When blobs of such weights do not have the layout, or weights share their bytes with something else, as no converter writes
+/// them.
+pub fn arrange(model: &Model<'_>, layout: Layout) -> Result<Vec<u8>, LayoutError> {
+    let from = model.layout();
+    if from == layout {
+        return Ok(model.blob().to_vec());
+    }
+    if (Header { layout: layout as u8, ..*model.header() }).layout().is_none() {
+        return Err(LayoutError::Weights { layout, weights: model.weights() });
+    }
+    let parts = parts(model);
+    check_apart(&parts, from, model.header())?;
+
+    // Header and ops first, then each part once, in the old order.
+    let old = model.blob();
+    let ops = usize::from(model.header().op_count) * RECORD_BYTES;
+    let mut new = vec![0; HEADER_BYTES + ops];
+    let mut moves = BTreeMap::new();
+    for part in &parts {
+        if moves.contains_key(&part.at) {
+            continue;
+        }
+        new.resize(new.len().next_multiple_of(ALIGN), 0);
+        moves.insert(part.at, u32::try_from(new.len()).map_err(|_| LayoutError::TooLarge { bytes: new.len() })?);
+        let mut at = part.at as usize;
+        match &part.content {
+            Content::Bytes(bytes) => new.extend_from_slice(&old[at..at + bytes]),
+            Content::Weights(groups) => {
+                for &(outputs, length) in groups {
+                    let bytes = outputs * from.row(length);
+                    repack(&old[at..at + bytes], [from, layout], outputs, length, &mut new);
+                    at += bytes;
+                }
+            }
+        }
+    }
+    finish(model, layout, new, |at| moves.get(&at).copied().unwrap_or(0))
+}
+
+/// What the instructions of Cortex-M4, M7 and M33 want of integer weights; float weights do not have it.
+pub const fn for_dsp(weights: Weights) -> Layout {
+    if matches!(weights, Weights::I8A16) { Layout::Pairs } else { Layout::Blocks }
+}
+
+/// What `core` wants of such weights. All others want rows.
+pub const fn suited(weights: Weights, core: Option<CortexM>) -> Layout {
+    if weights.is_integer() && matches!(core, Some(CortexM::Dsp)) { for_dsp(weights) } else { Layout::Rows }
+}
+
+/// All parts by offset, of those that begin at the same place the longest first.
+fn parts(model: &Model<'_>) -> Vec<Part> {
+    let header = model.header();
+    let (groups, classes) = (header.image().channels, model.classes());
+    let bytes = |at, bytes| Part { at, content: Content::Bytes(bytes) };
+    let weights = |at, groups| Part { at, content: Content::Weights(groups) };
+    let table = header.image().levels * model.weights().activation_bytes();
+    let mut parts = vec![bytes(header.input_table, table), bytes(header.notes, header.notes_bytes as usize)];
+    for op in model.instructions().flatten() {
+        let (biases, count) = match op {
+            Instruction::MaskedConv(c) => {
+                let outputs = usize::from(c.outputs);
+                let group = |g| {
+                    let (first, end) = c.group(groups, g);
+                    (end - first, c.length(groups, g))
+                };
+                parts.push(weights(c.weights, (0..groups).map(group).collect()));
+                parts.push(bytes(c.multipliers, 4 * outputs));
+                ([c.bias, c.class_bias], outputs)
+            }
+            Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
+                let gates = 4 * usize::from(l.hidden);
+                let group = |g| {
+                    let (first, end) = l.group(groups, g);
+                    (4 * (end - first), l.x_length(groups, g))
+                };
+                parts.push(weights(l.weights_x, (0..groups).map(group).collect()));
+                parts.push(weights(l.weights_h, vec![(gates, l.h_length())]));
+                parts.extend([l.multipliers_x, l.multipliers_h].map(|at| bytes(at, 4 * gates)));
+                if l.initial != 0 {
+                    let rows = if l.kind == kind::ROW_LSTM { 1 } else { header.image().height };
+                    parts.push(bytes(l.initial, rows * gates));
+                }
+                ([l.bias, l.class_bias], gates)
+            }
+            Instruction::Quantize(_)
+            | Instruction::Relu(_)
+            | Instruction::Elu(_)
+            | Instruction::Add(_)
+            | Instruction::DepthGate(_) => ([0, 0], 0),
+        };
+        let biases = biases.into_iter().zip([1, classes]).filter(|(at, _)| *at != 0);
+        parts.extend(biases.map(|(at, each)| bytes(at, 4 * count * each)));
+    }
+    let layout = model.layout();
+    parts.sort_by_key(|part| (part.at, std::cmp::Reverse(part.bytes(layout))));
+    parts
+}
+
+/// Refuses weights that share a byte with another part, with the header or with the ops.
+fn check_apart(parts: &[Part], layout: Layout, header: &Header) -> Result<(), LayoutError> {
+    let fixed = [(0, HEADER_BYTES), (header.ops as usize, usize::from(header.op_count) * RECORD_BYTES)];
+    for (n, part) in parts.iter().enumerate() {
+        if !matches!(part.content, Content::Weights(_)) {
+            continue;
+        }
+        let (start, end) = (part.at as usize, part.at as usize + part.bytes(layout));
+        let others = parts.iter().enumerate().filter(|(other, _)| *other != n).map(|(_, part)| part);
+        let others = others.map(|other| (other.at as usize, other.bytes(layout)));
+        let meets = |(at, bytes): (usize, usize)| bytes > 0 && at < end && start < at + bytes;
+        if others.chain(fixed).any(meets) {
+            return Err(LayoutError::Shared);
+        }
+    }
+    Ok(())
+}
+
+/// Appends `[outputs, length]` weights to `to`, from one layout to the other.
+fn repack(from: &[u8], [old, new]: [Layout; 2], outputs: usize, length: usize, to: &mut Vec<u8>) {
+    let start = to.len();
+    to.resize(start + outputs * new.row(length), 0);
+    let place = |layout: Layout, output, input| layout.place(outputs, layout.row(length), output, input);
+    for output in 0..outputs {
+        for input in 0..length {
+            to[start + place(new, output, input)] = from[place(old, output, input)];
+        }
+    }
+}
+
+/// Fills in the header and the ops of a rearranged blob.
+fn finish(
+    model: &Model<'_>,
+    layout: Layout,
+    mut bytes: Vec<u8>,
+    moved: impl Fn(u32) -> u32,
+) -> Result<Vec<u8>, LayoutError> {
+    let optional = |at: u32| if at == 0 { 0 } else { moved(at) };
+    let header = model.header();
+    let mut header = Header {
+        layout: layout as u8,
+        length: u32::try_from(bytes.len()).map_err(|_| LayoutError::TooLarge { bytes: bytes.len() })?,
+        input_table: moved(header.input_table),
+        ops: HEADER_BYTES as u32,
+        notes: moved(header.notes),
+        ..*header
+    };
+    let groups = header.image().channels;
+    let mut patch = 0;
+    for (op, instruction) in model.instructions().enumerate() {
+        let record: Record = match instruction.ok_or(LayoutError::Shared)? {
+            Instruction::MaskedConv(c) => {
+                let mut c = *c;
+                for at in [&mut c.weights, &mut c.multipliers] {
+                    *at = moved(*at);
+                }
+                c.bias = optional(c.bias);
+                c.class_bias = optional(c.class_bias);
+                patch = patch.max(layout.row(c.length(groups, groups - 1)));
+                c.into()
+            }
+            Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
+                let mut l = *l;
+                for at in [&mut l.weights_x, &mut l.multipliers_x, &mut l.weights_h, &mut l.multipliers_h] {
+                    *at = moved(*at);
+                }
+                l.bias = optional(l.bias);
+                l.class_bias = optional(l.class_bias);
+                l.initial = optional(l.initial);
+                patch = patch.max(layout.row(l.x_length(groups, groups - 1)) + layout.row(l.h_length()));
+                l.into()
+            }
+            Instruction::Quantize(q) => (*q).into(),
+            Instruction::Relu(r) => (*r).into(),
+            Instruction::Elu(e) => (*e).into(),
+            Instruction::Add(a) => (*a).into(),
+            Instruction::DepthGate(d) => (*d).into(),
+        };
+        bytes[HEADER_BYTES + op * RECORD_BYTES..][..RECORD_BYTES].copy_from_slice(bytemuck::bytes_of(&record));
+    }
+    let patch = (patch * model.weights().activation_bytes()).next_multiple_of(ALIGN) as u32;
+    header.state_bytes = (header.state_bytes - header.patch_bytes).saturating_add(patch);
+    header.patch_bytes = patch;
+    bytes[..HEADER_BYTES].copy_from_slice(bytemuck::bytes_of(&header));
+    let sum = checksum(&bytes).to_le_bytes();
+    bytes[offset_of!(Header, checksum)..][..sum.len()].copy_from_slice(&sum);
+    // A blob that says something else than it means is refused here, and not by a device.
+    read(&aligned(&bytes), bytes.len())?;
+    Ok(bytes)
+}
+
+/// `bytes` at a place where a blob can be read.
+pub(crate) fn aligned(bytes: &[u8]) -> Vec<u32> {
+    let mut words = vec![0; bytes.len().div_ceil(4)];
+    bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+    words
+}
+
+/// The model in the first `length` bytes of `words`.
+pub(crate) fn read(words: &[u32], length: usize) -> Result<Model<'_>, LayoutError> {
+    Model::new(&bytemuck::cast_slice(words)[..length]).map_err(LayoutError::Blob)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_holds_four_inputs_of_four_outputs_and_the_last_what_is_left() {
+        // Output o and input i as 10 o + i; five outputs, three inputs.
+        let rows: Vec<u8> = (0..5).flat_map(|o| (0..3).map(move |i| 10 * o + i)).collect();
+        let mut blocks = Vec::new();
+        repack(&rows, [Layout::Rows, Layout::Blocks], 5, 3, &mut blocks);
+        assert_eq!(blocks, [0, 1, 2, 0, 10, 11, 12, 0, 20, 21, 22, 0, 30, 31, 32, 0, 40, 41, 42, 0]);
+        let mut back = Vec::new();
+        repack(&blocks, [Layout::Blocks, Layout::Rows], 5, 3, &mut back);
+        assert_eq!(back, rows);
+
+        let rows: Vec<u8> = (0..2).flat_map(|o| (0..5).map(move |i| 10 * o + i)).collect();
+        let mut blocks = Vec::new();
+        repack(&rows, [Layout::Rows, Layout::Blocks], 2, 5, &mut blocks);
+        assert_eq!(blocks, [0, 1, 2, 3, 10, 11, 12, 13, 4, 0, 0, 0, 14, 0, 0, 0]);
+    }
+}
