@@ -151,6 +151,9 @@ fn parts(model: &Model<'_>) -> Vec<Part> {
                 parts.push(weights(l.weights_x, (0..groups).map(group).collect()));
                 parts.push(weights(l.weights_h, vec![(gates, l.h_length())]));
                 parts.extend([l.multipliers_x, l.multipliers_h].map(|at| bytes(at, 4 * gates)));
+                if l.cell_bits != 0 {
+                    parts.push(bytes(l.cell_bits, usize::from(l.hidden)));
+                }
                 if l.initial != 0 {
                     let rows = if l.kind == kind::ROW_LSTM { 1 } else { header.image().height };
                     parts.push(bytes(l.initial, rows * gates));
@@ -240,6 +243,7 @@ fn finish(
                 l.bias = optional(l.bias);
                 l.class_bias = optional(l.class_bias);
                 l.initial = optional(l.initial);
+                l.cell_bits = optional(l.cell_bits);
                 patch = patch.max(layout.row(l.x_length(groups, groups - 1)) + layout.row(l.h_length()));
                 l.into()
             }
