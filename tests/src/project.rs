@@ -39,7 +39,12 @@ impl Project {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).expect("a folder in a crate");
         }
-        std::fs::write(path, content).expect("a file in a crate");
+        std::fs::write(&path, content).expect("a file in a crate");
+        if path == self.folder.join("Cargo.toml") {
+            // The folder lies inside this repository, whose workspace it is no part of.
+            let manifest = std::fs::read_to_string(&path).expect("a manifest");
+            std::fs::write(path, manifest + "\n[workspace]\n").expect("a manifest");
+        }
         self
     }
 

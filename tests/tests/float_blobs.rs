@@ -14,11 +14,22 @@ use pixelrnn_tests::{fixtures, models, mutate, walk};
 /// Nats that one step of an engine's logits is worth.
 const UNIT: f64 = std::f64::consts::LN_2 / 65536.0;
 
-/// The greatest distance between logits of `blob` and `expected` ones, in nats.
+/// The greatest distance between logits of `blob` and `expected` ones, in nats; of a softmax's, between their distances to the largest of a
+/// value's.
 fn worst(blob: &Blob, image: &[u8], label: Option<usize>, expected: &[f64]) -> f64 {
-    let got = walk::score(blob.model().unwrap(), image, label).logits;
+    let model = blob.model().unwrap();
+    let got: Vec<_> = walk::score(model, image, label).logits.iter().map(|logit| f64::from(*logit) * UNIT).collect();
     assert_eq!(got.len(), expected.len());
-    got.iter().zip(expected).map(|(got, expected)| (f64::from(*got) * UNIT - expected).abs()).fold(0.0, f64::max)
+    let (shape, each) = (model.image(), model.output().logits_per_channel(model.image().levels));
+    let pixels = shape.height * shape.width;
+    // [C, L, H, W].
+    let relative = |logits: &[f64], at: usize| {
+        let (value, pixel) = (at / (each * pixels), at % pixels);
+        let levels = (0..each).map(|level| logits[(value * each + level) * pixels + pixel]);
+        let top = if model.output() == Output::Softmax { levels.fold(f64::NEG_INFINITY, f64::max) } else { 0.0 };
+        logits[at] - top
+    };
+    (0..got.len()).map(|at| (relative(&got, at) - relative(expected, at)).abs()).fold(0.0, f64::max)
 }
 
 #[test]

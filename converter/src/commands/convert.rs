@@ -166,6 +166,8 @@ impl Args {
             let (apart, float) = (converted.apart, converted.float_nats);
             return Err(Error::TooMuchLost { apart, float, most: 100.0 * most }.into());
         }
+        let output = self.output.unwrap_or_else(|| self.model.with_extension("prnn"));
+        files::write_output(&output, |out| out.write_all(converted.blob.bytes()))?;
         for note in &converted.notes {
             eprintln!("pixelrnn: {note}");
         }
@@ -173,8 +175,6 @@ impl Args {
             eprintln!("pixelrnn: {advice}");
         }
         report_closed_weights(&trained, Some(&self.model));
-        let output = self.output.unwrap_or_else(|| self.model.with_extension("prnn"));
-        files::write_output(&output, |out| out.write_all(converted.blob.bytes()))?;
 
         if output.as_path() == Path::new("-") {
             return Ok(());

@@ -238,7 +238,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
             *slot = value;
             self.store::<A>(channel, value).ok_or(EngineError::Corrupt)?;
         }
-        finish::<A, K>(&context, self.state, &mut sums, self.kernel).ok_or(EngineError::Corrupt)?;
+        finish::<A, K>(&context, self.state, &mut sums, self.kernel).ok_or(stopped::<A, _>())?;
         self.next += 1;
         Ok(Some(pixel))
     }
