@@ -212,9 +212,10 @@ impl<'a> Calibrated<'a> {
         if blob.model()?.weights().is_integer() {
             let constant = |node: &&pixelrnn::model::Node| {
                 let seen = &self.seen.values[node.output];
-                seen.min == seen.max
+                seen.min >= seen.max
             };
-            let constant: Vec<_> = self.trained.nodes().iter().filter(|n| !n.name.is_empty()).filter(constant).collect();
+            let constant: Vec<_> =
+                self.trained.nodes().iter().filter(|n| !n.name.is_empty()).filter(constant).collect();
             if let [first, ..] = constant[..] {
                 notes.push(format!(
                     "{} ops, `{}` for one, make the same number everywhere on the calibration images: dead, or images \

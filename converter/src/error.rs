@@ -371,7 +371,9 @@ pub enum Error {
         most: f64,
     },
     /// A kernel that gives other likelihoods than plain Rust.
-    #[error("kernel `{kernel}` gives other likelihoods than `portable`, and all kernels must give the same: do not use it")]
+    #[error(
+        "kernel `{kernel}` gives other likelihoods than `portable`, and all kernels must give the same: do not use it"
+    )]
     KernelsDiffer {
         /// Its name.
         kernel: &'static str,

@@ -258,7 +258,8 @@ impl Observer for Watch<'_> {
         let features = start(channel)..start(channel + 1);
         // A number that all logits of a softmax have in common means nothing.
         let common = if probe.form.is_none() && self.softmax {
-            features.clone().map(reals).map(|(.., real, right)| real - right).sum::<f64>() / features.len().max(1) as f64
+            features.clone().map(reals).map(|(.., real, right)| real - right).sum::<f64>()
+                / features.len().max(1) as f64
         } else {
             0.0
         };

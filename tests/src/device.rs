@@ -140,8 +140,9 @@ impl Device {
         port.set_nonblocking(true).unwrap();
         let mut packets = 0;
         let full = loop {
+            // A part of a line is lost as well as a whole one.
             match port.write(line) {
-                Ok(_) => packets += 1,
+                Ok(written) => packets += usize::from(written > 0),
                 Err(error) => break error,
             }
         };

@@ -248,7 +248,9 @@ pub fn odd(seed: u64) -> TrainedModel {
         let row: usize = tensor.shape.iter().skip(1).product();
         for row in tensor.data.chunks_mut(row.max(1)) {
             let factor = random.choose(&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1e-6, 1e-3, 8.0]);
-            row.iter_mut().for_each(|x| *x *= factor);
+            for x in row.iter_mut() {
+                *x *= factor;
+            }
             let outlier = random.below(row.len());
             if random.once_in(12) {
                 row[outlier] *= 30.0;
@@ -259,7 +261,9 @@ pub fn odd(seed: u64) -> TrainedModel {
             let offset = random.choose(&[-1000.0, -20.0, 20.0, 1000.0]);
             let all = random.once_in(2);
             let one = random.below(tensor.data.len());
-            tensor.data.iter_mut().enumerate().for_each(|(n, x)| *x += if all || n == one { offset } else { 0.0 });
+            for (n, x) in tensor.data.iter_mut().enumerate() {
+                *x += if all || n == one { offset } else { 0.0 };
+            }
         }
     }
     TrainedModel::new(description, tensors).unwrap_or_else(|e| panic!("odd model {seed}: {e}"))

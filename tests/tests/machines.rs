@@ -120,7 +120,7 @@ fn blobs() -> [(String, String); 12] {
     let (gray, lstm) = (read("pixel_cnn_gray.prnn"), read("row_lstm_rgb_classes.prnn"));
     let bytes = gray.bytes().len();
     let kinds = |blob: &Blob| -> Vec<_> {
-        blob.model().expect("a sound blob").instructions().flatten().map(|op| op.kind()).collect()
+        blob.model().expect("a sound blob").instructions().flatten().map(pixelrnn::blob::Instruction::kind).collect()
     };
     let last = kinds(&gray).len() - 1;
     let lstm = kinds(&lstm).iter().position(|kind| *kind == "row_lstm").expect("a Row LSTM");

@@ -53,7 +53,9 @@ impl Args {
         )?;
         let model = blob.model()?;
         if !model.weights().is_integer() {
-            eprintln!("pixelrnn: the model is of floats: machines differ in their last bits, and another one may not restore the file");
+            eprintln!(
+                "pixelrnn: the model is of floats: machines differ in their last bits, and another one may not restore the file"
+            );
         }
         let image = model.image();
         if self.bare && self.labels.is_none() {

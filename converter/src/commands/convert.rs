@@ -216,9 +216,9 @@ impl Args {
             converted.quantized_nats,
         )?;
         let lost = converted.lost();
-        let of_all = converted
-            .loss()
-            .map(|loss| format!(" ({:+.3} %; {:.3} % image by image)", 100.0 * lost / converted.float_nats, 100.0 * loss));
+        let of_all = converted.loss().map(|loss| {
+            format!(" ({:+.3} %; {:.3} % image by image)", 100.0 * lost / converted.float_nats, 100.0 * loss)
+        });
         writeln!(
             out,
             "lost {lost:+.4} nats an image, {:+.5} bits/dim, {:.4} nats image by image{}",

@@ -95,7 +95,12 @@ impl Args {
         let bits = |nats| bits_per_dim(nats, &image);
         writeln!(out, "{} images", set.count)?;
         writeln!(out, "  float reference   {float:9.4} nats an image  {:.5} bits/dim", bits(float))?;
-        writeln!(out, "  {:16}  {quantized:9.4} nats an image  {:.5} bits/dim", engine_name(engine.weights()), bits(quantized))?;
+        writeln!(
+            out,
+            "  {:16}  {quantized:9.4} nats an image  {:.5} bits/dim",
+            engine_name(engine.weights()),
+            bits(quantized)
+        )?;
         let lost = quantized - float;
         let share = if float >= 0.5 { format!(" ({:+.3} %)", 100.0 * lost / float) } else { String::new() };
         writeln!(out, "  difference        {lost:+9.4}{share}")?;
@@ -120,7 +125,11 @@ impl Args {
             }
             if let Some(s) = l.states.filter(|s| s.cells + s.gates > 0) {
                 let (cells, gates, units) = (s.cells, s.gates, s.units);
-                write!(out, "  of {units} units {cells} cells and {gates} gates clamped, up to {:.2} of their range", s.most)?;
+                write!(
+                    out,
+                    "  of {units} units {cells} cells and {gates} gates clamped, up to {:.2} of their range",
+                    s.most
+                )?;
             }
             writeln!(out)?;
         }

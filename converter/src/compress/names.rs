@@ -70,7 +70,8 @@ fn check(names: &[String]) -> Result<(), String> {
         let unfit =
             |c: char| c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '\u{fffd}');
         let lower = name.to_lowercase();
-        if name.len() > LONGEST || name.starts_with('.') || !lower.ends_with(".png") || name.contains(unfit) {
+        if name.len() > LONGEST || name.starts_with('.') || lower.strip_suffix(".png").is_none() || name.contains(unfit)
+        {
             let shown: String = name.chars().take(40).collect();
             return Err(format!("{shown:?} is no name for a PNG file on every system"));
         }

@@ -22,7 +22,9 @@ pub(super) fn of_values(model: &TrainedModel) -> Vec<Vec<Interval>> {
             Op::Relu => a.iter().map(|(low, high)| (low.max(0.0), high.max(0.0))).collect(),
             Op::Elu => a.iter().map(|(low, high)| (elu(*low), elu(*high))).collect(),
             Op::Add { scale } => pairs().map(|(a, b)| sum(times(*a, (scale.into(), scale.into())), *b)).collect(),
-            Op::DepthGate => pairs().zip(t).map(|((a, b), t)| sum(*a, times(*b, (sigmoid(t.0), sigmoid(t.1))))).collect(),
+            Op::DepthGate => {
+                pairs().zip(t).map(|((a, b), t)| sum(*a, times(*b, (sigmoid(t.0), sigmoid(t.1))))).collect()
+            }
             Op::RowLstm(_) => vec![(-1.0, 1.0); node.features.count],
             Op::DiagonalBilstm(_) => vec![(-2.0, 2.0); node.features.count],
             // Folded away before a blob is made.

@@ -136,7 +136,10 @@ pub fn observe(
             let lost = |node: &&Node| maps[node.output].data.iter().any(|x| !x.is_finite());
             if let Some(node) = model.nodes().iter().find(lost) {
                 let op = if node.name.is_empty() { node.op.kind().into() } else { node.name.to_string() };
-                return Err(Error::OutOfScale { op, why: "its numbers are not finite on the calibration images".into() });
+                return Err(Error::OutOfScale {
+                    op,
+                    why: "its numbers are not finite on the calibration images".into(),
+                });
             }
             // Another offset each image, so that all places and features get their turn.
             let offset = n.wrapping_mul(7919);

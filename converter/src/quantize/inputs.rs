@@ -13,7 +13,6 @@ const NUMBERS: usize = 1 << 21;
 /// a file of any size may.
 pub(super) const LONGEST: usize = 4096;
 
-
 /// Samples of the input of a matrix.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inputs {

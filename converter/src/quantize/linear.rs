@@ -110,7 +110,8 @@ impl Matrix<'_> {
         let (mut coarser, bounds) = (0, self.result_bounds());
         // The largest result of any inputs, in units.
         let result = |coarser: u8| {
-            let results = bounds.iter().enumerate().map(|(o, bound)| bound / ((unit.of)(o) * f64::from(coarser).exp2()));
+            let results =
+                bounds.iter().enumerate().map(|(o, bound)| bound / ((unit.of)(o) * f64::from(coarser).exp2()));
             results.fold(0.0, f64::max)
         };
         while result(coarser) > MAX_RESULT {
@@ -171,8 +172,9 @@ impl Matrix<'_> {
             let unit = scales[at] * step;
             let lost = means.as_deref().map_or(0.0, |means| {
                 let weights = self.packed.rows[at].iter().zip(row).zip(means);
-                let lost: f64 =
-                    weights.map(|((w, q), [x, rounded])| f64::from(*w) * x - f64::from(*q) * scales[at] * rounded).sum();
+                let lost: f64 = weights
+                    .map(|((w, q), [x, rounded])| f64::from(*w) * x - f64::from(*q) * scales[at] * rounded)
+                    .sum();
                 // Samples are held as f32, which may have cut off larger numbers.
                 if lost.is_finite() { lost } else { 0.0 }
             });
@@ -232,7 +234,8 @@ fn put_floats(
     let weights = if weights == Weights::F16 {
         for row in &packed.rows {
             let allowed = largest(row) * F16_ERROR;
-            let lost = row.iter().find(|w| !(f64::from(**w - f16::from_f32(**w).to_f32()).abs() <= allowed));
+            // Beyond the largest f16 the difference is infinite.
+            let lost = row.iter().find(|w| f64::from(**w - f16::from_f32(**w).to_f32()).abs() > allowed);
             if let Some(w) = lost {
                 return Err(format!(
                     "its weight {w:e} becomes {} in 16-bit floats, whose numbers go from 6e-8 to 65504: --weights f32 holds it",

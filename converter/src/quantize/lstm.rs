@@ -69,12 +69,7 @@ impl Lowering<'_> {
     }
 
     /// The form of the states that products read: large enough for the initial ones, and fine enough for the others.
-    fn hidden_form(
-        &self,
-        node: &Node,
-        states: Option<&StateRange>,
-        initial: Option<&Tensor>,
-    ) -> Result<Narrow, Error> {
+    fn hidden_form(&self, node: &Node, states: Option<&StateRange>, initial: Option<&Tensor>) -> Result<Narrow, Error> {
         let running = states.map_or(1.0, |states| states.h);
         let initial = initial.map_or(0.0, largest);
         let most = running.max(initial);
@@ -83,7 +78,9 @@ impl Lowering<'_> {
         }
         let refused = |why: String| Err(Error::OutOfScale { op: node.name.to_string(), why });
         if running > 0.0 && running < LEAST_STATE {
-            return refused(format!("its states stay below {running:.1e}, less than {MIN_STEPS} of their 16-bit steps"));
+            return refused(format!(
+                "its states stay below {running:.1e}, less than {MIN_STEPS} of their 16-bit steps"
+            ));
         }
         let (steps, instead) = match self.weights {
             Weights::I8A16 => (f64::from(Int8A16::MAX), "--weights f16"),
@@ -150,8 +147,14 @@ impl Lowering<'_> {
         let x = self.put_linear(blob, &x, biases, Source { form: input, seen: seen_by(0) }, unit, &node.name)?;
         let state: Packed = conv::pack_state(required("state_to_state.weight")?, &units, gates);
         let state_length = state.rows.first().map_or(0, Vec::len);
-        let state =
-            self.put_linear(blob, &state, [None, None], Source { form: h, seen: seen_by(part.states) }, unit, &node.name)?;
+        let state = self.put_linear(
+            blob,
+            &state,
+            [None, None],
+            Source { form: h, seen: seen_by(part.states) },
+            unit,
+            &node.name,
+        )?;
 
         let mut record = LstmRecord {
             kind: part.kind,
@@ -200,7 +203,13 @@ fn largest(tensor: &Tensor) -> f64 {
 }
 
 /// Initial states, `[rows, 2, hidden]`: `h`, then `c`; `of_c` is told the unit's place as well.
-fn initial_states<T>(h: &Tensor, c: &Tensor, units: &[usize], of_h: impl Fn(f32) -> T, of_c: impl Fn(usize, f32) -> T) -> Vec<T> {
+fn initial_states<T>(
+    h: &Tensor,
+    c: &Tensor,
+    units: &[usize],
+    of_h: impl Fn(f32) -> T,
+    of_c: impl Fn(usize, f32) -> T,
+) -> Vec<T> {
     let mut states = Vec::with_capacity(h.data.len() + c.data.len());
     for (h, c) in h.data.chunks_exact(units.len()).zip(c.data.chunks_exact(units.len())) {
         states.extend(units.iter().map(|u| of_h(h[*u])));

@@ -28,12 +28,12 @@ use crate::blob::Blob;
 use crate::error::Error;
 use crate::reference::StateRange;
 use crate::trained::TrainedModel;
+use linear::{Source, Unit};
 use pixelrnn::blob::{
     AddRecord, ConvRecord, DepthGateRecord, EluRecord, Instruction, QuantizeRecord, Record, ReluRecord, Weights, kind,
 };
 use pixelrnn::model::{MaskedConv, Op, ValueId};
 use pixelrnn::numbers::Rescale;
-use linear::{Source, Unit};
 use plan::{Held, Step, Target};
 use ranges::Ranges;
 use registers::place;
@@ -236,7 +236,10 @@ impl<'a> Lowering<'a> {
                 output: self.places[&Held::Wide(to)],
                 count: self.count(to),
                 // Held to what there is, a step of the stream is 0.17 and more: the error is below one.
-                exponent: self.factor((self.ranges.wide[&from] * std::f64::consts::LOG2_E * 65536.0).min(scale::MAX_FACTOR), to)?,
+                exponent: self.factor(
+                    (self.ranges.wide[&from] * std::f64::consts::LOG2_E * 65536.0).min(scale::MAX_FACTOR),
+                    to,
+                )?,
                 back: (4.0 / self.ranges.wide[&to]).round().min(f64::from(i32::MAX)) as i32,
                 ..bytemuck::Zeroable::zeroed()
             }),
