@@ -87,7 +87,7 @@ fn what_is_no_reply_is_refused_and_skipped_when_synchronizing() {
     }
     script(&["0000\"}\n{\"row\":1}\n{\"read\":1}\n"]).synchronize().unwrap();
     assert!(matches!(script(&[]).ask(INFO), Err(Error::Closed)));
-    let mut client = script(&["x"; 2000]);
+    let mut client = script(&vec!["x"; 2000]);
     client.received = vec![b'x'; MAX_REPLY];
     client.port.waits = false;
     assert!(matches!(client.reply(), Err(Error::NotAReply { line }) if line == "x".repeat(80)));

@@ -100,7 +100,7 @@ impl Converted {
 pub const ACCEPTED_LOSS: f64 = 0.01;
 
 /// Nats an image that are no loss, however little the model costs.
-const HARMLESS_NATS: f64 = 0.01;
+pub const HARMLESS_NATS: f64 = 0.01;
 
 /// A model and what it does on the calibration images: all that blobs of any numbers are made from.
 #[derive(Clone, Debug)]

@@ -35,11 +35,11 @@ fn images(height: usize, width: usize, values: Vec<u8>) -> ImageSet {
     ImageSet::new([1, height, width], values, Range::Levels).unwrap()
 }
 
-fn bernoulli(height: usize, width: usize, ops: Value) -> Value {
+fn bernoulli(height: usize, width: usize, ops: &Value) -> Value {
     json!({"image": {"height": height, "width": width, "channels": 1, "levels": 2}, "output": "bernoulli", "ops": ops})
 }
 
-fn softmax(levels: usize, ops: Value) -> Value {
+fn softmax(levels: usize, ops: &Value) -> Value {
     json!({"image": {"height": 4, "width": 4, "channels": 1, "levels": levels}, "output": "softmax", "ops": ops})
 }
 
@@ -63,7 +63,9 @@ impl Case {
     /// A tensor that is zero but for the numbers at some places.
     fn tensor(mut self, name: &str, shape: &[usize], numbers: &[(usize, f32)]) -> Self {
         let mut data = vec![0.0; shape.iter().product()];
-        numbers.iter().for_each(|(at, x)| data[*at] = *x);
+        for (at, x) in numbers {
+            data[*at] = *x;
+        }
         self.tensors.insert(name.into(), Tensor { shape: shape.to_vec(), data });
         self
     }
@@ -123,7 +125,7 @@ const FLOATS_AS_WELL: [Weights; 4] = [Weights::I8, Weights::I8A16, Weights::F16,
 
 #[test]
 fn logits_of_a_bernoulli_saturate() {
-    let case = Case::new(bernoulli(4, 4, ops(1, &[], 1)), black(4, 4), black(4, 4))
+    let case = Case::new(bernoulli(4, 4, &ops(1, &[], 1)), black(4, 4), black(4, 4))
         .tensor("a.weight", &[1, 1, 1, 2], &[])
         .tensor("o.weight", &[1, 1, 1, 1], &[])
         .tensor("o.bias", &[1], &[(0, -30_000.0)]);
@@ -134,7 +136,7 @@ fn logits_of_a_bernoulli_saturate() {
 fn a_number_that_all_logits_of_a_softmax_have_in_common_changes_nothing() {
     for common in [22_713.0, 30_000.0, -1e6] {
         let bias = [-2.0, -1.0, 1.0, 2.0].map(|x| x + common);
-        let case = Case::new(softmax(4, ops(1, &[], 4)), noise(4, 4, 4), noise(4, 4, 4))
+        let case = Case::new(softmax(4, &ops(1, &[], 4)), noise(4, 4, 4), noise(4, 4, 4))
             .tensor("a.weight", &[1, 1, 1, 2], &[])
             .tensor("o.weight", &[4, 1, 1, 1], &[])
             .tensor("o.bias", &[4], &[(0, bias[0]), (1, bias[1]), (2, bias[2]), (3, bias[3])]);
@@ -167,7 +169,7 @@ fn a_depth_gate_is_right_where_its_branch_is_larger_than_its_result() {
 /// A Row LSTM of some units over an input that is 0.01 behind black pixels, as the network's only layer.
 fn row_lstm(height: usize, width: usize, units: usize, initial_state: bool) -> Value {
     let lstm = json!({"op": "row_lstm", "name": "l", "hidden": units, "kernel": 1, "initial_state": initial_state});
-    bernoulli(height, width, json!([conv("a", "A", [2, 1], 1), lstm, conv("o", "B", [1, 1], 1)]))
+    bernoulli(height, width, &json!([conv("a", "A", [2, 1], 1), lstm, conv("o", "B", [1, 1], 1)]))
 }
 
 fn reads_above(case: Case) -> Case {
@@ -256,7 +258,7 @@ fn sparse(over_the_stream: bool, weight: f32) -> Case {
     let residual = json!({"op": "residual", "ops": [relu, conv("b", "B", [1, 1], 1)]});
     let between = if over_the_stream { vec![residual, relu] } else { vec![relu] };
     let set = images(128, 128, values);
-    let case = Case::new(bernoulli(128, 128, ops(1, &between, 1)), set.clone(), set)
+    let case = Case::new(bernoulli(128, 128, &ops(1, &between, 1)), set.clone(), set)
         .tensor("a.weight", &[1, 1, 1, 2], &[(0, 1.0)])
         .tensor("o.weight", &[1, 1, 1, 1], &[(0, 24.0)])
         .tensor("o.bias", &[1], &[(0, -10.0)]);
@@ -280,7 +282,7 @@ fn likelihoods_are_compared_under_the_floor_that_blobs_have() {
 #[test]
 fn a_filter_without_weights_leaves_the_others_their_scale() {
     let relu = json!({"op": "relu"});
-    let case = Case::new(bernoulli(4, 4, ops(2, &[relu], 1)), noise(4, 4, 2), noise(4, 4, 2))
+    let case = Case::new(bernoulli(4, 4, &ops(2, &[relu], 1)), noise(4, 4, 2), noise(4, 4, 2))
         .tensor("a.weight", &[2, 1, 1, 2], &[(2, 0.5)])
         .tensor("a.bias", &[2], &[(0, 1.0)])
         .tensor("o.weight", &[1, 2, 1, 1], &[(0, 1.0), (1, 1.0)]);
@@ -289,7 +291,7 @@ fn a_filter_without_weights_leaves_the_others_their_scale() {
 
 #[test]
 fn a_dead_layer_is_converted_and_told() {
-    let case = Case::new(bernoulli(4, 4, ops(1, &[json!({"op": "relu"})], 1)), noise(4, 4, 2), noise(4, 4, 2))
+    let case = Case::new(bernoulli(4, 4, &ops(1, &[json!({"op": "relu"})], 1)), noise(4, 4, 2), noise(4, 4, 2))
         .tensor("a.weight", &[1, 1, 1, 2], &[(0, 1.0), (1, 1.0)])
         .tensor("a.bias", &[1], &[(0, -2.0)])
         .tensor("o.weight", &[1, 1, 1, 1], &[])
@@ -305,7 +307,7 @@ fn a_stream_that_doubles_sixteen_times_is_cut() {
     let blocks = (0..16).map(|k| json!({"op": "residual", "ops": [conv(&format!("b{k}"), "B", [1, 1], 1)]}));
     list.extend(blocks);
     list.push(conv("o", "B", [1, 1], 1));
-    let mut case = Case::new(bernoulli(4, 4, list.into()), noise(4, 4, 2), noise(4, 4, 2))
+    let mut case = Case::new(bernoulli(4, 4, &list.into()), noise(4, 4, 2), noise(4, 4, 2))
         .tensor("a.weight", &[1, 1, 1, 2], &[(0, 1.0)])
         .tensor("a.bias", &[1], &[(0, -0.5)])
         .tensor("o.weight", &[1, 1, 1, 1], &[(0, 8.0 / 65536.0)]);
@@ -317,7 +319,7 @@ fn a_stream_that_doubles_sixteen_times_is_cut() {
 
 #[test]
 fn layers_in_units_of_their_own_are_as_any_others() {
-    let case = Case::new(bernoulli(4, 4, ops(1, &[], 1)), noise(4, 4, 2), noise(4, 4, 2))
+    let case = Case::new(bernoulli(4, 4, &ops(1, &[], 1)), noise(4, 4, 2), noise(4, 4, 2))
         .tensor("a.weight", &[1, 1, 1, 2], &[(0, 1e15), (1, 1e15)])
         .tensor("a.bias", &[1], &[(0, -5e14)])
         .tensor("o.weight", &[1, 1, 1, 1], &[(0, 4e-15)]);
@@ -327,7 +329,7 @@ fn layers_in_units_of_their_own_are_as_any_others() {
 #[test]
 fn weights_that_an_f16_loses_are_refused() {
     let between = [conv("b", "B", [1, 1], 1)];
-    let case = Case::new(bernoulli(4, 4, ops(1, &between, 1)), noise(4, 4, 2), noise(4, 4, 2))
+    let case = Case::new(bernoulli(4, 4, &ops(1, &between, 1)), noise(4, 4, 2), noise(4, 4, 2))
         .tensor("a.weight", &[1, 1, 1, 2], &[(0, 2e4), (1, 2e4)])
         .tensor("a.bias", &[1], &[(0, -1e4)])
         .tensor("b.weight", &[1, 1, 1, 1], &[(0, 2e-8)])
@@ -339,7 +341,7 @@ fn weights_that_an_f16_loses_are_refused() {
 
 #[test]
 fn what_calibration_never_saw_is_not_clamped_where_bounds_are_proven() {
-    let case = Case::new(bernoulli(4, 4, ops(1, &[], 1)), black(4, 4), noise(4, 4, 2))
+    let case = Case::new(bernoulli(4, 4, &ops(1, &[], 1)), black(4, 4), noise(4, 4, 2))
         .tensor("a.weight", &[1, 1, 1, 2], &[(0, -1.0)])
         .tensor("a.bias", &[1], &[(0, 0.5)])
         .tensor("o.weight", &[1, 1, 1, 1], &[(0, 8.0)]);
@@ -349,7 +351,7 @@ fn what_calibration_never_saw_is_not_clamped_where_bounds_are_proven() {
 #[test]
 fn numbers_beyond_an_f32_are_right_in_integers_and_refused_in_floats() {
     let between = [conv("b", "B", [1, 1], 1), conv("c", "B", [1, 1], 2)];
-    let case = Case::new(bernoulli(4, 4, ops(1, &between, 1)), noise(4, 4, 2), noise(4, 4, 2))
+    let case = Case::new(bernoulli(4, 4, &ops(1, &between, 1)), noise(4, 4, 2), noise(4, 4, 2))
         .tensor("a.weight", &[1, 1, 1, 2], &[(0, 1e20), (1, 1e20)])
         .tensor("a.bias", &[1], &[(0, 1e20)])
         .tensor("b.weight", &[1, 1, 1, 1], &[(0, 1e20)])
@@ -362,7 +364,7 @@ fn numbers_beyond_an_f32_are_right_in_integers_and_refused_in_floats() {
 
 #[test]
 fn an_elu_has_the_range_that_it_leaves() {
-    let case = Case::new(bernoulli(4, 4, ops(2, &[json!({"op": "elu"})], 1)), noise(4, 4, 2), noise(4, 4, 2))
+    let case = Case::new(bernoulli(4, 4, &ops(2, &[json!({"op": "elu"})], 1)), noise(4, 4, 2), noise(4, 4, 2))
         .tensor("a.weight", &[2, 1, 1, 2], &[(0, 1.0)])
         .tensor("a.bias", &[2], &[(0, -0.5), (1, -1e5)])
         .tensor("o.weight", &[1, 2, 1, 1], &[(0, 8.0)]);
@@ -372,7 +374,7 @@ fn an_elu_has_the_range_that_it_leaves() {
 #[test]
 fn a_gate_without_weights_stands_beside_one_with_large_ones() {
     let lstm = json!({"op": "row_lstm", "name": "l", "hidden": 1, "kernel": 1});
-    let case = Case::new(bernoulli(4, 4, ops(1, &[lstm], 1)), noise(4, 4, 2), noise(4, 4, 2))
+    let case = Case::new(bernoulli(4, 4, &ops(1, &[lstm], 1)), noise(4, 4, 2), noise(4, 4, 2))
         .tensor("a.weight", &[1, 1, 1, 2], &[(0, 1.0)])
         .tensor("l.input_to_state.weight", &[4, 1, 1, 1], &[(1, 1.0), (2, 1.0), (3, 16.0)])
         .tensor("l.input_to_state.bias", &[4], &[(0, 1.0)])

@@ -29,18 +29,18 @@ fn answers(device: &mut Device, models: &[Served]) {
         assert_eq!(*entry, expected);
 
         let sampled = model.run(draw(7, 1000));
-        let replies = device.ask(&model.request(json!({"cmd": "sample", "seed": 7})));
+        let replies = device.ask(model.request(json!({"cmd": "sample", "seed": 7})));
         assert_eq!(replies, model.due("sample", Some(7), &sampled));
-        let replies = device.ask(&model.request(json!({"cmd": "sample", "seed": u64::MAX, "temperature": 0.8})));
+        let replies = device.ask(model.request(json!({"cmd": "sample", "seed": u64::MAX, "temperature": 0.8})));
         assert_eq!(replies, model.due("sample", Some(u64::MAX), &model.run(draw(u64::MAX, 800))));
 
         let image = &sampled.0;
-        let replies = device.ask(&model.request(json!({"cmd": "score", "image": model.text(image)})));
+        let replies = device.ask(model.request(json!({"cmd": "score", "image": model.text(image)})));
         assert_eq!(replies, model.due("score", None, &model.run(Given::new(image, shape))));
         let rows = shape.height / 2;
         let line = json!({"cmd": "complete", "image": model.text(image), "rows": rows, "seed": 9});
         let completed = model.run(Complete::new(image, shape, rows, draw(9, 1000)));
-        assert_eq!(device.ask(&model.request(line)), model.due("complete", Some(9), &completed));
+        assert_eq!(device.ask(model.request(line)), model.due("complete", Some(9), &completed));
     }
 
     let model = &models[0];

@@ -121,7 +121,7 @@ fn refuses(device: &mut Device, model: &Served, other: &Served) {
         let replies = send_bytes(device, "decompress", model.name, &bytes, MOST_BYTES);
         let last = replies.last().unwrap();
         assert_eq!(last["error"], "compressed", "{what}: {last}");
-        let replies = device.ask(&model.request(json!({"cmd": "sample", "seed": 7})));
+        let replies = device.ask(model.request(json!({"cmd": "sample", "seed": 7})));
         assert_eq!(replies, drawn, "after {what}");
     }
 }
