@@ -37,6 +37,7 @@ pub mod layout;
 pub mod masks;
 pub mod memory;
 pub mod picture;
+pub mod progress;
 pub mod quantize;
 pub mod reference;
 pub mod roc;

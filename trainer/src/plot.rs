@@ -17,11 +17,14 @@ pub(crate) fn write(metrics: &Path, to: &Path) -> Result<(), Error> {
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()
         .map_err(|e| Error::other(format!("{}: a line is not an epoch's: {e}", metrics.display())))?;
-    let curve = |name, nats: fn(&Epoch) -> f64| Curve {
+    let best = epochs.iter().rposition(|epoch| epoch.best);
+    let curve = |name, nats: fn(&Epoch) -> f64, best| Curve {
         name,
+        best,
         points: epochs.iter().map(|epoch| (epoch.epoch as f64, nats(epoch))).collect(),
     };
-    let curves = [curve("training", |epoch| epoch.train_nats), curve("validation", |epoch| epoch.valid_nats)];
+    let curves =
+        [curve("training", |epoch| epoch.train_nats, None), curve("validation", |epoch| epoch.valid_nats, best)];
     let picture = Picture::curves(&curves, "epoch", "nats an image").map_err(|e| Error::other(e.to_string()))?;
     run::write(to, &picture.to_png().map_err(|e| Error::other(e.to_string()))?)
 }
