@@ -283,7 +283,10 @@ fn images_and_models_that_do_not_fit_each_other_are_refused_by_name() {
     folder.fixture(MODEL);
     for (line, named) in [
         ("score rgb-images.npy -m model.prnn --labels labels.npy", "rgb-images.npy"),
-        ("score images.npy -m model.prnn --labels labels.npy --against rgb-images.npy", "rgb-images.npy"),
+        (
+            "score images.npy -m model.prnn --labels labels.npy --against rgb-images.npy --against-labels labels.npy",
+            "rgb-images.npy",
+        ),
         ("complete rgb-images.npy -m model.prnn --label 0 -o out", "rgb-images.npy"),
         ("context model.prnn --label 0 --images rgb-images.npy -o out", "rgb-images.npy"),
         ("convert model.safetensors --calibrate rgb-images.npy --labels labels.npy -o out", "rgb-images.npy"),

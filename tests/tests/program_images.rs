@@ -278,7 +278,6 @@ fn integer_labels_and_flat_float_images_are_taken() {
     let floats: Vec<f32> = images.data.iter().map(|v| f32::from(*v)).collect();
     npy::write(&folder.path("flat.npy"), &[images.count, images.values()], &floats).unwrap();
     let labels = pixelrnn_converter::images::read_labels(&folder.path("labels.npy")).unwrap();
-    let labels: Vec<f64> = labels.iter().map(|v| f64::from(*v)).collect();
     npy::write(&folder.path("wide.npy"), &[labels.len()], &labels).unwrap();
     assert_eq!(folder.run("score flat.npy -m model.prnn --labels wide.npy --json").good().stdout, expected);
 }

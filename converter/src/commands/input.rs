@@ -1,6 +1,6 @@
 //! Images and labels that commands read, and what is said of the reading.
 
-use super::Failure;
+use super::{Failure, model};
 use pixelrnn::model::Image;
 use pixelrnn_converter::images::{Label, Labels, Loaded, Notice, Range, check_labels};
 use pixelrnn_converter::{Error, ImageSet, files};
@@ -64,9 +64,9 @@ impl Input<'_> {
         Ok(Read { set: set.truncated(count), labels, names, notice })
     }
 
-    fn read_labels(&self, names: &[String], count: usize, classes: usize) -> Result<Option<Vec<Label>>, Error> {
+    fn read_labels(&self, names: &[String], count: usize, classes: usize) -> Result<Option<Vec<Label>>, Failure> {
         let Some(path) = self.labels else {
-            return if classes > 0 { Err(Error::NoLabel { classes }) } else { Ok(None) };
+            return model::require_labels("--labels", false, classes).map(|()| None);
         };
         let name = files::display_name(path);
         let labels = Labels::read(path)?;

@@ -142,7 +142,7 @@ fn far_above(curves: &[Shown<'_>]) -> Vec<usize> {
 /// The point at the height `top` on the line from a point above it to one below.
 fn crossing((x0, y0): (f64, f64), (x1, y1): (f64, f64), top: f64) -> Option<(f64, f64)> {
     let part = (top - y1) / (y0 - y1);
-    (0.0..=1.0).contains(&part).then(|| (x1 + (x0 - x1) * part, top))
+    (0.0..=1.0).contains(&part).then_some((x1 + (x0 - x1) * part, top))
 }
 
 /// From a little below the least number to a little above the largest.
