@@ -116,3 +116,16 @@ pub fn sample(model: Model<'_>, seed: u64, milli: u32, label: Option<usize>) -> 
 pub fn temperature(milli: u32) -> Temperature {
     Temperature::from_milli(milli).expect("a temperature in range")
 }
+
+/// Logits `[C, L or 1, H, W]` with what a blob leaves open taken off: of a softmax, the largest of a value's is 0.
+pub fn relative(model: Model<'_>, logits: &[f64]) -> Vec<f64> {
+    let (shape, each) = (model.image(), model.output().logits_per_channel(model.image().levels));
+    let pixels = shape.height * shape.width;
+    let at = |place: usize| {
+        let (value, pixel) = (place / (each * pixels), place % pixels);
+        let levels = (0..each).map(|level| logits[(value * each + level) * pixels + pixel]);
+        let top = if model.output() == Output::Softmax { levels.fold(f64::NEG_INFINITY, f64::max) } else { 0.0 };
+        logits[place] - top
+    };
+    (0..logits.len()).map(at).collect()
+}

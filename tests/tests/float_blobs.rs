@@ -20,16 +20,8 @@ fn worst(blob: &Blob, image: &[u8], label: Option<usize>, expected: &[f64]) -> f
     let model = blob.model().unwrap();
     let got: Vec<_> = walk::score(model, image, label).logits.iter().map(|logit| f64::from(*logit) * UNIT).collect();
     assert_eq!(got.len(), expected.len());
-    let (shape, each) = (model.image(), model.output().logits_per_channel(model.image().levels));
-    let pixels = shape.height * shape.width;
-    // [C, L, H, W].
-    let relative = |logits: &[f64], at: usize| {
-        let (value, pixel) = (at / (each * pixels), at % pixels);
-        let levels = (0..each).map(|level| logits[(value * each + level) * pixels + pixel]);
-        let top = if model.output() == Output::Softmax { levels.fold(f64::NEG_INFINITY, f64::max) } else { 0.0 };
-        logits[at] - top
-    };
-    (0..got.len()).map(|at| (relative(&got, at) - relative(expected, at)).abs()).fold(0.0, f64::max)
+    let [got, expected] = [&got[..], expected].map(|logits| walk::relative(model, logits));
+    got.iter().zip(&expected).map(|(got, expected)| (got - expected).abs()).fold(0.0, f64::max)
 }
 
 #[test]

@@ -139,9 +139,9 @@ impl Set {
     /// Tells these images, their order and classes from others, in words: how many there are, and a digest of them.
     pub(crate) fn identity(&self) -> String {
         // FNV-1a, 64 bits: against mistakes, and not against somebody who looks for equal digests.
-        let bytes = self.levels.iter().chain(self.labels.iter().flatten());
-        let digest = bytes
-            .fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+        let labels = self.labels.iter().flatten().flat_map(|label| label.to_le_bytes());
+        let digest = (self.levels.iter().copied().chain(labels))
+            .fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         let drawn = if self.are_chances { ", drawn anew in each epoch" } else { "" };
         format!("{} images (digest {digest:016x}{drawn})", self.len())
     }
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn sets_that_differ_in_a_pixel_a_class_or_an_order_are_told_apart() {
         let image = Image { height: 1, width: 1, channels: 1, levels: 4 };
-        let identity = |levels: &[u8], labels: &[u8]| {
+        let identity = |levels: &[u8], labels: &[Label]| {
             Set::new(image, levels.to_vec(), Some(labels.to_vec()), 4).unwrap().identity()
         };
         let first = identity(&[0, 1, 2], &[0, 1, 2]);

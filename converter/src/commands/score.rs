@@ -31,7 +31,8 @@ pub struct Args {
     /// Write the nats of each image: .npy of float64 [N]
     #[arg(long, value_name = "FILE")]
     nats: Option<PathBuf>,
-    /// Write all logits: .npy of float32 [N, C, L or 1, H, W]
+    /// Write all logits: .npy of float32 [N, C, L or 1, H, W]. Those of a blob with softmax are so but for a number that a value's
+    /// levels have in common
     #[arg(long, value_name = "FILE")]
     logits: Option<PathBuf>,
     /// Other images, to be told from the first ones by their nats: prints the area under the ROC curve, that is how likely
