@@ -43,7 +43,9 @@ impl Project {
         if path == self.folder.join("Cargo.toml") {
             // The folder lies inside this repository, whose workspace it is no part of.
             let manifest = std::fs::read_to_string(&path).expect("a manifest");
-            std::fs::write(path, manifest + "\n[workspace]\n").expect("a manifest");
+            if !manifest.contains("[workspace]") {
+                std::fs::write(path, manifest + "\n[workspace]\n").expect("a manifest");
+            }
         }
         self
     }
