@@ -65,7 +65,7 @@ impl Converted {
         (self.float_nats >= MEANINGFUL_NATS).then(|| self.apart / self.float_nats)
     }
 
-    /// What is lost and what to try, where images differ by more than [`ACCEPTED_LOSS`].
+    /// The loss and a remedy, where images differ by more than [`ACCEPTED_LOSS`].
     ///
     /// # Errors
     /// When the blob cannot be read.
@@ -90,7 +90,7 @@ impl Converted {
         Ok(Some(format!("the blob {what}, by {:.4} nats image by image: {next}", self.apart)))
     }
 
-    /// Whether images differ by at most this share of the float model's nats, or by [`HARMLESS_NATS`].
+    /// True if images differ by at most this share of the float model's nats, or by [`HARMLESS_NATS`].
     pub fn is_within(&self, share: f64) -> bool {
         self.apart <= (share * self.float_nats).max(HARMLESS_NATS)
     }
@@ -175,7 +175,7 @@ impl<'a> Calibrated<'a> {
             narrow => narrow,
         };
         match (narrow, self.convert(Weights::I8A16)) {
-            // Where weights are what costs, more bits for activations do not help.
+            // More bits for activations do not help a model that its weights' rounding costs most.
             (Ok(narrow), Ok(wide)) if wide.apart >= narrow.apart => Ok((narrow, None)),
             (Ok(narrow), Ok(wide)) => {
                 let why = format!(
@@ -194,7 +194,7 @@ impl<'a> Calibrated<'a> {
         }
     }
 
-    /// What these calibration images do not show, and what the blob does not tell apart.
+    /// Gaps of the calibration images, and levels that the blob does not tell apart.
     fn notes(&self, blob: &Blob) -> Result<Vec<String>, Error> {
         let mut notes = Vec::new();
         let classes = self.trained.description().classes;

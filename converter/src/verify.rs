@@ -34,9 +34,9 @@ pub struct LayerError {
 pub struct StateClamps {
     /// Units.
     pub units: usize,
-    /// Those whose cell was larger than its 16 bits hold, on the image with most of them.
+    /// Units whose cell was larger than its 16 bits hold, on the image with most of them.
     pub cells: usize,
-    /// Those whose gate g was larger than its 16 bits hold, likewise. The other gates saturate where they are 0 or 1 anyway.
+    /// Units whose gate g was larger than its 16 bits hold, likewise. The other gates saturate at 0 or 1.
     pub gates: usize,
     /// The largest number, as a share of what is held.
     pub most: f64,
@@ -48,12 +48,12 @@ impl LayerError {
         if self.squares.1 > 0.0 { (self.squares.0 / self.squares.1).sqrt() } else { 0.0 }
     }
 
-    /// Whether the op makes a value of the network, whose numbers can be compared; a left half of a Diagonal `BiLSTM` makes none.
+    /// True if the op makes a value of the network, whose numbers can be compared; a left half of a Diagonal `BiLSTM` makes none.
     pub fn is_measured(&self) -> bool {
         self.saturated.1 > 0
     }
 
-    /// Whether no number was infinite or none at all.
+    /// False if a number was infinite or not a number.
     pub fn is_finite(&self) -> bool {
         self.squares.0.is_finite() && self.worst.is_finite()
     }

@@ -68,7 +68,7 @@ impl Cli {
     }
 }
 
-/// What runs a blob.
+/// Name of the engine that runs a blob.
 pub fn engine_name(weights: pixelrnn::blob::Weights) -> &'static str {
     if weights.is_integer() { "integer engine" } else { "float engine" }
 }

@@ -29,7 +29,7 @@ pub(super) struct Linear {
 /// The biases of a matrix: its own, and those of the classes.
 type Biases<'t> = [Option<&'t Tensor>; 2];
 
-/// What the sums of a matrix read.
+/// Inputs of a matrix.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'s> {
     /// The form of the inputs.

@@ -54,7 +54,7 @@ pub struct LstmRecord {
     pub class_bias: u32,
     /// Where the initial states are, `[1 or height, 2, hidden]` of `i16`, `h` before `c`; 0: they are zero.
     pub initial: u32,
-    /// Where the units' bits are, `[hidden]` of `u8`, 0 in a float blob, which has none: in the lower four those of the cell, which is in
+    /// Offset of the units' bits, `[hidden]` of `u8`, 0 in a float blob, which has none: in the lower four those of the cell, which is in
     /// units of `2^(bits - 15)`; in the upper four the fraction of gate g, 7 to 14, which is in units of `2^-(fraction + 5)`.
     pub cell_bits: u32,
     /// From the units of the initial `h` to the activations that `state_to_state` reads.
