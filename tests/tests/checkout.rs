@@ -19,7 +19,8 @@ fn cargo_run_at_the_root_compiles_the_converter_alone() {
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let defaults = metadata["workspace_default_members"].as_array().unwrap();
     let packages = metadata["packages"].as_array().unwrap().iter();
-    let named: Vec<&str> = packages.filter(|p| defaults.contains(&p["id"])).filter_map(|p| p["name"].as_str()).collect();
+    let named: Vec<&str> =
+        packages.filter(|p| defaults.contains(&p["id"])).filter_map(|p| p["name"].as_str()).collect();
     assert_eq!(named, ["pixelrnn-converter"]);
 }
 
