@@ -5,7 +5,7 @@ use crate::trainer::Trainer;
 use pixelrnn_converter::files::{display_name, write_atomically};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 const KEY: &str = "pixelrnn-train";
@@ -14,8 +14,11 @@ const KEY: &str = "pixelrnn-train";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Progress {
-    /// The settings of the run, as JSON: another run cannot go on from here.
+    /// The settings of the run, as JSON, the model's and those of its training: another run cannot go on from here.
     pub settings: String,
+    /// The images to train on and to measure on, in words that tell them from others.
+    #[serde(default)]
+    pub data: BTreeMap<String, String>,
     /// Epochs done.
     pub epochs: u64,
     /// Steps done.
@@ -55,14 +58,28 @@ pub(crate) fn save(path: &Path, trainer: &Trainer, progress: &Progress) -> Resul
     write_atomically(path, |out| out.write_all(&bytes)).map_err(|e| Error::other(e.to_string()))
 }
 
-/// Reads the checkpoint at `path` into `trainer`, and gives back how far it had come.
-pub(crate) fn load(path: &Path, trainer: &mut Trainer) -> Result<Progress, Error> {
-    let name = display_name(path);
-    let damaged = |e: &dyn std::fmt::Display| Error::other(format!("{name}: not a whole checkpoint: {e}"));
-    let bytes = std::fs::read(path).map_err(|e| Error::other(format!("cannot read {name}: {e}")))?;
+pub(crate) fn damaged(path: &Path, e: &dyn std::fmt::Display) -> Error {
+    Error::other(format!("{}: not a whole checkpoint: {e}", display_name(path)))
+}
+
+fn read(path: &Path) -> Result<(Vec<u8>, Progress), Error> {
+    let damaged = |e: &dyn std::fmt::Display| damaged(path, e);
+    let bytes = std::fs::read(path).map_err(|e| Error::other(format!("cannot read {}: {e}", display_name(path))))?;
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(&e))?;
     let json = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| damaged(&"no progress in it"))?;
-    let progress: Progress = serde_json::from_str(json).map_err(|e| damaged(&e))?;
+    let progress = serde_json::from_str(json).map_err(|e| damaged(&e))?;
+    Ok((bytes, progress))
+}
+
+/// How far the run of the checkpoint at `path` had come.
+pub(crate) fn progress(path: &Path) -> Result<Progress, Error> {
+    read(path).map(|(_, progress)| progress)
+}
+
+/// Reads the checkpoint at `path` into `trainer`.
+pub(crate) fn load(path: &Path, trainer: &mut Trainer) -> Result<(), Error> {
+    let damaged = |e: &dyn std::fmt::Display| damaged(path, e);
+    let (bytes, progress) = self::read(path)?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(&e))?;
     let mut read = Vec::new();
     for group in GROUPS {
@@ -84,5 +101,5 @@ pub(crate) fn load(path: &Path, trainer: &mut Trainer) -> Result<Progress, Error
     trainer.optimizer.second = next();
     trainer.optimizer.average = next();
     trainer.optimizer.step = progress.steps;
-    Ok(progress)
+    Ok(())
 }

@@ -1,16 +1,21 @@
 //! The command line.
 
 use crate::back_end::{BackEnd, Name, Precision};
-use crate::data::Set;
+use crate::data::{self, Set};
 use crate::error::Error;
+use crate::folder;
 use crate::network::Network;
+use crate::pace::{self, Pace};
 use crate::parameters::Parameter;
 use crate::recipe::{Binarize, Data, Model, Recipe, Training};
-use crate::run::{Epoch, MODEL, Observer, Run};
+use crate::run::{Epoch, Existing, MODEL, Observer, Run};
 use clap::{Parser, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
-use pixelrnn_converter::{Description, ImageSet};
+use indicatif::ProgressBar;
+use pixelrnn::model::Image;
+use pixelrnn_converter::{Description, ImageSet, progress};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// Trains a model that draws, scores and compresses images pixel by pixel
 #[derive(Parser, Clone, Debug)]
@@ -30,8 +35,11 @@ pub struct Command {
     #[arg(long, value_name = "N")]
     pub samples: Option<usize>,
     /// Go on from the checkpoint in the output folder; the result is that of a run that never stopped
-    #[arg(long)]
+    #[arg(long, conflicts_with = "overwrite")]
     pub resume: bool,
+    /// Delete the run that the output folder holds, and train anew
+    #[arg(long)]
+    pub overwrite: bool,
     /// Threads on the CPU [default: one a core]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -110,6 +118,12 @@ impl Command {
         let recipe = self.recipe.as_deref().map_or_else(|| Ok(Recipe::default()), Recipe::read)?;
         let data = self.data.or(recipe.data);
         let settings = self.training.or(&recipe.training).settings()?;
+        let existing = match (self.resume, self.overwrite) {
+            (true, _) => Existing::Resume,
+            (_, true) => Existing::Overwrite,
+            _ => Existing::Keep,
+        };
+        folder::check(&folder, existing)?;
         if let Some(threads) = self.threads {
             rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
@@ -117,9 +131,10 @@ impl Command {
                 .map_err(|e| Error::other(format!("cannot start {threads} threads: {e}")))?;
         }
         let start = self.model.start(&recipe.model)?;
-        let (description, train, valid) = sets(&data, settings.seed, |size, highest| match &start {
+        let named = start.is_some() || self.model.names_levels(&recipe.model);
+        let (description, train, valid) = sets(&data, settings.seed, named, |size, levels| match &start {
             Some(model) => Ok(model.description().clone()),
-            None => self.model.describe(&recipe.model, size, highest),
+            None => self.model.describe(&recipe.model, size, levels),
         })?;
         let weights: usize = Network::new(&description)?.parameters().map(Parameter::count).sum();
         println!("{weights} weights, {} images to train on, {} to measure on", train.len(), valid.len());
@@ -133,7 +148,7 @@ impl Command {
             back_end: BackEnd::new(&self.device, self.precision)?,
             folder: folder.clone(),
             samples,
-            resume: self.resume,
+            existing,
             start,
             description,
         };
@@ -145,18 +160,21 @@ impl Command {
 }
 
 /// The model, and the images to train on and to measure on; `describe` makes the model of the images' channels, height and width
-/// and of their highest value.
+/// and of their number of levels. Where that is not `named` by anyone, why it is what it is is said with it.
 fn sets(
     data: &Data,
     seed: u64,
-    describe: impl FnOnce([usize; 3], u8) -> Result<Description, Error>,
+    named: bool,
+    describe: impl FnOnce([usize; 3], usize) -> Result<Description, Error>,
 ) -> Result<(Description, Set, Set), Error> {
     let path = data.train.as_deref().ok_or_else(|| Error::usage("no training images: name them with --train"))?;
     let labels = data.train_labels.as_deref();
     let read = |path: &Path| ImageSet::read(path).map_err(|e| Error::other(e.to_string()));
     let images = read(path)?;
-    let highest = if data.binarize.is_some() { 1 } else { images.data.iter().copied().max().unwrap_or(0) };
-    let description = describe([images.channels, images.height, images.width], highest)?;
+    let (levels, why) = data::levels(&images, data.binarize.is_some());
+    let description = describe([images.channels, images.height, images.width], levels)?;
+    let why = if named { String::new() } else { format!(": {why}") };
+    println!("{}{why}", in_words(description.image));
     let fit = |path: &Path, images: ImageSet, labels: Option<&Path>| {
         let (image, classes) = (description.image, description.classes);
         let fitted = match data.binarize {
@@ -194,17 +212,55 @@ fn folder_of(recipe: &Path) -> Option<PathBuf> {
     Some(Path::new("runs").join(named?))
 }
 
+/// Size, colours and levels.
+fn in_words(image: Image) -> String {
+    let colours = if image.channels == 1 { "gray" } else { "RGB" };
+    format!("images of {}x{}, {colours}, {} levels", image.height, image.width, image.levels)
+}
+
 /// Shows a bar where standard error is a terminal, and prints a line an epoch.
 struct Progress {
     bar: ProgressBar,
+    state: Mutex<State>,
+}
+
+/// How far a run is.
+struct State {
+    pace: Pace,
+    /// When the epoch began.
+    begun: Instant,
+    /// Epochs that are not done, this one among them.
+    left: u64,
+    nats: Option<f64>,
+}
+
+impl State {
+    /// Time left of the run, when the part `done` of the epoch is done.
+    fn time_left(&self, done: f64) -> Option<String> {
+        self.pace.left(self.left, done, self.begun.elapsed()).map(pace::short)
+    }
+
+    /// The end of the bar's line.
+    fn message(&self, done: f64) -> String {
+        let nats = self.nats.map(|nats| format!(", {nats:.2} nats"));
+        let left = self.time_left(done).map(|left| format!("; whole run: {left} left"));
+        nats.unwrap_or_default() + &left.unwrap_or_default()
+    }
 }
 
 impl Progress {
     fn new() -> Self {
-        let bar = ProgressBar::new(0);
-        let style = ProgressStyle::with_template("{prefix} [{bar:30}] {percent:>3} %, {eta} left{msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
-        Self { bar }
+        let state = State { pace: Pace::default(), begun: Instant::now(), left: 0, nats: None };
+        Self { bar: progress::bar("", 0), state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Numbers alone: none is half written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn says(&self, line: &str) {
+        self.bar.suspend(|| println!("{line}"));
     }
 }
 
@@ -213,32 +269,42 @@ impl Observer for Progress {
         self.bar.reset();
         self.bar.set_length(images);
         self.bar.set_prefix(format!("epoch {epoch}/{epochs}"));
-        self.bar.set_message("");
+        let mut state = self.state();
+        (state.begun, state.left, state.nats) = (Instant::now(), epochs - epoch + 1, None);
+        self.bar.set_message(state.message(0.0));
     }
 
     fn did(&self, images: u64, nats: Option<f64>) {
         self.bar.inc(images);
-        if let Some(nats) = nats {
-            self.bar.set_message(format!(", {nats:.2} nats"));
-        }
+        let mut state = self.state();
+        state.nats = nats.or(state.nats);
+        let done = self.bar.position() as f64 / self.bar.length().unwrap_or(0).max(1) as f64;
+        self.bar.set_message(state.message(done));
+    }
+
+    fn notes(&self, note: &str) {
+        self.says(note);
     }
 
     fn gives_up(&self, epochs: u64) {
-        println!("no better in the last {epochs} epochs: done");
+        self.says(&format!("no better in the last {epochs} epochs: done"));
     }
 
     fn ends(&self, e: &Epoch) {
-        self.bar.suspend(|| {
-            println!(
-                "epoch {}: training {:.3} nats, validation {:.3} nats ({:.4} bits/dim), {:.0} images/s{}",
-                e.epoch,
-                e.train_nats,
-                e.valid_nats,
-                e.valid_bits_per_dim,
-                e.images_per_second,
-                if e.best { ", best so far" } else { "" }
-            );
-        });
+        let mut state = self.state();
+        let took = state.begun.elapsed();
+        state.pace.add(took);
+        let left = if state.left > 1 { state.time_left(1.0) } else { None };
+        self.says(&format!(
+            "epoch {}: training {:.3} nats, validation {:.3} nats ({:.4} bits/dim), {:.0} images/s{}{}",
+            e.epoch,
+            e.train_nats,
+            e.valid_nats,
+            e.valid_bits_per_dim,
+            e.images_per_second,
+            if e.best { ", best so far" } else { "" },
+            left.map(|left| format!("; {left} left")).unwrap_or_default(),
+        ));
     }
 }
 

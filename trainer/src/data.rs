@@ -130,6 +130,16 @@ impl Set {
         Ok((Self::new(image, levels, labels, classes)?, notice))
     }
 
+    /// Tells these images, their order and classes from others, in words: how many there are, and a digest of them.
+    pub(crate) fn identity(&self) -> String {
+        // FNV-1a, 64 bits: against mistakes, and not against somebody who looks for equal digests.
+        let bytes = self.levels.iter().chain(self.labels.iter().flatten());
+        let digest = bytes
+            .fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+        let drawn = if self.are_chances { ", drawn anew in each epoch" } else { "" };
+        format!("{} images (digest {digest:016x}{drawn})", self.len())
+    }
+
     /// How many images.
     pub fn len(&self) -> usize {
         self.levels.len() / self.image.values()
@@ -149,6 +159,30 @@ impl Set {
         }
         let labels = self.labels.as_ref().map(|all| which.iter().map(|&n| i32::from(all[n])).collect());
         (levels, labels)
+    }
+}
+
+/// The number of levels that a model of `images` has where nobody names one, and why: two where these keep all values apart.
+pub(crate) fn levels(images: &ImageSet, binarized: bool) -> (usize, String) {
+    if binarized {
+        return (2, "drawn with the gray values as chances".to_string());
+    }
+    let mut occur = [false; 256];
+    images.data.iter().for_each(|value| occur[usize::from(*value)] = true);
+    let values: Vec<u8> = (0..=255).filter(|value| occur[usize::from(*value)]).collect();
+    let (least, most) = (values.first().copied().unwrap_or(0), values.last().copied().unwrap_or(0));
+    if values.len() > 2 {
+        let range = format!("{} values from {least} to {most}", values.len());
+        return (256, format!("the training images hold {range}; --levels N takes fewer"));
+    }
+    let all = if least == most { format!("{least}") } else { format!("{least} and {most}") };
+    let why = format!("the training images hold {all} alone");
+    // By the rule that the images themselves will go by.
+    let (image, count) = (Image { height: 1, width: values.len(), channels: 1, levels: 2 }, values.len());
+    let sample = ImageSet::new([1, 1, count.max(1)], values, images.range);
+    match sample.and_then(|sample| sample.fit(&image)) {
+        Ok((two, _)) if two.data.windows(2).all(|pair| pair[0] < pair[1]) => (2, why),
+        _ => (256, format!("{why}, which 2 levels, cut at the middle gray, would make one")),
     }
 }
 
@@ -223,6 +257,41 @@ mod tests {
         assert!(Set::chances(two, None, image, 0).unwrap_err().to_string().contains("0 and 1 alone"));
         let more = Set::chances(gray, None, Image { levels: 16, ..image }, 0).unwrap_err();
         assert!(more.to_string().contains("the model has 16"));
+    }
+
+    #[test]
+    fn two_values_make_two_levels_where_these_keep_them_apart() {
+        let of = |data: &[u8], range| {
+            let images = ImageSet::new([1, 1, data.len()], data.to_vec(), range).unwrap();
+            levels(&images, false)
+        };
+        let why = "the training images hold 0 and 255 alone";
+        for range in [Range::Bytes, Range::Unstated] {
+            assert_eq!(of(&[255, 0, 255], range), (2, why.to_string()));
+            assert_eq!(of(&[100, 200], range).0, 2);
+            assert_eq!(of(&[10, 20], range).0, 256);
+            assert_eq!(of(&[0, 128, 255], range).0, 256);
+            assert_eq!(of(&[0, 0], range).0, 2);
+        }
+        // Levels in a file of numbers, but nearly black in a picture.
+        assert_eq!(of(&[0, 1], Range::Unstated).0, 2);
+        let (count, why) = of(&[0, 1], Range::Bytes);
+        assert!(count == 256 && why.contains("would make one"), "{why}");
+        let gray = ImageSet::new([1, 1, 3], vec![0, 100, 255], Range::Bytes).unwrap();
+        assert_eq!(levels(&gray, true).0, 2);
+    }
+
+    #[test]
+    fn sets_that_differ_in_a_pixel_a_class_or_an_order_are_told_apart() {
+        let image = Image { height: 1, width: 1, channels: 1, levels: 4 };
+        let identity = |levels: &[u8], labels: &[u8]| {
+            Set::new(image, levels.to_vec(), Some(labels.to_vec()), 4).unwrap().identity()
+        };
+        let first = identity(&[0, 1, 2], &[0, 1, 2]);
+        assert!(first.starts_with("3 images (digest ") && first == identity(&[0, 1, 2], &[0, 1, 2]), "{first}");
+        for (levels, labels) in [([0, 1, 3], [0, 1, 2]), ([0, 2, 1], [0, 1, 2]), ([0, 1, 2], [0, 1, 3])] {
+            assert!(first != identity(&levels, &labels));
+        }
     }
 
     #[test]

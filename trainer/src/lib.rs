@@ -12,7 +12,7 @@
 //! use pixelrnn_converter::Description;
 //! use pixelrnn_trainer::data::Set;
 //! use pixelrnn_trainer::recipe::Training;
-//! use pixelrnn_trainer::run::Run;
+//! use pixelrnn_trainer::run::{Existing, Run};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # #[cfg(feature = "flex")] {
 //! use pixelrnn_trainer::back_end::{BackEnd, Precision};
@@ -33,7 +33,7 @@
 //!     back_end: BackEnd::new(&[], Precision::F32)?,
 //!     folder,
 //!     samples: 0,
-//!     resume: false,
+//!     existing: Existing::Keep,
 //!     start: None,
 //!     description,
 //! };
@@ -57,7 +57,9 @@ pub mod back_end;
 mod checkpoint;
 pub mod cli;
 pub mod data;
+mod difference;
 pub mod error;
+mod folder;
 #[cfg(feature = "gpu")]
 mod gpu;
 #[cfg(feature = "flex")]
@@ -66,6 +68,7 @@ mod loss;
 pub mod network;
 mod ops;
 pub mod optimizer;
+mod pace;
 pub mod parameters;
 mod plan;
 mod plot;

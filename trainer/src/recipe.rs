@@ -89,7 +89,7 @@ pub struct Model {
     #[arg(long = "output-kind", id = "output_kind", value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    /// Values that a pixel's channel can take; images of more are quantized [default: 2 where the images hold 0 and 1, else 256]
+    /// Values that a pixel's channel can take; images of more are quantized [default: 2 where the training images hold two values, else 256]
     #[arg(long, value_name = "N")]
     #[serde(skip)]
     pub levels: Option<usize>,
@@ -284,12 +284,17 @@ impl Model {
         keys
     }
 
+    /// Whether these flags or the keys of a recipe say how many levels there are.
+    pub fn names_levels(&self, recipe: &Map<String, Value>) -> bool {
+        self.over(recipe).get("image").is_some_and(|image| image.get("levels").is_some())
+    }
+
     /// The description of a model: these flags over the keys of a recipe over defaults, for images of `size` (channels,
-    /// height, width) whose highest value is `highest`.
+    /// height, width) and `levels` levels.
     ///
     /// # Errors
     /// When they do not make a network.
-    pub fn describe(&self, recipe: &Map<String, Value>, size: [usize; 3], highest: u8) -> Result<Description, Error> {
+    pub fn describe(&self, recipe: &Map<String, Value>, size: [usize; 3], levels: usize) -> Result<Description, Error> {
         let mut keys = self.over(recipe);
         let image = keys.entry("image").or_insert_with(|| Value::Object(Map::new()));
         let Some(image) = image.as_object_mut() else {
@@ -298,7 +303,7 @@ impl Model {
         for (key, value) in ["channels", "height", "width"].into_iter().zip(size) {
             image.entry(key).or_insert_with(|| value.into());
         }
-        image.entry("levels").or_insert_with(|| if highest < 2 { 2.into() } else { 256.into() });
+        image.entry("levels").or_insert_with(|| levels.into());
         let output = if image["levels"] == 2 { "bernoulli" } else { "softmax" };
         keys.entry("output").or_insert_with(|| output.into());
         if !keys.contains_key("ops") {
@@ -336,7 +341,7 @@ mod tests {
         let recipe = Recipe::from_toml(text).map_err(refused).ok()?;
         let settings = recipe.training.settings().map_err(refused).ok()?;
         assert!(settings.batch > 0 && settings.rate.is_finite());
-        let description = Model::default().describe(&recipe.model, [1, 28, 28], 1).map_err(refused).ok()?;
+        let description = Model::default().describe(&recipe.model, [1, 28, 28], 2).map_err(refused).ok()?;
         description.nodes().ok().map(drop)
     }
 

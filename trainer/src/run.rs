@@ -3,14 +3,16 @@
 use crate::back_end::BackEnd;
 use crate::checkpoint::{self, Progress};
 use crate::data::{Set, order};
+use crate::difference::Keys;
 use crate::error::Error;
+use crate::folder::{self, CHECKPOINT, METRICS, PLOT, SAMPLES};
 use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::parameters;
 use crate::plot;
 use crate::recipe::Settings;
 use crate::sample::sample;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Shape};
 use crate::trainer::Trainer;
 use pixelrnn_converter::files::write_atomically;
 use pixelrnn_converter::picture::Layout;
@@ -19,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+pub use crate::folder::{Existing, MODEL};
 
 /// All that a run needs.
 #[derive(Clone, Debug)]
@@ -37,8 +41,8 @@ pub struct Run {
     pub folder: PathBuf,
     /// How many images to draw after each epoch; 0: none.
     pub samples: usize,
-    /// Whether to go on from the folder's checkpoint, if there is one.
-    pub resume: bool,
+    /// What to do with a run that the folder holds already.
+    pub existing: Existing,
     /// Weights to begin with, of a model of the same description; random ones where there are none.
     pub start: Option<TrainedModel>,
 }
@@ -84,6 +88,11 @@ pub trait Observer: Sync {
         let _ = epoch;
     }
 
+    /// Something about the run as a whole that its user should know, in a sentence without a full stop.
+    fn notes(&self, note: &str) {
+        let _ = note;
+    }
+
     /// The run ends before its last epoch, since the last `epochs` were no better than the best.
     fn gives_up(&self, epochs: u64) {
         let _ = epochs;
@@ -92,12 +101,6 @@ pub trait Observer: Sync {
 
 /// An observer that keeps quiet.
 impl Observer for () {}
-
-const CHECKPOINT: &str = "checkpoint.safetensors";
-const METRICS: &str = "metrics.jsonl";
-const PLOT: &str = "metrics.png";
-/// The model of the best epoch.
-pub const MODEL: &str = "model.safetensors";
 
 fn io(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
     let path = path.display().to_string();
@@ -109,8 +112,10 @@ impl Run {
     /// was no epoch to be done.
     ///
     /// # Errors
-    /// When the network cannot be trained, a number is not finite any more, or a file cannot be written.
+    /// When the folder holds a run that would be lost or is one of another recipe, the network cannot be trained, a number is not finite
+    /// any more, or a file cannot be written.
     pub fn train(&self, observer: &dyn Observer) -> Result<Option<f64>, Error> {
+        folder::check(&self.folder, self.existing)?;
         std::fs::create_dir_all(&self.folder).map_err(io("create", &self.folder))?;
         let network = Network::new(&self.description)?;
         let s = &self.settings;
@@ -122,23 +127,29 @@ impl Run {
             Optimizer::new(s.optimizer, s.clip, s.average as f32, weights)
         });
         let settings = format!("{} {}", self.description.to_json(), json(s)?);
-        let mut progress = Progress { settings, epochs: 0, steps: 0, best: None, since_best: 0 };
+        let data = [("train", &self.train), ("valid", &self.valid)];
+        let data = data.map(|(key, set)| (key.to_string(), set.identity())).into();
+        let mut progress = Progress { settings, data, epochs: 0, steps: 0, best: None, since_best: 0 };
         let checkpoint = self.folder.join(CHECKPOINT);
         let metrics = self.folder.join(METRICS);
-        if self.resume && checkpoint.exists() {
-            let found = checkpoint::load(&checkpoint, &mut trainer)?;
-            if found.settings != progress.settings {
-                return Err(Error::usage(format!(
-                    "{} is of a run with other settings, which cannot be changed on the way: {}",
-                    checkpoint.display(),
-                    found.settings
-                )));
-            }
-            progress = found;
+        if self.existing == Existing::Resume && checkpoint.exists() {
+            let found = checkpoint::progress(&checkpoint)?;
+            let planned = self.check_recipe(&found, &progress)?;
+            checkpoint::load(&checkpoint, &mut trainer)?;
+            self.note_resumed(&found, planned, observer);
+            progress = Progress { settings: progress.settings, data: progress.data, ..found };
             cut_metrics(&metrics, progress.epochs)?;
             plot::write(&metrics, &self.folder.join(PLOT))?;
         } else {
+            if self.existing == Existing::Resume {
+                observer.notes(&format!("{} holds no run yet: begins at the first epoch", self.folder.display()));
+            }
+            if self.existing == Existing::Overwrite {
+                folder::clear(&self.folder)?;
+            }
             write(&metrics, b"")?;
+            // From here on, the folder's run is known by its recipe.
+            checkpoint::save(&checkpoint, &trainer, &progress)?;
         }
         while progress.epochs < s.epochs {
             if s.patience > 0 && progress.since_best >= s.patience {
@@ -160,6 +171,38 @@ impl Run {
             observer.ends(&epoch);
         }
         Ok(progress.best)
+    }
+
+    /// Checks that the run of a checkpoint can go on as this one, and gives back the number of epochs that it was to have.
+    fn check_recipe(&self, found: &Progress, here: &Progress) -> Result<u64, Error> {
+        let path = self.folder.join(CHECKPOINT);
+        let keys = |progress: &Progress| {
+            let keys = Keys::new(&progress.settings, &progress.data);
+            keys.ok_or_else(|| checkpoint::damaged(&path, &"its settings are not a recipe's"))
+        };
+        let (there, here) = (keys(found)?, keys(here)?);
+        match there.difference(&here) {
+            Some(difference) => Err(Error::usage(format!(
+                "{}: of another recipe: {difference}; a run that goes on can change `epochs` and `patience` alone (a higher --epochs trains \
+                 longer): give it the recipe that it began with, begin anew with --overwrite, or name another folder with --output",
+                path.display()
+            ))),
+            None => Ok(there.epochs().unwrap_or(self.settings.epochs)),
+        }
+    }
+
+    fn note_resumed(&self, found: &Progress, planned: u64, observer: &dyn Observer) {
+        let (done, epochs) = (found.epochs, self.settings.epochs);
+        if done >= epochs {
+            let more = format!("{done} epochs are done, and {epochs} are asked for: a higher --epochs trains longer");
+            return observer.notes(&more);
+        }
+        observer.notes(&format!("goes on after epoch {done} of {epochs}"));
+        if planned != epochs && self.settings.schedule != Shape::Constant {
+            observer.notes(&format!(
+                "`epochs` was {planned} and is {epochs}: from here on the learning rate is that of a run of {epochs} epochs"
+            ));
+        }
     }
 
     fn epoch(&self, trainer: &mut Trainer, progress: &mut Progress, observer: &dyn Observer) -> Result<Epoch, Error> {
@@ -213,10 +256,10 @@ impl Run {
     fn draw(&self, trainer: &Trainer, epoch: u64) -> Result<(), Error> {
         let images = sample(trainer, self.samples, self.settings.seed ^ epoch)?;
         let picture = Picture::grid(&images, self.description.image.levels, Layout::file(&images));
-        let folder = self.folder.join("samples");
-        std::fs::create_dir_all(&folder).map_err(io("create", &folder))?;
+        let samples = self.folder.join(SAMPLES);
+        std::fs::create_dir_all(&samples).map_err(io("create", &samples))?;
         let bytes = picture.to_png().map_err(|e| Error::other(e.to_string()))?;
-        write(&folder.join(format!("epoch-{epoch:04}.png")), &bytes)
+        write(&samples.join(folder::sample_name(epoch)), &bytes)
     }
 }
 

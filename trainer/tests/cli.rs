@@ -2,8 +2,8 @@
 
 #![cfg(feature = "flex")]
 
-use pixelrnn_converter::ImageSet;
 use pixelrnn_converter::images::Range;
+use pixelrnn_converter::{ImageSet, Picture};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -47,10 +47,127 @@ fn a_recipe_and_flags_make_a_model() {
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success(), "{err}");
     assert!(out.contains("epoch 2: ") && out.contains("best validation likelihood"), "{out}");
-    assert!(err.contains("quantized to the model's 4 levels"), "{err}");
     let model = pixelrnn_converter::TrainedModel::read(&folder.path().join("out/model.safetensors")).unwrap();
     assert_eq!(model.tensors()["blocks.0.state_to_state.weight"].shape, [20, 5, 1, 3]);
     assert!(folder.path().join("out/samples/epoch-0002.png").exists());
+}
+
+#[test]
+fn training_says_when_it_quantizes() {
+    let folder = folder();
+    std::fs::write(folder.path().join("recipe.toml"), RECIPE).unwrap();
+    std::fs::copy(folder.path().join("gray.npy"), folder.path().join("others.npy")).unwrap();
+    let run = ["recipe.toml", "-o", "out", "--epochs", "1", "--samples", "0", "--valid", "others.npy"];
+    let output = train(folder.path(), &run);
+    let err = String::from_utf8(output.stderr).unwrap();
+    for file in ["gray.npy", "others.npy"] {
+        let said = |line: &str| line.starts_with(file) && line.contains("quantized to the model's 4 levels");
+        assert!(output.status.success() && err.lines().any(said), "{file}: {err}");
+    }
+}
+
+/// What a run with these flags prints, whose exit status has to be `status`: standard output or, where it fails, standard error.
+fn says(folder: &Path, status: i32, more: &[&str]) -> String {
+    let small = ["--hidden", "2", "--layers", "1", "--input-kernel", "3", "--head", "2", "--samples", "0"];
+    let output = train(folder, &[&small[..], more].concat());
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(status), "{more:?}: {out}{err}");
+    if status == 0 { out } else { err }
+}
+
+#[test]
+fn a_second_run_into_a_folder_is_refused_before_any_work_unless_it_overwrites() {
+    let folder = folder();
+    let images = ["--train", "gray.npy", "--hold-out", "2", "-o", "run"];
+    says(folder.path(), 0, &[&images[..], &["--epochs", "2"]].concat());
+    let files = ["model.safetensors", "checkpoint.safetensors", "metrics.jsonl", "metrics.png"];
+    let read = || files.map(|file| std::fs::read(folder.path().join("run").join(file)).unwrap());
+    let first = read();
+
+    let err = says(folder.path(), 2, &[&images[..], &["--epochs", "1"]].concat());
+    let words = ["run holds a run of 2 epochs", "nats", "--resume", "--overwrite", "--output"];
+    assert!(err.lines().count() == 1 && words.iter().all(|word| err.contains(word)), "{err}");
+    // Before the images are read: these do not exist.
+    let missing = ["--train", "missing.npy", "--hold-out", "2", "-o", "run"];
+    assert_eq!(says(folder.path(), 2, &missing), err);
+    assert!(first == read());
+    assert!(says(folder.path(), 1, &[&missing[..], &["--overwrite"]].concat()).contains("missing.npy"));
+    assert!(first == read(), "what cannot be trained deletes nothing");
+    says(folder.path(), 2, &[&images[..], &["--resume", "--overwrite"]].concat());
+
+    std::fs::create_dir(folder.path().join("run/samples")).unwrap();
+    std::fs::write(folder.path().join("run/samples/epoch-0002.png"), "of the first run").unwrap();
+    says(folder.path(), 0, &[&images[..], &["--epochs", "1", "--overwrite"]].concat());
+    let metrics = String::from_utf8(read()[2].clone()).unwrap();
+    assert_eq!(metrics.lines().count(), 1);
+    assert!(!folder.path().join("run/samples/epoch-0002.png").exists());
+    // A model whose checkpoint is gone cannot be gone on from.
+    std::fs::remove_file(folder.path().join("run/checkpoint.safetensors")).unwrap();
+    let err = says(folder.path(), 2, &[&images[..], &["--resume"]].concat());
+    assert!(err.contains("run holds model.safetensors but no checkpoint.safetensors"), "{err}");
+}
+
+#[test]
+fn resume_with_another_recipe_names_the_key_that_differs_and_how_to_train_longer() {
+    let folder = folder();
+    let run = ["--train", "gray.npy", "--hold-out", "2", "-o", "run"];
+    let with = |more: &[&'static str]| [&run[..], more].concat();
+    let out = says(folder.path(), 0, &with(&["--epochs", "1", "--resume"]));
+    assert!(out.contains("run holds no run yet: begins at the first epoch"), "{out}");
+    let err = says(folder.path(), 2, &with(&["--epochs", "1", "--resume", "--rate", "0.5"]));
+    let words = ["run/checkpoint.safetensors", "`training.rate` is 0.002 there and 0.5 here", "`epochs`", "`patience`"];
+    assert!(err.lines().count() == 1 && words.iter().all(|word| err.contains(word)), "{err}");
+    let out = says(folder.path(), 0, &with(&["--epochs", "3", "--resume"]));
+    assert!(out.contains("goes on after epoch 1 of 3") && out.contains("epoch 3: "), "{out}");
+    let out = says(folder.path(), 0, &with(&["--epochs", "3", "--resume"]));
+    assert!(out.contains("a higher --epochs trains longer"), "{out}");
+}
+
+#[test]
+fn black_and_white_pngs_train_two_levels_and_the_levels_are_always_said() {
+    let folder = folder();
+    let png = |name: &str, values: [u8; 2]| {
+        let picture = Picture { width: 5, height: 5, channels: 1, data: (0..25).map(|i| values[i % 2]).collect() };
+        picture.write_png(&folder.path().join(name)).unwrap();
+    };
+    let pngs = ["black-and-white/a.png", "black-and-white/b.png", "dark/a.png", "dark/b.png"];
+    for name in pngs {
+        std::fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+        png(name, if name.starts_with("dark") { [3, 9] } else { [0, 255] });
+    }
+    for (number, (arguments, words)) in [
+        (
+            &["--train", "black-and-white"][..],
+            "images of 5x5, gray, 2 levels: the training images hold 0 and 255 alone",
+        ),
+        (&["--train", "black-and-white", "--levels", "4"], "images of 5x5, gray, 4 levels\n"),
+        (
+            &["--train", "dark"],
+            "256 levels: the training images hold 3 and 9 alone, which 2 levels, cut at the middle gray",
+        ),
+        (&["--train", "gray.npy"], "256 levels: the training images hold "),
+        (&["--train", "gray.npy", "--binarize", "random"], "2 levels: drawn with the gray values as chances"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let output = number.to_string();
+        let run = [arguments, &["--hold-out", "1", "--epochs", "1", "-o", &output]].concat();
+        let out = says(folder.path(), 0, &run);
+        assert!(out.contains(words), "{arguments:?}: {out}");
+        let model = folder.path().join(&output).join("model.safetensors");
+        let levels = pixelrnn_converter::TrainedModel::read(&model).unwrap().description().image.levels;
+        assert!(out.contains(&format!(", {levels} levels")), "{levels}: {out}");
+    }
+}
+
+#[test]
+fn the_time_left_of_the_run_is_said_after_each_epoch_but_the_last() {
+    let folder = folder();
+    let out = says(folder.path(), 0, &["--train", "gray.npy", "--hold-out", "2", "--epochs", "3", "-o", "run"]);
+    let left =
+        |n: usize| out.lines().find(|line| line.starts_with(&format!("epoch {n}: "))).unwrap().ends_with(" left");
+    assert_eq!([1, 2, 3].map(left), [true, true, false], "{out}");
 }
 
 #[test]
@@ -68,7 +185,7 @@ fn a_run_goes_on_from_a_trained_model() {
     };
     assert_eq!(description("out"), description("more"));
     for (more, words) in [(["--hidden", "5"], ["`from`", "hidden"]), (["--levels", "8"], ["`from`", "image"])] {
-        let output = train(folder.path(), &[&from[..], &more].concat());
+        let output = train(folder.path(), &[&from[..], &more, &["--overwrite"]].concat());
         let err = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(2) && words.iter().all(|word| err.contains(word)), "{err}");
     }
@@ -125,7 +242,7 @@ fn devices_are_listed() {
 /// Nats that a run of [`RECIPE`] ends with, training and validation.
 fn nats(folder: &Path, more: &[&str], kernel: &str) -> [f64; 2] {
     std::fs::write(folder.join("recipe.toml"), RECIPE).unwrap();
-    let arguments = [&["recipe.toml", "-o", "out", "--samples", "0"], more].concat();
+    let arguments = [&["recipe.toml", "-o", "out", "--overwrite", "--samples", "0"], more].concat();
     let mut command = Command::new(env!("CARGO_BIN_EXE_pixelrnn-train"));
     let output = command.args(arguments).current_dir(folder).env("PIXELRNN_TRAIN_KERNEL", kernel).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -11,7 +11,7 @@ use pixelrnn_converter::{Description, ImageSet};
 use pixelrnn_trainer::back_end::{BackEnd, Precision};
 use pixelrnn_trainer::data::Set;
 use pixelrnn_trainer::recipe::Training;
-use pixelrnn_trainer::run::{Epoch, Observer, Run};
+use pixelrnn_trainer::run::{Epoch, Existing, Observer, Run};
 use std::process::Command;
 use std::sync::Mutex;
 
@@ -60,7 +60,7 @@ fn likelihoods(architecture: &str, device: &str) -> Vec<f64> {
         back_end: BackEnd::new(&[device.parse().expect("a name")], Precision::F32).expect("the device is there"),
         folder: folder.path().to_path_buf(),
         samples: 0,
-        resume: false,
+        existing: Existing::Keep,
         start: None,
         description,
     };

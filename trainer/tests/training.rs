@@ -6,7 +6,7 @@ use pixelrnn_converter::{Description, Reference, TrainedModel};
 use pixelrnn_trainer::back_end::{BackEnd, Precision};
 use pixelrnn_trainer::data::Set;
 use pixelrnn_trainer::recipe::{Settings, Training};
-use pixelrnn_trainer::run::{Epoch, MODEL, Observer, Run};
+use pixelrnn_trainer::run::{Epoch, Existing, MODEL, Observer, Run};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -47,7 +47,7 @@ fn run(architecture: &str, settings: Settings, folder: &Path) -> Run {
         back_end: BackEnd::new(&[], Precision::F32).unwrap(),
         folder,
         samples: 0,
-        resume: true,
+        existing: Existing::Resume,
         start: None,
         description,
     }
@@ -111,11 +111,6 @@ fn a_resumed_run_ends_as_one_that_never_stopped() {
     }
     // Once more: there is nothing left to do.
     assert!(run("row_lstm", settings(4), stopped.path()).train(&Stop(0)).unwrap().is_some());
-    // Another learning rate is another run.
-    let other = Settings { rate: 0.5, ..settings(4) };
-    let error = run("row_lstm", other, stopped.path()).train(&()).unwrap_err();
-    assert_eq!(error.exit_status(), 2);
-    assert!(error.to_string().contains("other settings"), "{error}");
     // A damaged checkpoint is not taken for an early one.
     let checkpoint = stopped.path().join("checkpoint.safetensors");
     let bytes = std::fs::read(&checkpoint).unwrap();
@@ -123,6 +118,87 @@ fn a_resumed_run_ends_as_one_that_never_stopped() {
     let error = run("row_lstm", settings(4), stopped.path()).train(&()).unwrap_err();
     assert_eq!(error.exit_status(), 1);
     assert!(error.to_string().contains("checkpoint.safetensors"), "{error}");
+}
+
+/// What a run says about itself.
+#[derive(Default)]
+struct Notes(Mutex<Vec<String>>);
+
+impl Observer for Notes {
+    fn notes(&self, note: &str) {
+        self.0.lock().unwrap().push(note.to_string());
+    }
+}
+
+impl Notes {
+    fn text(self) -> String {
+        self.0.into_inner().unwrap().join("\n")
+    }
+}
+
+#[test]
+fn a_run_that_goes_on_with_another_recipe_is_refused_with_the_keys_that_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    run("pixel_cnn", settings(1), folder.path()).train(&()).unwrap();
+    let refused = |run: Run, words: &[&str]| {
+        let before = std::fs::read(folder.path().join("checkpoint.safetensors")).unwrap();
+        let error = run.train(&()).unwrap_err();
+        let text = error.to_string();
+        assert_eq!((error.exit_status(), text.lines().count()), (2, 1), "{text}");
+        assert!(
+            words.iter().chain(&["--epochs", "`patience`", "--overwrite"]).all(|word| text.contains(word)),
+            "{text}"
+        );
+        assert!(before == std::fs::read(folder.path().join("checkpoint.safetensors")).unwrap());
+        text
+    };
+    let rate = Settings { rate: 0.5, ..settings(1) };
+    let text = refused(run("pixel_cnn", rate, folder.path()), &["`training.rate` is 0.02 there and 0.5 here"]);
+    assert!(!text.contains("is 0.9 there"), "{text}");
+    let text = refused(
+        run("row_lstm", settings(1), folder.path()),
+        &["`model.architecture` is pixel_cnn there and row_lstm here"],
+    );
+    assert!(!text.contains("training."), "{text}");
+    let description = description("pixel_cnn");
+    let fewer = Run { train: stripes(&description, 88), ..run("pixel_cnn", settings(1), folder.path()) };
+    refused(fewer, &["`data.train` is 90 images", "88 images"]);
+}
+
+#[test]
+fn a_run_that_goes_on_can_have_more_epochs_and_says_how_its_learning_rate_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    run("pixel_cnn", settings(2), folder.path()).train(&()).unwrap();
+    let notes = Notes::default();
+    run("pixel_cnn", settings(2), folder.path()).train(&notes).unwrap();
+    assert_eq!(notes.text(), "2 epochs are done, and 2 are asked for: a higher --epochs trains longer");
+    let notes = Notes::default();
+    let patient = Settings { patience: 9, ..settings(3) };
+    run("pixel_cnn", patient, folder.path()).train(&notes).unwrap();
+    let text = notes.text();
+    assert!(text.contains("goes on after epoch 2 of 3") && text.contains("`epochs` was 2 and is 3"), "{text}");
+    let metrics = std::fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
+    assert_eq!(metrics.lines().count(), 3);
+    // The recipe that it goes on with is its own from then on.
+    let notes = Notes::default();
+    run("pixel_cnn", settings(3), folder.path()).train(&notes).unwrap();
+    assert!(!notes.text().contains("`epochs` was"));
+}
+
+#[test]
+fn a_run_that_stopped_in_its_first_epoch_goes_on_or_is_replaced_without_a_question() {
+    let folder = tempfile::tempdir().unwrap();
+    let stopped = run("pixel_cnn", settings(2), folder.path());
+    assert!(std::panic::catch_unwind(|| stopped.train(&Stop(0)).unwrap()).is_err());
+    let rate = Settings { rate: 0.5, ..settings(2) };
+    assert!(run("pixel_cnn", rate.clone(), folder.path()).train(&()).unwrap_err().to_string().contains("rate"));
+    run("pixel_cnn", settings(2), folder.path()).train(&()).unwrap();
+    // Nothing is lost: another recipe needs no flag.
+    let folder = tempfile::tempdir().unwrap();
+    let keep = |settings| Run { existing: Existing::Keep, ..run("pixel_cnn", settings, folder.path()) };
+    let stopped = keep(settings(2));
+    assert!(std::panic::catch_unwind(|| stopped.train(&Stop(0)).unwrap()).is_err());
+    keep(rate).train(&()).unwrap();
 }
 
 #[test]
@@ -136,9 +212,10 @@ fn a_run_begins_with_the_weights_of_a_trained_model() {
     let again = run.train(&()).unwrap().unwrap();
     assert!((again - best).abs() < 1e-3, "{again} nats, expected {best}");
     // Weights of another network are refused.
-    let other = Run { description: description("row_lstm"), resume: false, start: Some(start), ..run };
+    let other = Run { description: description("row_lstm"), existing: Existing::Overwrite, start: Some(start), ..run };
     let error = other.train(&()).unwrap_err();
     assert!(error.exit_status() == 2 && error.to_string().contains("blocks.0"), "{error}");
+    assert!(second.path().join(MODEL).exists(), "what is refused deletes nothing");
 }
 
 #[test]
