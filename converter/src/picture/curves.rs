@@ -62,8 +62,10 @@ fn draw(area: &Area<'_>, curves: &[Curve<'_>], x: &str, y: &str) -> Drawn {
         .x_label_formatter(&|number| short(*number))
         .y_label_formatter(&|number| short(*number))
         .draw()?;
+    // The upper end leaves room for the note about points above.
+    let below = top - (top - height.start) * 0.08;
     for (at, _) in curves.iter().filter_map(|curve| curve.best) {
-        chart.draw_series(LineSeries::new([(at, height.start), (at, top)], FAINT.mix(0.6).stroke_width(2)))?;
+        chart.draw_series(LineSeries::new([(at, height.start), (at, below)], FAINT.mix(0.6).stroke_width(2)))?;
     }
     for ((curve, from), colour) in curves.iter().zip(&above).zip(COLOURS.iter().cycle()) {
         let points = &curve.points[*from..];
@@ -142,7 +144,7 @@ fn far_above(curves: &[Shown<'_>]) -> Vec<usize> {
 /// The point at the height `top` on the line from a point above it to one below.
 fn crossing((x0, y0): (f64, f64), (x1, y1): (f64, f64), top: f64) -> Option<(f64, f64)> {
     let part = (top - y1) / (y0 - y1);
-    (0.0..=1.0).contains(&part).then(|| (x1 + (x0 - x1) * part, top))
+    (0.0..=1.0).contains(&part).then_some((x1 + (x0 - x1) * part, top))
 }
 
 /// From a little below the least number to a little above the largest.
