@@ -62,8 +62,10 @@ fn draw(area: &Area<'_>, curves: &[Curve<'_>], x: &str, y: &str) -> Drawn {
         .x_label_formatter(&|number| short(*number))
         .y_label_formatter(&|number| short(*number))
         .draw()?;
+    // The upper end leaves room for the note about points above.
+    let below = top - (top - height.start) * 0.08;
     for (at, _) in curves.iter().filter_map(|curve| curve.best) {
-        chart.draw_series(LineSeries::new([(at, height.start), (at, top)], FAINT.mix(0.6).stroke_width(2)))?;
+        chart.draw_series(LineSeries::new([(at, height.start), (at, below)], FAINT.mix(0.6).stroke_width(2)))?;
     }
     for ((curve, from), colour) in curves.iter().zip(&above).zip(COLOURS.iter().cycle()) {
         let points = &curve.points[*from..];
