@@ -24,10 +24,11 @@ impl fmt::Display for ClosedWeights {
         let names: Vec<_> = ops.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
         let more = ops.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more ops") } else { String::new() };
+        let largest = if *largest < 1e-3 { format!("{largest:.2e}") } else { format!("{largest:.4}") };
         let (weights, are) = if *count == 1 { ("weight", "is") } else { ("weights", "are") };
         write!(
             f,
-            "{count} {weights} of {}{more} {are} not zero under closed taps, the largest {largest:.4}, and {are} taken as 0: \
+            "{count} {weights} of {}{more} {are} not zero under closed taps, the largest {largest}, and {are} taken as 0: \
              a model that was trained without these masks predicts something else",
             names.join(", ")
         )
