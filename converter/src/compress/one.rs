@@ -75,5 +75,6 @@ pub fn decompress_one(
         reader.finish(&mut source).map_err(block_error)?;
     }
     let set = ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)?;
+    let set = ImageSet { planes: header.planes, ..set };
     Ok(OneImage { set, label, checked: last })
 }
