@@ -7,6 +7,7 @@ use pixelrnn::{Draw, Engine, Pixel, SymbolSource, Temperature};
 use pixelrnn_client::Client;
 use pixelrnn_converter::Blob;
 use serde_json::{Value, json};
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -54,6 +55,10 @@ impl Device {
 
     fn start_at(board: &str, models: &[PathBuf], build: &Path, speed: &[&str]) -> Option<Self> {
         let machine = Machine::named(board).expect("a machine of the firmware's");
+        // Boards of one target are built into the same file, by tests that run at the same time.
+        std::fs::create_dir_all(build).unwrap();
+        let lock = File::create(build.join("lock")).unwrap();
+        lock.lock().unwrap();
         let built = match machine.build("serve", models, build) {
             Ok(built) => built,
             Err(missing) => {
@@ -64,6 +69,7 @@ impl Device {
         let folder = TempDir::new().unwrap();
         let program = folder.path().join("serve");
         std::fs::copy(built, &program).unwrap();
+        drop(lock);
 
         let socket = folder.path().join("port");
         let mut qemu = Command::new("qemu-system-arm")
