@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
+/// For a shell, before it sets a limit on address space: as many threads and heaps on every machine. Each reserves some, and a heap is made
+/// where two threads meet in the allocator.
+pub const SAME_THREADS: &str = "export RAYON_NUM_THREADS=2 MALLOC_ARENA_MAX=1";
+
 /// What a run of the program came to.
 #[derive(Clone, Debug)]
 pub struct Run {

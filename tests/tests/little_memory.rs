@@ -5,7 +5,7 @@
 
 use pixelrnn_converter::{Description, Tensor, TrainedModel};
 use pixelrnn_tests::integer_model::bytes::{blob_checksum, crc32};
-use pixelrnn_tests::program::{Folder, Run};
+use pixelrnn_tests::program::{Folder, Run, SAME_THREADS};
 use pixelrnn_tests::random::Random;
 use std::fs::File;
 use std::io::Write;
@@ -15,9 +15,8 @@ const MIB: usize = 1 << 20;
 /// Address space, in KiB as `ulimit` has it.
 const SPACE: usize = 256 * 1024;
 
-/// With as many threads and heaps on every machine: each reserves address space, some of them only where two threads meet in the allocator.
 fn run_in_little_memory(folder: &Folder, line: &str) -> Run {
-    folder.run_after(&format!("export RAYON_NUM_THREADS=2 MALLOC_ARENA_MAX=1 && ulimit -v {SPACE}"), line)
+    folder.run_after(&format!("{SAME_THREADS} && ulimit -v {SPACE}"), line)
 }
 
 fn refused(folder: &Folder, line: &str, expected: &str) {

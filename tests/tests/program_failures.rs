@@ -4,7 +4,7 @@
 
 use pixelrnn_tests::bad_files::{self, Kind};
 use pixelrnn_tests::cargo;
-use pixelrnn_tests::program::{Folder, Run, run};
+use pixelrnn_tests::program::{Folder, Run, SAME_THREADS, run};
 use std::path::Path;
 
 /// Every file that a command reads: the command's line with `BAD` in the file's place, and what the file should be.
@@ -68,7 +68,7 @@ fn check_failure(what: &str, run: &Run, named: &str) {
 /// `AddressSanitizer` reserves terabytes of address space. Who runs the tests under it sets a limit among its options.
 fn run_in_a_gibibyte(folder: &Folder, line: &str) -> Run {
     let limited = if std::env::var_os("ASAN_OPTIONS").is_none() { "ulimit -v 1048576" } else { "true" };
-    folder.run_after(limited, line)
+    folder.run_after(&format!("{SAME_THREADS} && {limited}"), line)
 }
 
 #[test]

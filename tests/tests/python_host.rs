@@ -11,7 +11,7 @@ use pixelrnn_tests::device::{Device, Served, draw};
 use pixelrnn_tests::lossy::Line;
 use pixelrnn_tests::program::Folder;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -77,18 +77,24 @@ fn run_over(mut line: Line) -> (Output, Line) {
     // Sooner than a device answers, so that it sends more than it must as well.
     let program = program(&socket).replace("settimeout(5)", "settimeout(0.05)");
     std::thread::scope(|scope| {
-        let python = scope.spawn(move || run(&program));
+        let python = scope.spawn(|| {
+            let output = run(&program);
+            // One that ended before it came to the port would be waited for.
+            let _ = UnixStream::connect(&socket);
+            output
+        });
         let (mut port, _) = listener.accept().unwrap();
         let mut bytes = [0; 4096];
         loop {
             match line.read(&mut bytes) {
-                Ok(count) => port.write_all(&bytes[..count]).unwrap(),
+                Ok(count) if port.write_all(&bytes[..count]).is_ok() => {}
+                Ok(_) => break,
                 // The device waits for the host.
                 Err(error) => {
                     assert_eq!(error.kind(), ErrorKind::WouldBlock);
-                    match port.read(&mut bytes).unwrap() {
-                        0 => break,
-                        count => line.write_all(&bytes[..count]).unwrap(),
+                    match port.read(&mut bytes) {
+                        Ok(0) | Err(_) => break,
+                        Ok(count) => line.write_all(&bytes[..count]).unwrap(),
                     }
                 }
             }
