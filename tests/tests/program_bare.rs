@@ -186,7 +186,7 @@ fn a_bare_file_may_be_empty_and_is_an_image_then() {
     let image = ImageSet::new([1, 1, 1], vec![0], Range::Levels).unwrap();
     image.write_npy(&folder.path("dark.npy")).unwrap();
     folder.run("compress dark.npy -m model.prnn --bare -o bare").good();
-    assert_eq!(folder.read("bare"), []);
+    assert!(folder.read("bare").is_empty());
     folder.run("decompress bare -m model.prnn --bare -o back.npy").good();
     assert_eq!(folder.read("back.npy"), folder.read("dark.npy"));
 }
