@@ -142,7 +142,7 @@ fn several_images_and_files_of_the_other_form_are_refused() {
         let run = folder.run(line);
         assert!(run.status == Some(status) && run.stderr.contains(expected), "{line}: {}", run.stderr);
     }
-    // A decoder is up to seven bytes ahead.
+    // A decoder reads up to seven zeros behind a code that ends in zeros, which are not written.
     let longer = [&folder.read("bare")[..], &[0; 8]].concat();
     folder.write("longer", &longer);
     let run = folder.run("decompress longer --bare -o out.npy");
