@@ -179,16 +179,16 @@ fn any_bytes_are_a_bare_code_or_refused_and_images_that_do_not_fit_are_refused()
 }
 
 #[test]
-fn an_image_that_the_model_all_but_expects_is_an_empty_bare_file() {
-    // The likeliest image of the built-in model at each step costs few bits; a dark one codes as zeros, of which none is written.
+fn a_bare_file_may_be_empty_and_is_an_image_then() {
     let folder = Folder::new();
-    let model = golden_blob(golden::BUILT_IN);
-    let dark = vec![0; model.model().unwrap().image().values()];
-    let bare = compress_bare(model.model().unwrap(), &dark, None).unwrap();
-    folder.write("bare", &bare.bytes);
-    println!("{} bytes, {} bits", bare.bytes.len(), bare.bits);
-    folder.run("decompress bare --bare -o back.npy").good();
-    assert_eq!(ImageSet::read(&folder.path("back.npy")).unwrap().data, dark);
+    folder.fixture("diagonal_bilstm_one_pixel");
+    // The lowest value begins at 0, and costs less than a byte.
+    let image = ImageSet::new([1, 1, 1], vec![0], Range::Levels).unwrap();
+    image.write_npy(&folder.path("dark.npy")).unwrap();
+    folder.run("compress dark.npy -m model.prnn --bare -o bare").good();
+    assert!(folder.read("bare").is_empty());
+    folder.run("decompress bare -m model.prnn --bare -o back.npy").good();
+    assert_eq!(folder.read("back.npy"), folder.read("dark.npy"));
 }
 
 #[test]
@@ -234,8 +234,8 @@ fn one_image_is_restored_without_decoding_what_does_not_come_before_it_in_its_bl
     // Damage elsewhere does no harm to it: in a segment of the block before, and behind it in its own.
     let mut damaged = file.clone();
     damaged[HEADER_BYTES + 100] ^= 1;
-    let end = file.len() - BEHIND - 1;
-    damaged[end] ^= 1;
+    // The last byte may be any of several.
+    damaged[file.len() - BEHIND - 4] ^= 1;
     folder.write("damaged", &damaged);
     assert_ne!(one("damaged", 1023).status, Some(0), "the last image of a block is checked");
     one("damaged", 1025).good();
