@@ -1,5 +1,8 @@
 //! What fuzzers run, run for a moment: on all seeds, among which are the files that once were trouble, and on changes of them.
 
+use pixelrnn_converter::Blob;
+use pixelrnn_converter::compress::decompress;
+use pixelrnn_tests::golden;
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::targets::{Target, changed, named};
 use rayon::prelude::*;
@@ -19,6 +22,25 @@ fn runs(name: &str, count: u64) {
             assert!(outcome.is_ok(), "{name}: round {round} of {file}");
         }
     });
+}
+
+/// Seeds that are refused at once would leave what lies behind the reader untried.
+#[test]
+fn seeds_are_of_the_formats_of_today() {
+    let golden = golden::MADE_FROM.map(|(name, _)| (name, Blob::read(&golden::folder().join(name)).unwrap()));
+    let (mut blobs, mut files) = (0, 0);
+    for (file, seed) in named("blob").seeds().iter().filter(|(file, _)| file.ends_with(".prnn")) {
+        assert!(Blob::new(seed).model().is_ok(), "{file}");
+        blobs += 1;
+    }
+    for (file, seed) in named("container").seeds() {
+        let of = |name: &str| file.starts_with(name.trim_end_matches(".prnn"));
+        let Some((_, blob)) = golden.iter().find(|(name, _)| of(name)) else { continue };
+        let restored = decompress(blob.model().unwrap(), &seed[1..], || ());
+        assert!(restored.is_ok(), "{file}: {restored:?}");
+        files += 1;
+    }
+    assert!(blobs > 10 && files > 5, "{blobs} blobs and {files} compressed files");
 }
 
 /// Else a sum that wraps by mistake would go unseen here. `Cargo.toml` says so for tests, `fuzz/Cargo.toml` for fuzzers.
