@@ -2,7 +2,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use pixelrnn::Plan;
+use pixelrnn::{Cost, Plan};
 use pixelrnn_benches::{Subject, Worker, kernel};
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ fn main() {
     divan::main();
 }
 
-fn bench(bencher: Bencher, subject: &Subject, task: impl Fn(&mut Worker<'_, '_>) -> u64) {
+fn bench(bencher: Bencher, subject: &Subject, task: impl Fn(&mut Worker<'_, '_>) -> Cost) {
     let model = subject.model();
     let mut state = vec![0; model.state_words()];
     let mut worker = Worker::new(model, &mut state, kernel(), Plan::Pixel);

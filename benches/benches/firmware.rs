@@ -4,7 +4,7 @@
 //! at every run, whatever the host does.
 
 use object::{Object, ObjectSection};
-use pixelrnn::model::Architecture;
+use pixelrnn::network::Architecture;
 use pixelrnn_benches::Subject;
 use pixelrnn_tests::machines::{Emulator, MACHINES, Machine, firmware};
 use serde_json::Value;

@@ -3,9 +3,9 @@
 //!
 //! All networks of a table take turns. Figures are medians. `cargo bench -p pixelrnn-benches --bench growth`.
 
-use pixelrnn::model::Architecture;
-use pixelrnn::packed::{Batch, Packed};
-use pixelrnn::{Draw, Plan, Temperature};
+use pixelrnn::batched::{Batch, PackedModel};
+use pixelrnn::network::Architecture;
+use pixelrnn::{Cost, Plan, Sample, Temperature};
 use pixelrnn_benches::{Subject, Worker, kernel};
 use std::hint::black_box;
 use std::time::Instant;
@@ -58,13 +58,13 @@ fn measure(name: &str, architecture: Architecture, sizes: &[Size]) {
             let mut worker = Worker::new(model, &mut state, kernel(), Plan::Pixel);
             worker.sample(0);
             seconds[0].push(time(|| _ = black_box(worker.sample(1))));
-            let packed = Packed::new(model).expect("8-bit weights");
+            let packed = PackedModel::new(model).expect("8-bit weights");
             for (images, seconds) in [1, MANY].into_iter().zip(&mut seconds[1..]) {
                 let mut batch = Batch::with(&packed, images, kernel()).expect("a batch");
-                let (mut out, mut costs) = (vec![0; images * model.image().values()], vec![0; images]);
+                let (mut out, mut costs) = (vec![0; images * model.image().values()], vec![Cost(0); images]);
                 let mut draw = || {
                     let mut draws: Vec<_> =
-                        (0..images as u64).map(|seed| Draw::seeded(seed, Temperature::ONE)).collect();
+                        (0..images as u64).map(|seed| Sample::seeded(seed, Temperature::ONE)).collect();
                     batch.run(None, &mut draws, &mut out, &mut costs).expect("draws");
                 };
                 draw();

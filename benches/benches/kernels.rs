@@ -5,11 +5,11 @@
 //! how long a thread has run, time that others had the processor does not count. Arguments choose models
 //! by parts of their names, and kernels: `cargo bench -p pixelrnn-benches --bench kernels -- mnist h128 avx2 portable`.
 
+use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::blob::Layout;
 use pixelrnn::kernels::Native;
-use pixelrnn::model::Architecture;
-use pixelrnn::packed::{Batch, Packed, Scorer};
-use pixelrnn::{Draw, Plan, Temperature};
+use pixelrnn::network::Architecture;
+use pixelrnn::{Cost, Plan, Sample, Temperature};
 use pixelrnn_benches::{Subject, Worker, peak};
 use pixelrnn_converter::layout::{arrange, for_dsp};
 use std::hint::black_box;
@@ -29,10 +29,11 @@ const TURN: Duration = Duration::from_millis(100);
 
 fn main() {
     let arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
-    let (chosen, wanted): (Vec<String>, Vec<String>) =
+    let (from_env, wanted): (Vec<String>, Vec<String>) =
         arguments.partition(|argument| Native::all().any(|kernel| kernel.name() == argument));
-    let kernels: Vec<Native> =
-        Native::all().filter(|kernel| chosen.is_empty() || chosen.iter().any(|name| name == kernel.name())).collect();
+    let kernels: Vec<Native> = Native::all()
+        .filter(|kernel| from_env.is_empty() || from_env.iter().any(|name| name == kernel.name()))
+        .collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()));
     println!("in registers alone, the instruction of");
     for kernel in kernels.iter().copied() {
@@ -49,7 +50,7 @@ fn main() {
         "model", "weights", "kernel", "samples/s", "scores/s", "times", "G multiply-adds/s"
     );
     for subject in subjects(&is_wanted) {
-        for layout in [Layout::Rows, for_dsp(subject.model().weights())] {
+        for layout in [Layout::RowMajor, for_dsp(subject.model().weights())] {
             let name = subject.name.clone();
             let blob = arrange(&subject.blob, layout).expect("weights of a converted blob are each their own");
             measure(&Subject { name, blob }, layout, &kernels);
@@ -94,7 +95,7 @@ fn measure(subject: &Subject, layout: Layout, kernels: &[Native]) {
             (worker, (TURN.as_secs_f64() / one.max(1e-6)).ceil() as u64)
         })
         .collect();
-    let costs: Vec<u64> = workers.iter_mut().map(|(worker, _)| worker.sample(1)).collect();
+    let costs: Vec<Cost> = workers.iter_mut().map(|(worker, _)| worker.sample(1)).collect();
     assert!(costs.iter().all(|cost| *cost == costs[0]), "{subject}: kernels disagree");
     let mut seconds = vec![[const { Vec::<f64>::new() }; 2]; kernels.len()];
     for _ in 0..ROUNDS {
@@ -112,9 +113,9 @@ fn measure_packed(subject: &Subject, kernels: &[Native]) {
     let image = model.image();
     let label = (model.classes() > 0).then_some(0);
     let work = (model.multiply_adds() * image.height * image.width) as f64;
-    let packed = Packed::new(model).expect("8-bit weights");
+    let packed = PackedModel::new(model).expect("8-bit weights");
     let mut out = vec![0; BATCH * image.values()];
-    let mut costs = vec![0; BATCH];
+    let mut costs = vec![Cost(0); BATCH];
     let mut workers: Vec<_> = kernels
         .iter()
         .map(|kernel| {
@@ -128,12 +129,12 @@ fn measure_packed(subject: &Subject, kernels: &[Native]) {
     for _ in 0..PACKED_ROUNDS {
         for ((batch, scorer), [sample, score]) in workers.iter_mut().zip(&mut seconds) {
             let mut draw = || {
-                let mut draws: Vec<_> = (0..BATCH as u64).map(|seed| Draw::seeded(seed, Temperature::ONE)).collect();
+                let mut draws: Vec<_> = (0..BATCH as u64).map(|seed| Sample::seeded(seed, Temperature::ONE)).collect();
                 batch.run(label, &mut draws, &mut out, &mut costs).expect("draws");
-                costs.iter().sum()
+                costs.iter().copied().sum()
             };
             let begin = Instant::now();
-            let total: u64 = draw();
+            let total: Cost = draw();
             assert_eq!(*expected.get_or_insert(total), total, "{subject}: kernels disagree");
             let turns = turns(begin.elapsed().as_secs_f64());
             sample.push(time(turns, draw) / BATCH as f64);
@@ -165,7 +166,7 @@ fn print(subject: &Subject, how: &str, kernels: &[Native], seconds: &mut [[Vec<f
 }
 
 /// Seconds that `task` takes an image.
-fn time(images: u64, mut task: impl FnMut() -> u64) -> f64 {
+fn time(images: u64, mut task: impl FnMut() -> Cost) -> f64 {
     let begin = (Instant::now(), running());
     for _ in 0..images {
         black_box(task());

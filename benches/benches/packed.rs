@@ -6,8 +6,8 @@
 //! `cargo bench -p pixelrnn-benches --bench packed -- mnist` measures models with `mnist` in their names only; `--rounds 1` takes
 //! that many turns, and `--json` prints a line of JSON a task, for programs that compare.
 
-use pixelrnn::packed::{Batch, Packed, Scorer};
-use pixelrnn::{Draw, Plan, Temperature};
+use pixelrnn::batched::{Batch, PackedModel, Scorer};
+use pixelrnn::{Cost, Plan, Sample, Temperature};
 use pixelrnn_benches::{Subject, Worker, kernel, peak};
 use rayon::prelude::*;
 use std::hint::black_box;
@@ -32,8 +32,8 @@ struct Task<'t> {
     run: Box<dyn FnMut() + 't>,
 }
 
-fn draws(count: usize) -> Vec<Draw<pixelrnn::DefaultRng>> {
-    (0..count as u64).map(|seed| Draw::seeded(seed, Temperature::ONE)).collect()
+fn draws(count: usize) -> Vec<Sample<pixelrnn::DefaultRng>> {
+    (0..count as u64).map(|seed| Sample::seeded(seed, Temperature::ONE)).collect()
 }
 
 /// What the command line asks for.
@@ -87,7 +87,7 @@ fn measure(subject: &Subject, threads: usize, args: &Args) {
     let model = subject.model();
     let values = model.image().values();
     let label = (model.classes() > 0).then_some(0);
-    let packed = Packed::new(model).expect("8-bit weights");
+    let packed = PackedModel::new(model).expect("8-bit weights");
     let mut state = vec![0; model.state_words()];
     let mut worker = Worker::new(model, &mut state, kernel(), Plan::Pixel);
     worker.sample(0);
@@ -95,7 +95,7 @@ fn measure(subject: &Subject, threads: usize, args: &Args) {
     let mut scorer = Scorer::with(&packed, kernel()).expect("a scorer");
     let batch = |images: usize| {
         let mut batch = Batch::with(&packed, images, kernel()).expect("a batch");
-        let (mut out, mut costs) = (vec![0; images * values], vec![0; images]);
+        let (mut out, mut costs) = (vec![0; images * values], vec![Cost(0); images]);
         move || {
             batch.run(label, &mut draws(images), &mut out, &mut costs).expect("draws");
             black_box(&out);

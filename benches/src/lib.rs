@@ -7,10 +7,10 @@
 
 pub mod peak;
 
-use pixelrnn::blob::Weights;
+use pixelrnn::blob::NumberFormat;
 use pixelrnn::kernels::{Kernel, Native};
-use pixelrnn::model::{Architecture, ColourGroups, Image, Output, Preset};
-use pixelrnn::{Draw, Engine, Given, Model, Plan, Temperature};
+use pixelrnn::network::{Architecture, ColourGroups, Image, Output, Preset};
+use pixelrnn::{Cost, Engine, FromImage, Model, Plan, Sample, Temperature};
 use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::quantize::Method;
 use pixelrnn_converter::{Blob, Description, Error, Tensor, TrainedModel};
@@ -136,7 +136,8 @@ impl Subject {
     fn of(name: &str, preset: Preset) -> Result<Self, Error> {
         let description = Description::from(preset);
         let trained = TrainedModel::new(description.clone(), random_tensors(&description)?)?;
-        let converted = convert(&trained, &Calibration::OwnSamples { count: 1 }, Weights::I8, Method::MinMax, || ())?;
+        let converted =
+            convert(&trained, &Calibration::OwnSamples { count: 1 }, NumberFormat::I8, Method::MinMax, || ())?;
         Ok(Self { name: name.to_string(), blob: converted.blob })
     }
 
@@ -171,7 +172,7 @@ fn random_tensors(description: &Description) -> Result<BTreeMap<String, Tensor>,
 /// # Panics
 /// When this machine has no kernel of that name.
 pub fn kernel() -> Native {
-    Native::chosen().unwrap_or_else(|error| panic!("{error}"))
+    Native::from_env().unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// One thread's workplace: an engine, an image to score, and a place for the results.
@@ -202,8 +203,8 @@ impl<'m, 'b, K: Kernel> Worker<'m, 'b, K> {
     ///
     /// # Panics
     /// Never.
-    pub fn sample(&mut self, seed: u64) -> u64 {
-        let mut source = Draw::seeded(seed, Temperature::ONE);
+    pub fn sample(&mut self, seed: u64) -> Cost {
+        let mut source = Sample::seeded(seed, Temperature::ONE);
         self.engine.run(self.label, &mut source, &mut self.out).expect("a draw always has a value")
     }
 
@@ -216,8 +217,8 @@ impl<'m, 'b, K: Kernel> Worker<'m, 'b, K> {
     ///
     /// # Panics
     /// Never.
-    pub fn score(&mut self) -> u64 {
-        let mut source = Given::new(&self.given, self.engine.model().image());
+    pub fn score(&mut self) -> Cost {
+        let mut source = FromImage::new(&self.given, self.engine.model().image());
         self.engine.run(self.label, &mut source, &mut self.out).expect("the image is the model's own")
     }
 }

@@ -1,6 +1,6 @@
 //! Lays a blob's weights out anew, for the instructions of another machine. What the model computes stays the same.
 
-use pixelrnn::blob::{HEADER_BYTES, Header, Instruction, Layout, RECORD_BYTES, Record, Weights, checksum, kind};
+use pixelrnn::blob::{HEADER_BYTES, Header, Instruction, Layout, NumberFormat, RECORD_BYTES, Record, checksum, kind};
 use pixelrnn::target::CortexM;
 use pixelrnn::{BlobError, Model};
 use std::collections::BTreeMap;
@@ -14,11 +14,11 @@ pub enum LayoutError {
     /// It is no blob.
     Blob(BlobError),
     /// A layout that blobs of such weights do not have.
-    Weights {
+    NumberFormat {
         /// How they should lie.
         layout: Layout,
         /// What they are.
-        weights: Weights,
+        weights: NumberFormat,
     },
     /// Weights share their bytes with something else.
     Shared,
@@ -33,7 +33,7 @@ impl fmt::Display for LayoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blob(error) => error.fmt(f),
-            Self::Weights { layout, weights } => write!(
+            Self::NumberFormat { layout, weights } => write!(
                 f,
                 "weights of the type {weights:?} do not have the layout {layout:?}: float weights lie in rows, and pairs are \
                  for 16-bit activations"
@@ -56,14 +56,14 @@ enum Content {
     /// So many bytes, which stay as they are.
     Bytes(usize),
     /// Matrices of weights, one a colour group: outputs and their inputs.
-    Weights(Vec<(usize, usize)>),
+    NumberFormat(Vec<(usize, usize)>),
 }
 
 impl Part {
     fn bytes(&self, layout: Layout) -> usize {
         match &self.content {
             Content::Bytes(bytes) => *bytes,
-            Content::Weights(groups) => groups.iter().map(|(outputs, length)| outputs * layout.row(*length)).sum(),
+            Content::NumberFormat(groups) => groups.iter().map(|(outputs, length)| outputs * layout.row(*length)).sum(),
         }
     }
 }
@@ -81,7 +81,7 @@ pub fn arrange(model: &Model<'_>, layout: Layout) -> Result<Vec<u8>, LayoutError
         return Ok(model.blob().to_vec());
     }
     if (Header { layout: layout as u8, ..*model.header() }).layout().is_none() {
-        return Err(LayoutError::Weights { layout, weights: model.weights() });
+        return Err(LayoutError::NumberFormat { layout, weights: model.weights() });
     }
     let parts = parts(model);
     check_apart(&parts, from, model.header())?;
@@ -100,7 +100,7 @@ pub fn arrange(model: &Model<'_>, layout: Layout) -> Result<Vec<u8>, LayoutError
         let mut at = part.at as usize;
         match &part.content {
             Content::Bytes(bytes) => new.extend_from_slice(&old[at..at + bytes]),
-            Content::Weights(groups) => {
+            Content::NumberFormat(groups) => {
                 for &(outputs, length) in groups {
                     let bytes = outputs * from.row(length);
                     repack(&old[at..at + bytes], [from, layout], outputs, length, &mut new);
@@ -113,13 +113,13 @@ pub fn arrange(model: &Model<'_>, layout: Layout) -> Result<Vec<u8>, LayoutError
 }
 
 /// What the instructions of Cortex-M4, M7 and M33 want of integer weights; float weights do not have it.
-pub const fn for_dsp(weights: Weights) -> Layout {
-    if matches!(weights, Weights::I8A16) { Layout::Pairs } else { Layout::Blocks }
+pub const fn for_dsp(weights: NumberFormat) -> Layout {
+    if matches!(weights, NumberFormat::I8A16) { Layout::TiledPairs } else { Layout::Tiled }
 }
 
 /// What `core` wants of such weights. All others want rows.
-pub const fn suited(weights: Weights, core: Option<CortexM>) -> Layout {
-    if weights.is_integer() && matches!(core, Some(CortexM::Dsp)) { for_dsp(weights) } else { Layout::Rows }
+pub const fn suited(weights: NumberFormat, core: Option<CortexM>) -> Layout {
+    if weights.is_integer() && matches!(core, Some(CortexM::Dsp)) { for_dsp(weights) } else { Layout::RowMajor }
 }
 
 /// All parts by offset, of those that begin at the same place the longest first.
@@ -127,7 +127,7 @@ fn parts(model: &Model<'_>) -> Vec<Part> {
     let header = model.header();
     let (groups, classes) = (header.image().channels, model.classes());
     let bytes = |at, bytes| Part { at, content: Content::Bytes(bytes) };
-    let weights = |at, groups| Part { at, content: Content::Weights(groups) };
+    let weights = |at, groups| Part { at, content: Content::NumberFormat(groups) };
     let table = header.image().levels * model.weights().activation_bytes();
     let mut parts = vec![bytes(header.input_table, table), bytes(header.notes, header.notes_bytes as usize)];
     for op in model.instructions().flatten() {
@@ -178,7 +178,7 @@ fn parts(model: &Model<'_>) -> Vec<Part> {
 fn check_apart(parts: &[Part], layout: Layout, header: &Header) -> Result<(), LayoutError> {
     let fixed = [(0, HEADER_BYTES), (header.ops as usize, usize::from(header.op_count) * RECORD_BYTES)];
     for (n, part) in parts.iter().enumerate() {
-        if !matches!(part.content, Content::Weights(_)) {
+        if !matches!(part.content, Content::NumberFormat(_)) {
             continue;
         }
         let (start, end) = (part.at as usize, part.at as usize + part.bytes(layout));
@@ -196,7 +196,7 @@ fn check_apart(parts: &[Part], layout: Layout, header: &Header) -> Result<(), La
 fn repack(from: &[u8], [old, new]: [Layout; 2], outputs: usize, length: usize, to: &mut Vec<u8>) {
     let start = to.len();
     to.resize(start + outputs * new.row(length), 0);
-    let place = |layout: Layout, output, input| layout.place(outputs, layout.row(length), output, input);
+    let place = |layout: Layout, output, input| layout.index(outputs, layout.row(length), output, input);
     for output in 0..outputs {
         for input in 0..length {
             to[start + place(new, output, input)] = from[place(old, output, input)];
@@ -256,8 +256,8 @@ fn finish(
         bytes[HEADER_BYTES + op * RECORD_BYTES..][..RECORD_BYTES].copy_from_slice(bytemuck::bytes_of(&record));
     }
     let patch = (patch * model.weights().activation_bytes()).next_multiple_of(ALIGN) as u32;
-    header.state_bytes = (header.state_bytes - header.patch_bytes).saturating_add(patch);
-    header.patch_bytes = patch;
+    header.state_bytes = (header.state_bytes - header.im2col_bytes).saturating_add(patch);
+    header.im2col_bytes = patch;
     bytes[..HEADER_BYTES].copy_from_slice(bytemuck::bytes_of(&header));
     let sum = checksum(&bytes).to_le_bytes();
     bytes[offset_of!(Header, checksum)..][..sum.len()].copy_from_slice(&sum);
@@ -287,15 +287,15 @@ mod tests {
         // Output o and input i as 10 o + i; five outputs, three inputs.
         let rows: Vec<u8> = (0..5).flat_map(|o| (0..3).map(move |i| 10 * o + i)).collect();
         let mut blocks = Vec::new();
-        repack(&rows, [Layout::Rows, Layout::Blocks], 5, 3, &mut blocks);
+        repack(&rows, [Layout::RowMajor, Layout::Tiled], 5, 3, &mut blocks);
         assert_eq!(blocks, [0, 1, 2, 0, 10, 11, 12, 0, 20, 21, 22, 0, 30, 31, 32, 0, 40, 41, 42, 0]);
         let mut back = Vec::new();
-        repack(&blocks, [Layout::Blocks, Layout::Rows], 5, 3, &mut back);
+        repack(&blocks, [Layout::Tiled, Layout::RowMajor], 5, 3, &mut back);
         assert_eq!(back, rows);
 
         let rows: Vec<u8> = (0..2).flat_map(|o| (0..5).map(move |i| 10 * o + i)).collect();
         let mut blocks = Vec::new();
-        repack(&rows, [Layout::Rows, Layout::Blocks], 2, 5, &mut blocks);
+        repack(&rows, [Layout::RowMajor, Layout::Tiled], 2, 5, &mut blocks);
         assert_eq!(blocks, [0, 1, 2, 3, 10, 11, 12, 13, 4, 0, 0, 0, 14, 0, 0, 0]);
     }
 }

@@ -121,7 +121,7 @@ mod tests {
             Err(error) => {
                 assert_eq!(error, LayoutError::Blob(BlobError::Feature { feature: "float" }));
                 assert_eq!(bytes, fs::read(golden(file)).unwrap());
-                Layout::Rows
+                Layout::RowMajor
             }
         }
     }
@@ -139,15 +139,15 @@ mod tests {
             ("riscv32imac-unknown-none-elf", "", false),
             ("x86_64-unknown-linux-gnu", "", false),
         ] {
-            let [blocks, pairs] = if dsp { [Layout::Blocks, Layout::Pairs] } else { [Layout::Rows; 2] };
+            let [blocks, pairs] = if dsp { [Layout::Tiled, Layout::TiledPairs] } else { [Layout::RowMajor; 2] };
             for (file, expected) in [
                 ("pixel_cnn_gray.prnn", blocks),
                 (narrow, blocks),
                 (wide, pairs),
                 ("v1/ops_rgb_nested_residuals-a16-blocks.prnn", pairs),
                 // Float weights have no other layout.
-                ("v1/ops_rgb_nested_residuals-f16.prnn", Layout::Rows),
-                ("v1/ops_rgb_nested_residuals-f32.prnn", Layout::Rows),
+                ("v1/ops_rgb_nested_residuals-f16.prnn", Layout::RowMajor),
+                ("v1/ops_rgb_nested_residuals-f32.prnn", Layout::RowMajor),
             ] {
                 assert_eq!(layout(file, target, flags), expected, "{file} for {target} {flags}");
             }

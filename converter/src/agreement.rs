@@ -3,9 +3,9 @@
 use crate::error::Error;
 use crate::memory;
 use crate::run::engine_error;
+use pixelrnn::batched::{PackedModel, Scorer};
 use pixelrnn::kernels::{Host, Portable};
-use pixelrnn::packed::{Packed, Scorer};
-use pixelrnn::{Engine, Given, Model, Plan};
+use pixelrnn::{Engine, FromImage, Model, Plan};
 
 /// What a kernel made of some images, compared with plain Rust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +29,9 @@ pub fn of_kernels(model: Model<'_>, images: &[(&[u8], Option<usize>)]) -> Result
     let mut expected = Vec::with_capacity(images.len());
     for (image, label) in images {
         let mut engine = Engine::with(model, &mut state, Portable, Plan::Pixel).map_err(engine_error)?;
-        expected.push(engine.run(*label, &mut Given::new(image, shape), &mut out).map_err(engine_error)?);
+        expected.push(engine.run(*label, &mut FromImage::new(image, shape), &mut out).map_err(engine_error)?);
     }
-    let packed = Packed::new(model);
+    let packed = PackedModel::new(model);
     let mut all = Vec::new();
     for kernel in Host::all() {
         let mut scorer =
@@ -39,7 +39,7 @@ pub fn of_kernels(model: Model<'_>, images: &[(&[u8], Option<usize>)]) -> Result
         let mut equal = 0;
         for ((image, label), expected) in images.iter().zip(&expected) {
             let mut engine = Engine::with(model, &mut state, kernel, Plan::Pixel).map_err(engine_error)?;
-            let by_pixels = engine.run(*label, &mut Given::new(image, shape), &mut out).map_err(engine_error)?;
+            let by_pixels = engine.run(*label, &mut FromImage::new(image, shape), &mut out).map_err(engine_error)?;
             let by_rows = match &mut scorer {
                 Some(scorer) => scorer.score(*label, image).map_err(engine_error)?,
                 None => by_pixels,

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::images::{ImageSet, Range};
 use crate::memory;
 use crate::run::{make, packed};
-use pixelrnn::{Complete, Draw, Model, Temperature};
+use pixelrnn::{Complete, Model, Sample, Temperature};
 use rayon::prelude::*;
 
 /// How images are to be completed.
@@ -57,7 +57,7 @@ pub fn complete(
     let all_of_one = (how.each * image.values()).max(1);
     data.par_chunks_exact_mut(all_of_one).zip(numbers).try_for_each(|(out, &number)| {
         let source = |n: usize| {
-            let draw = Draw::seeded(how.seed_of(number, n), how.temperature);
+            let draw = Sample::seeded(how.seed_of(number, n), how.temperature);
             Complete::new(set.image(number), image, how.rows, draw)
         };
         make(model, packed.as_ref(), label(number), source, out)?;

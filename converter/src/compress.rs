@@ -14,13 +14,13 @@ use crate::files::MAX_BYTES;
 use crate::images::{ImageSet, Label, Range, check_labels};
 use crate::memory;
 use crate::run::{batch_size, engine_error, packed};
+use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::coder::container::{
-    BlockError, BlockReader, ContainerError, HEADER_BYTES, Header, MOST_IMAGES, SMALL_SEGMENT, read_block,
+    BlockError, BlockReader, ContainerError, HEADER_BYTES, Header, MAX_IMAGES, SMALL_SEGMENT, read_block,
     read_together, write_block, write_block_by_rows,
 };
-use pixelrnn::model::Image;
-use pixelrnn::packed::{Batch, Packed, Scorer};
-use pixelrnn::{Engine, Model, Pixel};
+use pixelrnn::network::Image;
+use pixelrnn::{Cost, Engine, Model};
 use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::convert::Infallible;
@@ -60,9 +60,9 @@ pub fn compress(
     }
     let images =
         u32::try_from(set.count).map_err(|_| Error::TooManyImages { got: set.count, most: u32::MAX as usize })?;
-    let each = MOST_IMAGES as usize;
+    let each = MAX_IMAGES as usize;
     let packed = packed(model);
-    let blocks: Vec<(Vec<u8>, u64)> = (0..set.count.div_ceil(each))
+    let blocks: Vec<(Vec<u8>, Cost)> = (0..set.count.div_ceil(each))
         .into_par_iter()
         .map(|block| {
             let members = (block * each..set.count.min((block + 1) * each)).map(|n| {
@@ -81,15 +81,15 @@ pub fn compress(
     for (block, _) in &blocks {
         bytes.extend_from_slice(block);
     }
-    Ok(Compressed { bytes, bits: Pixel::bits(blocks.iter().map(|(_, cost)| cost).sum()) })
+    Ok(Compressed { bytes, bits: blocks.iter().map(|(_, cost)| *cost).sum::<Cost>().bits() })
 }
 
 /// A block, and what it costs.
 fn compress_block<'i, const SEGMENT: usize>(
     model: Model<'_>,
-    packed: Option<&Packed<'_>>,
+    packed: Option<&PackedModel<'_>>,
     images: impl ExactSizeIterator<Item = (Option<usize>, &'i [u8])>,
-) -> Result<(Vec<u8>, u64), Error> {
+) -> Result<(Vec<u8>, Cost), Error> {
     let mut bytes = Vec::new();
     let cost = if let Some(packed) = packed {
         let mut scorer = Scorer::new(packed).map_err(engine_error)?;
@@ -190,7 +190,7 @@ impl Restored {
 
 /// The blocks, advanced together.
 fn decompress_together(
-    packed: &Packed<'_>,
+    packed: &PackedModel<'_>,
     blocks: &[Block<'_>],
     progress: &(impl Fn() + Sync),
 ) -> Result<Vec<Restored>, Error> {
@@ -200,7 +200,7 @@ fn decompress_together(
     // Those with the most images first, so that those that go on are the first ones.
     let mut order: Vec<_> = (0..blocks.len()).collect();
     order.sort_by_key(|n| Reverse(blocks[*n].images));
-    let mut open: Vec<_> = order.iter().map(|n| (BlockReader::new(MOST_IMAGES), blocks[*n].bytes)).collect();
+    let mut open: Vec<_> = order.iter().map(|n| (BlockReader::new(MAX_IMAGES), blocks[*n].bytes)).collect();
     let mut out = memory::zeros(blocks.len() * values, memory::IMAGES)?;
     let mut batch = Batch::new(packed, blocks.len()).map_err(engine_error)?;
     for image in 0.. {
@@ -233,7 +233,7 @@ fn decompress_block(model: Model<'_>, block: &Block<'_>, progress: &(impl Fn() +
     let mut state = memory::zeros(model.state_words(), memory::STATE)?;
     let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
     let mut restored = Restored::new(block, model.image())?;
-    read_block(&mut engine, MOST_IMAGES, block.bytes, |image, label, pixel| {
+    read_block(&mut engine, MAX_IMAGES, block.bytes, |image, label, pixel| {
         let start = image as usize * values;
         if (pixel.row, pixel.column) == (0, 0) {
             progress();
@@ -255,7 +255,7 @@ fn blocks(mut rest: &[u8], images: u32) -> Result<(Vec<Block<'_>>, &[u8]), Conta
     while left > 0 {
         let start = rest;
         let count = u32::from_le_bytes(*take(&mut rest)?);
-        let most = left.min(MOST_IMAGES);
+        let most = left.min(MAX_IMAGES);
         if count == 0 || count > most {
             return Err(ContainerError::Images { got: count, most });
         }

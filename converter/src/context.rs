@@ -14,8 +14,8 @@ use crate::error::Error;
 use crate::images::ImageSet;
 use crate::reference::{Reference, likelihood};
 use crate::run::{Scorer, engine_error};
-use pixelrnn::model::{Image, Output};
-use pixelrnn::{Engine, EngineError, Given, Model, Position, TOTAL, Watched};
+use pixelrnn::network::{Image, Output};
+use pixelrnn::{Engine, EngineError, FromImage, Inspect, Model, Position, TOTAL};
 use rayon::prelude::*;
 
 /// The place of each value that is predicted before the one at `target`: index in `[C, H, W]`, in the order of prediction.
@@ -221,7 +221,7 @@ fn by_engine(
     let mut engine = Engine::new(model, memory).map_err(engine_error)?;
     engine.restart(label).map_err(engine_error)?;
     let mut exact = Vec::new();
-    let mut source = Watched::new(Given::new(values, model.image()), |at, distribution| {
+    let mut source = Inspect::new(FromImage::new(values, model.image()), |at, distribution| {
         if at == target {
             exact.extend(distribution.frequencies().iter().map(|frequency| f64::from(*frequency)));
         }

@@ -9,7 +9,7 @@ use crate::reference::Reference;
 use crate::run::{Scorer, sample};
 use crate::trained::TrainedModel;
 use pixelrnn::Temperature;
-use pixelrnn::blob::Weights;
+use pixelrnn::blob::NumberFormat;
 use rayon::prelude::*;
 use std::borrow::Cow;
 
@@ -79,13 +79,13 @@ impl Converted {
             "differs from the float model"
         };
         let next = match self.blob.model()?.weights() {
-            Weights::I8 if !calibrated => {
+            NumberFormat::I8 if !calibrated => {
                 "give --calibrate images like those that it was trained on, or try --activations 16"
             }
-            Weights::I8 => "try --activations 16, other or more --calibrate images, or --ranges mse",
-            Weights::I8A16 => "try other or more --calibrate images, --ranges min-max, or --weights f16",
-            Weights::F16 => "try --weights f32",
-            Weights::F32 => "`verify` shows in which op",
+            NumberFormat::I8 => "try --activations 16, other or more --calibrate images, or --ranges mse",
+            NumberFormat::I8A16 => "try other or more --calibrate images, --ranges min-max, or --weights f16",
+            NumberFormat::F16 => "try --weights f32",
+            NumberFormat::F32 => "`verify` shows in which op",
         };
         Ok(Some(format!("the blob {what}, by {:.4} nats image by image: {next}", self.apart)))
     }
@@ -143,13 +143,13 @@ impl<'a> Calibrated<'a> {
     ///
     /// # Errors
     /// When the model has something that the engine does not have, or numbers that those of the blob cannot hold.
-    pub fn convert(&self, weights: Weights) -> Result<Converted, Error> {
+    pub fn convert(&self, weights: NumberFormat) -> Result<Converted, Error> {
         let int8 = |activations| Numbers::Int8 { seen: &self.seen, method: self.method, activations };
         let numbers = match weights {
-            Weights::I8 => int8(Activations::Bits8),
-            Weights::I8A16 => int8(Activations::Bits16),
-            Weights::F16 => Numbers::F16,
-            Weights::F32 => Numbers::F32,
+            NumberFormat::I8 => int8(Activations::Bits8),
+            NumberFormat::I8A16 => int8(Activations::Bits16),
+            NumberFormat::F16 => Numbers::F16,
+            NumberFormat::F32 => Numbers::F32,
         };
         let blob = quantize(&self.trained, numbers)?;
         let quantized = nats(Scorer::Engine(blob.model()?), &self.set, self.labels.as_deref())?;
@@ -170,11 +170,11 @@ impl<'a> Calibrated<'a> {
     /// # Errors
     /// As [`Calibrated::convert`], when neither holds the model's numbers.
     pub fn auto(&self) -> Result<(Converted, Option<String>), Error> {
-        let narrow = match self.convert(Weights::I8) {
+        let narrow = match self.convert(NumberFormat::I8) {
             Ok(narrow) if narrow.is_within(ACCEPTED_LOSS) => return Ok((narrow, None)),
             narrow => narrow,
         };
-        match (narrow, self.convert(Weights::I8A16)) {
+        match (narrow, self.convert(NumberFormat::I8A16)) {
             // More bits for activations do not help a model that its weights' rounding costs most.
             (Ok(narrow), Ok(wide)) if wide.apart >= narrow.apart => Ok((narrow, None)),
             (Ok(narrow), Ok(wide)) => {
@@ -210,7 +210,7 @@ impl<'a> Calibrated<'a> {
             }
         }
         if blob.model()?.weights().is_integer() {
-            let constant = |node: &&pixelrnn::model::Node| {
+            let constant = |node: &&pixelrnn::network::Node| {
                 let seen = &self.seen.values[node.output];
                 seen.min >= seen.max
             };
@@ -249,7 +249,7 @@ fn same_activations(model: &pixelrnn::Model<'_>) -> Option<(usize, usize)> {
 pub fn convert(
     trained: &TrainedModel,
     calibration: &Calibration,
-    weights: Weights,
+    weights: NumberFormat,
     method: Method,
     progress: impl Fn() + Sync,
 ) -> Result<Converted, Error> {
@@ -306,11 +306,11 @@ mod tests {
     use super::*;
     use crate::description::Description;
     use crate::testing::{GRAY, preset, random_model};
-    use pixelrnn::model::{Architecture, Preset};
+    use pixelrnn::network::{Architecture, Preset};
 
     #[test]
     fn own_samples_go_through_more_than_256_classes() {
-        let image = pixelrnn::model::Image { height: 1, width: 2, ..GRAY };
+        let image = pixelrnn::network::Image { height: 1, width: 2, ..GRAY };
         let preset = Preset { classes: 300, layers: 1, ..preset(Architecture::PixelCnn, image) };
         let trained = random_model(&Description::from(preset), 1);
         let (drawn, labels) = own_samples(&trained, 301, || ()).unwrap();

@@ -1,7 +1,7 @@
 //! Everything that can be wrong with a file or a request, one sentence each.
 
 use crate::images::{Origin, flat_size, reading};
-use pixelrnn::model::NetworkError;
+use pixelrnn::network::NetworkError;
 use std::io;
 
 /// Why something could not be read, understood, computed or written.
@@ -212,7 +212,7 @@ pub enum Error {
         /// The op's name.
         op: String,
         /// The op's mask.
-        mask: pixelrnn::model::Mask,
+        mask: pixelrnn::network::Mask,
         /// Feature read.
         from: usize,
         /// Feature made.
@@ -323,7 +323,7 @@ pub enum Error {
         /// The place.
         target: pixelrnn::Position,
         /// The model's images.
-        image: pixelrnn::model::Image,
+        image: pixelrnn::network::Image,
     },
     /// Another number of labels than of images.
     #[error("{labels} labels for {images} images, expected one each")]

@@ -7,7 +7,7 @@
 use crate::description::{Description, NetworkSpec, OpSpec};
 use crate::error::Error;
 use crate::trained::{Tensor, TrainedModel};
-use pixelrnn::model::Mask;
+use pixelrnn::network::Mask;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 

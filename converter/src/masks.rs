@@ -5,7 +5,7 @@ use crate::picture::Picture;
 use crate::picture::canvas::{self, Area, Drawn, FAINT, INK, shortened};
 use pixelrnn::Model;
 use pixelrnn::blob::Instruction;
-use pixelrnn::model::{Mask, Node, Op};
+use pixelrnn::network::{Mask, Node, Op};
 use plotters::prelude::*;
 
 /// One tap of a kernel.
@@ -270,7 +270,7 @@ mod tests {
     use crate::description::Description;
     use crate::quantize::{Numbers, quantize};
     use crate::testing::{GRAY, RGB, preset, random_model};
-    use pixelrnn::model::Architecture;
+    use pixelrnn::network::Architecture;
 
     #[test]
     fn taps_are_those_that_the_definition_opens() {
@@ -289,7 +289,7 @@ mod tests {
                             Tap::Closed | Tap::Pixel => false,
                         };
                         // The first features of a cyclic vector are of the groups 0, 1 and 2; logits lie in thirds.
-                        let feature = |features: pixelrnn::model::Features, group: usize| {
+                        let feature = |features: pixelrnn::network::Features, group: usize| {
                             (0..features.count).find(|f| features.group(*f) == group).unwrap()
                         };
                         let (from, to) = (feature(conv.inputs, from), feature(conv.outputs, to));

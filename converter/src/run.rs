@@ -4,11 +4,11 @@ use crate::error::Error;
 use crate::images::{ImageSet, Label, Range};
 use crate::memory;
 use crate::reference::{Reference, likelihood};
+use pixelrnn::batched::{Batch, PackedModel, Scorer as RowScorer};
 use pixelrnn::blob::Instruction;
-use pixelrnn::model::Image;
-use pixelrnn::packed::{Batch, Packed, Scorer as RowScorer};
+use pixelrnn::network::Image;
 use pixelrnn::{
-    Distribution, Draw, Engine, EngineError, Given, Model, MostProbable, Observer, Pixel, Position, Registers,
+    Argmax, Cost, Distribution, Engine, EngineError, FromImage, Model, Observer, Position, Registers, Sample,
     SymbolSource, Temperature,
 };
 use rayon::prelude::*;
@@ -37,9 +37,9 @@ pub struct Score {
 }
 
 impl Score {
-    /// Of an image that costs so much, in units of 2⁻²⁴ bit.
-    fn of(cost: u64, at_floor: usize) -> Self {
-        let nats = Pixel::nats(cost);
+    /// Score of an image from its cost.
+    fn of(cost: Cost, at_floor: usize) -> Self {
+        let nats = cost.nats();
         Self { nats, floored: nats, at_floor, logits: Vec::new() }
     }
 }
@@ -109,7 +109,7 @@ impl Scorer<'_> {
                 .map_init(start, |scorer, n| {
                     let scorer = scorer.as_mut().map_err(|error| Error::Engine(error.to_string()))?;
                     let (image, shape) = (set.image(n), model.image());
-                    let mut source = Floor::new(Given::new(image, shape));
+                    let mut source = Floor::new(FromImage::new(image, shape));
                     let cost = scorer.visit(label_of(n), image, &mut source).map_err(engine_error)?;
                     progress();
                     Ok(Score::of(cost, source.values))
@@ -188,8 +188,8 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
         pixel: logits.then(|| vec![0; shape.channels * each]),
         each,
     };
-    let mut source = Floor::new(Given::new(image, shape));
-    let mut cost = 0;
+    let mut source = Floor::new(FromImage::new(image, shape));
+    let mut cost = Cost(0);
     while let Some(pixel) = engine.step_observed(&mut source, &mut tap).map_err(engine_error)? {
         cost += pixel.cost;
         for (feature, logit) in tap.pixel.iter().flatten().enumerate() {
@@ -201,18 +201,18 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
 }
 
 /// Images that a thread advances together, at most.
-const MOST_TOGETHER: usize = 64;
+const MAX_TOGETHER: usize = 64;
 
 /// The most memory that a thread should take to advance images together or a row at a time, about: 256 MiB.
-const MOST_MEMORY: u64 = 1 << 28;
+const MAX_MEMORY: u64 = 1 << 28;
 
 /// The model with its weights packed. `None` where they cannot be, and where a blob asks for so much state that one engine is enough.
-pub(crate) fn packed(model: Model<'_>) -> Option<Packed<'_>> {
-    let places = model.image().width.max(MOST_TOGETHER) as u64;
+pub(crate) fn packed(model: Model<'_>) -> Option<PackedModel<'_>> {
+    let places = model.image().width.max(MAX_TOGETHER) as u64;
     // Besides its state, a place has sums, one for each byte of the registers.
     let place = u64::from(model.header().state_bytes) + 4 * u64::from(model.header().register_bytes);
-    let few = place * places <= MOST_MEMORY;
-    few.then(|| Packed::new(model)).flatten()
+    let few = place * places <= MAX_MEMORY;
+    few.then(|| PackedModel::new(model)).flatten()
 }
 
 /// Whether a row of a given image cannot be computed at once: the state of a Diagonal BiLSTM goes from pixel to pixel.
@@ -222,30 +222,30 @@ fn waits(model: Model<'_>) -> bool {
 
 /// Images that a thread advances together, of `count`: weights are read once for all of them, and every thread has a batch.
 pub(crate) fn batch_size(count: usize) -> usize {
-    count.div_ceil(rayon::current_num_threads()).clamp(1, MOST_TOGETHER)
+    count.div_ceil(rayon::current_num_threads()).clamp(1, MAX_TOGETHER)
 }
 
 /// Runs images together, each with its source, and gives their costs.
 fn together<S: SymbolSource<Error: fmt::Display>>(
-    packed: &Packed<'_>,
+    packed: &PackedModel<'_>,
     label: Option<usize>,
     sources: &mut [S],
     out: &mut [u8],
-) -> Result<Vec<u64>, Error> {
-    let mut costs = vec![0; sources.len()];
+) -> Result<Vec<Cost>, Error> {
+    let mut costs = vec![Cost(0); sources.len()];
     let mut batch = Batch::new(packed, sources.len()).map_err(engine_error)?;
     batch.run(label, sources, out, &mut costs).map_err(engine_error)?;
     Ok(costs)
 }
 
 /// Scores the images of a set, a batch at a time.
-fn score_together(packed: &Packed<'_>, set: &ImageSet, progress: impl Fn() + Sync) -> Result<Vec<Score>, Error> {
+fn score_together(packed: &PackedModel<'_>, set: &ImageSet, progress: impl Fn() + Sync) -> Result<Vec<Score>, Error> {
     let (shape, size) = (packed.model().image(), batch_size(set.count));
     let batches = (0..set.count).step_by(size).collect::<Vec<_>>();
     let scores = batches.into_par_iter().map(|first| {
         let numbers = first..set.count.min(first + size);
         let mut out = memory::zeros(numbers.len() * shape.values(), memory::IMAGES)?;
-        let mut sources: Vec<_> = numbers.map(|n| Floor::new(Given::new(set.image(n), shape))).collect();
+        let mut sources: Vec<_> = numbers.map(|n| Floor::new(FromImage::new(set.image(n), shape))).collect();
         let costs = together(packed, None, &mut sources, &mut out)?;
         let scores = costs.into_iter().zip(sources).map(|(cost, source)| {
             progress();
@@ -274,7 +274,7 @@ pub fn sample(
     let packed = packed(model);
     let size = if packed.is_some() { batch_size(count) } else { 1 };
     data.par_chunks_mut(size * shape.values()).enumerate().try_for_each(|(batch, out)| {
-        let source = |n: usize| Draw::seeded(seed.wrapping_add((batch * size + n) as u64), temperature);
+        let source = |n: usize| Sample::seeded(seed.wrapping_add((batch * size + n) as u64), temperature);
         make(model, packed.as_ref(), label, source, out)?;
         out.chunks_exact(shape.values()).for_each(|_| progress());
         Ok::<(), Error>(())
@@ -289,7 +289,7 @@ pub fn sample(
 pub fn most_probable(model: Model<'_>, label: Option<usize>) -> Result<ImageSet, Error> {
     let shape = model.image();
     let mut data = memory::zeros(shape.values(), memory::IMAGES)?;
-    make(model, packed(model).as_ref(), label, |_| MostProbable, &mut data)?;
+    make(model, packed(model).as_ref(), label, |_| Argmax, &mut data)?;
     ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
 }
 
@@ -299,16 +299,16 @@ pub fn most_probable(model: Model<'_>, label: Option<usize>) -> Result<ImageSet,
 /// When the label does not fit the model, and when a source has no value.
 pub(crate) fn make<S: SymbolSource<Error: fmt::Display>>(
     model: Model<'_>,
-    packed: Option<&Packed<'_>>,
+    packed: Option<&PackedModel<'_>>,
     label: Option<usize>,
     source: impl Fn(usize) -> S,
     out: &mut [u8],
 ) -> Result<(), Error> {
     let values = model.image().values();
     if let Some(packed) = packed {
-        for (batch, out) in out.chunks_mut(MOST_TOGETHER * values).enumerate() {
+        for (batch, out) in out.chunks_mut(MAX_TOGETHER * values).enumerate() {
             let images = out.len() / values;
-            let mut sources: Vec<S> = (0..images).map(|n| source(batch * MOST_TOGETHER + n)).collect();
+            let mut sources: Vec<S> = (0..images).map(|n| source(batch * MAX_TOGETHER + n)).collect();
             together(packed, label, &mut sources, out)?;
         }
         return Ok(());

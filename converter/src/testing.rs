@@ -2,7 +2,7 @@
 
 use crate::description::Description;
 use crate::trained::{Tensor, TrainedModel};
-use pixelrnn::model::{Architecture, ColourGroups, Image, Output, Preset};
+use pixelrnn::network::{Architecture, ColourGroups, Image, Output, Preset};
 use std::collections::BTreeMap;
 
 /// `SplitMix64`.

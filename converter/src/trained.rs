@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::files;
 use crate::memory;
 use half::{bf16, f16};
-use pixelrnn::model::{MaskedConv, Node, Op};
+use pixelrnn::network::{MaskedConv, Node, Op};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;

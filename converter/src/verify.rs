@@ -6,10 +6,10 @@ use crate::memory;
 use crate::reference::{Map, Reference, StateRange, States};
 use crate::run::engine_error;
 use crate::trained::TrainedModel;
-use pixelrnn::blob::{Destination, Form, Instruction, Weights, group_start};
-use pixelrnn::model::{Image, Output};
-use pixelrnn::numbers::Int8A16;
-use pixelrnn::{Engine, Given, Model, Observer, Registers};
+use pixelrnn::arithmetic::Int8A16;
+use pixelrnn::blob::{DType, Destination, Instruction, NumberFormat, group_start};
+use pixelrnn::network::{Image, Output};
+use pixelrnn::{Engine, FromImage, Model, Observer, Registers};
 use std::ops::Range;
 
 /// Error of one op of a blob against the value of the network that it makes.
@@ -83,7 +83,7 @@ struct Probe {
     register: u32,
     zero_point: f64,
     /// How the register holds them; none: they are the logits.
-    form: Option<Form>,
+    form: Option<DType>,
     step: f64,
     /// The network's feature behind each of the register's; none where the op makes no value of the network.
     features: Vec<usize>,
@@ -147,7 +147,7 @@ impl<'m> Layers<'m> {
         let mut state = memory::zeros(self.model.state_words(), memory::STATE)?;
         let mut engine = Engine::new(self.model, &mut state).map_err(engine_error)?;
         engine.restart(label).map_err(engine_error)?;
-        let mut source = Given::new(image, shape);
+        let mut source = FromImage::new(image, shape);
         for pixel in 0..shape.height * shape.width {
             let mut watch = Watch {
                 layers: self.probes.as_slice(),
@@ -224,7 +224,7 @@ struct Watch<'a> {
     errors: &'a mut [LayerError],
     exact: &'a [Map],
     shape: Image,
-    weights: Weights,
+    weights: NumberFormat,
     softmax: bool,
     pixel: usize,
 }
@@ -245,12 +245,12 @@ impl Observer for Watch<'_> {
             let at = f..f + 1;
             let (q, ends) = match (probe.form, self.weights) {
                 (None, _) => (logits.get(f - start(channel)).map(|l| f64::from(*l as i32)), (-LOGIT_END, LOGIT_END)),
-                (Some(Form::Activation), Weights::I8) => (first::<i8>(registers, probe, at), (-128.0, 127.0)),
-                (Some(Form::Activation), Weights::I8A16) => (first::<i16>(registers, probe, at), ENDS_16),
-                (Some(Form::Stream), Weights::I8 | Weights::I8A16) => {
+                (Some(DType::Activation), NumberFormat::I8) => (first::<i8>(registers, probe, at), (-128.0, 127.0)),
+                (Some(DType::Activation), NumberFormat::I8A16) => (first::<i16>(registers, probe, at), ENDS_16),
+                (Some(DType::Residual), NumberFormat::I8 | NumberFormat::I8A16) => {
                     (first::<i16>(registers, probe, at), (-32768.0, 32767.0))
                 }
-                (_, Weights::F16 | Weights::F32) => (first::<f32>(registers, probe, at), NO_ENDS),
+                (_, NumberFormat::F16 | NumberFormat::F32) => (first::<f32>(registers, probe, at), NO_ENDS),
             };
             let q = q.unwrap_or_default();
             (q, ends, probe.step * (q - probe.zero_point), exact.at(probe.features[f], row, column))

@@ -6,7 +6,7 @@ use embedded_graphics::pixelcolor::BinaryColor;
 use embedded_graphics::prelude::Size;
 use embedded_graphics_simulator::{BinaryColorTheme, OutputSettingsBuilder, SimulatorDisplay};
 use pixelrnn::blob::CRC32;
-use pixelrnn::{Draw, Engine, Temperature};
+use pixelrnn::{Cost, Engine, Sample, Temperature};
 use pixelrnn_firmware::display::Frame;
 use pixelrnn_firmware::report::SEED;
 use pixelrnn_firmware::{MODELS, STATE_WORDS};
@@ -18,18 +18,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = (entry.model)()?;
     let mut state = [0; STATE_WORDS];
     let mut engine = Engine::new(model, &mut state)?;
-    let mut source = Draw::seeded(SEED, Temperature::ONE);
+    let mut source = Sample::seeded(SEED, Temperature::ONE);
 
     let mut display = SimulatorDisplay::<BinaryColor>::new(Size::new(128, 64));
     let frame = Frame::fitted(model.image(), &display);
     engine.restart((model.classes() > 0).then_some(0))?;
-    let mut cost = 0;
+    let mut cost = Cost(0);
     while let Some(pixel) = frame.step(&mut engine, &mut source, &mut display)? {
         cost += pixel.cost;
     }
 
     let settings = OutputSettingsBuilder::new().theme(BinaryColorTheme::OledBlue).scale(4).pixel_spacing(1).build();
     display.to_rgb_output_image(&settings).save_png(path)?;
-    println!("{} display={:08x} cost={cost}", entry.name, CRC32.checksum(&display.to_be_bytes()));
+    println!("{} display={:08x} cost={}", entry.name, CRC32.checksum(&display.to_be_bytes()), cost.0);
     Ok(())
 }

@@ -9,7 +9,7 @@ use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::{DrawTarget, Point, Size};
 use embedded_graphics::primitives::Rectangle;
 use pixelrnn::kernels::Kernel;
-use pixelrnn::model::Image;
+use pixelrnn::network::Image;
 use pixelrnn::{Engine, EngineError, Pixel, SymbolSource};
 
 /// Where on a display an image stands, and how large: a pixel of the model is a square of the display's.
@@ -134,8 +134,8 @@ mod tests {
     use embedded_graphics::pixelcolor::{BinaryColor, Gray8, Rgb565, Rgb888};
     use embedded_graphics::prelude::{DrawTarget, GrayColor, PixelColor, Point, PointsIter, RgbColor, Size};
     use embedded_graphics::primitives::Rectangle;
-    use pixelrnn::model::Image;
-    use pixelrnn::{Draw, Engine, EngineError, Given, Pixel, Temperature, TooShort};
+    use pixelrnn::network::Image;
+    use pixelrnn::{Cost, Engine, EngineError, FromImage, Pixel, Sample, Temperature, TooShort};
 
     pixelrnn::include_model!(
         /// Of two levels.
@@ -149,7 +149,7 @@ mod tests {
     const TWO: Image = Image { height: 2, width: 3, channels: 1, levels: 2 };
 
     fn pixel(row: usize, column: usize, values: [u8; 3]) -> Pixel {
-        Pixel { row, column, values, cost: 0 }
+        Pixel { row, column, values, cost: Cost(0) }
     }
 
     /// A display of 28 x 28 that is in order up to a row.
@@ -252,14 +252,14 @@ mod tests {
         let mut state: digits::State = [0; digits::STATE_WORDS];
         let mut image = [0; digits::VALUES];
         let mut engine = Engine::new(model, &mut state).unwrap();
-        let cost = engine.run(None, &mut Draw::seeded(7, Temperature::ONE), &mut image).unwrap();
+        let cost = engine.run(None, &mut Sample::seeded(7, Temperature::ONE), &mut image).unwrap();
 
         let mut display = MockDisplay::<BinaryColor>::new();
         let frame = Frame::fitted(model.image(), &display);
         assert_eq!(frame, Frame::new(model.image(), Point::new(4, 4), 2));
-        let mut source = Draw::seeded(7, Temperature::ONE);
+        let mut source = Sample::seeded(7, Temperature::ONE);
         engine.restart(None).unwrap();
-        let mut sum = 0;
+        let mut sum = Cost(0);
         for _ in 0..14 * 28 {
             sum += frame.step(&mut engine, &mut source, &mut display).unwrap().unwrap().cost;
         }
@@ -285,12 +285,12 @@ mod tests {
         let mut state: colourful::State = [0; colourful::STATE_WORDS];
         let mut image = [0; colourful::VALUES];
         let mut engine = Engine::new(model, &mut state).unwrap();
-        engine.run(None, &mut Draw::seeded(1, Temperature::ONE), &mut image).unwrap();
+        engine.run(None, &mut Sample::seeded(1, Temperature::ONE), &mut image).unwrap();
 
         let mut display =
             Framebuffer::<Rgb888, RawU24, LittleEndian, SIDE, SIDE, { buffer_size::<Rgb888>(SIDE, SIDE) }>::new();
         let frame = Frame::fitted(shape, &display);
-        let mut given = Given::new(&image, shape);
+        let mut given = FromImage::new(&image, shape);
         engine.restart(None).unwrap();
         while frame.step(&mut engine, &mut given, &mut display).unwrap().is_some() {}
         let full = |value: u8| (f64::from(value) * 255.0 / (shape.levels - 1) as f64).round() as u8;
@@ -316,7 +316,7 @@ mod tests {
         let mut engine = Engine::new(model, &mut state).unwrap();
         let mut display = Broken { rows: 3, taken: 0 };
         let frame = Frame::fitted(model.image(), &display);
-        let mut source = Draw::seeded(7, Temperature::ONE);
+        let mut source = Sample::seeded(7, Temperature::ONE);
         let failure = loop {
             match frame.step(&mut engine, &mut source, &mut display) {
                 Ok(pixel) => assert!(pixel.is_some()),
@@ -341,7 +341,7 @@ mod tests {
         let mut engine = Engine::new(model, &mut state).unwrap();
         let mut display = MockDisplay::<BinaryColor>::new();
         let frame = Frame::fitted(model.image(), &display);
-        let mut given = Given::new(&[1], model.image());
+        let mut given = FromImage::new(&[1], model.image());
         assert!(frame.step(&mut engine, &mut given, &mut display).unwrap().is_some());
         let failure = frame.step(&mut engine, &mut given, &mut display).unwrap_err();
         assert_eq!(failure, Failure::Engine(EngineError::Source(TooShort)));

@@ -1,8 +1,8 @@
 //! Whether a kernel gives what its definition says, over lengths around its steps and over extreme values.
 
 use pixelrnn::blob::Layout;
-use pixelrnn::kernels::{Kernel, Portable, Rows};
-use pixelrnn::numbers::{Rescale, requantize};
+use pixelrnn::fixed::{Rescale, requantize};
+use pixelrnn::kernels::{Gemv, Kernel, Portable};
 
 /// Whether the machine has vectors, and memory enough to try more.
 const LARGE: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64", target_family = "wasm"));
@@ -56,7 +56,7 @@ pub enum Wrong {
 /// The first case that is wrong.
 pub fn check<K: Kernel>(kernel: K) -> Result<u32, Wrong> {
     let mut cases = 0;
-    for layout in [Layout::Rows, Layout::Blocks] {
+    for layout in [Layout::RowMajor, Layout::Tiled] {
         for length in LENGTHS {
             let length = layout.row(*length);
             for outputs in 0..=OUTPUTS {
@@ -104,27 +104,29 @@ fn agrees<K: Kernel>(kernel: K, layout: Layout, outputs: usize, length: usize, v
     };
     let Some(out) = sums.get_mut(..outputs) else { return false };
     match layout {
-        Layout::Rows => kernel.rows(bias, weights, x, out),
-        _ => kernel.blocks(bias, weights, x, out),
+        Layout::RowMajor => kernel.gemv_row_major(bias, weights, x, out),
+        _ => kernel.gemv_tiled(bias, weights, x, out),
     }
     // Scaled: sums that are rounded, wrap and are the largest and the least.
     let left = values as u8 * 7;
     let mut scaled = [GUARD; OUTPUTS + 1];
     let multipliers: [i32; OUTPUTS] = core::array::from_fn(|n| [i32::MAX, 1, -1, i32::MIN, 0x4321_8765][n % 5]);
-    if let (Layout::Rows, Some(scaled), Some(multipliers)) =
+    if let (Layout::RowMajor, Some(scaled), Some(multipliers)) =
         (layout, scaled.get_mut(..outputs), multipliers.get(..outputs))
     {
-        kernel.scaled_rows(Rows { bias, weights, x, left, multipliers }, scaled);
+        kernel.gemv_scaled(Gemv { bias, weights, x, left, multipliers }, scaled);
     }
     let scaled_right = scaled.iter().enumerate().all(|(output, scaled)| {
         let multiplier = if output < outputs { multipliers.get(output) } else { None };
         match (layout, multiplier, sums.get(output)) {
-            (Layout::Rows, Some(multiplier), Some(sum)) => *scaled == requantize(*sum, u32::from(left), *multiplier),
+            (Layout::RowMajor, Some(multiplier), Some(sum)) => {
+                *scaled == requantize(*sum, u32::from(left), *multiplier)
+            }
             _ => *scaled == GUARD,
         }
     });
     scaled_right
-        && (layout == Layout::Blocks || stored_agrees(kernel, bias, weights, x, values))
+        && (layout == Layout::Tiled || stored_agrees(kernel, bias, weights, x, values))
         && wide_agrees(kernel, layout, bias, weights, x, values)
         && sums.iter().enumerate().all(|(output, sum)| {
             let Some(bias) = bias.get(output) else { return *sum == GUARD };
@@ -143,23 +145,23 @@ fn stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i8], v
     let multipliers = multipliers(values);
     let Some(multipliers) = multipliers.get(..bias.len()) else { return false };
     let same = |left| {
-        let rows = Rows { bias, weights, x, left, multipliers };
+        let rows = Gemv { bias, weights, x, left, multipliers };
         let narrow = |wide: [i16; OUTPUTS + 1]| wide.map(i32::from);
         [(3, -128), (-128, -128), (-5, -5)].into_iter().all(|(zero_point, low)| {
             let made = |k: &dyn Fn(&mut [i32], &mut [i8])| stored(bias.len(), 0x5a_i8, k).map(i32::from);
-            made(&|sums, y| kernel.activation_rows(rows, zero_point, low, sums, y))
-                == made(&|sums, y| Portable.activation_rows(rows, zero_point, low, sums, y))
+            made(&|sums, y| kernel.gemv_activations(rows, zero_point, low, sums, y))
+                == made(&|sums, y| Portable.gemv_activations(rows, zero_point, low, sums, y))
         }) && {
             let made = |k: &dyn Fn(&mut [i32], &mut [i16])| narrow(stored(bias.len(), 0x7ff0_i16, k));
-            made(&|sums, y| kernel.accumulated_rows(rows, sums, y))
-                == made(&|sums, y| Portable.accumulated_rows(rows, sums, y))
+            made(&|sums, y| kernel.gemv_accumulated(rows, sums, y))
+                == made(&|sums, y| Portable.gemv_accumulated(rows, sums, y))
         } && {
             let zeros = [0; OUTPUTS];
-            let rows = Rows { bias: zeros.get(..bias.len()).unwrap_or_default(), ..rows };
+            let rows = Gemv { bias: zeros.get(..bias.len()).unwrap_or_default(), ..rows };
             let mut added = false;
-            let quick = stored(bias.len(), GUARD, |_, y| added = kernel.added_rows(rows, y));
+            let quick = stored(bias.len(), GUARD, |_, y| added = kernel.gemv_added(rows, y));
             let expected = stored(bias.len(), GUARD, |sums, y| {
-                Portable.scaled_rows(rows, sums);
+                Portable.gemv_scaled(rows, sums);
                 for (y, sum) in y.iter_mut().zip(sums) {
                     *y = y.wrapping_add(*sum);
                 }
@@ -207,21 +209,21 @@ fn wide_agrees<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8
         return false;
     };
     match layout {
-        Layout::Rows => {
-            kernel.rows16(bias, weights, wide, out);
-            Portable.rows16(bias, weights, wide, expected);
+        Layout::RowMajor => {
+            kernel.gemv_row_major_i16(bias, weights, wide, out);
+            Portable.gemv_row_major_i16(bias, weights, wide, expected);
         }
         _ => {
-            kernel.blocks16(bias, weights, wide, out);
-            Portable.blocks16(bias, weights, wide, expected);
-            kernel.pairs16(bias, weights, wide, pairs);
-            Portable.pairs16(bias, weights, wide, pairs_expected);
+            kernel.gemv_tiled_i16(bias, weights, wide, out);
+            Portable.gemv_tiled_i16(bias, weights, wide, expected);
+            kernel.gemv_tiled_pairs_i16(bias, weights, wide, pairs);
+            Portable.gemv_tiled_pairs_i16(bias, weights, wide, pairs_expected);
         }
     }
     let [sums, expected, pairs, pairs_expected] = sums;
     sums == expected
         && pairs == pairs_expected
-        && (layout == Layout::Blocks || wide_stored_agrees(kernel, bias, weights, wide, values))
+        && (layout == Layout::Tiled || wide_stored_agrees(kernel, bias, weights, wide, values))
 }
 
 /// As [`stored_agrees`], of products with 16-bit activations.
@@ -231,15 +233,15 @@ fn wide_stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i
     let multipliers = multipliers(values);
     let Some(multipliers) = multipliers.get(..bias.len()) else { return false };
     let same = |left| {
-        let rows = Rows { bias, weights, x, left, multipliers };
+        let rows = Gemv { bias, weights, x, left, multipliers };
         let made = |k: &dyn Fn(&mut [i32], &mut [i16])| stored(bias.len(), 0x7ff0_i16, k);
         [0, -8192].into_iter().all(|low| {
-            made(&|sums, y| kernel.activation_rows16(rows, low, 8191, sums, y))
-                == made(&|sums, y| Portable.activation_rows16(rows, low, 8191, sums, y))
-        }) && made(&|sums, y| kernel.accumulated_rows16(rows, sums, y))
-            == made(&|sums, y| Portable.accumulated_rows16(rows, sums, y))
-            && stored(bias.len(), GUARD, |_, y| kernel.sum_rows16(rows, y))
-                == stored(bias.len(), GUARD, |_, y| Portable.sum_rows16(rows, y))
+            made(&|sums, y| kernel.gemv_activations_i16(rows, low, 8191, sums, y))
+                == made(&|sums, y| Portable.gemv_activations_i16(rows, low, 8191, sums, y))
+        }) && made(&|sums, y| kernel.gemv_accumulated_i16(rows, sums, y))
+            == made(&|sums, y| Portable.gemv_accumulated_i16(rows, sums, y))
+            && stored(bias.len(), GUARD, |_, y| kernel.gemv_sums_i16(rows, y))
+                == stored(bias.len(), GUARD, |_, y| Portable.gemv_sums_i16(rows, y))
     };
     same(0) && same(5)
 }
@@ -262,14 +264,14 @@ fn each<K: Kernel>(kernel: K, length: usize, values: u32) -> bool {
         [-1 << 30, 1 << 30, 0, -1].get(values as usize).copied().unwrap_or((random as i32) >> (random >> 27).max(1))
     };
     let sums: [[i32; 4 * EACH]; 2] = [(); 2].map(|()| [(); 4 * EACH].map(|()| number()));
-    let stream: [[i16; EACH]; 2] = [(); 2].map(|()| [(); EACH].map(|()| number().clamp(-32_768, 32_767) as i16));
+    let residual: [[i16; EACH]; 2] = [(); 2].map(|()| [(); EACH].map(|()| number().clamp(-32_768, 32_767) as i16));
     let (zero_point, low) = [(-128, -128), (127, 127), (0, 0), (-5, -5), (7, -128)][values as usize % 5];
     let rescale = [(i16::MAX, 1), (i16::MAX, 30), (1, 1), (16_384, 15), (12_345, 13)][values as usize % 5];
     let rescale = Rescale { multiplier: rescale.0, shift: rescale.1 };
     let all = |try_it: &mut Task<'_>| {
         // What they begin with is behind the numbers as well, and stays there.
         let (mut narrow, mut wide, mut more) = ([0x5a; EACH + 1], [0x5a5a; EACH + 1], [0x5a5a; EACH + 1]);
-        if let (Some(old), Some(to)) = (stream[1].get(..length), wide.get_mut(..length)) {
+        if let (Some(old), Some(to)) = (residual[1].get(..length), wide.get_mut(..length)) {
             to.copy_from_slice(old);
         }
         if let (Some(a), Some(b), Some(c)) = (narrow.get_mut(..length), wide.get_mut(..length), more.get_mut(..length))
@@ -279,7 +281,7 @@ fn each<K: Kernel>(kernel: K, length: usize, values: u32) -> bool {
         (narrow, wide, more)
     };
     let (Some(v), Some(h), Some(x), Some(before)) =
-        (sums[0].get(..length), sums[1].get(..4 * length), stream[0].get(..length), stream[1].get(..length))
+        (sums[0].get(..length), sums[1].get(..4 * length), residual[0].get(..length), residual[1].get(..length))
     else {
         return false;
     };
@@ -297,10 +299,10 @@ fn each<K: Kernel>(kernel: K, length: usize, values: u32) -> bool {
         };
     }
     same!(|k, y, _, _| k.activations(v, zero_point, low, y))
-        && same!(|k, _, y, _| k.streams(v, -8192, 8191, y))
+        && same!(|k, _, y, _| k.residuals(v, -8192, 8191, y))
         && same!(|k, _, y, _| k.accumulate(v, y))
-        && same!(|k, y, _, _| k.rescaled8(x, rescale, zero_point, low, y))
-        && same!(|k, _, y, _| k.rescaled16(x, rescale, -32_768, 32_767, y))
+        && same!(|k, y, _, _| k.rescaled_i8(x, rescale, zero_point, low, y))
+        && same!(|k, _, y, _| k.rescaled_i16(x, rescale, -32_768, 32_767, y))
         && same!(|k, _, y, _| k.rescaled_onto(x, rescale, y))
         // Bits of each unit's own, so that each value meets each place in a vector.
         && (0..16).all(|first| {
@@ -347,7 +349,7 @@ fn softmax_steps<K: Kernel>(
 /// Where a weight lies among those of `outputs` outputs with `length` inputs each: the blob format's definition.
 fn place(layout: Layout, outputs: usize, length: usize, output: usize, input: usize) -> usize {
     match layout {
-        Layout::Rows => output * length + input,
+        Layout::RowMajor => output * length + input,
         _ => {
             let first = output / 4 * 4;
             let in_block = (outputs - first).min(4);
@@ -372,7 +374,7 @@ mod tests {
     struct Short;
 
     impl Kernel for Short {
-        fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+        fn gemv_row_major(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
             let kept = x.len() - usize::from(x.len() == 17);
             for (o, (sum, bias)) in sums.iter_mut().zip(bias).enumerate() {
                 let row = weights[o * x.len()..].iter().zip(&x[..kept]);
@@ -380,14 +382,14 @@ mod tests {
             }
         }
 
-        fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-            Portable.blocks(bias, weights, x, sums);
+        fn gemv_tiled(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+            Portable.gemv_tiled(bias, weights, x, sums);
         }
     }
 
     #[test]
     fn a_kernel_that_is_wrong_at_one_length_is_found() {
-        let wrong = Wrong::Product { layout: Layout::Rows, outputs: 1, length: 17, values: 0 };
+        let wrong = Wrong::Product { layout: Layout::RowMajor, outputs: 1, length: 17, values: 0 };
         assert_eq!(check(Short), Err(wrong));
     }
 }

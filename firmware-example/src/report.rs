@@ -4,7 +4,9 @@ use crate::Entry;
 use core::convert::Infallible;
 use core::fmt::{self, Write};
 use pixelrnn::blob::CRC32;
-use pixelrnn::{BlobError, Complete, Draw, Engine, EngineError, Given, Model, SymbolSource, Temperature, TooShort};
+use pixelrnn::{
+    BlobError, Complete, Engine, EngineError, FromImage, Model, Sample, SymbolSource, Temperature, TooShort,
+};
 
 /// The seed of what the report draws.
 pub const SEED: u64 = 7;
@@ -17,7 +19,7 @@ pub enum Failure {
     /// The engine does not run, or stopped while it drew.
     Engine(EngineError<Infallible>),
     /// The engine stopped at values of an image.
-    Given(EngineError<TooShort>),
+    FromImage(EngineError<TooShort>),
     /// The image is larger than the memory for it.
     Image,
     /// The report could not be written.
@@ -29,7 +31,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Blob(error) => error.fmt(f),
             Self::Engine(error) => error.fmt(f),
-            Self::Given(error) => error.fmt(f),
+            Self::FromImage(error) => error.fmt(f),
             Self::Image => f.write_str("the image is larger than the memory for it"),
             Self::Write => f.write_str("the report could not be written"),
         }
@@ -50,7 +52,7 @@ impl From<EngineError<Infallible>> for Failure {
 
 impl From<EngineError<TooShort>> for Failure {
     fn from(error: EngineError<TooShort>) -> Self {
-        Self::Given(error)
+        Self::FromImage(error)
     }
 }
 
@@ -81,24 +83,24 @@ pub fn outcome(model: Model<'_>, state: &mut [u32], image: &mut [u8]) -> Result<
     let label = (model.classes() > 0).then_some(0);
     let mut engine = Engine::new(model, state)?;
     let mut digest = CRC32.digest();
-    let drawn = engine.run(label, &mut Draw::seeded(SEED, Temperature::ONE), image)?;
+    let drawn = engine.run(label, &mut Sample::seeded(SEED, Temperature::ONE), image)?;
     digest.update(image);
-    let scored = walk(&mut engine, label, &mut Given::new(image, shape))?;
-    let draw = Draw::seeded(SEED + 1, Temperature::ONE);
+    let scored = walk(&mut engine, label, &mut FromImage::new(image, shape))?;
+    let draw = Sample::seeded(SEED + 1, Temperature::ONE);
     engine.restart(label)?;
     let mut completed = 0;
     let mut source = Complete::new(image, shape, shape.height / 2, draw);
     while let Some(pixel) = engine.step(&mut source)? {
         digest.update(pixel.values.get(..shape.channels).unwrap_or_default());
-        completed += pixel.cost;
+        completed += pixel.cost.0;
     }
-    Ok(Outcome { crc: digest.finalize(), cost: drawn + scored + completed })
+    Ok(Outcome { crc: digest.finalize(), cost: drawn.0 + scored + completed })
 }
 
 /// The cost of an image whose values come from `source`, in units of 2⁻²⁴ bit.
 ///
 /// # Errors
-/// [`Failure::Engine`] and [`Failure::Given`].
+/// [`Failure::Engine`] and [`Failure::FromImage`].
 pub fn walk<S: SymbolSource<Error = TooShort>>(
     engine: &mut Engine<'_, '_>,
     label: Option<usize>,
@@ -107,7 +109,7 @@ pub fn walk<S: SymbolSource<Error = TooShort>>(
     engine.restart(label)?;
     let mut cost = 0;
     while let Some(pixel) = engine.step(source)? {
-        cost += pixel.cost;
+        cost += pixel.cost.0;
     }
     Ok(cost)
 }

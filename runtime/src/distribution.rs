@@ -1,9 +1,9 @@
 //! From logits to the integer distribution that a symbol is drawn from, scored with or coded by.
 
-use crate::kernels::Kernel;
-use crate::numbers::cost_bits;
+use crate::fixed::cost_bits;
 #[cfg(feature = "std")]
-use crate::numbers::exp2_neg;
+use crate::fixed::exp2_neg;
+use crate::kernels::Kernel;
 
 /// Frequencies of a distribution sum to `2^TOTAL_BITS`.
 pub const TOTAL_BITS: u32 = 24;
@@ -56,7 +56,7 @@ impl<'a> Distribution<'a> {
     /// The integer softmax of `logits`, in place: base-2 logits in units of 2⁻¹⁶ go in, frequencies come out.
     ///
     /// With `d` the distance of a logit to the largest, divided by the temperature, its weight is `w = 2^-d`
-    /// ([`crate::numbers::exp2_neg`]) and its frequency `1 + (w · scale >> 32)`, `scale = ((2²⁴ - levels) · 2³² / Σ w)`; what is
+    /// ([`crate::fixed::exp2_neg`]) and its frequency `1 + (w · scale >> 32)`, `scale = ((2²⁴ - levels) · 2³² / Σ w)`; what is
     /// missing to 2²⁴ goes to the first of the largest.
     #[cfg_attr(any(pixelrnn_thumb, pixelrnn_mve), inline(never))] // its stack is not that of the ops
     pub(crate) fn softmax<K: Kernel>(logits: &'a mut [u32], temperature: Temperature, kernel: K) -> Self {

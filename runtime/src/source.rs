@@ -1,7 +1,7 @@
 //! Where the next value comes from: the one difference between sampling, scoring and coding.
 
 use crate::distribution::{Distribution, TOTAL_BITS, Temperature};
-use crate::model::Image;
+use crate::network::Image;
 use rand_core::Rng;
 
 /// Place of a value in an image.
@@ -48,19 +48,19 @@ impl<S: SymbolSource + ?Sized> SymbolSource for &mut S {
 ///
 /// One draw uses the upper 24 bits of one `next_u32`.
 #[derive(Clone, Debug)]
-pub struct Draw<R> {
+pub struct Sample<R> {
     rng: R,
     temperature: Temperature,
 }
 
-impl<R: Rng> Draw<R> {
+impl<R: Rng> Sample<R> {
     /// Draws with `rng` at `temperature`.
     pub fn new(rng: R, temperature: Temperature) -> Self {
         Self { rng, temperature }
     }
 }
 
-impl Draw<crate::DefaultRng> {
+impl Sample<crate::DefaultRng> {
     /// Draws with [`crate::DefaultRng`] seeded with `seed`.
     pub fn seeded(seed: u64, temperature: Temperature) -> Self {
         Self::new(rand_core::SeedableRng::from_seed(expand(seed)), temperature)
@@ -78,7 +78,7 @@ fn expand(seed: u64) -> [u8; 16] {
     bytemuck::must_cast([word(1), word(2)])
 }
 
-impl<R: Rng> SymbolSource for Draw<R> {
+impl<R: Rng> SymbolSource for Sample<R> {
     type Error = core::convert::Infallible;
 
     fn temperature(&self) -> Temperature {
@@ -92,12 +92,12 @@ impl<R: Rng> SymbolSource for Draw<R> {
 
 /// Supplies the values of a given image.
 #[derive(Clone, Copy, Debug)]
-pub struct Given<'a> {
+pub struct FromImage<'a> {
     values: &'a [u8],
     image: Image,
 }
 
-impl<'a> Given<'a> {
+impl<'a> FromImage<'a> {
     /// The values of one image, `[C, H, W]`.
     pub const fn new(values: &'a [u8], image: Image) -> Self {
         Self { values, image }
@@ -107,15 +107,15 @@ impl<'a> Given<'a> {
 /// Completes an image: takes the values of its first rows as they are given, and draws the others.
 #[derive(Clone, Debug)]
 pub struct Complete<'a, R> {
-    given: Given<'a>,
+    given: FromImage<'a>,
     rows: usize,
-    draw: Draw<R>,
+    draw: Sample<R>,
 }
 
 impl<'a, R: Rng> Complete<'a, R> {
     /// Keeps the first `rows` rows of an image of the model's size, `[C, H, W]`; `draw` draws what is below.
-    pub const fn new(values: &'a [u8], image: Image, rows: usize, draw: Draw<R>) -> Self {
-        Self { given: Given::new(values, image), rows, draw }
+    pub const fn new(values: &'a [u8], image: Image, rows: usize, draw: Sample<R>) -> Self {
+        Self { given: FromImage::new(values, image), rows, draw }
     }
 }
 
@@ -140,9 +140,9 @@ impl<R: Rng> SymbolSource for Complete<'_, R> {
 /// That is the likeliest value given those before it, which need not make the likeliest image, and rarely makes a
 /// typical one: where most pixels are dark, so is every pixel. It shows what a model is sure of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MostProbable;
+pub struct Argmax;
 
-impl SymbolSource for MostProbable {
+impl SymbolSource for Argmax {
     type Error = core::convert::Infallible;
 
     fn next(&mut self, _: Position, distribution: &Distribution<'_>) -> Result<u8, Self::Error> {
@@ -153,14 +153,14 @@ impl SymbolSource for MostProbable {
 /// Another source, with someone watching: whatever is predicted goes by a function before the source answers.
 ///
 /// ```
-/// use pixelrnn::{Engine, MostProbable, Watched};
+/// use pixelrnn::{Engine, Argmax, Inspect};
 ///
 /// # pixelrnn::include_model!(mod digits = "../../models/mnist-pixelcnn/model.prnn");
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let mut state: digits::State = [0; digits::STATE_WORDS];
 /// let mut engine = Engine::new(digits::model()?, &mut state)?;
 /// let mut likeliest = 0;
-/// let mut source = Watched::new(MostProbable, |_at, predicted| {
+/// let mut source = Inspect::new(Argmax, |_at, predicted| {
 ///     likeliest = predicted.frequency(predicted.most_probable());
 /// });
 /// engine.step(&mut source)?;
@@ -170,19 +170,19 @@ impl SymbolSource for MostProbable {
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Watched<S, F> {
+pub struct Inspect<S, F> {
     source: S,
     watch: F,
 }
 
-impl<S: SymbolSource, F: FnMut(Position, &Distribution<'_>)> Watched<S, F> {
+impl<S: SymbolSource, F: FnMut(Position, &Distribution<'_>)> Inspect<S, F> {
     /// Takes values from `source`, and shows `watch` the prediction that each answers.
     pub const fn new(source: S, watch: F) -> Self {
         Self { source, watch }
     }
 }
 
-impl<S: SymbolSource, F: FnMut(Position, &Distribution<'_>)> SymbolSource for Watched<S, F> {
+impl<S: SymbolSource, F: FnMut(Position, &Distribution<'_>)> SymbolSource for Inspect<S, F> {
     type Error = S::Error;
 
     fn temperature(&self) -> Temperature {
@@ -207,7 +207,7 @@ impl core::fmt::Display for TooShort {
 
 impl core::error::Error for TooShort {}
 
-impl SymbolSource for Given<'_> {
+impl SymbolSource for FromImage<'_> {
     type Error = TooShort;
 
     fn next(&mut self, at: Position, _: &Distribution<'_>) -> Result<u8, TooShort> {
@@ -229,7 +229,7 @@ mod tests {
         for (logits, expected) in [([1, 5, 3], 1), ([7, -7, 7], 0), ([0, 0, 9 << 16], 2)] {
             let mut memory = logits.map(|logit: i32| logit as u32);
             let predicted = Distribution::softmax(&mut memory, Temperature::ONE, Portable);
-            assert_eq!(MostProbable.next(AT, &predicted), Ok(expected), "{logits:?}");
+            assert_eq!(Argmax.next(AT, &predicted), Ok(expected), "{logits:?}");
         }
     }
 
@@ -239,8 +239,8 @@ mod tests {
         let mut memory = [1 << 16, 3, 1 << 17];
         let predicted = Distribution::softmax(&mut memory, warm, Portable);
         let mut seen = 0;
-        let (mut alone, mut calls) = (Draw::seeded(3, warm), 0);
-        let mut watched = Watched::new(alone.clone(), |at, distribution| {
+        let (mut alone, mut calls) = (Sample::seeded(3, warm), 0);
+        let mut watched = Inspect::new(alone.clone(), |at, distribution| {
             assert_eq!((at, distribution.levels()), (AT, 3));
             (seen, calls) = (distribution.frequency(2), calls + 1);
         });
@@ -250,7 +250,7 @@ mod tests {
         }
         assert_eq!((seen, calls), (predicted.frequency(2), 20));
         let image = Image { height: 1, width: 1, channels: 1, levels: 3 };
-        let mut short = Watched::new(Given::new(&[], image), |_, _| ());
+        let mut short = Inspect::new(FromImage::new(&[], image), |_, _| ());
         assert_eq!(short.next(AT, &predicted), Err(TooShort), "errors are the source's");
     }
 

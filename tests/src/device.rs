@@ -3,7 +3,7 @@
 use crate::golden;
 use crate::machines::Machine;
 use pixelrnn::blob::CRC32;
-use pixelrnn::{Draw, Engine, Pixel, SymbolSource, Temperature};
+use pixelrnn::{Cost, Engine, Sample, SymbolSource, Temperature};
 use pixelrnn_client::Client;
 use pixelrnn_converter::Blob;
 use serde_json::{Value, json};
@@ -216,7 +216,7 @@ impl Served {
     ///
     /// # Panics
     /// When the engine fails.
-    pub fn run<S: SymbolSource<Error: std::fmt::Debug>>(&self, mut source: S) -> (Vec<u8>, u64) {
+    pub fn run<S: SymbolSource<Error: std::fmt::Debug>>(&self, mut source: S) -> (Vec<u8>, Cost) {
         let model = self.blob.model().unwrap();
         let (mut state, mut image) = (vec![0; model.state_words()], vec![0; model.image().values()]);
         let mut engine = Engine::new(model, &mut state).unwrap();
@@ -237,14 +237,14 @@ impl Served {
     ///
     /// # Panics
     /// When the model is damaged.
-    pub fn due(&self, command: &str, seed: Option<u64>, (image, cost): &(Vec<u8>, u64)) -> Vec<Value> {
+    pub fn due(&self, command: &str, seed: Option<u64>, (image, cost): &(Vec<u8>, Cost)) -> Vec<Value> {
         let shape = self.blob.model().unwrap().image();
         let planes = || image.chunks(shape.height * shape.width);
         let row = |n: usize| planes().flat_map(move |plane| &plane[n * shape.width..(n + 1) * shape.width]).copied();
         let rows = (0..shape.height).map(|n| json!({"row": n, "values": self.text(&row(n).collect::<Vec<_>>())}));
-        let nats = (Pixel::nats(*cost) * 1e4).round() / 1e4;
+        let nats = (cost.nats() * 1e4).round() / 1e4;
         let crc = format!("{:08x}", CRC32.checksum(image));
-        let mut done = json!({"done": command, "nats": nats, "cost": cost, "crc": crc});
+        let mut done = json!({"done": command, "nats": nats, "cost": cost.0, "crc": crc});
         match seed {
             Some(seed) => {
                 done["seed"] = seed.into();
@@ -268,6 +268,6 @@ impl Served {
 ///
 /// # Panics
 /// When there is no such temperature.
-pub fn draw(seed: u64, milli: u32) -> Draw<pixelrnn::DefaultRng> {
-    Draw::seeded(seed, Temperature::from_milli(milli).expect("a temperature in range"))
+pub fn draw(seed: u64, milli: u32) -> Sample<pixelrnn::DefaultRng> {
+    Sample::seeded(seed, Temperature::from_milli(milli).expect("a temperature in range"))
 }

@@ -1,7 +1,7 @@
 //! The models with known results in `fixtures/`, which an independent NumPy implementation of a model's definition made.
 
 use crate::npy;
-use pixelrnn::blob::Weights;
+use pixelrnn::blob::NumberFormat;
 use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::images::{ImageSet, Label, read_labels};
 use pixelrnn_converter::quantize::Method;
@@ -89,7 +89,7 @@ impl Fixture {
 
     /// The blob of 8-bit weights; see [`Fixture::blob_of`].
     pub fn blob(&self) -> Option<Blob> {
-        self.blob_of(Weights::I8)
+        self.blob_of(NumberFormat::I8)
     }
 
     /// The blob, calibrated on the fixture's own images; `None`, with a line to say so, where the model has an op that the
@@ -97,7 +97,7 @@ impl Fixture {
     ///
     /// # Panics
     /// When conversion fails for any other reason.
-    pub fn blob_of(&self, weights: Weights) -> Option<Blob> {
+    pub fn blob_of(&self, weights: NumberFormat) -> Option<Blob> {
         match convert(&self.trained, &self.calibration(), weights, Method::default(), || ()) {
             Ok(converted) => Some(converted.blob),
             Err(Error::NotInEngine { op }) => {

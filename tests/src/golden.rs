@@ -134,7 +134,7 @@ pub fn entry(blob: &str, model: Model<'_>) -> Entry {
     Entry {
         blob: blob.into(),
         crc32: format!("{:08x}", crc32(walks.iter().flat_map(|walk| walk.image.iter().copied()))),
-        cost: walks.iter().map(|walk| walk.cost).sum(),
+        cost: walks.iter().map(|walk| walk.cost.0).sum(),
         report: report(model),
     }
 }

@@ -9,17 +9,17 @@
 
 pub mod bad_files;
 pub mod cargo;
+pub mod delayed_source;
 #[cfg(unix)]
 pub mod device;
 pub mod fixtures;
+pub mod garbage;
 pub mod golden;
 pub mod integer_model;
-pub mod late;
 pub mod lossy;
 pub mod machines;
 pub mod models;
 pub mod mutate;
-pub mod nonsense;
 pub mod npy;
 pub mod program;
 pub mod project;

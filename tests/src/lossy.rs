@@ -149,15 +149,15 @@ fn serve(
         say(&mut text)?;
         let byte = next(&mut bytes)?;
         session.push(byte, &mut text).ok()?;
-        let Some(mut making) = session.start() else { continue };
-        while making.step(&mut text).ok()? {
+        let Some(mut job) = session.start() else { continue };
+        while job.step(&mut text).ok()? {
             say(&mut text)?;
-            if making.waits() {
+            if job.waits() {
                 let byte = next(&mut bytes)?;
-                making.push(byte, &mut text).ok()?;
+                job.push(byte, &mut text).ok()?;
             }
             while let Some(byte) = bytes.dequeue() {
-                making.push(byte, &mut text).ok()?;
+                job.push(byte, &mut text).ok()?;
             }
         }
     }

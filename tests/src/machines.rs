@@ -112,7 +112,7 @@ impl Machine {
     /// # Errors
     /// When the weights cannot be laid out anew, which the firmware's build script does.
     pub fn fits(&self, blob: &Blob, beside: usize) -> Result<Option<usize>, Error> {
-        let blob = arrange(blob, if self.dsp { for_dsp(blob.model()?.weights()) } else { Layout::Rows })?;
+        let blob = arrange(blob, if self.dsp { for_dsp(blob.model()?.weights()) } else { Layout::RowMajor })?;
         let model = blob.model()?;
         let bytes = blob.bytes().len();
         let needed = [beside + bytes, 4 * model.state_words() + model.image().values()];

@@ -1,8 +1,8 @@
 //! Random networks with random weights, presets and op lists, of every setting that a description has.
 
 use crate::random::Random;
-use pixelrnn::blob::Weights;
-use pixelrnn::model::{Architecture, ColourGroups, Image, InputMap, Mask, Output, Preset};
+use pixelrnn::blob::NumberFormat;
+use pixelrnn::network::{Architecture, ColourGroups, Image, InputMap, Mask, Output, Preset};
 use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::images::Range;
 use pixelrnn_converter::quantize::Method;
@@ -32,7 +32,7 @@ pub fn random_of(seed: u64, size: Option<[usize; 2]>) -> TrainedModel {
 
 /// A blob of 8-bit weights; see [`random_blob_of`].
 pub fn random_blob(seed: u64) -> Option<(TrainedModel, Blob)> {
-    random_blob_of(seed, Weights::I8)
+    random_blob_of(seed, NumberFormat::I8)
 }
 
 /// A blob of [`random`], calibrated on a few random images; `None` where the converter refuses the model, because the
@@ -40,7 +40,7 @@ pub fn random_blob(seed: u64) -> Option<(TrainedModel, Blob)> {
 ///
 /// # Panics
 /// When conversion fails for any other reason.
-pub fn random_blob_of(seed: u64, weights: Weights) -> Option<(TrainedModel, Blob)> {
+pub fn random_blob_of(seed: u64, weights: NumberFormat) -> Option<(TrainedModel, Blob)> {
     converted(random(seed), seed, weights)
 }
 
@@ -49,10 +49,10 @@ pub fn random_blob_of(seed: u64, weights: Weights) -> Option<(TrainedModel, Blob
 /// # Panics
 /// As [`random_blob`].
 pub fn random_blob_sized(seed: u64, size: [usize; 2]) -> Option<(TrainedModel, Blob)> {
-    converted(random_of(seed, Some(size)), seed, Weights::I8)
+    converted(random_of(seed, Some(size)), seed, NumberFormat::I8)
 }
 
-fn converted(trained: TrainedModel, seed: u64, weights: Weights) -> Option<(TrainedModel, Blob)> {
+fn converted(trained: TrainedModel, seed: u64, weights: NumberFormat) -> Option<(TrainedModel, Blob)> {
     let description = trained.description();
     let image = description.image;
     let mut random = Random::new(!seed);

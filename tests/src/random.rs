@@ -1,6 +1,6 @@
 //! Random numbers for tests: small, and the same everywhere.
 
-use pixelrnn::model::Image;
+use pixelrnn::network::Image;
 
 /// A generator of 64-bit numbers (`SplitMix64`).
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! The engine from outside: whole images with their logits.
 
 use pixelrnn::kernels::{Kernel, Native};
-use pixelrnn::model::{Image, Output};
-use pixelrnn::{Draw, Engine, Given, Model, Observer, Pixel, Plan, Registers, SymbolSource, Temperature};
+use pixelrnn::network::{Image, Output};
+use pixelrnn::{Cost, Engine, FromImage, Model, Observer, Pixel, Plan, Registers, Sample, SymbolSource, Temperature};
 use std::fmt::Debug;
 
 /// All plans: they give the same bytes.
@@ -16,7 +16,7 @@ pub struct Walk {
     /// Its logits as the engine holds them, `[C, L or 1, H, W]`.
     pub logits: Vec<i32>,
     /// Its cost in units of 2⁻²⁴ bit.
-    pub cost: u64,
+    pub cost: Cost,
 }
 
 /// Puts a pixel where it belongs in an image, `[C, H, W]`.
@@ -58,7 +58,8 @@ where
     let pixels = shape.height * shape.width;
     let each = if model.output() == Output::Softmax { shape.levels } else { 1 };
     let mut tap = Tap { last_op: model.instructions().len() - 1, pixel: vec![0; shape.channels * each], each };
-    let mut walk = Walk { image: vec![0; shape.values()], logits: vec![0; shape.channels * each * pixels], cost: 0 };
+    let mut walk =
+        Walk { image: vec![0; shape.values()], logits: vec![0; shape.channels * each * pixels], cost: Cost(0) };
     engine.restart(label).expect("the label fits");
     while let Some(pixel) = engine.step_observed(&mut source, &mut tap).expect("a step") {
         let at = pixel.row * shape.width + pixel.column;
@@ -78,7 +79,7 @@ where
 /// # Panics
 /// When `state` is too small.
 pub fn engine<'m, 'b>(model: Model<'m>, state: &'b mut [u32], plan: Plan) -> Engine<'m, 'b> {
-    let kernel = Native::chosen().unwrap_or_else(|error| panic!("{error}"));
+    let kernel = Native::from_env().unwrap_or_else(|error| panic!("{error}"));
     Engine::with(model, state, kernel, plan).expect("a buffer of the right size")
 }
 
@@ -96,7 +97,7 @@ pub fn score(model: Model<'_>, image: &[u8], label: Option<usize>) -> Walk {
 /// When the engine fails.
 pub fn score_under(plan: Plan, model: Model<'_>, image: &[u8], label: Option<usize>) -> Walk {
     let mut state = vec![0; model.state_words_for(plan)];
-    walk(&mut engine(model, &mut state, plan), label, Given::new(image, model.image()))
+    walk(&mut engine(model, &mut state, plan), label, FromImage::new(image, model.image()))
 }
 
 /// Draws an image at a temperature of `milli` thousandths, in a buffer of its own.
@@ -106,7 +107,7 @@ pub fn score_under(plan: Plan, model: Model<'_>, image: &[u8], label: Option<usi
 pub fn sample(model: Model<'_>, seed: u64, milli: u32, label: Option<usize>) -> Walk {
     let mut state = vec![0; model.state_words()];
     let mut engine = Engine::new(model, &mut state).expect("a buffer of the right size");
-    walk(&mut engine, label, Draw::seeded(seed, temperature(milli)))
+    walk(&mut engine, label, Sample::seeded(seed, temperature(milli)))
 }
 
 /// The temperature of `milli` thousandths.

@@ -1,8 +1,8 @@
 //! The engine takes no memory but its buffer.
 #![allow(unsafe_code)] // an allocator that counts has to be one
 
-use pixelrnn::packed::{Batch, Packed, Scorer};
-use pixelrnn::{Draw, Engine, Given, Temperature};
+use pixelrnn::batched::{Batch, PackedModel, Scorer};
+use pixelrnn::{Cost, Engine, FromImage, Sample, Temperature};
 use pixelrnn_tests::fixtures;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -62,9 +62,9 @@ fn running_an_engine_allocates_nothing() {
         let calls = calls(|| {
             let model = pixelrnn::Model::new(bytes).unwrap();
             let mut engine = Engine::new(model, &mut state).unwrap();
-            let mut draw = Draw::seeded(0, Temperature::ONE);
+            let mut draw = Sample::seeded(0, Temperature::ONE);
             engine.run(fixture.label(0), &mut draw, &mut out).unwrap();
-            let mut given = Given::new(fixture.images.image(0), model.image());
+            let mut given = FromImage::new(fixture.images.image(0), model.image());
             engine.run(fixture.label(0), &mut given, &mut out).unwrap();
         });
         assert_eq!(calls, 0, "{}: calls of the allocator", fixture.name);
@@ -75,10 +75,10 @@ fn running_an_engine_allocates_nothing() {
 fn batches_and_scorers_allocate_nothing_once_they_are_made() {
     for (fixture, blob) in fixtures::converted() {
         let model = blob.model().unwrap();
-        let packed = Packed::new(model).unwrap();
+        let packed = PackedModel::new(model).unwrap();
         let (mut batch, mut scorer) = (Batch::new(&packed, 3).unwrap(), Scorer::new(&packed).unwrap());
-        let mut sources = [0, 1, 2].map(|seed| Draw::seeded(seed, Temperature::ONE));
-        let (mut images, mut costs) = (vec![0; 3 * model.image().values()], [0; 3]);
+        let mut sources = [0, 1, 2].map(|seed| Sample::seeded(seed, Temperature::ONE));
+        let (mut images, mut costs) = (vec![0; 3 * model.image().values()], [Cost(0); 3]);
         let calls = calls(|| {
             batch.run(fixture.label(0), &mut sources, &mut images, &mut costs).unwrap();
             scorer.score(fixture.label(0), fixture.images.image(0)).unwrap();

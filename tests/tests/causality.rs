@@ -3,7 +3,7 @@
 //! The engine asks for a value when it has predicted it, so it could see a later one only in memory that another image left
 //! behind. One engine therefore takes all images of a test, one after the other, in one buffer.
 
-use pixelrnn::{Engine, Given, Model};
+use pixelrnn::{Engine, FromImage, Model};
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::{fixtures, models, walk};
 
@@ -31,7 +31,8 @@ fn perturb(name: &str, model: Model<'_>, image: &[u8], label: Option<usize>, ran
     let shape = model.image();
     let mut state = vec![0x0bad_cafe; model.state_words()];
     let mut engine = Engine::new(model, &mut state).unwrap();
-    let mut logits = |image: &[u8]| in_order(&model, &walk::walk(&mut engine, label, Given::new(image, shape)).logits);
+    let mut logits =
+        |image: &[u8]| in_order(&model, &walk::walk(&mut engine, label, FromImage::new(image, shape)).logits);
     let before = logits(image);
     let mut noticed = 0;
     for n in 0..shape.values() {

@@ -1,6 +1,6 @@
 //! The client of `client/` gets its replies over a line that loses bytes, whichever these are.
 
-use pixelrnn::{Draw, Engine, Temperature};
+use pixelrnn::{Engine, Sample, Temperature};
 use pixelrnn_client::{Client, Error, MAX_FILE_PIECE, file};
 use pixelrnn_tests::lossy::Line;
 use serde_json::{Value, json};
@@ -65,14 +65,14 @@ fn a_line_longer_than_the_queue_comes_through_at_once() {
     let model = (pixelrnn_firmware::MODELS[0].model)().unwrap();
     let mut state = vec![0; model.state_words()];
     let mut engine = Engine::new(model, &mut state).unwrap();
-    let cost = engine.run(None, &mut Draw::seeded(7, Temperature::ONE), &mut image).unwrap();
+    let cost = engine.run(None, &mut Sample::seeded(7, Temperature::ONE), &mut image).unwrap();
     let digits: String = image.iter().map(ToString::to_string).collect();
     let line = format!(r#"{{"cmd":"score","image":"{digits}"}}"#);
 
     let mut device = client(Line::to_built_in_model());
     let before = device.port_mut().carried();
     let replies = device.ask(&line).unwrap();
-    assert_eq!((replies.len(), &replies[0]["cost"]), (1, &json!(cost)));
+    assert_eq!((replies.len(), &replies[0]["cost"]), (1, &json!(cost.0)));
     let sent = device.port_mut().carried() - before;
     assert_eq!(sent, line.len() + 1 + line.len() / 240, "it was sent once, and with a question behind each piece");
 

@@ -1,17 +1,17 @@
 //! Compression gives back what went in, is as short as the model's likelihood says, and refuses what is damaged.
 
+use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::coder::container::{
-    BlockError, BlockReader, BlockWriter, ContainerError, HEADER_BYTES, Header, MOST_IMAGES, Segments, read_block,
+    BlockError, BlockReader, BlockWriter, ContainerError, HEADER_BYTES, Header, MAX_IMAGES, Segments, read_block,
     read_together, write_block, write_block_by_rows,
 };
 use pixelrnn::coder::{Decode, Decoder, Encode, Encoder, Full};
-use pixelrnn::packed::{Batch, Packed, Scorer};
-use pixelrnn::{Engine, EngineError, Model, Pixel};
+use pixelrnn::{Cost, Engine, EngineError, Model};
 use pixelrnn_converter::compress::{compress, decompress};
 use pixelrnn_converter::images;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::{Blob, Error, ImageSet};
-use pixelrnn_tests::late::{self, Late};
+use pixelrnn_tests::delayed_source::{self, DelayedSource};
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::{fixtures, golden, models, walk};
 use rayon::prelude::*;
@@ -47,7 +47,7 @@ fn goes_there_and_back(name: &str, model: Model<'_>, seed: u64) {
     let (mut data, values) = (vec![0; set.data.len()], model.image().values());
     let mut state = vec![0; model.state_words()];
     let mut engine = Engine::new(model, &mut state).unwrap();
-    read_block(&mut engine, MOST_IMAGES, &file.bytes[HEADER_BYTES..], |image, _, pixel| {
+    read_block(&mut engine, MAX_IMAGES, &file.bytes[HEADER_BYTES..], |image, _, pixel| {
         walk::put(pixel, model.image(), &mut data[image as usize * values..]);
     })
     .unwrap();
@@ -93,7 +93,7 @@ fn a_stream_is_as_long_as_the_likelihood_says() {
         let mut state = vec![0; model.state_words()];
         let mut engine = Engine::new(model, &mut state).unwrap();
         for count in [1u64, 2, 40] {
-            let (mut stream, mut cost) = (Vec::new(), 0);
+            let (mut stream, mut cost) = (Vec::new(), Cost(0));
             let mut encoder = Encoder::new(&mut stream);
             let mut out = vec![0; model.image().values()];
             for seed in 0..count {
@@ -102,7 +102,7 @@ fn a_stream_is_as_long_as_the_likelihood_says() {
                 assert_eq!(out, image);
             }
             encoder.finish().unwrap();
-            let bits = Pixel::bits(cost);
+            let bits = cost.bits();
             assert!(8.0 * stream.len() as f64 <= bits * 1.001 + 32.0, "{} bytes for {bits} bits", stream.len());
 
             let mut decoder = Decoder::new(&stream[..]).unwrap();
@@ -186,7 +186,7 @@ fn another_model_is_refused_and_another_layout_of_the_same_is_not() {
     let other = Blob::read(&golden::folder().join("pixel_cnn_rgb.prnn")).unwrap();
     let refused = decompress(other.model().unwrap(), &bytes, || ());
     assert!(matches!(refused, Err(Error::Compressed(ContainerError::Model { .. }))), "{refused:?}");
-    let blocks = arrange(&blob, pixelrnn::blob::Layout::Blocks).unwrap();
+    let blocks = arrange(&blob, pixelrnn::blob::Layout::Tiled).unwrap();
     assert_ne!(blocks.bytes(), blob.bytes());
     assert_eq!(decompress(blocks.model().unwrap(), &bytes, || ()).unwrap().set, set);
 }
@@ -230,7 +230,7 @@ fn blocks_of_any_lengths_are_restored_together_and_each_is_checked() {
 #[test]
 fn whole_images_that_do_not_fit_and_blocks_that_do_not_end_are_refused() {
     let (blob, bytes, set) = small_file();
-    let packed = Packed::new(blob.model().unwrap()).unwrap();
+    let packed = PackedModel::new(blob.model().unwrap()).unwrap();
     let mut scorer = Scorer::new(&packed).unwrap();
     let no_levels = vec![255; set.image(0).len()];
     let mut write =
@@ -292,8 +292,8 @@ fn a_source_that_fails_at_every_byte_can_be_asked_again() {
     let model = blob.model().unwrap();
     let mut state = vec![0; model.state_words()];
     let mut engine = Engine::new(model, &mut state).unwrap();
-    let (mut reader, mut source) = (BlockReader::new(4), Late::new(&bytes[HEADER_BYTES..], 1));
-    let outcome = late::read(&mut engine, &mut reader, &mut source);
+    let (mut reader, mut source) = (BlockReader::new(4), DelayedSource::new(&bytes[HEADER_BYTES..], 1));
+    let outcome = delayed_source::read(&mut engine, &mut reader, &mut source);
     assert_eq!(outcome.error, None);
     let red: Vec<_> = outcome.pixels.iter().map(|restored| (restored.label, restored.pixel.values[0])).collect();
     assert_eq!(outcome.failures, bytes.len() - HEADER_BYTES - 1, "every byte but the first came late");

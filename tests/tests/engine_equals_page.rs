@@ -1,7 +1,7 @@
 //! The engine gives what `docs/blob-format.md` says, bit for bit: logits, costs, samples and the memory it asks for.
 
-use pixelrnn::blob::{Layout, Weights};
-use pixelrnn::model::{Image, Output};
+use pixelrnn::blob::{Layout, NumberFormat};
+use pixelrnn::network::{Image, Output};
 use pixelrnn::{Model, Plan};
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::arrange;
@@ -15,7 +15,7 @@ use std::path::Path;
 fn check(name: &str, model: Model<'_>, images: &[(&[u8], Option<usize>)]) {
     check_layout(name, model, images);
     let layouts: &[Layout] =
-        if model.weights() == Weights::I8A16 { &[Layout::Blocks, Layout::Pairs] } else { &[Layout::Blocks] };
+        if model.weights() == NumberFormat::I8A16 { &[Layout::Tiled, Layout::TiledPairs] } else { &[Layout::Tiled] };
     for layout in layouts {
         let arranged = arrange(&Blob::new(model.blob()), *layout).unwrap_or_else(|e| panic!("{name}: {e}"));
         let arranged = arranged.model().unwrap();
@@ -31,12 +31,12 @@ fn check(name: &str, model: Model<'_>, images: &[(&[u8], Option<usize>)]) {
 fn check_layout(name: &str, model: Model<'_>, images: &[(&[u8], Option<usize>)]) {
     let page = IntegerModel::parse(model.blob()).unwrap_or_else(|e| panic!("{name}: {e}"));
     assert_eq!(page.header.state_bytes, page.state_bytes(), "{name}: bytes of state");
-    assert_eq!(page.header.patch_bytes, page.patch_bytes(), "{name}: bytes of the longest dot product");
+    assert_eq!(page.header.im2col_bytes, page.im2col_bytes(), "{name}: bytes of the longest dot product");
     for (n, (image, label)) in images.iter().enumerate() {
         let engine = walk::score(model, image, *label);
         assert_eq!(engine.image, *image, "{name}: image {n} comes out as it was given");
         assert_eq!(engine.logits, page.logits(image, *label), "{name}: logits of image {n}");
-        assert_eq!(engine.cost, page.cost(image, *label), "{name}: cost of image {n}");
+        assert_eq!(engine.cost.0, page.cost(image, *label), "{name}: cost of image {n}");
         assert_eq!(engine, walk::score_under(Plan::Row, model, image, *label), "{name}: image {n} row by row");
     }
 }
@@ -47,7 +47,7 @@ fn check_samples(name: &str, model: Model<'_>, label: Option<usize>, draws: &[(u
         let engine = walk::sample(model, seed, milli, label);
         let (image, cost) = page.sample(seed, milli, label);
         assert_eq!(engine.image, image, "{name}: seed {seed}, temperature {milli}");
-        assert_eq!(engine.cost, cost, "{name}: cost with seed {seed}, temperature {milli}");
+        assert_eq!(engine.cost.0, cost, "{name}: cost with seed {seed}, temperature {milli}");
     }
 }
 
@@ -84,7 +84,7 @@ fn check_random(seed: u64, model: Model<'_>) {
 }
 
 /// Random models with these weights, a fifth of which at least must be convertible.
-fn random_models_of(weights: Weights, seeds: Range<u64>) {
+fn random_models_of(weights: NumberFormat, seeds: Range<u64>) {
     let tried = seeds.end - seeds.start;
     let ran: usize = seeds
         .into_par_iter()
@@ -102,18 +102,18 @@ fn random_models_of(weights: Weights, seeds: Range<u64>) {
 
 #[test]
 fn random_models() {
-    random_models_of(Weights::I8, 0..300);
+    random_models_of(NumberFormat::I8, 0..300);
 }
 
 #[test]
 fn random_models_with_16_bit_activations() {
-    random_models_of(Weights::I8A16, 300..500);
+    random_models_of(NumberFormat::I8A16, 300..500);
 }
 
 #[test]
 fn fixtures_with_16_bit_activations() {
     for fixture in fixtures::all() {
-        let Some(blob) = fixture.blob_of(Weights::I8A16) else { continue };
+        let Some(blob) = fixture.blob_of(NumberFormat::I8A16) else { continue };
         let images: Vec<_> = (0..fixture.images.count).map(|n| (fixture.images.image(n), fixture.label(n))).collect();
         check(&fixture.name, blob.model().unwrap(), &images);
         check_samples(&fixture.name, blob.model().unwrap(), fixture.label(0), &[(0, 1000), (1, 500)]);
@@ -126,7 +126,7 @@ fn numbers_that_no_converter_would_choose() {
     let ran: usize = (0..tried)
         .into_par_iter()
         .map(|seed| {
-            let weights = if seed % 3 == 0 { Weights::I8A16 } else { Weights::I8 };
+            let weights = if seed % 3 == 0 { NumberFormat::I8A16 } else { NumberFormat::I8 };
             let Some((_, blob)) = models::random_blob_of(seed, weights) else { return 0 };
             let mut bytes = blob.bytes().to_vec();
             mutate::numbers(&mut bytes, &mut Random::new(seed));
@@ -147,7 +147,7 @@ fn logits_that_saturate() {
     let ran: usize = (0..160)
         .into_par_iter()
         .filter_map(|seed| {
-            let weights = if seed % 3 == 0 { Weights::I8A16 } else { Weights::I8 };
+            let weights = if seed % 3 == 0 { NumberFormat::I8A16 } else { NumberFormat::I8 };
             let mut bytes = models::random_blob_of(seed, weights)?.1.bytes().to_vec();
             let shift = [0, 1, 7, 16][seed as usize / 3 % 4];
             mutate::logits(&mut bytes, shift, 0, &mut Random::new(seed));

@@ -73,7 +73,7 @@ fn expected(blob: &Blob) -> String {
     let drawn = walk::sample(model, 7, 1000, None);
     let rows = drawn.image[..model.image().height * model.image().width].chunks(model.image().width);
     let row = |row: &[u8]| row.iter().map(|value| if *value == 0 { "  " } else { "##" }).collect::<String>() + "\n";
-    rows.map(row).collect::<String>() + &format!("{} bits\n", drawn.cost >> 24)
+    rows.map(row).collect::<String>() + &format!("{} bits\n", drawn.cost.0 >> 24)
 }
 
 fn read(path: &str) -> Blob {
@@ -84,7 +84,7 @@ fn read(path: &str) -> Blob {
 fn the_guides_program_draws_what_the_host_draws_from_weights_in_blocks() {
     let Some((machine, compiler, _turn)) = machine() else { return };
     let blob = read("models/mnist-pixelcnn/model.prnn");
-    assert_eq!(blob.model().unwrap().layout(), Layout::Rows);
+    assert_eq!(blob.model().unwrap().layout(), Layout::RowMajor);
     let project = follow("guide", blob.bytes());
     let output = build(&project, &compiler);
     printed(&output);

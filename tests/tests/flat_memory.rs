@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code)] // an allocator that counts has to be one
 
-use pixelrnn::{Draw, Engine, Temperature};
+use pixelrnn::{Engine, Sample, Temperature};
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::compress::{compress, decompress};
 use pixelrnn_converter::run::{Scorer, sample};
@@ -63,7 +63,7 @@ fn stays_flat(model: &str, rounds: usize, each: usize) {
         let file = compress(model, &set, None, || ()).unwrap();
         assert_eq!(decompress(model, &file.bytes, || ()).unwrap().set, set);
         let mut state = vec![0; model.state_words()];
-        let mut draw = Draw::seeded((round * each) as u64, Temperature::ONE);
+        let mut draw = Sample::seeded((round * each) as u64, Temperature::ONE);
         Engine::new(model, &mut state).unwrap().run(None, &mut draw, &mut image).unwrap();
         assert_eq!(image, set.image(0));
         drop((set, scores, file, state));

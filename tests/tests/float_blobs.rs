@@ -3,9 +3,9 @@
 //! Where the integer engine is compared with itself and its page, this compares the engine's walk with the definition: no
 //! quantization stands between a wrong tap, gate or state and a difference that shows.
 
-use pixelrnn::blob::{RECORD_BYTES, Weights, kind};
-use pixelrnn::model::{Image, Output};
-use pixelrnn::{EngineError, Given, Model, Pixel};
+use pixelrnn::blob::{NumberFormat, RECORD_BYTES, kind};
+use pixelrnn::network::{Image, Output};
+use pixelrnn::{EngineError, FromImage, Model};
 use pixelrnn_converter::{Blob, Reference};
 use pixelrnn_tests::integer_model::bytes::{offset_at, u16_at};
 use pixelrnn_tests::random::Random;
@@ -27,7 +27,7 @@ fn worst(blob: &Blob, image: &[u8], label: Option<usize>, expected: &[f64]) -> f
 #[test]
 fn every_logit_of_every_fixture() {
     // The second: weights that are no f16 lose up to 2⁻¹¹ of themselves.
-    for (weights, tolerance) in [(Weights::F32, 1e-4), (Weights::F16, 0.05)] {
+    for (weights, tolerance) in [(NumberFormat::F32, 1e-4), (NumberFormat::F16, 0.05)] {
         for fixture in fixtures::all() {
             let Some(blob) = fixture.blob_of(weights) else { continue };
             let per_image = fixture.logits.1.len() / fixture.images.count;
@@ -44,7 +44,7 @@ fn every_logit_of_every_fixture() {
 #[test]
 fn random_models() {
     for seed in 3000..3100 {
-        let Some((trained, blob)) = models::random_blob_of(seed, Weights::F32) else { continue };
+        let Some((trained, blob)) = models::random_blob_of(seed, NumberFormat::F32) else { continue };
         let description = trained.description();
         let mut random = Random::new(seed);
         let image = random.image(&description.image);
@@ -64,7 +64,7 @@ fn stops(model: Model<'_>, image: &[u8], label: Option<usize>) -> bool {
     let results = walk::PLANS.map(|plan| {
         let mut state = vec![0; model.state_words_for(plan)];
         let mut out = vec![0; image.len()];
-        let mut given = Given::new(image, model.image());
+        let mut given = FromImage::new(image, model.image());
         walk::engine(model, &mut state, plan).run(label, &mut given, &mut out)
     });
     assert_eq!(results[0], results[1]);
@@ -115,7 +115,7 @@ fn floats(blob: &[u8], model: Model<'_>) -> Vec<(String, Vec<usize>)> {
 fn what_is_no_number_anywhere_in_a_blob_stops_the_engine() {
     let mut tried = 0;
     for fixture in fixtures::all() {
-        let Some(blob) = fixture.blob_of(Weights::F32) else { continue };
+        let Some(blob) = fixture.blob_of(NumberFormat::F32) else { continue };
         let (image, label) = (fixture.images.image(0), fixture.label(0).map(|_| 0));
         let model = blob.model().unwrap();
         assert!(!stops(model, image, label), "{}", fixture.name);
@@ -160,7 +160,7 @@ fn bits_of(blob: &Blob, value: u8, label: Option<usize>) -> f64 {
     let model = blob.model().unwrap();
     let Image { height, width, channels, .. } = model.image();
     let values = height * width * channels;
-    Pixel::bits(walk::score(model, &vec![value; values], label).cost) / values as f64
+    walk::score(model, &vec![value; values], label).cost.bits() / values as f64
 }
 
 /// 32 bits hold logits up to 2¹⁵ octaves. Those of floats may be anything, and only their distances count.
@@ -168,7 +168,7 @@ fn bits_of(blob: &Blob, value: u8, label: Option<usize>) -> f64 {
 fn huge_logits_have_the_likelihoods_of_their_distances() {
     let mut tried = [0; 2];
     for fixture in fixtures::all() {
-        let Some(blob) = fixture.blob_of(Weights::F32) else { continue };
+        let Some(blob) = fixture.blob_of(NumberFormat::F32) else { continue };
         let (model, label) = (blob.model().unwrap(), fixture.label(0));
         let at = offset_at(blob.bytes(), 44) + RECORD_BYTES * (model.instructions().len() - 1);
         if offset_at(blob.bytes(), at + 28) == 0 {

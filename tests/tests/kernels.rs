@@ -1,9 +1,10 @@
 //! Every kernel that this machine has gives what plain Rust gives, number by number and image by image.
 
+use pixelrnn::arithmetic::{Arithmetic, Int8};
 use pixelrnn::blob::Layout;
+use pixelrnn::fixed::lstm;
 use pixelrnn::kernels::{Kernel, KernelError, Native, Portable};
-use pixelrnn::numbers::{Arithmetic, Int8, lstm};
-use pixelrnn::{Draw, Engine, Temperature};
+use pixelrnn::{Engine, Sample, Temperature};
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::{arrange, for_dsp};
 use pixelrnn_tests::golden::{self, Golden};
@@ -51,8 +52,8 @@ impl Room {
         let (weights, x) = (&self.weights[at..at + given], &self.x[at % 5..at % 5 + length]);
         let (bias, out) = (&self.bias[at % 7..at % 7 + outputs], &mut sums[1..=outputs]);
         match layout {
-            Layout::Rows => kernel.rows(bias, weights, x, out),
-            _ => kernel.blocks(bias, weights, x, out),
+            Layout::RowMajor => kernel.gemv_row_major(bias, weights, x, out),
+            _ => kernel.gemv_tiled(bias, weights, x, out),
         }
         sums
     }
@@ -63,7 +64,7 @@ fn products_are_those_of_plain_rust() {
     let mut random = Random::new(1);
     for values in VALUES {
         let room = Room::new(values, &mut random);
-        for layout in [Layout::Rows, Layout::Blocks] {
+        for layout in [Layout::RowMajor, Layout::Tiled] {
             for length in LENGTHS.map(|length| layout.row(length)) {
                 for outputs in 0..=70 {
                     // Just as many weights as there are outputs, some behind them, and some too few.
@@ -89,21 +90,21 @@ fn products_of_16_bit_activations_are_sums_over_the_places_of_weights() {
     let room = Room::new(None, &mut random);
     for length in LENGTHS {
         let x: Vec<i16> = (0..length.next_multiple_of(4)).map(|_| random.below(1 << 14) as i16 - (1 << 13)).collect();
-        for layout in [Layout::Rows, Layout::Blocks, Layout::Pairs] {
+        for layout in [Layout::RowMajor, Layout::Tiled, Layout::TiledPairs] {
             let row = layout.row(length);
             for outputs in [1, 2, 3, 4, 5, 8, 15, 19, 70] {
                 let (weights, bias, x) = (&room.weights[..outputs * row], &room.bias[..outputs], &x[..row]);
                 let product = |output, input: usize| {
-                    i32::from(weights[layout.place(outputs, row, output, input)]) * i32::from(x[input])
+                    i32::from(weights[layout.index(outputs, row, output, input)]) * i32::from(x[input])
                 };
                 let sum = |output: usize| (0..row).map(|n| product(output, n)).fold(bias[output], i32::wrapping_add);
                 let expected: Vec<i32> = (0..outputs).map(sum).collect();
                 for kernel in Native::all() {
                     let mut got = vec![GUARD; outputs];
                     match layout {
-                        Layout::Rows => kernel.rows16(bias, weights, x, &mut got),
-                        Layout::Blocks => kernel.blocks16(bias, weights, x, &mut got),
-                        Layout::Pairs => kernel.pairs16(bias, weights, x, &mut got),
+                        Layout::RowMajor => kernel.gemv_row_major_i16(bias, weights, x, &mut got),
+                        Layout::Tiled => kernel.gemv_tiled_i16(bias, weights, x, &mut got),
+                        Layout::TiledPairs => kernel.gemv_tiled_pairs_i16(bias, weights, x, &mut got),
                     }
                     assert_eq!(got, expected, "{} {layout:?} {length} {outputs}", kernel.name());
                 }
@@ -116,14 +117,14 @@ fn products_of_16_bit_activations_are_sums_over_the_places_of_weights() {
 fn nothing_is_written_behind_the_shortest_of_biases_and_sums() {
     let room = Room::new(None, &mut Random::new(2));
     for kernel in Native::all() {
-        for layout in [Layout::Rows, Layout::Blocks] {
+        for layout in [Layout::RowMajor, Layout::Tiled] {
             let mut few = [GUARD; 40];
             let mut many = [GUARD; 40];
             let (weights, x) = (&room.weights[..40 * 64], &room.x[..64]);
             for (bias, sums) in [(&room.bias[..40], &mut few[..37]), (&room.bias[..37], &mut many[..])] {
                 match layout {
-                    Layout::Rows => kernel.rows(bias, weights, x, sums),
-                    _ => kernel.blocks(bias, weights, x, sums),
+                    Layout::RowMajor => kernel.gemv_row_major(bias, weights, x, sums),
+                    _ => kernel.gemv_tiled(bias, weights, x, sums),
                 }
             }
             assert_eq!(few[37..], [GUARD; 3], "{} {layout:?}", kernel.name());
@@ -276,12 +277,12 @@ fn golden_images_are_the_same_with_each_kernel_layout_and_plan() {
                 let model = blob.model().unwrap();
                 let mut state = vec![0; model.state_words_for(plan)];
                 let mut engine = Engine::with(model, &mut state, kernel, plan).unwrap();
-                let (mut images, mut cost) = (Vec::new(), 0);
+                let (mut images, mut cost) = (Vec::new(), 0u64);
                 for n in 0..golden.images {
                     let label = (model.classes() > 0).then(|| n as usize % model.classes());
-                    let walk = walk::walk(&mut engine, label, Draw::seeded(n.into(), Temperature::ONE));
+                    let walk = walk::walk(&mut engine, label, Sample::seeded(n.into(), Temperature::ONE));
                     images.extend(walk.image);
-                    cost += walk.cost;
+                    cost += walk.cost.0;
                 }
                 let got = (format!("{:08x}", crc32(images.iter().copied())), cost);
                 assert_eq!(got, (entry.crc32.clone(), entry.cost), "{} {} {plan:?}", entry.name(), kernel.name());

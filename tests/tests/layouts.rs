@@ -1,7 +1,7 @@
 //! A blob whose weights are laid out anew is the same model, or is refused.
 
 use pixelrnn::Model;
-use pixelrnn::blob::{BlobError, Header, Layout, Weights, checksum};
+use pixelrnn::blob::{BlobError, Header, Layout, NumberFormat, checksum};
 use pixelrnn_build::layout::LayoutError;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::{Blob, Error};
@@ -26,35 +26,35 @@ fn draw(blob: &Blob) -> walk::Walk {
 #[test]
 fn there_and_back_again_gives_the_same_bytes() {
     for blob in golden_blobs() {
-        let blocks = arrange(&blob, Layout::Blocks).unwrap();
-        assert_eq!(blocks.model().unwrap().layout(), Layout::Blocks);
-        assert_eq!(arrange(&blocks, Layout::Rows).unwrap().bytes(), blob.bytes());
-        assert_eq!(arrange(&blob, Layout::Rows).unwrap().bytes(), blob.bytes());
+        let blocks = arrange(&blob, Layout::Tiled).unwrap();
+        assert_eq!(blocks.model().unwrap().layout(), Layout::Tiled);
+        assert_eq!(arrange(&blocks, Layout::RowMajor).unwrap().bytes(), blob.bytes());
+        assert_eq!(arrange(&blob, Layout::RowMajor).unwrap().bytes(), blob.bytes());
     }
     let wide = wide_blob();
-    let pairs = arrange(&wide, Layout::Pairs).unwrap();
-    let blocks = arrange(&pairs, Layout::Blocks).unwrap();
+    let pairs = arrange(&wide, Layout::TiledPairs).unwrap();
+    let blocks = arrange(&pairs, Layout::Tiled).unwrap();
     assert_ne!(pairs.bytes(), blocks.bytes());
     assert_eq!(draw(&pairs), draw(&wide));
-    assert_eq!(arrange(&blocks, Layout::Pairs).unwrap().bytes(), pairs.bytes());
-    assert_eq!(arrange(&pairs, Layout::Rows).unwrap().bytes(), wide.bytes());
+    assert_eq!(arrange(&blocks, Layout::TiledPairs).unwrap().bytes(), pairs.bytes());
+    assert_eq!(arrange(&pairs, Layout::RowMajor).unwrap().bytes(), wide.bytes());
 }
 
 #[test]
 fn layouts_that_the_weights_do_not_have_are_refused() {
     let narrow = golden_blobs().swap_remove(0);
-    let error = arrange(&narrow, Layout::Pairs).unwrap_err();
-    let expected = LayoutError::Weights { layout: Layout::Pairs, weights: Weights::I8 };
+    let error = arrange(&narrow, Layout::TiledPairs).unwrap_err();
+    let expected = LayoutError::NumberFormat { layout: Layout::TiledPairs, weights: NumberFormat::I8 };
     assert!(matches!(error, Error::Layout(error) if error == expected), "{error}");
     // A header that says so all the same.
     for (blob, layout, valid) in [(wide_blob(), 2, true), (wide_blob(), 3, false), (narrow, 2, false)] {
-        let blob = if valid { arrange(&blob, Layout::Pairs).unwrap() } else { blob };
+        let blob = if valid { arrange(&blob, Layout::TiledPairs).unwrap() } else { blob };
         let mut bytes = blob.bytes().to_vec();
         bytes[offset_of!(Header, layout)] = layout;
         let sum = checksum(&bytes).to_le_bytes();
         bytes[offset_of!(Header, checksum)..][..sum.len()].copy_from_slice(&sum);
         let read = Model::new(Blob::new(&bytes).bytes()).map(|model| model.layout());
-        let expected = if valid { Ok(Layout::Pairs) } else { Err(BlobError::Header { field: "layout" }) };
+        let expected = if valid { Ok(Layout::TiledPairs) } else { Err(BlobError::Header { field: "layout" }) };
         assert_eq!(read, expected);
     }
 }
@@ -64,7 +64,7 @@ fn layouts_that_the_weights_do_not_have_are_refused() {
 fn odd_blobs_keep_their_meaning_or_are_refused() {
     let (mut same, mut refused) = (0, 0);
     for (n, blob) in golden_blobs().iter().enumerate() {
-        for (m, start) in [Layout::Rows, Layout::Blocks].into_iter().enumerate() {
+        for (m, start) in [Layout::RowMajor, Layout::Tiled].into_iter().enumerate() {
             let start = arrange(blob, start).unwrap();
             for seed in 0..150 {
                 let mut random = Random::new(seed + 1000 * (2 * n + m) as u64);
@@ -72,7 +72,7 @@ fn odd_blobs_keep_their_meaning_or_are_refused() {
                 mutate::offset(&mut bytes, &mut random);
                 let odd = Blob::new(&bytes);
                 let Ok(model) = odd.model() else { continue };
-                let other = if model.layout() == Layout::Rows { Layout::Blocks } else { Layout::Rows };
+                let other = if model.layout() == Layout::RowMajor { Layout::Tiled } else { Layout::RowMajor };
                 match arrange(&odd, other) {
                     Ok(arranged) => {
                         assert_eq!(draw(&arranged), draw(&odd), "blob {n}, layout {m}, seed {seed}");

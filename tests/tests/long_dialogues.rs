@@ -3,7 +3,7 @@
 
 use heapless::Vec as Fixed;
 use pixelrnn_firmware::protocol::{HELD_BYTES, Session, line_bytes};
-use pixelrnn_tests::nonsense::{Asked, CALM};
+use pixelrnn_tests::garbage::{Asked, CALM};
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::targets::protocol::{MODELS, STATE_WORDS, VALUES};
 use serde_json::Value;
@@ -13,12 +13,12 @@ use std::collections::BTreeMap;
 fn send(session: &mut Session<'_>, line: &[u8], mut between: impl FnMut(bool) -> Option<Vec<u8>>) -> Vec<Value> {
     let mut text = String::new();
     line.iter().chain(b"\n").for_each(|&byte| session.push(byte, &mut text).unwrap());
-    while let Some(mut making) = session.start() {
-        while making.step(&mut text).unwrap() {
-            let next = between(making.waits());
-            next.iter().flatten().for_each(|&byte| making.push(byte, &mut text).unwrap());
+    while let Some(mut job) = session.start() {
+        while job.step(&mut text).unwrap() {
+            let next = between(job.waits());
+            next.iter().flatten().for_each(|&byte| job.push(byte, &mut text).unwrap());
             if next.is_some() {
-                making.push(b'\n', &mut text).unwrap();
+                job.push(b'\n', &mut text).unwrap();
             }
         }
     }
@@ -45,12 +45,12 @@ fn converse(requests: usize, seed: u64) -> BTreeMap<String, usize> {
     for number in 0..requests {
         let mut lines = asked[random.below(2)].request(&mut random).into_iter().map(String::into_bytes);
         let good = lines.next().unwrap();
-        let first = if random.once_in(2) { asked[random.below(2)].nonsense(&mut random) } else { good };
+        let first = if random.once_in(2) { asked[random.below(2)].garbage(&mut random) } else { good };
         let replies = send(&mut session, &first, |waits| match (waits, random.below(40)) {
             (true, 0..4) => Some(CALM[0].into()),
             (true, 4..8) => Some(br#"{"cmd":"more","bytes":""}"#.into()),
             (true, _) => Some(lines.next().unwrap_or_else(|| CALM[0].into())),
-            (false, 0) => Some(asked[random.below(2)].nonsense(&mut random)),
+            (false, 0) => Some(asked[random.below(2)].garbage(&mut random)),
             (false, 1) => Some(br#"{"cmd":"save"}"#.into()),
             (false, _) => None,
         });
@@ -108,7 +108,7 @@ fn a_board_keeps_its_state_through_ten_thousand_requests_and_nonsense() {
     for number in 0..10_000 {
         let mut lines = asked[random.below(2)].request(&mut random).into_iter().map(String::into_bytes);
         let good = lines.next().unwrap();
-        let first = if random.once_in(2) { asked[random.below(2)].nonsense(&mut random) } else { good };
+        let first = if random.once_in(2) { asked[random.below(2)].garbage(&mut random) } else { good };
         let mut replies = ask(&mut device, &first);
         while replies.last().unwrap().get("more").is_some() {
             replies = ask(&mut device, &lines.next().unwrap_or_else(|| CALM[0].into()));

@@ -1,8 +1,8 @@
 //! Mask A at any later place of a network: no prediction sees its own value, and the reference, the blobs, the page and the
 //! context agree on what it sees.
 
-use pixelrnn::blob::Weights;
-use pixelrnn::model::Mask;
+use pixelrnn::blob::NumberFormat;
+use pixelrnn::network::Mask;
 use pixelrnn::{Model, Position};
 use pixelrnn_converter::context::reach;
 use pixelrnn_converter::convert::{Calibration, convert};
@@ -46,7 +46,7 @@ fn label(trained: &TrainedModel) -> Option<usize> {
 }
 
 /// A blob, calibrated on two images; `None` where numbers are beyond what integers can scale.
-fn blob(trained: &TrainedModel, weights: Weights) -> Option<Blob> {
+fn blob(trained: &TrainedModel, weights: NumberFormat) -> Option<Blob> {
     let image = trained.description().image;
     let mut random = Random::new(1);
     let data = (0..2).flat_map(|_| random.image(&image)).collect();
@@ -72,7 +72,7 @@ fn no_prediction_sees_its_own_value_or_a_later_one() {
     for (seed, trained) in models_with_later_masks() {
         let image = trained.description().image;
         let reference = Reference::new(&trained);
-        let float = blob(&trained, Weights::F32).unwrap();
+        let float = blob(&trained, NumberFormat::F32).unwrap();
         let model = float.model().unwrap();
         let order = order(&model);
         let (plane, each) = (image.height * image.width, model.output().logits_per_channel(image.levels));
@@ -109,7 +109,7 @@ fn no_prediction_sees_its_own_value_or_a_later_one() {
 #[test]
 fn float_blobs_give_what_the_reference_gives() {
     for (seed, trained) in models_with_later_masks() {
-        let Some(blob) = blob(&trained, Weights::F32) else { continue };
+        let Some(blob) = blob(&trained, NumberFormat::F32) else { continue };
         let image = Random::new(seed).image(&trained.description().image);
         let expected = Reference::new(&trained).logits(&image, label(&trained)).unwrap().data;
         let largest = expected.iter().fold(1.0, |most: f64, logit| most.max(logit.abs()));
@@ -129,7 +129,7 @@ fn float_blobs_give_what_the_reference_gives() {
 fn integer_blobs_give_what_the_page_says() {
     let mut models = 0;
     for (seed, trained) in models_with_later_masks() {
-        for weights in [Weights::I8, Weights::I8A16] {
+        for weights in [NumberFormat::I8, NumberFormat::I8A16] {
             let Some(blob) = blob(&trained, weights) else { continue };
             let model = blob.model().unwrap();
             let image = Random::new(seed).image(&model.image());
@@ -141,7 +141,7 @@ fn integer_blobs_give_what_the_page_says() {
             let set = ImageSet::new(shape, image, Range::Levels).unwrap();
             let labels = label(&trained).map(|label| vec![label as u16]);
             let rows = Scorer::Engine(model).score_all(&set, labels.as_deref(), false, || ()).unwrap();
-            assert!((rows[0].nats - pixelrnn::Pixel::nats(engine.cost)).abs() < 1e-9, "model {seed}");
+            assert!((rows[0].nats - engine.cost.nats()).abs() < 1e-9, "model {seed}");
             models += 1;
         }
     }

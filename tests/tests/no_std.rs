@@ -35,7 +35,7 @@ fn build_and_run(features: &str) -> Result<Output, String> {
 #[test]
 fn a_program_without_std_alloc_and_allocator_draws_the_same_image() {
     let blob = Blob::read(&golden::folder().join("row_lstm_rgb_classes.prnn")).unwrap();
-    let expected = walk::sample(blob.model().unwrap(), 1, 1000, Some(1)).cost;
+    let expected = walk::sample(blob.model().unwrap(), 1, 1000, Some(1)).cost.0;
     for features in ["", "float"] {
         let output = build_and_run(features).unwrap_or_else(|e| panic!("{e}"));
         assert!(output.status.success(), "{output:?}");

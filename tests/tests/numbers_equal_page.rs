@@ -1,7 +1,8 @@
 //! The functions of one number give what `docs/blob-format.md` says, everywhere or nearly so.
 
 use pixelrnn::Temperature;
-use pixelrnn::numbers::{Arithmetic, Int8, Rescale, cost_bits, exp2_neg, lstm, requantize};
+use pixelrnn::arithmetic::{Arithmetic, Int8};
+use pixelrnn::fixed::{Rescale, cost_bits, exp2_neg, lstm, requantize};
 use pixelrnn_tests::integer_model::{distribution, gates, numbers};
 use pixelrnn_tests::random::Random;
 
@@ -98,6 +99,6 @@ fn gates_over_depth() {
         let factors = [0; 3].map(|_| if random.once_in(2) { (1 << 14, 14) } else { any(&mut random) });
         let expected = gates::depth_gate(values, factors.map(|(m, n)| numbers::Rescale::new(m, n)));
         let got = Int8::depth_gate(values, factors.map(|(multiplier, shift)| Rescale { multiplier, shift }));
-        assert_eq!(Int8::stream(got), expected, "{values:?}, {factors:?}");
+        assert_eq!(Int8::residual(got), expected, "{values:?}, {factors:?}");
     }
 }

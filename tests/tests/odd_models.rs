@@ -2,7 +2,7 @@
 //!
 //! The cases are small networks that once came out wrong, with exit status 0, or were refused without need.
 
-use pixelrnn::blob::Weights;
+use pixelrnn::blob::NumberFormat;
 use pixelrnn_converter::convert::{Calibrated, Calibration, Converted};
 use pixelrnn_converter::images::Range;
 use pixelrnn_converter::quantize::Method;
@@ -87,7 +87,7 @@ impl Case {
     }
 
     /// Blobs of the numbers are within 2 % or 0.02 nats of `right`, which is known to be `known` where it is no matter of noise.
-    fn is_right_in(&self, all: &[Weights], known: Option<f64>) {
+    fn is_right_in(&self, all: &[NumberFormat], known: Option<f64>) {
         let right = self.right();
         if let Some(known) = known {
             assert!((right - known).abs() < 0.01, "the float reference says {right}, expected {known}");
@@ -105,10 +105,10 @@ impl Case {
     }
 
     fn is_right(&self, known: Option<f64>) {
-        self.is_right_in(&[Weights::I8, Weights::I8A16], known);
+        self.is_right_in(&[NumberFormat::I8, NumberFormat::I8A16], known);
     }
 
-    fn refused(&self, weights: Weights) -> String {
+    fn refused(&self, weights: NumberFormat) -> String {
         self.calibrated(|calibrated| match calibrated.convert(weights) {
             Ok(converted) => panic!("{} nats, expected a refusal", converted.quantized_nats),
             Err(error) => error.to_string(),
@@ -121,7 +121,7 @@ fn mean_nats(scorer: Scorer<'_>, set: &ImageSet) -> f64 {
     scores.iter().map(|score| score.floored).sum::<f64>() / scores.len() as f64
 }
 
-const FLOATS_AS_WELL: [Weights; 4] = [Weights::I8, Weights::I8A16, Weights::F16, Weights::F32];
+const FLOATS_AS_WELL: [NumberFormat; 4] = [NumberFormat::I8, NumberFormat::I8A16, NumberFormat::F16, NumberFormat::F32];
 
 #[test]
 fn logits_of_a_bernoulli_saturate() {
@@ -230,7 +230,7 @@ fn with_initial_h(h: f32) -> Case {
 #[test]
 fn initial_states_beyond_1_are_kept_and_those_that_leave_no_steps_to_others_are_refused() {
     with_initial_h(3.0).is_right(Some(68.703));
-    let why = with_initial_h(3000.0).refused(Weights::I8);
+    let why = with_initial_h(3000.0).refused(NumberFormat::I8);
     assert!(why.contains("`l`: its initial states reach 3000.0"), "{why}");
 }
 
@@ -244,7 +244,7 @@ fn cells_that_16_bits_do_not_hold_are_refused() {
         .tensor("l.state_to_state.weight", &[4, 1, 1, 1], &[])
         .tensor("o.weight", &[1, 1, 1, 1], &[(0, -8.0)])
         .tensor("o.bias", &[1], &[]);
-    let why = case.refused(Weights::I8A16);
+    let why = case.refused(NumberFormat::I8A16);
     assert!(why.contains("`l`: the cell of unit 0 reaches 100000.0"), "{why}");
 }
 
@@ -334,8 +334,8 @@ fn weights_that_an_f16_loses_are_refused() {
         .tensor("a.bias", &[1], &[(0, -1e4)])
         .tensor("b.weight", &[1, 1, 1, 1], &[(0, 2e-8)])
         .tensor("o.weight", &[1, 1, 1, 1], &[(0, 2e4)]);
-    case.is_right_in(&[Weights::I8, Weights::I8A16, Weights::F32], None);
-    let why = case.refused(Weights::F16);
+    case.is_right_in(&[NumberFormat::I8, NumberFormat::I8A16, NumberFormat::F32], None);
+    let why = case.refused(NumberFormat::F16);
     assert!(why.contains("`b`: its weight 2e-8 becomes 0"), "{why}");
 }
 
@@ -358,7 +358,7 @@ fn numbers_beyond_an_f32_are_right_in_integers_and_refused_in_floats() {
         .tensor("c.weight", &[2, 1, 1, 1], &[(0, 1e-35), (1, 1e-35)])
         .tensor("o.weight", &[1, 2, 1, 1], &[(0, 2e-5), (1, -1e-5)]);
     case.is_right(None);
-    let why = case.refused(Weights::F32);
+    let why = case.refused(NumberFormat::F32);
     assert!(why.contains("finite number"), "{why}");
 }
 

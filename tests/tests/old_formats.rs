@@ -39,14 +39,14 @@ fn of_blob(file: &[u8], model: Model<'_>) -> Result {
     let label = (model.classes() > 0).then_some(1);
     if !model.weights().is_integer() {
         let zeros = walk::score(model, &vec![0; model.image().values()], label).cost;
-        let bits = pixelrnn::Pixel::bits(zeros).round() as u64;
+        let bits = zeros.bits().round() as u64;
         return Result { file: hex(file.iter().copied()), values: None, cost: None, bits: Some(bits) };
     }
     let walks: Vec<_> = (0..4).map(|seed| walk::sample(model, seed, 1000, label)).collect();
     Result {
         file: hex(file.iter().copied()),
         values: Some(hex(walks.iter().flat_map(|walk| walk.image.iter().copied()))),
-        cost: Some(walks.iter().map(|walk| walk.cost).sum()),
+        cost: Some(walks.iter().map(|walk| walk.cost.0).sum()),
         bits: None,
     }
 }

@@ -1,11 +1,11 @@
 //! Batches and row-wise scoring give what the engine gives, bit for bit, with every kernel of this machine.
 
-use pixelrnn::blob::{Layout, Weights};
+use pixelrnn::batched::{Batch, PackedModel, Scorer};
+use pixelrnn::blob::{Layout, NumberFormat};
 use pixelrnn::kernels::{Host, Portable};
-use pixelrnn::packed::{Batch, Packed, Scorer};
 use pixelrnn::{
-    Complete, DefaultRng, Distribution, Draw, Engine, EngineError, Given, Model, Plan, Position, SymbolSource,
-    Temperature, TooShort,
+    Complete, Cost, DefaultRng, Distribution, Engine, EngineError, FromImage, Model, Plan, Position, Sample,
+    SymbolSource, Temperature, TooShort,
 };
 use pixelrnn_converter::complete::{Completion, complete};
 use pixelrnn_converter::images::Range;
@@ -18,13 +18,13 @@ use std::path::Path;
 
 /// Gives an image's values, and keeps all that was predicted.
 struct Recorder<'a> {
-    given: Given<'a>,
+    given: FromImage<'a>,
     frequencies: Vec<u32>,
 }
 
 impl<'a> Recorder<'a> {
     fn new(model: &Model<'_>, image: &'a [u8]) -> Self {
-        Self { given: Given::new(image, model.image()), frequencies: Vec::new() }
+        Self { given: FromImage::new(image, model.image()), frequencies: Vec::new() }
     }
 }
 
@@ -38,7 +38,7 @@ impl SymbolSource for Recorder<'_> {
 }
 
 fn check(name: &str, model: Model<'_>, seed: u64) {
-    let packed = Packed::new(model).unwrap_or_else(|| panic!("{name}: weights can be packed"));
+    let packed = PackedModel::new(model).unwrap_or_else(|| panic!("{name}: weights can be packed"));
     let mut random = Random::new(seed);
     let label = (model.classes() > 0).then(|| random.below(model.classes()));
     let shape = model.image();
@@ -65,8 +65,8 @@ fn check(name: &str, model: Model<'_>, seed: u64) {
             let milli = |n: usize| 800 + milli * n as u32;
             let mut batch = Batch::with(&packed, count, kernel).unwrap();
             let mut sources: Vec<_> =
-                (0..count).map(|n| Draw::seeded(seed + n as u64, walk::temperature(milli(n)))).collect();
-            let (mut images, mut costs) = (vec![0; count * shape.values()], vec![0; count]);
+                (0..count).map(|n| Sample::seeded(seed + n as u64, walk::temperature(milli(n)))).collect();
+            let (mut images, mut costs) = (vec![0; count * shape.values()], vec![Cost(0); count]);
             batch.run(label, &mut sources, &mut images, &mut costs).unwrap();
             for n in [0, count / 2, count - 1] {
                 let alone = walk::sample(model, seed + n as u64, milli(n), label);
@@ -81,7 +81,7 @@ fn check(name: &str, model: Model<'_>, seed: u64) {
 fn fixtures_in_both_layouts() {
     for (fixture, blob) in fixtures::converted() {
         check(&fixture.name, blob.model().unwrap(), 3);
-        let blocks = arrange(&Blob::new(blob.model().unwrap().blob()), Layout::Blocks).unwrap();
+        let blocks = arrange(&Blob::new(blob.model().unwrap().blob()), Layout::Tiled).unwrap();
         check(&format!("{} in blocks", fixture.name), blocks.model().unwrap(), 4);
     }
 }
@@ -89,8 +89,8 @@ fn fixtures_in_both_layouts() {
 #[test]
 fn fixtures_with_16_bit_activations() {
     for fixture in fixtures::all() {
-        let Some(blob) = fixture.blob_of(Weights::I8A16) else { continue };
-        for layout in [Layout::Rows, Layout::Blocks, Layout::Pairs] {
+        let Some(blob) = fixture.blob_of(NumberFormat::I8A16) else { continue };
+        for layout in [Layout::RowMajor, Layout::Tiled, Layout::TiledPairs] {
             let blob = arrange(&blob, layout).unwrap();
             check(&format!("{} in {layout:?}", fixture.name), blob.model().unwrap(), 5);
         }
@@ -102,7 +102,7 @@ fn fixtures_with_16_bit_activations() {
 struct Stopped;
 
 /// Draws `left` values and then no more.
-struct Stops(Draw<DefaultRng>, usize);
+struct Stops(Sample<DefaultRng>, usize);
 
 impl SymbolSource for Stops {
     type Error = Stopped;
@@ -118,17 +118,17 @@ impl SymbolSource for Stops {
 fn what_a_batch_of_one_did_before_is_not_seen_in_its_next_image() {
     for (fixture, blob) in fixtures::converted() {
         let model = blob.model().unwrap();
-        let packed = Packed::new(model).unwrap();
+        let packed = PackedModel::new(model).unwrap();
         let values = model.image().values();
         let mut batch = Batch::new(&packed, 1).unwrap();
-        let (mut image, mut cost) = (vec![0; values], [0]);
+        let (mut image, mut cost) = (vec![0; values], [Cost(0)]);
         for seed in 0..6 {
             let label = (model.classes() > 0).then(|| seed as usize % model.classes());
-            let mut stops = [Stops(Draw::seeded(seed, walk::temperature(1000)), seed as usize * values / 7)];
+            let mut stops = [Stops(Sample::seeded(seed, walk::temperature(1000)), seed as usize * values / 7)];
             let stopped = batch.run(label, &mut stops, &mut image, &mut cost).unwrap_err();
             assert!(matches!(stopped, EngineError::Source(Stopped)), "{}: {stopped:?}", fixture.name);
             let label = label.map(|label| (label + 1) % model.classes());
-            let mut draw = [Draw::seeded(seed, walk::temperature(1000))];
+            let mut draw = [Sample::seeded(seed, walk::temperature(1000))];
             batch.run(label, &mut draw, &mut image, &mut cost).unwrap();
             let expected = walk::sample(model, seed, 1000, label);
             assert!(image == expected.image && cost[0] == expected.cost, "{}: image {seed}", fixture.name);
@@ -136,7 +136,7 @@ fn what_a_batch_of_one_did_before_is_not_seen_in_its_next_image() {
     }
 }
 
-fn random_models_of(weights: Weights, seeds: std::ops::Range<u64>) {
+fn random_models_of(weights: NumberFormat, seeds: std::ops::Range<u64>) {
     let tried = seeds.end - seeds.start;
     let ran: usize = seeds
         .into_par_iter()
@@ -148,12 +148,12 @@ fn random_models_of(weights: Weights, seeds: std::ops::Range<u64>) {
 
 #[test]
 fn random_models() {
-    random_models_of(Weights::I8, 0..150);
+    random_models_of(NumberFormat::I8, 0..150);
 }
 
 #[test]
 fn random_models_with_16_bit_activations() {
-    random_models_of(Weights::I8A16, 300..400);
+    random_models_of(NumberFormat::I8A16, 300..400);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn logits_that_saturate() {
     let ran: usize = (0..120)
         .into_par_iter()
         .filter_map(|seed| {
-            let weights = if seed % 3 == 0 { Weights::I8A16 } else { Weights::I8 };
+            let weights = if seed % 3 == 0 { NumberFormat::I8A16 } else { NumberFormat::I8 };
             let mut bytes = models::random_blob_of(seed, weights)?.1.bytes().to_vec();
             let shift = [0, 1, 7, 16][seed as usize / 3 % 4];
             mutate::logits(&mut bytes, shift, 1 << 20, &mut Random::new(seed));
@@ -177,7 +177,7 @@ fn numbers_that_no_converter_would_choose() {
     let ran: usize = (0..120)
         .into_par_iter()
         .filter_map(|seed| {
-            let weights = if seed % 3 == 0 { Weights::I8A16 } else { Weights::I8 };
+            let weights = if seed % 3 == 0 { NumberFormat::I8A16 } else { NumberFormat::I8 };
             let mut bytes = models::random_blob_of(seed, weights)?.1.bytes().to_vec();
             mutate::numbers(&mut bytes, &mut Random::new(seed));
             check(&format!("random model {seed}"), Blob::new(&bytes).model().ok()?, seed);
@@ -192,11 +192,11 @@ fn shipped_models() {
     for name in golden::shipped() {
         let blob = Blob::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(&name)).unwrap();
         let model = blob.model().unwrap();
-        let packed = Packed::new(model).unwrap();
+        let packed = PackedModel::new(model).unwrap();
         let mut batch = Batch::new(&packed, 2).unwrap();
-        let mut sources = [7, 8].map(|seed| Draw::seeded(seed, Temperature::ONE));
+        let mut sources = [7, 8].map(|seed| Sample::seeded(seed, Temperature::ONE));
         let values = model.image().values();
-        let (mut images, mut costs) = (vec![0; 2 * values], [0; 2]);
+        let (mut images, mut costs) = (vec![0; 2 * values], [Cost(0); 2]);
         let label = (model.classes() > 0).then_some(0);
         batch.run(label, &mut sources, &mut images, &mut costs).unwrap();
         let mut scorer = Scorer::new(&packed).unwrap();
@@ -222,7 +222,7 @@ fn ops_that_share_their_weights_are_not_packed() {
         if weights <= bytes.len() {
             continue;
         }
-        assert!(Packed::new(model).is_none(), "op {op}");
+        assert!(PackedModel::new(model).is_none(), "op {op}");
         // The op makes the same of the same again, unless it adds.
         let drawn = run::sample(model, 1, 3, Temperature::ONE, None, || ()).unwrap();
         found += usize::from(drawn.image(0) == expected);
@@ -265,7 +265,7 @@ fn more_completions_than_are_made_together_have_their_own_seeds() {
     let mut engine = Engine::new(model, &mut state).unwrap();
     let mut out = vec![0; shape.values()];
     for n in 0..how.each {
-        let draw = Draw::seeded(how.seed_of(0, n), how.temperature);
+        let draw = Sample::seeded(how.seed_of(0, n), how.temperature);
         engine.run(None, &mut Complete::new(&given, shape, how.rows, draw), &mut out).unwrap();
         assert!(made.image(n) == out, "completion {n}");
     }

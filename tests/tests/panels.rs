@@ -1,7 +1,7 @@
 //! Products of packed weights: every kernel of this machine gives what plain loops give, and reads and writes nothing where a slice is too
 //! short.
 
-use pixelrnn::kernels::panel::{Inputs, LANES, Piece};
+use pixelrnn::kernels::gemm::{Inputs, LANES, Piece};
 use pixelrnn::kernels::{Host, Kernel};
 use pixelrnn_tests::random::Random;
 
@@ -117,7 +117,7 @@ fn sums_of_8_bit_numbers() {
         1,
         |random| extreme(random, 0, 255) as u8,
         |random| extreme(random, -128, 127) as i8,
-        |kernel, case, sums| kernel.panel8(&case.weights, &case.inputs(), &case.bias, case.vectors, sums),
+        |kernel, case, sums| kernel.gemm_u8i8(&case.weights, &case.inputs(), &case.bias, case.vectors, sums),
         Host::input_offset,
     );
 }
@@ -129,7 +129,7 @@ fn sums_of_16_bit_numbers() {
         2,
         |random| extreme(random, -8192, 8191) as i16,
         |random| extreme(random, -128, 127) as i16,
-        |kernel, case, sums| kernel.panel16(&case.weights, &case.inputs(), &case.bias, case.vectors, sums),
+        |kernel, case, sums| kernel.gemm_i16i16(&case.weights, &case.inputs(), &case.bias, case.vectors, sums),
         |_| 0,
     );
 }
@@ -156,11 +156,11 @@ fn places_of_vectors<const V: usize>() {
         for kernel in Host::all() {
             let bias = *case.bias.as_chunks().0.first_chunk::<V>().unwrap();
             let weights = case.weights.as_chunks().0.as_chunks().0.as_chunks().0;
-            let sums = kernel.place8(weights, case.inputs.as_chunks().0, bias);
+            let sums = kernel.gemv_accumulate_u8i8(weights, case.inputs.as_chunks().0, bias);
             let expected = case.expected(kernel.input_offset());
             assert_eq!(sums.as_flattened(), expected, "{}: {words} words, {V} vectors", kernel.name());
             let weights = wide.weights.as_chunks().0.as_chunks().0.as_chunks().0;
-            let sums = kernel.place16(weights, wide.inputs.as_chunks().0, bias);
+            let sums = kernel.gemv_accumulate_i16i16(weights, wide.inputs.as_chunks().0, bias);
             assert_eq!(sums.as_flattened(), wide.expected(0), "{}: {words} words, {V} vectors", kernel.name());
         }
     }
@@ -202,13 +202,13 @@ fn slices_that_are_too_short_are_not_read() {
         let (inputs, bias) = (case.inputs(), &case.bias);
         let mut sums = vec![7; case.expected(0).len()];
         let short = Inputs { numbers: &inputs.numbers[1..], ..inputs };
-        kernel.panel8(&case.weights, &short, bias, 2, &mut sums);
-        kernel.panel8(&case.weights[1..], &inputs, bias, 2, &mut sums);
-        kernel.panel8(&case.weights, &inputs, &bias[1..], 2, &mut sums);
+        kernel.gemm_u8i8(&case.weights, &short, bias, 2, &mut sums);
+        kernel.gemm_u8i8(&case.weights[1..], &inputs, bias, 2, &mut sums);
+        kernel.gemm_u8i8(&case.weights, &inputs, &bias[1..], 2, &mut sums);
         let far = [Piece { start: usize::MAX, words: 1 }];
-        kernel.panel8(&case.weights, &Inputs { pieces: &far, ..inputs }, bias, 2, &mut sums);
-        kernel.panel8(&case.weights, &Inputs { stride: usize::MAX / 2, ..inputs }, bias, 2, &mut sums);
-        kernel.panel8(&case.weights, &inputs, bias, 0, &mut sums);
+        kernel.gemm_u8i8(&case.weights, &Inputs { pieces: &far, ..inputs }, bias, 2, &mut sums);
+        kernel.gemm_u8i8(&case.weights, &Inputs { stride: usize::MAX / 2, ..inputs }, bias, 2, &mut sums);
+        kernel.gemm_u8i8(&case.weights, &inputs, bias, 0, &mut sums);
         assert!(sums.iter().all(|sum| *sum == 7), "{}: sums of numbers that are not there", kernel.name());
     }
 }

@@ -1,7 +1,7 @@
 //! The command line gives what the libraries give, the same every time.
 
-use pixelrnn::blob::Weights;
-use pixelrnn::{Complete, Draw, Engine, Temperature};
+use pixelrnn::blob::NumberFormat;
+use pixelrnn::{Complete, Engine, Sample, Temperature};
 use pixelrnn_converter::images::ImageSet;
 use pixelrnn_converter::{Blob, TrainedModel};
 use pixelrnn_tests::integer_model::bytes::offset_at;
@@ -55,7 +55,7 @@ fn completions_keep_the_rows_above_and_are_those_of_the_engine() {
     for (n, image) in set.iter().enumerate() {
         let (number, completion) = (n / 3, n % 3);
         let given = fixture.images.image(number);
-        let draw = Draw::seeded(5 + ((number as u64) << 32) + completion as u64, Temperature::ONE);
+        let draw = Sample::seeded(5 + ((number as u64) << 32) + completion as u64, Temperature::ONE);
         let mut state = vec![0; blob.model().unwrap().state_words()];
         let mut engine = Engine::new(blob.model().unwrap(), &mut state).unwrap();
         let mut expected = vec![0; shape.values()];
@@ -227,7 +227,7 @@ fn activations_get_16_bits_where_8_lose_too_much() {
     let built_in = golden::folder().join("../../models/mnist-pixelcnn/model.safetensors");
     std::fs::copy(built_in, folder.path("model.safetensors")).unwrap();
     folder.run("convert model.safetensors --calibrate-count 20 -o auto.prnn").good();
-    assert_eq!(Blob::read(&folder.path("auto.prnn")).unwrap().model().unwrap().weights(), Weights::I8);
+    assert_eq!(Blob::read(&folder.path("auto.prnn")).unwrap().model().unwrap().weights(), NumberFormat::I8);
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn scores_of_blobs_are_those_of_the_engine() {
     let walks: Vec<_> = (0..fixture.images.count)
         .map(|n| walk::score(blob.model().unwrap(), fixture.images.image(n), fixture.label(n)))
         .collect();
-    let nats: Vec<f64> = walks.iter().map(|walk| pixelrnn::Pixel::nats(walk.cost)).collect();
+    let nats: Vec<f64> = walks.iter().map(|walk| walk.cost.nats()).collect();
     assert_eq!(npy::read_f64(&folder.path("nats.npy")), (vec![nats.len()], nats));
     let (shape, logits) = npy::read_f32(&folder.path("logits.npy"));
     assert_eq!(shape, fixture.logits.0);

@@ -1,7 +1,7 @@
 //! `compress` and `decompress`, and which model commands take when none is named.
 
 use pixelrnn::Model;
-use pixelrnn::model::Op;
+use pixelrnn::network::Op;
 use pixelrnn_converter::images::{Range, npy};
 use pixelrnn_converter::{Blob, ImageSet, TrainedModel};
 use pixelrnn_tests::program::Folder;

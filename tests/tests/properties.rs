@@ -6,7 +6,7 @@
 use heapless::{Vec as Fixed, VecView};
 use pixelrnn::coder::container::{BlockReader, BlockWriter, Segments, read_block};
 use pixelrnn::kernels::Portable;
-use pixelrnn::{Complete, Engine, Model, Plan};
+use pixelrnn::{Complete, Cost, Engine, Model, Plan};
 use pixelrnn_converter::compress::{compress, decompress};
 use pixelrnn_converter::images::Range;
 use pixelrnn_converter::{Blob, ImageSet};
@@ -160,7 +160,7 @@ proptest! {
         let model = blob.model().unwrap();
         let (shape, label) = (model.image(), label(model, any));
         let values = given.values(model, label);
-        let draw = pixelrnn::Draw::seeded(seed, walk::temperature(milli));
+        let draw = pixelrnn::Sample::seeded(seed, walk::temperature(milli));
         let mut source = Complete::new(&values, shape, rows % (shape.height + 1), draw);
         let mut state = vec![0; model.state_words_for(plan)];
         let whole = walk::walk(&mut walk::engine(model, &mut state, plan), label, source.clone());
@@ -169,7 +169,7 @@ proptest! {
         let mut stops: Vec<usize> = places.iter().map(|place| place % (pixels + 1)).collect();
         stops.push(pixels);
         stops.sort_unstable();
-        let (mut image, mut cost, mut at) = (vec![0; shape.values()], 0, 0);
+        let (mut image, mut cost, mut at) = (vec![0; shape.values()], Cost(0), 0);
         let mut saved: Vec<u32> = vec![0x5a5a_5a5a; model.state_words_for(plan)];
         for stop in stops {
             // Another engine each time, in another place, with a kernel that all machines have.

@@ -3,7 +3,7 @@
 //! Where Python or QEMU is missing, the tests say so and pass.
 #![cfg(target_os = "linux")]
 
-use pixelrnn::Given;
+use pixelrnn::FromImage;
 use pixelrnn_converter::ImageSet;
 use pixelrnn_converter::compress::compress;
 use pixelrnn_converter::images::Range;
@@ -42,7 +42,7 @@ fn expected(model: &Served) -> String {
     let parsed = model.blob.model().unwrap();
     let shape = parsed.image();
     let (image, cost) = model.run(draw(7, 1000));
-    assert_eq!(model.run(Given::new(&image, shape)).1, cost);
+    assert_eq!(model.run(FromImage::new(&image, shape)).1, cost);
     let rows = image.chunks(shape.width).map(|row| row.iter().map(|value| [' ', '#'][usize::from(*value)]));
     let rows: String = rows.flat_map(|row| row.chain(['\n'])).collect();
     let set = ImageSet::new([1, shape.height, shape.width], image, Range::Levels).unwrap();

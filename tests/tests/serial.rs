@@ -4,7 +4,7 @@
 //! Where QEMU or Rust's target is missing, the test says so and passes.
 #![cfg(target_os = "linux")]
 
-use pixelrnn::{Complete, Given};
+use pixelrnn::{Complete, FromImage};
 use pixelrnn_tests::device::{Device, Served, draw};
 use pixelrnn_tests::{fixtures, golden};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ fn answers(device: &mut Device, models: &[Served]) {
 
         let image = &sampled.0;
         let replies = device.ask(model.request(json!({"cmd": "score", "image": model.text(image)})));
-        assert_eq!(replies, model.due("score", None, &model.run(Given::new(image, shape))));
+        assert_eq!(replies, model.due("score", None, &model.run(FromImage::new(image, shape))));
         let rows = shape.height / 2;
         let line = json!({"cmd": "complete", "image": model.text(image), "rows": rows, "seed": 9});
         let completed = model.run(Complete::new(image, shape, rows, draw(9, 1000)));
@@ -178,13 +178,13 @@ fn listens_while_it_draws(device: &mut Device) {
     const FEW: u64 = 40;
     const TRIES: usize = 100;
     let (info, stop) = (r#"{"cmd":"info"}"#, r#"{"cmd":"stop"}"#);
-    let nonsense = "}".repeat(400);
+    let garbage = "}".repeat(400);
     let mut took = Vec::new();
     while took.last().is_none_or(|pixels| *pixels >= FEW) {
         assert!(took.len() < TRIES, "the burst took so many pixels each time: {took:?}");
         device.send(b"{\"cmd\":\"sample\",\"seed\":7}\n");
-        device.send(format!("{info}\n{nonsense}\n{stop}\n{info}\n{stop}\n").as_bytes());
-        let [making, nonsense, stopped, resting, idle] = [(); 5].map(|()| {
+        device.send(format!("{info}\n{garbage}\n{stop}\n{info}\n{stop}\n").as_bytes());
+        let [job, garbage, stopped, resting, idle] = [(); 5].map(|()| {
             loop {
                 let reply = device.reply();
                 if reply.get("row").is_none() {
@@ -192,11 +192,11 @@ fn listens_while_it_draws(device: &mut Device) {
                 }
             }
         });
-        assert_eq!(making["making"]["cmd"], "sample", "{making}");
-        assert_eq!(nonsense["error"], "not_json", "{nonsense}");
+        assert_eq!(job["making"]["cmd"], "sample", "{job}");
+        assert_eq!(garbage["error"], "not_json", "{garbage}");
         assert_eq!(resting["making"], Value::Null, "{resting}");
         assert_eq!(idle["error"], "idle", "{idle}");
-        let [begun, ended] = [&making["making"], &stopped].map(|reply| reply["pixels"].as_u64().unwrap());
+        let [begun, ended] = [&job["making"], &stopped].map(|reply| reply["pixels"].as_u64().unwrap());
         took.push(ended - begun);
     }
 }

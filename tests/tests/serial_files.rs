@@ -4,12 +4,12 @@
 #![cfg(target_os = "linux")]
 
 use heapless::Vec as Fixed;
-use pixelrnn::Given;
+use pixelrnn::FromImage;
 use pixelrnn_client::file;
 use pixelrnn_converter::ImageSet;
 use pixelrnn_converter::compress::compress;
 use pixelrnn_converter::images::Range;
-use pixelrnn_firmware::protocol::{HELD_BYTES, MOST_BYTES, Session, line_bytes};
+use pixelrnn_firmware::protocol::{HELD_BYTES, MAX_BYTES, Session, line_bytes};
 use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES};
 use pixelrnn_tests::device::{Device, Served, draw};
 use pixelrnn_tests::golden;
@@ -65,12 +65,12 @@ fn on_host(model: &Served, image: &[u8]) -> Vec<u8> {
 fn codes(device: &mut Device, model: &Served) {
     let shape = model.blob.model().unwrap().image();
     let noise = Random::new(4).image(&shape);
-    for (image, piece) in [(model.run(draw(7, 1000)).0, MOST_BYTES), (noise, 50)] {
+    for (image, piece) in [(model.run(draw(7, 1000)).0, MAX_BYTES), (noise, 50)] {
         let expected = on_host(model, &image);
         let (bytes, done) =
             ask_for_file(device, &model.request(json!({"cmd": "compress", "image": model.text(&image)})));
         assert_eq!(bytes, expected, "{}", model.name);
-        let scored = model.run(Given::new(&image, shape));
+        let scored = model.run(FromImage::new(&image, shape));
         let mut due = model.due("compress", None, &scored).remove(0);
         due["bytes"] = bytes.len().into();
         assert_eq!(done, due);
@@ -118,7 +118,7 @@ fn refuses(device: &mut Device, model: &Served, other: &Served) {
         ("another model's", foreign),
         ("nothing", Vec::new()),
     ] {
-        let replies = send_bytes(device, "decompress", model.name, &bytes, MOST_BYTES);
+        let replies = send_bytes(device, "decompress", model.name, &bytes, MAX_BYTES);
         let last = replies.last().unwrap();
         assert_eq!(last["error"], "compressed", "{what}: {last}");
         let replies = device.ask(model.request(json!({"cmd": "sample", "seed": 7})));
@@ -151,11 +151,11 @@ fn saved_here(request: &str, pixels: usize) -> Vec<u8> {
     let mut session = Session::new(MODELS, &mut state, &mut image, &mut line, &mut held);
     let mut text = String::new();
     format!("{request}\n").bytes().for_each(|byte| session.push(byte, &mut text).unwrap());
-    let mut making = session.start().expect("an image is begun");
+    let mut job = session.start().expect("an image is begun");
     for _ in 0..pixels {
-        assert!(making.step(&mut text).unwrap());
+        assert!(job.step(&mut text).unwrap());
     }
-    b"{\"cmd\":\"save\"}\n".iter().for_each(|&byte| making.push(byte, &mut text).unwrap());
+    b"{\"cmd\":\"save\"}\n".iter().for_each(|&byte| job.push(byte, &mut text).unwrap());
     let replies: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     file(&replies).unwrap()
 }
@@ -171,7 +171,7 @@ fn an_image_goes_on_on_another_board_and_is_the_same() {
     for board in ["mps2-an386", "microbit"] {
         let Some(mut device) = Device::start(board, paths, &build()) else { return };
         for file in &saved {
-            assert_eq!(send_bytes(&mut device, "resume", model.name, file, MOST_BYTES), expected, "{board}");
+            assert_eq!(send_bytes(&mut device, "resume", model.name, file, MAX_BYTES), expected, "{board}");
         }
         // One that this board saves, for the next one. The image goes on meanwhile.
         let file = loop {
@@ -198,7 +198,7 @@ fn goes_on_and_is_saved(
     pixels: usize,
     expected: &Value,
 ) -> Option<(Vec<u8>, usize)> {
-    let pieces = file.chunks(MOST_BYTES).map(hex);
+    let pieces = file.chunks(MAX_BYTES).map(hex);
     let mut line = json!({"cmd": "resume", "model": model.name});
     for (n, piece) in pieces.enumerate() {
         if n > 0 {
@@ -250,7 +250,7 @@ fn an_image_goes_on_from_every_pixel_after_a_loss_of_power() {
         let Some(device) = &mut device else { return };
         let file = saved_here(&request, pixels);
         if pixels % 28 == 0 || pixels >= 27 * 28 {
-            assert_eq!(send_bytes(device, "resume", model.name, &file, MOST_BYTES), expected, "from pixel {pixels}");
+            assert_eq!(send_bytes(device, "resume", model.name, &file, MAX_BYTES), expected, "from pixel {pixels}");
             to_the_end += 1;
             continue;
         }

@@ -2,7 +2,7 @@
 
 use pixelrnn::blob::Layout;
 use pixelrnn::kernels::Portable;
-use pixelrnn::{Distribution, Draw, Engine, EngineError, Model, Plan, Position, SymbolSource, Temperature};
+use pixelrnn::{Cost, Distribution, Engine, EngineError, Model, Plan, Position, Sample, SymbolSource, Temperature};
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_tests::random::Random;
@@ -36,7 +36,7 @@ fn nothing_beside_the_buffer_is_touched() {
             let mut memory: Vec<u32> = (0..words + 2 * GUARD).map(|_| random.bits() as u32).collect();
             let before = memory.clone();
             let mut engine = walk::engine(model, &mut memory[GUARD..GUARD + words], plan);
-            walk::walk(&mut engine, label, Draw::seeded(0, Temperature::ONE));
+            walk::walk(&mut engine, label, Sample::seeded(0, Temperature::ONE));
             assert_eq!(memory[..GUARD], before[..GUARD], "{name}, {plan:?}: before the buffer");
             assert_eq!(memory[GUARD + words..], before[GUARD + words..], "{name}, {plan:?}: after the buffer");
         }
@@ -50,7 +50,7 @@ fn a_larger_buffer_is_left_alone_beyond_the_state() {
         let words = model.state_words();
         let mut memory = vec![0xa5a5_5a5a; words + 100];
         let mut engine = Engine::new(model, &mut memory).unwrap();
-        walk::walk(&mut engine, label, Draw::seeded(0, Temperature::ONE));
+        walk::walk(&mut engine, label, Sample::seeded(0, Temperature::ONE));
         assert!(memory[words..].iter().all(|word| *word == 0xa5a5_5a5a), "{name}");
     }
 }
@@ -73,7 +73,7 @@ fn a_smaller_buffer_is_refused() {
 fn touched(model: Model<'_>, label: Option<usize>, fill: u32, plan: Plan) -> Vec<bool> {
     let mut memory = vec![fill; model.state_words_for(plan)];
     let mut engine = walk::engine(model, &mut memory, plan);
-    walk::walk(&mut engine, label, Draw::seeded(0, Temperature::ONE));
+    walk::walk(&mut engine, label, Sample::seeded(0, Temperature::ONE));
     memory.iter().map(|word| *word != fill).collect()
 }
 
@@ -104,11 +104,11 @@ fn what_stood_in_the_buffer_does_not_matter() {
             let words = model.state_words_for(plan);
             let mut memory: Vec<u32> = (0..words).map(|_| random.bits() as u32 ^ fill).collect();
             let mut engine = walk::engine(model, &mut memory, plan);
-            let dirty = walk::walk(&mut engine, label, Draw::seeded(5, Temperature::ONE));
+            let dirty = walk::walk(&mut engine, label, Sample::seeded(5, Temperature::ONE));
             assert_eq!(dirty, clean, "{name}");
             // And once more in what the first image left.
-            walk::walk(&mut engine, label, Draw::seeded(6, Temperature::ONE));
-            let again = walk::walk(&mut engine, label, Draw::seeded(5, Temperature::ONE));
+            walk::walk(&mut engine, label, Sample::seeded(6, Temperature::ONE));
+            let again = walk::walk(&mut engine, label, Sample::seeded(5, Temperature::ONE));
             assert_eq!(again, clean, "{name}");
         }
     }
@@ -125,16 +125,16 @@ fn an_image_broken_off_leaves_nothing_behind() {
             engine.restart(label).unwrap();
             let shape = model.image();
             for _ in 0..shape.height * shape.width / 2 {
-                engine.step(&mut Draw::seeded(9, Temperature::ONE)).unwrap();
+                engine.step(&mut Sample::seeded(9, Temperature::ONE)).unwrap();
             }
-            assert_eq!(walk::walk(&mut engine, label, Draw::seeded(5, Temperature::ONE)), clean, "{name}, {plan:?}");
+            assert_eq!(walk::walk(&mut engine, label, Sample::seeded(5, Temperature::ONE)), clean, "{name}, {plan:?}");
         }
     }
 }
 
 /// Has no value when it is asked for the first time, at each place anew.
 struct Hesitant {
-    draw: Draw<pixelrnn::DefaultRng>,
+    draw: Sample<pixelrnn::DefaultRng>,
     asked: Vec<Position>,
 }
 
@@ -157,8 +157,8 @@ fn a_source_that_had_no_value_can_be_asked_again() {
         let mut memory = vec![0; model.state_words_for(plan)];
         let mut engine = walk::engine(model, &mut memory, plan);
         engine.restart(label).unwrap();
-        let mut source = Hesitant { draw: Draw::seeded(5, Temperature::ONE), asked: Vec::new() };
-        let mut cost = 0;
+        let mut source = Hesitant { draw: Sample::seeded(5, Temperature::ONE), asked: Vec::new() };
+        let mut cost = Cost(0);
         loop {
             let draw = source.draw.clone();
             match engine.step(&mut source) {
@@ -187,8 +187,8 @@ fn two_engines_that_take_turns_share_nothing() {
         let mut memories = both.map(|(model, _)| vec![0; model.state_words()]);
         let [memory, other] = &mut memories;
         let mut engines = [Engine::new(both[0].0, memory).unwrap(), Engine::new(both[1].0, other).unwrap()];
-        let mut sources = [Draw::seeded(11, Temperature::ONE), Draw::seeded(11, Temperature::ONE)];
-        let mut costs = [0, 0];
+        let mut sources = [Sample::seeded(11, Temperature::ONE), Sample::seeded(11, Temperature::ONE)];
+        let mut costs = [Cost(0); 2];
         for (engine, (_, label)) in engines.iter_mut().zip(both) {
             engine.restart(label).unwrap();
         }
@@ -240,7 +240,7 @@ fn an_included_model_knows_its_size_before_it_runs() {
 
     let mut state: included::State = [0; included::STATE_WORDS];
     let mut engine = Engine::new(model, &mut state).unwrap();
-    let walked = walk::walk(&mut engine, None, Draw::seeded(0, Temperature::ONE));
+    let walked = walk::walk(&mut engine, None, Sample::seeded(0, Temperature::ONE));
     assert_eq!(walked, walk::sample(file.model().unwrap(), 0, 1000, None));
 }
 
@@ -252,11 +252,11 @@ fn an_image_goes_on_from_any_pixel_in_another_engine_with_another_kernel() {
         for plan in PLANS {
             let whole = walk::score_under(plan, model, &walk::sample(model, 5, 1000, label).image, label);
             for position in [0, 1, pixels / 2, pixels - 1, pixels] {
-                let mut source = Draw::seeded(5, Temperature::ONE);
+                let mut source = Sample::seeded(5, Temperature::ONE);
                 let mut first = vec![0; model.state_words_for(plan)];
                 let mut engine = walk::engine(model, &mut first, plan);
                 engine.restart(label).unwrap();
-                let mut cost = 0;
+                let mut cost = Cost(0);
                 for _ in 0..position {
                     cost += engine.step(&mut source).unwrap().unwrap().cost;
                 }
@@ -288,12 +288,12 @@ fn an_image_cannot_go_on_behind_its_end() {
 #[test]
 fn what_is_saved_does_not_depend_on_the_layout_of_weights() {
     let blob = Blob::read(&golden::file().with_file_name(golden::BUILT_IN)).unwrap();
-    let states = [Layout::Rows, Layout::Blocks].map(|layout| {
+    let states = [Layout::RowMajor, Layout::Tiled].map(|layout| {
         let blob = arrange(&blob, layout).unwrap();
         let model = blob.model().unwrap();
         let mut state = vec![0; model.state_words()];
         let mut engine = Engine::new(model, &mut state).unwrap();
-        let mut source = Draw::seeded(7, Temperature::ONE);
+        let mut source = Sample::seeded(7, Temperature::ONE);
         for _ in 0..300 {
             engine.step(&mut source).unwrap();
         }

@@ -1,8 +1,8 @@
 //! What a reader accepts must mean one thing: also a blob that no converter wrote.
 
-use pixelrnn::blob::{MAX_MULTIPLY_ADDS, Weights};
-use pixelrnn::packed::{Packed, Scorer};
-use pixelrnn::{BlobError, Draw, Engine, Temperature};
+use pixelrnn::batched::{PackedModel, Scorer};
+use pixelrnn::blob::{MAX_MULTIPLY_ADDS, NumberFormat};
+use pixelrnn::{BlobError, Engine, Sample, Temperature};
 use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::quantize::Method;
 use pixelrnn_converter::{Blob, Description, Tensor, TrainedModel};
@@ -28,7 +28,7 @@ fn what_an_accepted_blob_draws_depends_on_nothing_but_the_blob() {
             let [a, b] = [0, 0x3131_7171].map(|fill| {
                 let mut memory = vec![fill; model.state_words()];
                 let mut engine = Engine::new(model, &mut memory).unwrap();
-                walk::walk(&mut engine, label, Draw::seeded(5, Temperature::ONE))
+                walk::walk(&mut engine, label, Sample::seeded(5, Temperature::ONE))
             });
             assert_eq!(a, b, "{what}: what stood in the buffer matters");
             let page = IntegerModel::parse(&bytes).unwrap();
@@ -60,7 +60,7 @@ fn a_pixel_that_would_take_too_long_is_refused() {
     ];
     let trained = TrainedModel::new(description, tensors.map(|(name, tensor)| (name.into(), tensor)).into()).unwrap();
     let calibration = Calibration::OwnSamples { count: 1 };
-    let blob = convert(&trained, &calibration, Weights::I8, Method::MinMax, || ()).unwrap().blob;
+    let blob = convert(&trained, &calibration, NumberFormat::I8, Method::MinMax, || ()).unwrap().blob;
     let model = blob.model().unwrap();
     let (op, most) = (0..model.instructions().len())
         .zip(model.instructions().flatten().map(|op| op.multiply_adds(1)))
@@ -88,7 +88,7 @@ fn biases_may_stand_beside_those_of_classes() {
         let drawn = [&blob, &both].map(|blob| walk::sample(blob.model().unwrap(), 4, 1000, Some(0)));
         assert_eq!(drawn[0], drawn[1], "random model {seed}, pixel by pixel");
         for blob in [&blob, &both] {
-            let packed = Packed::new(blob.model().unwrap()).unwrap();
+            let packed = PackedModel::new(blob.model().unwrap()).unwrap();
             let cost = Scorer::new(&packed).unwrap().score(Some(0), &drawn[0].image).unwrap();
             assert_eq!(cost, drawn[0].cost, "random model {seed}, row by row");
         }

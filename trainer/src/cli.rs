@@ -11,7 +11,7 @@ use crate::recipe::{Binarize, Data, Model, Recipe, Training};
 use crate::run::{Epoch, Existing, MODEL, Observer, Run};
 use clap::{Parser, Subcommand};
 use indicatif::ProgressBar;
-use pixelrnn::model::Image;
+use pixelrnn::network::Image;
 use pixelrnn_converter::images::Loaded;
 use pixelrnn_converter::{Description, ImageSet, progress};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Sets of images as training reads them, and the order it reads them in.
 
 use crate::error::Error;
-use pixelrnn::model::Image;
+use pixelrnn::network::Image;
 use pixelrnn_converter::images::{Label, Notice, read_labels};
 use pixelrnn_converter::{self as converter, ImageSet};
 use rand_xoshiro::Xoshiro256PlusPlus;

@@ -46,7 +46,7 @@
 //!
 //! # How it computes
 //!
-//! The network is the op list of [`pixelrnn::model`], interpreted with Burn's tensors and automatic differentiation. On
+//! The network is the op list of [`pixelrnn::network`], interpreted with Burn's tensors and automatic differentiation. On
 //! the CPU (feature `flex`, the default) masked convolutions and LSTM scans are operations of their own with
 //! hand-written backward passes, in AVX-512, AVX2 or plain Rust, whatever the machine has; they leave out closed taps
 //! and compute an LSTM by wavefronts in place. The result does not depend on the number of threads. On GPUs (features

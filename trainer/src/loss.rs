@@ -2,7 +2,7 @@
 
 use burn::prelude::*;
 use burn::tensor::{FloatDType, activation};
-use pixelrnn::model::{Image, Output};
+use pixelrnn::network::{Image, Output};
 
 /// Nats of all images of a batch together, given `logits` `[N, H, W, channels · logits]` and `levels` `[N, H, W, channels]`.
 ///

@@ -5,7 +5,7 @@ use crate::ops::{self, Context, ConvTensors, Convolution, DirectionTensors, Init
 use crate::parameters::{self, Parameter};
 use burn::prelude::*;
 use burn::tensor::{Int, activation};
-use pixelrnn::model::{DiagonalBilstm, Image, InputMap, MaskedConv, Node, Op, Output, Presence, RowLstm};
+use pixelrnn::network::{DiagonalBilstm, Image, InputMap, MaskedConv, Node, Op, Output, Presence, RowLstm};
 use pixelrnn_converter::Description;
 
 /// What a network reads and makes, and the ops in between.

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::network::Network;
-use pixelrnn::model::{MaskedConv, Node, Op};
+use pixelrnn::network::{MaskedConv, Node, Op};
 use pixelrnn_converter::TrainedModel;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};

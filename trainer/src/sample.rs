@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::network::Leaves;
 use crate::trainer::{Trainer, numbers};
 use burn::prelude::*;
-use pixelrnn::model::Output;
+use pixelrnn::network::Output;
 use pixelrnn_converter::ImageSet;
 use pixelrnn_converter::images::Range;
 use rand_xoshiro::Xoshiro256PlusPlus;

@@ -2,7 +2,7 @@
 
 use crate::data::Set;
 use crate::network::Network;
-use pixelrnn::model::{ColourGroups, Features, Mask, MaskedConv, Presence};
+use pixelrnn::network::{ColourGroups, Features, Mask, MaskedConv, Presence};
 use pixelrnn_converter::Description;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};

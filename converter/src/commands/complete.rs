@@ -11,7 +11,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// The most images, and the most completions of each.
-const MOST: u64 = 4096;
+const MAX: u64 = 4096;
 
 /// Images that the terminal shows.
 const SHOWN: usize = 8;
@@ -32,7 +32,7 @@ pub struct Args {
     rows: Option<usize>,
     /// Completions of each image, 1 to 4096
     #[arg(short = 'n', long = "each", value_name = "N", default_value_t = 8,
-          value_parser = clap::value_parser!(u64).range(1..=MOST))]
+          value_parser = clap::value_parser!(u64).range(1..=MAX))]
     each: u64,
     /// Seed of the first completion; number N of image I of the file, both from 0, has the seed SEED + I·2³² + N
     #[arg(long, default_value_t = 0)]
@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "L", value_parser = clap::value_parser!(u16).range(2..=256))]
     levels_in: Option<u16>,
     /// How many of the images to complete, at even distances in the file, 1 to 4096
-    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=MAX))]
     count: u64,
     /// Where the picture goes, a PNG file; `.npy` gives the completions as levels `[COUNT·N, C, H, W]`; `-` is standard output
     #[arg(short, long, value_name = "FILE")]

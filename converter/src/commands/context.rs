@@ -2,7 +2,7 @@
 
 use super::model::{AnyModel, BuiltIn};
 use super::{Failure, input, output, progress};
-use pixelrnn::model::Image;
+use pixelrnn::network::Image;
 use pixelrnn::{Position, Temperature};
 use pixelrnn_converter::context::{self, Dependence, Panel, earlier, pixels_of};
 use pixelrnn_converter::convert::float_blob;
@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The most images.
-const MOST: u64 = 4096;
+const MAX: u64 = 4096;
 
 /// Draw which pixels a prediction really depends on, or the masks of layers
 ///
@@ -46,7 +46,7 @@ pub struct Args {
     levels_in: Option<u16>,
     /// How many images to average over, 1 to 4096
     #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 8,
-          value_parser = clap::value_parser!(u64).range(1..=MOST))]
+          value_parser = clap::value_parser!(u64).range(1..=MAX))]
     count: u64,
     /// Seed of the first image that the model draws
     #[arg(long, default_value_t = 0)]

@@ -3,7 +3,7 @@
 use super::input::read_images;
 use super::model::{AnyModel, report_closed_weights};
 use super::{Failure, progress};
-use pixelrnn::blob::{Layout, Weights};
+use pixelrnn::blob::{Layout, NumberFormat};
 use pixelrnn_converter::convert::{Calibrated, Calibration, Converted};
 use pixelrnn_converter::layout::{arrange, for_dsp};
 use pixelrnn_converter::quantize::Method;
@@ -78,7 +78,7 @@ impl Target {
     /// `blob` with its weights as the target wants them.
     fn arrange(self, blob: &Blob) -> Result<Blob, Error> {
         let layout = match self {
-            Self::Any => Layout::Rows,
+            Self::Any => Layout::RowMajor,
             Self::Dsp => for_dsp(blob.model()?.weights()),
         };
         arrange(blob, layout)
@@ -232,10 +232,10 @@ impl Args {
     /// The blob of the numbers that were asked for.
     fn converted(&self, calibrated: &Calibrated<'_>) -> Result<Converted, Error> {
         match (self.weights, self.activations) {
-            (WeightsArg::F16, _) => calibrated.convert(Weights::F16),
-            (WeightsArg::F32, _) => calibrated.convert(Weights::F32),
-            (WeightsArg::I8, ActivationsArg::Bits8) => calibrated.convert(Weights::I8),
-            (WeightsArg::I8, ActivationsArg::Bits16) => calibrated.convert(Weights::I8A16),
+            (WeightsArg::F16, _) => calibrated.convert(NumberFormat::F16),
+            (WeightsArg::F32, _) => calibrated.convert(NumberFormat::F32),
+            (WeightsArg::I8, ActivationsArg::Bits8) => calibrated.convert(NumberFormat::I8),
+            (WeightsArg::I8, ActivationsArg::Bits16) => calibrated.convert(NumberFormat::I8A16),
             (WeightsArg::I8, ActivationsArg::Auto) => {
                 let (converted, why) = calibrated.auto()?;
                 if let Some(why) = why {

@@ -1,7 +1,7 @@
 //! Images and labels that commands read, and what is said of the reading.
 
 use super::{Failure, model};
-use pixelrnn::model::Image;
+use pixelrnn::network::Image;
 use pixelrnn_converter::images::{Label, Labels, Loaded, Notice, Range, check_labels};
 use pixelrnn_converter::{Error, ImageSet, files};
 use std::path::Path;

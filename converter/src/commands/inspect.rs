@@ -2,8 +2,8 @@
 
 use super::Failure;
 use super::model::{AnyModel, BuiltIn, report_closed_weights};
-use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, Layout, RECORD_BYTES, Weights};
-use pixelrnn::model::{Image, Op, Output};
+use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, Layout, NumberFormat, RECORD_BYTES};
+use pixelrnn::network::{Image, Op, Output};
 use pixelrnn::{Model, Plan};
 use pixelrnn_converter::TrainedModel;
 use serde_json::{Value, json};
@@ -95,10 +95,10 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
     let mut rows = Vec::new();
     let weights = model.weights();
     let (kind, title, narrow, wide) = match weights {
-        Weights::I8 => ("i8", "8-bit weights", "i8", "i16"),
-        Weights::I8A16 => ("i8", "8-bit weights, 16-bit activations", "i16", "i16"),
-        Weights::F16 => ("f16", "f16 weights", "f32", "f32"),
-        Weights::F32 => ("f32", "f32 weights", "f32", "f32"),
+        NumberFormat::I8 => ("i8", "8-bit weights", "i8", "i16"),
+        NumberFormat::I8A16 => ("i8", "8-bit weights, 16-bit activations", "i16", "i16"),
+        NumberFormat::F16 => ("f16", "f16 weights", "f32", "f32"),
+        NumberFormat::F32 => ("f32", "f32 weights", "f32", "f32"),
     };
     // Bytes of what each result of a matrix has beside its weights: factors where sums have any, and biases.
     let factor = if weights.has_multipliers() { 4 } else { 0 };
@@ -112,7 +112,7 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
             Instruction::MaskedConv(c) => {
                 let to = match c.destination() {
                     Some(Destination::Activation) => narrow.to_string(),
-                    Some(Destination::Stream) => wide.to_string(),
+                    Some(Destination::Residual) => wide.to_string(),
                     Some(Destination::Accumulate) => format!("+{wide}"),
                     Some(Destination::Logits) | None => "logits".to_string(),
                 };
@@ -133,8 +133,8 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
                 let gates = 4 * usize::from(l.hidden);
                 let initial = match instruction {
                     _ if l.initial == 0 => 0,
-                    Instruction::RowLstm(_) => 2 * usize::from(l.hidden) * weights.stream_bytes(),
-                    _ => 2 * usize::from(l.hidden) * weights.stream_bytes() * image.height,
+                    Instruction::RowLstm(_) => 2 * usize::from(l.hidden) * weights.residual_bytes(),
+                    _ => 2 * usize::from(l.hidden) * weights.residual_bytes() * image.height,
                 };
                 (
                     format!("1x{} B {} -> {} {wide}", l.kernel, l.inputs, l.hidden),
@@ -155,15 +155,15 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
     }
     let header = model.header();
     let layout = match model.layout() {
-        Layout::Rows => "rows",
-        Layout::Blocks => "blocks",
-        Layout::Pairs => "blocks of pairs",
+        Layout::RowMajor => "rows",
+        Layout::Tiled => "blocks",
+        Layout::TiledPairs => "blocks of pairs",
     };
     let totals = json!({
         "kind": "blob", "layout": layout, "identity": format!("{:016x}", model.identity()), "image": describe(&image, model.output(), model.classes()), "weights": kind,
         "flash_bytes": header.length, "header_bytes": HEADER_BYTES, "ram_bytes": header.state_bytes,
         "ram_bytes_row_at_a_time": 4 * model.state_words_for(Plan::Row),
-        "register_bytes": header.register_bytes, "patch_bytes": header.patch_bytes, "logit_bytes": 4 * image.levels,
+        "register_bytes": header.register_bytes, "patch_bytes": header.im2col_bytes, "logit_bytes": 4 * image.levels,
         "multiply_adds_per_pixel": model.multiply_adds(),
         "multiply_adds_per_image": model.multiply_adds() * image.height * image.width,
     });

@@ -69,7 +69,7 @@ impl Cli {
 }
 
 /// Name of the engine that runs a blob.
-pub fn engine_name(weights: pixelrnn::blob::Weights) -> &'static str {
+pub fn engine_name(weights: pixelrnn::blob::NumberFormat) -> &'static str {
     if weights.is_integer() { "integer engine" } else { "float engine" }
 }
 

@@ -9,7 +9,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// The most images of one run.
-const MOST: u64 = 65_536;
+const MAX: u64 = 65_536;
 
 /// Rows of images that the terminal shows.
 const SHOWN: usize = 16;
@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// How many images to draw, 1 to 65536; by default 64, with --argmax 1
-    #[arg(short = 'n', long = "count", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    #[arg(short = 'n', long = "count", value_parser = clap::value_parser!(u64).range(1..=MAX))]
     count: Option<u64>,
     /// Seed of the first image; image number i has the seed SEED + i
     #[arg(long, default_value_t = 0)]

@@ -2,7 +2,7 @@
 
 use super::input::read_images;
 use super::{Failure, engine_name, model, progress};
-use pixelrnn::model::Output;
+use pixelrnn::network::Output;
 use pixelrnn_converter::agreement::{self, Agreement};
 use pixelrnn_converter::reference::likelihood::bits_per_dim;
 use pixelrnn_converter::run::Scorer;

@@ -4,7 +4,7 @@ use crate::description::Description;
 use crate::picture::Strips;
 use crate::quantize::{Numbers, quantize};
 use crate::testing::{GRAY, RGB, Random, preset, random_model};
-use pixelrnn::model::{Architecture, Image};
+use pixelrnn::network::{Architecture, Image};
 
 fn blob(image: Image) -> Blob {
     let description = Description::from(preset(Architecture::PixelCnn, image));

@@ -7,9 +7,9 @@ use crate::error::Error;
 use crate::images::{ImageSet, Range};
 use crate::memory;
 use crate::run::{engine_error, packed};
+use pixelrnn::batched::{Batch, Scorer};
 use pixelrnn::coder::{Decode, Decoder, Encode, Encoder};
-use pixelrnn::packed::{Batch, Scorer};
-use pixelrnn::{Engine, EngineError, Model, Pixel};
+use pixelrnn::{Cost, Engine, EngineError, Model};
 
 /// Codes `image`, `[C, H, W]` in levels of the model's, with its label where the model has classes.
 ///
@@ -38,7 +38,7 @@ pub fn compress_bare(model: Model<'_>, image: &[u8], label: Option<usize>) -> Re
         engine.run(label, &mut source, &mut again).map_err(engine_error)?
     };
     let Ok(_) = encoder.finish();
-    Ok(Compressed { bytes, bits: Pixel::bits(cost) })
+    Ok(Compressed { bytes, bits: cost.bits() })
 }
 
 /// Restores the image whose code `bytes` is. The label is that of the image, where the model has classes.
@@ -59,7 +59,7 @@ pub fn decompress_bare(model: Model<'_>, bytes: &[u8], label: Option<usize>) -> 
     let mut data = memory::zeros(shape.values(), memory::IMAGES)?;
     if let Some(packed) = packed(model) {
         let mut batch = Batch::new(&packed, 1).map_err(engine_error)?;
-        batch.run(label, &mut [source], &mut data, &mut [0]).map_err(decode_error)?;
+        batch.run(label, &mut [source], &mut data, &mut [Cost(0)]).map_err(decode_error)?;
     } else {
         let mut state = memory::zeros(model.state_words(), memory::STATE)?;
         let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;

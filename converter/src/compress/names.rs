@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 const MAGIC: [u8; 4] = *b"NAME";
 
 /// The longest name, in bytes; file systems take no longer ones.
-const LONGEST: usize = 255;
+const MAX_LENGTH: usize = 255;
 
 /// Adds the file names of a set of at least two images to its compressed file. Where it has none, or they cannot be kept,
 /// the file stays as it is; in the latter case the reason is given back.
@@ -70,7 +70,10 @@ fn check(names: &[String]) -> Result<(), String> {
         let unfit =
             |c: char| c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '\u{fffd}');
         let lower = name.to_lowercase();
-        if name.len() > LONGEST || name.starts_with('.') || lower.strip_suffix(".png").is_none() || name.contains(unfit)
+        if name.len() > MAX_LENGTH
+            || name.starts_with('.')
+            || lower.strip_suffix(".png").is_none()
+            || name.contains(unfit)
         {
             let shown: String = name.chars().take(40).collect();
             return Err(format!("{shown:?} is no name for a PNG file on every system"));

@@ -5,8 +5,8 @@ use crate::error::Error;
 use crate::images::{ImageSet, Range};
 use crate::memory;
 use crate::run::{engine_error, packed};
-use pixelrnn::coder::container::{BlockReader, HEADER_BYTES, MOST_IMAGES, read_together};
-use pixelrnn::packed::Batch;
+use pixelrnn::batched::Batch;
+use pixelrnn::coder::container::{BlockReader, HEADER_BYTES, MAX_IMAGES, read_together};
 use pixelrnn::{Engine, Model};
 
 /// An image of a compressed file.
@@ -47,7 +47,7 @@ pub fn decompress_one(
     let shape = model.image();
     let mut data = memory::zeros(shape.values(), memory::IMAGES)?;
     let mut label = None;
-    let (mut reader, mut source) = (BlockReader::new(MOST_IMAGES), block.bytes);
+    let (mut reader, mut source) = (BlockReader::new(MAX_IMAGES), block.bytes);
     if let Some(packed) = packed(model) {
         let mut batch = Batch::new(&packed, 1).map_err(engine_error)?;
         let mut open = [(reader, source)];

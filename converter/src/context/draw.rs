@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::picture::Picture;
 use crate::picture::canvas::{self, Area, Drawn, FAINT, INK, shortened};
 use pixelrnn::Position;
-use pixelrnn::model::Image;
+use pixelrnn::network::Image;
 use plotters::prelude::*;
 
 /// The most powers of ten that the colours reach over: changes below share the last colour.

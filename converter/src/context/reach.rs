@@ -1,7 +1,7 @@
 //! What the masks of a network let a prediction read: no weights could make it more.
 
 use pixelrnn::Position;
-use pixelrnn::model::{DiagonalBilstm, Features, Image, MaskedConv, Node, Op, RowLstm};
+use pixelrnn::network::{DiagonalBilstm, Features, Image, MaskedConv, Node, Op, RowLstm};
 
 /// Places, `[groups, height, width]`: of each colour group's features at each pixel.
 #[derive(Clone)]

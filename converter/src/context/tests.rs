@@ -4,7 +4,7 @@ use crate::images::Range;
 use crate::quantize::{Numbers, quantize};
 use crate::testing::{Random, preset, random_model};
 use crate::trained::TrainedModel;
-use pixelrnn::model::Architecture;
+use pixelrnn::network::Architecture;
 
 const ALL: [Architecture; 3] = [Architecture::PixelCnn, Architecture::RowLstm, Architecture::DiagonalBilstm];
 const WIDE: Image = Image { height: 6, width: 7, channels: 1, levels: 2 };

@@ -5,7 +5,7 @@
 
 use super::{Description, NetworkSpec, OpSpec};
 use crate::error::Error;
-use pixelrnn::model::{Architecture, ColourGroups, Image, InputMap, Mask, Output, Preset};
+use pixelrnn::network::{Architecture, ColourGroups, Image, InputMap, Mask, Output, Preset};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 

@@ -6,7 +6,7 @@ mod ops;
 pub use ops::OpSpec;
 
 use crate::error::Error;
-use pixelrnn::model::{ColourGroups, Image, InputMap, NetworkError, Node, Output, Preset, check_image};
+use pixelrnn::network::{ColourGroups, Image, InputMap, NetworkError, Node, Output, Preset, check_image};
 use std::collections::BTreeSet;
 
 /// What a model reads, what it gives, and the network between.

@@ -3,7 +3,7 @@
 use super::Description;
 use super::json::MaskName;
 use crate::error::Error;
-use pixelrnn::model::{Builder, Mask, NetworkError, Node, Op};
+use pixelrnn::network::{Builder, Mask, NetworkError, Node, Op};
 use serde::{Deserialize, Serialize};
 
 /// One op of a list, with what the file says of it.

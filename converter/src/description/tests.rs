@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{GRAY, preset};
-use pixelrnn::model::{Architecture, Mask, Op};
+use pixelrnn::network::{Architecture, Mask, Op};
 
 const PRESET: &str = r#"{"architecture": "diagonal_bilstm",
     "image": {"height": 28, "width": 28, "channels": 1, "levels": 2},

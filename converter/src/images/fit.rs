@@ -2,7 +2,7 @@
 
 use super::{ImageSet, Origin, Range};
 use crate::error::Error;
-use pixelrnn::model::Image;
+use pixelrnn::network::Image;
 use std::fmt;
 
 /// Something that was done to a set of images and that its user should know.

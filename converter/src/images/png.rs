@@ -8,7 +8,7 @@ use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 use std::io::Cursor;
 
 /// The longest side of any model's images: a header alone may say far more.
-const LONGEST_SIDE: u32 = 4096;
+const MAX_SIDE: u32 = 4096;
 
 const MAGIC: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
@@ -27,8 +27,8 @@ pub(super) fn image(bytes: &[u8]) -> Result<ImageSet, Error> {
     decoder.set_transformations(Transformations::EXPAND);
     let header = decoder.read_header_info().map_err(damaged)?;
     let (height, width) = (header.height, header.width);
-    if height.max(width) > LONGEST_SIDE {
-        return Err(bad(format!("{height} rows and {width} columns, expected at most {LONGEST_SIDE} of each")));
+    if height.max(width) > MAX_SIDE {
+        return Err(bad(format!("{height} rows and {width} columns, expected at most {MAX_SIDE} of each")));
     }
     let mut reader = decoder.read_info().map_err(damaged)?;
     // `png` 0.18.1 panics where it expands such a palette.

@@ -4,7 +4,7 @@ mod readings;
 
 use super::*;
 use crate::picture::{Layout, Picture};
-use pixelrnn::model::Image;
+use pixelrnn::network::Image;
 use std::fs;
 use std::io::Write;
 

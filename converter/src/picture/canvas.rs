@@ -37,7 +37,7 @@ pub(crate) fn draw(width: usize, height: usize, draw: impl FnOnce(&Area<'_>) -> 
     }
     let side = |n: usize| u32::try_from(n).map_err(|_| failed(format!("a side of {n} pixels")));
     let size = (side(width)?, side(height)?);
-    let bytes = width.checked_mul(height).and_then(|n| n.checked_mul(3)).filter(|n| *n <= MOST_BYTES);
+    let bytes = width.checked_mul(height).and_then(|n| n.checked_mul(3)).filter(|n| *n <= MAX_BYTES);
     let mut data = vec![255; bytes.ok_or_else(|| failed(format!("{width}x{height} pixels are too many")))?];
     {
         let area = BitMapBackend::with_buffer(&mut data, size).into_drawing_area();
@@ -47,7 +47,7 @@ pub(crate) fn draw(width: usize, height: usize, draw: impl FnOnce(&Area<'_>) -> 
 }
 
 /// The largest picture: 256 MiB.
-const MOST_BYTES: usize = 1 << 28;
+const MAX_BYTES: usize = 1 << 28;
 
 /// A style of text: its height in pixels, its colour, and which of its points stands at the given one.
 pub(crate) fn text(size: u32, colour: RGBColor, across: HPos) -> TextStyle<'static> {

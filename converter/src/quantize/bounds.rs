@@ -3,12 +3,12 @@
 //! Calibration shows the numbers of some images. These bounds hold for all: a range that reaches them clamps nothing.
 
 use crate::trained::{Tensor, TrainedModel};
-use pixelrnn::model::{MaskedConv, Node, Op};
+use pixelrnn::network::{MaskedConv, Node, Op};
 
 /// Least and greatest number of a feature.
 pub(super) type Interval = (f64, f64);
 
-/// The intervals of all features of each value of a network, by its [`pixelrnn::model::ValueId`].
+/// The intervals of all features of each value of a network, by its [`pixelrnn::network::ValueId`].
 pub(super) fn of_values(model: &TrainedModel) -> Vec<Vec<Interval>> {
     let description = model.description();
     let (scale, shift) = (f64::from(description.input.scale), f64::from(description.input.shift));

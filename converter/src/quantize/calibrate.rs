@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::images::Label;
 use crate::reference::{Reference, StateRange};
 use crate::trained::TrainedModel;
-use pixelrnn::model::Node;
+use pixelrnn::network::Node;
 use rayon::prelude::*;
 
 /// How the range of 8-bit activations is chosen from what calibration saw.
@@ -30,7 +30,7 @@ impl Default for Method {
 const SAMPLE: usize = 1 << 17;
 
 /// The least share of all that was seen that a range may be.
-const LEAST_SHARE: f64 = 1.0 / 256.0;
+const MIN_SHARE: f64 = 1.0 / 256.0;
 
 /// Candidates that the mean-square search tries.
 const CANDIDATES: u32 = 64;
@@ -66,7 +66,7 @@ impl Seen {
         let (min, max) = (self.min.min(0.0), self.max.max(0.0));
         let (low, high) = self.chosen(method, min, max);
         // No share of the numbers is left out where that would leave next to nothing.
-        if high - low < (max - min) * LEAST_SHARE { (min, max) } else { (low, high) }
+        if high - low < (max - min) * MIN_SHARE { (min, max) } else { (low, high) }
     }
 
     fn chosen(&self, method: Method, min: f64, max: f64) -> (f64, f64) {
@@ -106,7 +106,7 @@ fn square_error(sample: &[f64], low: f64, high: f64) -> f64 {
 /// What calibration saw.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// Of each value of the network, by its [`pixelrnn::model::ValueId`].
+    /// Of each value of the network, by its [`pixelrnn::network::ValueId`].
     pub values: Vec<Seen>,
     /// Of what each node's sums read: for a convolution one, for an LSTM one over its input and then one over the states
     /// of each direction, for other ops none.

@@ -1,7 +1,7 @@
 //! The weights of a masked convolution, packed to open taps.
 
 use crate::trained::Tensor;
-use pixelrnn::model::{Features, MaskedConv};
+use pixelrnn::network::{Features, MaskedConv};
 
 /// Features in the order of an engine: sorted by colour group, otherwise as they were.
 pub(crate) fn sorted(features: Features) -> Vec<usize> {

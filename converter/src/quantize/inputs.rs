@@ -3,7 +3,7 @@
 use super::conv::sorted;
 use super::scale::Narrow;
 use crate::reference::Map;
-use pixelrnn::model::{MaskedConv, Node, Op};
+use pixelrnn::network::{MaskedConv, Node, Op};
 use rayon::prelude::*;
 
 /// Numbers kept of the inputs of one matrix: 8 MiB.
@@ -11,7 +11,7 @@ const NUMBERS: usize = 1 << 21;
 
 /// The longest sums whose inputs are looked at: their second moments take 128 MiB. No model that a microcontroller runs has longer ones;
 /// a file of any size may.
-pub(super) const LONGEST: usize = 4096;
+pub(super) const MAX_LENGTH: usize = 4096;
 
 /// Samples of the input of a matrix.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -118,7 +118,7 @@ impl Taps {
 
 fn sample(map: &Map, taps: &Taps, images: usize, seed: usize) -> Inputs {
     let length = taps.away.len() * taps.features.len();
-    if length > LONGEST {
+    if length > MAX_LENGTH {
         return Inputs { length, samples: Vec::new() };
     }
     let pixels = map.height * map.width;

@@ -10,7 +10,7 @@ use super::write::BlobWriter;
 use crate::error::Error;
 use crate::trained::Tensor;
 use half::f16;
-use pixelrnn::blob::Weights;
+use pixelrnn::blob::NumberFormat;
 
 /// Where the parts of a matrix are in the blob.
 pub(super) struct Linear {
@@ -126,7 +126,7 @@ impl Matrix<'_> {
         }
         let step = self.source.form.scale;
         let unit = |o: usize| (unit.of)(o) * f64::from(coarser).exp2();
-        let natural: Vec<f64> = self.packed.rows.iter().map(|row| largest(row) / round::LARGEST).collect();
+        let natural: Vec<f64> = self.packed.rows.iter().map(|row| largest(row) / round::MAX).collect();
         let factors = natural.iter().enumerate().map(|(o, scale)| scale * step / unit(o));
         let most = factors.fold(0.0, f64::max);
         let left = (0..31).find(|left| most < f64::from(*left - 1).exp2()).ok_or_else(|| {
@@ -211,7 +211,7 @@ impl Matrix<'_> {
     fn bound(&self, at: usize, row: &[i8], scale: f64) -> f64 {
         let reach = self.source.form.reach();
         let sum: i64 = row.iter().map(|w| i64::from(w.unsigned_abs()) * reach).sum();
-        let correction = row.len() as f64 * round::LARGEST;
+        let correction = row.len() as f64 * round::MAX;
         sum as f64 + correction + self.bias(at) / (scale * self.source.form.scale)
     }
 }
@@ -228,10 +228,10 @@ fn put_floats(
     blob: &mut BlobWriter,
     packed: &Packed,
     [bias, class]: Biases<'_>,
-    weights: Weights,
+    weights: NumberFormat,
 ) -> Result<Linear, String> {
     let all = packed.rows.iter().flatten();
-    let weights = if weights == Weights::F16 {
+    let weights = if weights == NumberFormat::F16 {
         for row in &packed.rows {
             let allowed = largest(row) * F16_ERROR;
             // Beyond the largest f16 the difference is infinite.

@@ -8,9 +8,9 @@ use super::{Held, Lowering};
 use crate::error::Error;
 use crate::reference::StateRange;
 use crate::trained::Tensor;
-use pixelrnn::blob::{LstmRecord, Weights, kind};
-use pixelrnn::model::{Features, MaskedConv, Node, Op, ValueId};
-use pixelrnn::numbers::Int8A16;
+use pixelrnn::arithmetic::Int8A16;
+use pixelrnn::blob::{LstmRecord, NumberFormat, kind};
+use pixelrnn::network::{Features, MaskedConv, Node, Op, ValueId};
 
 /// Headroom of a cell above what calibration saw: an open forget gate keeps cells as they are that use half of their range.
 const CELL_HEADROOM: f64 = 2.0;
@@ -19,7 +19,7 @@ const CELL_HEADROOM: f64 = 2.0;
 const MIN_STEPS: f64 = 64.0;
 
 /// States below this are refused.
-const LEAST_STATE: f64 = MIN_STEPS * STATE_STEP;
+const MIN_STATE: f64 = MIN_STEPS * STATE_STEP;
 
 /// Steps that states other than initial ones have at least where products read them.
 const MIN_HIDDEN_STEPS: f64 = 24.0;
@@ -77,13 +77,13 @@ impl Lowering<'_> {
             return Ok(Narrow::symmetric(1.0));
         }
         let refused = |why: String| Err(Error::OutOfScale { op: node.name.to_string(), why });
-        if running > 0.0 && running < LEAST_STATE {
+        if running > 0.0 && running < MIN_STATE {
             return refused(format!(
                 "its states stay below {running:.1e}, less than {MIN_STEPS} of their 16-bit steps"
             ));
         }
         let (steps, instead) = match self.weights {
-            Weights::I8A16 => (f64::from(Int8A16::MAX), "--weights f16"),
+            NumberFormat::I8A16 => (f64::from(Int8A16::MAX), "--weights f16"),
             _ => (127.0, "--activations 16"),
         };
         if most * MIN_HIDDEN_STEPS > running * steps && initial > running {
@@ -93,7 +93,7 @@ impl Lowering<'_> {
             ));
         }
         Ok(match self.weights {
-            Weights::I8A16 => Narrow::from_range_16(most),
+            NumberFormat::I8A16 => Narrow::from_range_16(most),
             _ => Narrow::symmetric(super::scale::step(most / steps)),
         })
     }
@@ -180,14 +180,16 @@ impl Lowering<'_> {
         };
         if let Some((first_h, first_c)) = initial {
             record.initial = match self.weights {
-                Weights::I8 | Weights::I8A16 => {
+                NumberFormat::I8 | NumberFormat::I8A16 => {
                     let step = super::scale::step(largest(first_h) / 32767.0);
                     record.initial_to_hidden = self.factor(step / h.scale, node.output)?;
                     let short = |real: f32, step: f64| (f64::from(real) / step).round().clamp(-32768.0, 32767.0) as i16;
                     let of_c = |n: usize, c: f32| short(c, (f64::from(cell_bits[n] & 15) - 15.0).exp2());
                     blob.numbers(&initial_states(first_h, first_c, &units, |h| short(h, step), of_c))
                 }
-                Weights::F16 | Weights::F32 => blob.numbers(&initial_states(first_h, first_c, &units, |h| h, |_, c| c)),
+                NumberFormat::F16 | NumberFormat::F32 => {
+                    blob.numbers(&initial_states(first_h, first_c, &units, |h| h, |_, c| c))
+                }
             };
         }
         let groups = hidden.groups;

@@ -30,10 +30,11 @@ use crate::reference::StateRange;
 use crate::trained::TrainedModel;
 use linear::{Source, Unit};
 use pixelrnn::blob::{
-    AddRecord, ConvRecord, DepthGateRecord, EluRecord, Instruction, QuantizeRecord, Record, ReluRecord, Weights, kind,
+    AddRecord, ConvRecord, DepthGateRecord, EluRecord, Instruction, NumberFormat, QuantizeRecord, Record, ReluRecord,
+    kind,
 };
-use pixelrnn::model::{MaskedConv, Op, ValueId};
-use pixelrnn::numbers::Rescale;
+use pixelrnn::fixed::Rescale;
+use pixelrnn::network::{MaskedConv, Op, ValueId};
 use plan::{Held, Step, Target};
 use ranges::Ranges;
 use registers::place;
@@ -70,12 +71,12 @@ pub enum Activations {
 }
 
 impl Numbers<'_> {
-    const fn weights(&self) -> Weights {
+    const fn weights(&self) -> NumberFormat {
         match self {
-            Self::Int8 { activations: Activations::Bits8, .. } => Weights::I8,
-            Self::Int8 { activations: Activations::Bits16, .. } => Weights::I8A16,
-            Self::F16 => Weights::F16,
-            Self::F32 => Weights::F32,
+            Self::Int8 { activations: Activations::Bits8, .. } => NumberFormat::I8,
+            Self::Int8 { activations: Activations::Bits16, .. } => NumberFormat::I8A16,
+            Self::F16 => NumberFormat::F16,
+            Self::F32 => NumberFormat::F32,
         }
     }
 }
@@ -102,7 +103,7 @@ pub fn quantize(model: &TrainedModel, numbers: Numbers<'_>) -> Result<Blob, Erro
 
 struct Lowering<'a> {
     model: &'a TrainedModel,
-    weights: Weights,
+    weights: NumberFormat,
     ranges: Ranges,
     /// How far the states of the LSTMs go, by the value that each makes.
     states: BTreeMap<ValueId, &'a [StateRange]>,
@@ -121,7 +122,7 @@ impl<'a> Lowering<'a> {
             Numbers::Int8 { seen, method, .. } => {
                 inputs = &seen.inputs;
                 states = seen.values.iter().map(|seen| seen.states.as_slice()).enumerate().collect();
-                ranges::choose(seen, &bounds::of_values(model), method, steps, weights == Weights::I8A16)
+                ranges::choose(seen, &bounds::of_values(model), method, steps, weights == NumberFormat::I8A16)
             }
             Numbers::F16 | Numbers::F32 => real_numbers(steps),
         };
@@ -136,9 +137,13 @@ impl<'a> Lowering<'a> {
         let real = |v: usize| v as f64 * f64::from(description.input.scale) + f64::from(description.input.shift);
         let levels = (0..description.image.levels).map(real);
         let at = match self.weights {
-            Weights::I8 => blob.numbers(&levels.map(|x| self.ranges.narrow[&0].quantize(x) as i8).collect::<Vec<_>>()),
-            Weights::I8A16 => blob.numbers(&levels.map(|x| self.ranges.narrow[&0].quantize(x)).collect::<Vec<_>>()),
-            Weights::F16 | Weights::F32 => blob.numbers(&levels.map(|x| x as f32).collect::<Vec<_>>()),
+            NumberFormat::I8 => {
+                blob.numbers(&levels.map(|x| self.ranges.narrow[&0].quantize(x) as i8).collect::<Vec<_>>())
+            }
+            NumberFormat::I8A16 => {
+                blob.numbers(&levels.map(|x| self.ranges.narrow[&0].quantize(x)).collect::<Vec<_>>())
+            }
+            NumberFormat::F16 | NumberFormat::F32 => blob.numbers(&levels.map(|x| x as f32).collect::<Vec<_>>()),
         };
         blob.input_table(at);
     }
@@ -146,7 +151,7 @@ impl<'a> Lowering<'a> {
     /// A factor of the stream: between scales, or as a float. `v` is the value that is made with it.
     fn factor(&self, factor: f64, v: ValueId) -> Result<Rescale, Error> {
         match self.weights {
-            Weights::I8 | Weights::I8A16 => scale::rescale(factor).ok_or_else(|| Error::OutOfScale {
+            NumberFormat::I8 | NumberFormat::I8A16 => scale::rescale(factor).ok_or_else(|| Error::OutOfScale {
                 op: self.name_of(v),
                 why: format!(
                     "one step of what it reads is {factor:.3e} steps of what it makes, and 16-bit numbers can be scaled by up \
@@ -154,7 +159,7 @@ impl<'a> Lowering<'a> {
                     scale::MAX_FACTOR
                 ),
             }),
-            Weights::F16 | Weights::F32 => Ok(bytemuck::must_cast(factor as f32)),
+            NumberFormat::F16 | NumberFormat::F32 => Ok(bytemuck::must_cast(factor as f32)),
         }
     }
 
@@ -312,12 +317,12 @@ fn real_numbers(steps: &[Step]) -> Ranges {
 }
 
 /// The form of the image: exact where the input map allows it.
-fn input_form(model: &TrainedModel, weights: Weights) -> Narrow {
+fn input_form(model: &TrainedModel, weights: NumberFormat) -> Narrow {
     let description = model.description();
     let (scale, shift) = (f64::from(description.input.scale), f64::from(description.input.shift));
     let last_step = (description.image.levels - 1) as f64;
     let (last, steps) = (shift + scale * last_step, shift / scale);
-    if weights == Weights::I8A16 {
+    if weights == NumberFormat::I8A16 {
         if scale > 0.0 && steps.fract() == 0.0 && steps.abs() < 4096.0 {
             // Few steps, so that sums stay small.
             let ends = [steps, steps + last_step].map(|q| q as i16);
@@ -336,7 +341,7 @@ fn input_form(model: &TrainedModel, weights: Weights) -> Narrow {
 fn conv_record(conv: &MaskedConv, input: Narrow) -> ConvRecord {
     ConvRecord {
         kind: kind::MASKED_CONV,
-        mask: u8::from(conv.mask == pixelrnn::model::Mask::B),
+        mask: u8::from(conv.mask == pixelrnn::network::Mask::B),
         kernel: conv.kernel.map(|k| k as u8),
         dilation: conv.dilation as u8,
         input_zero_point: input.zero_point,

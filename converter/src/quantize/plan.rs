@@ -3,7 +3,7 @@
 use super::ranges::MAX_GROWTH;
 use crate::error::Error;
 use crate::trained::TrainedModel;
-use pixelrnn::model::{Node, Op, ValueId};
+use pixelrnn::network::{Node, Op, ValueId};
 use std::collections::BTreeMap;
 
 /// What an engine does, in terms of the network's values.
@@ -58,7 +58,7 @@ impl Target {
         use pixelrnn::blob::Destination;
         match self {
             Target::Narrow(_) => Destination::Activation,
-            Target::Wide(_) => Destination::Stream,
+            Target::Wide(_) => Destination::Residual,
             Target::Accumulate { .. } => Destination::Accumulate,
             Target::Logits => Destination::Logits,
         }

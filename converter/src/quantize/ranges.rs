@@ -4,7 +4,7 @@ use super::bounds::{Interval, hull};
 use super::calibrate::{Method, Observed, Seen};
 use super::plan::{Held, Step, Target};
 use super::scale::{Narrow, step};
-use pixelrnn::model::ValueId;
+use pixelrnn::network::ValueId;
 use std::collections::BTreeMap;
 
 /// Headroom of 16-bit numbers above what calibration saw.

@@ -2,11 +2,11 @@
 
 use super::plan::{Held, Step, Target};
 use crate::trained::TrainedModel;
-use pixelrnn::blob::Weights;
+use pixelrnn::blob::NumberFormat;
 use std::collections::BTreeMap;
 
 /// Places all values in the registers. The image is at 0 and stays there.
-pub(super) fn place(model: &TrainedModel, steps: &[Step], weights: Weights) -> (BTreeMap<Held, u32>, u32) {
+pub(super) fn place(model: &TrainedModel, steps: &[Step], weights: NumberFormat) -> (BTreeMap<Held, u32>, u32) {
     let channels = model.description().image.channels;
     // In a colour model a pixel takes three rounds, and later rounds read what earlier ones wrote.
     let forever = (channels > 1).then_some((0, steps.len()));
@@ -21,7 +21,7 @@ pub(super) fn place(model: &TrainedModel, steps: &[Step], weights: Weights) -> (
         for held in step.writes() {
             let (value, size) = match held {
                 Held::Narrow(v) => (v, weights.activation_bytes()),
-                Held::Wide(v) => (v, weights.stream_bytes()),
+                Held::Wide(v) => (v, weights.residual_bytes()),
             };
             let life = if let Step::Conv { to: Target::Accumulate { onto, .. }, .. } = step {
                 let life = life_of[&Held::Wide(*onto)];

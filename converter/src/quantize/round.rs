@@ -7,7 +7,7 @@
 //! each to what brings its entry nearest to 0 (Babai's nearest plane; the same roundings as those of Frantar et al., "GPTQ",
 //! arXiv 2210.17323).
 
-use super::inputs::{Inputs, LONGEST};
+use super::inputs::{Inputs, MAX_LENGTH};
 use rayon::prelude::*;
 
 /// Share of the inputs' mean square that is added to each of them: inputs that calibration saw too rarely to tell apart
@@ -15,7 +15,7 @@ use rayon::prelude::*;
 const DAMPING: f64 = 0.01;
 
 /// The largest 8-bit weight. The range is symmetric.
-pub(super) const LARGEST: f64 = 127.0;
+pub(super) const MAX: f64 = 127.0;
 
 /// Rounds each of `rows` in steps of its own of `scales`. A row reads the first of the `inputs`, as many as it has weights.
 pub(super) fn round(rows: &[Vec<f32>], scales: &[f64], inputs: &Inputs) -> Vec<Vec<i8>> {
@@ -25,7 +25,7 @@ pub(super) fn round(rows: &[Vec<f32>], scales: &[f64], inputs: &Inputs) -> Vec<V
     for group in rows.chunk_by(|a, b| a.len() == b.len()) {
         let end = start + group.len();
         let targets = group.par_iter().zip(&scales[start..end]);
-        let found: Vec<Vec<i8>> = if group[0].len() > LONGEST {
+        let found: Vec<Vec<i8>> = if group[0].len() > MAX_LENGTH {
             targets.map(|(row, scale)| each_by_itself(row, *scale)).collect()
         } else {
             let planes = Planes::new(inputs, group[0].len());
@@ -39,7 +39,7 @@ pub(super) fn round(rows: &[Vec<f32>], scales: &[f64], inputs: &Inputs) -> Vec<V
 
 /// Each weight to the nearest one that there is.
 pub(super) fn each_by_itself(row: &[f32], scale: f64) -> Vec<i8> {
-    row.iter().map(|weight| (f64::from(*weight) / scale).round().clamp(-LARGEST, LARGEST) as i8).collect()
+    row.iter().map(|weight| (f64::from(*weight) / scale).round().clamp(-MAX, MAX) as i8).collect()
 }
 
 /// `R`, and the order of its inputs: those of the greatest mean square first, as they matter most.
@@ -82,7 +82,7 @@ impl Planes {
         for (i, &at) in self.order.iter().enumerate() {
             let weight = f64::from(row[at]) / scale;
             let r = &self.r[i * length..(i + 1) * length];
-            let q = (weight + entries[i] / r[i]).round().clamp(-LARGEST, LARGEST);
+            let q = (weight + entries[i] / r[i]).round().clamp(-MAX, MAX);
             rounded[at] = q as i8;
             let error = weight - q;
             for (entry, r) in entries[i + 1..].iter_mut().zip(&r[i + 1..]) {

@@ -1,6 +1,7 @@
 //! Scales, and the integer factors that lead from one to another.
 
-use pixelrnn::numbers::{Int8A16, Rescale};
+use pixelrnn::arithmetic::Int8A16;
+use pixelrnn::fixed::Rescale;
 
 /// `real = scale · (q - zero_point)`, `q` an activation.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,8 +4,8 @@ use crate::blob::Blob;
 use crate::description::Description;
 use crate::error::Error;
 use pixelrnn::Plan;
-use pixelrnn::blob::{HEADER_BYTES, Header, MAGIC, RECORD_BYTES, Record, VERSION, Weights, checksum};
-use pixelrnn::model::Output;
+use pixelrnn::blob::{HEADER_BYTES, Header, MAGIC, NumberFormat, RECORD_BYTES, Record, VERSION, checksum};
+use pixelrnn::network::Output;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ const ALIGN: usize = 4;
 /// A blob in the making. Parts go to `data`, with offsets from its start; the ops come between header and data.
 pub(super) struct BlobWriter {
     header: Header,
-    weights: Weights,
+    weights: NumberFormat,
     data: Vec<u8>,
     records: Vec<Record>,
     notes: String,
@@ -23,7 +23,7 @@ pub(super) struct BlobWriter {
 }
 
 impl BlobWriter {
-    pub(super) fn new(description: &Description, weights: Weights, ops: usize) -> Self {
+    pub(super) fn new(description: &Description, weights: NumberFormat, ops: usize) -> Self {
         let image = description.image;
         let header = Header {
             magic: MAGIC,
@@ -69,7 +69,7 @@ impl BlobWriter {
     /// Makes room for a patch of `length` activations.
     pub(super) fn patch(&mut self, length: usize) {
         let bytes = (length * self.weights.activation_bytes()).next_multiple_of(ALIGN);
-        self.header.patch_bytes = self.header.patch_bytes.max(bytes as u32);
+        self.header.im2col_bytes = self.header.im2col_bytes.max(bytes as u32);
     }
 
     /// An op, and the note on it: see the blob format.
@@ -92,7 +92,7 @@ impl BlobWriter {
             .filter_map(Record::instruction)
             .map(|op| op.state_bytes(image.height, image.width, self.weights, Plan::Pixel))
             .sum();
-        let state = register_bytes as usize + 4 * image.levels + self.header.patch_bytes as usize + ops;
+        let state = register_bytes as usize + 4 * image.levels + self.header.im2col_bytes as usize + ops;
         let length = HEADER_BYTES + self.ops * RECORD_BYTES + self.data.len();
         let too_large = |_| Error::BlobTooLarge { bytes: length.max(state) };
         self.header.state_bytes = u32::try_from(state).map_err(too_large)?;

@@ -6,7 +6,7 @@
 use super::cell::{self, StateRange, States};
 use super::masked_conv::{MaskedConv, add_scaled};
 use super::{Map, Weights};
-use pixelrnn::model::DiagonalBilstm as Definition;
+use pixelrnn::network::DiagonalBilstm as Definition;
 
 #[derive(Clone, Debug)]
 pub(super) struct DiagonalBilstm {

@@ -1,7 +1,7 @@
 //! From logits to likelihoods.
 
 use super::Map;
-use pixelrnn::model::{Image, Output};
+use pixelrnn::network::{Image, Output};
 
 /// `ln Σ exp(x)`, without overflow; negative infinity for no numbers.
 pub fn log_sum_exp(x: &[f64]) -> f64 {

@@ -22,7 +22,7 @@ use crate::trained::TrainedModel;
 use batch_norm::BatchNorm;
 use diagonal_bilstm::DiagonalBilstm;
 use masked_conv::MaskedConv;
-use pixelrnn::model::{Image, InputMap, NetworkError, Node, Op, Output, ValueId};
+use pixelrnn::network::{Image, InputMap, NetworkError, Node, Op, Output, ValueId};
 use row_lstm::RowLstm;
 
 /// The most numbers that the values of a network may have together for one image: 2 GiB of f64.

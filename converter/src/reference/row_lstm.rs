@@ -3,7 +3,7 @@
 use super::cell::{self, StateRange, States};
 use super::masked_conv::{MaskedConv, add_scaled};
 use super::{Map, Weights};
-use pixelrnn::model::RowLstm as Definition;
+use pixelrnn::network::RowLstm as Definition;
 
 #[derive(Clone, Debug)]
 pub(super) struct RowLstm {

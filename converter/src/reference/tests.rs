@@ -7,7 +7,7 @@ use super::*;
 use crate::description::Description;
 use crate::testing::{GRAY, RGB, Random, preset, random_model};
 use crate::trained::Tensor;
-use pixelrnn::model::{Architecture, Preset};
+use pixelrnn::network::{Architecture, Preset};
 use std::collections::BTreeMap;
 
 /// A model of listed ops over `image`, a JSON object.

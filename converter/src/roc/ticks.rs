@@ -6,10 +6,10 @@ use plotters::prelude::Ranged;
 use std::ops::Range;
 
 /// How far rounding may move a label, in parts of the distance to the next tick.
-const MOST_OFF: f64 = 0.1;
+const MAX_OFF: f64 = 0.1;
 
 /// More decimals than this are written as a power of ten.
-const MOST_DECIMALS: usize = 6;
+const MAX_DECIMALS: usize = 6;
 
 /// The ticks of an axis, ascending, and their labels.
 #[derive(Debug)]
@@ -56,11 +56,11 @@ fn labels(values: &[f64], logarithmic: bool) -> Vec<String> {
 /// The fewest decimals that move `value` by a small part of `gap` at most.
 fn decimals(value: f64, gap: f64) -> usize {
     let off = |decimals: usize| format!("{value:.decimals$}").parse().map_or(f64::INFINITY, |n: f64| (n - value).abs());
-    (0..=MOST_DECIMALS).find(|decimals| off(*decimals) <= MOST_OFF * gap).unwrap_or(MOST_DECIMALS + 1)
+    (0..=MAX_DECIMALS).find(|decimals| off(*decimals) <= MAX_OFF * gap).unwrap_or(MAX_DECIMALS + 1)
 }
 
 fn written(value: f64, decimals: usize) -> String {
-    let text = if decimals > MOST_DECIMALS { format!("{value:.1e}") } else { format!("{value:.decimals$}") };
+    let text = if decimals > MAX_DECIMALS { format!("{value:.1e}") } else { format!("{value:.decimals$}") };
     // What rounds to zero from below.
     match text.strip_prefix('-') {
         Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_string(),

@@ -3,7 +3,7 @@
 use super::closed::{each_tap, masked_convs};
 use crate::error::Error;
 use half::{bf16, f16};
-use pixelrnn::model::{MaskedConv, Node, Op};
+use pixelrnn::network::{MaskedConv, Node, Op};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Stored weights under taps that the masks close: they count as 0, whatever they are.
 
 use super::TrainedModel;
-use pixelrnn::model::{MaskedConv, Node, Op};
+use pixelrnn::network::{MaskedConv, Node, Op};
 use std::fmt;
 
 /// Weights that are not zero and that no prediction reads.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{GRAY, RGB, preset, random_model, random_tensors};
-use pixelrnn::model::{Architecture, Preset};
+use pixelrnn::network::{Architecture, Preset};
 use safetensors::tensor::View;
 use std::borrow::Cow;
 

@@ -7,7 +7,7 @@
 #[cfg(not(target_arch = "arm"))]
 compile_error!("counting needs SysTick, which Cortex-M has");
 
-use pixelrnn::{Draw, Engine, Given, Temperature};
+use pixelrnn::{Engine, FromImage, Sample, Temperature};
 use pixelrnn_firmware::report::Failure;
 use pixelrnn_firmware::{Entry, MODELS, STATE_WORDS, VALUES, measure, report};
 use semihosting::{println, process};
@@ -47,10 +47,10 @@ fn count(entry: &Entry, state: &mut [u32], image: &mut [u8]) -> Result<(), Failu
     let mut engine = Engine::new(model, state)?;
     let mut drawn = Ok(0);
     let sample = measure::instructions(&mut || {
-        drawn = engine.run(label, &mut Draw::seeded(7, Temperature::ONE), image);
+        drawn = engine.run(label, &mut Sample::seeded(7, Temperature::ONE), image);
     });
     let mut scored = Ok(0);
-    let given = Given::new(image, shape);
+    let given = FromImage::new(image, shape);
     let score = measure::instructions(&mut || {
         scored = report::walk(&mut engine, label, &mut { given });
     });
@@ -62,7 +62,7 @@ fn count(entry: &Entry, state: &mut [u32], image: &mut [u8]) -> Result<(), Failu
     let stack = measure::stack::<STACK>(|| {
         let _ = engine.restart(label);
         for _ in 0..2 * shape.width {
-            let _ = engine.step(&mut Draw::seeded(7, Temperature::ONE));
+            let _ = engine.step(&mut Sample::seeded(7, Temperature::ONE));
         }
     });
     let multiply_adds = model.multiply_adds() * shape.height * shape.width;

@@ -11,7 +11,7 @@ use embedded_graphics::pixelcolor::BinaryColor;
 use embedded_graphics::pixelcolor::raw::{LittleEndian, RawU1};
 use embedded_graphics::prelude::DrawTarget;
 use pixelrnn::blob::CRC32;
-use pixelrnn::{Draw, Engine, Temperature};
+use pixelrnn::{Engine, Sample, Temperature};
 use pixelrnn_firmware::display::{self, Frame};
 use pixelrnn_firmware::report::{Failure, SEED};
 use pixelrnn_firmware::{Entry, MODELS, STATE_WORDS};
@@ -59,13 +59,13 @@ fn draw(entry: &Entry, state: &mut [u32], display: &mut Display) -> Result<u64, 
     let model = (entry.model)()?;
     let frame = Frame::fitted(model.image(), display);
     let mut engine = Engine::new(model, state)?;
-    let mut source = Draw::seeded(SEED, Temperature::ONE);
+    let mut source = Sample::seeded(SEED, Temperature::ONE);
     let Ok(()) = display.clear(BinaryColor::Off);
     engine.restart((model.classes() > 0).then_some(0))?;
     let mut cost = 0;
     // Between two pixels is the time for a watchdog, and after a row for a driver that wants a `flush`.
     while let Some(pixel) = frame.step(&mut engine, &mut source, display).map_err(of_engine)? {
-        cost += pixel.cost;
+        cost += pixel.cost.0;
     }
     Ok(cost)
 }

@@ -7,7 +7,7 @@ use core::hint::black_box;
 #[cfg(target_arch = "arm")]
 use cortex_m as _; // its critical section
 use pixelrnn::kernels::Native;
-use pixelrnn::{Complete, Draw, Engine, Given, Model, Plan, SymbolSource, Temperature};
+use pixelrnn::{Complete, Engine, FromImage, Model, Plan, Sample, SymbolSource, Temperature};
 use static_cell::ConstStaticCell;
 
 unsafe extern "C" {
@@ -36,13 +36,13 @@ fn walk<S: SymbolSource>(blob: &[u8], state: &mut [u32], label: Option<usize>, m
     }
     let mut cost = 0;
     while let Ok(Some(pixel)) = engine.step(&mut source) {
-        cost += pixel.cost;
+        cost += pixel.cost.0;
         black_box(pixel.values);
     }
     #[cfg(feature = "every-entry")]
     {
         let mut image = [0; 16];
-        cost += engine.run(label, &mut source, &mut image).unwrap_or(0);
+        cost += engine.run(label, &mut source, &mut image).unwrap_or_default().0;
         black_box(image);
     }
     cost
@@ -57,13 +57,13 @@ fn main() -> ! {
     if let Some(state) = STATE.try_take() {
         // Neither the bytes nor how many there are is known to the compiler.
         let blob: &[u8] = black_box(&BLOB[..]);
-        let draw = Draw::seeded(black_box(1), black_box(Temperature::ONE));
+        let draw = Sample::seeded(black_box(1), black_box(Temperature::ONE));
         black_box(walk(blob, state, black_box(None), draw.clone()));
         if cfg!(feature = "every-entry")
             && let Ok(model) = Model::new(blob)
         {
             let (image, shape): (&[u8], _) = (black_box(&[0; 16][..]), model.image());
-            black_box(walk(blob, state, black_box(None), Given::new(image, shape)));
+            black_box(walk(blob, state, black_box(None), FromImage::new(image, shape)));
             black_box(walk(blob, state, black_box(None), Complete::new(image, shape, black_box(1), draw)));
         }
     }

@@ -29,10 +29,10 @@ fn serve() -> ! {
         if let Some(byte) = uart.read() {
             let _ = session.push(byte, &mut uart);
         }
-        let Some(mut making) = session.start() else { continue };
-        while making.step(&mut uart) == Ok(true) {
+        let Some(mut job) = session.start() else { continue };
+        while job.step(&mut uart) == Ok(true) {
             while let Some(byte) = uart.read() {
-                let _ = making.push(byte, &mut uart);
+                let _ = job.push(byte, &mut uart);
             }
         }
     }

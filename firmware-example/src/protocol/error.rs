@@ -1,6 +1,6 @@
 //! What can be wrong with a request.
 
-use super::MOST_BYTES;
+use super::MAX_BYTES;
 use super::request::{Command, Field};
 use super::saved::SavedError;
 use core::fmt;
@@ -169,7 +169,7 @@ impl fmt::Display for Error {
                 write!(f, "value {at} of the image, counted from 0, is no level: expected 0 to {:x}", levels - 1)
             }
             Self::Bytes => f.write_str("`bytes` holds something else: expected two hexadecimal digits for each byte"),
-            Self::TooManyBytes { got } => write!(f, "`bytes` holds {got} bytes, expected {MOST_BYTES} at most"),
+            Self::TooManyBytes { got } => write!(f, "`bytes` holds {got} bytes, expected {MAX_BYTES} at most"),
             Self::Unasked => {
                 f.write_str("there are bytes that were not read yet: expected `more` when it is asked for")
             }

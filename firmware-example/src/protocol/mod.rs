@@ -1,7 +1,7 @@
 //! The line protocol of the program `serve`: a JSON object a line asks for something, JSON objects answer.
 //!
 //! `docs/device-protocol.md` specifies it. There is no hardware here: a [`Session`] takes bytes from wherever they come,
-//! and writes to a [`core::fmt::Write`]. While an image is in the making, the session is lent to a [`Making`], which
+//! and writes to a [`core::fmt::Write`]. While an image is in the making, the session is lent to a [`Job`], which
 //! advances by one pixel a call and takes bytes in between:
 //!
 //! ```
@@ -16,11 +16,11 @@
 //!     let mut session = protocol::Session::new(MODELS, &mut state, &mut image, &mut line, &mut held);
 //!     while let Some(byte) = bytes.next() {
 //!         session.push(byte, out)?;
-//!         if let Some(mut making) = session.start() {
-//!             while making.step(out)? {
+//!         if let Some(mut job) = session.start() {
+//!             while job.step(out)? {
 //!                 // Another byte, if one is there: it may be one of a `stop`.
 //!                 if let Some(byte) = bytes.next() {
-//!                     making.push(byte, out)?;
+//!                     job.push(byte, out)?;
 //!                 }
 //!             }
 //!         }
@@ -34,10 +34,10 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
-mod desk;
+mod dispatcher;
 mod error;
+mod job;
 mod line;
-mod making;
 mod reply;
 mod request;
 mod saved;
@@ -47,12 +47,12 @@ mod values;
 
 use crate::Entry;
 use core::fmt::{self, Write};
-use desk::Desk;
+use dispatcher::Dispatcher;
 pub use error::Error;
 use heapless::VecView;
+pub use job::Job;
 use line::Line;
 pub use line::{ASK, LOST};
-pub use making::Making;
 use pixelrnn::Engine;
 use pixelrnn::coder::container::SMALL_SEGMENT;
 pub use request::{Command, Field};
@@ -65,7 +65,7 @@ pub const VERSION: u32 = 1;
 const REST: usize = 160;
 
 /// The most bytes of a file that one request may have: with these, it fits the queue of what comes in while the device is busy.
-pub const MOST_BYTES: usize = 192;
+pub const MAX_BYTES: usize = 192;
 
 /// Bytes of the memory for what is written of a compressed image or has come of one.
 ///
@@ -73,11 +73,11 @@ pub const MOST_BYTES: usize = 192;
 /// comes before the first pixel of a block, each byte of it in a segment of its own.
 pub const HELD_BYTES: usize = SMALL_SEGMENT;
 
-const _: () = assert!(HELD_BYTES >= MOST_BYTES + 61);
+const _: () = assert!(HELD_BYTES >= MAX_BYTES + 61);
 
 /// Bytes of the longest line that requests to `models` need: one that holds an image, or bytes of a file.
 pub const fn line_bytes(models: &[Entry]) -> usize {
-    let (mut image, mut name, mut at) = (2 * MOST_BYTES, 0, 0);
+    let (mut image, mut name, mut at) = (2 * MAX_BYTES, 0, 0);
     while at < models.len() {
         let entry = &models[at];
         let digits = values::digits(entry.levels) * entry.values;
@@ -92,7 +92,7 @@ pub const fn line_bytes(models: &[Entry]) -> usize {
 #[derive(Debug)]
 pub struct Session<'s> {
     line: Line<'s>,
-    desk: Desk<'s>,
+    dispatcher: Dispatcher<'s>,
     state: &'s mut [u32],
 }
 
@@ -108,7 +108,7 @@ impl<'s> Session<'s> {
         line: &'s mut VecView<u8>,
         held: &'s mut VecView<u8>,
     ) -> Self {
-        Self { line: Line::new(line), desk: Desk::new(models, image, held, state.len()), state }
+        Self { line: Line::new(line), dispatcher: Dispatcher::new(models, image, held, state.len()), state }
     }
 
     /// Says that the device is there, so that a host notices when it started anew.
@@ -124,12 +124,12 @@ impl<'s> Session<'s> {
     /// # Errors
     /// When `out` fails.
     pub fn push(&mut self, byte: u8, out: &mut impl Write) -> fmt::Result {
-        push(&mut self.line, &mut self.desk, self.state, byte, out)
+        push(&mut self.line, &mut self.dispatcher, self.state, byte, out)
     }
 
     /// The image that a request asked for; `None` while there is none to make.
-    pub fn start(&mut self) -> Option<Making<'_, 's>> {
-        let task = self.desk.task.as_mut()?;
+    pub fn start(&mut self) -> Option<Job<'_, 's>> {
+        let task = self.dispatcher.task.as_mut()?;
         let engine = Engine::new(task.model, self.state).and_then(|mut engine| {
             // One whose label comes later starts when it is there.
             if !matches!(task.command, Command::Decompress | Command::Resume) {
@@ -139,16 +139,22 @@ impl<'s> Session<'s> {
         });
         let Ok(engine) = engine else {
             // Not reached: the request was refused where the memory or the label does not fit.
-            self.desk.task = None;
+            self.dispatcher.task = None;
             return None;
         };
         task.started = true;
-        Some(Making::new(&mut self.line, &mut self.desk, engine))
+        Some(Job::new(&mut self.line, &mut self.dispatcher, engine))
     }
 }
 
 /// Takes a byte, and answers the line that it ends, or how much of the line there is.
-fn push(line: &mut Line<'_>, desk: &mut Desk<'_>, state: &[u32], byte: u8, out: &mut impl Write) -> fmt::Result {
+fn push(
+    line: &mut Line<'_>,
+    dispatcher: &mut Dispatcher<'_>,
+    state: &[u32],
+    byte: u8,
+    out: &mut impl Write,
+) -> fmt::Result {
     if byte == ASK {
         return reply::read(line.read(), out);
     }
@@ -157,7 +163,7 @@ fn push(line: &mut Line<'_>, desk: &mut Desk<'_>, state: &[u32], byte: u8, out: 
     }
     let answered = match line.request() {
         Ok(None) => Ok(()),
-        Ok(Some(request)) => desk.answer(&request, state, out),
+        Ok(Some(request)) => dispatcher.answer(&request, state, out),
         Err(error) => reply::error(&error, out),
     };
     line.clear();

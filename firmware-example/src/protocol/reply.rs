@@ -1,13 +1,13 @@
 //! Replies, written as JSON.
 
-use super::desk::Task;
+use super::dispatcher::Task;
 use super::error::Error;
 use super::request::Command;
 use super::{VERSION, values};
 use crate::Entry;
 use core::fmt::{self, Write};
 use pixelrnn::blob::CRC32;
-use pixelrnn::model::Image;
+use pixelrnn::network::Image;
 
 /// The device is there.
 pub(super) fn ready(out: &mut impl Write) -> fmt::Result {
@@ -143,7 +143,6 @@ impl fmt::Display for Nats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pixelrnn::Pixel;
 
     #[test]
     fn nats_are_those_of_the_library() {
@@ -151,7 +150,11 @@ mod tests {
         {
             let text = format!("{}", Nats(cost));
             let nats: f64 = text.parse().unwrap();
-            assert!((nats - Pixel::nats(cost)).abs() <= 0.000_052, "{cost}: {text}, expected {}", Pixel::nats(cost));
+            assert!(
+                (nats - pixelrnn::Cost(cost).nats()).abs() <= 0.000_052,
+                "{cost}: {text}, expected {}",
+                pixelrnn::Cost(cost).nats()
+            );
             assert_eq!(text.split_once('.').unwrap().1.len(), 4);
         }
         assert_eq!(format!("{}", Nats(1 << 24)), "0.6931");

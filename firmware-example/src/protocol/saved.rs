@@ -19,7 +19,7 @@
 //! Numbers are little-endian. The random numbers need not be kept: each value that was drawn took one.
 
 use super::bytes::{Arrived, Lines, Starved};
-use super::desk::Task;
+use super::dispatcher::Task;
 use super::request::Command;
 use core::fmt::{self, Write};
 use crc::{Digest, Table};

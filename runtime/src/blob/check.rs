@@ -3,10 +3,10 @@
 use super::error::BlobError;
 use super::header::Layout;
 use super::included::missing_for_op;
-use super::reader::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES, Model, slice};
-use super::record::{ConvRecord, Destination, Form, Instruction, LSTM, Linear, LstmRecord, Vector, kind};
-use crate::engine::Plan;
-use crate::model::{Image, check_image};
+use super::model::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES, Model, slice};
+use super::record::{ConvRecord, DType, Destination, Instruction, LSTM, LstmRecord, MatrixDescriptor, Vector, kind};
+use crate::blob::Plan;
+use crate::network::{Image, check_image};
 
 /// What is wrong with an op: the name of a field.
 type Checked = Result<(), &'static str>;
@@ -24,12 +24,12 @@ pub(super) fn header(model: &Model<'_>) -> Result<(), BlobError> {
     let field = if check_image(&image, model.output()).is_err() {
         "image"
     } else if !h.register_bytes.is_multiple_of(4)
-        || (h.register_bytes as usize) < bytes(model, Form::Activation) * image.channels
+        || (h.register_bytes as usize) < bytes(model, DType::Activation) * image.channels
     {
         "register_bytes"
-    } else if !h.patch_bytes.is_multiple_of(4) {
+    } else if !h.im2col_bytes.is_multiple_of(4) {
         "patch_bytes"
-    } else if numbers(model, "", h.input_table, image.levels, bytes(model, Form::Activation)).is_err() {
+    } else if numbers(model, "", h.input_table, image.levels, bytes(model, DType::Activation)).is_err() {
         "input_table"
     } else if slice(model.blob(), h.notes, h.notes_bytes as usize, 1).is_none() {
         "notes"
@@ -105,7 +105,7 @@ fn op(model: &Model<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
 /// stood in the memory before.
 fn flow(model: &Model<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
     let channels = model.image().channels;
-    let image = Vector { at: 0, count: channels as u16, kind: Form::Activation };
+    let image = Vector { at: 0, count: channels as u16, kind: DType::Activation };
     let own = instruction.vectors();
     let mut sound = own.inputs.map(|input| op == 0 && input == Some(image));
     let mut clash = own.output.is_some_and(|output| overlap(model, output, image));
@@ -134,7 +134,7 @@ fn flow(model: &Model<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
         if let Some(output) = own.output
             && overlap(model, *input, output)
         {
-            clash |= *input != output || input.kind == Form::Activation;
+            clash |= *input != output || input.kind == DType::Activation;
         }
     }
     ensure(!clash, "output")
@@ -157,11 +157,11 @@ fn conv(model: &Model<'_>, conv: &ConvRecord) -> Checked {
     ensure(conv.logit_shift <= 16, "logit_shift")?;
     ensure(conv.kernel.iter().chain([&conv.dilation]).all(|k| (1..=127).contains(k)), "kernel")?;
     let kept = conv.kept_pixels(height, width);
-    ensure(few(kept, bytes(model, Form::Activation) * usize::from(conv.inputs)), "inputs")?;
+    ensure(few(kept, bytes(model, DType::Activation) * usize::from(conv.inputs)), "inputs")?;
     let outputs = channels * model.output().logits_per_channel(levels);
     ensure(destination != Destination::Logits || usize::from(conv.outputs) == outputs, "outputs")?;
-    let patch = linear(model, ["inputs", "weights", "multipliers"], &conv.linear())?;
-    ensure(patch <= model.header().patch_bytes as usize, "patch_bytes")
+    let patch = matrix(model, ["inputs", "weights", "multipliers"], &conv.matrix())?;
+    ensure(patch <= model.header().im2col_bytes as usize, "patch_bytes")
 }
 
 fn lstm(model: &Model<'_>, lstm: &LstmRecord) -> Checked {
@@ -171,47 +171,51 @@ fn lstm(model: &Model<'_>, lstm: &LstmRecord) -> Checked {
     ensure((1..=127).contains(&lstm.kernel) && (row_lstm || lstm.kernel == 1), "kernel")?;
     // Under every plan: four sums a unit and column, beside inputs and states.
     ensure(few(width + usize::from(lstm.kernel), 32 * hidden + 4 * usize::from(lstm.inputs)), "hidden")?;
-    let over_input = linear(model, ["hidden", "weights_x", "multipliers_x"], &lstm.over_input())?;
-    let over_state = linear(model, ["hidden", "weights_h", "multipliers_h"], &lstm.over_state())?;
-    ensure(over_input + over_state <= model.header().patch_bytes as usize, "patch_bytes")?;
+    let over_input = matrix(model, ["hidden", "weights_x", "multipliers_x"], &lstm.over_input())?;
+    let over_state = matrix(model, ["hidden", "weights_h", "multipliers_h"], &lstm.over_state())?;
+    ensure(over_input + over_state <= model.header().im2col_bytes as usize, "patch_bytes")?;
     if model.weights().has_multipliers() {
         numbers(model, "cell_bits", lstm.cell_bits, hidden, 1)?;
-        let bits: Option<&[u8]> = model.numbers(lstm.cell_bits, 0..hidden);
+        let bits: Option<&[u8]> = model.slice(lstm.cell_bits, 0..hidden);
         ensure(bits.is_some_and(|bits| bits.iter().all(|bits| (7..=14).contains(&(bits >> 4)))), "cell_bits")?;
     }
     let states = if row_lstm { 1 } else { height } * 2 * hidden;
-    if lstm.initial == 0 { Ok(()) } else { numbers(model, "initial", lstm.initial, states, bytes(model, Form::Stream)) }
+    if lstm.initial == 0 {
+        Ok(())
+    } else {
+        numbers(model, "initial", lstm.initial, states, bytes(model, DType::Residual))
+    }
 }
 
 /// Checks an op's sums, whose fields are called `names`: their size, weights, multipliers. Gives the bytes of their inputs.
 #[inline(never)]
-fn linear(model: &Model<'_>, names: [&'static str; 3], linear: &Linear) -> Result<usize, &'static str> {
+fn matrix(model: &Model<'_>, names: [&'static str; 3], matrix: &MatrixDescriptor) -> Result<usize, &'static str> {
     let [size, weights, multipliers] = names;
     let (groups, layout) = (model.image().channels, model.layout());
-    let (sums, length) = (linear.sums(), linear.length(groups, groups - 1));
-    ensure(linear.left <= 31, "left")?;
+    let (sums, length) = (matrix.sums(), matrix.length(groups, groups - 1));
+    ensure(matrix.left <= 31, "left")?;
     ensure(few(length, sums), size)?;
     // Blocks are read four weights at a time.
-    ensure(layout == Layout::Rows || linear.weights.is_multiple_of(4), weights)?;
-    let count = linear.weights_before(groups, groups, layout);
-    numbers(model, weights, linear.weights, count, model.weights().weight_bytes())?;
-    match linear.bias {
-        Some(0) => ensure(linear.class_bias != 0 && model.classes() != 0, "bias")?,
+    ensure(layout == Layout::RowMajor || matrix.weights.is_multiple_of(4), weights)?;
+    let count = matrix.weights_before(groups, groups, layout);
+    numbers(model, weights, matrix.weights, count, model.weights().weight_bytes())?;
+    match matrix.bias {
+        Some(0) => ensure(matrix.class_bias != 0 && model.classes() != 0, "bias")?,
         Some(bias) => numbers(model, "bias", bias, sums, 4)?,
         None => {}
     }
     if model.weights().has_multipliers() {
-        numbers(model, multipliers, linear.multipliers, sums, 4)?;
+        numbers(model, multipliers, matrix.multipliers, sums, 4)?;
     }
-    if linear.class_bias != 0 {
+    if matrix.class_bias != 0 {
         let count = sums.checked_mul(model.classes()).ok_or("class_bias")?;
-        numbers(model, "class_bias", linear.class_bias, count, 4)?;
+        numbers(model, "class_bias", matrix.class_bias, count, 4)?;
     }
-    Ok(bytes(model, Form::Activation) * layout.row(length))
+    Ok(bytes(model, DType::Activation) * layout.row(length))
 }
 
 /// Bytes of a number.
-const fn bytes(model: &Model<'_>, form: Form) -> usize {
+const fn bytes(model: &Model<'_>, form: DType) -> usize {
     form.bytes(model.weights())
 }
 

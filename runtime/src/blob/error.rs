@@ -1,6 +1,6 @@
 //! What can be wrong with a blob.
 
-use super::reader::MAX_MULTIPLY_ADDS;
+use super::model::MAX_MULTIPLY_ADDS;
 use core::fmt;
 
 /// Why bytes are not a model that this engine can run.

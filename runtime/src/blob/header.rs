@@ -1,7 +1,7 @@
 //! The first 64 bytes of a blob.
 
 use super::included::assert_features;
-use crate::model::{Image, Output};
+use crate::network::{Image, Output};
 use bytemuck::{Pod, Zeroable};
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
@@ -27,7 +27,7 @@ pub struct Header {
     pub magic: [u8; 4],
     /// [`VERSION`].
     pub version: u16,
-    /// How weights lie: 0, [`Layout::Rows`]; 1, [`Layout::Blocks`]; 2, `Layout::Pairs`.
+    /// How weights lie: 0, [`Layout::RowMajor`]; 1, [`Layout::Tiled`]; 2, `Layout::TiledPairs`.
     pub layout: u8,
     /// Type of the weights: 0, `i8`; 1, `f16`; 2, `f32`.
     pub weights: u8,
@@ -40,7 +40,7 @@ pub struct Header {
     /// Bytes of the registers.
     pub register_bytes: u32,
     /// Bytes of the patch: the longest input of a convolution's dot products.
-    pub patch_bytes: u32,
+    pub im2col_bytes: u32,
     /// Rows of an image.
     pub height: u16,
     /// Columns of an image.
@@ -64,7 +64,7 @@ pub struct Header {
     /// Bytes of the notes.
     pub notes_bytes: u32,
     /// Names the model, whatever the layout of its weights: the first eight bytes of the SHA-256 of the blob in
-    /// [`Layout::Rows`] with `checksum` and `identity` 0.
+    /// [`Layout::RowMajor`] with `checksum` and `identity` 0.
     pub identity: [u8; 8],
 }
 
@@ -73,14 +73,14 @@ pub struct Header {
 #[repr(u8)]
 pub enum Layout {
     /// All inputs of an output, then those of the next one: for vectors that are summed up along the inputs.
-    Rows = 0,
+    RowMajor = 0,
     /// Blocks of four outputs, in the last one what is left: for each four inputs, four weights of each output; missing
     /// inputs have the weight 0. For instructions that multiply two or four neighbours, as Cortex-M's `smlad`.
-    Blocks = 1,
-    /// [`Layout::Blocks`] with the second and the third of each four weights in each other's place: `sxtb16` makes pairs of every
+    Tiled = 1,
+    /// [`Layout::Tiled`] with the second and the third of each four weights in each other's place: `sxtb16` makes pairs of every
     /// other byte, and those of neighbours are multiplied by two 16-bit activations as they lie. For these alone.
     #[cfg(feature = "a16")]
-    Pairs = 2,
+    TiledPairs = 2,
 }
 
 impl Layout {
@@ -94,20 +94,20 @@ impl Layout {
     #[inline(always)]
     pub const fn row(self, length: usize) -> usize {
         match self {
-            Self::Rows => length,
-            Self::Blocks => (length + (Self::INPUTS - 1)) & !(Self::INPUTS - 1),
+            Self::RowMajor => length,
+            Self::Tiled => (length + (Self::INPUTS - 1)) & !(Self::INPUTS - 1),
             #[cfg(feature = "a16")]
-            Self::Pairs => Self::Blocks.row(length),
+            Self::TiledPairs => Self::Tiled.row(length),
         }
     }
 
     /// Where a weight lies in a matrix of so many outputs, each with [`Layout::row`] weights.
-    pub const fn place(self, outputs: usize, row: usize, output: usize, input: usize) -> usize {
+    pub const fn index(self, outputs: usize, row: usize, output: usize, input: usize) -> usize {
         let in_four = match self {
-            Self::Rows => return output * row + input,
-            Self::Blocks => input % Self::INPUTS,
+            Self::RowMajor => return output * row + input,
+            Self::Tiled => input % Self::INPUTS,
             #[cfg(feature = "a16")]
-            Self::Pairs => [0, 2, 1, 3][input % Self::INPUTS],
+            Self::TiledPairs => [0, 2, 1, 3][input % Self::INPUTS],
         };
         let in_block = output % Self::OUTPUTS;
         let first = output - in_block;
@@ -118,7 +118,7 @@ impl Layout {
 
 /// Type of a blob's weights, and with it of all its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weights {
+pub enum NumberFormat {
     /// 8-bit weights and activations, a 16-bit stream.
     I8 = 0,
     /// 8-bit weights, 16-bit activations, a 16-bit stream.
@@ -132,7 +132,7 @@ pub enum Weights {
     F32 = 2,
 }
 
-impl Weights {
+impl NumberFormat {
     /// Bytes of a weight.
     pub const fn weight_bytes(self) -> usize {
         match self {
@@ -158,7 +158,7 @@ impl Weights {
     }
 
     /// Bytes of a value of the stream.
-    pub const fn stream_bytes(self) -> usize {
+    pub const fn residual_bytes(self) -> usize {
         match self {
             Self::I8 => 2,
             #[cfg(feature = "a16")]
@@ -187,15 +187,15 @@ impl Weights {
 
 impl Header {
     /// Type of the weights; `None` for one that this build does not run.
-    pub const fn weights(&self) -> Option<Weights> {
+    pub const fn weights(&self) -> Option<NumberFormat> {
         match self.weights {
-            0 => Some(Weights::I8),
+            0 => Some(NumberFormat::I8),
             #[cfg(feature = "float")]
-            1 => Some(Weights::F16),
+            1 => Some(NumberFormat::F16),
             #[cfg(feature = "float")]
-            2 => Some(Weights::F32),
+            2 => Some(NumberFormat::F32),
             #[cfg(feature = "a16")]
-            3 => Some(Weights::I8A16),
+            3 => Some(NumberFormat::I8A16),
             _ => None,
         }
     }
@@ -204,10 +204,10 @@ impl Header {
     /// pairs that are not of 16-bit activations.
     pub const fn layout(&self) -> Option<Layout> {
         match (self.layout, self.weights) {
-            (0, _) => Some(Layout::Rows),
-            (1, 0 | 3) => Some(Layout::Blocks),
+            (0, _) => Some(Layout::RowMajor),
+            (1, 0 | 3) => Some(Layout::Tiled),
             #[cfg(feature = "a16")]
-            (2, 3) => Some(Layout::Pairs),
+            (2, 3) => Some(Layout::TiledPairs),
             _ => None,
         }
     }

@@ -52,7 +52,7 @@ pub const fn rows_on_dsp(blob: &[u8]) -> bool {
 /// Whether integer weights lie in rows. A file that is no blob is for others to refuse.
 const fn in_rows_without_need(blob: &[u8]) -> bool {
     blob.len() >= HEADER_BYTES
-        && blob[offset_of!(Header, layout)] == Layout::Rows as u8
+        && blob[offset_of!(Header, layout)] == Layout::RowMajor as u8
         && matches!(blob[offset_of!(Header, weights)], 0 | 3)
 }
 

@@ -7,21 +7,23 @@ mod check;
 mod error;
 mod header;
 mod included;
-mod reader;
+mod model;
+mod plan;
 mod record;
 
 pub use error::BlobError;
 pub use header::{
-    CRC32, HEADER_BYTES, Header, Layout, MAGIC, VERSION, Weights, assert_fits, checksum, image_values, state_words,
+    CRC32, HEADER_BYTES, Header, Layout, MAGIC, NumberFormat, VERSION, assert_fits, checksum, image_values, state_words,
 };
 #[doc(hidden)]
 pub use included::{RowsOnDsp, rows_on_dsp};
-pub use reader::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES, Model};
+pub use model::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES, Model};
+pub use plan::Plan;
 pub use record::{
-    AddRecord, ConvRecord, DepthGateRecord, Destination, EluRecord, Form, Instruction, LstmRecord, QuantizeRecord,
+    AddRecord, ConvRecord, DType, DepthGateRecord, Destination, EluRecord, Instruction, LstmRecord, QuantizeRecord,
     RECORD_BYTES, Record, ReluRecord, Vector, Vectors, group_start, kind,
 };
-pub(crate) use record::{LSTM, Linear};
+pub(crate) use record::{LSTM, MatrixDescriptor};
 
 /// Includes a blob at compile time, as a module that holds it and the size of its state.
 ///

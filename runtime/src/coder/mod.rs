@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use pixelrnn::coder::{Decode, Decoder, Encode, Encoder};
-//! use pixelrnn::{Draw, Engine, Pixel, Temperature};
+//! use pixelrnn::{Sample, Engine, Pixel, Temperature};
 //!
 //! pixelrnn::include_model!(mod digits = "../../../models/mnist-pixelcnn/model.prnn");
 //!
@@ -15,14 +15,14 @@
 //! let mut state: digits::State = [0; digits::STATE_WORDS];
 //! let mut engine = Engine::new(model, &mut state)?;
 //! let mut image = [0u8; 28 * 28];
-//! engine.run(None, &mut Draw::seeded(7, Temperature::ONE), &mut image)?;
+//! engine.run(None, &mut Sample::seeded(7, Temperature::ONE), &mut image)?;
 //!
 //! let mut stream = Vec::new();
 //! let mut encoder = Encoder::new(&mut stream);
 //! let mut again = [0u8; 28 * 28];
 //! let cost = engine.run(None, &mut Encode::new(&image, model.image(), &mut encoder), &mut again)?;
 //! encoder.finish()?;
-//! assert!(8.0 * stream.len() as f64 <= Pixel::bits(cost) + 32.0);
+//! assert!(8.0 * stream.len() as f64 <= cost.bits() + 32.0);
 //!
 //! let mut decoder = Decoder::new(&stream[..])?;
 //! engine.run(None, &mut Decode::new(&mut decoder), &mut again)?;
@@ -42,8 +42,8 @@ mod range;
 pub use range::{DecodeError, Decoder, DecoderState, Encoder, EncoderState};
 
 use crate::distribution::Distribution;
-use crate::model::Image;
-use crate::source::{Given, Position, SymbolSource, TooShort};
+use crate::network::Image;
+use crate::source::{FromImage, Position, SymbolSource, TooShort};
 use core::convert::Infallible;
 use core::fmt;
 
@@ -130,14 +130,14 @@ impl ByteSource for &[u8] {
 /// Supplies the values of a given image, and writes each to an encoder.
 #[derive(Debug)]
 pub struct Encode<'a, 'e, W> {
-    given: Given<'a>,
+    given: FromImage<'a>,
     encoder: &'e mut Encoder<W>,
 }
 
 impl<'a, 'e, W> Encode<'a, 'e, W> {
     /// The values of one image, `[C, H, W]`.
     pub const fn new(values: &'a [u8], image: Image, encoder: &'e mut Encoder<W>) -> Self {
-        Self { given: Given::new(values, image), encoder }
+        Self { given: FromImage::new(values, image), encoder }
     }
 }
 

@@ -1,17 +1,26 @@
 //! What every kernel can do, in plain Rust where it has nothing better.
 
 #[cfg(feature = "std")]
-use super::panel;
+use super::gemm;
 #[cfg(feature = "a16")]
 use super::portable;
 use super::{map, map_two};
 #[cfg(doc)]
 use crate::blob::Layout;
-use crate::numbers::{Arithmetic, Int8, NO_BIAS, Rescale, exp2_neg, lstm, requantize};
+use crate::fixed::{self, Rescale, exp2_neg, lstm, requantize};
 
-/// Sums that are scaled: what [`Kernel::rows`] and [`Kernel::scale`] read.
+/// Accumulators computed at a time, and zeros in [`crate::arithmetic::Arithmetic::ZERO_BIAS`]; fewer where memory is scarce.
+pub const OUTPUT_TILE: usize = if cfg!(any(target_pointer_width = "64", target_family = "wasm", pixelrnn_mve)) {
+    64
+} else if cfg!(pixelrnn_dsp) {
+    32
+} else {
+    16
+};
+
+/// Sums that are scaled: what [`Kernel::gemv_row_major`] and [`Kernel::scale`] read.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a, X = i8, W = i8, S = i32> {
+pub struct Gemv<'a, X = i8, W = i8, S = i32> {
     /// What sums begin with.
     pub bias: &'a [S],
     /// `[outputs, x.len()]`, row-major.
@@ -36,93 +45,100 @@ pub trait Kernel: Copy {
     const VECTORS: bool = false;
 
     /// Whether sums are so fast that it is worth some code to have less around them.
-    const WHOLE: bool = false;
+    const FUSED: bool = false;
 
-    /// For weights in [`Layout::Rows`]: `weights` is `[outputs, x.len()]`, row-major.
-    fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
+    /// For weights in [`Layout::RowMajor`]: `weights` is `[outputs, x.len()]`, row-major.
+    fn gemv_row_major(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 
-    /// For weights in [`Layout::Blocks`], from the first output of a block on; `x.len()` is a multiple of four.
-    fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
+    /// For weights in [`Layout::Tiled`], from the first output of a block on; `x.len()` is a multiple of four.
+    fn gemv_tiled(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 
-    /// As [`Kernel::rows`], for 16-bit activations.
+    /// As [`Kernel::gemv_row_major`], for 16-bit activations.
     #[cfg(feature = "a16")]
     #[cfg_attr(target_os = "none", inline(never))] // one of three, side by side in one function, is slower for the others
-    fn rows16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+    fn gemv_row_major_i16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         self.run(
             #[inline(always)]
-            || portable::rows(bias, weights, x, sums),
+            || portable::gemv_row_major(bias, weights, x, sums),
         );
     }
 
-    /// As [`Kernel::blocks`], for 16-bit activations.
+    /// As [`Kernel::gemv_tiled`], for 16-bit activations.
     #[cfg(feature = "a16")]
     #[cfg_attr(target_os = "none", inline(never))]
-    fn blocks16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+    fn gemv_tiled_i16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         self.run(
             #[inline(always)]
-            || portable::blocks(bias, weights, x, sums, |weights| weights),
+            || portable::gemv_tiled(bias, weights, x, sums, |weights| weights),
         );
     }
 
-    /// As [`Kernel::blocks16`], for weights in [`Layout::Pairs`].
+    /// As [`Kernel::gemv_tiled_i16`], for weights in [`Layout::TiledPairs`].
     #[cfg(feature = "a16")]
     #[cfg_attr(target_os = "none", inline(never))]
-    fn pairs16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+    fn gemv_tiled_pairs_i16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         self.run(
             #[inline(always)]
-            || portable::blocks(bias, weights, x, sums, |[a, c, b, d]| [a, b, c, d]),
+            || portable::gemv_tiled(bias, weights, x, sums, |[a, c, b, d]| [a, b, c, d]),
         );
     }
 
-    /// What [`Kernel::panel8`] takes off each input: 0 or 128, as instructions want unsigned bytes or signed ones.
+    /// What [`Kernel::gemm_u8i8`] takes off each input: 0 or 128, as instructions want unsigned bytes or signed ones.
     #[cfg(feature = "std")]
     #[inline(always)]
     fn input_offset(self) -> i32 {
         0
     }
 
-    /// `sums[p, o] = bias[o] + Σ weights[o, k] · (x[p, k] - input_offset)` of all places `p` and of `vectors` of [`panel::LANES`]
+    /// `sums[p, o] = bias[o] + Σ weights[o, k] · (x[p, k] - input_offset)` of all places `p` and of `vectors` of [`gemm::LANES`]
     /// outputs each, for unsigned 8-bit inputs; `weights` are `[words, vectors, 16, 4]`.
     #[cfg(feature = "std")]
-    fn panel8(self, weights: &[i8], inputs: &panel::Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+    fn gemm_u8i8(self, weights: &[i8], inputs: &gemm::Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
         self.run(
             #[inline(always)]
-            || panel::portable::<u8, i8, 4>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums),
+            || gemm::portable::<u8, i8, 4>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums),
         );
     }
 
-    /// As [`Kernel::panel8`], for 16-bit inputs and weights; `weights` are `[words, vectors, 16, 2]`.
+    /// As [`Kernel::gemm_u8i8`], for 16-bit inputs and weights; `weights` are `[words, vectors, 16, 2]`.
     #[cfg(all(feature = "std", feature = "a16"))]
-    fn panel16(self, weights: &[i16], inputs: &panel::Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+    fn gemm_i16i16(
+        self,
+        weights: &[i16],
+        inputs: &gemm::Inputs<'_, i16>,
+        bias: &[i32],
+        vectors: usize,
+        sums: &mut [i32],
+    ) {
         self.run(
             #[inline(always)]
-            || panel::portable::<i16, i16, 2>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums),
+            || gemm::portable::<i16, i16, 2>(bytemuck::cast_slice(weights), inputs, bias, vectors, sums),
         );
     }
 
-    /// `sums[o] + Σ weights[o, k] · (x[k] - input_offset)` of one place: [`Kernel::panel8`] for a few words of inputs that another op
+    /// `sums[o] + Σ weights[o, k] · (x[k] - input_offset)` of one place: [`Kernel::gemm_u8i8`] for a few words of inputs that another op
     /// has just made, in the midst of code that has the kernel's instructions, so that nothing goes through memory.
     #[cfg(feature = "std")]
     #[inline(always)]
-    fn place8<const V: usize>(
+    fn gemv_accumulate_u8i8<const V: usize>(
         self,
-        weights: &[panel::Weights<i8, 4, V>],
+        weights: &[gemm::PanelWeights<i8, 4, V>],
         x: &[[u8; 4]],
-        sums: panel::Sums<V>,
-    ) -> panel::Sums<V> {
-        panel::portable_place(weights, x, sums)
+        sums: gemm::Accumulators<V>,
+    ) -> gemm::Accumulators<V> {
+        gemm::gemv_accumulate(weights, x, sums)
     }
 
-    /// As [`Kernel::place8`], for 16-bit inputs and weights.
+    /// As [`Kernel::gemv_accumulate_u8i8`], for 16-bit inputs and weights.
     #[cfg(all(feature = "std", feature = "a16"))]
     #[inline(always)]
-    fn place16<const V: usize>(
+    fn gemv_accumulate_i16i16<const V: usize>(
         self,
-        weights: &[panel::Weights<i16, 2, V>],
+        weights: &[gemm::PanelWeights<i16, 2, V>],
         x: &[[i16; 2]],
-        sums: panel::Sums<V>,
-    ) -> panel::Sums<V> {
-        panel::portable_place(weights, x, sums)
+        sums: gemm::Accumulators<V>,
+    ) -> gemm::Accumulators<V> {
+        gemm::gemv_accumulate(weights, x, sums)
     }
 
     /// [`requantize`]s sums, each with its multiplier.
@@ -140,12 +156,7 @@ pub trait Kernel: Copy {
     /// The [`requantize`]d sums of a vector, each with its multiplier.
     #[cfg(feature = "std")]
     #[inline(always)]
-    fn requantize(
-        self,
-        sums: &[i32; panel::LANES],
-        left: u32,
-        multipliers: &[i32; panel::LANES],
-    ) -> [i32; panel::LANES] {
+    fn requantize(self, sums: &[i32; gemm::LANES], left: u32, multipliers: &[i32; gemm::LANES]) -> [i32; gemm::LANES] {
         let mut scaled = *sums;
         for (sum, multiplier) in scaled.iter_mut().zip(multipliers) {
             *sum = requantize(*sum, left, *multiplier);
@@ -161,13 +172,13 @@ pub trait Kernel: Copy {
             v,
             y,
             #[inline(always)]
-            move |v, y| *y = Int8::activation(v, zero_point, low),
+            move |v, y| *y = fixed::activation(v, zero_point, low),
         );
     }
 
     /// Sums within `low..=high`, the least and the largest of which an `i16` can hold.
     #[inline(always)]
-    fn streams(self, v: &[i32], low: i32, high: i32, y: &mut [i16]) {
+    fn residuals(self, v: &[i32], low: i32, high: i32, y: &mut [i16]) {
         map(
             self,
             v,
@@ -185,25 +196,25 @@ pub trait Kernel: Copy {
             v,
             y,
             #[inline(always)]
-            |v, y| *y = Int8::accumulate(v, *y),
+            |v, y| *y = fixed::accumulate(v, *y),
         );
     }
 
     /// [`Kernel::activations`] of `x` rescaled.
     #[inline(always)]
-    fn rescaled8(self, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
+    fn rescaled_i8(self, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
         map(
             self,
             x,
             y,
             #[inline(always)]
-            move |x, y| *y = Int8::activation(Int8::quantize(x, rescale), zero_point, low),
+            move |x, y| *y = fixed::activation(fixed::quantize(x, rescale), zero_point, low),
         );
     }
 
-    /// [`Kernel::streams`] of `x` rescaled.
+    /// [`Kernel::residuals`] of `x` rescaled.
     #[inline(always)]
-    fn rescaled16(self, x: &[i16], rescale: Rescale, low: i32, high: i32, y: &mut [i16]) {
+    fn rescaled_i16(self, x: &[i16], rescale: Rescale, low: i32, high: i32, y: &mut [i16]) {
         map(
             self,
             x,
@@ -221,67 +232,67 @@ pub trait Kernel: Copy {
             x,
             y,
             #[inline(always)]
-            move |x, y| *y = Int8::output(x, rescale, *y),
+            move |x, y| *y = fixed::output(x, rescale, *y),
         );
     }
 
-    /// [`Kernel::rows`], then [`Kernel::scale`].
+    /// [`Kernel::gemv_row_major`], then [`Kernel::scale`].
     #[inline(always)]
-    fn scaled_rows(self, rows: Rows<'_>, sums: &mut [i32]) {
-        self.rows(rows.bias, rows.weights, rows.x, sums);
+    fn gemv_scaled(self, rows: Gemv<'_>, sums: &mut [i32]) {
+        self.gemv_row_major(rows.bias, rows.weights, rows.x, sums);
         self.scale(sums, u32::from(rows.left), rows.multipliers);
     }
 
-    /// Adds what [`Kernel::scaled_rows`] gives to `sums`, of rows whose biases are 0; `false` where the kernel has no short way to do
+    /// Adds what [`Kernel::gemv_scaled`] gives to `sums`, of rows whose biases are 0; `false` where the kernel has no short way to do
     /// it, and nothing is done.
     #[inline(always)]
-    fn added_rows(self, _rows: Rows<'_>, _sums: &mut [i32]) -> bool {
+    fn gemv_added(self, _rows: Gemv<'_>, _sums: &mut [i32]) -> bool {
         false
     }
 
-    /// [`Kernel::scaled_rows`], then [`Kernel::activations`]; what `sums` holds then is nothing to rely on.
+    /// [`Kernel::gemv_scaled`], then [`Kernel::activations`]; what `sums` holds then is nothing to rely on.
     #[inline(always)]
-    fn activation_rows(self, rows: Rows<'_>, zero_point: i32, low: i32, sums: &mut [i32], y: &mut [i8]) {
-        self.scaled_rows(rows, sums);
+    fn gemv_activations(self, rows: Gemv<'_>, zero_point: i32, low: i32, sums: &mut [i32], y: &mut [i8]) {
+        self.gemv_scaled(rows, sums);
         self.activations(sums, zero_point, low, y);
     }
 
-    /// [`Kernel::scaled_rows`], then [`Kernel::accumulate`]; what `sums` holds then is nothing to rely on.
+    /// [`Kernel::gemv_scaled`], then [`Kernel::accumulate`]; what `sums` holds then is nothing to rely on.
     #[inline(always)]
-    fn accumulated_rows(self, rows: Rows<'_>, sums: &mut [i32], y: &mut [i16]) {
-        self.scaled_rows(rows, sums);
+    fn gemv_accumulated(self, rows: Gemv<'_>, sums: &mut [i32], y: &mut [i16]) {
+        self.gemv_scaled(rows, sums);
         self.accumulate(sums, y);
     }
 
-    /// [`Kernel::rows16`], then [`Kernel::scale`].
+    /// [`Kernel::gemv_row_major_i16`], then [`Kernel::scale`].
     #[cfg(feature = "a16")]
     #[inline(always)]
-    fn scaled_rows16(self, rows: Rows<'_, i16>, sums: &mut [i32]) {
-        self.rows16(rows.bias, rows.weights, rows.x, sums);
+    fn gemv_scaled_i16(self, rows: Gemv<'_, i16>, sums: &mut [i32]) {
+        self.gemv_row_major_i16(rows.bias, rows.weights, rows.x, sums);
         self.scale(sums, u32::from(rows.left), rows.multipliers);
     }
 
-    /// [`Kernel::scaled_rows16`], then [`Kernel::streams`]; what `sums` holds then is nothing to rely on.
+    /// [`Kernel::gemv_scaled_i16`], then [`Kernel::residuals`]; what `sums` holds then is nothing to rely on.
     #[cfg(feature = "a16")]
     #[inline(always)]
-    fn activation_rows16(self, rows: Rows<'_, i16>, low: i32, high: i32, sums: &mut [i32], y: &mut [i16]) {
-        self.scaled_rows16(rows, sums);
-        self.streams(sums, low, high, y);
+    fn gemv_activations_i16(self, rows: Gemv<'_, i16>, low: i32, high: i32, sums: &mut [i32], y: &mut [i16]) {
+        self.gemv_scaled_i16(rows, sums);
+        self.residuals(sums, low, high, y);
     }
 
-    /// [`Kernel::scaled_rows16`], then [`Kernel::accumulate`]; what `sums` holds then is nothing to rely on.
+    /// [`Kernel::gemv_scaled_i16`], then [`Kernel::accumulate`]; what `sums` holds then is nothing to rely on.
     #[cfg(feature = "a16")]
     #[inline(always)]
-    fn accumulated_rows16(self, rows: Rows<'_, i16>, sums: &mut [i32], y: &mut [i16]) {
-        self.scaled_rows16(rows, sums);
+    fn gemv_accumulated_i16(self, rows: Gemv<'_, i16>, sums: &mut [i32], y: &mut [i16]) {
+        self.gemv_scaled_i16(rows, sums);
         self.accumulate(sums, y);
     }
 
-    /// [`Kernel::scaled_rows16`] of many rows.
+    /// [`Kernel::gemv_scaled_i16`] of many rows.
     #[cfg(feature = "a16")]
     #[inline(always)]
-    fn sum_rows16(self, rows: Rows<'_, i16>, y: &mut [i32]) {
-        self.scaled_rows16(rows, y);
+    fn gemv_sums_i16(self, rows: Gemv<'_, i16>, y: &mut [i32]) {
+        self.gemv_scaled_i16(rows, y);
     }
 
     /// Does `task`, which the compiler may do with the instructions that the kernel uses.
@@ -300,10 +311,10 @@ pub trait Kernel: Copy {
         }
     }
 
-    /// [`Kernel::cells`] of gates that are still sums over the input and over the state, at most [`NO_BIAS`] of each.
+    /// [`Kernel::cells`] of gates that are still sums over the input and over the state, at most [`OUTPUT_TILE`] of each.
     #[inline(always)]
     fn units(self, [x, state]: [&[i32]; 2], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
-        let mut gates = [0; NO_BIAS];
+        let mut gates = [0; OUTPUT_TILE];
         if let Some(gates) = gates.get_mut(..x.len()) {
             map_two(
                 self,
@@ -311,7 +322,7 @@ pub trait Kernel: Copy {
                 state,
                 gates,
                 #[inline(always)]
-                |x, state, y| *y = Int8::gate(x, state),
+                |x, state, y| *y = fixed::gate(x, state),
             );
             self.cells(gates, before, cell_bits, c, h);
         }
@@ -320,7 +331,7 @@ pub trait Kernel: Copy {
     /// [`Kernel::units`] of gates whose two sums have been added.
     #[inline(always)]
     fn summed_units(self, sums: &[i32], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
-        let none = [0; NO_BIAS];
+        let none = [0; OUTPUT_TILE];
         if let Some(none) = none.get(..sums.len()) {
             self.units([sums, none], before, cell_bits, c, h);
         }

@@ -9,19 +9,19 @@ pub struct Portable;
 
 impl Kernel for Portable {
     #[inline(never)]
-    fn rows(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        rows(bias, weights, x, sums);
+    fn gemv_row_major(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+        gemv_row_major(bias, weights, x, sums);
     }
 
     #[inline(never)]
-    fn blocks(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        blocks(bias, weights, x, sums, |weights| weights);
+    fn gemv_tiled(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+        gemv_tiled(bias, weights, x, sums, |weights| weights);
     }
 }
 
-/// See [`Kernel::rows`].
+/// See [`Kernel::gemv_row_major`].
 #[inline(always)]
-pub(super) fn rows<X: Copy + Into<i32>>(bias: &[i32], weights: &[i8], x: &[X], sums: &mut [i32]) {
+pub(super) fn gemv_row_major<X: Copy + Into<i32>>(bias: &[i32], weights: &[i8], x: &[X], sums: &mut [i32]) {
     let mut rest = weights;
     for (sum, bias) in sums.iter_mut().zip(bias) {
         let Some((row, after)) = rest.split_at_checked(x.len()) else { return };
@@ -30,9 +30,9 @@ pub(super) fn rows<X: Copy + Into<i32>>(bias: &[i32], weights: &[i8], x: &[X], s
     }
 }
 
-/// See [`Kernel::blocks`]; `order` puts four weights into the order of their inputs.
+/// See [`Kernel::gemv_tiled`]; `order` puts four weights into the order of their inputs.
 #[inline(always)]
-pub(super) fn blocks<X: Copy + Into<i32>>(
+pub(super) fn gemv_tiled<X: Copy + Into<i32>>(
     bias: &[i32],
     weights: &[i8],
     x: &[X],

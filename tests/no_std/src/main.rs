@@ -3,7 +3,7 @@
 #![no_main]
 
 use core::panic::PanicInfo;
-use pixelrnn::{Draw, Engine, Temperature};
+use pixelrnn::{Sample, Engine, Temperature};
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -44,8 +44,8 @@ fn draw() -> Option<[u8; 8]> {
     let mut state: golden::State = [0; golden::STATE_WORDS];
     let mut image = [0; VALUES];
     let mut engine = Engine::new(golden::model().ok()?, &mut state).ok()?;
-    let cost = engine.run(Some(1), &mut Draw::seeded(1, Temperature::ONE), &mut image).ok()?;
-    Some(cost.to_le_bytes())
+    let cost = engine.run(Some(1), &mut Sample::seeded(1, Temperature::ONE), &mut image).ok()?;
+    Some(cost.0.to_le_bytes())
 }
 
 /// Exit status 0, or 1 where anything went wrong.

@@ -58,7 +58,7 @@ pub struct Header {
     /// Bytes of the registers.
     pub register_bytes: usize,
     /// Bytes of the longest dot product's input.
-    pub patch_bytes: usize,
+    pub im2col_bytes: usize,
     /// Rows.
     pub height: usize,
     /// Columns.
@@ -114,7 +114,7 @@ impl Header {
             length: offset_at(blob, 8),
             state_bytes: offset_at(blob, 16),
             register_bytes: offset_at(blob, 20),
-            patch_bytes: offset_at(blob, 24),
+            im2col_bytes: offset_at(blob, 24),
             height: u16_at(blob, 28).into(),
             width: u16_at(blob, 30).into(),
             channels: u8_at(blob, 32).into(),
@@ -144,7 +144,7 @@ impl Header {
         if header.channels != 1 && header.channels != 3 {
             return Err(format!("channels is {}, expected 1 or 3", header.channels));
         }
-        for (name, bytes) in [("register_bytes", header.register_bytes), ("patch_bytes", header.patch_bytes)] {
+        for (name, bytes) in [("register_bytes", header.register_bytes), ("patch_bytes", header.im2col_bytes)] {
             expect(name, bytes % 4, 0)?;
         }
         Ok(header)

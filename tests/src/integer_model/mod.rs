@@ -119,11 +119,11 @@ impl IntegerModel {
     /// Section 5: the bytes of memory that an engine of the crate needs.
     pub fn state_bytes(&self) -> usize {
         let own: usize = self.ops.iter().map(|op| op.state_bytes(&self.header)).sum();
-        self.header.register_bytes + 4 * self.header.levels + self.header.patch_bytes + own
+        self.header.register_bytes + 4 * self.header.levels + self.header.im2col_bytes + own
     }
 
     /// Sections 1 and 5: bytes of the longest input of an op's sums, a multiple of 4.
-    pub fn patch_bytes(&self) -> usize {
-        self.ops.iter().map(|op| op.patch_bytes(&self.header)).max().unwrap_or(0).next_multiple_of(4)
+    pub fn im2col_bytes(&self) -> usize {
+        self.ops.iter().map(|op| op.im2col_bytes(&self.header)).max().unwrap_or(0).next_multiple_of(4)
     }
 }

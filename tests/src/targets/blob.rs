@@ -4,7 +4,7 @@ use super::put;
 use crate::integer_model::bytes::blob_checksum;
 use crate::walk::PLANS;
 use pixelrnn::kernels::Native;
-use pixelrnn::{Draw, Engine, EngineError, Model, Pixel, Plan, Temperature};
+use pixelrnn::{Engine, EngineError, Model, Pixel, Plan, Sample, Temperature};
 use pixelrnn_converter::Blob;
 
 /// Pixels that are drawn: more than two rows of what the seeds are.
@@ -46,10 +46,10 @@ fn draws_the_same(bytes: &[u8]) {
 /// The first pixels, drawn in a buffer full of `fill`, and whether a sum of floats that is not finite ends them.
 fn pixels(model: Model<'_>, plan: Plan, fill: u32) -> (Vec<Pixel>, bool) {
     let mut state = vec![fill; model.state_words_for(plan)];
-    let kernel = Native::chosen().expect("a kernel");
+    let kernel = Native::from_env().expect("a kernel");
     let mut engine = Engine::with(model, &mut state, kernel, plan).expect("a buffer of the right size");
     engine.restart((model.classes() > 0).then_some(0)).expect("a label of the model's");
-    let mut source = Draw::seeded(1, Temperature::ONE);
+    let mut source = Sample::seeded(1, Temperature::ONE);
     let mut drawn = Vec::new();
     while drawn.len() < PIXELS {
         match engine.step(&mut source) {

@@ -3,11 +3,11 @@
 //! The first byte picks the model, the rest is the file.
 
 use super::put;
+use crate::delayed_source::{self, DelayedSource};
 use crate::integer_model::bytes::crc32;
-use crate::late::{self, Late};
 use crate::walk;
+use pixelrnn::batched::{Batch, PackedModel};
 use pixelrnn::coder::container::{BlockError, BlockReader, HEADER_BYTES, Header, Restored, read_block, read_together};
-use pixelrnn::packed::{Batch, Packed};
 use pixelrnn::{Engine, Model};
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::compress::{compress, decompress, names};
@@ -54,14 +54,14 @@ fn restores(model: Model<'_>, file: &[u8]) {
 
 fn in_pieces(model: Model<'_>, block: &[u8]) {
     /// The most images that are worth the time.
-    const MOST: u32 = 8;
+    const MAX: u32 = 8;
     let mut state = vec![0; model.state_words()];
     let mut engine = Engine::new(model, &mut state).expect("a buffer of the right size");
     let mut whole = Vec::new();
-    let ended: Result<_, BlockError<Infallible>> = read_block(&mut engine, MOST, block, |image, label, pixel| {
+    let ended: Result<_, BlockError<Infallible>> = read_block(&mut engine, MAX, block, |image, label, pixel| {
         whole.push(Restored { image, label, pixel: *pixel });
     });
-    let pieces = late::read(&mut engine, &mut BlockReader::new(MOST), &mut Late::new(block, 0));
+    let pieces = delayed_source::read(&mut engine, &mut BlockReader::new(MAX), &mut DelayedSource::new(block, 0));
     assert_eq!(pieces.pixels, whole, "bytes that come late make another image");
     assert_eq!(pieces.error.map(|error| format!("{error:?}")), ended.err().map(|error| format!("{error:?}")));
     let shape = model.image();
@@ -71,12 +71,12 @@ fn in_pieces(model: Model<'_>, block: &[u8]) {
         let Some(values) = pixels.chunks_exact_mut(shape.values()).nth(*image as usize) else { continue };
         walk::put(pixel, shape, values);
     }
-    assert_eq!(by_images(model, MOST, block), (pixels, ended.err()), "whole images are others than their pixels");
+    assert_eq!(by_images(model, MAX, block), (pixels, ended.err()), "whole images are others than their pixels");
 }
 
 /// The images that are restored as a whole, and why there are no more.
 fn by_images(model: Model<'_>, most: u32, block: &[u8]) -> (Vec<u8>, Option<BlockError<Infallible>>) {
-    let packed = Packed::new(model).expect("weights of 8 bits");
+    let packed = PackedModel::new(model).expect("weights of 8 bits");
     let mut batch = Batch::new(&packed, 1).expect("a kernel");
     let (mut images, mut out) = (Vec::new(), vec![0; model.image().values()]);
     let mut blocks = [(BlockReader::new(most), block)];

@@ -1,7 +1,7 @@
 //! Files of images and of labels: what is read is whole, and fits a model or not.
 
 use super::put;
-use pixelrnn::model::Image;
+use pixelrnn::network::Image;
 use pixelrnn_converter::ImageSet;
 use pixelrnn_converter::files::unpack;
 use pixelrnn_converter::images::{Labels, Range, labels_from_bytes, npz};

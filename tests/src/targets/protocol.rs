@@ -7,7 +7,7 @@ use crate::integer_model::bytes::crc32;
 use heapless::Vec as Fixed;
 use pixelrnn::coder::container::{HEADER_BYTES, Header};
 use pixelrnn_firmware::Entry;
-use pixelrnn_firmware::protocol::{HELD_BYTES, MOST_BYTES, Session, line_bytes};
+use pixelrnn_firmware::protocol::{HELD_BYTES, MAX_BYTES, Session, line_bytes};
 use std::sync::OnceLock;
 
 pixelrnn::include_model!(
@@ -49,7 +49,7 @@ pub fn run(bytes: &[u8]) {
 /// A file as a host sends it that does not wait to be asked: what comes too early is refused.
 fn in_requests(command: &str, model: &Entry, file: &[u8]) -> Vec<u8> {
     let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    let mut pieces = file.chunks(MOST_BYTES).map(hex);
+    let mut pieces = file.chunks(MAX_BYTES).map(hex);
     let first = pieces.next().unwrap_or_default();
     let mut text = format!("{{\"cmd\":\"{command}\",\"model\":\"{}\",\"bytes\":\"{first}\"}}\n", model.name);
     text.extend(pieces.chain([String::new()]).map(|piece| format!("{{\"cmd\":\"more\",\"bytes\":\"{piece}\"}}\n")));
@@ -96,15 +96,15 @@ fn replies(bytes: &[u8], steps: usize) -> String {
     let mut bytes = bytes.iter().copied();
     while let Some(byte) = bytes.next() {
         session.push(byte, &mut text).expect("a text takes all");
-        let Some(mut making) = session.start() else { continue };
+        let Some(mut job) = session.start() else { continue };
         let mut at = 0;
-        while making.step(&mut text).expect("a text takes all") {
+        while job.step(&mut text).expect("a text takes all") {
             at += 1;
-            if making.waits() || at % (steps + 1) == 0 {
+            if job.waits() || at % (steps + 1) == 0 {
                 // `END` does not leave it waiting, and all else comes to its end.
-                assert!(!making.waits() || bytes.len() > 0, "it waits for what does not come: {text}");
+                assert!(!job.waits() || bytes.len() > 0, "it waits for what does not come: {text}");
                 for byte in bytes.by_ref() {
-                    making.push(byte, &mut text).expect("a text takes all");
+                    job.push(byte, &mut text).expect("a text takes all");
                     if byte == b'\n' {
                         break;
                     }

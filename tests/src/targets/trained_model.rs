@@ -1,6 +1,6 @@
 //! Trained models: a file, or a description alone. What is read can be written, and is converted or refused.
 
-use pixelrnn::blob::Weights;
+use pixelrnn::blob::NumberFormat;
 use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::images::Range;
 use pixelrnn_converter::quantize::Method;
@@ -80,7 +80,7 @@ fn converts(trained: &TrainedModel) {
     let set = ImageSet::new([image.channels, image.height, image.width], data, Range::Levels).expect("an image");
     let labels = (description.classes > 0).then(|| vec![0]);
     let calibration = Calibration::Images { set, labels, count: 1 };
-    for weights in [Weights::I8, Weights::I8A16, Weights::F32] {
+    for weights in [NumberFormat::I8, NumberFormat::I8A16, NumberFormat::F32] {
         // Models that the engine lacks an op for, or whose numbers are beyond its scales, are refused.
         if let Ok(converted) = convert(trained, &calibration, weights, Method::MinMax, || ()) {
             converted.blob.model().expect("the engine reads what was converted");

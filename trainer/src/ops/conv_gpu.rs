@@ -11,7 +11,7 @@ use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::prelude::*;
 use burn::tensor::Shape;
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
-use pixelrnn::model::MaskedConv;
+use pixelrnn::network::MaskedConv;
 
 /// The operation, on back ends that have it.
 #[backend_extension(Autodiff, Cube, Fusion)]

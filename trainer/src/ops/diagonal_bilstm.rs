@@ -5,7 +5,7 @@ use super::masked_conv::{Convolution, masked_conv};
 use super::{Context, ConvTensors};
 use crate::plan::{Plan, State};
 use burn::prelude::*;
-use pixelrnn::model::DiagonalBilstm;
+use pixelrnn::network::DiagonalBilstm;
 
 /// Tensors of one direction, as in the trained-model file.
 pub(crate) struct DirectionTensors {

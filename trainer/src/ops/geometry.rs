@@ -1,6 +1,6 @@
 //! Where the open taps of a masked convolution find their numbers in a padded image, and its weights in a matrix.
 
-use pixelrnn::model::MaskedConv;
+use pixelrnn::network::MaskedConv;
 
 /// Zeros around an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use super::{Context, Path};
 use burn::prelude::*;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use pixelrnn::model::MaskedConv;
+use pixelrnn::network::MaskedConv;
 
 /// A masked convolution, and what can be known of it before it runs.
 #[derive(Clone, Debug)]
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     #[cfg(feature = "wgpu")]
     fn a_gpu_is_stock() {
-        use pixelrnn::model::{ColourGroups, Features, Mask, Presence};
+        use pixelrnn::network::{ColourGroups, Features, Mask, Presence};
         let gpu = BackEnd::gpu();
         let plain = |count| Features { count, groups: 1, parts: 1, order: ColourGroups::Cyclic };
         let wide = |mask, [inputs, outputs]: [usize; 2], side| MaskedConv {

@@ -1,7 +1,7 @@
 //! No value sees itself or a later one: changing one changes no logit before it, bit for bit, and some after it.
 
 use super::*;
-use pixelrnn::model::{ColourGroups, Preset};
+use pixelrnn::network::{ColourGroups, Preset};
 
 /// Which logits, as `[value][..]` in the order that values are predicted in.
 fn in_order(logits: &Map, image: &Image, output: Output) -> Vec<Vec<f64>> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::{random_model, random_tensors};
-use pixelrnn::model::{ColourGroups, Preset};
+use pixelrnn::network::{ColourGroups, Preset};
 use std::cell::RefCell;
 
 struct Tensors(BTreeMap<String, Tensor>);

@@ -81,10 +81,10 @@ fn a_compressed_image_is_the_file_that_the_library_makes() {
             let replies = talk(BOTH, &format!("{{\"cmd\":\"temperature\",\"value\":3}}\n{line}"), "");
             let file = compressed(entry, &image);
             assert_eq!(bytes(&replies), file, "{}", entry.name);
-            let (_, cost) = run(entry, label(entry), &mut Given::new(&image, shape(entry)));
-            let nats = (Pixel::nats(cost) * 1e4).round() / 1e4;
+            let (_, cost) = run(entry, label(entry), &mut FromImage::new(&image, shape(entry)));
+            let nats = (cost.nats() * 1e4).round() / 1e4;
             let crc = format!("{:08x}", CRC32.checksum(&image));
-            let done = json!({"done": "compress", "bytes": file.len(), "nats": nats, "cost": cost, "crc": crc});
+            let done = json!({"done": "compress", "bytes": file.len(), "nats": nats, "cost": cost.0, "crc": crc});
             assert_eq!(*replies.last().unwrap(), done);
         }
     }
@@ -95,14 +95,14 @@ fn a_compressed_image_is_restored_in_pieces_of_any_size() {
     for entry in BOTH {
         for image in images(entry) {
             let file = compressed(entry, &image);
-            let (_, cost) = run(entry, label(entry), &mut Given::new(&image, shape(entry)));
+            let (_, cost) = run(entry, label(entry), &mut FromImage::new(&image, shape(entry)));
             let mut expected = drawn("decompress", entry, 0, &(image, cost));
             let done = expected.last_mut().unwrap().as_object_mut().unwrap();
             done.remove("seed");
             if let Some(label) = label(entry) {
                 done.insert("label".into(), label.into());
             }
-            for piece in [1, 2, 7, 31, 33, 64, MOST_BYTES] {
+            for piece in [1, 2, 7, 31, 33, 64, MAX_BYTES] {
                 assert_eq!(send(BOTH, "decompress", entry.name, &file, piece), expected, "{piece} bytes at a time");
             }
         }
@@ -145,7 +145,7 @@ fn segments_of_any_length_are_restored() {
     let image = &images(&GRAY)[1];
     let file = compressed_to::<1>(&GRAY, image);
     assert!(file.len() > compressed(&GRAY, image).len() + 20);
-    for piece in [1, 60, MOST_BYTES] {
+    for piece in [1, 60, MAX_BYTES] {
         let replies = send(SMALL, "decompress", "gray", &file, piece);
         assert_eq!(replies.last().unwrap()["crc"], format!("{:08x}", CRC32.checksum(image)), "{replies:?}");
     }
@@ -170,17 +170,17 @@ fn every_flipped_bit_and_every_missing_end_of_a_compressed_image_is_refused() {
     for length in 0..file.len() {
         assert_eq!(refused("decompress", &file[..length], 20)["error"], "compressed", "{length} bytes");
     }
-    let longer = refused("decompress", &[&file[..], b"x"].concat(), MOST_BYTES);
+    let longer = refused("decompress", &[&file[..], b"x"].concat(), MAX_BYTES);
     assert_eq!(longer["message"], "the compressed file is refused: something follows its last image");
 }
 
 #[test]
 fn files_of_other_models_and_of_several_images_are_refused() {
-    let other = refused("decompress", &compressed(&BOTH[1], &images(&BOTH[1])[0]), MOST_BYTES);
+    let other = refused("decompress", &compressed(&BOTH[1], &images(&BOTH[1])[0]), MAX_BYTES);
     assert!(other["message"].as_str().unwrap().contains("it was made with another model"), "{other}");
     for images in [0, 2, u32::MAX] {
         let file = Header::new(&(GRAY.model)().unwrap(), images).to_bytes();
-        let reply = refused("decompress", &file, MOST_BYTES);
+        let reply = refused("decompress", &file, MAX_BYTES);
         let message = format!("the compressed file has {images} images, expected one");
         assert_eq!(reply, json!({"error": "compressed", "message": message}));
     }
@@ -191,7 +191,7 @@ fn bytes_that_are_none_are_refused_and_the_device_still_waits() {
     let image = &images(&GRAY)[0];
     let file = compressed(&GRAY, image);
     let first = format!("{{\"cmd\":\"decompress\",\"bytes\":\"{}\"}}\n", hex(&file[..40]));
-    let bad = ["0".into(), "0g".into(), "00".repeat(MOST_BYTES + 1)];
+    let bad = ["0".into(), "0g".into(), "00".repeat(MAX_BYTES + 1)];
     let bad = bad.map(|text: String| format!("{{\"cmd\":\"more\",\"bytes\":\"{text}\"}}\n")).concat();
     let busy = "{\"cmd\":\"sample\"}\n{\"cmd\":\"save\"}\n{\"cmd\":\"info\"}\n";
     let good = format!("{{\"cmd\":\"more\",\"bytes\":\"{}\"}}\n", hex(&file[40..]));
@@ -243,7 +243,7 @@ fn an_image_saved_at_any_pixel_goes_on_after_a_reset_and_is_the_same() {
                     .filter(|reply| reply.get("done").is_some() || reply.get("row").is_some())
                     .collect();
                 assert_eq!(rest, whole);
-                assert_eq!(send(BOTH, "resume", entry.name, &file, MOST_BYTES), whole, "{line} from pixel {at}");
+                assert_eq!(send(BOTH, "resume", entry.name, &file, MAX_BYTES), whole, "{line} from pixel {at}");
             }
         }
     }
@@ -255,7 +255,7 @@ fn a_resumed_image_can_be_saved_again_and_the_next_seed_is_the_one_after_its_own
     let file = bytes(&talk_at(SMALL, line, 5, "{\"cmd\":\"save\"}\n{\"cmd\":\"stop\"}\n"));
     let whole = talk(SMALL, line, "");
     let first = format!("{{\"cmd\":\"resume\",\"bytes\":\"{}\"}}\n", hex(&file[..100]));
-    let mut pieces = file[100..].chunks(MOST_BYTES);
+    let mut pieces = file[100..].chunks(MAX_BYTES);
     let mut steps = 0;
     let mut asked = 0;
     let replies = converse(SMALL, &first, |text| {
@@ -277,7 +277,7 @@ fn a_resumed_image_can_be_saved_again_and_the_next_seed_is_the_one_after_its_own
 fn every_flipped_bit_and_every_missing_end_of_a_saved_image_is_refused() {
     let file = bytes(&talk_at(SMALL, &savable(&GRAY)[0], 9, "{\"cmd\":\"save\"}\n"));
     let bad = |what: &str, file: &[u8]| {
-        let replies = send(SMALL, "resume", "gray", file, MOST_BYTES);
+        let replies = send(SMALL, "resume", "gray", file, MAX_BYTES);
         assert_eq!(replies.len(), 1, "{what}: {replies:?}");
         assert_eq!(replies[0]["error"], "saved", "{what}: {replies:?}");
     };
@@ -318,7 +318,7 @@ fn a_saved_image_that_makes_no_sense_is_refused_in_spite_of_a_right_checksum() {
         let end = forged.len() - 4;
         let sum = CRC32.checksum(&forged[..end]);
         forged[end..].copy_from_slice(&sum.to_le_bytes());
-        let replies = send(SMALL, "resume", "gray", &forged, MOST_BYTES);
+        let replies = send(SMALL, "resume", "gray", &forged, MAX_BYTES);
         assert_eq!(replies.len(), 1, "{what}");
         let message = replies[0]["message"].as_str().unwrap();
         assert!(message.contains(what) && message.ends_with("out of range"), "{what}: {message}");
@@ -330,5 +330,5 @@ fn a_saved_image_that_makes_no_sense_is_refused_in_spite_of_a_right_checksum() {
     let end = forged.len() - 4;
     let sum = CRC32.checksum(&forged[..end]);
     forged[end..].copy_from_slice(&sum.to_le_bytes());
-    assert_eq!(send(SMALL, "resume", "gray", &forged, MOST_BYTES).last().unwrap()["cost"], u64::MAX);
+    assert_eq!(send(SMALL, "resume", "gray", &forged, MAX_BYTES).last().unwrap()["cost"], u64::MAX);
 }

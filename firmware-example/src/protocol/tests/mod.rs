@@ -3,8 +3,8 @@
 use super::*;
 use crate::{MODELS, STATE_WORDS, VALUES};
 use pixelrnn::blob::CRC32;
-use pixelrnn::model::Image;
-use pixelrnn::{BlobError, Complete, Draw, Given, Pixel, SymbolSource, Temperature};
+use pixelrnn::network::Image;
+use pixelrnn::{BlobError, Complete, Cost, FromImage, Sample, SymbolSource, Temperature};
 use serde_json::{Value, json};
 
 mod files;
@@ -64,15 +64,15 @@ fn converse(models: &'static [Entry], before: &str, mut inside: impl FnMut(&str)
     let mut bytes = before.bytes();
     'all: while let Some(byte) = bytes.next() {
         session.push(byte, &mut text).unwrap();
-        while let Some(mut making) = session.start() {
+        while let Some(mut job) = session.start() {
             loop {
                 if let Some(inside) = inside(&text) {
-                    inside.bytes().for_each(|byte| making.push(byte, &mut text).unwrap());
-                } else if making.waits() {
+                    inside.bytes().for_each(|byte| job.push(byte, &mut text).unwrap());
+                } else if job.waits() {
                     let Some(byte) = bytes.next() else { break 'all };
-                    making.push(byte, &mut text).unwrap();
+                    job.push(byte, &mut text).unwrap();
                 }
-                if !making.step(&mut text).unwrap() {
+                if !job.step(&mut text).unwrap() {
                     break;
                 }
             }
@@ -107,15 +107,15 @@ fn ask(line: &str) -> Value {
 }
 
 /// An image and its cost, from the engine alone.
-fn run<S: SymbolSource>(entry: &Entry, label: Option<usize>, source: &mut S) -> (Vec<u8>, u64) {
+fn run<S: SymbolSource>(entry: &Entry, label: Option<usize>, source: &mut S) -> (Vec<u8>, Cost) {
     let (mut state, mut image) = (vec![0; entry.state_words], vec![0; entry.values]);
     let mut engine = Engine::new((entry.model)().unwrap(), &mut state).unwrap();
     let Ok(cost) = engine.run(label, source, &mut image) else { panic!("the engine runs") };
     (image, cost)
 }
 
-fn draw(seed: u64, milli: u32) -> Draw<pixelrnn::DefaultRng> {
-    Draw::seeded(seed, Temperature::from_milli(milli).unwrap())
+fn draw(seed: u64, milli: u32) -> Sample<pixelrnn::DefaultRng> {
+    Sample::seeded(seed, Temperature::from_milli(milli).unwrap())
 }
 
 fn shape(entry: &Entry) -> Image {
@@ -127,13 +127,13 @@ fn digits(values: &[u8]) -> String {
 }
 
 /// Replies to a request that draws: all rows, and the end.
-fn drawn(command: &str, entry: &Entry, seed: u64, (image, cost): &(Vec<u8>, u64)) -> Vec<Value> {
+fn drawn(command: &str, entry: &Entry, seed: u64, (image, cost): &(Vec<u8>, Cost)) -> Vec<Value> {
     let Image { height, width, .. } = shape(entry);
     let row = |row| image.chunks(height * width).flat_map(move |plane| &plane[row * width..(row + 1) * width]);
     let rows = (0..height).map(|n| json!({"row": n, "values": digits(&row(n).copied().collect::<Vec<_>>())}));
-    let nats = (Pixel::nats(*cost) * 1e4).round() / 1e4;
+    let nats = (cost.nats() * 1e4).round() / 1e4;
     let crc = format!("{:08x}", CRC32.checksum(image));
-    rows.chain([json!({"done": command, "seed": seed, "nats": nats, "cost": cost, "crc": crc})]).collect()
+    rows.chain([json!({"done": command, "seed": seed, "nats": nats, "cost": cost.0, "crc": crc})]).collect()
 }
 
 #[test]
@@ -167,8 +167,8 @@ fn colour_and_classes_work_as_well() {
     let image = run(&COLOUR[0], Some(3), &mut draw(9, 1500));
     assert_eq!(replies, drawn("sample", &COLOUR[0], 9, &image));
     let line = format!(r#"{{"cmd":"score","label":3,"image":"{}"}}"#, digits(&image.0));
-    let given = run(&COLOUR[0], Some(3), &mut Given::new(&image.0, shape(&COLOUR[0])));
-    assert_eq!(talk(COLOUR, &format!("{line}\n"), "")[0]["cost"], given.1);
+    let given = run(&COLOUR[0], Some(3), &mut FromImage::new(&image.0, shape(&COLOUR[0])));
+    assert_eq!(talk(COLOUR, &format!("{line}\n"), "")[0]["cost"], given.1.0);
     let gray = talk(COLOUR, "{\"cmd\":\"sample\",\"model\":\"gray\",\"seed\":1}\n", "");
     assert_eq!(gray, drawn("sample", &GRAY, 1, &run(&GRAY, None, &mut draw(1, 1000))));
 }
@@ -176,12 +176,12 @@ fn colour_and_classes_work_as_well() {
 #[test]
 fn a_score_is_the_likelihood_of_the_model_as_it_is() {
     let (image, _) = run(&GRAY, None, &mut draw(3, 1000));
-    let (_, cost) = run(&GRAY, None, &mut Given::new(&image, shape(&GRAY)));
+    let (_, cost) = run(&GRAY, None, &mut FromImage::new(&image, shape(&GRAY)));
     let score = format!("{{\"cmd\":\"score\",\"image\":\"{}\"}}\n", digits(&image).to_uppercase());
     let replies = talk(SMALL, &format!("{{\"cmd\":\"temperature\",\"value\":3}}\n{score}"), "");
     let crc = format!("{:08x}", CRC32.checksum(&image));
-    let nats = (Pixel::nats(cost) * 1e4).round() / 1e4;
-    assert_eq!(replies[1], json!({"done": "score", "nats": nats, "cost": cost, "crc": crc}));
+    let nats = (cost.nats() * 1e4).round() / 1e4;
+    assert_eq!(replies[1], json!({"done": "score", "nats": nats, "cost": cost.0, "crc": crc}));
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn every_error_has_its_kind_and_a_message() {
         ("field", r#"{"cmd":"resume","bytes":"00","seed":1}"#.into()),
         ("bytes", r#"{"cmd":"decompress","bytes":"000"}"#.into()),
         ("bytes", r#"{"cmd":"resume","bytes":"0x"}"#.into()),
-        ("bytes", format!(r#"{{"cmd":"resume","bytes":"{}"}}"#, "00".repeat(MOST_BYTES + 1))),
+        ("bytes", format!(r#"{{"cmd":"resume","bytes":"{}"}}"#, "00".repeat(MAX_BYTES + 1))),
         ("compressed", format!(r#"{{"cmd":"decompress","bytes":"{}"}}"#, "00".repeat(32))),
         ("saved", format!(r#"{{"cmd":"resume","bytes":"{}"}}"#, "00".repeat(48))),
         ("model", r#"{"cmd":"sample","model":"damaged"}"#.into()),

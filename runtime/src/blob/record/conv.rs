@@ -1,8 +1,8 @@
 //! Masked convolution.
 
-use super::linear::Linear;
+use super::matrix::MatrixDescriptor;
 use crate::blob::header::Layout;
-use crate::model::Mask;
+use crate::network::Mask;
 use bytemuck::{Pod, Zeroable};
 
 /// Where a convolution puts its results.
@@ -12,7 +12,7 @@ pub enum Destination {
     /// An `i8` register: requantized, zero point added, clamped to `output_low..=127`.
     Activation = 0,
     /// An `i16` register, saturating.
-    Stream = 1,
+    Residual = 1,
     /// Added to an `i16` register, saturating: the end of a residual block.
     Accumulate = 2,
     /// The logits.
@@ -75,7 +75,7 @@ impl ConvRecord {
     pub const fn destination(&self) -> Option<Destination> {
         Some(match self.destination {
             0 => Destination::Activation,
-            1 => Destination::Stream,
+            1 => Destination::Residual,
             2 => Destination::Accumulate,
             3 => Destination::Logits,
             _ => return None,
@@ -107,8 +107,8 @@ impl ConvRecord {
     }
 
     /// The sums of the outputs.
-    pub(crate) const fn linear(&self) -> Linear {
-        Linear {
+    pub(crate) const fn matrix(&self) -> MatrixDescriptor {
+        MatrixDescriptor {
             features: self.outputs as usize,
             each: 1,
             past: self.past_taps() * self.inputs as usize,
@@ -127,21 +127,21 @@ impl ConvRecord {
 
     /// Length of the dot products of colour group `group`: all features of the past taps, then the open ones of the centre.
     pub const fn length(&self, groups: usize, group: usize) -> usize {
-        self.linear().length(groups, group)
+        self.matrix().length(groups, group)
     }
 
     /// Outputs of colour group `group`: the first and one past the last.
     pub const fn group(&self, groups: usize, group: usize) -> (usize, usize) {
-        self.linear().group(groups, group)
+        self.matrix().group(groups, group)
     }
 
     /// Weights of the colour groups before `group`.
     pub const fn weights_before(&self, groups: usize, group: usize, layout: Layout) -> usize {
-        self.linear().weights_before(groups, group, layout)
+        self.matrix().weights_before(groups, group, layout)
     }
 
     /// Multiply-adds a pixel.
     pub const fn multiply_adds(&self, groups: usize) -> usize {
-        self.weights_before(groups, groups, Layout::Rows)
+        self.weights_before(groups, groups, Layout::RowMajor)
     }
 }

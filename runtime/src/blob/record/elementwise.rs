@@ -1,6 +1,6 @@
 //! Ops on each feature by itself.
 
-use crate::numbers::Rescale;
+use crate::fixed::Rescale;
 use bytemuck::{Pod, Zeroable};
 
 /// `quantize`: stream to activations, with a ReLU where `low` is the zero point.

@@ -1,10 +1,10 @@
 //! LSTMs.
 
-use super::linear::Linear;
+use super::matrix::MatrixDescriptor;
 use super::{group_start, kind};
-use crate::blob::header::{Layout, Weights};
-use crate::engine::Plan;
-use crate::numbers::Rescale;
+use crate::blob::Plan;
+use crate::blob::header::{Layout, NumberFormat};
+use crate::fixed::Rescale;
 use bytemuck::{Pod, Zeroable};
 
 /// Bytes of a sum, `i32` or `f32`.
@@ -69,8 +69,8 @@ impl LstmRecord {
     }
 
     /// The sums over the input.
-    pub(crate) const fn over_input(&self) -> Linear {
-        Linear {
+    pub(crate) const fn over_input(&self) -> MatrixDescriptor {
+        MatrixDescriptor {
             features: self.hidden as usize,
             each: 4,
             past: self.reach().0 * self.inputs as usize,
@@ -85,8 +85,8 @@ impl LstmRecord {
     }
 
     /// The sums over the state, which all colour groups read whole.
-    pub(crate) const fn over_state(&self) -> Linear {
-        Linear {
+    pub(crate) const fn over_state(&self) -> MatrixDescriptor {
+        MatrixDescriptor {
             past: self.h_length(),
             centre: 0,
             left: self.left_h,
@@ -126,10 +126,10 @@ impl LstmRecord {
     }
 
     /// Bytes of the parts of the op's memory: inputs, `h`, `c`, and sums over the row above; each a multiple of four.
-    pub const fn memory(&self, width: usize, weights: Weights, plan: Plan) -> [usize; 4] {
+    pub const fn memory(&self, width: usize, weights: NumberFormat, plan: Plan) -> [usize; 4] {
         let (inputs, hidden) = (self.inputs as usize, self.hidden as usize);
         let (left, _) = self.reach();
-        let (activation, stream) = (weights.activation_bytes(), weights.stream_bytes());
+        let (activation, residual) = (weights.activation_bytes(), weights.residual_bytes());
         let [x, h, c, sums] = match (self.kind, plan) {
             (kind::ROW_LSTM, plan) => {
                 let x = activation * if left > 0 { (left + 1) * inputs } else { 0 };
@@ -138,10 +138,10 @@ impl LstmRecord {
                     Plan::Pixel => 0,
                     Plan::Row => SUM_BYTES * width * 4 * hidden,
                 };
-                [x, h, stream * (width + 1) * hidden, sums]
+                [x, h, residual * (width + 1) * hidden, sums]
             }
-            (kind::DIAGONAL_LEFT, _) => [0, activation * (width + 1) * hidden, stream * 2 * hidden, 0],
-            _ => [activation * width * inputs, stream * (width + 1) * hidden, stream * 2 * hidden, 0],
+            (kind::DIAGONAL_LEFT, _) => [0, activation * (width + 1) * hidden, residual * 2 * hidden, 0],
+            _ => [activation * width * inputs, residual * (width + 1) * hidden, residual * 2 * hidden, 0],
         };
         [x.next_multiple_of(4), h.next_multiple_of(4), c.next_multiple_of(4), sums]
     }

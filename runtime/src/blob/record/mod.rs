@@ -1,24 +1,24 @@
 //! The ops of a blob, 64 bytes each.
 //!
-//! Where an op of the network description ([`crate::model::Op`]) works on floats and whole images, one of these works
+//! Where an op of the network description ([`crate::network::Op`]) works on floats and whole images, one of these works
 //! on integers and one pixel: it reads and writes *registers*, byte ranges that hold one vector of `i8` activations or
 //! of `i16` values of the residual stream. In a colour model the features of a vector are sorted by colour group.
 
 mod conv;
 mod elementwise;
-mod linear;
 mod lstm;
+mod matrix;
 mod vectors;
 
 pub use conv::{ConvRecord, Destination};
 pub use elementwise::{AddRecord, DepthGateRecord, EluRecord, QuantizeRecord, ReluRecord};
-pub(crate) use linear::Linear;
 pub use lstm::LstmRecord;
-pub use vectors::{Form, Vector, Vectors};
+pub(crate) use matrix::MatrixDescriptor;
+pub use vectors::{DType, Vector, Vectors};
 
-use super::header::{Layout, Weights};
-use crate::engine::Plan;
-use crate::numbers::Rescale;
+use super::header::{Layout, NumberFormat};
+use crate::blob::Plan;
+use crate::fixed::Rescale;
 use bytemuck::{Pod, Zeroable};
 
 /// Bytes of a record.
@@ -162,7 +162,7 @@ const fn divided(count: usize) -> usize {
 
 impl Instruction<'_> {
     /// Bytes of state that the op keeps from pixel to pixel, a multiple of four.
-    pub const fn state_bytes(self, height: usize, width: usize, weights: Weights, plan: Plan) -> usize {
+    pub const fn state_bytes(self, height: usize, width: usize, weights: NumberFormat, plan: Plan) -> usize {
         match self {
             Self::MaskedConv(conv) => {
                 let kept = conv.kept_pixels(height, width) * conv.inputs as usize;
@@ -195,7 +195,7 @@ impl Instruction<'_> {
         match self {
             Self::MaskedConv(conv) => conv.multiply_adds(groups),
             Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) if LSTM => {
-                lstm.x_weights_before(groups, groups, Layout::Rows) + lstm.h_weights(Layout::Rows)
+                lstm.x_weights_before(groups, groups, Layout::RowMajor) + lstm.h_weights(Layout::RowMajor)
             }
             _ => 0,
         }

@@ -1,23 +1,23 @@
 //! Which registers an op reads and writes.
 
 use super::{Destination, Instruction, LSTM};
-use crate::blob::header::Weights;
+use crate::blob::header::NumberFormat;
 
 /// How a register holds its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum DType {
     /// Activations.
     Activation,
     /// Values of the stream.
-    Stream,
+    Residual,
 }
 
-impl Form {
+impl DType {
     /// Bytes of a number.
-    pub const fn bytes(self, weights: Weights) -> usize {
+    pub const fn bytes(self, weights: NumberFormat) -> usize {
         match self {
             Self::Activation => weights.activation_bytes(),
-            Self::Stream => weights.stream_bytes(),
+            Self::Residual => weights.residual_bytes(),
         }
     }
 }
@@ -30,7 +30,7 @@ pub struct Vector {
     /// Features.
     pub count: u16,
     /// How they are held.
-    pub kind: Form,
+    pub kind: DType,
 }
 
 /// The vectors that an op reads and the one that it writes.
@@ -45,13 +45,13 @@ pub struct Vectors {
 impl Instruction<'_> {
     /// The registers that the op reads and writes.
     pub fn vectors(self) -> Vectors {
-        let narrow = |at, count| Some(Vector { at, count, kind: Form::Activation });
-        let wide = |at, count| Some(Vector { at, count, kind: Form::Stream });
+        let narrow = |at, count| Some(Vector { at, count, kind: DType::Activation });
+        let wide = |at, count| Some(Vector { at, count, kind: DType::Residual });
         match self {
             Self::MaskedConv(c) => {
                 let (sum, output) = match c.destination() {
                     Some(Destination::Activation) => (None, narrow(c.output, c.outputs)),
-                    Some(Destination::Stream) => (None, wide(c.output, c.outputs)),
+                    Some(Destination::Residual) => (None, wide(c.output, c.outputs)),
                     Some(Destination::Accumulate) => (wide(c.output, c.outputs), wide(c.output, c.outputs)),
                     Some(Destination::Logits) | None => (None, None),
                 };

@@ -5,7 +5,7 @@
 //!
 //! [`write_block`] and [`read_block`] go through a block in one call. A [`BlockWriter`] and a [`BlockReader`] do a pixel a call, for those who
 //! have other things to do in between, or whose bytes come in pieces. With the feature `std`, `write_block_by_rows` and `read_together` do
-//! whole images by `packed`, many times as fast.
+//! whole images by `batched`, many times as fast.
 
 mod read;
 mod segments;
@@ -21,8 +21,8 @@ pub use write::{BlockWriter, write_block};
 
 use super::ByteSource;
 use crate::blob::{CRC32, Model};
-use crate::engine::{EngineError, Pixel};
-use crate::model::Image;
+use crate::exec::{EngineError, Pixel};
+use crate::network::Image;
 use core::fmt;
 use crc::{Digest, Table};
 
@@ -36,14 +36,14 @@ pub const VERSION: u16 = 1;
 pub const HEADER_BYTES: usize = 32;
 
 /// The most images of a block. A damaged block can make a decoder work for this many images at most before its checksum tells.
-pub const MOST_IMAGES: u32 = 1024;
+pub const MAX_IMAGES: u32 = 1024;
 
 /// The length of segments where a device has to hold them back: of a block of a single image, so that the same image gives the same bytes
 /// whoever compresses it.
 pub const SMALL_SEGMENT: usize = 512;
 
 /// The fewest bytes of a block.
-pub const LEAST_BLOCK: usize = 10;
+pub const MIN_BLOCK: usize = 10;
 
 /// What a file says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! Images from a block.
 
 use super::segments::{Cut, Joined, decode_error, joined_error};
-use super::{BlockError, Checksum, ContainerError, MOST_IMAGES, take};
+use super::{BlockError, Checksum, ContainerError, MAX_IMAGES, take};
 use crate::coder::range::DecoderState;
 use crate::coder::{ByteSource, Decode, Decoder};
-use crate::engine::{Engine, EngineError, Pixel};
+use crate::exec::{Engine, EngineError, Pixel};
 use crate::kernels::Kernel;
-use crate::model::Image;
+use crate::network::Image;
 
 /// Reads a block of at most `most` images, and gives how many there were. Each pixel goes to `show` with the image's number in the
 /// block and its label, as soon as it is known; whether the images are right is known at the end alone.
@@ -59,7 +59,7 @@ impl BlockReader {
     /// Reads a block of at most `most` images.
     pub fn new(most: u32) -> Self {
         Self {
-            most: most.min(MOST_IMAGES),
+            most: most.min(MAX_IMAGES),
             images: 0,
             image: 0,
             label: None,

@@ -5,7 +5,7 @@ use crate::coder::{ByteSink, ByteSource, DecodeError};
 use heapless::VecView;
 
 /// The longest segment.
-const LONGEST: usize = u16::MAX as usize;
+const MAX_LENGTH: usize = u16::MAX as usize;
 
 /// What a [`BlockWriter`](super::BlockWriter) writes to: holds bytes of the stream back until a segment is full, as its length comes first.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl<W: ByteSink> ByteSink for Segments<'_, W> {
     type Error = W::Error;
 
     fn put(&mut self, byte: u8) -> Result<(), W::Error> {
-        if self.held.len() >= LONGEST || (self.held.is_full() && !self.held.is_empty()) {
+        if self.held.len() >= MAX_LENGTH || (self.held.is_full() && !self.held.is_empty()) {
             self.flush()?;
         }
         match self.held.push(byte) {

@@ -5,8 +5,8 @@ use super::segments::decode_error;
 use super::write::{encode_error, write_each};
 use super::{BlockError, BlockReader, ContainerError};
 use crate::coder::{ByteSink, ByteSource, Decode, Encode, Encoder};
-use crate::engine::{EngineError, check_label};
-use crate::packed::{Batch, Scorer};
+use crate::exec::batched::{Batch, Scorer};
+use crate::exec::{Cost, EngineError, check_label};
 
 /// As [`write_block`](super::write_block), with all values of a row predicted at once: the same bytes in a fraction of the time.
 ///
@@ -16,7 +16,7 @@ pub fn write_block_by_rows<'i, const SEGMENT: usize, W: ByteSink>(
     scorer: &mut Scorer<'_, '_>,
     images: impl ExactSizeIterator<Item = (Option<usize>, &'i [u8])>,
     sink: W,
-) -> Result<u64, BlockError<W::Error>> {
+) -> Result<Cost, BlockError<W::Error>> {
     let model = *scorer.packed().model();
     let shape = model.image();
     write_each::<SEGMENT, _>(images, sink, |writer, label, values, segments| {
@@ -65,7 +65,7 @@ pub fn read_together<R: ByteSource>(
         open.push((reader, decoder));
     }
     let mut sources = open.iter_mut().map(|(_, decoder)| Decode::new(decoder)).collect::<Vec<_>>();
-    let mut costs = vec![0; sources.len()];
+    let mut costs = vec![Cost(0); sources.len()];
     batch.run(label_of_all, &mut sources, out, &mut costs).map_err(|error| match error {
         EngineError::Source(error) => decode_error(error),
         _ => BlockError::Engine(EngineError::Corrupt),

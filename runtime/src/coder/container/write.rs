@@ -1,13 +1,13 @@
 //! Images to a block.
 
 use super::segments::put_all;
-use super::{BlockError, Checksum, ContainerError, MOST_IMAGES, Segments};
+use super::{BlockError, Checksum, ContainerError, MAX_IMAGES, Segments};
 use crate::coder::range::EncoderState;
 use crate::coder::{ByteSink, Encode, EncodeError, Encoder};
-use crate::engine::{Engine, EngineError, Pixel};
+use crate::exec::{Cost, Engine, EngineError, Pixel};
 use crate::kernels::Kernel;
 
-/// Writes a block of `images`, each with its label where the model has classes, 1 to [`MOST_IMAGES`] of them. Gives the cost of all in
+/// Writes a block of `images`, each with its label where the model has classes, 1 to [`MAX_IMAGES`] of them. Gives the cost of all in
 /// units of 2⁻²⁴ bit.
 ///
 /// `SEGMENT` bytes of the stream are held back before they are written, 1 to 65535. Each such segment takes two bytes more.
@@ -18,7 +18,7 @@ pub fn write_block<'i, const SEGMENT: usize, K: Kernel, W: ByteSink>(
     engine: &mut Engine<'_, '_, K>,
     images: impl ExactSizeIterator<Item = (Option<usize>, &'i [u8])>,
     sink: W,
-) -> Result<u64, BlockError<W::Error>> {
+) -> Result<Cost, BlockError<W::Error>> {
     write_each::<SEGMENT, _>(images, sink, |writer, label, values, segments| {
         writer.begin(engine, label, segments)?;
         while writer.step(engine, values, segments)?.is_some() {}
@@ -31,7 +31,7 @@ pub(super) fn write_each<'i, const SEGMENT: usize, W: ByteSink>(
     images: impl ExactSizeIterator<Item = (Option<usize>, &'i [u8])>,
     sink: W,
     mut write: impl FnMut(&mut BlockWriter, Option<usize>, &[u8], &mut Segments<'_, W>) -> Result<(), BlockError<W::Error>>,
-) -> Result<u64, BlockError<W::Error>> {
+) -> Result<Cost, BlockError<W::Error>> {
     const { assert!(SEGMENT > 0 && SEGMENT < 1 << 16, "a segment has 1 to 65535 bytes") };
     let mut held = heapless::Vec::<u8, SEGMENT>::new();
     let mut segments = Segments::new(&mut held, sink);
@@ -60,20 +60,20 @@ pub(super) fn encode_error<E>(error: EngineError<EncodeError<E>>) -> BlockError<
 pub struct BlockWriter {
     pub(super) encoder: EncoderState,
     pub(super) checksum: Checksum,
-    pub(super) cost: u64,
+    pub(super) cost: Cost,
 }
 
 impl BlockWriter {
-    /// A block of `images` images, 1 to [`MOST_IMAGES`].
+    /// A block of `images` images, 1 to [`MAX_IMAGES`].
     ///
     /// # Errors
     /// When a block cannot have so many, and when the sink takes no more.
     pub fn new<W: ByteSink>(images: u32, segments: &mut Segments<'_, W>) -> Result<Self, BlockError<W::Error>> {
-        if images == 0 || images > MOST_IMAGES {
-            return Err(BlockError::Container(ContainerError::Images { got: images, most: MOST_IMAGES }));
+        if images == 0 || images > MAX_IMAGES {
+            return Err(BlockError::Container(ContainerError::Images { got: images, most: MAX_IMAGES }));
         }
         put_all(&mut segments.sink, &images.to_le_bytes()).map_err(BlockError::Bytes)?;
-        Ok(Self { encoder: EncoderState::default(), checksum: Checksum::new(), cost: 0 })
+        Ok(Self { encoder: EncoderState::default(), checksum: Checksum::new(), cost: Cost(0) })
     }
 
     /// Begins the next image, which has `label` where the model has classes.
@@ -127,11 +127,11 @@ impl BlockWriter {
         Ok(pixel)
     }
 
-    /// Ends the block, and gives the cost of its images in units of 2⁻²⁴ bit.
+    /// Ends the block, and gives the cost of its images.
     ///
     /// # Errors
     /// When the sink takes no more.
-    pub fn finish<W: ByteSink>(self, segments: &mut Segments<'_, W>) -> Result<u64, BlockError<W::Error>> {
+    pub fn finish<W: ByteSink>(self, segments: &mut Segments<'_, W>) -> Result<Cost, BlockError<W::Error>> {
         Encoder::resume(self.encoder, &mut *segments).finish().map_err(BlockError::Bytes)?;
         segments.finish().map_err(BlockError::Bytes)?;
         put_all(&mut segments.sink, &self.checksum.get().to_le_bytes()).map_err(BlockError::Bytes)?;

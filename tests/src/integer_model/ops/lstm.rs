@@ -239,7 +239,7 @@ impl Op for Lstm {
         parts.iter().map(|bytes| bytes.next_multiple_of(4)).sum()
     }
 
-    fn patch_bytes(&self, header: &Header) -> usize {
+    fn im2col_bytes(&self, header: &Header) -> usize {
         (header.row(self.x_length(header, header.channels - 1)) + header.row(self.h_length()))
             * header.activations.bytes
     }

@@ -8,7 +8,7 @@ use super::{Image, Op};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Destination {
     Activations,
-    Stream,
+    Residual,
     Add,
     Logits,
 }
@@ -44,7 +44,7 @@ impl MaskedConv {
         let mut conv = Self {
             destination: match u8_at(record, 1) {
                 0 => Destination::Activations,
-                1 => Destination::Stream,
+                1 => Destination::Residual,
                 2 => Destination::Add,
                 _ => Destination::Logits,
             },
@@ -165,7 +165,7 @@ impl Op for MaskedConv {
                         let value = header.activations.clamp(r, self.output_zero_point, self.output_low);
                         registers.set_narrow(pixel, self.output, o, value);
                     }
-                    Destination::Stream => registers.set_wide(pixel, self.output, o, sat16(r)),
+                    Destination::Residual => registers.set_wide(pixel, self.output, o, sat16(r)),
                     Destination::Add => {
                         let old = i64::from(registers.wide(pixel, self.output, o));
                         registers.set_wide(pixel, self.output, o, sat16(r + old));
@@ -187,7 +187,7 @@ impl Op for MaskedConv {
         if p > 0 { ((p + 1) * self.inputs * header.activations.bytes).next_multiple_of(4) } else { 0 }
     }
 
-    fn patch_bytes(&self, header: &Header) -> usize {
+    fn im2col_bytes(&self, header: &Header) -> usize {
         header.row(self.length(header, header.channels - 1)) * header.activations.bytes
     }
 }

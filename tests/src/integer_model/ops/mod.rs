@@ -35,7 +35,7 @@ pub trait Op: Debug {
     }
 
     /// Section 5: bytes of the longest input of its sums.
-    fn patch_bytes(&self, _: &Header) -> usize {
+    fn im2col_bytes(&self, _: &Header) -> usize {
         0
     }
 }

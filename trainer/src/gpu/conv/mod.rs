@@ -6,7 +6,7 @@ mod weights;
 
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
-use pixelrnn::model::{ColourGroups, Features, Mask, MaskedConv};
+use pixelrnn::network::{ColourGroups, Features, Mask, MaskedConv};
 
 pub(crate) use forward::convolve;
 pub(crate) use weights::{Sums, SumsMetadata, weight_gradient};

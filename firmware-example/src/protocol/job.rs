@@ -1,0 +1,300 @@
+//! An image in the making.
+
+use super::bytes::{Arrived, Lines, Starved};
+use super::dispatcher::{Dispatcher, Task};
+use super::error::Error;
+use super::line::Line;
+use super::request::Command;
+use super::saved::{Loader, NotYet};
+use super::{push, reply};
+use core::fmt::{self, Write};
+use pixelrnn::coder::ByteSink;
+use pixelrnn::coder::container::{BlockError, BlockReader, BlockWriter, ContainerError, Header, Segments};
+use pixelrnn::{Complete, Engine, Pixel, Sample};
+
+/// An image in the making.
+#[derive(Debug)]
+pub struct Job<'a, 's> {
+    line: &'a mut Line<'s>,
+    dispatcher: &'a mut Dispatcher<'s>,
+    engine: Engine<'static, 'a>,
+    work: Work,
+    /// Bytes that were written.
+    written: usize,
+}
+
+/// What an image is made from, or into.
+#[derive(Debug)]
+enum Work {
+    /// Given rows and drawn ones.
+    Complete,
+    /// A given image into a compressed one, once that is begun.
+    Write(Option<BlockWriter>),
+    /// A compressed one, once its header is read.
+    Read(Option<BlockReader>),
+    /// A saved one, which then becomes what it was.
+    Load(Loader),
+}
+
+/// What a step came to.
+enum Step {
+    /// A compressed image was begun.
+    Begun,
+    /// A saved image is there, to go on with.
+    Loaded,
+    /// The next pixel.
+    Pixel(Pixel),
+    /// The bytes that came are not enough.
+    Waits,
+    /// A compressed image was read to its end.
+    Restored,
+}
+
+/// Why an image is not made any further.
+enum Broken {
+    /// The host is told why.
+    Error(Error),
+    /// The host cannot be told.
+    Out(fmt::Error),
+}
+
+impl From<fmt::Error> for Broken {
+    fn from(error: fmt::Error) -> Self {
+        Self::Out(error)
+    }
+}
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<BlockError<fmt::Error>> for Broken {
+    fn from(error: BlockError<fmt::Error>) -> Self {
+        match error {
+            BlockError::Bytes(error) => Self::Out(error),
+            _ => Self::Error(Error::Engine),
+        }
+    }
+}
+
+impl<'a, 's> Job<'a, 's> {
+    pub(super) fn new(line: &'a mut Line<'s>, dispatcher: &'a mut Dispatcher<'s>, engine: Engine<'static, 'a>) -> Self {
+        let work = match dispatcher.task.as_ref().map(|task| task.command) {
+            Some(Command::Compress) => Work::Write(None),
+            Some(Command::Decompress) => Work::Read(None),
+            Some(Command::Resume) => Work::Load(Loader::new()),
+            _ => Work::Complete,
+        };
+        Self { line, dispatcher, engine, work, written: 0 }
+    }
+
+    /// Takes a byte, as [`Session::push`](super::Session::push) does: requests that concern this image are answered, and those for
+    /// information, others refused.
+    ///
+    /// # Errors
+    /// When `out` fails.
+    pub fn push(&mut self, byte: u8, out: &mut impl Write) -> fmt::Result {
+        push(self.line, self.dispatcher, self.engine.state(), byte, out)
+    }
+
+    /// Whether it can do nothing until more bytes come from the host: time to sleep until the next interrupt.
+    pub fn waits(&self) -> bool {
+        self.dispatcher.task.as_ref().is_some_and(|task| task.waits)
+    }
+
+    /// Makes the next pixel, and writes what became complete with it: a row, the image.
+    ///
+    /// `false` when this image is done, or was stopped. While it waits for bytes of the host's, nothing happens, and it is `true`.
+    ///
+    /// # Errors
+    /// When `out` fails.
+    pub fn step(&mut self, out: &mut impl Write) -> Result<bool, fmt::Error> {
+        // After a `stop`, the task may be the next one already, which is not this engine's.
+        let Some(task) = self.dispatcher.task.as_ref().filter(|task| task.started) else { return Ok(false) };
+        if task.waits {
+            return Ok(true);
+        }
+        match self.advance(out) {
+            Ok(more) => Ok(more),
+            Err(Broken::Out(error)) => Err(error),
+            Err(Broken::Error(error)) => {
+                self.dispatcher.task = None;
+                reply::error(&error, out)?;
+                Ok(false)
+            }
+        }
+    }
+
+    fn advance(&mut self, out: &mut impl Write) -> Result<bool, Broken> {
+        let step = match &mut self.work {
+            Work::Complete => complete(&mut self.engine, self.dispatcher)?,
+            Work::Write(writer) => write(writer, &mut self.engine, self.dispatcher, &mut self.written, out)?,
+            Work::Read(reader) => read(reader, &mut self.engine, self.dispatcher)?,
+            Work::Load(loader) => {
+                let step = load(loader, &mut self.engine, self.dispatcher, out)?;
+                if matches!(step, Step::Loaded) {
+                    self.work = Work::Complete;
+                }
+                step
+            }
+        };
+        let Dispatcher { task: Some(task), image, .. } = &mut *self.dispatcher else { return Ok(false) };
+        let shape = task.model.image();
+        let image = image.get_mut(..shape.values()).unwrap_or_default();
+        let done = match step {
+            Step::Begun | Step::Loaded => false,
+            Step::Waits => {
+                task.waits = true;
+                reply::more(out)?;
+                false
+            }
+            Step::Pixel(pixel) => {
+                let from = pixel.row * shape.width + pixel.column;
+                let places = image.iter_mut().skip(from).step_by(shape.height * shape.width);
+                for (place, value) in places.zip(pixel.values) {
+                    *place = value;
+                }
+                task.cost = task.cost.saturating_add(pixel.cost.0);
+                task.pixels += 1;
+                if pixel.column + 1 == shape.width && shows(task) {
+                    reply::row(pixel.row, image, shape, out)?;
+                }
+                // What a compressed image has behind its last pixel is to be read first.
+                task.pixels == shape.height * shape.width && task.command != Command::Decompress
+            }
+            Step::Restored => true,
+        };
+        if done {
+            reply::done(task, image, self.written, out)?;
+            self.dispatcher.task = None;
+        }
+        Ok(!done)
+    }
+}
+
+/// Whether the host is to see the rows of what is made.
+fn shows(task: &Task) -> bool {
+    !matches!(task.command, Command::Score | Command::Compress)
+}
+
+// The four below are functions of their own for the stack's sake: what one of them needs is not there while another computes.
+
+/// The next pixel of `sample`, `score` and `complete`: images of which no rows are given, all, or some.
+#[inline(never)]
+fn complete(engine: &mut Engine<'static, '_>, dispatcher: &mut Dispatcher<'_>) -> Result<Step, Broken> {
+    let Dispatcher { task: Some(task), image, .. } = dispatcher else { return Err(Error::Engine.into()) };
+    let draw = Sample::new(&mut task.rng, task.temperature);
+    let mut source = Complete::new(image, task.model.image(), task.rows, draw);
+    let pixel = engine.step(&mut source).map_err(|_| Error::Engine)?;
+    Ok(Step::Pixel(pixel.ok_or(Error::Engine)?))
+}
+
+/// Writes the next pixel, before the first one the header, and behind the last one the end.
+#[inline(never)]
+fn write(
+    writer: &mut Option<BlockWriter>,
+    engine: &mut Engine<'static, '_>,
+    dispatcher: &mut Dispatcher<'_>,
+    written: &mut usize,
+    out: &mut impl Write,
+) -> Result<Step, Broken> {
+    let Dispatcher { task: Some(task), image, held, .. } = dispatcher else { return Err(Error::Engine.into()) };
+    let mut lines = Lines::new(out, written);
+    let step = if let Some(open) = writer {
+        let mut segments = Segments::new(held, &mut lines);
+        let pixel = open.step(engine, image, &mut segments)?.ok_or(Error::Engine)?;
+        let shape = task.model.image();
+        if task.pixels + 1 == shape.height * shape.width {
+            open.clone().finish(&mut segments)?;
+        }
+        Step::Pixel(pixel)
+    } else {
+        Header::new(&task.model, 1).to_bytes().iter().try_for_each(|&byte| lines.put(byte))?;
+        let mut segments = Segments::new(held, &mut lines);
+        let mut begun = BlockWriter::new(1, &mut segments)?;
+        begun.begin(engine, task.label, &mut segments)?;
+        *writer = Some(begun);
+        Step::Begun
+    };
+    lines.end()?;
+    Ok(step)
+}
+
+/// Reads the next pixel, before the first one the header, and behind the last one the end.
+#[inline(never)]
+fn read(
+    reader: &mut Option<BlockReader>,
+    engine: &mut Engine<'static, '_>,
+    dispatcher: &mut Dispatcher<'_>,
+) -> Result<Step, Broken> {
+    let Dispatcher { task: Some(task), held, .. } = dispatcher else { return Err(Error::Engine.into()) };
+    let mut arrived = Arrived { bytes: held, read: 0, ended: task.ended };
+    let result = match reader {
+        Some(reader) => reader.step(engine, &mut arrived).map(|restored| {
+            restored.map_or(Step::Restored, |restored| {
+                task.label = restored.label;
+                Step::Pixel(restored.pixel)
+            })
+        }),
+        None => {
+            let header = Header::read(&mut arrived).and_then(|header| {
+                header.check(&task.model).map_err(BlockError::Container)?;
+                Ok(header)
+            });
+            match header {
+                Ok(Header { images: 1, .. }) => {
+                    *reader = Some(BlockReader::new(1));
+                    Ok(Step::Begun)
+                }
+                Ok(Header { images: got, .. }) => return Err(Error::Images { got }.into()),
+                Err(error) => Err(error),
+            }
+        }
+    };
+    let read = arrived.read;
+    match result {
+        Ok(step) => {
+            held.drain(..read);
+            if matches!(step, Step::Restored) && !held.is_empty() {
+                return Err(Error::Container(ContainerError::Trailing).into());
+            }
+            Ok(step)
+        }
+        // What was read of a pixel is read again when there is all of it.
+        Err(BlockError::Bytes(Starved)) => Ok(Step::Waits),
+        Err(BlockError::Container(error)) => Err(Error::Container(error).into()),
+        Err(_) => Err(Error::Engine.into()),
+    }
+}
+
+/// Reads what has come of a saved image; when that is all, shows the rows that it has.
+#[inline(never)]
+fn load(
+    loader: &mut Loader,
+    engine: &mut Engine<'static, '_>,
+    dispatcher: &mut Dispatcher<'_>,
+    out: &mut impl Write,
+) -> Result<Step, Broken> {
+    let Dispatcher { task: Some(task), image, held, .. } = &mut *dispatcher else { return Err(Error::Engine.into()) };
+    let mut arrived = Arrived { bytes: held, read: 0, ended: task.ended };
+    let loaded = loader.load(&mut arrived, task, image, engine.state_mut());
+    held.clear();
+    match loaded {
+        Ok(()) => {}
+        Err(NotYet::Starved) => return Ok(Step::Waits),
+        Err(NotYet::Bad(error)) => return Err(Error::Saved(error).into()),
+    }
+    engine.resume(task.label, task.pixels).map_err(|_| Error::Engine)?;
+    let shape = task.model.image();
+    let image = image.get(..shape.values()).unwrap_or_default();
+    if shows(task) {
+        for row in 0..task.pixels / shape.width {
+            reply::row(row, image, shape, out)?;
+        }
+        let seed = task.seed;
+        dispatcher.used(seed);
+    }
+    Ok(Step::Loaded)
+}

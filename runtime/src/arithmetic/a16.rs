@@ -1,0 +1,209 @@
+//! 8-bit weights and 16-bit activations, for models that cannot do with 8-bit ones.
+//!
+//! A softmax over 256 levels that is sure of its values is such a model. What differs from [`Int8`] is the activation: it has 14
+//! bits, so that sums of thousands of products still fit into 32, and its zero is 0.
+
+use super::{Arithmetic, Int8};
+use crate::blob::Layout;
+use crate::fixed::Rescale;
+use crate::kernels::{Gemv, Kernel, OUTPUT_TILE};
+
+/// 8-bit weights, 16-bit activations, 32-bit sums, a 16-bit stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Int8A16;
+
+impl Int8A16 {
+    /// The largest activation; the least is one below its negative.
+    pub const MAX: i16 = 8191;
+}
+
+/// The largest activation.
+const MAX: i32 = Int8A16::MAX as i32;
+
+/// The least activation, and with `relu` the least that is not negative.
+#[inline(always)]
+fn least(relu: bool) -> i32 {
+    if relu { 0 } else { -MAX - 1 }
+}
+
+/// The nearest activation to `v`; with `relu` the nearest that is not negative.
+#[inline(always)]
+fn clamp(v: i32, relu: bool) -> i16 {
+    v.max(least(relu)).min(MAX) as i16
+}
+
+impl Arithmetic for Int8A16 {
+    type Weight = i8;
+    type Activation = i16;
+    type Residual = i16;
+    type Sum = i32;
+
+    const ZERO_BIAS: &'static [i32; OUTPUT_TILE] = Int8::ZERO_BIAS;
+    const MULTIPLIERS: bool = true;
+
+    #[inline(always)]
+    fn products<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
+        match layout {
+            Layout::RowMajor => kernel.gemv_row_major_i16(bias, weights, x, sums),
+            Layout::Tiled => kernel.gemv_tiled_i16(bias, weights, x, sums),
+            Layout::TiledPairs => kernel.gemv_tiled_pairs_i16(bias, weights, x, sums),
+        }
+    }
+
+    #[inline(always)]
+    fn sum(a: i32, b: i32) -> i32 {
+        Int8::sum(a, b)
+    }
+
+    #[inline(always)]
+    fn scale<K: Kernel>(kernel: K, sums: &mut [i32], left: u8, multipliers: &[i32]) {
+        Int8::scale(kernel, sums, left, multipliers);
+    }
+
+    #[inline(always)]
+    fn scale_both<K: Kernel>(kernel: K, sums: &mut [i32], more: &[i32], left: u8, multipliers: &[i32]) {
+        Int8::scale_both(kernel, sums, more, left, multipliers);
+    }
+
+    #[inline(always)]
+    fn gemv_activations<K: Kernel>(
+        kernel: K,
+        rows: Gemv<'_, i16>,
+        zero_point: i32,
+        low: i32,
+        sums: &mut [i32],
+        y: &mut [i16],
+    ) {
+        kernel.gemv_activations_i16(rows, least(low == zero_point), MAX, sums, y);
+    }
+
+    #[inline(always)]
+    fn gemv_accumulated<K: Kernel>(kernel: K, rows: Gemv<'_, i16>, sums: &mut [i32], y: &mut [i16]) {
+        kernel.gemv_accumulated_i16(rows, sums, y);
+    }
+
+    #[inline(always)]
+    fn gemv_sums<K: Kernel>(kernel: K, rows: Gemv<'_, i16>, sums: &mut [u32]) {
+        kernel.gemv_sums_i16(rows, bytemuck::must_cast_slice_mut(sums));
+    }
+
+    #[inline(always)]
+    fn zero(_: i8) -> i16 {
+        0
+    }
+
+    #[inline(always)]
+    fn activation(v: i32, zero_point: i32, low: i32) -> i16 {
+        clamp(v, low == zero_point)
+    }
+
+    #[inline(always)]
+    fn residual(v: i32) -> i16 {
+        Int8::residual(v)
+    }
+
+    #[inline(always)]
+    fn accumulate(v: i32, y: i16) -> i16 {
+        Int8::accumulate(v, y)
+    }
+
+    #[inline(always)]
+    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) {
+        Int8::logits(kernel, sums, softmax, shift);
+    }
+
+    #[inline(always)]
+    fn quantize(x: i16, rescale: Rescale) -> i32 {
+        Int8::quantize(x, rescale)
+    }
+
+    #[inline(always)]
+    fn relu(x: i16) -> i32 {
+        Int8::relu(x)
+    }
+
+    fn elu(x: i16, exponent: Rescale, back: i32) -> i32 {
+        Int8::elu(x, exponent, back)
+    }
+
+    #[inline(always)]
+    fn add(a: i16, b: i16, rescale: [Rescale; 2], negate: bool) -> i32 {
+        Int8::add(a, b, rescale, negate)
+    }
+
+    fn depth_gate(values: [i16; 3], rescale: [Rescale; 3]) -> i32 {
+        Int8::depth_gate(values, rescale)
+    }
+
+    #[inline(always)]
+    fn gate(x: i32, h: i32) -> i16 {
+        Int8::gate(x, h)
+    }
+
+    #[inline(always)]
+    fn cell(gates: [i16; 4], c: i16, cell_bits: u8) -> (i16, i16) {
+        Int8::cell(gates, c, cell_bits)
+    }
+
+    #[inline(always)]
+    fn units<K: Kernel>(kernel: K, sums: [&[i32]; 2], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
+        Int8::units(kernel, sums, before, cell_bits, c, h);
+    }
+
+    #[inline(always)]
+    fn summed_units<K: Kernel>(
+        kernel: K,
+        sums: &[i32],
+        before: &[i16],
+        cell_bits: &[u8],
+        c: &mut [i16],
+        h: &mut [i16],
+    ) {
+        Int8::summed_units(kernel, sums, before, cell_bits, c, h);
+    }
+
+    #[inline(always)]
+    fn hidden(h: i16, to_hidden: Rescale) -> i16 {
+        clamp(to_hidden.apply(i32::from(h)), false)
+    }
+
+    #[inline(always)]
+    fn output(h: i16, to_output: Rescale, y: i16) -> i16 {
+        Int8::output(h, to_output, y)
+    }
+
+    #[inline(always)]
+    fn activations<K: Kernel>(kernel: K, v: &[i32], zero_point: i32, low: i32, y: &mut [i16]) {
+        kernel.residuals(v, least(low == zero_point), MAX, y);
+    }
+
+    #[inline(always)]
+    fn quantized<K: Kernel>(kernel: K, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i16]) {
+        kernel.rescaled_i16(x, rescale, least(low == zero_point), MAX, y);
+    }
+
+    #[inline(always)]
+    fn hiddens<K: Kernel>(kernel: K, h: &[i16], to_hidden: Rescale, y: &mut [i16]) {
+        kernel.rescaled_i16(h, to_hidden, least(false), MAX, y);
+    }
+
+    #[inline(always)]
+    fn residuals<K: Kernel>(kernel: K, v: &[i32], y: &mut [i16]) {
+        Int8::residuals(kernel, v, y);
+    }
+
+    #[inline(always)]
+    fn accumulated<K: Kernel>(kernel: K, v: &[i32], y: &mut [i16]) {
+        Int8::accumulated(kernel, v, y);
+    }
+
+    #[inline(always)]
+    fn outputs<K: Kernel>(kernel: K, h: &[i16], to_output: Rescale, y: &mut [i16]) {
+        Int8::outputs(kernel, h, to_output, y);
+    }
+
+    #[inline(always)]
+    fn outputs_onto<K: Kernel>(kernel: K, h: &[i16], to_output: Rescale, y: &mut [i16]) {
+        Int8::outputs_onto(kernel, h, to_output, y);
+    }
+}

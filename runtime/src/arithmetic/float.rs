@@ -1,0 +1,163 @@
+//! Floats, for parts with an FPU and for checking: `f32` throughout, weights of `f32` or `f16`.
+//!
+//! The fields of an op that say how integers are scaled mean nothing here, but for three: a ReLU is where `low` is the
+//! zero point, `negate` is a sign, and a [`Rescale`] of an `add` holds the bits of an `f32` factor.
+
+use super::Arithmetic;
+use crate::blob::Layout;
+use crate::fixed::Rescale;
+use crate::kernels::{Kernel, OUTPUT_TILE};
+use bytemuck::Pod;
+use core::marker::PhantomData;
+use half::f16;
+
+/// `f32` activations and sums; weights of type `W`.
+#[derive(Clone, Copy, Debug)]
+pub struct Float<W>(PhantomData<W>);
+
+/// A float that weights are stored as.
+pub trait Weight: Pod {
+    /// The number.
+    fn to_f32(self) -> f32;
+}
+
+impl Weight for f32 {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+}
+
+/// The bits of an `f16`.
+impl Weight for u16 {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        f16::from_bits(self).to_f32()
+    }
+}
+
+/// Partial sums of a dot product: always the same number, so that results do not depend on the machine's vectors.
+const LANES: usize = 8;
+
+fn dot<W: Weight>(weights: &[W], x: &[f32]) -> f32 {
+    let mut sums = [0f32; LANES];
+    let (w, x) = (weights.chunks(LANES), x.chunks(LANES));
+    for (w, x) in w.zip(x) {
+        for ((sum, w), x) in sums.iter_mut().zip(w).zip(x) {
+            *sum += w.to_f32() * x;
+        }
+    }
+    sums.iter().sum()
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + libm::expf(-x))
+}
+
+/// `max(x, 0)` of numbers; what is none stays none, so that it reaches a sum and is found there.
+fn positive(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
+/// The factor in the place of a [`Rescale`].
+fn factor(rescale: Rescale) -> f32 {
+    bytemuck::must_cast(rescale)
+}
+
+impl<W: Weight> Arithmetic for Float<W> {
+    type Weight = W;
+    type Activation = f32;
+    type Residual = f32;
+    type Sum = f32;
+
+    const ZERO_BIAS: &'static [f32; OUTPUT_TILE] = &[0.0; OUTPUT_TILE];
+    const MULTIPLIERS: bool = false;
+
+    fn products<K: Kernel>(_: K, _: Layout, bias: &[f32], weights: &[W], x: &[f32], sums: &mut [f32]) {
+        let mut rest = weights;
+        for (sum, bias) in sums.iter_mut().zip(bias) {
+            let Some((row, after)) = rest.split_at_checked(x.len()) else { return };
+            rest = after;
+            *sum = bias + dot(row, x);
+        }
+    }
+
+    fn sum(a: f32, b: f32) -> f32 {
+        a + b
+    }
+
+    fn finite(sums: &[f32]) -> bool {
+        sums.iter().all(|sum| sum.is_finite())
+    }
+
+    fn scale<K: Kernel>(_: K, _: &mut [f32], _: u8, _: &[f32]) {}
+
+    fn scale_both<K: Kernel>(_: K, sums: &mut [f32], more: &[f32], _: u8, _: &[f32]) {
+        for (sum, more) in sums.iter_mut().zip(more) {
+            *sum += more;
+        }
+    }
+
+    fn zero(_: i8) -> f32 {
+        0.0
+    }
+
+    fn activation(v: f32, zero_point: i32, low: i32) -> f32 {
+        if low == zero_point { positive(v) } else { v }
+    }
+
+    fn residual(v: f32) -> f32 {
+        v
+    }
+
+    fn accumulate(v: f32, y: f32) -> f32 {
+        v + y
+    }
+
+    fn logits<K: Kernel>(_: K, sums: &mut [u32], softmax: bool, _: u8) {
+        let largest = sums.iter().fold(f32::NEG_INFINITY, |top, sum| top.max(f32::from_bits(*sum)));
+        let top = if softmax { largest } else { 0.0 };
+        for sum in sums.iter_mut() {
+            // A cast saturates. No sum is anything but a number: an engine stops before.
+            *sum = libm::rintf((f32::from_bits(*sum) - top) * (core::f32::consts::LOG2_E * 65536.0)) as i32 as u32;
+        }
+    }
+
+    fn quantize(x: f32, _: Rescale) -> f32 {
+        x
+    }
+
+    fn relu(x: f32) -> f32 {
+        positive(x)
+    }
+
+    fn elu(x: f32, _: Rescale, _: i32) -> f32 {
+        if x > 0.0 { x } else { libm::expm1f(x) }
+    }
+
+    fn add(a: f32, b: f32, [scale, _]: [Rescale; 2], negate: bool) -> f32 {
+        let scale = factor(scale);
+        b + a * if negate { -scale } else { scale }
+    }
+
+    fn depth_gate([a, b, t]: [f32; 3], _: [Rescale; 3]) -> f32 {
+        a + sigmoid(t) * b
+    }
+
+    fn gate(x: f32, h: f32) -> f32 {
+        x + h
+    }
+
+    fn cell([o, f, i, g]: [f32; 4], c: f32, _: u8) -> (f32, f32) {
+        let c = sigmoid(f) * c + sigmoid(i) * libm::tanhf(g);
+        (sigmoid(o) * libm::tanhf(c), c)
+    }
+
+    fn hidden(h: f32, _: Rescale) -> f32 {
+        h
+    }
+
+    fn output(h: f32, _: Rescale, y: f32) -> f32 {
+        h + y
+    }
+}

@@ -1,0 +1,174 @@
+//! Several images, advanced together.
+
+use super::executor::{AnyExecutor, Execute, Executor};
+use super::model::{AnyOps, PackedModel};
+use super::ops::Ops;
+use super::packed_matrix::NOTHING;
+use super::step::Step;
+use crate::distribution::Distribution;
+use crate::exec::EngineError;
+use crate::exec::pixel::{Cost, check_label, next_value, predicted_of_sums, predicted_of_two};
+use crate::fixed::cost_bits;
+use crate::kernels::{Host, map};
+use crate::network::Image;
+use crate::source::{Position, SymbolSource};
+use core::convert::Infallible;
+
+/// Makes several images at once, in memory that it allocates when it is made and never after.
+pub struct Batch<'p, 'm> {
+    packed: &'p PackedModel<'m>,
+    images: usize,
+    kernel: Host,
+    executor: AnyExecutor,
+}
+
+impl<'p, 'm> Batch<'p, 'm> {
+    /// A batch of `images` images, with the kernel that [`Host::from_env`] gives.
+    ///
+    /// # Errors
+    /// When the machine has no kernel of the name in [`Host::VARIABLE`].
+    pub fn new(packed: &'p PackedModel<'m>, images: usize) -> Result<Self, EngineError<Infallible>> {
+        Self::with(packed, images, Host::from_env().map_err(EngineError::Kernel)?)
+    }
+
+    /// A batch with that kernel.
+    ///
+    /// # Errors
+    /// None that a checked model could cause.
+    pub fn with(packed: &'p PackedModel<'m>, images: usize, kernel: Host) -> Result<Self, EngineError<Infallible>> {
+        let executor = AnyExecutor::new(packed, images.max(1), 1).ok_or(EngineError::Corrupt)?;
+        Ok(Self { packed, images: images.max(1), kernel, executor })
+    }
+
+    /// The model, with its weights packed.
+    pub const fn packed(&self) -> &'p PackedModel<'m> {
+        self.packed
+    }
+
+    /// Images.
+    pub const fn images(&self) -> usize {
+        self.images
+    }
+
+    /// Makes images, `[N, C, H, W]`, each with the source of its number, and gives their costs.
+    ///
+    /// # Errors
+    /// As [`crate::Engine::run`]; `Corrupt` unless there are as many sources, costs and images as the batch has.
+    pub fn run<S: SymbolSource>(
+        &mut self,
+        label: Option<usize>,
+        sources: &mut [S],
+        out: &mut [u8],
+        costs: &mut [Cost],
+    ) -> Result<(), EngineError<S::Error>> {
+        check_label(&self.packed.model, label)?;
+        let values = self.packed.model.image().values();
+        if sources.len() != self.images || costs.len() != self.images || out.len() != self.images * values {
+            return Err(EngineError::Corrupt);
+        }
+        costs.fill(Cost(0));
+        let job = Job { packed: self.packed, images: self.images, label, sources, out, costs };
+        match (&mut self.executor, &self.packed.ops) {
+            (AnyExecutor::I8(executor), AnyOps::I8(ops)) => job.run(executor, ops, self.kernel),
+            #[cfg(feature = "a16")]
+            (AnyExecutor::I8A16(executor), AnyOps::I8A16(ops)) => job.run(executor, ops, self.kernel),
+            #[cfg(feature = "a16")]
+            _ => Err(EngineError::Corrupt),
+        }
+    }
+}
+
+/// What [`Batch::run`] was asked for.
+struct Job<'j, 'm, S> {
+    packed: &'j PackedModel<'m>,
+    images: usize,
+    label: Option<usize>,
+    sources: &'j mut [S],
+    out: &'j mut [u8],
+    costs: &'j mut [Cost],
+}
+
+/// Adds what values cost that were so probable: a vector of them costs hardly more time than one.
+pub(super) fn add_costs(frequencies: &[u32], costs: &mut [Cost], kernel: Host) {
+    map(
+        kernel,
+        frequencies,
+        costs,
+        #[inline(always)]
+        |frequency, cost| cost.0 += u64::from(cost_bits(frequency)),
+    );
+}
+
+impl<S: SymbolSource> Job<'_, '_, S> {
+    /// Turns the logits of several images of two levels into frequencies, if all of them have one temperature.
+    fn predict_at_once(&self, logits: &mut [u32], kernel: Host) -> bool {
+        let Image { channels, levels, .. } = self.packed.model.image();
+        let mut temperatures = self.sources.iter().map(SymbolSource::temperature);
+        let Some(temperature) = temperatures.next() else { return false };
+        if self.images == 1 || (channels, levels) != (1, 2) || temperatures.any(|other| other != temperature) {
+            return false;
+        }
+        let output = self.packed.model.logits();
+        map(
+            kernel,
+            NOTHING,
+            logits.as_chunks_mut().0,
+            #[inline(always)]
+            |(), logits: &mut [u32; 2]| *logits = predicted_of_two(output, *logits, temperature),
+        );
+        true
+    }
+
+    fn run<A: Execute>(
+        self,
+        executor: &mut Executor<A>,
+        ops: &Ops<A>,
+        kernel: Host,
+    ) -> Result<(), EngineError<S::Error>> {
+        let Image { height, width, channels, levels } = self.packed.model.image();
+        let images = self.images;
+        executor.restart(ops, width).ok_or(EngineError::Corrupt)?;
+        let mut step = Step {
+            images,
+            width,
+            row: 0,
+            column: 0,
+            columns: 1,
+            groups: 0..1,
+            all_groups: channels,
+            label: self.label,
+        };
+        for row in 0..height {
+            for column in 0..width {
+                (step.row, step.column) = (row, column);
+                for channel in 0..channels {
+                    step.groups = channel..channel + 1;
+                    A::forward(executor, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
+                    let position = Position { row, column, channel };
+                    let at_once = self.predict_at_once(&mut executor.scratch.logits, kernel);
+                    for image in 0..images {
+                        let at = (image * channels + channel) * levels;
+                        let logits = executor.scratch.logits.get_mut(at..at + levels).ok_or(EngineError::Corrupt)?;
+                        let source = self.sources.get_mut(image).ok_or(EngineError::Corrupt)?;
+                        let distribution = if at_once {
+                            Distribution::of(logits)
+                        } else {
+                            predicted_of_sums(self.packed.model.logits(), logits, source.temperature(), kernel)
+                        };
+                        let value = next_value(source, position, &distribution, levels)?;
+                        let frequency = distribution.frequency(value);
+                        *executor.frequencies.get_mut(image).ok_or(EngineError::Corrupt)? = frequency;
+                        let at = ((image * channels + channel) * height + row) * width + column;
+                        *self.out.get_mut(at).ok_or(EngineError::Corrupt)? = value;
+                        executor.store(&step, image, channel, value).ok_or(EngineError::Corrupt)?;
+                    }
+                    add_costs(&executor.frequencies, self.costs, kernel);
+                }
+            }
+            if row + 1 < height {
+                A::end_row(executor, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
+            }
+        }
+        Ok(())
+    }
+}

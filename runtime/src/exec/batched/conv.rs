@@ -1,0 +1,246 @@
+//! Masked convolution, at all places of a step.
+
+use super::pack::{Pack, each_word, words};
+use super::packed_matrix::{PackedMatrix, Panel, Scaled};
+use super::registers::Registers;
+use super::row_cache::{RowCache, Shape};
+use super::step::{Scratch, Step};
+use crate::blob::{ConvRecord, Destination, Model};
+use crate::kernels::Kernel;
+use crate::kernels::gemm::Inputs;
+
+/// A convolution with its weights packed.
+pub(super) struct Conv<A> {
+    pub(super) record: ConvRecord,
+    pub(super) store: Store,
+    /// Whether it reads the image, whose values are kept when they are drawn.
+    pub(super) first: bool,
+    pub(super) groups: Vec<Group<A>>,
+    /// Inputs of the taps above and to the left; none where the kernel has just a centre.
+    pub(super) taps: Vec<Tap>,
+    /// How many of these are above.
+    pub(super) above: usize,
+}
+
+/// What makes the outputs of a colour group.
+pub(super) struct Group<A> {
+    pub(super) packed: PackedMatrix<A>,
+    /// Inputs of the centre that it reads.
+    pub(super) open: usize,
+}
+
+/// What a convolution keeps: the inputs of later pixels; nothing where no tap reads an earlier one.
+pub(super) type State<A> = Option<RowCache<<A as Pack>::Input>>;
+
+/// Taps that lie together in a row.
+#[derive(Clone, Copy)]
+pub(super) struct Tap {
+    pub(super) above: usize,
+    /// Columns from the first of them to the centre's.
+    pub(super) back: isize,
+    pub(super) inputs: usize,
+}
+
+/// Whether taps side by side are one piece: vectors of whole words are not, as they need not lie together.
+fn joined<A: Pack>(record: &ConvRecord) -> bool {
+    record.dilation == 1 && !usize::from(record.inputs).is_multiple_of(each_word::<A>())
+}
+
+impl<A: Pack> Conv<A> {
+    pub(super) fn new(model: &Model<'_>, record: &ConvRecord, first: bool) -> Option<Self> {
+        let (top, left, right) = record.reach();
+        let (dilation, inputs) = (usize::from(record.dilation), usize::from(record.inputs));
+        let mut taps = Vec::new();
+        for above in (0..=top).rev() {
+            let count = if above > 0 { left + 1 + right } else { left };
+            if joined::<A>(record) {
+                taps.push(Tap { above, back: left as isize, inputs: count * inputs });
+            } else {
+                let each = |tap| Tap {
+                    above: above * dilation,
+                    back: (left as isize - tap as isize) * dilation as isize,
+                    inputs,
+                };
+                taps.extend((0..count).map(each));
+            }
+        }
+        taps.retain(|tap| tap.inputs > 0);
+        let above = taps.iter().filter(|tap| tap.above > 0).count();
+        let matrix = record.matrix();
+        let groups = model.image().channels;
+        let group = |group: usize| {
+            let open = matrix.open(groups, group);
+            let pieces: Vec<_> = taps.iter().map(|tap| tap.inputs).chain([open]).collect();
+            Some(Group { packed: PackedMatrix::new(model, &matrix, group, (&pieces, above))?, open })
+        };
+        let groups = (0..groups).map(group).collect::<Option<_>>()?;
+        Some(Self { record: *record, store: Store::new(record)?, first, groups, taps, above })
+    }
+
+    /// Bytes of the packed weights.
+    pub(super) fn bytes(&self) -> usize {
+        self.groups.iter().map(|group| group.packed.bytes()).sum()
+    }
+
+    /// What is kept of `images` images.
+    pub(super) fn state(&self, images: usize, width: usize) -> State<A> {
+        if self.taps.is_empty() {
+            return None;
+        }
+        let (top, left, right) = self.record.reach();
+        let (dilation, features) = (usize::from(self.record.dilation), usize::from(self.record.inputs));
+        let columns = [left * dilation, width, right * dilation];
+        let shape = Shape { images, rows: top * dilation + 1, columns, features };
+        Some(if joined::<A>(&self.record) { RowCache::by_image(shape) } else { RowCache::new(shape) })
+    }
+
+    /// Before an image: all pixels are outside.
+    pub(super) fn restart(&self, state: &mut State<A>) {
+        if let Some(rows) = state {
+            rows.fill(A::input(A::zero(self.record.input_zero_point)));
+        }
+    }
+
+    /// The most pieces that a product reads.
+    pub(super) fn pieces(&self) -> usize {
+        self.taps.len() + 1
+    }
+
+    #[inline(always)]
+    pub(super) fn run<K: Kernel>(
+        &self,
+        step: &Step,
+        state: &mut State<A>,
+        scratch: &mut Scratch,
+        kernel: K,
+    ) -> Option<()> {
+        // All colours, as what is left of a pixel is open to each of them.
+        if let Some(rows) = state.as_mut().filter(|_| !self.first) {
+            rows.keep(step, &scratch.registers, self.record.input)?;
+        }
+        for number in step.groups.clone() {
+            self.group(step, number, state.as_ref(), scratch, kernel)?;
+        }
+        Some(())
+    }
+
+    #[inline(always)]
+    fn group<K: Kernel>(
+        &self,
+        step: &Step,
+        number: usize,
+        rows: Option<&RowCache<A::Input>>,
+        scratch: &mut Scratch,
+        kernel: K,
+    ) -> Option<()> {
+        let group = self.groups.get(number)?;
+        let centre = words::<A>(group.open);
+        let Scratch { registers, logits, sums, pieces, levels } = scratch;
+        pieces.clear();
+        let stride = if let Some(rows) = rows {
+            for tap in &self.taps {
+                let start = rows.at(0, step.row, tap.above, step.column, tap.back);
+                pieces.push::<A::Input>(start, words::<A>(tap.inputs));
+            }
+            pieces.push::<A::Input>(rows.at(0, step.row, 0, step.column, 0), centre);
+            rows.stride_of(step.columns)
+        } else {
+            pieces.push::<A::Input>(registers.start::<A::Input>(self.record.input), centre);
+            self.record.inputs.into()
+        };
+        for panel in group.packed.panels() {
+            let numbers = match rows {
+                Some(rows) => rows.slice(),
+                None => registers.slice()?,
+            };
+            let inputs = Inputs { numbers, stride, pieces: pieces.all() };
+            let results = group.packed.sums(panel, kernel, &inputs, (step.batch_columns(), step.label), sums)?;
+            let columns = match self.store {
+                Store::Logits => step.all_groups * *levels,
+                _ => self.record.outputs.into(),
+            };
+            let first = self.to(number, panel, (step.batch_columns(), *levels));
+            self.store.put::<A, K>(&results, registers, logits, (first, columns), kernel)?;
+        }
+        Some(())
+    }
+
+    /// Where a panel's outputs begin: in the registers of so many places, or in the logits of so many levels.
+    #[inline(always)]
+    pub(super) fn to(&self, group: usize, panel: &Panel, (batch_columns, levels): (usize, usize)) -> usize {
+        let (first, at) = (panel.outputs.start, self.record.output as usize * batch_columns);
+        match self.store {
+            Store::Logits => {
+                let before = self.groups.get(group).map_or(0, |group| group.packed.outputs.start);
+                group * levels + first - before
+            }
+            Store::Activation { .. } => at / size_of::<A::Input>() + first,
+            _ => at / size_of::<i16>() + first,
+        }
+    }
+}
+
+/// What becomes of a convolution's sums.
+#[derive(Clone, Copy)]
+pub(super) enum Store {
+    Activation { zero_point: i32, low: i32 },
+    Residual,
+    Accumulate,
+    Logits,
+}
+
+impl Store {
+    fn new(record: &ConvRecord) -> Option<Self> {
+        Some(match record.destination()? {
+            Destination::Activation => {
+                Self::Activation { zero_point: record.output_zero_point.into(), low: record.output_low.into() }
+            }
+            Destination::Residual => Self::Residual,
+            Destination::Accumulate => Self::Accumulate,
+            Destination::Logits => Self::Logits,
+        })
+    }
+
+    /// Writes sums to where they belong, each place's to number `to.0` of `to.1` numbers.
+    #[inline(always)]
+    pub(super) fn put<A: Pack, K: Kernel>(
+        self,
+        sums: &impl Scaled,
+        registers: &mut Registers,
+        logits: &mut [u32],
+        to: (usize, usize),
+        kernel: K,
+    ) -> Option<()> {
+        match self {
+            Self::Activation { zero_point, low } => sums.each(
+                kernel,
+                registers.slice_mut()?,
+                to,
+                #[inline(always)]
+                move |v, y| *y = A::activation_input(v, zero_point, low),
+            ),
+            Self::Accumulate => sums.each(
+                kernel,
+                registers.slice_mut()?,
+                to,
+                #[inline(always)]
+                |v, y| *y = A::accumulate(v, *y),
+            ),
+            Self::Residual => sums.each(
+                kernel,
+                registers.slice_mut()?,
+                to,
+                #[inline(always)]
+                |v, y| *y = A::residual(v),
+            ),
+            // Sums as they are: they become logits when a distribution is made of them.
+            Self::Logits => sums.each(
+                kernel,
+                logits,
+                to,
+                #[inline(always)]
+                |v, logit| *logit = v as u32,
+            ),
+        }
+    }
+}

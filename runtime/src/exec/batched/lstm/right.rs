@@ -1,0 +1,78 @@
+//! The right half of a Diagonal BiLSTM, which goes from right to left: over a row, after all of it is there.
+
+use super::{Lstm, State};
+use crate::exec::batched::pack::{Pack, words};
+use crate::exec::batched::registers::spans;
+use crate::exec::batched::row_cache::features;
+use crate::exec::batched::step::{Scratch, Step};
+use crate::kernels::gemm::Inputs;
+use crate::kernels::{Kernel, map};
+
+impl<A: Pack> Lstm<A> {
+    /// The right half at pixels: adds what the sweep over the row above left there, and keeps the inputs.
+    #[inline(always)]
+    pub(in crate::exec::batched) fn lowered<K: Kernel>(
+        &self,
+        step: &Step,
+        state: &mut State<A>,
+        scratch: &mut Scratch,
+        kernel: K,
+    ) -> Option<()> {
+        let record = &self.record;
+        let (inputs, hidden) = (usize::from(record.inputs), usize::from(record.hidden));
+        for offset in 0..step.columns {
+            let (batch_column, mirrored) = (offset * step.images, step.width - 1 - step.column - offset);
+            if step.row > 0 {
+                let to_output = record.to_output;
+                let h = state.output.column(step.row, mirrored)?;
+                let y = scratch.registers.get_mut(record.output, hidden)?.get_mut(batch_column * hidden..)?;
+                for span in spans(0..step.images, hidden, features(hidden, step)) {
+                    map(
+                        kernel,
+                        h.get(span.clone())?,
+                        y.get_mut(span)?,
+                        #[inline(always)]
+                        move |h, y| *y = A::output(h, to_output, *y),
+                    );
+                }
+            }
+            let x = scratch.registers.get(record.input, inputs)?.get(batch_column * inputs..)?;
+            let kept = state.x.column_mut(step.row, mirrored.cast_signed())?;
+            for span in spans(0..step.images, inputs, features(inputs, step)) {
+                kept.get_mut(span.clone())?.copy_from_slice(x.get(span)?);
+            }
+        }
+        Some(())
+    }
+
+    /// The right half after a row, from right to left.
+    #[inline(always)]
+    pub(in crate::exec::batched) fn sweep<K: Kernel>(
+        &self,
+        row: &Step,
+        state: &mut State<A>,
+        scratch: &mut Scratch,
+        kernel: K,
+    ) -> Option<()> {
+        self.begin_row(row, state, scratch, kernel)?;
+        // One image: the inputs of all of the row at once. Some images: those of a column of all of them.
+        let columns = if row.images == 1 { row.width } else { 1 };
+        for first in (0..row.width).step_by(columns) {
+            let step = Step { column: first, columns, groups: 0..row.all_groups, ..row.clone() };
+            for group in step.groups.clone() {
+                let Scratch { pieces, sums, .. } = scratch;
+                pieces.clear();
+                pieces.push::<A::Input>(state.x.at(0, row.row, 0, first, 0), words::<A>(*self.open.get(group)?));
+                let (numbers, stride) = (state.x.slice(), state.x.stride_of(columns));
+                let inputs = Inputs { numbers, stride, pieces: pieces.all() };
+                self.over_input(group, &inputs, &step, (&mut state.sums, sums), kernel)?;
+            }
+            if row.images == 1 {
+                self.advance_one_by_one(&step, state, &mut scratch.registers, kernel)?;
+            } else {
+                self.advance(&step, state, scratch, kernel)?;
+            }
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,46 @@
+//! For hosts: many places at once, with weights packed for vectors.
+//!
+//! An [`crate::Engine`] reads weights in place and takes one pixel after the other, which is all that a small machine can do. A
+//! host has memory to spare: [`PackedModel`] holds the weights as its vectors want them, [`Batch`] advances several images
+//! together, so that weights are read once for all of them, and [`Scorer`] takes a whole row of an image that is there
+//! already. All give what the engine gives, bit for bit.
+//!
+//! ```
+//! use pixelrnn::batched::{Batch, PackedMatrix, Scorer};
+//! use pixelrnn::{Sample, Temperature};
+//!
+//! pixelrnn::include_model!(mod digits = "../../../models/mnist-pixelcnn/model.prnn");
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let packed = PackedModel::new(digits::model()?).ok_or("float models are not packed")?;
+//! let mut batch = Batch::new(&packed, 3)?;
+//! let mut sources = [0, 1, 2].map(|seed| Sample::seeded(seed, Temperature::ONE));
+//! let mut images = vec![0; 3 * 28 * 28];
+//! let mut costs = [0; 3];
+//! batch.run(None, &mut sources, &mut images, &mut costs)?;
+//!
+//! let mut scorer = Scorer::new(&packed)?;
+//! assert_eq!(scorer.score(None, &images[28 * 28..2 * 28 * 28])?, costs[1]);
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod batch;
+mod conv;
+mod elementwise;
+mod executor;
+mod lstm;
+mod model;
+mod ops;
+mod pack;
+mod packed_matrix;
+mod registers;
+mod row_cache;
+mod scorer;
+mod single;
+mod step;
+
+pub use batch::Batch;
+pub use model::PackedModel;
+pub use scorer::Scorer;

@@ -1,0 +1,67 @@
+//! The ops of a model with their weights packed, and their state.
+
+use super::conv::{self, Conv};
+use super::lstm::{self, Kind, Lstm};
+use super::pack::Pack;
+use super::packed_matrix::PackedMatrix;
+use super::row_cache::RowCache;
+use crate::blob::{Instruction, Model, Record};
+
+/// An op with its weights packed.
+#[repr(u8)] // a number in its own place is quicker to read than one that hides in a field, at each op of each pixel
+pub(super) enum Op<A> {
+    Conv(Conv<A>),
+    Lstm(Box<Lstm<A>>),
+    /// One without weights.
+    Elementwise(Record),
+}
+
+/// A model with its weights packed.
+pub(super) struct Ops<A>(pub(super) Vec<Op<A>>);
+
+impl<A: Pack> Ops<A> {
+    pub(super) fn new(model: &Model<'_>) -> Option<Self> {
+        let op = |(n, record): (usize, &Record)| {
+            Some(match record.instruction()? {
+                Instruction::MaskedConv(record) => Op::Conv(Conv::new(model, record, n == 0)?),
+                Instruction::RowLstm(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Row)?)),
+                Instruction::DiagonalLeft(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Left)?)),
+                Instruction::DiagonalRight(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Right)?)),
+                _ => Op::Elementwise(*record),
+            })
+        };
+        model.records().iter().enumerate().map(op).collect::<Option<_>>().map(Self)
+    }
+
+    /// Bytes of all packed weights.
+    pub(super) fn weight_bytes(&self) -> usize {
+        let bytes = |op: &Op<A>| match op {
+            Op::Conv(conv) => conv.bytes(),
+            Op::Lstm(lstm) => lstm.packed().map(PackedMatrix::bytes).sum(),
+            Op::Elementwise(_) => 0,
+        };
+        self.0.iter().map(bytes).sum::<usize>()
+    }
+}
+
+/// What an op keeps.
+#[repr(u8)] // as above
+pub(super) enum OpState<A: Pack> {
+    Conv(conv::State<A>),
+    Lstm(Box<lstm::State<A>>),
+    Nothing,
+}
+
+impl<A: Pack> OpState<A> {
+    /// The inputs of later pixels.
+    #[inline(always)]
+    pub(super) fn rows(&self) -> Option<&RowCache<A::Input>> {
+        if let Self::Conv(rows) = self { rows.as_ref() } else { None }
+    }
+
+    /// As above, to write.
+    #[inline(always)]
+    pub(super) fn rows_mut(&mut self) -> Option<&mut RowCache<A::Input>> {
+        if let Self::Conv(rows) = self { rows.as_mut() } else { None }
+    }
+}

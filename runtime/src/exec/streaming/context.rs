@@ -1,0 +1,90 @@
+//! The pixel that is computed, and the caller's buffer split into its parts.
+
+use super::gemv::OUTPUT_BLOCK;
+use super::registers::Registers;
+use super::ring::Ring;
+use crate::arithmetic::Arithmetic;
+use crate::blob::{ConvRecord, Instruction, Model, Plan};
+use core::hint::black_box;
+
+/// What every op of a pixel needs to know.
+#[derive(Clone, Copy)]
+pub(super) struct PixelContext<'m> {
+    pub(super) model: Model<'m>,
+    pub(super) plan: Plan,
+    pub(super) label: Option<usize>,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) row: usize,
+    pub(super) column: usize,
+    pub(super) groups: usize,
+    pub(super) group: usize,
+}
+
+impl PixelContext<'_> {
+    /// Number of the pixel in raster order.
+    pub(super) fn pixel(&self) -> usize {
+        self.row * self.width + self.column
+    }
+}
+
+/// The ops' own state: what those that are still to run keep.
+pub(super) struct OpState<'b>(&'b mut [u32]);
+
+impl<'b> OpState<'b> {
+    /// Takes off what an op keeps.
+    pub(super) fn take(&mut self, instruction: Instruction<'_>, context: &PixelContext<'_>) -> Option<&'b mut [u32]> {
+        let PixelContext { height, width, model, plan, .. } = context;
+        self.0.split_off_mut(..instruction.state_bytes(*height, *width, model.weights(), *plan) / 4)
+    }
+
+    /// Takes off what a convolution keeps.
+    pub(super) fn ring<A: Arithmetic>(
+        &mut self,
+        record: &ConvRecord,
+        context: &PixelContext<'_>,
+    ) -> Option<Ring<'b, A::Activation>> {
+        let (pixels, inputs) = (record.kept_pixels(context.height, context.width), usize::from(record.inputs));
+        if pixels == 0 {
+            return Ring::new(&mut [], 0, inputs);
+        }
+        let own = self.0.split_off_mut(..(pixels * inputs * size_of::<A::Activation>()).div_ceil(4))?;
+        Ring::new(own, pixels, inputs)
+    }
+}
+
+/// The parts of the buffer that ops share.
+pub(super) struct Scratch<'b, A: Arithmetic> {
+    pub(super) registers: Registers<'b>,
+    pub(super) logits: &'b mut [u32],
+    pub(super) im2col: &'b mut [A::Activation],
+    /// The outputs that are computed at a time.
+    pub(super) sums: &'b mut [A::Sum; OUTPUT_BLOCK],
+}
+
+impl<A: Arithmetic> Scratch<'_, A> {
+    /// The same parts, for a while.
+    pub(super) fn reborrow(&mut self) -> Scratch<'_, A> {
+        let Self { registers, logits, im2col, sums } = self;
+        Scratch { registers: registers.reborrow(), logits, im2col, sums }
+    }
+}
+
+/// Memory for [`Scratch::sums`]. To the compiler the number is unknown, as it would clear what is 0 by `memset`.
+pub(super) fn no_accumulators<A: Arithmetic>() -> [A::Sum; OUTPUT_BLOCK] {
+    [black_box(A::Sum::default()); OUTPUT_BLOCK]
+}
+
+/// The buffer's parts: shared ones, and the words of the ops' own state.
+pub(super) fn split<'b, A: Arithmetic>(
+    model: &Model<'_>,
+    state: &'b mut [u32],
+    sums: &'b mut [A::Sum; OUTPUT_BLOCK],
+) -> Option<(Scratch<'b, A>, OpState<'b>)> {
+    let header = model.header();
+    let (registers, rest) = state.split_at_mut_checked(header.register_bytes as usize / 4)?;
+    let (logits, rest) = rest.split_at_mut_checked(model.image().levels)?;
+    let (im2col, ops) = rest.split_at_mut_checked(header.im2col_bytes as usize / 4)?;
+    let im2col = bytemuck::try_cast_slice_mut(im2col).ok()?;
+    Some((Scratch { registers: Registers::new(registers), logits, im2col, sums }, OpState(ops)))
+}

@@ -1,0 +1,98 @@
+//! Masked convolution, one pixel and one colour at a time.
+
+use super::context::{PixelContext, Scratch};
+use super::gemv::{Accumulators, OUTPUT_BLOCK, Store};
+use super::im2col::Im2Col;
+use super::memory::{copy, fill};
+use super::ring::Ring;
+use crate::arithmetic::Arithmetic;
+use crate::blob::{ConvRecord, Destination};
+use crate::kernels::Kernel;
+use crate::network::Output;
+use core::ops::Range;
+
+/// A convolution at a pixel. `ring` holds the inputs of the pixels that later ones read; the first convolution's is the image, whose
+/// value at this pixel is still to come.
+#[cfg_attr(pixelrnn_mve, inline(never))]
+pub(super) fn conv<A: Arithmetic, K: Kernel>(
+    record: &ConvRecord,
+    context: &PixelContext<'_>,
+    first: bool,
+    mut ring: Ring<'_, A::Activation>,
+    scratch: &mut Scratch<'_, A>,
+    kernel: K,
+) -> Option<()> {
+    let Scratch { registers, logits, im2col, sums: memory } = scratch;
+    let (groups, group) = (context.groups, context.group);
+    let matrix = record.matrix();
+    let open = matrix.open(groups, group);
+    let length = context.model.layout().row(matrix.past + open);
+    // What a 1x1 kernel reads lies together already.
+    let gathered = length != open;
+    if gathered {
+        let (past, centre) = im2col.get_mut(..length)?.split_at_mut_checked(matrix.past)?;
+        gather::<A>(record, context, &ring, past)?;
+        let (centre, missing) = centre.split_at_mut_checked(open)?;
+        registers.read(record.input, 0, centre)?;
+        fill(missing, A::zero(0));
+    }
+    let mut sums = Accumulators::<A>::new(&matrix, context, length);
+    let Range { start, end } = sums.outputs;
+    let mut at = start;
+    while at < end {
+        let range = at..end.min(at + OUTPUT_BLOCK);
+        let values = memory.get_mut(..range.len())?;
+        let x = if gathered { im2col.get(..length)? } else { registers.get(record.input, 0..length)? };
+        sums.next(x, values, kernel)?;
+        at = range.end;
+        let store = match record.destination()? {
+            Destination::Activation => {
+                Store::Activation { zero_point: record.output_zero_point, low: record.output_low }
+            }
+            Destination::Residual => Store::Residual,
+            Destination::Accumulate => Store::Accumulate,
+            Destination::Logits => {
+                let to = logits.get_mut(range.start - start..range.end - start)?;
+                copy(to, bytemuck::try_cast_slice(values).ok()?)?;
+                continue;
+            }
+        };
+        store.put::<A, K>(registers, (record.output, range), values, kernel)?;
+    }
+    if record.destination == Destination::Logits as u8 {
+        self::logits::<A, K>(record, context, logits.get_mut(..end - start)?, kernel);
+    }
+    if !ring.is_empty() && !first && group + 1 == groups {
+        registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
+    }
+    Some(())
+}
+
+/// Turns a value's scaled sums into its logits.
+#[inline(always)]
+pub(super) fn logits<A: Arithmetic, K: Kernel>(
+    record: &ConvRecord,
+    context: &PixelContext<'_>,
+    sums: &mut [u32],
+    kernel: K,
+) {
+    A::logits(kernel, sums, context.model.output() == Output::Softmax, record.logit_shift);
+}
+
+/// Copies the inputs under the past taps to `im2col`, row by row.
+pub(super) fn gather<A: Arithmetic>(
+    record: &ConvRecord,
+    context: &PixelContext<'_>,
+    ring: &Ring<'_, A::Activation>,
+    mut im2col: &mut [A::Activation],
+) -> Option<()> {
+    let (top, left, right) = record.reach();
+    let (inputs, dilation) = (usize::from(record.inputs), usize::from(record.dilation));
+    let columns = Im2Col { left, dilation, zero: A::zero(record.input_zero_point) };
+    for above in (0..=top).rev() {
+        let taps = if above > 0 { left + 1 + right } else { left };
+        let row = im2col.split_off_mut(..taps * inputs)?;
+        columns.gather(context, context.row.checked_sub(above * dilation), ring, inputs, row)?;
+    }
+    Some(())
+}

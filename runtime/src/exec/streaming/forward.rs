@@ -1,0 +1,82 @@
+//! All ops at one pixel.
+
+use super::context::{PixelContext, split};
+use super::conv::conv;
+use super::gemv::OUTPUT_BLOCK;
+use super::{elementwise, fused, lstm};
+use crate::arithmetic::Arithmetic;
+use crate::blob::{Instruction, LSTM, Layout};
+use crate::exec::observer::Observer;
+use crate::kernels::Kernel;
+
+/// Runs all ops for one colour of one pixel, and gives the logits; `None` where the blob contradicts what was checked.
+#[inline(never)]
+pub(super) fn forward<'b, A: Arithmetic, K: Kernel, O: Observer>(
+    context: &PixelContext<'_>,
+    state: &'b mut [u32],
+    sums: &'b mut [A::Sum; OUTPUT_BLOCK],
+    kernel: K,
+    observer: &mut O,
+) -> Option<&'b mut [u32]> {
+    let (mut scratch, mut op_state) = split::<A>(&context.model, state, sums)?;
+    let mut records = context.model.records().iter();
+    let mut op = 0;
+    loop {
+        // Unless none is left, which is quicker to find out here.
+        if K::FUSED && A::MULTIPLIERS && context.model.layout() == Layout::RowMajor && records.len() > 0 {
+            let ops = if context.groups == 1 { fused::ops::<A, K, O, 1> } else { fused::ops::<A, K, O, 3> };
+            op = ops(op, context, &mut op_state, &mut scratch, kernel, observer)?;
+            records = context.model.records().get(op..)?.iter();
+        }
+        let Some(record) = records.next() else { break };
+        let instruction = record.instruction()?;
+        match instruction {
+            Instruction::MaskedConv(record) => {
+                let ring = op_state.ring::<A>(record, context)?;
+                conv::<A, K>(record, context, op == 0, ring, &mut scratch, kernel)?;
+            }
+            Instruction::RowLstm(record) if LSTM => {
+                lstm::row(record, context, op_state.take(instruction, context)?, &mut scratch, kernel)?;
+            }
+            Instruction::DiagonalLeft(record) if LSTM => {
+                lstm::diagonal_left(record, context, op_state.take(instruction, context)?, &mut scratch, kernel)?;
+            }
+            Instruction::DiagonalRight(record) if LSTM => {
+                lstm::diagonal_right(record, context, op_state.take(instruction, context)?, &mut scratch, kernel)?;
+            }
+            _ => elementwise::run(instruction, context, &mut scratch, kernel)?,
+        }
+        observer.after(op, context.group, &scratch.registers, scratch.logits);
+        op += 1;
+    }
+    Some(scratch.logits)
+}
+
+/// What waits for all values of a pixel: the first convolution keeps the image itself, and after a row's last pixel
+/// comes the sweep of each Diagonal BiLSTM.
+#[inline(never)]
+pub(super) fn end_pixel<A: Arithmetic, K: Kernel>(
+    context: &PixelContext<'_>,
+    state: &mut [u32],
+    sums: &mut [A::Sum; OUTPUT_BLOCK],
+    kernel: K,
+) -> Option<()> {
+    let (mut scratch, mut op_state) = split::<A>(&context.model, state, sums)?;
+    let mut instructions = context.model.instructions();
+    if let Some(Instruction::MaskedConv(record)) = instructions.next()? {
+        let mut ring = op_state.ring::<A>(record, context)?;
+        if !ring.is_empty() {
+            scratch.registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
+        }
+    }
+    if LSTM && context.column + 1 == context.width && context.row + 1 < context.height {
+        for instruction in instructions {
+            let instruction = instruction?;
+            let kept = op_state.take(instruction, context)?;
+            if let Instruction::DiagonalRight(record) = instruction {
+                lstm::sweep::<A, K>(record, context, kept, &mut scratch, kernel)?;
+            }
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,60 @@
+//! Collects what the taps of one kernel row read.
+
+use super::context::PixelContext;
+use super::memory::{copy, fill};
+use super::ring::Ring;
+use bytemuck::Pod;
+
+/// The columns of one row that a kernel reads.
+#[derive(Clone, Copy)]
+pub(super) struct Im2Col<T> {
+    /// Taps to the left of the centre.
+    pub(super) left: usize,
+    /// Columns from tap to tap.
+    pub(super) dilation: usize,
+    /// What stands for a feature outside the image.
+    pub(super) zero: T,
+}
+
+impl<T: Pod> Im2Col<T> {
+    /// Fills `im2col` with the vectors of `length` features under as many taps as it has room for, leftmost first, in
+    /// image row `row`; `None` is above the image.
+    pub(super) fn gather(
+        &self,
+        context: &PixelContext<'_>,
+        row: Option<usize>,
+        ring: &Ring<'_, T>,
+        length: usize,
+        im2col: &mut [T],
+    ) -> Option<()> {
+        let Some(row) = row else {
+            fill(im2col, self.zero);
+            return Some(());
+        };
+        let reach = self.left * self.dilation;
+        let taps = im2col.len().checked_div(length)?;
+        // A column to the left of the image is one far to its right.
+        let mut column = context.column.wrapping_sub(reach);
+        let pixel = row * context.width;
+        if column < context.width && column + taps * self.dilation < context.width + self.dilation {
+            return ring.copy(pixel + column, self.dilation, im2col);
+        }
+        let mut im2col = im2col;
+        while !im2col.is_empty() {
+            let features = im2col.split_off_mut(..length)?;
+            if column < context.width {
+                copy(features, ring.get(pixel + column)?)?;
+            } else {
+                fill(features, self.zero);
+            }
+            column = column.wrapping_add(self.dilation);
+        }
+        Some(())
+    }
+
+    /// The column under a tap, where it is inside the image.
+    pub(super) fn column(&self, context: &PixelContext<'_>, tap: usize) -> Option<usize> {
+        let column = (context.column + tap * self.dilation).checked_sub(self.left * self.dilation)?;
+        (column < context.width).then_some(column)
+    }
+}

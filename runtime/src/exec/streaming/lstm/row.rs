@@ -1,0 +1,112 @@
+//! The Row LSTM.
+
+use super::super::context::{PixelContext, Scratch};
+use super::super::im2col::Im2Col;
+use super::super::ring::Ring;
+use super::{BLOCK, Cells, Output, OverState, Parts, cast, gates, narrow, over_state, parts};
+use crate::arithmetic::Arithmetic;
+use crate::blob::LstmRecord;
+use crate::blob::Plan;
+use crate::kernels::Kernel;
+
+/// Row LSTM: `h` and `c` come from the row above.
+#[cfg_attr(pixelrnn_mve, inline(never))]
+pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
+    record: &LstmRecord,
+    context: &PixelContext<'_>,
+    own: &mut [u32],
+    scratch: &mut Scratch<'_, A>,
+    kernel: K,
+) -> Option<()> {
+    let (inputs, hidden, width) = (usize::from(record.inputs), usize::from(record.hidden), context.width);
+    let (left, _) = record.reach();
+    let Parts { x, h, c, sums } = Parts::new(record, context, own)?;
+    let mut x_ring = Ring::new(x, if left > 0 { left + 1 } else { 0 }, inputs)?;
+    let mut h_ring = Ring::new(h, width + left + 1, hidden)?;
+    let mut c_ring = Ring::new(c, width + 1, hidden)?;
+    let above = context.row.checked_sub(1);
+    let (_, initial_c) = context.model.initial::<A::Residual>(record, 0)?;
+
+    let length = record.x_length(context.groups, context.group);
+    let [x_patch, h_patch] = parts::<A>(record, context, scratch.im2col)?;
+    let (past, centre) = x_patch.get_mut(..length)?.split_at_mut_checked(left * inputs)?;
+    let columns = Im2Col { left, dilation: 1, zero: A::zero(record.input_zero_point) };
+    columns.gather(context, Some(context.row), &x_ring, inputs, past)?;
+    scratch.registers.read(record.input, 0, centre)?;
+
+    let pixel = context.pixel();
+    let all = 4 * hidden;
+    let state = match context.plan {
+        Plan::Pixel => {
+            gather_state::<A, K>(record, context, &h_ring, h_patch, kernel)?;
+            OverState::Inputs(&*h_patch, over_state(record, context))
+        }
+        Plan::Row => {
+            let sums: &mut [A::Sum] = cast(sums)?;
+            if context.column == 0 && context.group == 0 {
+                state_sums::<A, K>(record, context, &h_ring, h_patch, sums, kernel)?;
+            }
+            OverState::Accumulators(sums.get(context.column * all..)?.get(..all)?)
+        }
+    };
+    let (before, c) = c_ring.step(above.map(|_| pixel - width), pixel)?;
+    let out = scratch.registers.get_mut(record.output, 0..hidden)?;
+    let h_now = Output::Now { kept: h_ring.get_mut(pixel)?, out };
+    let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: h_now };
+    gates(record, context, x_patch, state, scratch.sums, cells, kernel)?;
+    if !x_ring.is_empty() && context.group + 1 == context.groups {
+        scratch.registers.read(record.input, 0, x_ring.get_mut(pixel)?)?;
+    }
+    Some(())
+}
+
+/// The sums over the state of all pixels of a row.
+#[cfg_attr(pixelrnn_mve, inline(never))] // else its stack is that of all pixels
+#[cfg_attr(not(pixelrnn_mve), inline(always))]
+fn state_sums<A: Arithmetic, K: Kernel>(
+    record: &LstmRecord,
+    context: &PixelContext<'_>,
+    h_ring: &Ring<'_, A::Activation>,
+    h_patch: &mut [A::Activation],
+    mut sums: &mut [A::Sum],
+    kernel: K,
+) -> Option<()> {
+    let all = 4 * usize::from(record.hidden);
+    for column in 0..context.width {
+        let sums = sums.split_off_mut(..all)?;
+        gather_state::<A, K>(record, &PixelContext { column, ..*context }, h_ring, h_patch, kernel)?;
+        for group in 0..context.groups {
+            let (first, end) = record.group(context.groups, group);
+            let mut over_state = over_state::<A>(record, &PixelContext { group, ..*context });
+            for sums in sums.get_mut(4 * first..4 * end)?.chunks_mut(BLOCK) {
+                over_state.next(h_patch, sums, kernel)?;
+            }
+        }
+    }
+    Some(())
+}
+
+/// Copies what a pixel reads of the row above to `im2col`.
+#[cfg_attr(pixelrnn_mve, inline(never))]
+fn gather_state<A: Arithmetic, K: Kernel>(
+    record: &LstmRecord,
+    context: &PixelContext<'_>,
+    ring: &Ring<'_, A::Activation>,
+    im2col: &mut [A::Activation],
+    kernel: K,
+) -> Option<()> {
+    let hidden = usize::from(record.hidden);
+    let (initial, _) = context.model.initial::<A::Residual>(record, 0)?;
+    let above = context.row.checked_sub(1);
+    let im2col = im2col.get_mut(..record.h_length())?;
+    let columns = Im2Col { left: record.reach().0, dilation: 1, zero: A::zero(0) };
+    if above.is_some() || initial.is_empty() || hidden == 0 {
+        return columns.gather(context, above, ring, hidden, im2col);
+    }
+    // The initial state stands in the columns of the image, not beside it.
+    for (tap, features) in im2col.chunks_exact_mut(hidden).enumerate() {
+        let inside = columns.column(context, tap).is_some();
+        narrow::<A, K>(features, if inside { initial } else { &[] }, record.initial_to_hidden, kernel);
+    }
+    Some(())
+}

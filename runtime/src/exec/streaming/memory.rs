@@ -1,0 +1,76 @@
+//! Copies and fills memory.
+//!
+//! The compiler's own `memcpy` and `memset` are made for large pieces and take more than a kilobyte of code; what an engine
+//! copies is a few dozen bytes. On bare metal these loops take their place.
+
+#[cfg(pixelrnn_dsp)]
+use crate::kernels::cortex_m::dsp;
+#[cfg(pixelrnn_mve)]
+use crate::kernels::cortex_m::mve;
+use bytemuck::Pod;
+use core::hint::black_box;
+
+/// `copy_from_slice` that says no instead of panicking.
+#[inline]
+pub(super) fn copy<T: Pod>(to: &mut [T], from: &[T]) -> Option<()> {
+    if cfg!(target_os = "none") {
+        return bytes(bytemuck::cast_slice_mut(to), bytemuck::cast_slice(from));
+    }
+    if to.len() != from.len() {
+        return None;
+    }
+    to.copy_from_slice(from);
+    Some(())
+}
+
+#[cfg(pixelrnn_mve)]
+#[inline(always)]
+fn bytes(to: &mut [u8], from: &[u8]) -> Option<()> {
+    (to.len() == from.len()).then(|| mve::copy(to, from))
+}
+
+#[cfg(not(pixelrnn_mve))]
+#[inline(never)]
+fn bytes(to: &mut [u8], from: &[u8]) -> Option<()> {
+    /// Bytes at a time: a word, where the processor can load it from any address.
+    const WORD: usize = 4;
+    if to.len() != from.len() {
+        return None;
+    }
+    #[cfg(pixelrnn_dsp)]
+    let (to, from) = {
+        let done = dsp::copy(to, from);
+        (to.get_mut(done..)?, from.get(done..)?)
+    };
+    let (to, to_rest) = to.as_chunks_mut::<WORD>();
+    let (from, from_rest) = from.as_chunks::<WORD>();
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+        // Without it, the compiler finds out that this is `memcpy`.
+        black_box(());
+    }
+    for (to, from) in to_rest.iter_mut().zip(from_rest) {
+        *to = *from;
+        black_box(());
+    }
+    Some(())
+}
+
+/// Fills memory with one number.
+#[inline]
+pub(super) fn fill<T: Pod>(to: &mut [T], value: T) {
+    #[cfg(pixelrnn_mve)]
+    if let [byte, rest @ ..] = bytemuck::bytes_of(&value)
+        && rest.iter().all(|other| other == byte)
+    {
+        return mve::fill(bytemuck::cast_slice_mut(to), *byte);
+    }
+    if cfg!(target_os = "none") {
+        for to in to {
+            *to = value;
+            black_box(());
+        }
+    } else {
+        to.fill(value);
+    }
+}

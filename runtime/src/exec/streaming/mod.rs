@@ -1,0 +1,236 @@
+//! The walk: one pixel at a time, one forward pass an image, in a buffer that the caller owns.
+#![forbid(unsafe_code)]
+
+mod context;
+mod conv;
+mod elementwise;
+mod forward;
+mod fused;
+mod gemv;
+mod im2col;
+mod lstm;
+mod memory;
+mod registers;
+mod ring;
+
+#[cfg(feature = "float")]
+use crate::arithmetic::Float;
+#[cfg(feature = "a16")]
+use crate::arithmetic::Int8A16;
+use crate::arithmetic::{Arithmetic, Int8};
+use crate::blob::{Model, NumberFormat, Plan};
+use crate::exec::EngineError;
+use crate::exec::observer::Observer;
+use crate::exec::pixel::{Cost, Pixel, check_label, next_value, predicted};
+use crate::kernels::{Kernel, Native};
+use crate::network::Image;
+use crate::source::{Position, SymbolSource};
+use context::{PixelContext, no_accumulators};
+use forward::{end_pixel, forward};
+pub use registers::Registers;
+
+/// Runs a model pixel by pixel.
+///
+/// All that an image in the making needs lies in the caller's buffer of [`Model::state_words`] words; the engine
+/// allocates nothing, and two engines share nothing but the blob.
+#[derive(Debug)]
+pub struct Engine<'m, 'b, K = Native> {
+    model: Model<'m>,
+    state: &'b mut [u32],
+    kernel: K,
+    plan: Plan,
+    label: Option<usize>,
+    next: usize,
+}
+
+impl<'m, 'b> Engine<'m, 'b> {
+    /// An engine at the first pixel of an image, with the kernel that suits the machine best and in the least memory.
+    ///
+    /// On hosts the environment variable `PIXELRNN_KERNEL` names another kernel: `portable`, `avx2`, `avx512vnni`, `neon`,
+    /// `neon-dotprod` or `simd128`; see [`crate::kernels`].
+    ///
+    /// # Errors
+    /// When the buffer is too small, or the machine has no kernel of the name in the variable.
+    pub fn new(model: Model<'m>, state: &'b mut [u32]) -> Result<Self, EngineError<core::convert::Infallible>> {
+        #[cfg(feature = "std")]
+        let kernel = Native::from_env().map_err(EngineError::Kernel)?;
+        #[cfg(not(feature = "std"))]
+        let kernel = Native::default();
+        Self::with(model, state, kernel, Plan::Pixel)
+    }
+}
+
+impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
+    /// An engine at the first pixel of an image, in a buffer of [`Model::state_words_for`] `plan` words.
+    ///
+    /// # Errors
+    /// When the buffer is too small.
+    pub fn with(
+        model: Model<'m>,
+        state: &'b mut [u32],
+        kernel: K,
+        plan: Plan,
+    ) -> Result<Self, EngineError<core::convert::Infallible>> {
+        let (needed, got) = (model.state_words_for(plan), state.len());
+        let state = state.get_mut(..needed).ok_or(EngineError::Buffer { needed, got })?;
+        Ok(Self { model, state, kernel, plan, label: None, next: 0 })
+    }
+
+    /// Goes back to the first pixel, to make another image.
+    ///
+    /// Nothing needs to be cleared: what lies outside the image is never read.
+    ///
+    /// # Errors
+    /// When the model has no class `label`, or has classes and `label` is `None`.
+    pub fn restart(&mut self, label: Option<usize>) -> Result<(), EngineError<core::convert::Infallible>> {
+        check_label(&self.model, label)?;
+        self.label = label;
+        self.next = 0;
+        Ok(())
+    }
+
+    /// Goes on with an image of which `position` pixels are done, in a buffer that holds what [`Engine::state`] gave after
+    /// these: of any engine under the same plan, whatever its kernel and its machine.
+    ///
+    /// What a source has in it, such as the state of a random number generator, is the caller's to keep. That the buffer is
+    /// what it should be cannot be found out: with another one, what follows is another image, and nothing worse.
+    ///
+    /// # Errors
+    /// As [`Engine::restart`]; `Position` when the image has fewer pixels.
+    pub fn resume(
+        &mut self,
+        label: Option<usize>,
+        position: usize,
+    ) -> Result<(), EngineError<core::convert::Infallible>> {
+        let Image { height, width, .. } = self.model.image();
+        if position > height * width {
+            return Err(EngineError::Position { pixels: height * width, got: position });
+        }
+        self.restart(label)?;
+        self.next = position;
+        Ok(())
+    }
+
+    /// All that an image in the making needs besides its label and position, to be saved between two pixels; see
+    /// [`Engine::resume`].
+    pub const fn state(&self) -> &[u32] {
+        self.state
+    }
+
+    /// The same, to be filled with what [`Engine::state`] gave before [`Engine::resume`].
+    pub const fn state_mut(&mut self) -> &mut [u32] {
+        self.state
+    }
+
+    /// The model.
+    pub const fn model(&self) -> &Model<'m> {
+        &self.model
+    }
+
+    /// Pixels done.
+    pub const fn position(&self) -> usize {
+        self.next
+    }
+
+    /// Predicts the next pixel's values one after the other, takes each from `source`, and moves on.
+    ///
+    /// `None` after the last pixel. After an error the engine stands at the same pixel.
+    ///
+    /// # Errors
+    /// When the source has no value or one that is no level, or a model with classes was given no label.
+    pub fn step<S: SymbolSource>(&mut self, source: &mut S) -> Result<Option<Pixel>, EngineError<S::Error>> {
+        self.step_observed(source, &mut ())
+    }
+
+    /// As [`Engine::step`], with someone watching.
+    ///
+    /// # Errors
+    /// As [`Engine::step`].
+    pub fn step_observed<S: SymbolSource, O: Observer>(
+        &mut self,
+        source: &mut S,
+        observer: &mut O,
+    ) -> Result<Option<Pixel>, EngineError<S::Error>> {
+        match self.model.weights() {
+            NumberFormat::I8 => self.step_as::<Int8, S, O>(source, observer),
+            #[cfg(feature = "a16")]
+            NumberFormat::I8A16 => self.step_as::<Int8A16, S, O>(source, observer),
+            #[cfg(feature = "float")]
+            NumberFormat::F16 => self.step_as::<Float<u16>, S, O>(source, observer),
+            #[cfg(feature = "float")]
+            NumberFormat::F32 => self.step_as::<Float<f32>, S, O>(source, observer),
+        }
+    }
+
+    fn step_as<A: Arithmetic, S: SymbolSource, O: Observer>(
+        &mut self,
+        source: &mut S,
+        observer: &mut O,
+    ) -> Result<Option<Pixel>, EngineError<S::Error>> {
+        let Image { height, width, channels, levels } = self.model.image();
+        let classes = self.model.classes();
+        if classes > 0 && self.label.is_none() {
+            return Err(EngineError::Label { classes, got: None });
+        }
+        if self.next >= height * width {
+            return Ok(None);
+        }
+        let row = self.next.checked_div(width).ok_or(EngineError::Corrupt)?;
+        let column = self.next - row * width;
+        let mut pixel = Pixel { row, column, values: [0; 3], cost: Cost(0) };
+        let mut sums = no_accumulators::<A>();
+        let (model, plan, label) = (self.model, self.plan, self.label);
+        let mut context = PixelContext { model, plan, label, height, width, row, column, groups: channels, group: 0 };
+        for (channel, slot) in pixel.values.iter_mut().enumerate().take(channels) {
+            context.group = channel;
+            let logits =
+                forward::<A, K, O>(&context, self.state, &mut sums, self.kernel, observer).ok_or(stopped::<A, _>())?;
+            let distribution = predicted(self.model.output(), logits, source.temperature(), self.kernel);
+            let position = Position { row, column, channel };
+            let value = next_value(source, position, &distribution, levels)?;
+            pixel.cost += Cost(distribution.cost(value).into());
+            *slot = value;
+            self.store::<A>(channel, value).ok_or(EngineError::Corrupt)?;
+        }
+        end_pixel::<A, K>(&context, self.state, &mut sums, self.kernel).ok_or(stopped::<A, _>())?;
+        self.next += 1;
+        Ok(Some(pixel))
+    }
+
+    /// Makes or scores a whole image, `[C, H, W]`, from the first pixel on, and gives its cost.
+    ///
+    /// # Errors
+    /// As [`Engine::restart`] and [`Engine::step`]; `Corrupt` when `out` is not one image long.
+    pub fn run<S: SymbolSource>(
+        &mut self,
+        label: Option<usize>,
+        source: &mut S,
+        out: &mut [u8],
+    ) -> Result<Cost, EngineError<S::Error>> {
+        let Image { height, width, channels, .. } = self.model.image();
+        self.restart(label).map_err(|_| EngineError::Label { classes: self.model.classes(), got: label })?;
+        let mut cost = Cost(0);
+        while let Some(pixel) = self.step(source)? {
+            for (channel, value) in pixel.values.iter().enumerate().take(channels) {
+                let at = (channel * height + pixel.row) * width + pixel.column;
+                *out.get_mut(at).ok_or(EngineError::Corrupt)? = *value;
+            }
+            cost += pixel.cost;
+        }
+        Ok(cost)
+    }
+
+    /// Writes a value into the input register.
+    fn store<A: Arithmetic>(&mut self, channel: usize, value: u8) -> Option<()> {
+        let image = self.model.image();
+        let table: &[A::Activation] = self.model.slice(self.model.header().input_table, 0..image.levels)?;
+        let mut registers = Registers::new(self.state);
+        *registers.get_mut(0, channel..channel + 1)?.first_mut()? = *table.get(usize::from(value))?;
+        Some(())
+    }
+}
+
+/// Why ops stop: what a checked blob of integers says does not fit, or a sum of floats is not finite.
+const fn stopped<A: Arithmetic, E>() -> EngineError<E> {
+    if A::MULTIPLIERS { EngineError::Corrupt } else { EngineError::NotFinite }
+}

@@ -1,0 +1,91 @@
+//! Integer definition of each elementwise step: one number in, one number out.
+//!
+//! Kernels vectorize these functions and executors call them through [`crate::arithmetic`]; each stands here alone.
+//! Activations are `i8` here, residuals `i16`, accumulators `i32`.
+
+use super::{Rescale, exp2_neg, lstm, mul_high, saturate8, saturate16, within};
+
+/// Sum of two accumulators, modulo 2³².
+#[inline(always)]
+pub const fn sum(a: i32, b: i32) -> i32 {
+    a.wrapping_add(b)
+}
+
+/// Activation of a requantized accumulator: `v + zero_point` clamped to `clamp_min..=127`.
+#[inline(always)]
+pub fn activation(v: i32, zero_point: i32, clamp_min: i32) -> i8 {
+    // A requantized accumulator is at most 2³⁰, so nothing wraps. Two saturations, each one instruction on many processors, replace a
+    // saturation and a comparison: beyond 255 above `clamp_min` the second one makes no difference.
+    saturate8(v.wrapping_add(zero_point.wrapping_sub(clamp_min)).clamp(0, 255).wrapping_add(clamp_min))
+}
+
+/// Requantized accumulator added to a residual, saturating.
+#[inline(always)]
+pub const fn accumulate(v: i32, y: i16) -> i16 {
+    saturate16(v.wrapping_add(y as i32))
+}
+
+/// Logit in units of 2⁻¹⁶: `v · 2^shift`, saturating to the nearest multiple; `shift` is at most 16.
+#[inline(always)]
+pub const fn shift_logit(v: i32, shift: u8) -> i32 {
+    let shift = shift as u32 & 31;
+    let limit = i32::MAX >> shift;
+    within(v, -limit, limit) << shift
+}
+
+/// Residual in units of an activation.
+#[inline(always)]
+pub const fn quantize(x: i16, rescale: Rescale) -> i32 {
+    rescale.apply(x as i32)
+}
+
+/// `max(x, 0)`.
+#[inline(always)]
+pub const fn relu(x: i16) -> i32 {
+    if x > 0 { x as i32 } else { 0 }
+}
+
+/// `x` where `x > 0`, else `exp(x) - 1`: `exponent` leads to base-2 exponents in units of 2⁻¹⁶, `back` from units of 2⁻³⁰ to the scale of `x`.
+#[inline]
+pub const fn elu(x: i16, exponent: Rescale, back: i32) -> i32 {
+    if x > 0 {
+        return x as i32;
+    }
+    let exponent = exponent.apply(-(x as i32)) as u32;
+    mul_high(exp2_neg(exponent) as i32 - (1 << 30), back)
+}
+
+/// `±a + b`, each rescaled to the scale of the sum.
+#[inline(always)]
+pub const fn add(a: i16, b: i16, [rescale_a, rescale_b]: [Rescale; 2], negate: bool) -> i32 {
+    let (a, b) = (rescale_a.apply(a as i32), rescale_b.apply(b as i32));
+    b.wrapping_add(if negate { a.wrapping_neg() } else { a })
+}
+
+/// `a + sigmoid(t) · b`.
+#[inline]
+pub const fn depth_gate([a, b, t]: [i16; 3], [rescale_a, rescale_b, rescale_t]: [Rescale; 3]) -> i32 {
+    let t = saturate16(rescale_t.apply(t as i32));
+    // The gate comes before the factor, which may lead beyond 16 bits where the gate is nearly shut.
+    let gated = (lstm::sigmoid(t) * b as i32) as i64 * rescale_b.multiplier as i64;
+    let shift = (rescale_b.shift as u32 & 31) + 15;
+    rescale_a.apply(a as i32).wrapping_add(((gated + (1 << (shift - 1))) >> shift) as i32)
+}
+
+/// Gate pre-activation: the requantized sums over the input and over the state, added, saturating.
+#[inline(always)]
+pub const fn gate(x: i32, h: i32) -> i16 {
+    saturate16(x.wrapping_add(h))
+}
+
+/// `h` as the activation that `state_to_state` reads.
+#[inline(always)]
+pub const fn hidden(h: i16, to_hidden: Rescale) -> i8 {
+    saturate8(to_hidden.apply(h as i32))
+}
+
+/// `h` in the output's scale, added to `y`, saturating.
+#[inline(always)]
+pub const fn output(h: i16, to_output: Rescale, y: i16) -> i16 {
+    saturate16(to_output.apply(h as i32).wrapping_add(y as i32))
+}

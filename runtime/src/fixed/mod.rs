@@ -1,0 +1,98 @@
+//! The integer arithmetic that every engine shares, one rounding rule for all of it.
+//!
+//! The rule: a number is multiplied exactly, half of the divisor is added, and the sum is divided by a power of two,
+//! rounding down. Nothing is ever rounded twice. `docs/blob-format.md` states every function here in full.
+#![forbid(unsafe_code)]
+
+mod elementwise;
+mod exp2;
+mod log2;
+pub mod lstm;
+
+pub use elementwise::{
+    accumulate, activation, add, depth_gate, elu, gate, hidden, output, quantize, relu, shift_logit, sum,
+};
+#[cfg(any(pixelrnn_mve, all(pixelrnn_dsp, feature = "a16")))]
+pub(crate) use exp2::COEFFICIENTS as EXP2_COEFFICIENTS;
+pub use exp2::exp2_neg;
+pub use log2::cost_bits;
+
+/// `round(a · m / 2³²)`, halves up: the high word of the product.
+#[inline(always)]
+pub const fn mul_high(a: i32, m: i32) -> i32 {
+    ((a as i64 * m as i64 + (1 << 31)) >> 32) as i32
+}
+
+/// Requantization of an accumulator: `mul_high(acc · 2^left, multiplier)`, wrapping.
+#[inline(always)]
+pub const fn requantize(acc: i32, left: u32, multiplier: i32) -> i32 {
+    mul_high(acc.wrapping_shl(left), multiplier)
+}
+
+/// The nearest number that an `i16` can hold.
+#[inline(always)]
+pub const fn saturate16(v: i32) -> i16 {
+    within(v, i16::MIN as i32, i16::MAX as i32) as i16
+}
+
+/// The nearest number that an `i8` can hold.
+#[inline(always)]
+pub const fn saturate8(v: i32) -> i8 {
+    within(v, i8::MIN as i32, i8::MAX as i32) as i8
+}
+
+/// `Ord::clamp`, which is not `const`.
+#[inline(always)]
+const fn within(v: i32, low: i32, high: i32) -> i32 {
+    let v = if v < low { low } else { v };
+    if v > high { high } else { v }
+}
+
+/// A factor for 16-bit numbers: `x · multiplier / 2^shift`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct Rescale {
+    /// 0..2¹⁵, so that 32 bits hold the product.
+    pub multiplier: i16,
+    /// 1..=30.
+    pub shift: u16,
+}
+
+impl Rescale {
+    /// `round(x · multiplier / 2^shift)`, halves up; `x` fits 16 bits.
+    #[inline(always)]
+    pub const fn apply(self, x: i32) -> i32 {
+        let shift = self.shift as u32 & 31;
+        (x.wrapping_mul(self.multiplier as i32)).wrapping_add((1 << shift) >> 1) >> shift
+    }
+
+    /// Whether both numbers are in range.
+    pub const fn is_valid(self) -> bool {
+        self.multiplier >= 0 && self.shift >= 1 && self.shift <= 30
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mul_high_rounds_halves_up() {
+        assert_eq!(mul_high(3, 1 << 30), 1); // 0.75
+        assert_eq!(mul_high(2, 1 << 30), 1); // 0.5 up
+        assert_eq!(mul_high(-2, 1 << 30), 0); // -0.5 up
+        assert_eq!(mul_high(-6, 1 << 30), -1); // -1.5 up
+        assert_eq!(mul_high(i32::MIN, i32::MIN), 1 << 30);
+        assert_eq!(mul_high(i32::MIN, i32::MAX), -(1 << 30) + 1);
+    }
+
+    #[test]
+    fn rescale_rounds_halves_up_at_the_extremes() {
+        let half = Rescale { multiplier: 1 << 14, shift: 15 };
+        assert_eq!([1, -1, 3, -3].map(|x| half.apply(x)), [1, 0, 2, -1]);
+        let most = Rescale { multiplier: i16::MAX, shift: 1 };
+        assert_eq!(most.apply(-32768), -(32767 << 14));
+        let least = Rescale { multiplier: i16::MAX, shift: 30 };
+        assert_eq!((least.apply(32767), least.apply(-32768)), (1, -1));
+    }
+}

@@ -1,0 +1,12 @@
+//! AArch64: NEON, and NEON with dot products.
+#![allow(unsafe_code, clippy::wildcard_imports)] // instructions are unsafe, and many
+
+mod dotprod;
+#[cfg(feature = "std")]
+mod gemm;
+mod lanes;
+mod neon;
+mod sdot;
+
+pub use dotprod::NeonDotprod;
+pub use neon::Neon;

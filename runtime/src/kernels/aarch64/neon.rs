@@ -1,0 +1,123 @@
+//! NEON: `smull` multiplies eight bytes exactly to 16 bits, `sadalp` adds pairs of these to sums of 32 bits.
+
+#[cfg(feature = "std")]
+use super::gemm;
+use super::lanes::lanes;
+use crate::kernels::Kernel;
+#[cfg(feature = "std")]
+use crate::kernels::gemm::{Accumulators, Inputs, PanelWeights};
+use crate::kernels::vector::{self, Vector};
+use core::arch::aarch64::*;
+
+/// The kernel of AArch64 processors.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(target_feature = "neon", derive(Default))]
+pub struct Neon(());
+
+impl Neon {
+    /// The kernel, where the processor has the instructions.
+    pub fn new() -> Option<Self> {
+        #[cfg(feature = "std")]
+        let there = std::arch::is_aarch64_feature_detected!("neon");
+        #[cfg(not(feature = "std"))]
+        let there = cfg!(target_feature = "neon");
+        there.then_some(Self(()))
+    }
+}
+
+// SAFETY, of all: whoever holds a `Neon` is on a processor that has NEON.
+impl Kernel for Neon {
+    const VECTORS: bool = true;
+
+    delegate!(gemm::Wide8, gemm::Wide16);
+
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn input_offset(self) -> i32 {
+        128
+    }
+}
+
+#[target_feature(enable = "neon")]
+unsafe fn gemv_row_major(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+    // SAFETY: the instructions are there.
+    unsafe { vector::gemv_row_major::<Widened, 8>(bias, weights, x, sums) }
+}
+
+#[target_feature(enable = "neon")]
+unsafe fn gemv_tiled(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { vector::gemv_tiled::<Widened, 8>(bias, weights, x, sums) }
+}
+
+#[cfg(feature = "std")]
+#[target_feature(enable = "neon")]
+unsafe fn gemm_u8i8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { vector::gemm::gemm::<gemm::Wide8, _, _>(weights, inputs, bias, vectors, sums) }
+}
+
+#[cfg(all(feature = "std", feature = "a16"))]
+#[target_feature(enable = "neon")]
+unsafe fn gemm_i16i16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { vector::gemm::gemm::<gemm::Wide16, _, _>(weights, inputs, bias, vectors, sums) }
+}
+
+#[target_feature(enable = "neon")]
+unsafe fn run<R>(task: impl FnOnce() -> R) -> R {
+    task()
+}
+
+/// Products of sixteen bytes, those of the first eight apart from the others.
+struct Widened;
+
+impl Vector for Widened {
+    const BYTES: usize = 16;
+    type Inputs = int8x16_t;
+    type Accumulators = [int32x4_t; 2];
+    type Small = Self;
+
+    #[inline(always)]
+    unsafe fn zero() -> [int32x4_t; 2] {
+        // SAFETY: the trait's.
+        unsafe { [vdupq_n_s32(0); 2] }
+    }
+
+    #[inline(always)]
+    unsafe fn inputs(x: *const i8) -> int8x16_t {
+        // SAFETY: the trait's; the load wants no alignment.
+        unsafe { vld1q_s8(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn fours(x: *const i8) -> int8x16_t {
+        // SAFETY: as above.
+        unsafe { vreinterpretq_s8_s32(vdupq_n_s32(x.cast::<i32>().read_unaligned())) }
+    }
+
+    #[inline(always)]
+    unsafe fn add([low, high]: [int32x4_t; 2], weights: *const i8, x: int8x16_t) -> [int32x4_t; 2] {
+        // SAFETY: as above. A product is at most 2^14.
+        unsafe {
+            let weights = vld1q_s8(weights);
+            let first = vmull_s8(vget_low_s8(weights), vget_low_s8(x));
+            [vpadalq_s16(low, first), vpadalq_s16(high, vmull_high_s8(weights, x))]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn totals(sums: [[int32x4_t; 2]; 4]) -> [i32; 4] {
+        // SAFETY: the trait's.
+        unsafe {
+            let [a, b, c, d] = sums.map(|[low, high]| vaddq_s32(low, high));
+            lanes(vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn block([low, high]: [int32x4_t; 2]) -> [i32; 4] {
+        // SAFETY: the trait's. Each output's total is in two neighbours.
+        unsafe { lanes(vpaddq_s32(low, high)) }
+    }
+}

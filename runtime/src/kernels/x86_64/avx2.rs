@@ -1,0 +1,134 @@
+//! AVX2: bytes are widened to 16 bits, and `vpmaddwd` multiplies and adds pairs of them, exactly.
+
+use super::cell_avx2;
+#[cfg(feature = "std")]
+use super::gemm;
+#[cfg(feature = "std")]
+use crate::kernels::gemm::{Accumulators, Inputs, PanelWeights};
+use crate::kernels::vector::{self, Vector};
+use crate::kernels::{Kernel, Portable};
+use core::arch::x86_64::*;
+
+/// The kernel of x86-64 processors with AVX2.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(target_feature = "avx2", derive(Default))]
+pub struct Avx2(());
+
+impl Avx2 {
+    /// The kernel, where the processor has the instructions.
+    pub fn new() -> Option<Self> {
+        #[cfg(feature = "std")]
+        let there = std::arch::is_x86_feature_detected!("avx2");
+        #[cfg(not(feature = "std"))]
+        let there = cfg!(target_feature = "avx2");
+        there.then_some(Self(()))
+    }
+}
+
+// SAFETY, of all: whoever holds an `Avx2` is on a processor that has AVX2.
+impl Kernel for Avx2 {
+    const VECTORS: bool = true;
+
+    delegate!(gemm::Avx8, gemm::Avx16);
+
+    #[inline(always)]
+    fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
+        // SAFETY: above.
+        unsafe { cells(gates, before, cell_bits, c, h) }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn gemv_row_major(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+    // SAFETY: the instructions are there.
+    unsafe { vector::gemv_row_major::<Ymm, 8>(bias, weights, x, sums) }
+}
+
+#[target_feature(enable = "avx2")]
+fn gemv_tiled(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { vector::gemv_tiled::<Ymm, 8>(bias, weights, x, sums) }
+}
+
+#[cfg(feature = "std")]
+#[target_feature(enable = "avx2")]
+fn gemm_u8i8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { vector::gemm::gemm::<gemm::Avx8, _, _>(weights, inputs, bias, vectors, sums) }
+}
+
+#[cfg(all(feature = "std", feature = "a16"))]
+#[target_feature(enable = "avx2")]
+fn gemm_i16i16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+    // SAFETY: as above.
+    unsafe { vector::gemm::gemm::<gemm::Avx16, _, _>(weights, inputs, bias, vectors, sums) }
+}
+
+#[target_feature(enable = "avx2")]
+fn run<R>(task: impl FnOnce() -> R) -> R {
+    task()
+}
+
+#[target_feature(enable = "avx2")]
+fn cells(gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
+    let done = cell_avx2::cells(gates, before, cell_bits, c, h);
+    if let (Some(gates), Some(before), Some(cell_bits), Some(c), Some(h)) =
+        (gates.get(4 * done..), before.get(done..), cell_bits.get(done..), c.get_mut(done..), h.get_mut(done..))
+    {
+        Portable.cells(gates, before, cell_bits, c, h);
+    }
+}
+
+/// Sixteen bytes as 16-bit numbers, or eight 32-bit numbers.
+pub(super) struct Ymm;
+
+impl Vector for Ymm {
+    const BYTES: usize = 16;
+    type Inputs = __m256i;
+    type Accumulators = __m256i;
+    type Small = Self;
+
+    #[inline(always)]
+    unsafe fn zero() -> __m256i {
+        // SAFETY: the trait's.
+        unsafe { _mm256_setzero_si256() }
+    }
+
+    #[inline(always)]
+    unsafe fn inputs(x: *const i8) -> __m256i {
+        // SAFETY: the trait's; the load wants no alignment.
+        unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(x.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn fours(x: *const i8) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_cvtepi8_epi16(_mm_set1_epi32(x.cast::<i32>().read_unaligned())) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(sums: __m256i, weights: *const i8, x: __m256i) -> __m256i {
+        // SAFETY: as above. A pair of products is at most 2 · 2^14.
+        unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(Self::inputs(weights), x)) }
+    }
+
+    #[inline(always)]
+    unsafe fn totals([a, b, c, d]: [__m256i; 4]) -> [i32; 4] {
+        // SAFETY: the trait's; four numbers are a vector.
+        unsafe {
+            let all = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+            let both = _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256::<1>(all));
+            core::mem::transmute::<__m128i, [i32; 4]>(both)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn block(sums: __m256i) -> [i32; 4] {
+        // SAFETY: the trait's; four numbers are a vector.
+        unsafe {
+            // Each output's total is in two neighbours.
+            let (low, high) = (_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+            core::mem::transmute::<__m128i, [i32; 4]>(_mm_hadd_epi32(low, high))
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! x86-64: AVX2, and AVX-512 with VNNI.
+#![allow(unsafe_code, clippy::wildcard_imports)] // instructions are unsafe, and many
+
+mod avx2;
+mod avx512vnni;
+mod cell_avx2;
+mod cell_avx512;
+#[cfg(feature = "std")]
+mod gemm;
+
+pub use avx2::Avx2;
+pub use avx512vnni::Avx512Vnni;
