@@ -1,6 +1,6 @@
 //! Lays a blob's weights out anew, for the instructions of another machine. What the model computes stays the same.
 
-use pixelrnn::blob::{HEADER_BYTES, Header, Instruction, Layout, NumberFormat, RECORD_BYTES, Record, checksum, kind};
+use pixelrnn::blob::{HEADER_BYTES, Header, Layout, NumberFormat, RECORD_BYTES, checksum};
 use pixelrnn::target::CortexM;
 use pixelrnn::{BlobError, Model};
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ pub enum LayoutError {
     /// It is no blob.
     Blob(BlobError),
     /// A layout that blobs of such weights do not have.
-    NumberFormat {
+    Weights {
         /// How they should lie.
         layout: Layout,
         /// What they are.
@@ -33,7 +33,7 @@ impl fmt::Display for LayoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blob(error) => error.fmt(f),
-            Self::NumberFormat { layout, weights } => write!(
+            Self::Weights { layout, weights } => write!(
                 f,
                 "weights of the type {weights:?} do not have the layout {layout:?}: float weights lie in rows, and pairs are \
                  for 16-bit activations"
@@ -56,14 +56,14 @@ enum Content {
     /// So many bytes, which stay as they are.
     Bytes(usize),
     /// Matrices of weights, one a colour group: outputs and their inputs.
-    NumberFormat(Vec<(usize, usize)>),
+    Matrices(Vec<(usize, usize)>),
 }
 
 impl Part {
     fn bytes(&self, layout: Layout) -> usize {
         match &self.content {
             Content::Bytes(bytes) => *bytes,
-            Content::NumberFormat(groups) => groups.iter().map(|(outputs, length)| outputs * layout.row(*length)).sum(),
+            Content::Matrices(groups) => groups.iter().map(|(outputs, length)| outputs * layout.row(*length)).sum(),
         }
     }
 }
@@ -81,7 +81,7 @@ pub fn arrange(model: &Model<'_>, layout: Layout) -> Result<Vec<u8>, LayoutError
         return Ok(model.blob().to_vec());
     }
     if (Header { layout: layout as u8, ..*model.header() }).layout().is_none() {
-        return Err(LayoutError::NumberFormat { layout, weights: model.weights() });
+        return Err(LayoutError::Weights { layout, weights: model.weights() });
     }
     let parts = parts(model);
     check_apart(&parts, from, model.header())?;
@@ -100,7 +100,7 @@ pub fn arrange(model: &Model<'_>, layout: Layout) -> Result<Vec<u8>, LayoutError
         let mut at = part.at as usize;
         match &part.content {
             Content::Bytes(bytes) => new.extend_from_slice(&old[at..at + bytes]),
-            Content::NumberFormat(groups) => {
+            Content::Matrices(groups) => {
                 for &(outputs, length) in groups {
                     let bytes = outputs * from.row(length);
                     repack(&old[at..at + bytes], [from, layout], outputs, length, &mut new);
@@ -127,47 +127,25 @@ fn parts(model: &Model<'_>) -> Vec<Part> {
     let header = model.header();
     let (groups, classes) = (header.image().channels, model.classes());
     let bytes = |at, bytes| Part { at, content: Content::Bytes(bytes) };
-    let weights = |at, groups| Part { at, content: Content::NumberFormat(groups) };
+    let weights = |at, groups| Part { at, content: Content::Matrices(groups) };
     let table = header.image().levels * model.weights().activation_bytes();
     let mut parts = vec![bytes(header.input_table, table), bytes(header.notes, header.notes_bytes as usize)];
     for op in model.instructions().flatten() {
-        let (biases, count) = match op {
-            Instruction::MaskedConv(c) => {
-                let outputs = usize::from(c.outputs);
-                let group = |g| {
-                    let (first, end) = c.group(groups, g);
-                    (end - first, c.length(groups, g))
-                };
-                parts.push(weights(c.weights, (0..groups).map(group).collect()));
-                parts.push(bytes(c.multipliers, 4 * outputs));
-                ([c.bias, c.class_bias], outputs)
+        for matrix in op.matrices().into_iter().flatten() {
+            let sums = matrix.sums();
+            let group = |g| {
+                let (first, end) = matrix.group(groups, g);
+                (end - first, matrix.length(groups, g))
+            };
+            parts.push(weights(matrix.weights, (0..groups).map(group).collect()));
+            let tables = [(Some(matrix.multipliers), 1), (matrix.bias, 1), (Some(matrix.class_bias), classes)];
+            for (at, each) in tables {
+                parts.extend(at.filter(|at| *at != 0).map(|at| bytes(at, 4 * sums * each)));
             }
-            Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
-                let gates = 4 * usize::from(l.hidden);
-                let group = |g| {
-                    let (first, end) = l.group(groups, g);
-                    (4 * (end - first), l.x_length(groups, g))
-                };
-                parts.push(weights(l.weights_x, (0..groups).map(group).collect()));
-                parts.push(weights(l.weights_h, vec![(gates, l.h_length())]));
-                parts.extend([l.multipliers_x, l.multipliers_h].map(|at| bytes(at, 4 * gates)));
-                if l.cell_bits != 0 {
-                    parts.push(bytes(l.cell_bits, usize::from(l.hidden)));
-                }
-                if l.initial != 0 {
-                    let rows = if l.kind == kind::ROW_LSTM { 1 } else { header.image().height };
-                    parts.push(bytes(l.initial, rows * gates));
-                }
-                ([l.bias, l.class_bias], gates)
-            }
-            Instruction::Quantize(_)
-            | Instruction::Relu(_)
-            | Instruction::Elu(_)
-            | Instruction::Add(_)
-            | Instruction::DepthGate(_) => ([0, 0], 0),
-        };
-        let biases = biases.into_iter().zip([1, classes]).filter(|(at, _)| *at != 0);
-        parts.extend(biases.map(|(at, each)| bytes(at, 4 * count * each)));
+        }
+        for (at, length) in op.tables(header.image().height, model.weights()).into_iter().flatten() {
+            parts.push(bytes(at, length));
+        }
     }
     let layout = model.layout();
     parts.sort_by_key(|part| (part.at, std::cmp::Reverse(part.bytes(layout))));
@@ -178,7 +156,7 @@ fn parts(model: &Model<'_>) -> Vec<Part> {
 fn check_apart(parts: &[Part], layout: Layout, header: &Header) -> Result<(), LayoutError> {
     let fixed = [(0, HEADER_BYTES), (header.ops as usize, usize::from(header.op_count) * RECORD_BYTES)];
     for (n, part) in parts.iter().enumerate() {
-        if !matches!(part.content, Content::NumberFormat(_)) {
+        if !matches!(part.content, Content::Matrices(_)) {
             continue;
         }
         let (start, end) = (part.at as usize, part.at as usize + part.bytes(layout));
@@ -211,7 +189,6 @@ fn finish(
     mut bytes: Vec<u8>,
     moved: impl Fn(u32) -> u32,
 ) -> Result<Vec<u8>, LayoutError> {
-    let optional = |at: u32| if at == 0 { 0 } else { moved(at) };
     let header = model.header();
     let mut header = Header {
         layout: layout as u8,
@@ -222,42 +199,21 @@ fn finish(
         ..*header
     };
     let groups = header.image().channels;
-    let mut patch = 0;
-    for (op, instruction) in model.instructions().enumerate() {
-        let record: Record = match instruction.ok_or(LayoutError::Shared)? {
-            Instruction::MaskedConv(c) => {
-                let mut c = *c;
-                for at in [&mut c.weights, &mut c.multipliers] {
-                    *at = moved(*at);
-                }
-                c.bias = optional(c.bias);
-                c.class_bias = optional(c.class_bias);
-                patch = patch.max(layout.row(c.length(groups, groups - 1)));
-                c.into()
-            }
-            Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
-                let mut l = *l;
-                for at in [&mut l.weights_x, &mut l.multipliers_x, &mut l.weights_h, &mut l.multipliers_h] {
-                    *at = moved(*at);
-                }
-                l.bias = optional(l.bias);
-                l.class_bias = optional(l.class_bias);
-                l.initial = optional(l.initial);
-                l.cell_bits = optional(l.cell_bits);
-                patch = patch.max(layout.row(l.x_length(groups, groups - 1)) + layout.row(l.h_length()));
-                l.into()
-            }
-            Instruction::Quantize(q) => (*q).into(),
-            Instruction::Relu(r) => (*r).into(),
-            Instruction::Elu(e) => (*e).into(),
-            Instruction::Add(a) => (*a).into(),
-            Instruction::DepthGate(d) => (*d).into(),
-        };
+    let mut im2col = 0;
+    for (op, record) in model.records().iter().enumerate() {
+        let instruction = record.instruction().ok_or(LayoutError::Shared)?;
+        let lengths =
+            instruction.matrices().into_iter().flatten().map(|matrix| layout.row(matrix.length(groups, groups - 1)));
+        im2col = im2col.max(lengths.sum());
+        let mut record = *record;
+        for at in record.offsets_mut().into_iter().flatten().filter(|at| **at != 0) {
+            *at = moved(*at);
+        }
         bytes[HEADER_BYTES + op * RECORD_BYTES..][..RECORD_BYTES].copy_from_slice(bytemuck::bytes_of(&record));
     }
-    let patch = (patch * model.weights().activation_bytes()).next_multiple_of(ALIGN) as u32;
-    header.state_bytes = (header.state_bytes - header.im2col_bytes).saturating_add(patch);
-    header.im2col_bytes = patch;
+    let im2col = (im2col * model.weights().activation_bytes()).next_multiple_of(ALIGN) as u32;
+    header.state_bytes = (header.state_bytes - header.im2col_bytes).saturating_add(im2col);
+    header.im2col_bytes = im2col;
     bytes[..HEADER_BYTES].copy_from_slice(bytemuck::bytes_of(&header));
     let sum = checksum(&bytes).to_le_bytes();
     bytes[offset_of!(Header, checksum)..][..sum.len()].copy_from_slice(&sum);

@@ -5,6 +5,7 @@ use crate::picture::Picture;
 use crate::picture::canvas::{self, Area, Drawn, FAINT, INK, shortened};
 use pixelrnn::Model;
 use pixelrnn::blob::Instruction;
+use pixelrnn::network::taps::{self, Offset, Recurrence};
 use pixelrnn::network::{Mask, Node, Op};
 use plotters::prelude::*;
 
@@ -45,19 +46,19 @@ impl Kernel {
         Self { part, width, taps: (0..height * width).map(tap).collect(), dilation }
     }
 
-    /// The state of a Row LSTM: the row above, all of it.
-    fn row_state(width: usize) -> Self {
-        let below = (0..width).map(|v| if v == width / 2 { Tap::Pixel } else { Tap::Closed });
-        let taps = std::iter::repeat_n(Tap::Open, width).chain(below).collect();
-        Self { part: "state_to_state", width, taps, dilation: 1 }
-    }
-
-    fn left_state(part: &'static str) -> Self {
-        Self { part, width: 2, taps: vec![Tap::Closed, Tap::Open, Tap::Open, Tap::Pixel], dilation: 1 }
-    }
-
-    fn right_state(part: &'static str) -> Self {
-        Self { part, width: 2, taps: vec![Tap::Open, Tap::Closed, Tap::Pixel, Tap::Open], dilation: 1 }
+    /// A recurrent connection: the box around its taps and the pixel being computed.
+    fn recurrence(part: &'static str, taps: &[Offset]) -> Self {
+        let rows = taps.iter().map(|tap| tap.0);
+        let columns = || taps.iter().map(|tap| tap.1).chain([0]);
+        let top = rows.min().unwrap_or(0);
+        let (left, right) = (columns().min().unwrap_or(0), columns().max().unwrap_or(0));
+        let tap = |at: Offset| match at {
+            at if taps.contains(&at) => Tap::Open,
+            (0, 0) => Tap::Pixel,
+            _ => Tap::Closed,
+        };
+        let taps = (top..=0).flat_map(|row| (left..=right).map(move |column| tap((row, column)))).collect();
+        Self { part, width: (right - left + 1) as usize, taps, dilation: 1 }
     }
 
     /// Rows of taps.
@@ -79,18 +80,14 @@ pub struct Layer {
 
 /// The layers of a trained network that have masks.
 pub fn of_nodes(nodes: &[Node]) -> Vec<Layer> {
-    let kernels = |op: &Op| match op {
-        Op::MaskedConv(conv) => vec![Kernel::convolution("", conv.kernel, conv.mask, conv.dilation)],
-        Op::RowLstm(lstm) => {
-            let input = Kernel::convolution("input_to_state", lstm.input_to_state.kernel, lstm.input_to_state.mask, 1);
-            vec![input, Kernel::row_state(lstm.kernel)]
-        }
-        Op::DiagonalBilstm(_) => vec![
-            Kernel::convolution("input_to_state", [1, 1], Mask::B, 1),
-            Kernel::left_state("left.state_to_state"),
-            Kernel::right_state("right.state_to_state"),
-        ],
-        Op::BatchNorm { .. } | Op::Relu | Op::Elu | Op::Add { .. } | Op::DepthGate => Vec::new(),
+    let kernels = |op: &Op| {
+        let recurrences = op.recurrences();
+        let part = if recurrences.is_empty() { "" } else { "input_to_state" };
+        // The directions of a Diagonal BiLSTM read the input alike.
+        let input =
+            op.convolutions().first().map(|(_, conv)| Kernel::convolution(part, conv.kernel, conv.mask, conv.dilation));
+        let states = recurrences.iter().map(|recurrence| Kernel::recurrence(recurrence.name, &recurrence.taps));
+        input.into_iter().chain(states).collect::<Vec<_>>()
     };
     let layer = |node: &Node| Layer { name: node.name.to_string(), kind: node.op.kind(), kernels: kernels(&node.op) };
     nodes.iter().map(layer).filter(|layer| !layer.kernels.is_empty()).collect()
@@ -103,18 +100,17 @@ pub fn of_blob(model: &Model<'_>) -> Vec<Layer> {
     for instruction in model.instructions().flatten() {
         let name = notes.next().and_then(|note| note.splitn(3, ' ').nth(2)).unwrap_or("").to_string();
         let input = |width: u8| Kernel::convolution("input_to_state", [1, usize::from(width)], Mask::B, 1);
+        let state = |recurrence: &Recurrence| Kernel::recurrence("state_to_state", &recurrence.taps);
         let kernels = match instruction {
             Instruction::MaskedConv(conv) => {
                 vec![Kernel::convolution("", conv.kernel.map(usize::from), conv.mask(), usize::from(conv.dilation))]
             }
-            Instruction::RowLstm(lstm) => vec![input(lstm.kernel), Kernel::row_state(usize::from(lstm.kernel))],
-            Instruction::DiagonalLeft(_) => vec![input(1), Kernel::left_state("state_to_state")],
-            Instruction::DiagonalRight(_) => vec![input(1), Kernel::right_state("state_to_state")],
-            Instruction::Quantize(_)
-            | Instruction::Relu(_)
-            | Instruction::Elu(_)
-            | Instruction::Add(_)
-            | Instruction::DepthGate(_) => continue,
+            Instruction::RowLstm(lstm) => {
+                vec![input(lstm.kernel), state(&taps::row_lstm(usize::from(lstm.kernel)))]
+            }
+            Instruction::DiagonalLeft(_) => vec![input(1), state(&taps::diagonal_left())],
+            Instruction::DiagonalRight(_) => vec![input(1), state(&taps::diagonal_right())],
+            Instruction::Quantize(_) | Instruction::Elementwise(_) => continue,
         };
         layers.push(Layer { name, kind: instruction.kind(), kernels });
     }
@@ -313,7 +309,11 @@ mod tests {
         }
         let model = random_model(&Description::from(preset(Architecture::DiagonalBilstm, GRAY)), 1);
         let layers = of_blob(&quantize(&model, Numbers::F32).unwrap().model().unwrap());
-        assert!(layers.iter().any(|layer| layer.kernels.contains(&Kernel::right_state("state_to_state"))));
+        assert!(
+            layers.iter().any(|layer| layer
+                .kernels
+                .contains(&Kernel::recurrence("state_to_state", &taps::diagonal_right().taps)))
+        );
         let summary = of_nodes(model.nodes())[1].summary();
         assert_eq!(
             summary,

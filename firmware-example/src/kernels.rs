@@ -114,7 +114,7 @@ fn agrees<K: Kernel>(kernel: K, layout: Layout, outputs: usize, length: usize, v
     if let (Layout::RowMajor, Some(scaled), Some(multipliers)) =
         (layout, scaled.get_mut(..outputs), multipliers.get(..outputs))
     {
-        kernel.gemv_scaled(Gemv { bias, weights, x, left, multipliers }, scaled);
+        kernel.gemv_scaled(Gemv { bias, weights, x, left_shift: left, multipliers }, scaled);
     }
     let scaled_right = scaled.iter().enumerate().all(|(output, scaled)| {
         let multiplier = if output < outputs { multipliers.get(output) } else { None };
@@ -145,7 +145,7 @@ fn stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i8], v
     let multipliers = multipliers(values);
     let Some(multipliers) = multipliers.get(..bias.len()) else { return false };
     let same = |left| {
-        let rows = Gemv { bias, weights, x, left, multipliers };
+        let rows = Gemv { bias, weights, x, left_shift: left, multipliers };
         let narrow = |wide: [i16; OUTPUTS + 1]| wide.map(i32::from);
         [(3, -128), (-128, -128), (-5, -5)].into_iter().all(|(zero_point, low)| {
             let made = |k: &dyn Fn(&mut [i32], &mut [i8])| stored(bias.len(), 0x5a_i8, k).map(i32::from);
@@ -233,7 +233,7 @@ fn wide_stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i
     let multipliers = multipliers(values);
     let Some(multipliers) = multipliers.get(..bias.len()) else { return false };
     let same = |left| {
-        let rows = Gemv { bias, weights, x, left, multipliers };
+        let rows = Gemv { bias, weights, x, left_shift: left, multipliers };
         let made = |k: &dyn Fn(&mut [i32], &mut [i16])| stored(bias.len(), 0x7ff0_i16, k);
         [0, -8192].into_iter().all(|low| {
             made(&|sums, y| kernel.gemv_activations_i16(rows, low, 8191, sums, y))

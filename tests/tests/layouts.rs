@@ -44,7 +44,7 @@ fn there_and_back_again_gives_the_same_bytes() {
 fn layouts_that_the_weights_do_not_have_are_refused() {
     let narrow = golden_blobs().swap_remove(0);
     let error = arrange(&narrow, Layout::TiledPairs).unwrap_err();
-    let expected = LayoutError::NumberFormat { layout: Layout::TiledPairs, weights: NumberFormat::I8 };
+    let expected = LayoutError::Weights { layout: Layout::TiledPairs, weights: NumberFormat::I8 };
     assert!(matches!(error, Error::Layout(error) if error == expected), "{error}");
     // A header that says so all the same.
     for (blob, layout, valid) in [(wide_blob(), 2, true), (wide_blob(), 3, false), (narrow, 2, false)] {

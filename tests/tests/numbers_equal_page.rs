@@ -2,7 +2,7 @@
 
 use pixelrnn::Temperature;
 use pixelrnn::arithmetic::{Arithmetic, Int8};
-use pixelrnn::fixed::{Rescale, cost_bits, exp2_neg, lstm, requantize};
+use pixelrnn::fixed::{Rescale, cost_bits, depth_gate, exp2_neg, lstm, requantize};
 use pixelrnn_tests::integer_model::{distribution, gates, numbers};
 use pixelrnn_tests::random::Random;
 
@@ -98,7 +98,7 @@ fn gates_over_depth() {
         let any = |random: &mut Random| (random.below(1 << 15) as i16, random.between(1, 30) as u16);
         let factors = [0; 3].map(|_| if random.once_in(2) { (1 << 14, 14) } else { any(&mut random) });
         let expected = gates::depth_gate(values, factors.map(|(m, n)| numbers::Rescale::new(m, n)));
-        let got = Int8::depth_gate(values, factors.map(|(multiplier, shift)| Rescale { multiplier, shift }));
+        let got = depth_gate(values, factors.map(|(multiplier, shift)| Rescale { multiplier, shift }));
         assert_eq!(Int8::residual(got), expected, "{values:?}, {factors:?}");
     }
 }

@@ -5,7 +5,7 @@ use crate::ops::{self, Context, ConvTensors, Convolution, DirectionTensors, Init
 use crate::parameters::{self, Parameter};
 use burn::prelude::*;
 use burn::tensor::{Int, activation};
-use pixelrnn::network::{DiagonalBilstm, Image, InputMap, MaskedConv, Node, Op, Output, Presence, RowLstm};
+use pixelrnn::network::{Activation, DiagonalBilstm, Image, InputMap, MaskedConv, Node, Op, Output, Presence, RowLstm};
 use pixelrnn_converter::Description;
 
 /// What a network reads and makes, and the ops in between.
@@ -73,21 +73,15 @@ impl Network {
         let fused = nodes
             .iter()
             .map(|node| {
-                matches!(node.op, Op::Relu)
+                node.op == Op::Activation(Activation::Relu)
                     && readers[node.output] == 1
                     && matches!(nodes[last_use[node.output]].op, Op::MaskedConv(_))
             })
             .collect();
         let parameters = parameters::list(&nodes, classes);
-        let convolutions = nodes
-            .iter()
-            .map(|node| match &node.op {
-                Op::MaskedConv(conv) => Some(Convolution::new(*conv)),
-                Op::RowLstm(lstm) => Some(Convolution::new(lstm.input_to_state)),
-                Op::DiagonalBilstm(lstm) => Some(Convolution::new(lstm.input_to_state)),
-                Op::BatchNorm { .. } | Op::Relu | Op::Elu | Op::Add { .. } | Op::DepthGate => None,
-            })
-            .collect();
+        // The directions of a Diagonal BiLSTM read the input by convolutions of one shape.
+        let convolution = |node: &Node| node.op.convolutions().first().map(|(_, conv)| Convolution::new(*conv));
+        let convolutions = nodes.iter().map(convolution).collect();
         Ok(Self { image, output, input, classes, nodes, parameters, convolutions, fused, last_use })
     }
 
@@ -157,9 +151,8 @@ impl Network {
                     let relu = node.inputs[0] > 0 && self.fused[node.inputs[0] - 1];
                     ops::masked_conv(&context, value(0), tensors.conv(conv), convolution(), relu)
                 }
-                Op::Relu if self.fused[at] => value(0),
-                Op::Relu => activation::relu(value(0)),
-                Op::Elu => activation::elu(value(0), 1.0),
+                Op::Activation(_) if self.fused[at] => value(0),
+                Op::Activation(activation) => ops::activation(*activation, value(0)),
                 Op::Add { scale: 1.0 } => value(0) + value(1),
                 Op::Add { scale } => value(0) * *scale + value(1),
                 Op::DepthGate => {

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::network::Network;
-use pixelrnn::network::{MaskedConv, Node, Op};
+use pixelrnn::network::{MaskedConv, Node};
 use pixelrnn_converter::TrainedModel;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -69,12 +69,8 @@ fn start(node: &Node, parameter: &Parameter, rng: &mut impl Rng) -> Vec<f32> {
     let count = parameter.count();
     let mut values = vec![0.0; count];
     let suffix = name.strip_prefix(node.name.as_str()).unwrap_or(name);
-    let masked = match &node.op {
-        Op::MaskedConv(conv) => Some(conv),
-        Op::RowLstm(lstm) => Some(&lstm.input_to_state),
-        Op::DiagonalBilstm(lstm) => Some(&lstm.input_to_state),
-        Op::BatchNorm { .. } | Op::Relu | Op::Elu | Op::Add { .. } | Op::DepthGate => None,
-    };
+    let convolutions = node.op.convolutions();
+    let masked = convolutions.first().map(|(_, conv)| conv);
     if suffix.ends_with("class.weight") {
     } else if suffix.ends_with("state_to_state.weight") {
         let bound = (3.0 / shape[1..].iter().product::<usize>() as f32).sqrt();

@@ -125,10 +125,7 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
                 )
             }
             Instruction::Quantize(q) => (format!("{} {wide} -> {narrow}", q.count), 0),
-            Instruction::Relu(r) => (format!("{} {wide}", r.count), 0),
-            Instruction::Elu(e) => (format!("{} {wide}", e.count), 0),
-            Instruction::Add(a) => (format!("{} {wide}", a.count), 0),
-            Instruction::DepthGate(d) => (format!("{} {wide}", d.count), 0),
+            Instruction::Elementwise(op) => (format!("{} {wide}", op.operands().count), 0),
             Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
                 let gates = 4 * usize::from(l.hidden);
                 let initial = match instruction {

@@ -1,7 +1,8 @@
 //! What the masks of a network let a prediction read: no weights could make it more.
 
 use pixelrnn::Position;
-use pixelrnn::network::{DiagonalBilstm, Features, Image, MaskedConv, Node, Op, RowLstm};
+use pixelrnn::network::taps::Offset;
+use pixelrnn::network::{Features, Image, MaskedConv, Node};
 
 /// Places, `[groups, height, width]`: of each colour group's features at each pixel.
 #[derive(Clone)]
@@ -31,6 +32,19 @@ impl Places {
         }
     }
 
+    fn groups(&self) -> usize {
+        self.set.len() / (self.height * self.width)
+    }
+
+    /// The places that lie `rows` higher.
+    fn moved_up(&self, rows: usize) -> Self {
+        let mut moved = Self::none(self.groups(), self.height, self.width);
+        for (group, row, column) in self.each() {
+            moved.put(group, row as isize - rows as isize, column as isize);
+        }
+        moved
+    }
+
     fn add(&mut self, other: &Self) {
         for (set, more) in self.set.iter_mut().zip(&other.set) {
             *set |= more;
@@ -40,7 +54,7 @@ impl Places {
     /// Adds, for each place, those that lie `distances` away in all groups of `features`, until there are no more.
     ///
     /// Of the rows above and of the same row, an LSTM's states are read; each pass goes one step farther.
-    fn follow(&mut self, features: &Features, distances: &[(isize, isize)]) {
+    fn follow(&mut self, features: &Features, distances: &[Offset]) {
         loop {
             let before = self.clone();
             for (_, row, column) in before.each() {
@@ -75,54 +89,35 @@ pub fn reach(nodes: &[Node], image: &Image, target: Position) -> Vec<bool> {
     for node in nodes.iter().rev() {
         let wanted = needed[node.output].clone();
         for input in node.inputs.into_iter().take(node.op.arity()) {
-            let mut read = Places::none(channels, height, width);
-            match &node.op {
-                Op::MaskedConv(conv) => through(conv, &wanted, &mut read),
-                Op::RowLstm(lstm) => through_row(lstm, &wanted, &mut read),
-                Op::DiagonalBilstm(lstm) => through_diagonal(lstm, &wanted, &mut read),
-                Op::BatchNorm { .. } | Op::Relu | Op::Elu | Op::Add { .. } | Op::DepthGate => read = wanted.clone(),
-            }
+            let read = if node.op.convolutions().is_empty() { wanted.clone() } else { through_op(node, &wanted) };
             needed[input].add(&read);
         }
     }
     needed.swap_remove(0).set
 }
 
+/// What an op of convolutions reads for `wanted`: through the states of an LSTM, where there are some, then through the input's kernel.
+fn through_op(node: &Node, wanted: &Places) -> Places {
+    let mut read = Places::none(wanted.groups(), wanted.height, wanted.width);
+    let recurrences = node.op.recurrences();
+    for (n, (_, conv)) in node.op.convolutions().iter().enumerate() {
+        let states = recurrences.get(n).map(|recurrence| {
+            let mut states = wanted.moved_up(recurrence.lowered);
+            states.follow(&node.features, &recurrence.taps);
+            states
+        });
+        through(conv, states.as_ref().unwrap_or(wanted), &mut read);
+    }
+    read
+}
+
 fn through(conv: &MaskedConv, wanted: &Places, read: &mut Places) {
-    let [height, width] = conv.kernel;
-    let centre = (height / 2, width / 2);
     for (to, row, column) in wanted.each() {
-        for (u, v) in (0..height).flat_map(|u| (0..width).map(move |v| (u, v))) {
-            if (u, v) > centre {
-                break;
-            }
-            let (down, right) = conv.offset(u, v);
-            for from in groups(&conv.inputs) {
-                if (u, v) < centre || conv.mask.centre_open(from, to) {
-                    read.put(from, row as isize + down, column as isize + right);
-                }
+        for from in groups(&conv.inputs) {
+            let own = conv.mask.centre_open(from, to).then_some((0, 0));
+            for (down, right) in conv.past().chain(own) {
+                read.put(from, row as isize + down, column as isize + right);
             }
         }
     }
-}
-
-fn through_row(lstm: &RowLstm, wanted: &Places, read: &mut Places) {
-    let centre = (lstm.kernel / 2) as isize;
-    let above: Vec<_> = (0..lstm.kernel as isize).map(|v| (-1, v - centre)).collect();
-    let mut states = wanted.clone();
-    states.follow(&lstm.hidden, &above);
-    through(&lstm.input_to_state, &states, read);
-}
-
-fn through_diagonal(lstm: &DiagonalBilstm, wanted: &Places, read: &mut Places) {
-    let mut left = wanted.clone();
-    left.follow(&lstm.hidden, &[(-1, 0), (0, -1)]);
-    through(&lstm.input_to_state, &left, read);
-    // The right map is moved down one row.
-    let mut right = Places::none(lstm.hidden.groups, wanted.height, wanted.width);
-    for (group, row, column) in wanted.each() {
-        right.put(group, row as isize - 1, column as isize);
-    }
-    right.follow(&lstm.hidden, &[(-1, 0), (0, 1)]);
-    through(&lstm.input_to_state, &right, read);
 }

@@ -3,7 +3,7 @@
 use super::Description;
 use super::json::MaskName;
 use crate::error::Error;
-use pixelrnn::network::{Builder, Mask, NetworkError, Node, Op};
+use pixelrnn::network::{Activation, Builder, Mask, NetworkError, Node, Op};
 use serde::{Deserialize, Serialize};
 
 /// One op of a list, with what the file says of it.
@@ -228,8 +228,8 @@ fn apply<F: FnMut(Node)>(builder: &mut Builder<F>, op: &OpSpec, at: &str) -> Res
         OpSpec::MaskedConv { name, mask, kernel, out, dilation } => {
             builder.masked_conv(name, *mask, *kernel, *out, *dilation)
         }
-        OpSpec::Relu {} => builder.relu(),
-        OpSpec::Elu {} => builder.elu(),
+        OpSpec::Relu {} => builder.activation(Activation::Relu),
+        OpSpec::Elu {} => builder.activation(Activation::Elu),
         OpSpec::BatchNorm { name, eps } => builder.batch_norm(name, *eps),
         OpSpec::RowLstm { name, hidden, kernel, initial_state } => {
             builder.row_lstm(name, *hidden, *kernel, *initial_state)

@@ -2,6 +2,7 @@
 //!
 //! Calibration shows the numbers of some images. These bounds hold for all: a range that reaches them clamps nothing.
 
+use super::activation;
 use crate::trained::{Tensor, TrainedModel};
 use pixelrnn::network::{MaskedConv, Node, Op};
 
@@ -19,8 +20,7 @@ pub(super) fn of_values(model: &TrainedModel) -> Vec<Vec<Interval>> {
         let pairs = || a.iter().zip(b);
         let made = match node.op {
             Op::MaskedConv(conv) => of_conv(model, node, &conv, a),
-            Op::Relu => a.iter().map(|(low, high)| (low.max(0.0), high.max(0.0))).collect(),
-            Op::Elu => a.iter().map(|(low, high)| (elu(*low), elu(*high))).collect(),
+            Op::Activation(activation) => a.iter().map(|range| activation::bounds(activation, *range)).collect(),
             Op::Add { scale } => pairs().map(|(a, b)| sum(times(*a, (scale.into(), scale.into())), *b)).collect(),
             Op::DepthGate => {
                 pairs().zip(t).map(|((a, b), t)| sum(*a, times(*b, (sigmoid(t.0), sigmoid(t.1))))).collect()
@@ -81,10 +81,6 @@ fn times(a: Interval, b: Interval) -> Interval {
         return (f64::NEG_INFINITY, f64::INFINITY);
     }
     all.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)))
-}
-
-fn elu(x: f64) -> f64 {
-    if x > 0.0 { x } else { x.exp_m1() }
 }
 
 fn sigmoid(x: f64) -> f64 {

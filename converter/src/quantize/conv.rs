@@ -1,7 +1,13 @@
-//! The weights of a masked convolution, packed to open taps.
+//! Lowering of masked convolutions: weights packed to their open taps, and the record.
 
+use super::linear::{Source, Unit};
+use super::plan::{Held, Target};
+use super::scale::Narrow;
+use super::{Lowering, write};
+use crate::error::Error;
 use crate::trained::Tensor;
-use pixelrnn::network::{Features, MaskedConv};
+use pixelrnn::blob::{ConvRecord, kind};
+use pixelrnn::network::{Features, Mask, MaskedConv, Op};
 
 /// Features in the order of an engine: sorted by colour group, otherwise as they were.
 pub(crate) fn sorted(features: Features) -> Vec<usize> {
@@ -51,4 +57,58 @@ pub(super) fn pack_state(weight: &Tensor, hidden: &[usize], outputs: Vec<usize>)
 /// The gates of an LSTM in the engine's order: for each unit its o, f, i, g.
 pub(super) fn gates(hidden: &[usize]) -> Vec<usize> {
     hidden.iter().flat_map(|unit| (0..4).map(move |gate| gate * hidden.len() + unit)).collect()
+}
+
+impl Lowering<'_> {
+    /// Writes the convolution of node `n`, whose sums go to `to`.
+    pub(super) fn lower_conv(&self, n: usize, to: Target, blob: &mut write::BlobWriter) -> Result<(), Error> {
+        let node = &self.model.nodes()[n];
+        let Op::MaskedConv(conv) = node.op else { return Err(Error::NotInEngine { op: node.op.kind() }) };
+        let input = self.ranges.narrow[&node.inputs[0]];
+        let mut record = conv_record(&conv, input);
+        record.input = self.places[&Held::Narrow(node.inputs[0])];
+        let weight = self.model.tensor(node, "weight").ok_or(Error::NotInEngine { op: "masked_conv" })?;
+        let packed = pack(&conv, weight, sorted(conv.outputs));
+        let (bias, class) = (self.model.tensor(node, "bias"), self.model.tensor(node, "class.weight"));
+
+        let (value, unit) = match to {
+            Target::Narrow(v) => {
+                let narrow = self.ranges.narrow[&v];
+                record.output_zero_point = narrow.zero_point;
+                record.output_clamp_min = if v == node.output { narrow.low } else { narrow.zero_point };
+                (v, narrow.scale)
+            }
+            Target::Wide(v) | Target::Accumulate { to: v, .. } => (v, self.ranges.wide[&v]),
+            Target::Logits => (node.output, 2f64.powi(-16) / std::f64::consts::LOG2_E),
+        };
+        record.destination = to.destination() as u8;
+        record.output = to.held().map_or(0, |held| self.places[&held]);
+        let coarsest = if to == Target::Logits { 16 } else { 0 };
+        let seen = self.inputs.get(n).and_then(|inputs| inputs.first());
+        let (source, unit_of) = (Source { form: input, seen }, Unit { of: &|_| unit, coarsest });
+        let linear = self.put_linear(blob, &packed, [bias, class], source, unit_of, &node.name)?;
+        record.left_shift = linear.left;
+        record.logit_shift = linear.coarser;
+        record.weights = linear.weights;
+        record.bias = linear.bias;
+        record.multipliers = linear.multipliers;
+        record.class_bias = linear.class_bias;
+        blob.patch(record.length(conv.outputs.groups, conv.outputs.groups - 1));
+        blob.op(record.into(), value, unit, &node.name);
+        Ok(())
+    }
+}
+
+/// A record with the shape of `conv`, all places still to come.
+fn conv_record(conv: &MaskedConv, input: Narrow) -> ConvRecord {
+    ConvRecord {
+        kind: kind::MASKED_CONV,
+        mask: u8::from(conv.mask == Mask::B),
+        kernel: conv.kernel.map(|k| k as u8),
+        dilation: conv.dilation as u8,
+        input_zero_point: input.zero_point,
+        inputs: conv.inputs.count as u16,
+        outputs: conv.outputs.count as u16,
+        ..bytemuck::Zeroable::zeroed()
+    }
 }

@@ -3,7 +3,8 @@
 use super::conv::sorted;
 use super::scale::Narrow;
 use crate::reference::Map;
-use pixelrnn::network::{MaskedConv, Node, Op};
+use pixelrnn::network::taps::Offset;
+use pixelrnn::network::{MaskedConv, Node};
 use rayon::prelude::*;
 
 /// Numbers kept of the inputs of one matrix: 8 MiB.
@@ -78,40 +79,26 @@ impl Inputs {
 ///
 /// `x` is what the node reads, `hidden` the states of an LSTM, one map a direction. `seed` says which pixels are sampled.
 pub(super) fn of_node(node: &Node, x: &Map, hidden: &[Map], images: usize, seed: usize) -> Vec<Inputs> {
-    match &node.op {
-        Op::MaskedConv(conv) => vec![sample(x, &Taps::past_and_centre(conv), images, seed)],
-        Op::RowLstm(lstm) => {
-            let centre = (lstm.kernel / 2) as isize;
-            let above = (0..lstm.kernel).map(|v| (-1, v as isize - centre)).collect();
-            let above = Taps { away: above, features: sorted(lstm.hidden) };
-            let input = sample(x, &Taps::past_and_centre(&lstm.input_to_state), images, seed);
-            std::iter::once(input).chain(hidden.iter().map(|h| sample(h, &above, images, seed))).collect()
-        }
-        Op::DiagonalBilstm(lstm) => {
-            let input = sample(x, &Taps::past_and_centre(&lstm.input_to_state), images, seed);
-            let sides = hidden.iter().zip([-1, 1]).map(|(h, beside)| {
-                let taps = Taps { away: vec![(-1, 0), (0, beside)], features: sorted(lstm.hidden) };
-                sample(h, &taps, images, seed)
-            });
-            std::iter::once(input).chain(sides).collect()
-        }
-        Op::Relu | Op::Elu | Op::Add { .. } | Op::DepthGate | Op::BatchNorm { .. } => Vec::new(),
-    }
+    // The directions of a Diagonal BiLSTM read the input alike.
+    let input = node.op.convolutions().first().map(|(_, conv)| sample(x, &Taps::past_and_centre(conv), images, seed));
+    let recurrences = node.op.recurrences();
+    let states = recurrences.iter().zip(hidden).map(|(recurrence, h)| {
+        let taps = Taps { away: recurrence.taps.to_vec(), features: sorted(node.features) };
+        sample(h, &taps, images, seed)
+    });
+    input.into_iter().chain(states).collect()
 }
 
 /// Which numbers a sum reads: all features, in their order, at each distance.
 struct Taps {
-    away: Vec<(isize, isize)>,
+    away: Vec<Offset>,
     features: Vec<usize>,
 }
 
 impl Taps {
     /// The past taps in raster order, then the centre.
     fn past_and_centre(conv: &MaskedConv) -> Self {
-        let [height, width] = conv.kernel;
-        let (top, left) = (height / 2, width / 2);
-        let past = (0..=top).flat_map(|u| (0..if u < top { width } else { left }).map(move |v| (u, v)));
-        let away = past.map(|(u, v)| conv.offset(u, v)).chain([(0, 0)]).collect();
+        let away = conv.past().chain([(0, 0)]).collect();
         Self { away, features: sorted(conv.inputs) }
     }
 }

@@ -6,9 +6,11 @@
 //! 3. Scales follow from what was seen; weights get one scale for each output feature.
 //! 4. The blob is written, its registers and state laid out.
 
+mod activation;
 mod bounds;
 mod calibrate;
 mod conv;
+mod elementwise;
 mod inputs;
 mod linear;
 mod lstm;
@@ -28,20 +30,13 @@ use crate::blob::Blob;
 use crate::error::Error;
 use crate::reference::StateRange;
 use crate::trained::TrainedModel;
-use linear::{Source, Unit};
-use pixelrnn::blob::{
-    AddRecord, ConvRecord, DepthGateRecord, EluRecord, Instruction, NumberFormat, QuantizeRecord, Record, ReluRecord,
-    kind,
-};
+use pixelrnn::blob::{Instruction, NumberFormat, Record};
 use pixelrnn::fixed::Rescale;
-use pixelrnn::network::{MaskedConv, Op, ValueId};
-use plan::{Held, Step, Target};
+use pixelrnn::network::ValueId;
+use plan::{Held, Step};
 use ranges::Ranges;
 use registers::place;
 use std::collections::BTreeMap;
-
-/// The largest input of an ELU whose 16-bit steps are finer than those of its exponent: up to it, `exp(x) - 1` is `x` to 10 bits.
-const ELU_IS_LINEAR: f64 = 1.0 / 512.0;
 
 /// The numbers of a blob.
 #[derive(Clone, Copy, Debug)]
@@ -177,83 +172,18 @@ impl<'a> Lowering<'a> {
         self.ranges.wide[&v] * f64::from(i16::MAX)
     }
 
-    fn add_record(&self, [a, b]: [ValueId; 2], to: ValueId, [rescale_a, rescale_b]: [Rescale; 2]) -> AddRecord {
-        AddRecord {
-            kind: kind::ADD,
-            a: self.places[&Held::Wide(a)],
-            b: self.places[&Held::Wide(b)],
-            output: self.places[&Held::Wide(to)],
-            count: self.count(to),
-            rescale_a,
-            rescale_b,
-            ..bytemuck::Zeroable::zeroed()
-        }
-    }
-
     fn count(&self, v: ValueId) -> u16 {
         self.model.nodes()[v - 1].features.count as u16
     }
 
     fn lower(&self, step: &Step, blob: &mut write::BlobWriter) -> Result<(), Error> {
-        let record = match *step {
+        let record: Record = match *step {
             Step::Conv { node, to } => return self.lower_conv(node, to, blob),
             Step::Lstm { node, to } => return self.lower_lstm(node, to, blob),
-            Step::DepthGate { a, b, t, to } => Record::from(DepthGateRecord {
-                kind: kind::DEPTH_GATE,
-                a: self.places[&Held::Wide(a)],
-                b: self.places[&Held::Wide(b)],
-                t: self.places[&Held::Wide(t)],
-                output: self.places[&Held::Wide(to)],
-                count: self.count(to),
-                rescale_a: self.factor(self.ranges.wide[&a] / self.ranges.wide[&to], to)?,
-                rescale_b: self.factor(self.ranges.wide[&b] / self.ranges.wide[&to], to)?,
-                rescale_t: self.factor((self.ranges.wide[&t] * 2048.0).min(scale::MAX_FACTOR), to)?,
-                ..bytemuck::Zeroable::zeroed()
-            }),
-            Step::Quantize { from, to } => {
-                let (wide, narrow) = (self.ranges.wide[&from], self.ranges.narrow[&to]);
-                let relu = from != to;
-                Record::from(QuantizeRecord {
-                    kind: kind::QUANTIZE,
-                    zero_point: narrow.zero_point,
-                    low: if relu { narrow.zero_point } else { narrow.low },
-                    input: self.places[&Held::Wide(from)],
-                    output: self.places[&Held::Narrow(to)],
-                    count: self.count(to),
-                    rescale: self.factor(wide / narrow.scale, to)?,
-                    ..bytemuck::Zeroable::zeroed()
-                })
-            }
-            Step::Relu { from, to } => Record::from(ReluRecord {
-                kind: kind::RELU,
-                input: self.places[&Held::Wide(from)],
-                output: self.places[&Held::Wide(to)],
-                count: self.count(to),
-                ..bytemuck::Zeroable::zeroed()
-            }),
-            Step::Elu { from, to } if self.weights.is_integer() && self.reach(from) < ELU_IS_LINEAR => {
-                let (one, nothing) = (self.factor(1.0, to)?, self.factor(0.0, to)?);
-                Record::from(self.add_record([from, from], to, [one, nothing]))
-            }
-            Step::Elu { from, to } => Record::from(EluRecord {
-                kind: kind::ELU,
-                input: self.places[&Held::Wide(from)],
-                output: self.places[&Held::Wide(to)],
-                count: self.count(to),
-                // Held to what there is, a step of the stream is 0.17 and more: the error is below one.
-                exponent: self.factor(
-                    (self.ranges.wide[&from] * std::f64::consts::LOG2_E * 65536.0).min(scale::MAX_FACTOR),
-                    to,
-                )?,
-                back: (4.0 / self.ranges.wide[&to]).round().min(f64::from(i32::MAX)) as i32,
-                ..bytemuck::Zeroable::zeroed()
-            }),
-            Step::Add { a, b, scale, to } => {
-                let (of_a, of_b) = (f64::from(scale.abs()) * self.ranges.wide[&a], self.ranges.wide[&b]);
-                let of_sum = self.ranges.wide[&to];
-                let factors = [self.factor(of_a / of_sum, to)?, self.factor(of_b / of_sum, to)?];
-                Record::from(AddRecord { negate: u8::from(scale < 0.0), ..self.add_record([a, b], to, factors) })
-            }
+            Step::DepthGate { a, b, t, to } => self.depth_gate([a, b, t], to)?,
+            Step::Quantize { from, to } => self.quantize(from, to)?,
+            Step::Activation { activation, from, to } => self.activation(activation, from, to)?,
+            Step::Add { a, b, scale, to } => self.add(scale, [a, b], to)?,
         };
         let name = record.instruction().map_or("", |i: Instruction<'_>| i.kind());
         for held in step.writes() {
@@ -263,43 +193,6 @@ impl<'a> Lowering<'a> {
             };
             blob.op(record, value, step, name);
         }
-        Ok(())
-    }
-
-    fn lower_conv(&self, n: usize, to: Target, blob: &mut write::BlobWriter) -> Result<(), Error> {
-        let node = &self.model.nodes()[n];
-        let Op::MaskedConv(conv) = node.op else { return Err(Error::NotInEngine { op: node.op.kind() }) };
-        let input = self.ranges.narrow[&node.inputs[0]];
-        let mut record = conv_record(&conv, input);
-        record.input = self.places[&Held::Narrow(node.inputs[0])];
-        let weight = self.model.tensor(node, "weight").ok_or(Error::NotInEngine { op: "masked_conv" })?;
-        let packed = conv::pack(&conv, weight, conv::sorted(conv.outputs));
-        let (bias, class) = (self.model.tensor(node, "bias"), self.model.tensor(node, "class.weight"));
-
-        let (value, unit) = match to {
-            Target::Narrow(v) => {
-                let narrow = self.ranges.narrow[&v];
-                record.output_zero_point = narrow.zero_point;
-                record.output_low = if v == node.output { narrow.low } else { narrow.zero_point };
-                (v, narrow.scale)
-            }
-            Target::Wide(v) | Target::Accumulate { to: v, .. } => (v, self.ranges.wide[&v]),
-            Target::Logits => (node.output, 2f64.powi(-16) / std::f64::consts::LOG2_E),
-        };
-        record.destination = to.destination() as u8;
-        record.output = to.held().map_or(0, |held| self.places[&held]);
-        let coarsest = if to == Target::Logits { 16 } else { 0 };
-        let seen = self.inputs.get(n).and_then(|inputs| inputs.first());
-        let (source, unit_of) = (Source { form: input, seen }, Unit { of: &|_| unit, coarsest });
-        let linear = self.put_linear(blob, &packed, [bias, class], source, unit_of, &node.name)?;
-        record.left = linear.left;
-        record.logit_shift = linear.coarser;
-        record.weights = linear.weights;
-        record.bias = linear.bias;
-        record.multipliers = linear.multipliers;
-        record.class_bias = linear.class_bias;
-        blob.patch(record.length(conv.outputs.groups, conv.outputs.groups - 1));
-        blob.op(record.into(), value, unit, &node.name);
         Ok(())
     }
 }
@@ -335,18 +228,4 @@ fn input_form(model: &TrainedModel, weights: NumberFormat) -> Narrow {
         return Narrow { scale, zero_point: zero_point as i8, ..Narrow::symmetric(scale) };
     }
     Narrow::from_range((shift.min(last).min(0.0), shift.max(last).max(0.0)))
-}
-
-/// A record with the shape of `conv`, all places still to come.
-fn conv_record(conv: &MaskedConv, input: Narrow) -> ConvRecord {
-    ConvRecord {
-        kind: kind::MASKED_CONV,
-        mask: u8::from(conv.mask == pixelrnn::network::Mask::B),
-        kernel: conv.kernel.map(|k| k as u8),
-        dilation: conv.dilation as u8,
-        input_zero_point: input.zero_point,
-        inputs: conv.inputs.count as u16,
-        outputs: conv.outputs.count as u16,
-        ..bytemuck::Zeroable::zeroed()
-    }
 }

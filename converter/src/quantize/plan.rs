@@ -3,7 +3,7 @@
 use super::ranges::MAX_GROWTH;
 use crate::error::Error;
 use crate::trained::TrainedModel;
-use pixelrnn::network::{Node, Op, ValueId};
+use pixelrnn::network::{Activation, Node, Op, ValueId};
 use std::collections::BTreeMap;
 
 /// What an engine does, in terms of the network's values.
@@ -13,10 +13,8 @@ pub(super) enum Step {
     Conv { node: usize, to: Target },
     /// The narrow form of `to` from the wide form of `from`; the same value, or `to` its ReLU.
     Quantize { from: ValueId, to: ValueId },
-    /// ReLU in 16 bits.
-    Relu { from: ValueId, to: ValueId },
-    /// ELU in 16 bits.
-    Elu { from: ValueId, to: ValueId },
+    /// A function of each number, in 16 bits.
+    Activation { activation: Activation, from: ValueId, to: ValueId },
     /// The LSTM of the node with this index.
     Lstm { node: usize, to: ValueId },
     /// `a + sigmoid(t) · b` in 16 bits.
@@ -78,11 +76,9 @@ impl Step {
         match *self {
             Step::Conv { to, .. } => to.held().into_iter().collect(),
             Step::Quantize { to, .. } => vec![Held::Narrow(to)],
-            Step::Relu { to, .. }
-            | Step::Elu { to, .. }
-            | Step::Add { to, .. }
-            | Step::Lstm { to, .. }
-            | Step::DepthGate { to, .. } => vec![Held::Wide(to)],
+            Step::Activation { to, .. } | Step::Add { to, .. } | Step::Lstm { to, .. } | Step::DepthGate { to, .. } => {
+                vec![Held::Wide(to)]
+            }
         }
     }
 
@@ -97,7 +93,7 @@ impl Step {
             }
             Step::Lstm { node, .. } => vec![Held::Narrow(model.nodes()[node].inputs[0])],
             Step::DepthGate { a, b, t, .. } => vec![Held::Wide(a), Held::Wide(b), Held::Wide(t)],
-            Step::Quantize { from, .. } | Step::Relu { from, .. } | Step::Elu { from, .. } => vec![Held::Wide(from)],
+            Step::Quantize { from, .. } | Step::Activation { from, .. } => vec![Held::Wide(from)],
             Step::Add { a, b, .. } => vec![Held::Wide(a), Held::Wide(b)],
         }
     }
@@ -143,14 +139,16 @@ impl<'a> Uses<'a> {
         let made = self.demand[node.output];
         match node.op {
             Op::MaskedConv(_) | Op::RowLstm(_) | Op::DiagonalBilstm(_) => self.demand[a].narrow = true,
-            Op::Relu => self.demand[a].wide |= made.wide || (made.narrow && self.only_relu(a).is_none()),
-            Op::Elu => self.demand[a].wide = true,
+            Op::Activation(Activation::Relu) => {
+                self.demand[a].wide |= made.wide || (made.narrow && self.only_relu(a).is_none());
+            }
+            Op::Activation(_) => self.demand[a].wide = true,
             Op::Add { .. } => [a, b].into_iter().for_each(|v| self.demand[v].wide = true),
             Op::DepthGate => [a, b, t].into_iter().for_each(|v| self.demand[v].wide = true),
             Op::BatchNorm { .. } => return Err(Error::NotInEngine { op: node.op.kind() }),
         }
         // What is made in 16 bits alone is narrowed from there.
-        if made.narrow && !matches!(node.op, Op::MaskedConv(_) | Op::Relu) {
+        if made.narrow && !matches!(node.op, Op::MaskedConv(_) | Op::Activation(Activation::Relu)) {
             self.demand[node.output].wide = true;
         }
         Ok(())
@@ -160,7 +158,7 @@ impl<'a> Uses<'a> {
     fn only_relu(&self, v: ValueId) -> Option<ValueId> {
         let conv = v > 0 && matches!(self.nodes[v - 1].op, Op::MaskedConv(_));
         match self.readers[v].as_slice() {
-            [n] if conv && self.nodes[*n].op == Op::Relu => Some(self.nodes[*n].output),
+            [n] if conv && self.nodes[*n].op == Op::Activation(Activation::Relu) => Some(self.nodes[*n].output),
             _ => None,
         }
     }
@@ -224,9 +222,9 @@ pub(super) fn plan(nodes: &[Node], magnitudes: &Magnitudes) -> Result<Vec<Step>,
                     steps.push(Step::Quantize { from: to, to });
                 }
             }
-            Op::Relu => {
+            Op::Activation(activation @ Activation::Relu) => {
                 if made.wide {
-                    steps.push(Step::Relu { from: a, to });
+                    steps.push(Step::Activation { activation, from: a, to });
                 }
                 if made.narrow && uses.only_relu(a).is_none() {
                     steps.push(Step::Quantize { from: a, to });
@@ -234,8 +232,8 @@ pub(super) fn plan(nodes: &[Node], magnitudes: &Magnitudes) -> Result<Vec<Step>,
                     steps.push(Step::Quantize { from: to, to });
                 }
             }
-            Op::Elu => {
-                steps.push(Step::Elu { from: a, to });
+            Op::Activation(activation) => {
+                steps.push(Step::Activation { activation, from: a, to });
                 if made.narrow {
                     steps.push(Step::Quantize { from: to, to });
                 }

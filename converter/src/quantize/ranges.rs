@@ -1,5 +1,6 @@
 //! Ranges of a blob's values: from what calibration saw, and from what is proven.
 
+use super::activation;
 use super::bounds::{Interval, hull};
 use super::calibrate::{Method, Observed, Seen};
 use super::plan::{Held, Step, Target};
@@ -14,11 +15,8 @@ const HEADROOM: f64 = 1.5;
 /// precision at most.
 const PROVEN: f64 = 2.0;
 
-/// An ELU's result below this differs from -1 by less than 2⁻²³.
-const ELU_END: f64 = -16.0;
-
 /// A sigmoid beyond this, on either side, is 0 or 1 to 15 bits.
-const SIGMOID_END: f64 = 12.0;
+pub(super) const SIGMOID_END: f64 = 12.0;
 
 /// Growth of an accumulated stream beyond which it gets a scale of its own: four of its 16 bits.
 pub(super) const MAX_GROWTH: f64 = 16.0;
@@ -58,7 +56,9 @@ pub(super) fn choose(
                     // Ops that work in place, or change no scale, tie their values' scales together.
                     let root = match step {
                         Step::Conv { to: Target::Accumulate { onto, .. }, .. } => scale_of[onto],
-                        Step::Relu { from, .. } | Step::Elu { from, .. } => scale_of[from],
+                        Step::Activation { activation, from, .. } if activation::keeps_scale(*activation) => {
+                            scale_of[from]
+                        }
                         _ => v,
                     };
                     scale_of.insert(v, root);
@@ -83,8 +83,7 @@ fn surviving(steps: &[Step], v: ValueId) -> Interval {
     for step in steps {
         let of_reader = match *step {
             Step::Quantize { from, to } if from == v && to != v => (0.0, f64::INFINITY),
-            Step::Relu { from, .. } if from == v => (0.0, f64::INFINITY),
-            Step::Elu { from, .. } if from == v => (ELU_END, f64::INFINITY),
+            Step::Activation { activation, from, .. } if from == v => activation::surviving(activation),
             Step::DepthGate { a, b, t, .. } if t == v && a != v && b != v => (-SIGMOID_END, SIGMOID_END),
             Step::DepthGate { a, b, t, .. } if [a, b, t].contains(&v) => all,
             Step::Quantize { from, .. } if from == v => all,

@@ -2,16 +2,15 @@
 //!
 //! This is the yardstick. Each op stands in a file of its own and reads like its definition; all maps are `[C, H, W]`.
 
+pub(crate) mod activation;
 mod add;
 mod batch_norm;
 mod cell;
 mod depth_gate;
 mod diagonal_bilstm;
-mod elu;
 pub mod likelihood;
 mod map;
 mod masked_conv;
-mod relu;
 mod row_lstm;
 
 pub use cell::{StateRange, States};
@@ -22,7 +21,7 @@ use crate::trained::TrainedModel;
 use batch_norm::BatchNorm;
 use diagonal_bilstm::DiagonalBilstm;
 use masked_conv::MaskedConv;
-use pixelrnn::network::{Image, InputMap, NetworkError, Node, Op, Output, ValueId};
+use pixelrnn::network::{Activation, Image, InputMap, NetworkError, Node, Op, Output, ValueId};
 use row_lstm::RowLstm;
 
 /// The most numbers that the values of a network may have together for one image: 2 GiB of f64.
@@ -53,8 +52,7 @@ struct Step {
 enum Kernel {
     MaskedConv(MaskedConv),
     BatchNorm(BatchNorm),
-    Relu,
-    Elu,
+    Activation(Activation),
     RowLstm(RowLstm),
     DiagonalBilstm(Box<DiagonalBilstm>),
     Add { scale: f64 },
@@ -67,8 +65,7 @@ impl Kernel {
         match &node.op {
             Op::MaskedConv(conv) => Self::MaskedConv(MaskedConv::new(conv, &weights, "")),
             Op::BatchNorm { eps } => Self::BatchNorm(BatchNorm::new(*eps, &weights)),
-            Op::Relu => Self::Relu,
-            Op::Elu => Self::Elu,
+            Op::Activation(activation) => Self::Activation(*activation),
             Op::RowLstm(lstm) => Self::RowLstm(RowLstm::new(lstm, &weights)),
             Op::DiagonalBilstm(lstm) => Self::DiagonalBilstm(Box::new(DiagonalBilstm::new(lstm, &weights))),
             Op::Add { scale } => Self::Add { scale: f64::from(*scale) },
@@ -80,8 +77,7 @@ impl Kernel {
         match self {
             Self::MaskedConv(conv) => conv.apply(a, label),
             Self::BatchNorm(norm) => norm.apply(a),
-            Self::Relu => relu::apply(a),
-            Self::Elu => elu::apply(a),
+            Self::Activation(activation) => a.map(|x| activation::real(*activation, x)),
             Self::RowLstm(lstm) => lstm.apply(a, label, states),
             Self::DiagonalBilstm(lstm) => lstm.apply(a, label, states),
             Self::Add { scale } => add::apply(*scale, a, b),
@@ -122,7 +118,7 @@ impl Reference {
         }
         last_read[steps.len()] = usize::MAX;
         let pixels = description.image.height * description.image.width;
-        let features: usize = nodes.iter().map(|node| node.features.count + scratch(&node.op)).sum();
+        let features: usize = nodes.iter().map(|node| node.features.count + scratch(node)).sum();
         Self {
             image: description.image,
             output: description.output,
@@ -247,13 +243,9 @@ impl Reference {
     }
 }
 
-/// Features that an op computes on the way to its own: the gates of LSTMs.
-fn scratch(op: &Op) -> usize {
-    match op {
-        Op::RowLstm(lstm) => lstm.input_to_state.outputs.count,
-        Op::DiagonalBilstm(lstm) => 2 * lstm.input_to_state.outputs.count,
-        Op::MaskedConv(_) | Op::BatchNorm { .. } | Op::Relu | Op::Elu | Op::Add { .. } | Op::DepthGate => 0,
-    }
+/// Features that an op computes on the way to its own: the four gates of each direction of an LSTM.
+fn scratch(node: &Node) -> usize {
+    4 * node.op.recurrences().len() * node.features.count
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Buffers that a `PyTorch` module saves beside its weights: counters of batch normalization, and masks.
 
-use super::closed::{each_tap, masked_convs};
+use super::closed::each_tap;
 use crate::error::Error;
 use half::{bf16, f16};
 use pixelrnn::network::{MaskedConv, Node, Op};
@@ -27,7 +27,7 @@ pub(super) fn take<'a>(nodes: &[Node], tensors: &mut BTreeMap<String, TensorView
             // How many batches training saw; inference does not read it.
             tensors.remove(node.tensor_name("num_batches_tracked").as_str());
         }
-        for (prefix, conv) in masked_convs(node) {
+        for (prefix, conv) in node.op.convolutions() {
             let name = node.tensor_name(&format!("{prefix}mask")).to_string();
             if let Some(view) = tensors.remove(&name) {
                 masks.push(StoredMask { name, op: node.name.to_string(), conv, view });

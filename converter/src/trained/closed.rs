@@ -1,7 +1,7 @@
 //! Stored weights under taps that the masks close: they count as 0, whatever they are.
 
 use super::TrainedModel;
-use pixelrnn::network::{MaskedConv, Node, Op};
+use pixelrnn::network::MaskedConv;
 use std::fmt;
 
 /// Weights that are not zero and that no prediction reads.
@@ -35,18 +35,6 @@ impl fmt::Display for ClosedWeights {
     }
 }
 
-/// The masked convolutions of a node, each with the prefix of its tensors' suffixes.
-pub(super) fn masked_convs(node: &Node) -> Vec<(&'static str, MaskedConv)> {
-    match node.op {
-        Op::MaskedConv(conv) => vec![("", conv)],
-        Op::RowLstm(lstm) => vec![("input_to_state.", lstm.input_to_state)],
-        Op::DiagonalBilstm(lstm) => {
-            ["left.input_to_state.", "right.input_to_state."].map(|prefix| (prefix, lstm.input_to_state)).to_vec()
-        }
-        Op::BatchNorm { .. } | Op::Relu | Op::Elu | Op::Add { .. } | Op::DepthGate => Vec::new(),
-    }
-}
-
 /// Calls `visit` with each tap of `conv` in the order of its weights: kernel row and column, feature read, feature made.
 pub(super) fn each_tap(conv: &MaskedConv, mut visit: impl FnMut(usize, [usize; 4])) {
     let [height, width] = conv.kernel;
@@ -67,7 +55,7 @@ pub(super) fn find(model: &TrainedModel) -> Option<ClosedWeights> {
     let mut found = ClosedWeights { count: 0, largest: 0.0, ops: Vec::new() };
     for node in model.nodes() {
         let before = found.count;
-        for (prefix, conv) in masked_convs(node) {
+        for (prefix, conv) in node.op.convolutions() {
             let Some(weight) = model.tensor(node, &format!("{prefix}weight")) else { continue };
             each_tap(&conv, |index, [u, v, from, to]| {
                 let size = weight.data.get(index).map_or(0.0, |weight| weight.abs());

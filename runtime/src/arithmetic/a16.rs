@@ -4,7 +4,7 @@
 //! bits, so that sums of thousands of products still fit into 32, and its zero is 0.
 
 use super::{Arithmetic, Int8};
-use crate::blob::Layout;
+use crate::blob::{Elementwise, Layout};
 use crate::fixed::Rescale;
 use crate::kernels::{Gemv, Kernel, OUTPUT_TILE};
 
@@ -56,13 +56,13 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn scale<K: Kernel>(kernel: K, sums: &mut [i32], left: u8, multipliers: &[i32]) {
-        Int8::scale(kernel, sums, left, multipliers);
+    fn scale<K: Kernel>(kernel: K, sums: &mut [i32], left_shift: u8, multipliers: &[i32]) {
+        Int8::scale(kernel, sums, left_shift, multipliers);
     }
 
     #[inline(always)]
-    fn scale_both<K: Kernel>(kernel: K, sums: &mut [i32], more: &[i32], left: u8, multipliers: &[i32]) {
-        Int8::scale_both(kernel, sums, more, left, multipliers);
+    fn scale_both<K: Kernel>(kernel: K, sums: &mut [i32], more: &[i32], left_shift: u8, multipliers: &[i32]) {
+        Int8::scale_both(kernel, sums, more, left_shift, multipliers);
     }
 
     #[inline(always)]
@@ -70,11 +70,11 @@ impl Arithmetic for Int8A16 {
         kernel: K,
         rows: Gemv<'_, i16>,
         zero_point: i32,
-        low: i32,
+        clamp_min: i32,
         sums: &mut [i32],
         y: &mut [i16],
     ) {
-        kernel.gemv_activations_i16(rows, least(low == zero_point), MAX, sums, y);
+        kernel.gemv_activations_i16(rows, least(clamp_min == zero_point), MAX, sums, y);
     }
 
     #[inline(always)]
@@ -93,8 +93,8 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn activation(v: i32, zero_point: i32, low: i32) -> i16 {
-        clamp(v, low == zero_point)
+    fn activation(v: i32, zero_point: i32, clamp_min: i32) -> i16 {
+        clamp(v, clamp_min == zero_point)
     }
 
     #[inline(always)]
@@ -118,21 +118,8 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn relu(x: i16) -> i32 {
-        Int8::relu(x)
-    }
-
-    fn elu(x: i16, exponent: Rescale, back: i32) -> i32 {
-        Int8::elu(x, exponent, back)
-    }
-
-    #[inline(always)]
-    fn add(a: i16, b: i16, rescale: [Rescale; 2], negate: bool) -> i32 {
-        Int8::add(a, b, rescale, negate)
-    }
-
-    fn depth_gate(values: [i16; 3], rescale: [Rescale; 3]) -> i32 {
-        Int8::depth_gate(values, rescale)
+    fn elementwise(op: Elementwise<'_>, values: [i16; 3]) -> i32 {
+        Int8::elementwise(op, values)
     }
 
     #[inline(always)]
@@ -173,13 +160,13 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn activations<K: Kernel>(kernel: K, v: &[i32], zero_point: i32, low: i32, y: &mut [i16]) {
-        kernel.residuals(v, least(low == zero_point), MAX, y);
+    fn activations<K: Kernel>(kernel: K, v: &[i32], zero_point: i32, clamp_min: i32, y: &mut [i16]) {
+        kernel.residuals(v, least(clamp_min == zero_point), MAX, y);
     }
 
     #[inline(always)]
-    fn quantized<K: Kernel>(kernel: K, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i16]) {
-        kernel.rescaled_i16(x, rescale, least(low == zero_point), MAX, y);
+    fn quantized<K: Kernel>(kernel: K, x: &[i16], rescale: Rescale, zero_point: i32, clamp_min: i32, y: &mut [i16]) {
+        kernel.rescaled_i16(x, rescale, least(clamp_min == zero_point), MAX, y);
     }
 
     #[inline(always)]

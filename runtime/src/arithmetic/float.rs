@@ -1,10 +1,10 @@
 //! Floats, for parts with an FPU and for checking: `f32` throughout, weights of `f32` or `f16`.
 //!
-//! The fields of an op that say how integers are scaled mean nothing here, but for three: a ReLU is where `low` is the
+//! The fields of an op that say how integers are scaled mean nothing here, but for three: a ReLU is where `clamp_min` is the
 //! zero point, `negate` is a sign, and a [`Rescale`] of an `add` holds the bits of an `f32` factor.
 
 use super::Arithmetic;
-use crate::blob::Layout;
+use crate::blob::{Elementwise, Layout};
 use crate::fixed::Rescale;
 use crate::kernels::{Kernel, OUTPUT_TILE};
 use bytemuck::Pod;
@@ -102,8 +102,8 @@ impl<W: Weight> Arithmetic for Float<W> {
         0.0
     }
 
-    fn activation(v: f32, zero_point: i32, low: i32) -> f32 {
-        if low == zero_point { positive(v) } else { v }
+    fn activation(v: f32, zero_point: i32, clamp_min: i32) -> f32 {
+        if clamp_min == zero_point { positive(v) } else { v }
     }
 
     fn residual(v: f32) -> f32 {
@@ -127,21 +127,22 @@ impl<W: Weight> Arithmetic for Float<W> {
         x
     }
 
-    fn relu(x: f32) -> f32 {
-        positive(x)
-    }
-
-    fn elu(x: f32, _: Rescale, _: i32) -> f32 {
-        if x > 0.0 { x } else { libm::expm1f(x) }
-    }
-
-    fn add(a: f32, b: f32, [scale, _]: [Rescale; 2], negate: bool) -> f32 {
-        let scale = factor(scale);
-        b + a * if negate { -scale } else { scale }
-    }
-
-    fn depth_gate([a, b, t]: [f32; 3], _: [Rescale; 3]) -> f32 {
-        a + sigmoid(t) * b
+    fn elementwise(op: Elementwise<'_>, [a, b, t]: [f32; 3]) -> f32 {
+        match op {
+            Elementwise::Relu(_) => positive(a),
+            Elementwise::Elu(_) => {
+                if a > 0.0 {
+                    a
+                } else {
+                    libm::expm1f(a)
+                }
+            }
+            Elementwise::Add(s) => {
+                let scale = factor(s.rescale_a);
+                b + a * if s.negate != 0 { -scale } else { scale }
+            }
+            Elementwise::DepthGate(_) => a + sigmoid(t) * b,
+        }
     }
 
     fn gate(x: f32, h: f32) -> f32 {

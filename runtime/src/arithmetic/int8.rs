@@ -1,7 +1,7 @@
 //! 8-bit weights and activations.
 
 use super::Arithmetic;
-use crate::blob::Layout;
+use crate::blob::{Elementwise, Layout};
 use crate::fixed::{self, Rescale, lstm, requantize, saturate16};
 use crate::kernels::{Gemv, Kernel, OUTPUT_TILE, map_two};
 
@@ -35,19 +35,19 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn scale<K: Kernel>(kernel: K, sums: &mut [i32], left: u8, multipliers: &[i32]) {
-        kernel.scale(sums, u32::from(left), multipliers);
+    fn scale<K: Kernel>(kernel: K, sums: &mut [i32], left_shift: u8, multipliers: &[i32]) {
+        kernel.scale(sums, u32::from(left_shift), multipliers);
     }
 
     #[inline(always)]
-    fn scale_both<K: Kernel>(kernel: K, sums: &mut [i32], more: &[i32], left: u8, multipliers: &[i32]) {
+    fn scale_both<K: Kernel>(kernel: K, sums: &mut [i32], more: &[i32], left_shift: u8, multipliers: &[i32]) {
         map_two(
             kernel,
             more,
             multipliers,
             sums,
             #[inline(always)]
-            |more, multiplier, sum| *sum = requantize(sum.wrapping_add(more), u32::from(left), multiplier),
+            |more, multiplier, sum| *sum = requantize(sum.wrapping_add(more), u32::from(left_shift), multiplier),
         );
     }
 
@@ -66,11 +66,11 @@ impl Arithmetic for Int8 {
         kernel: K,
         rows: Gemv<'_>,
         zero_point: i32,
-        low: i32,
+        clamp_min: i32,
         sums: &mut [i32],
         y: &mut [i8],
     ) {
-        kernel.gemv_activations(rows, zero_point, low, sums, y);
+        kernel.gemv_activations(rows, zero_point, clamp_min, sums, y);
     }
 
     #[inline(always)]
@@ -84,8 +84,8 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn activation(v: i32, zero_point: i32, low: i32) -> i8 {
-        fixed::activation(v, zero_point, low)
+    fn activation(v: i32, zero_point: i32, clamp_min: i32) -> i8 {
+        fixed::activation(v, zero_point, clamp_min)
     }
 
     #[inline(always)]
@@ -114,23 +114,13 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn relu(x: i16) -> i32 {
-        fixed::relu(x)
-    }
-
-    #[inline]
-    fn elu(x: i16, exponent: Rescale, back: i32) -> i32 {
-        fixed::elu(x, exponent, back)
-    }
-
-    #[inline(always)]
-    fn add(a: i16, b: i16, rescale: [Rescale; 2], negate: bool) -> i32 {
-        fixed::add(a, b, rescale, negate)
-    }
-
-    #[inline]
-    fn depth_gate(values: [i16; 3], rescale: [Rescale; 3]) -> i32 {
-        fixed::depth_gate(values, rescale)
+    fn elementwise(op: Elementwise<'_>, [a, b, t]: [i16; 3]) -> i32 {
+        match op {
+            Elementwise::Relu(_) => fixed::relu(a),
+            Elementwise::Elu(e) => fixed::elu(a, e.exponent, e.back),
+            Elementwise::Add(s) => fixed::add(a, b, [s.rescale_a, s.rescale_b], s.negate != 0),
+            Elementwise::DepthGate(d) => fixed::depth_gate([a, b, t], [d.rescale_a, d.rescale_b, d.rescale_t]),
+        }
     }
 
     #[inline(always)]
@@ -171,13 +161,13 @@ impl Arithmetic for Int8 {
     }
 
     #[inline(always)]
-    fn activations<K: Kernel>(kernel: K, v: &[i32], zero_point: i32, low: i32, y: &mut [i8]) {
-        kernel.activations(v, zero_point, low, y);
+    fn activations<K: Kernel>(kernel: K, v: &[i32], zero_point: i32, clamp_min: i32, y: &mut [i8]) {
+        kernel.activations(v, zero_point, clamp_min, y);
     }
 
     #[inline(always)]
-    fn quantized<K: Kernel>(kernel: K, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
-        kernel.rescaled_i8(x, rescale, zero_point, low, y);
+    fn quantized<K: Kernel>(kernel: K, x: &[i16], rescale: Rescale, zero_point: i32, clamp_min: i32, y: &mut [i8]) {
+        kernel.rescaled_i8(x, rescale, zero_point, clamp_min, y);
     }
 
     #[inline(always)]

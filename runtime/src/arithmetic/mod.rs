@@ -6,7 +6,7 @@ mod a16;
 mod float;
 mod int8;
 
-use crate::blob::Layout;
+use crate::blob::{Elementwise, Layout};
 use crate::fixed::Rescale;
 use crate::kernels::{Gemv, Kernel, OUTPUT_TILE, map};
 #[cfg(feature = "a16")]
@@ -55,13 +55,13 @@ pub trait Arithmetic {
         true
     }
     /// Turns sums into units of their destination.
-    fn scale<K: Kernel>(kernel: K, sums: &mut [Self::Sum], left: u8, multipliers: &[Self::Sum]);
+    fn scale<K: Kernel>(kernel: K, sums: &mut [Self::Sum], left_shift: u8, multipliers: &[Self::Sum]);
     /// Adds `more` to sums, then [`Arithmetic::scale`].
     fn scale_both<K: Kernel>(
         kernel: K,
         sums: &mut [Self::Sum],
         more: &[Self::Sum],
-        left: u8,
+        left_shift: u8,
         multipliers: &[Self::Sum],
     );
 
@@ -69,7 +69,7 @@ pub trait Arithmetic {
     #[inline(always)]
     fn gemv_scaled<K: Kernel>(kernel: K, rows: GemvOf<'_, Self>, sums: &mut [Self::Sum]) {
         Self::products(kernel, Layout::RowMajor, rows.bias, rows.weights, rows.x, sums);
-        Self::scale(kernel, sums, rows.left, rows.multipliers);
+        Self::scale(kernel, sums, rows.left_shift, rows.multipliers);
     }
     /// Adds what [`Arithmetic::gemv_scaled`] gives to `sums`; see [`Kernel::gemv_added`].
     #[inline(always)]
@@ -82,12 +82,12 @@ pub trait Arithmetic {
         kernel: K,
         rows: GemvOf<'_, Self>,
         zero_point: i32,
-        low: i32,
+        clamp_min: i32,
         sums: &mut [Self::Sum],
         y: &mut [Self::Activation],
     ) {
         Self::gemv_scaled(kernel, rows, sums);
-        Self::activations(kernel, sums, zero_point, low, y);
+        Self::activations(kernel, sums, zero_point, clamp_min, y);
     }
     /// [`Arithmetic::gemv_scaled`], then [`Arithmetic::accumulated`]; `sums` are for the way there.
     #[inline(always)]
@@ -111,7 +111,7 @@ pub trait Arithmetic {
     /// The activation that means 0.
     fn zero(zero_point: i8) -> Self::Activation;
     /// A scaled sum as an activation.
-    fn activation(v: Self::Sum, zero_point: i32, low: i32) -> Self::Activation;
+    fn activation(v: Self::Sum, zero_point: i32, clamp_min: i32) -> Self::Activation;
     /// A scaled sum as a value of the stream.
     fn residual(v: Self::Sum) -> Self::Residual;
     /// A scaled sum added to a value of the stream.
@@ -122,14 +122,8 @@ pub trait Arithmetic {
 
     /// A value of the stream in units of an activation.
     fn quantize(x: Self::Residual, rescale: Rescale) -> Self::Sum;
-    /// `max(x, 0)`.
-    fn relu(x: Self::Residual) -> Self::Sum;
-    /// `x` where `x > 0`, else `exp(x) - 1`.
-    fn elu(x: Self::Residual, exponent: Rescale, back: i32) -> Self::Sum;
-    /// `±a + b`.
-    fn add(a: Self::Residual, b: Self::Residual, rescale: [Rescale; 2], negate: bool) -> Self::Sum;
-    /// `a + sigmoid(t) · b`.
-    fn depth_gate(values: [Self::Residual; 3], rescale: [Rescale; 3]) -> Self::Sum;
+    /// An elementwise op on the residuals `a`, `b`, `t` of one feature; an op of fewer inputs reads the first ones.
+    fn elementwise(op: Elementwise<'_>, values: [Self::Residual; 3]) -> Self::Sum;
 
     /// A gate's pre-activation, of its scaled sums over the input and over the state.
     fn gate(x: Self::Sum, h: Self::Sum) -> Self::Residual;
@@ -172,13 +166,13 @@ pub trait Arithmetic {
 
     /// [`Arithmetic::activation`] of each number.
     #[inline(always)]
-    fn activations<K: Kernel>(kernel: K, v: &[Self::Sum], zero_point: i32, low: i32, y: &mut [Self::Activation]) {
+    fn activations<K: Kernel>(kernel: K, v: &[Self::Sum], zero_point: i32, clamp_min: i32, y: &mut [Self::Activation]) {
         map(
             kernel,
             v,
             y,
             #[inline(always)]
-            move |v, y| *y = Self::activation(v, zero_point, low),
+            move |v, y| *y = Self::activation(v, zero_point, clamp_min),
         );
     }
     /// [`Arithmetic::residual`] of each number.
@@ -210,7 +204,7 @@ pub trait Arithmetic {
         x: &[Self::Residual],
         rescale: Rescale,
         zero_point: i32,
-        low: i32,
+        clamp_min: i32,
         y: &mut [Self::Activation],
     ) {
         map(
@@ -218,7 +212,7 @@ pub trait Arithmetic {
             x,
             y,
             #[inline(always)]
-            move |x, y| *y = Self::activation(Self::quantize(x, rescale), zero_point, low),
+            move |x, y| *y = Self::activation(Self::quantize(x, rescale), zero_point, clamp_min),
         );
     }
     /// [`Arithmetic::hidden`] of each number.

@@ -80,8 +80,13 @@ fn op(model: &Model<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
 
     let vectors = instruction.vectors();
     let names = match instruction {
-        Instruction::Add(_) | Instruction::DepthGate(_) => ["a", "b", "t", "output"],
-        _ => ["input", "output", "output", "output"],
+        Instruction::Elementwise(op) if op.arity() > 1 => ["a", "b", "t", "output"],
+        Instruction::Elementwise(_)
+        | Instruction::MaskedConv(_)
+        | Instruction::Quantize(_)
+        | Instruction::RowLstm(_)
+        | Instruction::DiagonalLeft(_)
+        | Instruction::DiagonalRight(_) => ["input", "output", "output", "output"],
     };
     for (vector, name) in vectors.inputs.iter().chain([&vectors.output]).zip(names) {
         if let Some(vector) = vector {
@@ -92,11 +97,13 @@ fn op(model: &Model<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
     ensure(valid, "rescale")?;
     match instruction {
         Instruction::MaskedConv(conv) => self::conv(model, conv)?,
-        Instruction::RowLstm(lstm) | Instruction::DiagonalLeft(lstm) | Instruction::DiagonalRight(lstm) if LSTM => {
-            self::lstm(model, lstm)?;
+        Instruction::RowLstm(lstm) | Instruction::DiagonalLeft(lstm) | Instruction::DiagonalRight(lstm) => {
+            if LSTM {
+                self::lstm(model, lstm)?;
+            }
         }
-        Instruction::Add(add) => ensure(add.negate <= 1, "negate")?,
-        _ => {}
+        Instruction::Elementwise(op) => op.wrong_field().map_or(Ok(()), Err)?,
+        Instruction::Quantize(_) => {}
     }
     flow(model, op, instruction)
 }
@@ -193,7 +200,7 @@ fn matrix(model: &Model<'_>, names: [&'static str; 3], matrix: &MatrixDescriptor
     let [size, weights, multipliers] = names;
     let (groups, layout) = (model.image().channels, model.layout());
     let (sums, length) = (matrix.sums(), matrix.length(groups, groups - 1));
-    ensure(matrix.left <= 31, "left")?;
+    ensure(matrix.left_shift <= 31, "left_shift")?;
     ensure(few(length, sums), size)?;
     // Blocks are read four weights at a time.
     ensure(layout == Layout::RowMajor || matrix.weights.is_multiple_of(4), weights)?;

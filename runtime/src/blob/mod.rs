@@ -19,11 +19,8 @@ pub use header::{
 pub use included::{RowsOnDsp, rows_on_dsp};
 pub use model::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES, Model};
 pub use plan::Plan;
-pub use record::{
-    AddRecord, ConvRecord, DType, DepthGateRecord, Destination, EluRecord, Instruction, LstmRecord, QuantizeRecord,
-    RECORD_BYTES, Record, ReluRecord, Vector, Vectors, group_start, kind,
-};
-pub(crate) use record::{LSTM, MatrixDescriptor};
+pub(crate) use record::LSTM;
+pub use record::*;
 
 /// Includes a blob at compile time, as a module that holds it and the size of its state.
 ///

@@ -133,7 +133,7 @@ impl<'a> Model<'a> {
     }
 
     /// The ops as they lie in the blob.
-    pub(crate) const fn records(&self) -> &'a [Record] {
+    pub const fn records(&self) -> &'a [Record] {
         self.records
     }
 

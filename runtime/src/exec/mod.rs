@@ -5,6 +5,7 @@
 
 #[cfg(feature = "std")]
 pub mod batched;
+mod elementwise;
 mod error;
 mod observer;
 mod pixel;

@@ -9,9 +9,7 @@ mod exp2;
 mod log2;
 pub mod lstm;
 
-pub use elementwise::{
-    accumulate, activation, add, depth_gate, elu, gate, hidden, output, quantize, relu, shift_logit, sum,
-};
+pub use elementwise::*;
 #[cfg(any(pixelrnn_mve, all(pixelrnn_dsp, feature = "a16")))]
 pub(crate) use exp2::COEFFICIENTS as EXP2_COEFFICIENTS;
 pub use exp2::exp2_neg;
@@ -59,6 +57,9 @@ pub struct Rescale {
 }
 
 impl Rescale {
+    /// Stand-in for an op without factors: valid, and never applied.
+    pub(crate) const UNUSED: Self = Self { multiplier: 1, shift: 1 };
+
     /// `round(x · multiplier / 2^shift)`, halves up; `x` fits 16 bits.
     #[inline(always)]
     pub const fn apply(self, x: i32) -> i32 {

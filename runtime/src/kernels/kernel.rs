@@ -28,7 +28,7 @@ pub struct Gemv<'a, X = i8, W = i8, S = i32> {
     /// Inputs.
     pub x: &'a [X],
     /// Bits that a sum is shifted left before it is multiplied.
-    pub left: u8,
+    pub left_shift: u8,
     /// One for each output.
     pub multipliers: &'a [S],
 }
@@ -240,7 +240,7 @@ pub trait Kernel: Copy {
     #[inline(always)]
     fn gemv_scaled(self, rows: Gemv<'_>, sums: &mut [i32]) {
         self.gemv_row_major(rows.bias, rows.weights, rows.x, sums);
-        self.scale(sums, u32::from(rows.left), rows.multipliers);
+        self.scale(sums, u32::from(rows.left_shift), rows.multipliers);
     }
 
     /// Adds what [`Kernel::gemv_scaled`] gives to `sums`, of rows whose biases are 0; `false` where the kernel has no short way to do
@@ -269,7 +269,7 @@ pub trait Kernel: Copy {
     #[inline(always)]
     fn gemv_scaled_i16(self, rows: Gemv<'_, i16>, sums: &mut [i32]) {
         self.gemv_row_major_i16(rows.bias, rows.weights, rows.x, sums);
-        self.scale(sums, u32::from(rows.left), rows.multipliers);
+        self.scale(sums, u32::from(rows.left_shift), rows.multipliers);
     }
 
     /// [`Kernel::gemv_scaled_i16`], then [`Kernel::residuals`]; what `sums` holds then is nothing to rely on.

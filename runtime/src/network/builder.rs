@@ -3,7 +3,8 @@
 use super::error::NetworkError;
 use super::image::{Image, Output};
 use super::masks::{ColourGroups, Features, Mask};
-use super::ops::{DiagonalBilstm, MaskedConv, Name, Node, Op, Presence, RowLstm, ValueId};
+use super::ops::{Activation, DiagonalBilstm, MaskedConv, Name, Node, Op, Presence, RowLstm, ValueId};
+use super::taps::MAX_KERNEL;
 use heapless::Vec;
 
 /// How deep residual ops may nest.
@@ -12,9 +13,8 @@ pub const MAX_NESTING: usize = 8;
 /// The longest name of an op, in bytes.
 pub const MAX_NAME: usize = 40;
 
-/// The most features that a value may have, and the longest kernel side and dilation.
+/// The most features that a value may have.
 pub const MAX_FEATURES: usize = 16_384;
-const MAX_KERNEL: usize = 127;
 
 /// Puts a network together, one op after the other, each reading the value made last.
 ///
@@ -23,14 +23,14 @@ const MAX_KERNEL: usize = 127;
 /// lists drives it for all others.
 ///
 /// ```
-/// use pixelrnn::network::{Builder, ColourGroups, Image, Mask, Output};
+/// use pixelrnn::network::{Activation, Builder, ColourGroups, Image, Mask, Output};
 ///
 /// let image = Image { height: 28, width: 28, channels: 1, levels: 2 };
 /// let mut kinds = Vec::new();
 /// let mut network = Builder::new(image, ColourGroups::Cyclic, 0, |node| kinds.push(node.op.kind()));
 /// network.masked_conv("input", Mask::A, [7, 7], 32, 1)?;
 /// network.begin_residual()?;
-/// network.relu()?;
+/// network.activation(Activation::Relu)?;
 /// network.masked_conv("conv", Mask::B, [3, 3], 32, 1)?;
 /// network.end_residual(1.0)?;
 /// network.logits("out", Mask::B, [1, 1], 1, Output::Bernoulli)?;
@@ -173,20 +173,12 @@ impl<F: FnMut(Node)> Builder<F> {
         Features { count, groups: channels, parts: 1, order: ColourGroups::Contiguous }
     }
 
-    /// `max(x, 0)`.
+    /// A function of each feature by itself.
     ///
     /// # Errors
     /// None today.
-    pub fn relu(&mut self) -> Result<(), NetworkError> {
-        self.apply("", Op::Relu, self.x.1)
-    }
-
-    /// `x` where `x > 0`, else `exp(x) - 1`.
-    ///
-    /// # Errors
-    /// None today.
-    pub fn elu(&mut self) -> Result<(), NetworkError> {
-        self.apply("", Op::Elu, self.x.1)
+    pub fn activation(&mut self, activation: Activation) -> Result<(), NetworkError> {
+        self.apply("", Op::Activation(activation), self.x.1)
     }
 
     /// Batch normalization as PyTorch does it in inference.

@@ -13,10 +13,11 @@ mod image;
 mod masks;
 mod ops;
 mod presets;
+pub mod taps;
 
 pub use builder::{Builder, MAX_FEATURES, MAX_NAME, MAX_NESTING};
 pub use error::NetworkError;
 pub use image::{Image, InputMap, MAX_LEVELS, Output};
 pub use masks::{ColourGroups, Features, Mask};
-pub use ops::{DiagonalBilstm, MaskedConv, Name, Node, Op, Presence, RowLstm, Shape, TensorSpec, ValueId};
+pub use ops::{Activation, DiagonalBilstm, MaskedConv, Name, Node, Op, Presence, RowLstm, Shape, TensorSpec, ValueId};
 pub use presets::{Architecture, Preset, check_image};

@@ -4,6 +4,7 @@
 //! [`Op`] without a wildcard, so that a new op does not compile until all of them know it.
 
 use super::masks::{Features, Mask};
+use super::taps::{self, Recurrence};
 use heapless::{String, Vec};
 
 /// Name of an op: the prefix of its tensors' names.
@@ -62,25 +63,6 @@ pub struct MaskedConv {
     pub class: Presence,
 }
 
-impl MaskedConv {
-    /// Whether the tap at kernel row `u`, column `v` is open from input feature `from` to output feature `to`.
-    pub const fn open(&self, u: usize, v: usize, from: usize, to: usize) -> bool {
-        let (cu, cv) = (self.kernel[0] / 2, self.kernel[1] / 2);
-        u < cu
-            || (u == cu
-                && (v < cv || (v == cv && self.mask.centre_open(self.inputs.group(from), self.outputs.group(to)))))
-    }
-
-    /// Row and column distance from the pixel being computed to the one that tap (`u`, `v`) reads.
-    pub const fn offset(&self, u: usize, v: usize) -> (isize, isize) {
-        let dilation = self.dilation as isize;
-        (
-            (u as isize - (self.kernel[0] / 2) as isize) * dilation,
-            (v as isize - (self.kernel[1] / 2) as isize) * dilation,
-        )
-    }
-}
-
 /// The Row LSTM: rows from top to bottom, all columns of a row alike.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowLstm {
@@ -107,6 +89,25 @@ pub struct DiagonalBilstm {
     pub initial_state: bool,
 }
 
+/// A function of one number, applied to each feature.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `x` where `x > 0`, else `exp(x) - 1`.
+    Elu,
+}
+
+impl Activation {
+    /// The op's name in files and messages.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Relu => "relu",
+            Self::Elu => "elu",
+        }
+    }
+}
+
 /// An operation on whole images, `[C, H, W]` in and out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Op {
@@ -117,10 +118,8 @@ pub enum Op {
         /// Added to the variance.
         eps: f32,
     },
-    /// `max(x, 0)`.
-    Relu,
-    /// `x` where `x > 0`, else `exp(x) - 1`.
-    Elu,
+    /// A function of each feature by itself.
+    Activation(Activation),
     /// Row LSTM.
     RowLstm(RowLstm),
     /// Diagonal BiLSTM.
@@ -149,7 +148,7 @@ impl Op {
     /// How many values the op reads.
     pub const fn arity(&self) -> usize {
         match self {
-            Op::MaskedConv(_) | Op::BatchNorm { .. } | Op::Relu | Op::Elu | Op::RowLstm(_) | Op::DiagonalBilstm(_) => 1,
+            Op::MaskedConv(_) | Op::BatchNorm { .. } | Op::Activation(_) | Op::RowLstm(_) | Op::DiagonalBilstm(_) => 1,
             Op::Add { .. } => 2,
             Op::DepthGate => 3,
         }
@@ -160,12 +159,34 @@ impl Op {
         match self {
             Op::MaskedConv(_) => "masked_conv",
             Op::BatchNorm { .. } => "batch_norm",
-            Op::Relu => "relu",
-            Op::Elu => "elu",
+            Op::Activation(activation) => activation.kind(),
             Op::RowLstm(_) => "row_lstm",
             Op::DiagonalBilstm(_) => "diagonal_bilstm",
             Op::Add { .. } => "add",
             Op::DepthGate => "depth_gate",
+        }
+    }
+
+    /// The op's masked convolutions, each with the prefix of its tensors: its own, or those from the input to the gates of each
+    /// direction of an LSTM.
+    pub fn convolutions(&self) -> Vec<(&'static str, MaskedConv), 2> {
+        match self {
+            Op::MaskedConv(conv) => [("", *conv)].into_iter().collect(),
+            Op::RowLstm(lstm) => [("input_to_state.", lstm.input_to_state)].into_iter().collect(),
+            Op::DiagonalBilstm(lstm) => {
+                let conv = lstm.input_to_state;
+                [("left.input_to_state.", conv), ("right.input_to_state.", conv)].into_iter().collect()
+            }
+            Op::BatchNorm { .. } | Op::Activation(_) | Op::Add { .. } | Op::DepthGate => Vec::new(),
+        }
+    }
+
+    /// The recurrent connections of an LSTM, one for each direction; none for other ops.
+    pub fn recurrences(&self) -> Vec<Recurrence, 2> {
+        match self {
+            Op::RowLstm(lstm) => [taps::row_lstm(lstm.kernel)].into_iter().collect(),
+            Op::DiagonalBilstm(_) => [taps::diagonal_left(), taps::diagonal_right()].into_iter().collect(),
+            Op::MaskedConv(_) | Op::BatchNorm { .. } | Op::Activation(_) | Op::Add { .. } | Op::DepthGate => Vec::new(),
         }
     }
 }
@@ -225,7 +246,7 @@ impl Node {
                     }
                 }
             }
-            Op::Relu | Op::Elu | Op::Add { .. } | Op::DepthGate => {}
+            Op::Activation(_) | Op::Add { .. } | Op::DepthGate => {}
         }
     }
 

@@ -4,7 +4,7 @@ use super::builder::Builder;
 use super::error::NetworkError;
 use super::image::{Image, MAX_LEVELS, Output};
 use super::masks::{ColourGroups, Mask};
-use super::ops::{Name, Node};
+use super::ops::{Activation, Name, Node};
 use core::fmt::Write;
 
 /// Which layer the blocks of a preset are made of.
@@ -124,9 +124,9 @@ impl Preset {
         if self.skip {
             net.skip_sum()?;
         }
-        net.relu()?;
+        net.activation(Activation::Relu)?;
         net.preset_conv("head.0", Mask::B, 1, self.head, false)?;
-        net.relu()?;
+        net.activation(Activation::Relu)?;
         net.preset_logits("head.1", self.output)?;
         net.finish().map(|_| ())
     }
@@ -143,11 +143,11 @@ impl Preset {
         }
         match self.architecture {
             Architecture::PixelCnn => {
-                net.relu()?;
+                net.activation(Activation::Relu)?;
                 net.preset_conv(&name(".reduce"), Mask::B, 1, self.hidden, true)?;
-                net.relu()?;
+                net.activation(Activation::Relu)?;
                 net.preset_conv(&name(".conv"), Mask::B, self.kernel, self.hidden, false)?;
-                net.relu()?;
+                net.activation(Activation::Relu)?;
             }
             Architecture::RowLstm => net.preset_row_lstm(&name(""), self.hidden, self.kernel, self.initial_state)?,
             Architecture::DiagonalBilstm => {

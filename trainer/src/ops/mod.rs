@@ -4,6 +4,7 @@
 //! `[N, C, H, W]` and runs on GPUs of this machine; the *stock* one keeps them so too, is made of Burn's own operations and runs on every
 //! back end.
 
+mod activation;
 mod cell;
 #[cfg(feature = "flex")]
 mod conv;
@@ -27,6 +28,7 @@ use crate::plan::Plan;
 use burn::prelude::Tensor;
 use std::sync::Arc;
 
+pub(crate) use activation::activation;
 pub(crate) use cell::Initial;
 pub(crate) use diagonal_bilstm::{DirectionTensors, diagonal_bilstm};
 pub(crate) use masked_conv::{ConvTensors, Convolution, masked_conv};

@@ -3,13 +3,14 @@
 use super::matrix::MatrixDescriptor;
 use crate::blob::header::Layout;
 use crate::network::Mask;
+use crate::network::taps::Reach;
 use bytemuck::{Pod, Zeroable};
 
 /// Where a convolution puts its results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Destination {
-    /// An `i8` register: requantized, zero point added, clamped to `output_low..=127`.
+    /// An `i8` register: requantized, zero point added, clamped to `output_clamp_min..=127`.
     Activation = 0,
     /// An `i16` register, saturating.
     Residual = 1,
@@ -30,7 +31,7 @@ pub struct ConvRecord {
     /// 0: mask A; 1: mask B.
     pub mask: u8,
     /// Bits that a sum is shifted left before it is multiplied.
-    pub left: u8,
+    pub left_shift: u8,
     /// Rows and columns of the kernel.
     pub kernel: [u8; 2],
     /// Distance between taps.
@@ -48,7 +49,7 @@ pub struct ConvRecord {
     /// Added to an activation.
     pub output_zero_point: i8,
     /// The least activation: the zero point where a ReLU follows.
-    pub output_low: i8,
+    pub output_clamp_min: i8,
     /// Bits that a logit is shifted left, to units of 2⁻¹⁶.
     pub logit_shift: u8,
     /// Zero.
@@ -82,23 +83,20 @@ impl ConvRecord {
         })
     }
 
-    /// Rows above the centre, and columns to its left and right.
-    pub const fn reach(&self) -> (usize, usize, usize) {
-        let [height, width] = [self.kernel[0] as usize, self.kernel[1] as usize];
-        (height / 2, width / 2, width - 1 - width / 2)
+    /// Reach of the kernel.
+    pub const fn reach(&self) -> Reach {
+        Reach::of([self.kernel[0] as usize, self.kernel[1] as usize])
     }
 
     /// Taps before the centre, all of them open.
     pub const fn past_taps(&self) -> usize {
-        let (top, left, _) = self.reach();
-        top * self.kernel[1] as usize + left
+        self.reach().past_taps()
     }
 
     /// Pixels whose inputs are kept: this one and those back to the farthest that a tap reads, or none where no tap
     /// reads an earlier one.
     pub const fn kept_pixels(&self, height: usize, width: usize) -> usize {
-        let (top, left, _) = self.reach();
-        let farthest = (top * width + left) * self.dilation as usize;
+        let farthest = self.reach().farthest(width, self.dilation as usize);
         let most = height * width - 1;
         match if farthest < most { farthest } else { most } {
             0 => 0,
@@ -107,17 +105,14 @@ impl ConvRecord {
     }
 
     /// The sums of the outputs.
-    pub(crate) const fn matrix(&self) -> MatrixDescriptor {
+    pub const fn matrix(&self) -> MatrixDescriptor {
         MatrixDescriptor {
             features: self.outputs as usize,
-            each: 1,
+            outputs_per_feature: 1,
             past: self.past_taps() * self.inputs as usize,
             centre: self.inputs as usize,
-            own: match self.mask() {
-                Mask::A => 0,
-                Mask::B => 1,
-            },
-            left: self.left,
+            mask: self.mask(),
+            left_shift: self.left_shift,
             weights: self.weights,
             bias: Some(self.bias),
             multipliers: self.multipliers,

@@ -1,5 +1,6 @@
-//! Ops on each feature by itself.
+//! Records of the ops on each feature by itself.
 
+use super::kind;
 use crate::fixed::Rescale;
 use bytemuck::{Pod, Zeroable};
 
@@ -12,7 +13,7 @@ pub struct QuantizeRecord {
     /// The activation that means 0.
     pub zero_point: i8,
     /// The least activation.
-    pub low: i8,
+    pub clamp_min: i8,
     /// Zero.
     pub pad: u8,
     /// Register read, `i16`.
@@ -129,4 +130,92 @@ pub struct DepthGateRecord {
     pub rescale_t: Rescale,
     /// Zero.
     pub reserved: [u32; 7],
+}
+
+/// An elementwise op on the residual: each output feature from the same feature of one to three inputs.
+///
+/// [`crate::arithmetic::Arithmetic::elementwise`] computes it.
+#[derive(Clone, Copy, Debug)]
+pub enum Elementwise<'a> {
+    /// `max(x, 0)`.
+    Relu(&'a ReluRecord),
+    /// `x` where `x > 0`, else `exp(x) - 1`.
+    Elu(&'a EluRecord),
+    /// Sum of two values.
+    Add(&'a AddRecord),
+    /// Highway gating over depth.
+    DepthGate(&'a DepthGateRecord),
+}
+
+/// Registers of an elementwise op.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operands {
+    /// Byte offsets of the registers read; an op of fewer inputs repeats its last.
+    pub inputs: [u32; 3],
+    /// Byte offset of the register written; it may be one of those read.
+    pub output: u32,
+    /// Features.
+    pub count: u16,
+}
+
+impl<'a> Elementwise<'a> {
+    /// The record read as an elementwise op; `None` for other kinds.
+    #[inline(always)]
+    pub(super) fn of(record: &'a super::Record) -> Option<Self> {
+        Some(match record.kind() {
+            kind::RELU => Self::Relu(bytemuck::must_cast_ref(record)),
+            kind::ELU => Self::Elu(bytemuck::must_cast_ref(record)),
+            kind::ADD => Self::Add(bytemuck::must_cast_ref(record)),
+            kind::DEPTH_GATE => Self::DepthGate(bytemuck::must_cast_ref(record)),
+            _ => return None,
+        })
+    }
+
+    /// The op's name, for people.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Relu(_) => "relu",
+            Self::Elu(_) => "elu",
+            Self::Add(_) => "add",
+            Self::DepthGate(_) => "depth_gate",
+        }
+    }
+
+    /// Number of inputs.
+    pub const fn arity(self) -> usize {
+        match self {
+            Self::Relu(_) | Self::Elu(_) => 1,
+            Self::Add(_) => 2,
+            Self::DepthGate(_) => 3,
+        }
+    }
+
+    /// The registers read and written.
+    #[inline(always)]
+    pub const fn operands(self) -> Operands {
+        match self {
+            Self::Relu(r) => Operands { inputs: [r.input; 3], output: r.output, count: r.count },
+            Self::Elu(e) => Operands { inputs: [e.input; 3], output: e.output, count: e.count },
+            Self::Add(s) => Operands { inputs: [s.a, s.b, s.b], output: s.output, count: s.count },
+            Self::DepthGate(d) => Operands { inputs: [d.a, d.b, d.t], output: d.output, count: d.count },
+        }
+    }
+
+    /// The op's factors; an op of fewer than three repeats one.
+    pub(crate) const fn rescales(self) -> [Rescale; 3] {
+        match self {
+            Self::Relu(_) => [Rescale::UNUSED; 3],
+            Self::Elu(e) => [e.exponent; 3],
+            Self::Add(s) => [s.rescale_a, s.rescale_b, s.rescale_b],
+            Self::DepthGate(d) => [d.rescale_a, d.rescale_b, d.rescale_t],
+        }
+    }
+
+    /// The field that is out of its range, beyond registers and factors; `None` where all are right.
+    pub(crate) const fn wrong_field(self) -> Option<&'static str> {
+        match self {
+            Self::Add(s) if s.negate > 1 => Some("negate"),
+            Self::Relu(_) | Self::Elu(_) | Self::Add(_) | Self::DepthGate(_) => None,
+        }
+    }
 }

@@ -3,8 +3,10 @@
 use super::matrix::MatrixDescriptor;
 use super::{group_start, kind};
 use crate::blob::Plan;
-use crate::blob::header::{Layout, NumberFormat};
+use crate::blob::header::NumberFormat;
 use crate::fixed::Rescale;
+use crate::network::Mask;
+use crate::network::taps::Reach;
 use bytemuck::{Pod, Zeroable};
 
 /// Bytes of a sum, `i32` or `f32`.
@@ -19,9 +21,9 @@ pub struct LstmRecord {
     /// Zero.
     pub pad: u8,
     /// Bits that sums over the input are shifted left before they are multiplied.
-    pub left_x: u8,
+    pub left_shift_x: u8,
     /// Bits that sums over the state are shifted left before they are multiplied.
-    pub left_h: u8,
+    pub left_shift_h: u8,
     /// Columns of a Row LSTM's kernels; 1 for a half of a Diagonal BiLSTM.
     pub kernel: u8,
     /// The activation that means 0.
@@ -62,21 +64,20 @@ pub struct LstmRecord {
 }
 
 impl LstmRecord {
-    /// Columns that a Row LSTM's kernels reach to the left and to the right.
-    pub const fn reach(&self) -> (usize, usize) {
-        let kernel = self.kernel as usize;
-        (kernel / 2, kernel - 1 - kernel / 2)
+    /// Reach of a Row LSTM's kernels in their row.
+    pub const fn reach(&self) -> Reach {
+        Reach::of([1, self.kernel as usize])
     }
 
     /// The sums over the input.
-    pub(crate) const fn over_input(&self) -> MatrixDescriptor {
+    pub const fn over_input(&self) -> MatrixDescriptor {
         MatrixDescriptor {
             features: self.hidden as usize,
-            each: 4,
-            past: self.reach().0 * self.inputs as usize,
+            outputs_per_feature: 4,
+            past: self.reach().left * self.inputs as usize,
             centre: self.inputs as usize,
-            own: 1,
-            left: self.left_x,
+            mask: Mask::B,
+            left_shift: self.left_shift_x,
             weights: self.weights_x,
             bias: Some(self.bias),
             multipliers: self.multipliers_x,
@@ -85,11 +86,11 @@ impl LstmRecord {
     }
 
     /// The sums over the state, which all colour groups read whole.
-    pub(crate) const fn over_state(&self) -> MatrixDescriptor {
+    pub const fn over_state(&self) -> MatrixDescriptor {
         MatrixDescriptor {
             past: self.h_length(),
             centre: 0,
-            left: self.left_h,
+            left_shift: self.left_shift_h,
             weights: self.weights_h,
             bias: None,
             multipliers: self.multipliers_h,
@@ -115,20 +116,10 @@ impl LstmRecord {
         (group_start(hidden, groups, group), group_start(hidden, groups, group + 1))
     }
 
-    /// Input-to-state weights of the colour groups before `group`.
-    pub const fn x_weights_before(&self, groups: usize, group: usize, layout: Layout) -> usize {
-        self.over_input().weights_before(groups, group, layout)
-    }
-
-    /// All state-to-state weights.
-    pub const fn h_weights(&self, layout: Layout) -> usize {
-        4 * self.hidden as usize * layout.row(self.h_length())
-    }
-
     /// Bytes of the parts of the op's memory: inputs, `h`, `c`, and sums over the row above; each a multiple of four.
     pub const fn memory(&self, width: usize, weights: NumberFormat, plan: Plan) -> [usize; 4] {
         let (inputs, hidden) = (self.inputs as usize, self.hidden as usize);
-        let (left, _) = self.reach();
+        let left = self.reach().left;
         let (activation, residual) = (weights.activation_bytes(), weights.residual_bytes());
         let [x, h, c, sums] = match (self.kind, plan) {
             (kind::ROW_LSTM, plan) => {

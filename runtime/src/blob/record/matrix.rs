@@ -2,56 +2,64 @@
 
 use super::group_start;
 use crate::blob::header::Layout;
+use crate::network::Mask;
 
 /// Sums of an op over one of its inputs, as its record describes them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct MatrixDescriptor {
+pub struct MatrixDescriptor {
     /// Features that are made.
-    pub(crate) features: usize,
+    pub features: usize,
     /// Sums a feature: 1, or the 4 gates of a unit.
-    pub(crate) each: usize,
+    pub outputs_per_feature: usize,
     /// Inputs that all colour groups read.
-    pub(crate) past: usize,
-    /// Inputs of which a colour group reads those of the groups before it,
-    pub(crate) centre: usize,
-    /// and its own where this is 1 and not 0.
-    pub(crate) own: usize,
+    pub past: usize,
+    /// Inputs of the centre tap, which `mask` opens by colour group.
+    pub centre: usize,
+    /// Mask of the centre tap: whether a colour group reads its own features, or those of the groups before it alone.
+    pub mask: Mask,
     /// Bits that a sum is shifted left before it is multiplied.
-    pub(crate) left: u8,
+    pub left_shift: u8,
     /// Where the weights are.
-    pub(crate) weights: u32,
+    pub weights: u32,
     /// Where the biases are; at 0, those of the classes are all there are; without, they are zero.
-    pub(crate) bias: Option<u32>,
+    pub bias: Option<u32>,
     /// Where the multipliers are.
-    pub(crate) multipliers: u32,
+    pub multipliers: u32,
     /// Where the classes' biases are, which are added to those; 0: none.
-    pub(crate) class_bias: u32,
+    pub class_bias: u32,
 }
 
 impl MatrixDescriptor {
     /// All sums.
-    pub(crate) const fn sums(&self) -> usize {
-        self.features * self.each
+    pub const fn sums(&self) -> usize {
+        self.features * self.outputs_per_feature
     }
 
     /// Sums of colour group `group`: the first and one past the last.
-    pub(crate) const fn group(&self, groups: usize, group: usize) -> (usize, usize) {
+    pub const fn group(&self, groups: usize, group: usize) -> (usize, usize) {
         let first = group_start(self.features, groups, group);
-        (self.each * first, self.each * group_start(self.features, groups, group + 1))
+        (self.outputs_per_feature * first, self.outputs_per_feature * group_start(self.features, groups, group + 1))
     }
 
     /// Inputs of the centre that colour group `group` reads: the first so many.
-    pub(crate) const fn open(&self, groups: usize, group: usize) -> usize {
-        group_start(self.centre, groups, group + self.own)
+    pub const fn open(&self, groups: usize, group: usize) -> usize {
+        group_start(
+            self.centre,
+            groups,
+            match self.mask {
+                Mask::A => group,
+                Mask::B => group + 1,
+            },
+        )
     }
 
     /// Inputs of a sum of colour group `group`.
-    pub(crate) const fn length(&self, groups: usize, group: usize) -> usize {
+    pub const fn length(&self, groups: usize, group: usize) -> usize {
         self.past + self.open(groups, group)
     }
 
     /// Weights of the colour groups before `group`.
-    pub(crate) const fn weights_before(&self, groups: usize, group: usize, layout: Layout) -> usize {
+    pub const fn weights_before(&self, groups: usize, group: usize, layout: Layout) -> usize {
         let mut count = 0;
         let mut before = 0;
         while before < group {

@@ -11,9 +11,9 @@ mod matrix;
 mod vectors;
 
 pub use conv::{ConvRecord, Destination};
-pub use elementwise::{AddRecord, DepthGateRecord, EluRecord, QuantizeRecord, ReluRecord};
+pub use elementwise::*;
 pub use lstm::LstmRecord;
-pub(crate) use matrix::MatrixDescriptor;
+pub use matrix::MatrixDescriptor;
 pub use vectors::{DType, Vector, Vectors};
 
 use super::header::{Layout, NumberFormat};
@@ -63,14 +63,8 @@ pub enum Instruction<'a> {
     MaskedConv(&'a ConvRecord),
     /// Stream to activations.
     Quantize(&'a QuantizeRecord),
-    /// ReLU on the stream.
-    Relu(&'a ReluRecord),
-    /// ELU on the stream.
-    Elu(&'a EluRecord),
-    /// Sum of two values.
-    Add(&'a AddRecord),
-    /// Highway gating over depth.
-    DepthGate(&'a DepthGateRecord),
+    /// Each feature by itself, on the residual.
+    Elementwise(Elementwise<'a>),
     /// Row LSTM.
     RowLstm(&'a LstmRecord),
     /// Left half of a Diagonal BiLSTM.
@@ -91,6 +85,13 @@ impl Record {
         (self.words[0] as u8 == kind::MASKED_CONV).then(|| bytemuck::must_cast_ref(self))
     }
 
+    /// As [`Record::conv`], an elementwise op.
+    #[inline(always)]
+    #[cfg(feature = "std")]
+    pub(crate) fn elementwise(&self) -> Option<Elementwise<'_>> {
+        Elementwise::of(self)
+    }
+
     /// As [`Record::conv`], a `quantize`.
     #[inline(always)]
     pub(crate) fn quantize(&self) -> Option<&QuantizeRecord> {
@@ -103,17 +104,13 @@ impl Record {
         Some(match self.words[0] as u8 {
             kind::MASKED_CONV => Instruction::MaskedConv(bytemuck::must_cast_ref(self)),
             kind::QUANTIZE => Instruction::Quantize(bytemuck::must_cast_ref(self)),
-            kind::RELU => Instruction::Relu(bytemuck::must_cast_ref(self)),
-            kind::ELU => Instruction::Elu(bytemuck::must_cast_ref(self)),
-            kind::ADD => Instruction::Add(bytemuck::must_cast_ref(self)),
-            kind::DEPTH_GATE => Instruction::DepthGate(bytemuck::must_cast_ref(self)),
             #[cfg(feature = "lstm")]
             kind::ROW_LSTM => Instruction::RowLstm(bytemuck::must_cast_ref(self)),
             #[cfg(feature = "lstm")]
             kind::DIAGONAL_LEFT => Instruction::DiagonalLeft(bytemuck::must_cast_ref(self)),
             #[cfg(feature = "lstm")]
             kind::DIAGONAL_RIGHT => Instruction::DiagonalRight(bytemuck::must_cast_ref(self)),
-            _ => return None,
+            _ => return Elementwise::of(self).map(Instruction::Elementwise),
         })
     }
 }
@@ -161,6 +158,38 @@ const fn divided(count: usize) -> usize {
 }
 
 impl Instruction<'_> {
+    /// The op's matrices of weights: one for a convolution; those over the input and over the state for an LSTM.
+    pub const fn matrices(self) -> [Option<MatrixDescriptor>; 2] {
+        match self {
+            Self::MaskedConv(conv) => [Some(conv.matrix()), None],
+            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
+                if LSTM {
+                    [Some(lstm.over_input()), Some(lstm.over_state())]
+                } else {
+                    [None, None]
+                }
+            }
+            Self::Quantize(_) | Self::Elementwise(_) => [None, None],
+        }
+    }
+
+    /// Offset and bytes of the tables that the op reads besides its matrices: an LSTM's cell bits and initial states.
+    pub const fn tables(self, height: usize, weights: NumberFormat) -> [Option<(u32, usize)>; 2] {
+        match self {
+            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
+                let hidden = lstm.hidden as usize;
+                let rows = if lstm.kind == kind::ROW_LSTM { 1 } else { height };
+                let cell_bits = if lstm.cell_bits == 0 { None } else { Some((lstm.cell_bits, hidden)) };
+                let initial = match lstm.initial {
+                    0 => None,
+                    at => Some((at, 2 * rows * hidden * weights.residual_bytes())),
+                };
+                [cell_bits, initial]
+            }
+            Self::MaskedConv(_) | Self::Quantize(_) | Self::Elementwise(_) => [None, None],
+        }
+    }
+
     /// Bytes of state that the op keeps from pixel to pixel, a multiple of four.
     pub const fn state_bytes(self, height: usize, width: usize, weights: NumberFormat, plan: Plan) -> usize {
         match self {
@@ -168,48 +197,46 @@ impl Instruction<'_> {
                 let kept = conv.kept_pixels(height, width) * conv.inputs as usize;
                 (kept * weights.activation_bytes()).next_multiple_of(4)
             }
-            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) if LSTM => {
+            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
+                if !LSTM {
+                    return 0;
+                }
                 let [x, h, c, sums] = lstm.memory(width, weights, plan);
                 x + h + c + sums
             }
-            _ => 0,
+            Self::Quantize(_) | Self::Elementwise(_) => 0,
         }
     }
 
     /// The op's factors; some stand here more than once.
     pub(crate) const fn rescales(self) -> [Rescale; 3] {
         match self {
+            Self::MaskedConv(_) => [Rescale::UNUSED; 3],
             Self::Quantize(q) => [q.rescale; 3],
-            Self::Elu(e) => [e.exponent; 3],
-            Self::Add(s) => [s.rescale_a, s.rescale_b, s.rescale_b],
-            Self::DepthGate(d) => [d.rescale_a, d.rescale_b, d.rescale_t],
-            Self::RowLstm(l) | Self::DiagonalLeft(l) | Self::DiagonalRight(l) if LSTM => {
+            Self::Elementwise(op) => op.rescales(),
+            Self::RowLstm(l) | Self::DiagonalLeft(l) | Self::DiagonalRight(l) => {
                 [l.to_hidden, l.to_output, l.initial_to_hidden]
             }
-            _ => [Rescale { multiplier: 1, shift: 1 }; 3],
         }
     }
 
     /// Multiply-adds a pixel.
     pub const fn multiply_adds(self, groups: usize) -> usize {
-        match self {
-            Self::MaskedConv(conv) => conv.multiply_adds(groups),
-            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) if LSTM => {
-                lstm.x_weights_before(groups, groups, Layout::RowMajor) + lstm.h_weights(Layout::RowMajor)
-            }
-            _ => 0,
-        }
+        self.weights(groups, Layout::RowMajor)
     }
 
-    /// Weights that the op has in the blob; [`Instruction::multiply_adds`], and what `layout` adds to make blocks whole.
+    /// Weights that the op has in the blob: [`Instruction::multiply_adds`], and the padding of `layout`.
     pub const fn weights(self, groups: usize, layout: Layout) -> usize {
-        match self {
-            Self::MaskedConv(conv) => conv.weights_before(groups, groups, layout),
-            Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) if LSTM => {
-                lstm.x_weights_before(groups, groups, layout) + lstm.h_weights(layout)
-            }
-            _ => 0,
-        }
+        let [first, second] = self.matrices();
+        let first = match first {
+            Some(matrix) => matrix.weights_before(groups, groups, layout),
+            None => 0,
+        };
+        let second = match second {
+            Some(matrix) => matrix.weights_before(groups, groups, layout),
+            None => 0,
+        };
+        first + second
     }
 
     /// The op's name, for people.
@@ -217,13 +244,39 @@ impl Instruction<'_> {
         match self {
             Self::MaskedConv(_) => "masked_conv",
             Self::Quantize(_) => "quantize",
-            Self::Relu(_) => "relu",
-            Self::Elu(_) => "elu",
-            Self::Add(_) => "add",
-            Self::DepthGate(_) => "depth_gate",
+            Self::Elementwise(op) => op.kind(),
             Self::RowLstm(_) => "row_lstm",
             Self::DiagonalLeft(_) => "diagonal_left",
             Self::DiagonalRight(_) => "diagonal_right",
+        }
+    }
+}
+
+impl Record {
+    /// The fields that hold offsets of the blob; 0 in one that stands for nothing. For whoever moves the parts of a blob.
+    pub fn offsets_mut(&mut self) -> [Option<&mut u32>; 8] {
+        match self.kind() {
+            kind::MASKED_CONV => {
+                let conv: &mut ConvRecord = bytemuck::must_cast_mut(self);
+                let ConvRecord { weights, bias, multipliers, class_bias, .. } = conv;
+                [Some(weights), Some(bias), Some(multipliers), Some(class_bias), None, None, None, None]
+            }
+            kind::ROW_LSTM | kind::DIAGONAL_LEFT | kind::DIAGONAL_RIGHT => {
+                let lstm: &mut LstmRecord = bytemuck::must_cast_mut(self);
+                let LstmRecord {
+                    weights_x,
+                    bias,
+                    multipliers_x,
+                    weights_h,
+                    multipliers_h,
+                    class_bias,
+                    initial,
+                    cell_bits,
+                    ..
+                } = lstm;
+                [weights_x, bias, multipliers_x, weights_h, multipliers_h, class_bias, initial, cell_bits].map(Some)
+            }
+            _ => [const { None }; 8],
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which registers an op reads and writes.
 
-use super::{Destination, Instruction, LSTM};
+use super::{Destination, Instruction, Operands};
 use crate::blob::header::NumberFormat;
 
 /// How a register holds its numbers.
@@ -60,23 +60,21 @@ impl Instruction<'_> {
             Self::Quantize(q) => {
                 Vectors { inputs: [wide(q.input, q.count), None, None], output: narrow(q.output, q.count) }
             }
-            Self::Relu(r) => Vectors { inputs: [wide(r.input, r.count), None, None], output: wide(r.output, r.count) },
-            Self::Elu(e) => Vectors { inputs: [wide(e.input, e.count), None, None], output: wide(e.output, e.count) },
-            Self::Add(a) => {
-                Vectors { inputs: [wide(a.a, a.count), wide(a.b, a.count), None], output: wide(a.output, a.count) }
+            Self::Elementwise(op) => {
+                let Operands { inputs: [a, b, c], output, count } = op.operands();
+                let mut inputs = [wide(a, count), wide(b, count), wide(c, count)];
+                for absent in inputs.iter_mut().skip(op.arity()) {
+                    *absent = None;
+                }
+                Vectors { inputs, output: wide(output, count) }
             }
-            Self::DepthGate(d) => {
-                let inputs = [wide(d.a, d.count), wide(d.b, d.count), wide(d.t, d.count)];
-                Vectors { inputs, output: wide(d.output, d.count) }
-            }
-            Self::RowLstm(l) | Self::DiagonalLeft(l) if LSTM => {
+            Self::RowLstm(l) | Self::DiagonalLeft(l) => {
                 Vectors { inputs: [narrow(l.input, l.inputs), None, None], output: wide(l.output, l.hidden) }
             }
-            Self::DiagonalRight(l) if LSTM => {
+            Self::DiagonalRight(l) => {
                 let output = wide(l.output, l.hidden);
                 Vectors { inputs: [narrow(l.input, l.inputs), output, None], output }
             }
-            _ => Vectors::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::step::{Scratch, Step};
 use crate::blob::{ConvRecord, Destination, Model};
 use crate::kernels::Kernel;
 use crate::kernels::gemm::Inputs;
+use crate::network::taps::Reach;
 
 /// A convolution with its weights packed.
 pub(super) struct Conv<A> {
@@ -48,11 +49,12 @@ fn joined<A: Pack>(record: &ConvRecord) -> bool {
 
 impl<A: Pack> Conv<A> {
     pub(super) fn new(model: &Model<'_>, record: &ConvRecord, first: bool) -> Option<Self> {
-        let (top, left, right) = record.reach();
+        let reach = record.reach();
         let (dilation, inputs) = (usize::from(record.dilation), usize::from(record.inputs));
         let mut taps = Vec::new();
-        for above in (0..=top).rev() {
-            let count = if above > 0 { left + 1 + right } else { left };
+        let left = reach.left;
+        for above in (0..=reach.above).rev() {
+            let count = reach.past_taps_of_row(above);
             if joined::<A>(record) {
                 taps.push(Tap { above, back: left as isize, inputs: count * inputs });
             } else {
@@ -87,10 +89,10 @@ impl<A: Pack> Conv<A> {
         if self.taps.is_empty() {
             return None;
         }
-        let (top, left, right) = self.record.reach();
+        let Reach { above, left, right } = self.record.reach();
         let (dilation, features) = (usize::from(self.record.dilation), usize::from(self.record.inputs));
         let columns = [left * dilation, width, right * dilation];
-        let shape = Shape { images, rows: top * dilation + 1, columns, features };
+        let shape = Shape { images, rows: above * dilation + 1, columns, features };
         Some(if joined::<A>(&self.record) { RowCache::by_image(shape) } else { RowCache::new(shape) })
     }
 
@@ -183,7 +185,7 @@ impl<A: Pack> Conv<A> {
 /// What becomes of a convolution's sums.
 #[derive(Clone, Copy)]
 pub(super) enum Store {
-    Activation { zero_point: i32, low: i32 },
+    Activation { zero_point: i32, clamp_min: i32 },
     Residual,
     Accumulate,
     Logits,
@@ -192,9 +194,10 @@ pub(super) enum Store {
 impl Store {
     fn new(record: &ConvRecord) -> Option<Self> {
         Some(match record.destination()? {
-            Destination::Activation => {
-                Self::Activation { zero_point: record.output_zero_point.into(), low: record.output_low.into() }
-            }
+            Destination::Activation => Self::Activation {
+                zero_point: record.output_zero_point.into(),
+                clamp_min: record.output_clamp_min.into(),
+            },
             Destination::Residual => Self::Residual,
             Destination::Accumulate => Self::Accumulate,
             Destination::Logits => Self::Logits,
@@ -212,12 +215,12 @@ impl Store {
         kernel: K,
     ) -> Option<()> {
         match self {
-            Self::Activation { zero_point, low } => sums.each(
+            Self::Activation { zero_point, clamp_min } => sums.each(
                 kernel,
                 registers.slice_mut()?,
                 to,
                 #[inline(always)]
-                move |v, y| *y = A::activation_input(v, zero_point, low),
+                move |v, y| *y = A::activation_input(v, zero_point, clamp_min),
             ),
             Self::Accumulate => sums.each(
                 kernel,

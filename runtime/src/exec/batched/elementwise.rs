@@ -5,7 +5,8 @@ use super::registers::{Registers, spans};
 use super::row_cache::features;
 use super::step::{Scratch, Step};
 use crate::arithmetic::Arithmetic;
-use crate::blob::{Instruction, QuantizeRecord, Record, group_start};
+use crate::blob::{Elementwise, Operands, QuantizeRecord, group_start};
+use crate::exec::elementwise::elementwise;
 use crate::fixed::Rescale;
 use crate::kernels::{Kernel, map, map_within};
 use crate::network::Image;
@@ -18,7 +19,7 @@ pub(super) struct Quantize {
     output: Range<usize>,
     rescale: Rescale,
     zero_point: i32,
-    low: i32,
+    clamp_min: i32,
 }
 
 impl Quantize {
@@ -32,64 +33,62 @@ impl Quantize {
             output: bytes(record.output, size_of::<A::Input>()),
             rescale: record.rescale,
             zero_point: record.zero_point.into(),
-            low: record.low.into(),
+            clamp_min: record.clamp_min.into(),
         }
     }
 
     #[inline(always)]
     pub(super) fn run<A: Pack>(&self, registers: &mut Registers) -> Option<()> {
-        let Self { rescale, zero_point, low, .. } = *self;
+        let Self { rescale, zero_point, clamp_min, .. } = *self;
         let (x, y) = registers.bytes_split_disjoint_mut(self.input.clone(), self.output.clone())?;
         map_within(
             x,
             y,
             #[inline(always)]
-            move |x, y: &mut A::Input| *y = A::activation_input(A::quantize(x, rescale), zero_point, low),
+            move |x, y: &mut A::Input| *y = A::activation_input(A::quantize(x, rescale), zero_point, clamp_min),
         );
         Some(())
     }
 }
 
-/// Runs an op; one of another sort does nothing.
+/// Quantizes the residuals of all columns of the batch.
 #[inline(always)]
-pub(super) fn run<A: Pack, K: Kernel>(record: &Record, step: &Step, scratch: &mut Scratch, kernel: K) -> Option<()> {
-    let op = record.instruction()?;
-    let Scratch { registers, sums, .. } = scratch;
-    let (count, output, inputs) = match op {
-        Instruction::Quantize(q) => (q.count, q.output, [q.input; 3]),
-        Instruction::Relu(r) => (r.count, r.output, [r.input; 3]),
-        Instruction::Elu(e) => (e.count, e.output, [e.input; 3]),
-        Instruction::Add(s) => (s.count, s.output, [s.a, s.b, s.b]),
-        Instruction::DepthGate(d) => (d.count, d.output, [d.a, d.b, d.t]),
-        _ => return Some(()),
-    };
-    let count = usize::from(count);
-    let spans = spans(0..step.batch_columns(), count, features(count, step));
-    if let Instruction::Quantize(q) = op {
-        let (rescale, zero_point, low) = (q.rescale, i32::from(q.zero_point), i32::from(q.low));
-        let (x, y) = registers.split_disjoint_mut::<i16, A::Input>([q.input, output], count)?;
-        for span in spans {
-            map(
-                kernel,
-                x.get(span.clone())?,
-                y.get_mut(span)?,
-                #[inline(always)]
-                move |x, y| *y = A::activation_input(A::quantize(x, rescale), zero_point, low),
-            );
-        }
-        return Some(());
+pub(super) fn quantize<A: Pack, K: Kernel>(
+    record: &QuantizeRecord,
+    step: &Step,
+    scratch: &mut Scratch,
+    kernel: K,
+) -> Option<()> {
+    let count = usize::from(record.count);
+    let (rescale, zero_point, clamp_min) = (record.rescale, i32::from(record.zero_point), i32::from(record.clamp_min));
+    let (x, y) = scratch.registers.split_disjoint_mut::<i16, A::Input>([record.input, record.output], count)?;
+    for span in spans(0..step.batch_columns(), count, features(count, step)) {
+        map(
+            kernel,
+            x.get(span.clone())?,
+            y.get_mut(span)?,
+            #[inline(always)]
+            move |x, y| *y = A::activation_input(A::quantize(x, rescale), zero_point, clamp_min),
+        );
     }
-    for span in spans {
+    Some(())
+}
+
+/// Runs an elementwise op at all columns of the batch.
+#[inline(always)]
+pub(super) fn run<A: Pack, K: Kernel>(
+    op: Elementwise<'_>,
+    step: &Step,
+    scratch: &mut Scratch,
+    kernel: K,
+) -> Option<()> {
+    let Scratch { registers, sums, .. } = scratch;
+    let Operands { inputs, output, count } = op.operands();
+    let count = usize::from(count);
+    for span in spans(0..step.batch_columns(), count, features(count, step)) {
         let values = sums.get_mut(..span.len())?;
         let [a, b, t] = inputs.map(|at| registers.get::<i16>(at, count)?.get(span.clone()));
-        for (((v, a), b), t) in values.iter_mut().zip(a?).zip(b?).zip(t?) {
-            *v = match op {
-                Instruction::Elu(e) => A::elu(*a, e.exponent, e.back),
-                Instruction::Add(s) => A::add(*a, *b, [s.rescale_a, s.rescale_b], s.negate != 0),
-                Instruction::DepthGate(d) => A::depth_gate([*a, *b, *t], [d.rescale_a, d.rescale_b, d.rescale_t]),
-                _ => A::relu(*a),
-            };
-        }
+        elementwise::<A>(op, [a?, b?, t?], values);
         map(
             kernel,
             values,

@@ -37,7 +37,7 @@ impl<A: Pack> Executor<A> {
         let kept = ops.0.iter().map(|op| match op {
             Op::Conv(conv) => OpState::Conv(conv.state(images, image.width)),
             Op::Lstm(lstm) => OpState::Lstm(Box::new(lstm.state(images, columns, image.width))),
-            Op::Elementwise(_) => OpState::Nothing,
+            Op::Quantize(_) | Op::Elementwise(_) => OpState::Nothing,
         });
         let pieces = ops
             .0
@@ -45,7 +45,7 @@ impl<A: Pack> Executor<A> {
             .map(|op| match op {
                 Op::Conv(conv) => conv.pieces(),
                 Op::Lstm(lstm) => lstm.pieces(),
-                Op::Elementwise(_) => 0,
+                Op::Quantize(_) | Op::Elementwise(_) => 0,
             })
             .max();
         let table: &[A::Activation] = model.slice(header.input_table, 0..image.levels)?;
@@ -70,7 +70,8 @@ impl<A: Pack> Executor<A> {
             match (op, kept) {
                 (Op::Conv(conv), OpState::Conv(state)) => conv.restart(state),
                 (Op::Lstm(lstm), OpState::Lstm(state)) => lstm.restart(state, width)?,
-                _ => {}
+                (Op::Quantize(_) | Op::Elementwise(_), OpState::Nothing) => {}
+                (Op::Conv(_) | Op::Lstm(_) | Op::Quantize(_) | Op::Elementwise(_), _) => return None,
             }
         }
         Some(())
@@ -83,8 +84,13 @@ impl<A: Pack> Executor<A> {
             match (op, kept) {
                 (Op::Conv(conv), OpState::Conv(state)) => conv.run(step, state, &mut self.scratch, kernel)?,
                 (Op::Lstm(lstm), OpState::Lstm(state)) => lstm.run(step, state, &mut self.scratch, kernel)?,
-                (Op::Elementwise(record), _) => elementwise::run::<A, K>(record, step, &mut self.scratch, kernel)?,
-                _ => {}
+                (Op::Quantize(record), OpState::Nothing) => {
+                    elementwise::quantize::<A, K>(record, step, &mut self.scratch, kernel)?;
+                }
+                (Op::Elementwise(record), OpState::Nothing) => {
+                    elementwise::run::<A, K>(record.elementwise()?, step, &mut self.scratch, kernel)?;
+                }
+                (Op::Conv(_) | Op::Lstm(_) | Op::Quantize(_) | Op::Elementwise(_), _) => return None,
             }
         }
         Some(())

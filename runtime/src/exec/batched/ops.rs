@@ -5,14 +5,16 @@ use super::lstm::{self, Kind, Lstm};
 use super::pack::Pack;
 use super::packed_matrix::PackedMatrix;
 use super::row_cache::RowCache;
-use crate::blob::{Instruction, Model, Record};
+use crate::blob::{Instruction, Model, QuantizeRecord, Record};
 
 /// An op with its weights packed.
-#[repr(u8)] // a number in its own place is quicker to read than one that hides in a field, at each op of each pixel
+#[repr(u8)] // explicit tag: avoids niche decoding on every op
 pub(super) enum Op<A> {
     Conv(Conv<A>),
     Lstm(Box<Lstm<A>>),
-    /// One without weights.
+    /// Residual to activations.
+    Quantize(QuantizeRecord),
+    /// An elementwise op on the residual.
     Elementwise(Record),
 }
 
@@ -27,7 +29,8 @@ impl<A: Pack> Ops<A> {
                 Instruction::RowLstm(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Row)?)),
                 Instruction::DiagonalLeft(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Left)?)),
                 Instruction::DiagonalRight(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Right)?)),
-                _ => Op::Elementwise(*record),
+                Instruction::Quantize(record) => Op::Quantize(*record),
+                Instruction::Elementwise(_) => Op::Elementwise(*record),
             })
         };
         model.records().iter().enumerate().map(op).collect::<Option<_>>().map(Self)
@@ -38,7 +41,7 @@ impl<A: Pack> Ops<A> {
         let bytes = |op: &Op<A>| match op {
             Op::Conv(conv) => conv.bytes(),
             Op::Lstm(lstm) => lstm.packed().map(PackedMatrix::bytes).sum(),
-            Op::Elementwise(_) => 0,
+            Op::Quantize(_) | Op::Elementwise(_) => 0,
         };
         self.0.iter().map(bytes).sum::<usize>()
     }

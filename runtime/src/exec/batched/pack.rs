@@ -24,8 +24,8 @@ pub(super) trait Pack: Arithmetic<Weight = i8, Residual = i16, Sum = i32> + Size
     fn input(x: Self::Activation) -> Self::Input;
     /// [`Arithmetic::activation`] as products read it.
     #[inline(always)]
-    fn activation_input(v: i32, zero_point: i32, low: i32) -> Self::Input {
-        Self::input(Self::activation(v, zero_point, low))
+    fn activation_input(v: i32, zero_point: i32, clamp_min: i32) -> Self::Input {
+        Self::input(Self::activation(v, zero_point, clamp_min))
     }
     fn element(weight: i8) -> Self::Element;
     fn gemm<K: Kernel>(
@@ -57,10 +57,10 @@ impl Pack for Int8 {
     }
 
     #[inline(always)]
-    fn activation_input(v: i32, zero_point: i32, low: i32) -> u8 {
+    fn activation_input(v: i32, zero_point: i32, clamp_min: i32) -> u8 {
         // Of unsigned bytes, the first saturation is what makes them bytes, and the second one is of bytes.
-        let above_low = v.wrapping_add(zero_point.wrapping_sub(low)).clamp(0, 255) as u8;
-        above_low.saturating_add(low.wrapping_add(128) as u8)
+        let above_low = v.wrapping_add(zero_point.wrapping_sub(clamp_min)).clamp(0, 255) as u8;
+        above_low.saturating_add(clamp_min.wrapping_add(128) as u8)
     }
 
     #[inline(always)]

@@ -45,7 +45,7 @@ pub(super) const OUTPUTS: usize = VECTORS * LANES;
 pub(super) struct PackedMatrix<A> {
     /// Their numbers, of all of the op's.
     pub(super) outputs: Range<usize>,
-    pub(super) left: u32,
+    pub(super) left_shift: u32,
     panels: Vec<Panel>,
     /// Words of inputs that lie in rows above; they come first.
     pub(super) above: usize,
@@ -84,7 +84,7 @@ pub(super) struct Results<'r> {
     vectors: usize,
     /// As many as there are sums of a place.
     multipliers: &'r [i32],
-    left: u32,
+    left_shift: u32,
 }
 
 impl<A: Pack> PackedMatrix<A> {
@@ -106,7 +106,7 @@ impl<A: Pack> PackedMatrix<A> {
         let padded = outputs.next_multiple_of(LANES);
         let mut packed = Self {
             outputs: first..end,
-            left: u32::from(matrix.left),
+            left_shift: u32::from(matrix.left_shift),
             panels: Vec::new(),
             above: pieces.iter().take(above).map(|piece| words::<A>(*piece)).sum(),
             biases: [Vec::new(), Vec::new()],
@@ -260,7 +260,7 @@ impl<A: Pack> PackedMatrix<A> {
         let (bias, lines) = self.begin(panel, kernel, label)?;
         A::gemm(kernel, bytemuck::cast_slice(lines), inputs, bias, panel.vectors, sums);
         let (outputs, vectors) = (panel.outputs.clone(), panel.vectors);
-        Some(Results { outputs, sums, vectors, multipliers: &panel.multipliers, left: self.left })
+        Some(Results { outputs, sums, vectors, multipliers: &panel.multipliers, left_shift: self.left_shift })
     }
 }
 
@@ -333,7 +333,7 @@ impl Results<'_> {
         f: &impl Fn(i32, X, &mut Y),
     ) -> Option<()> {
         let multipliers = self.multipliers.as_chunks::<LANES>().0.first_chunk::<V>()?;
-        let scaled = |sums, multipliers| kernel.requantize(sums, self.left, multipliers);
+        let scaled = |sums, multipliers| kernel.requantize(sums, self.left_shift, multipliers);
         for (batch_column, sums) in self.sums.chunks_exact(V * LANES).enumerate() {
             let start = batch_column * columns + first;
             let (x, last_x) = x.get(start..start + count)?.as_chunks::<LANES>();

@@ -47,7 +47,7 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
         at = range.end;
         let store = match record.destination()? {
             Destination::Activation => {
-                Store::Activation { zero_point: record.output_zero_point, low: record.output_low }
+                Store::Activation { zero_point: record.output_zero_point, clamp_min: record.output_clamp_min }
             }
             Destination::Residual => Store::Residual,
             Destination::Accumulate => Store::Accumulate,
@@ -86,11 +86,11 @@ pub(super) fn gather<A: Arithmetic>(
     ring: &Ring<'_, A::Activation>,
     mut im2col: &mut [A::Activation],
 ) -> Option<()> {
-    let (top, left, right) = record.reach();
+    let reach = record.reach();
     let (inputs, dilation) = (usize::from(record.inputs), usize::from(record.dilation));
-    let columns = Im2Col { left, dilation, zero: A::zero(record.input_zero_point) };
-    for above in (0..=top).rev() {
-        let taps = if above > 0 { left + 1 + right } else { left };
+    let columns = Im2Col { left: reach.left, dilation, zero: A::zero(record.input_zero_point) };
+    for above in (0..=reach.above).rev() {
+        let taps = reach.past_taps_of_row(above);
         let row = im2col.split_off_mut(..taps * inputs)?;
         columns.gather(context, context.row.checked_sub(above * dilation), ring, inputs, row)?;
     }

@@ -2,8 +2,9 @@
 
 use super::context::{PixelContext, split};
 use super::conv::conv;
+use super::elementwise::{self, features, quantize};
 use super::gemv::OUTPUT_BLOCK;
-use super::{elementwise, fused, lstm};
+use super::{fused, lstm};
 use crate::arithmetic::Arithmetic;
 use crate::blob::{Instruction, LSTM, Layout};
 use crate::exec::observer::Observer;
@@ -35,16 +36,25 @@ pub(super) fn forward<'b, A: Arithmetic, K: Kernel, O: Observer>(
                 let ring = op_state.ring::<A>(record, context)?;
                 conv::<A, K>(record, context, op == 0, ring, &mut scratch, kernel)?;
             }
-            Instruction::RowLstm(record) if LSTM => {
-                lstm::row(record, context, op_state.take(instruction, context)?, &mut scratch, kernel)?;
+            Instruction::Quantize(record) => {
+                quantize(record, features(context, record.count), &mut scratch, kernel)?;
             }
-            Instruction::DiagonalLeft(record) if LSTM => {
-                lstm::diagonal_left(record, context, op_state.take(instruction, context)?, &mut scratch, kernel)?;
+            Instruction::Elementwise(op) => elementwise::run(op, context, &mut scratch, kernel)?,
+            Instruction::RowLstm(record) => {
+                if LSTM {
+                    lstm::row(record, context, op_state.take(instruction, context)?, &mut scratch, kernel)?;
+                }
             }
-            Instruction::DiagonalRight(record) if LSTM => {
-                lstm::diagonal_right(record, context, op_state.take(instruction, context)?, &mut scratch, kernel)?;
+            Instruction::DiagonalLeft(record) => {
+                if LSTM {
+                    lstm::diagonal_left(record, context, op_state.take(instruction, context)?, &mut scratch, kernel)?;
+                }
             }
-            _ => elementwise::run(instruction, context, &mut scratch, kernel)?,
+            Instruction::DiagonalRight(record) => {
+                if LSTM {
+                    lstm::diagonal_right(record, context, op_state.take(instruction, context)?, &mut scratch, kernel)?;
+                }
+            }
         }
         observer.after(op, context.group, &scratch.registers, scratch.logits);
         op += 1;

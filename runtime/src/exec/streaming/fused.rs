@@ -14,6 +14,7 @@ use crate::blob::{ConvRecord, Destination, Layout, group_start};
 use crate::exec::observer::Observer;
 use crate::kernels::{Gemv, Kernel};
 use crate::network::Mask;
+use crate::network::taps::Reach;
 use bytemuck::Pod;
 use core::ops::Range;
 
@@ -87,14 +88,14 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
         bias: biases::<A>(record, context, outputs.clone())?,
         weights: context.model.slice(record.weights, before..before + count * x.len())?,
         x,
-        left: record.left,
+        left_shift: record.left_shift,
         multipliers: context.model.slice(record.multipliers, outputs.clone())?,
     };
     match record.destination()? {
         Destination::Activation => {
-            let (zero_point, low) = (i32::from(record.output_zero_point), i32::from(record.output_low));
+            let (zero_point, clamp_min) = (i32::from(record.output_zero_point), i32::from(record.output_clamp_min));
             let y = registers.get_mut(record.output, outputs)?;
-            A::gemv_activations(kernel, rows, zero_point, low, sums, y);
+            A::gemv_activations(kernel, rows, zero_point, clamp_min, sums, y);
         }
         Destination::Accumulate => {
             A::gemv_accumulated(kernel, rows, sums, registers.get_mut(record.output, outputs)?);
@@ -142,7 +143,7 @@ fn many_logits<A: Arithmetic, K: Kernel>(
         bias: biases::<A>(record, context, outputs.clone())?,
         weights: context.model.slice(record.weights, before..before + logits.len() * x.len())?,
         x,
-        left: record.left,
+        left_shift: record.left_shift,
         multipliers: context.model.slice(record.multipliers, outputs)?,
     };
     A::gemv_sums(kernel, rows, logits);
@@ -181,12 +182,12 @@ fn collect<A: Arithmetic>(
 fn inside<T: Pod>(record: &ConvRecord, context: &PixelContext<'_>, ring: &Ring<'_, T>, past: &mut [T]) -> Option<bool> {
     let PixelContext { width, row, column, .. } = *context;
     let (inputs, dilation) = (usize::from(record.inputs), usize::from(record.dilation));
-    let (top, left, right) = record.reach();
-    if row < top * dilation || column < left * dilation || column + right * dilation >= width {
+    let Reach { above, left, right } = record.reach();
+    if row < above * dilation || column < left * dilation || column + right * dilation >= width {
         return Some(false);
     }
-    let pixel = row * width + column - (top * width + left) * dilation;
-    ring.copy_rows(pixel, dilation, (top, (left + 1 + right) * inputs, dilation * width), past)?;
+    let pixel = row * width + column - (above * width + left) * dilation;
+    ring.copy_rows(pixel, dilation, (above, (left + 1 + right) * inputs, dilation * width), past)?;
     Some(true)
 }
 

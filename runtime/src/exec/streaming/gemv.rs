@@ -20,7 +20,7 @@ const _: () = assert!(OUTPUT_BLOCK.is_multiple_of(Layout::OUTPUTS) && FEW.is_mul
 /// The sums of a colour group that are still to be computed.
 pub(super) struct Accumulators<'m, A: Arithmetic> {
     layout: Layout,
-    left: u8,
+    left_shift: u8,
     /// Their numbers, of all of the op's.
     pub(super) outputs: Range<usize>,
     weights: &'m [A::Weight],
@@ -54,7 +54,15 @@ impl<'m, A: Arithmetic> Accumulators<'m, A> {
             Some((weights, bias, multipliers, class_bias))
         };
         let (weights, bias, multipliers, class_bias) = parts().unwrap_or_default();
-        Self { layout: model.layout(), left: matrix.left, outputs: first..end, weights, bias, multipliers, class_bias }
+        Self {
+            layout: model.layout(),
+            left_shift: matrix.left_shift,
+            outputs: first..end,
+            weights,
+            bias,
+            multipliers,
+            class_bias,
+        }
     }
 
     /// Fills `sums` with the next ones, in units of their destination. Without biases, they are [`OUTPUT_TILE`] at most.
@@ -64,14 +72,14 @@ impl<'m, A: Arithmetic> Accumulators<'m, A> {
         let bias = if self.bias.is_empty() { A::ZERO_BIAS.get(..count)? } else { self.bias.split_off(..count)? };
         if K::FUSED && A::MULTIPLIERS && self.class_bias.is_empty() && self.layout == Layout::RowMajor {
             let multipliers = self.multipliers.split_off(..count)?;
-            A::gemv_scaled(kernel, Gemv { bias, weights, x, left: self.left, multipliers }, sums);
+            A::gemv_scaled(kernel, Gemv { bias, weights, x, left_shift: self.left_shift, multipliers }, sums);
             return Some(());
         }
         A::products(kernel, self.layout, bias, weights, x, sums);
         let multipliers = if A::MULTIPLIERS { self.multipliers.split_off(..count)? } else { &[] };
         match self.class_bias.split_off(..count) {
-            Some(class_bias) => A::scale_both(kernel, sums, class_bias, self.left, multipliers),
-            None => A::scale(kernel, sums, self.left, multipliers),
+            Some(class_bias) => A::scale_both(kernel, sums, class_bias, self.left_shift, multipliers),
+            None => A::scale(kernel, sums, self.left_shift, multipliers),
         }
         A::finite(sums).then_some(())
     }
@@ -81,7 +89,7 @@ impl<'m, A: Arithmetic> Accumulators<'m, A> {
         let count = sums.len();
         if A::MULTIPLIERS && self.layout == Layout::RowMajor {
             let (weights, multipliers) = (self.weights.get(..count * x.len())?, self.multipliers.get(..count)?);
-            let rows = Gemv { bias: A::ZERO_BIAS.get(..count)?, weights, x, left: self.left, multipliers };
+            let rows = Gemv { bias: A::ZERO_BIAS.get(..count)?, weights, x, left_shift: self.left_shift, multipliers };
             if A::gemv_added(kernel, rows, sums) {
                 self.weights.split_off(..weights.len())?;
                 self.multipliers.split_off(..count)?;
@@ -109,8 +117,8 @@ impl<'m, A: Arithmetic> Accumulators<'m, A> {
 /// What becomes of a value on its way into a register.
 #[derive(Clone, Copy)]
 pub(super) enum Store {
-    /// An activation, of at least `low`.
-    Activation { zero_point: i8, low: i8 },
+    /// An activation, of at least `clamp_min`.
+    Activation { zero_point: i8, clamp_min: i8 },
     /// A value of the stream.
     Residual,
     /// Added to what stands there, of the stream.
@@ -126,9 +134,9 @@ impl Store {
         values: &[A::Sum],
         kernel: K,
     ) -> Option<()> {
-        if let Self::Activation { zero_point, low } = self {
-            let (zero_point, low) = opaque::<K>(zero_point, low);
-            A::activations(kernel, values, zero_point, low, registers.get_mut(at, range)?);
+        if let Self::Activation { zero_point, clamp_min } = self {
+            let (zero_point, clamp_min) = opaque::<K>(zero_point, clamp_min);
+            A::activations(kernel, values, zero_point, clamp_min, registers.get_mut(at, range)?);
             return Some(());
         }
         let residual = registers.get_mut(at, range)?;
@@ -144,7 +152,7 @@ impl Store {
 /// Zero point and least activation for [`Arithmetic::activation`]. That the latter is within the range of activations is not for the
 /// compiler to know: it would not saturate in one instruction, where it does so number by number.
 #[inline(always)]
-pub(super) fn opaque<K: Kernel>(zero_point: i8, low: i8) -> (i32, i32) {
-    let low = i32::from(low);
-    (i32::from(zero_point), if K::VECTORS { low } else { black_box(low) })
+pub(super) fn opaque<K: Kernel>(zero_point: i8, clamp_min: i8) -> (i32, i32) {
+    let clamp_min = i32::from(clamp_min);
+    (i32::from(zero_point), if K::VECTORS { clamp_min } else { black_box(clamp_min) })
 }

@@ -65,24 +65,24 @@ impl Kernel for Mve {
     fn gemv_scaled(self, rows: Gemv<'_>, sums: &mut [i32]) {
         if let Some((vectors, at)) = held(rows, sums.len())
             // SAFETY: there are as many sums as `held` was told.
-            && unsafe { products::scaled(vectors, at, u32::from(rows.left), sums.as_mut_ptr()) }
+            && unsafe { products::scaled(vectors, at, u32::from(rows.left_shift), sums.as_mut_ptr()) }
         {
             return;
         }
         self.gemv_row_major(rows.bias, rows.weights, rows.x, sums);
-        self.scale(sums, u32::from(rows.left), rows.multipliers);
+        self.scale(sums, u32::from(rows.left_shift), rows.multipliers);
     }
 
     #[inline(always)]
     fn gemv_added(self, rows: Gemv<'_>, sums: &mut [i32]) -> bool {
         let Some((vectors, at)) = held(rows, sums.len()) else { return false };
         // SAFETY: there are as many sums as `held` was told.
-        unsafe { products::added(vectors, at, u32::from(rows.left), sums.as_mut_ptr()) }
+        unsafe { products::added(vectors, at, u32::from(rows.left_shift), sums.as_mut_ptr()) }
     }
 
     #[inline(always)]
     fn gemv_activations(self, rows: Gemv<'_>, zero_point: i32, low: i32, sums: &mut [i32], y: &mut [i8]) {
-        if rows.left == 0
+        if rows.left_shift == 0
             && low == i32::from(i8::MIN)
             && let Some((vectors, at)) = held(rows, y.len())
             // SAFETY: there are as many activations as `held` was told.
@@ -96,7 +96,7 @@ impl Kernel for Mve {
 
     #[inline(always)]
     fn gemv_accumulated(self, rows: Gemv<'_>, sums: &mut [i32], y: &mut [i16]) {
-        if rows.left == 0
+        if rows.left_shift == 0
             && let Some((vectors, at)) = held(rows, y.len())
             // SAFETY: there are as many numbers as `held` was told.
             && unsafe { products::accumulated(vectors, at, y.as_mut_ptr()) }
@@ -121,7 +121,7 @@ impl Kernel for Mve {
     #[cfg(feature = "a16")]
     #[inline(always)]
     fn gemv_activations_i16(self, rows: Gemv<'_, i16>, low: i32, high: i32, sums: &mut [i32], y: &mut [i16]) {
-        if (rows.left, low, high) == (0, 0, 8191) {
+        if (rows.left_shift, low, high) == (0, 0, 8191) {
             if let Some(at) = held_i16(rows, y.len())
                 // SAFETY: there are as many activations as `held_i16` was told.
                 && unsafe { wide::activations(at, y.as_mut_ptr()) }
@@ -138,7 +138,7 @@ impl Kernel for Mve {
     #[cfg(feature = "a16")]
     #[inline(always)]
     fn gemv_accumulated_i16(self, rows: Gemv<'_, i16>, sums: &mut [i32], y: &mut [i16]) {
-        if rows.left == 0
+        if rows.left_shift == 0
             && let Some(at) = held_i16(rows, y.len())
             // SAFETY: there are as many numbers as `held_i16` was told.
             && unsafe { wide::accumulated(at, y.as_mut_ptr()) }
@@ -154,7 +154,7 @@ impl Kernel for Mve {
     fn gemv_sums_i16(self, rows: Gemv<'_, i16>, y: &mut [i32]) {
         if let Some(at) = held_i16(rows, y.len())
             // SAFETY: there are as many numbers as `held_i16` was told.
-            && unsafe { wide::scaled(at, u32::from(rows.left), y.as_mut_ptr()) }
+            && unsafe { wide::scaled(at, u32::from(rows.left_shift), y.as_mut_ptr()) }
         {
             return;
         }

@@ -28,8 +28,8 @@ pub struct Lstm {
     kind: Kind,
     /// `b` of each unit.
     cell_bits: Vec<u8>,
-    left_x: u8,
-    left_h: u8,
+    left_shift_x: u8,
+    left_shift_h: u8,
     kernel: usize,
     input_zero_point: i8,
     input: usize,
@@ -65,8 +65,8 @@ impl Lstm {
         let mut lstm = Self {
             kind,
             cell_bits: (0..hidden).map(|u| u8_at(blob, offset_at(record, 56) + u)).collect(),
-            left_x: u8_at(record, 2),
-            left_h: u8_at(record, 3),
+            left_shift_x: u8_at(record, 2),
+            left_shift_h: u8_at(record, 3),
             kernel: u8_at(record, 4).into(),
             input_zero_point: i8_at(record, 5),
             input: offset_at(record, 8),
@@ -184,8 +184,8 @@ impl Lstm {
                 };
                 let sx = wrap32(i64::from(self.bias[n]) + class + dot(&self.weights_x[n], x));
                 let sh = wrap32(dot(&self.weights_h[n], h));
-                let x = requantize(sx, self.left_x, self.multipliers_x[n]);
-                pre_activation(x, requantize(sh, self.left_h, self.multipliers_h[n]))
+                let x = requantize(sx, self.left_shift_x, self.multipliers_x[n]);
+                pre_activation(x, requantize(sh, self.left_shift_h, self.multipliers_h[n]))
             };
             (state.h[u], state.c[u]) = cell([0, 1, 2, 3].map(z), *before, self.cell_bits[u].into());
         }

@@ -27,7 +27,7 @@ pub struct MaskedConv {
     inputs: usize,
     outputs: usize,
     output_zero_point: i8,
-    output_low: i8,
+    output_clamp_min: i8,
     logit_shift: u8,
     /// `weights[o][n]`.
     weights: Vec<Vec<i8>>,
@@ -58,7 +58,7 @@ impl MaskedConv {
             inputs: u16_at(record, 16).into(),
             outputs,
             output_zero_point: i8_at(record, 20),
-            output_low: i8_at(record, 21),
+            output_clamp_min: i8_at(record, 21),
             logit_shift: u8_at(record, 22),
             weights: Vec::new(),
             bias: biases(blob, offset_at(record, 28), outputs),
@@ -162,7 +162,7 @@ impl Op for MaskedConv {
                 let registers = &mut *image.registers;
                 match self.destination {
                     Destination::Activations => {
-                        let value = header.activations.clamp(r, self.output_zero_point, self.output_low);
+                        let value = header.activations.clamp(r, self.output_zero_point, self.output_clamp_min);
                         registers.set_narrow(pixel, self.output, o, value);
                     }
                     Destination::Residual => registers.set_wide(pixel, self.output, o, sat16(r)),

@@ -11,6 +11,7 @@ use crate::blob::{LstmRecord, Model};
 use crate::fixed::Rescale;
 use crate::kernels::gemm::{Inputs, Pieces};
 use crate::kernels::{Kernel, map_within};
+use crate::network::taps::Reach;
 
 /// Which LSTM it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl<A: Pack> Lstm<A> {
     pub(in crate::exec::batched) fn new(model: &Model<'_>, record: &LstmRecord, kind: Kind) -> Option<Self> {
         let groups = model.image().channels;
         let (inputs, hidden) = (usize::from(record.inputs), usize::from(record.hidden));
-        let left = record.reach().0;
+        let left = record.reach().left;
         let over_input = record.over_input();
         let over_state = record.over_state();
         let open: Vec<_> = (0..groups).map(|group| over_input.open(groups, group)).collect();
@@ -95,7 +96,7 @@ impl<A: Pack> Lstm<A> {
 
     pub(in crate::exec::batched) fn state(&self, images: usize, columns: usize, width: usize) -> State<A> {
         let (inputs, hidden) = (usize::from(self.record.inputs), usize::from(self.record.hidden));
-        let (left, right) = self.record.reach();
+        let Reach { left, right, .. } = self.record.reach();
         let batch_columns = match self.kind {
             Kind::Right if images == 1 => width,
             Kind::Right => images,
@@ -174,11 +175,11 @@ impl<A: Pack> Lstm<A> {
             self.begin_row(step, state, scratch, kernel)?;
         }
         let record = &self.record;
-        let from_registers = self.kind == Kind::Left || record.reach().0 == 0;
+        let from_registers = self.kind == Kind::Left || record.reach().left == 0;
         if !from_registers {
             state.x.keep(step, &scratch.registers, record.input)?;
         }
-        let (back, inputs) = (record.reach().0, usize::from(record.inputs));
+        let (back, inputs) = (record.reach().left, usize::from(record.inputs));
         for group in step.groups.clone() {
             let open = words::<A>(*self.open.get(group)?);
             let Scratch { registers, pieces, sums, .. } = scratch;
@@ -306,7 +307,7 @@ impl<A: Pack> Lstm<A> {
     /// The states of the row above that places read, the first place's.
     #[inline(always)]
     fn push_above(&self, h: &RowCache<A::Input>, step: &Step, pieces: &mut Pieces) {
-        let (left, right) = if self.kind == Kind::Row { self.record.reach() } else { (0, 0) };
+        let Reach { left, right, .. } = self.record.reach();
         for back in (-right.cast_signed()..=left.cast_signed()).rev() {
             let start = h.at(0, step.row, 1, step.column, back);
             pieces.push::<A::Input>(start, words::<A>(usize::from(self.record.hidden)));

@@ -15,7 +15,7 @@ pub(super) struct PanelSums<'p, A, const V: usize> {
     /// The weights of the pieces that have not been added yet.
     lines: &'p [Line],
     multipliers: &'p [i32],
-    left: u32,
+    left_shift: u32,
     outputs: usize,
     arithmetic: PhantomData<A>,
 }
@@ -25,11 +25,11 @@ impl<'p, A: Pack, const V: usize> PanelSums<'p, A, V> {
     #[inline(always)]
     pub(super) fn new(
         (sums, lines): (&[i32], &'p [Line]),
-        (multipliers, left): (&'p [i32], u32),
+        (multipliers, left_shift): (&'p [i32], u32),
         outputs: usize,
     ) -> Option<Self> {
         let sums = *sums.as_chunks::<LANES>().0.first_chunk::<V>()?;
-        Some(Self { sums, lines, multipliers, left, outputs, arithmetic: PhantomData })
+        Some(Self { sums, lines, multipliers, left_shift, outputs, arithmetic: PhantomData })
     }
 
     /// Adds the products of the next piece, whole words.
@@ -59,7 +59,7 @@ impl<'p, A: Pack, const V: usize> PanelSums<'p, A, V> {
         let multipliers = self.multipliers.as_chunks::<LANES>().0.first_chunk::<V>()?;
         Some(
             #[inline(always)]
-            move |v: usize| kernel.requantize(&self.sums[v], self.left, &multipliers[v]),
+            move |v: usize| kernel.requantize(&self.sums[v], self.left_shift, &multipliers[v]),
         )
     }
 }

@@ -21,7 +21,7 @@ pub(in crate::exec::batched) struct ConvPanel {
     lines: Arc<[Line]>,
     skip: usize,
     multipliers: Arc<[i32]>,
-    left: u32,
+    left_shift: u32,
     /// What sums begin with in each column, where taps lie above, or in all.
     begin: Vec<i32>,
     /// Numbers of these from column to column.
@@ -60,7 +60,7 @@ impl<A: Pack> Conv<A> {
                 lines: panel.lines.clone(),
                 skip: group.packed.above * panel.vectors,
                 multipliers: panel.multipliers.clone(),
-                left: group.packed.left,
+                left_shift: group.packed.left_shift,
                 begin: vec![0; columns * size],
                 stride: if self.above > 0 { size } else { 0 },
                 past: self.past(),
@@ -145,7 +145,7 @@ impl ConvPanel {
         kernel: K,
     ) -> Option<()> {
         let begin = (self.begin.get(step.column * self.stride..)?, self.lines.get(self.skip..)?);
-        let mut sums = PanelSums::<A, V>::new(begin, (&self.multipliers, self.left), self.outputs)?;
+        let mut sums = PanelSums::<A, V>::new(begin, (&self.multipliers, self.left_shift), self.outputs)?;
         if self.reads_rows() {
             let rows = rows?;
             let here = rows.at(0, step.row, 0, step.column, 0);

@@ -56,7 +56,7 @@ impl<A: Pack> Lstm<A> {
         }
         let Scratch { registers, .. } = scratch;
         let batch_column = Place::new(self, state, step.row, step.column);
-        let left = if self.kind == Kind::Row { self.record.reach().0 } else { 0 };
+        let left = if self.kind == Kind::Row { self.record.reach().left } else { 0 };
         let here = if left > 0 { state.x.at(0, step.row, 0, step.column, 0) } else { 0 };
         for group in step.groups.clone() {
             let (over_input, over_state) = (self.over_input.get(group)?, self.over_state.get(group)?);
@@ -189,6 +189,6 @@ impl<A: Pack> PackedMatrix<A> {
     /// The sums of a panel at one place, which begin with some numbers and miss some weights.
     #[inline(always)]
     fn single<'p, const V: usize>(&self, panel: &'p Panel, begin: (&[i32], &'p [Line])) -> Option<PanelSums<'p, A, V>> {
-        PanelSums::new(begin, (&panel.multipliers, self.left), panel.outputs.len())
+        PanelSums::new(begin, (&panel.multipliers, self.left_shift), panel.outputs.len())
     }
 }

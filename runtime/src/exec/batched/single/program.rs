@@ -1,4 +1,4 @@
-//! All ops at a pixel of one image, one after the other, which is what a batch of one waits for.
+//! The flat list of instructions that one pixel of one image takes.
 
 use super::conv::ConvPanel;
 use crate::exec::batched::elementwise;
@@ -9,19 +9,20 @@ use crate::kernels::Kernel;
 use crate::network::Image;
 use core::ops::Range;
 
-/// A part of an op.
-#[repr(u8)] // a number in its own place is quicker to read than one that hides in a field, at each op of each pixel
+/// A step of the program: an op, or a part of one.
+#[repr(u8)] // explicit tag: avoids niche decoding on every instruction
 enum Instruction {
     /// A panel of a convolution.
     Conv(ConvPanel),
-    /// The inputs of a convolution are kept for later pixels: those numbers of the registers.
+    /// Keeps the inputs of a convolution, a range of the registers, for later pixels.
     Keep(Range<usize>),
+    /// Quantization.
     Quantize(elementwise::Quantize),
-    /// An op as it is.
+    /// An op by its general function.
     Op,
 }
 
-/// The parts of all ops for each colour, each with the number of its op.
+/// The instructions for each colour, each with the index of its op.
 pub(in crate::exec::batched) struct Program(Vec<Vec<(usize, Instruction)>>);
 
 impl Program {
@@ -32,18 +33,15 @@ impl Program {
                 match op {
                     Op::Conv(conv) => {
                         let panels = conv.conv_panels(group, image.width, image.levels);
-                        parts.extend(panels.into_iter().map(|panel_of| (n, Instruction::Conv(panel_of))));
+                        parts.extend(panels.into_iter().map(|panel| (n, Instruction::Conv(panel))));
                         // All colours at once, after the last one.
                         let keep = conv.keeps().filter(|_| group + 1 == image.channels);
                         parts.extend(keep.map(|inputs| (n, Instruction::Keep(inputs))));
                     }
-                    Op::Elementwise(record) => parts.push(match record.quantize() {
-                        Some(quantize) => {
-                            (n, Instruction::Quantize(elementwise::Quantize::new::<A>(quantize, group, image)))
-                        }
-                        None => (n, Instruction::Op),
-                    }),
-                    Op::Lstm(_) => parts.push((n, Instruction::Op)),
+                    Op::Quantize(record) => {
+                        parts.push((n, Instruction::Quantize(elementwise::Quantize::new::<A>(record, group, image))));
+                    }
+                    Op::Lstm(_) | Op::Elementwise(_) => parts.push((n, Instruction::Op)),
                 }
             }
             parts
@@ -62,8 +60,8 @@ impl Program {
         kernel: K,
     ) -> Option<()> {
         for (n, part) in self.0.iter_mut().flatten() {
-            if let (Instruction::Conv(panel_of), Op::Conv(conv)) = (part, ops.get(*n)?) {
-                conv.begin_row(panel_of, step, kept.get(*n)?.rows(), scratch, kernel)?;
+            if let (Instruction::Conv(panel), Op::Conv(conv)) = (part, ops.get(*n)?) {
+                conv.begin_row(panel, step, kept.get(*n)?.rows(), scratch, kernel)?;
             }
         }
         Some(())
@@ -81,9 +79,9 @@ impl Program {
     ) -> Option<()> {
         for (n, part) in self.0.get(step.groups.start)? {
             match part {
-                Instruction::Conv(panel_of) => {
-                    let rows = if panel_of.reads_rows() { kept.get(*n)?.rows() } else { None };
-                    panel_of.run::<A, K>(step, rows, scratch, kernel)?;
+                Instruction::Conv(panel) => {
+                    let rows = if panel.reads_rows() { kept.get(*n)?.rows() } else { None };
+                    panel.run::<A, K>(step, rows, scratch, kernel)?;
                 }
                 Instruction::Quantize(quantize) => quantize.run::<A>(&mut scratch.registers)?,
                 Instruction::Keep(inputs) => {
@@ -93,8 +91,10 @@ impl Program {
                 }
                 Instruction::Op => match (ops.get(*n)?, kept.get_mut(*n)?) {
                     (Op::Lstm(lstm), OpState::Lstm(state)) => lstm.single(step, state, scratch, kernel)?,
-                    (Op::Elementwise(record), _) => elementwise::run::<A, K>(record, step, scratch, kernel)?,
-                    _ => {}
+                    (Op::Elementwise(record), OpState::Nothing) => {
+                        elementwise::run::<A, K>(record.elementwise()?, step, scratch, kernel)?;
+                    }
+                    (Op::Conv(_) | Op::Lstm(_) | Op::Quantize(_) | Op::Elementwise(_), _) => return None,
                 },
             }
         }

@@ -19,7 +19,7 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     kernel: K,
 ) -> Option<()> {
     let (inputs, hidden, width) = (usize::from(record.inputs), usize::from(record.hidden), context.width);
-    let (left, _) = record.reach();
+    let left = record.reach().left;
     let Parts { x, h, c, sums } = Parts::new(record, context, own)?;
     let mut x_ring = Ring::new(x, if left > 0 { left + 1 } else { 0 }, inputs)?;
     let mut h_ring = Ring::new(h, width + left + 1, hidden)?;
@@ -99,7 +99,7 @@ fn gather_state<A: Arithmetic, K: Kernel>(
     let (initial, _) = context.model.initial::<A::Residual>(record, 0)?;
     let above = context.row.checked_sub(1);
     let im2col = im2col.get_mut(..record.h_length())?;
-    let columns = Im2Col { left: record.reach().0, dilation: 1, zero: A::zero(0) };
+    let columns = Im2Col { left: record.reach().left, dilation: 1, zero: A::zero(0) };
     if above.is_some() || initial.is_empty() || hidden == 0 {
         return columns.gather(context, above, ring, hidden, im2col);
     }

@@ -1,0 +1,12 @@
+//! Functions of one number, in double precision.
+
+use pixelrnn::network::Activation;
+
+/// `activation(x)`.
+pub(crate) fn real(activation: Activation, x: f64) -> f64 {
+    match activation {
+        Activation::Relu => x.max(0.0),
+        Activation::Elu if x > 0.0 => x,
+        Activation::Elu => x.exp_m1(),
+    }
+}
