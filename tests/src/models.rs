@@ -169,7 +169,14 @@ impl OpList<'_> {
         let initial_state = self.random.once_in(2);
         match self.random.below(12) {
             0 | 1 => OpSpec::Relu {},
-            2 => OpSpec::Elu {},
+            2 => [
+                OpSpec::Elu {},
+                OpSpec::Tanh {},
+                OpSpec::Sigmoid {},
+                OpSpec::LeakyRelu { slope: 0.25 },
+                OpSpec::LeakyRelu { slope: -1.5 },
+            ][self.random.below(5)]
+            .clone(),
             3 => OpSpec::BatchNorm { name: self.name(), eps: 1e-5 },
             4 if self.skip_features.is_none_or(|count| count == *features) => {
                 self.skip_features = Some(*features);

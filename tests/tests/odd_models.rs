@@ -372,6 +372,30 @@ fn an_elu_has_the_range_that_it_leaves() {
 }
 
 #[test]
+fn functions_of_one_number_are_right_for_small_and_for_large_numbers() {
+    let functions = [
+        json!({"op": "tanh"}),
+        json!({"op": "sigmoid"}),
+        json!({"op": "leaky_relu", "slope": 0.1}),
+        json!({"op": "leaky_relu", "slope": -3.0}),
+    ];
+    for function in functions {
+        for size in [1e-4, 0.01, 0.05, 0.3, 2.0, 60.0] {
+            let sigmoid = function["op"] == "sigmoid";
+            // Logits of a few units, however small the numbers; a logistic function adds its half.
+            let factor = if sigmoid { 12.0 } else { 4.0 / f32::min(size, 1.0) };
+            let offset = if sigmoid { -6.0 } else { 0.0 };
+            let case = Case::new(bernoulli(4, 4, &ops(2, &[function.clone()], 1)), noise(4, 4, 2), noise(4, 4, 2))
+                .tensor("a.weight", &[2, 1, 1, 2], &[(0, size), (2, -size)])
+                .tensor("a.bias", &[2], &[(0, -0.25 * size), (1, 0.5 * size)])
+                .tensor("o.weight", &[1, 2, 1, 1], &[(0, factor), (1, -0.5 * factor)])
+                .tensor("o.bias", &[1], &[(0, offset)]);
+            case.is_right(None);
+        }
+    }
+}
+
+#[test]
 fn a_gate_without_weights_stands_beside_one_with_large_ones() {
     let lstm = json!({"op": "row_lstm", "name": "l", "hidden": 1, "kernel": 1});
     let case = Case::new(bernoulli(4, 4, &ops(1, &[lstm], 1)), noise(4, 4, 2), noise(4, 4, 2))

@@ -117,7 +117,7 @@ pub(crate) fn networks() -> Vec<(&'static str, Description, Network)> {
                 "image": {"height": 5, "width": 7, "channels": 1, "levels": 3}, "output": "softmax",
                 "input": {"scale": 0.7, "shift": -0.4},
                 "ops": [{"op": "masked_conv", "name": "in", "mask": "A", "kernel": [2, 4], "out": 7, "dilation": 2},
-                        {"op": "elu"}, {"op": "relu"},
+                        {"op": "elu"}, {"op": "relu"}, {"op": "leaky_relu", "slope": 0.1}, {"op": "tanh"}, {"op": "sigmoid"},
                         {"op": "residual", "scale": 0.5, "ops": [{"op": "masked_conv", "name": "mid", "mask": "B", "kernel": [3, 2], "out": 7}]},
                         {"op": "masked_conv", "name": "out", "mask": "B", "kernel": [1, 1], "out": 3}]})),
         ),

@@ -31,6 +31,15 @@ pub enum OpSpec {
     Relu {},
     /// `x` where `x > 0`, else `exp(x) - 1`.
     Elu {},
+    /// `x` where `x > 0`, else `slope * x`.
+    LeakyRelu {
+        /// Slope on the negative side.
+        slope: f32,
+    },
+    /// Hyperbolic tangent.
+    Tanh {},
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid {},
     /// Batch normalization as in inference.
     BatchNorm {
         /// Prefix of its tensors' names.
@@ -114,6 +123,9 @@ impl OpSpec {
             Self::MaskedConv { .. } => "masked_conv",
             Self::Relu {} => "relu",
             Self::Elu {} => "elu",
+            Self::LeakyRelu { .. } => "leaky_relu",
+            Self::Tanh {} => "tanh",
+            Self::Sigmoid {} => "sigmoid",
             Self::BatchNorm { .. } => "batch_norm",
             Self::RowLstm { .. } => "row_lstm",
             Self::DiagonalBilstm { .. } => "diagonal_bilstm",
@@ -131,7 +143,13 @@ impl OpSpec {
             | Self::RowLstm { name, .. }
             | Self::DiagonalBilstm { name, .. }
             | Self::Skip { name } => Some(name),
-            Self::Relu {} | Self::Elu {} | Self::Residual { .. } | Self::SkipSum {} => None,
+            Self::Relu {}
+            | Self::Elu {}
+            | Self::LeakyRelu { .. }
+            | Self::Tanh {}
+            | Self::Sigmoid {}
+            | Self::Residual { .. }
+            | Self::SkipSum {} => None,
         }
     }
 
@@ -230,6 +248,9 @@ fn apply<F: FnMut(Node)>(builder: &mut Builder<F>, op: &OpSpec, at: &str) -> Res
         }
         OpSpec::Relu {} => builder.activation(Activation::Relu),
         OpSpec::Elu {} => builder.activation(Activation::Elu),
+        OpSpec::LeakyRelu { slope } => builder.activation(Activation::LeakyRelu { slope: *slope }),
+        OpSpec::Tanh {} => builder.activation(Activation::Tanh),
+        OpSpec::Sigmoid {} => builder.activation(Activation::Sigmoid),
         OpSpec::BatchNorm { name, eps } => builder.batch_norm(name, *eps),
         OpSpec::RowLstm { name, hidden, kernel, initial_state } => {
             builder.row_lstm(name, *hidden, *kernel, *initial_state)

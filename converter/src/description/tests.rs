@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{GRAY, preset};
-use pixelrnn::network::{Architecture, Mask, Op};
+use pixelrnn::network::{Activation, Architecture, Mask, Op};
 
 const PRESET: &str = r#"{"architecture": "diagonal_bilstm",
     "image": {"height": 28, "width": 28, "channels": 1, "levels": 2},
@@ -140,6 +140,20 @@ fn wrong_types_are_named() {
     refused(&format!("{PRESET} x"), &["not valid", "trailing"]);
     let deep = format!("{}{}", r#"{"op": "residual", "ops": ["#.repeat(5000), "]}".repeat(5000));
     refused(&with_ops(&deep), &["not valid", "recursion"]);
+}
+
+#[test]
+fn functions_of_one_number_and_their_slope() {
+    let list = r#"{"op": "leaky_relu", "slope": 0.2}, {"op": "tanh"}, {"op": "sigmoid"}"#;
+    let nodes = Description::from_json(&with_ops(&format!("{INPUT}, {list}, {OUTPUT}"))).unwrap().nodes().unwrap();
+    let kinds: Vec<_> = nodes.iter().map(|node| node.op.kind()).collect();
+    assert_eq!(kinds, ["masked_conv", "leaky_relu", "tanh", "sigmoid", "masked_conv"]);
+    assert_eq!(nodes[1].op, Op::Activation(Activation::LeakyRelu { slope: 0.2 }));
+    refused(&with_ops(&format!(r#"{INPUT}, {{"op": "leaky_relu"}}"#)), &["missing field `slope`", "ops[1]"]);
+    refused(&with_ops(&format!(r#"{INPUT}, {{"op": "tanh", "slope": 1}}"#)), &["unknown field `slope`", "ops[1]"]);
+    let infinite = with_ops(&format!(r#"{INPUT}, {{"op": "leaky_relu", "slope": 1e39}}, {OUTPUT}"#));
+    let error = Description::from_json(&infinite).and_then(|description| description.nodes()).unwrap_err().to_string();
+    assert!(error.contains("`slope` is not a finite number") && error.contains("ops[1]"), "{error}");
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use super::bounds::Interval;
 use super::plan::Held;
+use super::ranges::SIGMOID_END;
 use super::{Lowering, scale};
 use crate::error::Error;
 use crate::reference::activation::real;
-use pixelrnn::blob::{EluRecord, Record, ReluRecord, kind};
+use pixelrnn::blob::{EluRecord, LeakyReluRecord, Record, ReluRecord, TanhRecord, kind};
 use pixelrnn::network::{Activation, ValueId};
 
 /// An ELU below this differs from -1 by less than 2⁻²³.
@@ -14,10 +15,30 @@ const ELU_END: f64 = -16.0;
 /// Largest input of an ELU whose 16-bit steps are finer than those of its exponent: up to it, `exp(x) - 1` is `x` to 10 bits.
 const ELU_IS_LINEAR: f64 = 1.0 / 512.0;
 
+/// A hyperbolic tangent beyond this, on either side, is -1 or 1 to 15 bits.
+const TANH_END: f64 = 8.0;
+
+/// Largest input of a hyperbolic tangent that is taken as linear: `x - tanh(x)` is at most `x³ / 3`, a third of its unit of 2⁻¹⁵.
+const TANH_IS_LINEAR: f64 = 1.0 / 32.0;
+
+/// The interval of some results.
+fn hull(results: &[f64]) -> Interval {
+    results.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)))
+}
+
+/// Binary places of the argument of a `tanh` record, whose range is ±`2^(10 - fraction)`, so that it holds `reach`.
+fn fraction(reach: f64) -> u8 {
+    (10.0 - reach.log2().ceil()).clamp(7.0, 14.0) as u8
+}
+
 /// Interval of the results over an interval of inputs.
 pub(super) fn bounds(activation: Activation, (low, high): Interval) -> Interval {
     match activation {
-        Activation::Relu | Activation::Elu => (real(activation, low), real(activation, high)),
+        Activation::Relu | Activation::Elu | Activation::Tanh | Activation::Sigmoid => {
+            (real(activation, low), real(activation, high))
+        }
+        // With a negative slope the least result is that of 0, where the interval holds it.
+        Activation::LeakyRelu { .. } => hull(&[low, 0f64.clamp(low, high), high].map(|x| real(activation, x))),
     }
 }
 
@@ -25,6 +46,7 @@ pub(super) fn bounds(activation: Activation, (low, high): Interval) -> Interval 
 pub(super) const fn keeps_scale(activation: Activation) -> bool {
     match activation {
         Activation::Relu | Activation::Elu => true,
+        Activation::LeakyRelu { .. } | Activation::Tanh | Activation::Sigmoid => false,
     }
 }
 
@@ -33,6 +55,9 @@ pub(super) const fn surviving(activation: Activation) -> Interval {
     match activation {
         Activation::Relu => (0.0, f64::INFINITY),
         Activation::Elu => (ELU_END, f64::INFINITY),
+        Activation::LeakyRelu { .. } => (f64::NEG_INFINITY, f64::INFINITY),
+        Activation::Tanh => (-TANH_END, TANH_END),
+        Activation::Sigmoid => (-SIGMOID_END, SIGMOID_END),
     }
 }
 
@@ -62,6 +87,49 @@ impl Lowering<'_> {
                 back: (4.0 / self.ranges.wide[&to]).round().min(f64::from(i32::MAX)) as i32,
                 ..bytemuck::Zeroable::zeroed()
             }),
+            Activation::LeakyRelu { slope } => {
+                let slope = f64::from(slope);
+                let unit = self.ranges.wide[&from] / self.ranges.wide[&to];
+                Record::from(LeakyReluRecord {
+                    kind: kind::LEAKY_RELU,
+                    negate: u8::from(slope < 0.0),
+                    input,
+                    output,
+                    count,
+                    positive: self.factor(unit, to)?,
+                    negative: self.factor(slope.abs() * unit, to)?,
+                    ..bytemuck::Zeroable::zeroed()
+                })
+            }
+            Activation::Tanh if self.weights.is_integer() && self.reach(from) < TANH_IS_LINEAR => {
+                let unit = self.ranges.wide[&from] / self.ranges.wide[&to];
+                let (one, nothing) = (self.factor(unit, to)?, self.factor(0.0, to)?);
+                Record::from(self.add_record([from, from], to, [one, nothing]))
+            }
+            Activation::Tanh => {
+                let fraction = fraction(self.reach(from).min(TANH_END));
+                self.tanh_record(kind::TANH, fraction, u32::from(fraction) + 5, from, to)?
+            }
+            Activation::Sigmoid => {
+                let fraction = fraction(self.reach(from).min(SIGMOID_END) / 2.0);
+                self.tanh_record(kind::SIGMOID, fraction, u32::from(fraction) + 4, from, to)?
+            }
         })
+    }
+
+    /// A `tanh` or `sigmoid` record whose argument has `places` binary places.
+    fn tanh_record(&self, kind: u8, fraction: u8, places: u32, from: ValueId, to: ValueId) -> Result<Record, Error> {
+        let unit = self.ranges.wide[&from] * f64::from(1u32 << places);
+        Ok(Record::from(TanhRecord {
+            kind,
+            fraction,
+            input: self.places[&Held::Wide(from)],
+            output: self.places[&Held::Wide(to)],
+            count: self.count(to),
+            // Held to the largest factor, a step of the residual is far beyond the ends.
+            rescale: self.factor(unit.min(scale::MAX_FACTOR), to)?,
+            back: self.factor((1.0 / 32_768.0 / self.ranges.wide[&to]).min(scale::MAX_FACTOR), to)?,
+            ..bytemuck::Zeroable::zeroed()
+        }))
     }
 }

@@ -1,7 +1,7 @@
 //! Floats, for parts with an FPU and for checking: `f32` throughout, weights of `f32` or `f16`.
 //!
-//! The fields of an op that say how integers are scaled mean nothing here, but for three: a ReLU is where `clamp_min` is the
-//! zero point, `negate` is a sign, and a [`Rescale`] of an `add` holds the bits of an `f32` factor.
+//! The fields of an op that say how integers are scaled mean nothing here, but for these: a ReLU is where `clamp_min` is the
+//! zero point, `negate` is a sign, and a [`Rescale`] of an `add` or a `leaky_relu` holds the bits of an `f32` factor.
 
 use super::Arithmetic;
 use crate::blob::{Elementwise, Layout};
@@ -137,6 +137,10 @@ impl<W: Weight> Arithmetic for Float<W> {
                     libm::expm1f(a)
                 }
             }
+            Elementwise::LeakyRelu(_) if a > 0.0 => a,
+            Elementwise::LeakyRelu(l) => a * if l.negate != 0 { -factor(l.negative) } else { factor(l.negative) },
+            Elementwise::Tanh(_) => libm::tanhf(a),
+            Elementwise::Sigmoid(_) => sigmoid(a),
             Elementwise::Add(s) => {
                 let scale = factor(s.rescale_a);
                 b + a * if s.negate != 0 { -scale } else { scale }

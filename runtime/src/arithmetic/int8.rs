@@ -118,6 +118,9 @@ impl Arithmetic for Int8 {
         match op {
             Elementwise::Relu(_) => fixed::relu(a),
             Elementwise::Elu(e) => fixed::elu(a, e.exponent, e.back),
+            Elementwise::LeakyRelu(l) => fixed::leaky_relu(a, l.positive, l.negative, l.negate != 0),
+            Elementwise::Tanh(t) => fixed::tanh(a, t.rescale, t.fraction, t.back),
+            Elementwise::Sigmoid(s) => fixed::sigmoid(a, s.rescale, s.fraction, s.back),
             Elementwise::Add(s) => fixed::add(a, b, [s.rescale_a, s.rescale_b], s.negate != 0),
             Elementwise::DepthGate(d) => fixed::depth_gate([a, b, t], [d.rescale_a, d.rescale_b, d.rescale_t]),
         }

@@ -55,6 +55,28 @@ pub const fn elu(x: i16, exponent: Rescale, back: i32) -> i32 {
     mul_high(exp2_neg(exponent) as i32 - (1 << 30), back)
 }
 
+/// `x` where `x > 0`, else `±slope · x`; `positive` and `negative` lead to the scale of the result.
+#[inline(always)]
+pub const fn leaky_relu(x: i16, positive: Rescale, negative: Rescale, negate: bool) -> i32 {
+    if x > 0 {
+        return positive.apply(x as i32);
+    }
+    let y = negative.apply(x as i32);
+    if negate { y.wrapping_neg() } else { y }
+}
+
+/// Hyperbolic tangent: `rescale` leads to units of `2^-(fraction + 5)`, `back` from units of 2⁻¹⁵ to the scale of the result.
+#[inline]
+pub const fn tanh(x: i16, rescale: Rescale, fraction: u8, back: Rescale) -> i32 {
+    back.apply(lstm::tanh_of(saturate16(rescale.apply(x as i32)), fraction as u32))
+}
+
+/// `1 / (1 + exp(-x))` as `(1 + tanh(x / 2)) / 2`: `rescale` leads to units of `2^-(fraction + 4)`, `back` as of [`tanh`].
+#[inline]
+pub const fn sigmoid(x: i16, rescale: Rescale, fraction: u8, back: Rescale) -> i32 {
+    back.apply((32_768 + lstm::tanh_of(saturate16(rescale.apply(x as i32)), fraction as u32)) >> 1)
+}
+
 /// `±a + b`, each rescaled to the scale of the sum.
 #[inline(always)]
 pub const fn add(a: i16, b: i16, [rescale_a, rescale_b]: [Rescale; 2], negate: bool) -> i32 {

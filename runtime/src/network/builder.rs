@@ -176,8 +176,11 @@ impl<F: FnMut(Node)> Builder<F> {
     /// A function of each feature by itself.
     ///
     /// # Errors
-    /// None today.
+    /// When the slope of a `leaky_relu` is not finite.
     pub fn activation(&mut self, activation: Activation) -> Result<(), NetworkError> {
+        if matches!(activation, Activation::LeakyRelu { slope } if !slope.is_finite()) {
+            return Err(NetworkError::NotFinite { what: "slope" });
+        }
         self.apply("", Op::Activation(activation), self.x.1)
     }
 

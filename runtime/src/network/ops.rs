@@ -96,6 +96,15 @@ pub enum Activation {
     Relu,
     /// `x` where `x > 0`, else `exp(x) - 1`.
     Elu,
+    /// `x` where `x > 0`, else `slope · x`.
+    LeakyRelu {
+        /// Slope on the negative side, finite.
+        slope: f32,
+    },
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
 }
 
 impl Activation {
@@ -104,6 +113,9 @@ impl Activation {
         match self {
             Self::Relu => "relu",
             Self::Elu => "elu",
+            Self::LeakyRelu { .. } => "leaky_relu",
+            Self::Tanh => "tanh",
+            Self::Sigmoid => "sigmoid",
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct QuantizeRecord {
     pub reserved: [u32; 11],
 }
 
-/// `relu` on the stream, where no convolution follows that could do it.
+/// `relu` on the residual, where no convolution follows that could do it.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct ReluRecord {
@@ -50,7 +50,7 @@ pub struct ReluRecord {
     pub reserved: [u32; 12],
 }
 
-/// `elu` on the stream; the scale stays.
+/// `elu` on the residual; the scale stays.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct EluRecord {
@@ -74,7 +74,59 @@ pub struct EluRecord {
     pub reserved: [u32; 10],
 }
 
-/// `add` on the stream: a sum of two values with scales of their own.
+/// `leaky_relu` on the residual.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct LeakyReluRecord {
+    /// [`super::kind::LEAKY_RELU`].
+    pub kind: u8,
+    /// 1 where the slope is negative, else 0.
+    pub negate: u8,
+    /// Zero.
+    pub pad: u16,
+    /// Register read, `i16`.
+    pub input: u32,
+    /// Register written, `i16`; may be the same.
+    pub output: u32,
+    /// Features.
+    pub count: u16,
+    /// Zero.
+    pub pad2: u16,
+    /// From the scale of a positive input to that of the result.
+    pub positive: Rescale,
+    /// The same for a negative input, times the magnitude of the slope.
+    pub negative: Rescale,
+    /// Zero.
+    pub reserved: [u32; 10],
+}
+
+/// `tanh` or `sigmoid` on the residual.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct TanhRecord {
+    /// [`super::kind::TANH`] or [`super::kind::SIGMOID`].
+    pub kind: u8,
+    /// Binary places of the argument, 7 to 14: it is in units of `2^-(fraction + 5)`, for a sigmoid of `2^-(fraction + 4)`.
+    pub fraction: u8,
+    /// Zero.
+    pub pad: u16,
+    /// Register read, `i16`.
+    pub input: u32,
+    /// Register written, `i16`; may be the same.
+    pub output: u32,
+    /// Features.
+    pub count: u16,
+    /// Zero.
+    pub pad2: u16,
+    /// From the scale of the input to units of the argument.
+    pub rescale: Rescale,
+    /// From units of 2⁻¹⁵ to the scale of the result.
+    pub back: Rescale,
+    /// Zero.
+    pub reserved: [u32; 10],
+}
+
+/// `add` on the residual: a sum of two values with scales of their own.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct AddRecord {
@@ -102,7 +154,7 @@ pub struct AddRecord {
     pub reserved: [u32; 9],
 }
 
-/// `depth_gate` on the stream: `a + sigmoid(t) · b`.
+/// `depth_gate` on the residual: `a + sigmoid(t) · b`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct DepthGateRecord {
@@ -141,6 +193,12 @@ pub enum Elementwise<'a> {
     Relu(&'a ReluRecord),
     /// `x` where `x > 0`, else `exp(x) - 1`.
     Elu(&'a EluRecord),
+    /// `x` where `x > 0`, else `slope · x`.
+    LeakyRelu(&'a LeakyReluRecord),
+    /// Hyperbolic tangent.
+    Tanh(&'a TanhRecord),
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid(&'a TanhRecord),
     /// Sum of two values.
     Add(&'a AddRecord),
     /// Highway gating over depth.
@@ -165,6 +223,9 @@ impl<'a> Elementwise<'a> {
         Some(match record.kind() {
             kind::RELU => Self::Relu(bytemuck::must_cast_ref(record)),
             kind::ELU => Self::Elu(bytemuck::must_cast_ref(record)),
+            kind::LEAKY_RELU => Self::LeakyRelu(bytemuck::must_cast_ref(record)),
+            kind::TANH => Self::Tanh(bytemuck::must_cast_ref(record)),
+            kind::SIGMOID => Self::Sigmoid(bytemuck::must_cast_ref(record)),
             kind::ADD => Self::Add(bytemuck::must_cast_ref(record)),
             kind::DEPTH_GATE => Self::DepthGate(bytemuck::must_cast_ref(record)),
             _ => return None,
@@ -176,6 +237,9 @@ impl<'a> Elementwise<'a> {
         match self {
             Self::Relu(_) => "relu",
             Self::Elu(_) => "elu",
+            Self::LeakyRelu(_) => "leaky_relu",
+            Self::Tanh(_) => "tanh",
+            Self::Sigmoid(_) => "sigmoid",
             Self::Add(_) => "add",
             Self::DepthGate(_) => "depth_gate",
         }
@@ -184,7 +248,7 @@ impl<'a> Elementwise<'a> {
     /// Number of inputs.
     pub const fn arity(self) -> usize {
         match self {
-            Self::Relu(_) | Self::Elu(_) => 1,
+            Self::Relu(_) | Self::Elu(_) | Self::LeakyRelu(_) | Self::Tanh(_) | Self::Sigmoid(_) => 1,
             Self::Add(_) => 2,
             Self::DepthGate(_) => 3,
         }
@@ -196,6 +260,8 @@ impl<'a> Elementwise<'a> {
         match self {
             Self::Relu(r) => Operands { inputs: [r.input; 3], output: r.output, count: r.count },
             Self::Elu(e) => Operands { inputs: [e.input; 3], output: e.output, count: e.count },
+            Self::LeakyRelu(l) => Operands { inputs: [l.input; 3], output: l.output, count: l.count },
+            Self::Tanh(t) | Self::Sigmoid(t) => Operands { inputs: [t.input; 3], output: t.output, count: t.count },
             Self::Add(s) => Operands { inputs: [s.a, s.b, s.b], output: s.output, count: s.count },
             Self::DepthGate(d) => Operands { inputs: [d.a, d.b, d.t], output: d.output, count: d.count },
         }
@@ -206,6 +272,8 @@ impl<'a> Elementwise<'a> {
         match self {
             Self::Relu(_) => [Rescale::UNUSED; 3],
             Self::Elu(e) => [e.exponent; 3],
+            Self::LeakyRelu(l) => [l.positive, l.negative, l.negative],
+            Self::Tanh(t) | Self::Sigmoid(t) => [t.rescale, t.back, t.back],
             Self::Add(s) => [s.rescale_a, s.rescale_b, s.rescale_b],
             Self::DepthGate(d) => [d.rescale_a, d.rescale_b, d.rescale_t],
         }
@@ -214,8 +282,17 @@ impl<'a> Elementwise<'a> {
     /// The field that is out of its range, beyond registers and factors; `None` where all are right.
     pub(crate) const fn wrong_field(self) -> Option<&'static str> {
         match self {
-            Self::Add(s) if s.negate > 1 => Some("negate"),
-            Self::Relu(_) | Self::Elu(_) | Self::Add(_) | Self::DepthGate(_) => None,
+            Self::Add(AddRecord { negate, .. }) | Self::LeakyRelu(LeakyReluRecord { negate, .. }) if *negate > 1 => {
+                Some("negate")
+            }
+            Self::Tanh(t) | Self::Sigmoid(t) if t.fraction < 7 || t.fraction > 14 => Some("fraction"),
+            Self::Relu(_)
+            | Self::Elu(_)
+            | Self::LeakyRelu(_)
+            | Self::Tanh(_)
+            | Self::Sigmoid(_)
+            | Self::Add(_)
+            | Self::DepthGate(_) => None,
         }
     }
 }

@@ -45,6 +45,12 @@ pub mod kind {
     pub const ADD: u8 = 5;
     /// [`super::DepthGateRecord`].
     pub const DEPTH_GATE: u8 = 6;
+    /// [`super::TanhRecord`].
+    pub const TANH: u8 = 10;
+    /// [`super::TanhRecord`], of the logistic function.
+    pub const SIGMOID: u8 = 11;
+    /// [`super::LeakyReluRecord`].
+    pub const LEAKY_RELU: u8 = 12;
     /// [`super::LstmRecord`]: a Row LSTM.
     pub const ROW_LSTM: u8 = 7;
     /// [`super::LstmRecord`]: the left half of a Diagonal BiLSTM, which runs from left to right.
@@ -124,7 +130,17 @@ macro_rules! into_record {
         }
     )*};
 }
-into_record!(ConvRecord, QuantizeRecord, ReluRecord, EluRecord, AddRecord, DepthGateRecord, LstmRecord);
+into_record!(
+    ConvRecord,
+    QuantizeRecord,
+    ReluRecord,
+    EluRecord,
+    LeakyReluRecord,
+    TanhRecord,
+    AddRecord,
+    DepthGateRecord,
+    LstmRecord
+);
 
 /// First feature of colour group `group` of `groups`, of `count` features sorted by group; `group == groups` gives `count`.
 ///

@@ -3,10 +3,12 @@
 mod add;
 mod depth_gate;
 mod elu;
+mod leaky_relu;
 mod lstm;
 mod masked_conv;
 mod quantize;
 mod relu;
+mod tanh;
 
 use super::header::Header;
 use super::registers::Registers;
@@ -53,6 +55,8 @@ pub fn parse(blob: &[u8], at: usize, header: &Header) -> Result<Box<dyn Op>, Str
         4 => Box::new(elu::Elu::parse(record)),
         5 => Box::new(add::Add::parse(record)),
         6 => Box::new(depth_gate::DepthGate::parse(record)),
+        10 | 11 => Box::new(tanh::Tanh::parse(record)),
+        12 => Box::new(leaky_relu::LeakyRelu::parse(record)),
         7..=9 => Box::new(lstm::Lstm::parse(blob, record, header)),
         other => return Err(format!("an op of kind {other}, which the integer model does not know")),
     })
