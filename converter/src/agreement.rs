@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::memory;
-use crate::run::engine_error;
+use crate::run::{engine_error, setup_error};
 use pixelrnn::batched::{PackedModel, Scorer};
 use pixelrnn::kernels::{Host, Portable};
 use pixelrnn::{Engine, FromImage, Model, Plan};
@@ -28,17 +28,16 @@ pub fn of_kernels(model: Model<'_>, images: &[(&[u8], Option<usize>)]) -> Result
     let mut out = vec![0; shape.values()];
     let mut expected = Vec::with_capacity(images.len());
     for (image, label) in images {
-        let mut engine = Engine::with(model, &mut state, Portable, Plan::Pixel).map_err(engine_error)?;
+        let mut engine = Engine::with(model, &mut state, Portable, Plan::Pixel).map_err(setup_error)?;
         expected.push(engine.run(*label, &mut FromImage::new(image, shape), &mut out).map_err(engine_error)?);
     }
     let packed = PackedModel::new(model);
     let mut all = Vec::new();
     for kernel in Host::all() {
-        let mut scorer =
-            packed.as_ref().map(|packed| Scorer::with(packed, kernel)).transpose().map_err(engine_error)?;
+        let mut scorer = packed.as_ref().map(|packed| Scorer::with(packed, kernel)).transpose().map_err(setup_error)?;
         let mut equal = 0;
         for ((image, label), expected) in images.iter().zip(&expected) {
-            let mut engine = Engine::with(model, &mut state, kernel, Plan::Pixel).map_err(engine_error)?;
+            let mut engine = Engine::with(model, &mut state, kernel, Plan::Pixel).map_err(setup_error)?;
             let by_pixels = engine.run(*label, &mut FromImage::new(image, shape), &mut out).map_err(engine_error)?;
             let by_rows = match &mut scorer {
                 Some(scorer) => scorer.score(*label, image).map_err(engine_error)?,

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::files::MAX_BYTES;
 use crate::images::{ImageSet, Label, Range, check_labels};
 use crate::memory;
-use crate::run::{batch_size, engine_error, packed};
+use crate::run::{batch_size, engine_error, packed, setup_error};
 use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::coder::container::{
     BlockError, BlockReader, ContainerError, HEADER_BYTES, Header, MAX_IMAGES, SMALL_SEGMENT, read_block,
@@ -92,11 +92,11 @@ fn compress_block<'i, const SEGMENT: usize>(
 ) -> Result<(Vec<u8>, Cost), Error> {
     let mut bytes = Vec::new();
     let cost = if let Some(packed) = packed {
-        let mut scorer = Scorer::new(packed).map_err(engine_error)?;
+        let mut scorer = Scorer::new(packed).map_err(setup_error)?;
         write_block_by_rows::<SEGMENT, _>(&mut scorer, images, &mut bytes)
     } else {
         let mut state = memory::zeros(model.state_words(), memory::STATE)?;
-        let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+        let mut engine = Engine::new(model, &mut state).map_err(setup_error)?;
         write_block::<SEGMENT, _, _>(&mut engine, images, &mut bytes)
     };
     Ok((bytes, cost.map_err(block_error)?))
@@ -202,7 +202,7 @@ fn decompress_together(
     order.sort_by_key(|n| Reverse(blocks[*n].images));
     let mut open: Vec<_> = order.iter().map(|n| (BlockReader::new(MAX_IMAGES), blocks[*n].bytes)).collect();
     let mut out = memory::zeros(blocks.len() * values, memory::IMAGES)?;
-    let mut batch = Batch::new(packed, blocks.len()).map_err(engine_error)?;
+    let mut batch = Batch::new(packed, blocks.len()).map_err(setup_error)?;
     for image in 0.. {
         let left = order.partition_point(|n| blocks[*n].images > image);
         // At once, so that a damaged block is found before others have cost much work.
@@ -213,7 +213,7 @@ fn decompress_together(
             break;
         }
         if left < batch.images() {
-            batch = Batch::new(packed, left).map_err(engine_error)?;
+            batch = Batch::new(packed, left).map_err(setup_error)?;
         }
         let out = &mut out[..left * values];
         let label = read_together(&mut open, &mut batch, out).map_err(block_error)?;
@@ -231,7 +231,7 @@ fn decompress_block(model: Model<'_>, block: &Block<'_>, progress: &(impl Fn() +
     let Image { height, width, channels, .. } = model.image();
     let values = channels * height * width;
     let mut state = memory::zeros(model.state_words(), memory::STATE)?;
-    let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+    let mut engine = Engine::new(model, &mut state).map_err(setup_error)?;
     let mut restored = Restored::new(block, model.image())?;
     read_block(&mut engine, MAX_IMAGES, block.bytes, |image, label, pixel| {
         let start = image as usize * values;

@@ -13,9 +13,9 @@ pub use reach::reach;
 use crate::error::Error;
 use crate::images::ImageSet;
 use crate::reference::{Reference, likelihood};
-use crate::run::{Scorer, engine_error};
+use crate::run::{Scorer, engine_error, setup_error};
 use pixelrnn::network::{Image, Output};
-use pixelrnn::{Engine, EngineError, FromImage, Inspect, Model, Position, TOTAL};
+use pixelrnn::{Engine, FromImage, Inspect, Model, Position, StepError, TOTAL};
 use rayon::prelude::*;
 
 /// The place of each value that is predicted before the one at `target`: index in `[C, H, W]`, in the order of prediction.
@@ -218,8 +218,8 @@ fn by_engine(
     label: Option<usize>,
     memory: &mut [u32],
 ) -> Result<Prediction, Error> {
-    let mut engine = Engine::new(model, memory).map_err(engine_error)?;
-    engine.restart(label).map_err(engine_error)?;
+    let mut engine = Engine::new(model, memory).map_err(setup_error)?;
+    engine.restart(label).map_err(setup_error)?;
     let mut exact = Vec::new();
     let mut source = Inspect::new(FromImage::new(values, model.image()), |at, distribution| {
         if at == target {
@@ -227,7 +227,7 @@ fn by_engine(
         }
     });
     for _ in 0..=target.row * model.image().width + target.column {
-        engine.step(&mut source).map_err(engine_error)?.ok_or_else(|| engine_error(EngineError::<Error>::Corrupt))?;
+        engine.step(&mut source).map_err(engine_error)?.ok_or_else(|| engine_error(StepError::<Error>::Corrupt))?;
     }
     let probabilities = exact.iter().map(|frequency| frequency / f64::from(TOTAL)).collect();
     Ok(Prediction { exact, probabilities })

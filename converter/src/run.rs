@@ -8,7 +8,7 @@ use pixelrnn::batched::{Batch, PackedModel, Scorer as RowScorer};
 use pixelrnn::blob::Instruction;
 use pixelrnn::network::Image;
 use pixelrnn::{
-    Argmax, Cost, Distribution, Engine, EngineError, FromImage, Model, Observer, Position, Registers, Sample,
+    Argmax, Cost, Distribution, Engine, FromImage, Model, Observer, Position, Registers, Sample, SetupError, StepError,
     SymbolSource, Temperature,
 };
 use rayon::prelude::*;
@@ -103,7 +103,7 @@ impl Scorer<'_> {
             if labels.is_none() && waits(*model) && batch_size(set.count) > 1 {
                 return score_together(&packed, set, progress);
             }
-            let start = || RowScorer::new(&packed).map_err(engine_error);
+            let start = || RowScorer::new(&packed).map_err(setup_error);
             return (0..set.count)
                 .into_par_iter()
                 .map_init(start, |scorer, n| {
@@ -178,8 +178,8 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
         return Err(Error::ImageLength { got: image.len(), expected: shape.values() });
     }
     let mut state = memory::zeros(model.state_words(), memory::STATE)?;
-    let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
-    engine.restart(label).map_err(engine_error)?;
+    let mut engine = Engine::new(model, &mut state).map_err(setup_error)?;
+    engine.restart(label).map_err(setup_error)?;
     let each = model.output().logits_per_channel(shape.levels);
     let pixels = shape.height * shape.width;
     let mut all = memory::zeros(if logits { shape.channels * each * pixels } else { 0 }, "the logits")?;
@@ -233,7 +233,7 @@ fn together<S: SymbolSource<Error: fmt::Display>>(
     out: &mut [u8],
 ) -> Result<Vec<Cost>, Error> {
     let mut costs = vec![Cost(0); sources.len()];
-    let mut batch = Batch::new(packed, sources.len()).map_err(engine_error)?;
+    let mut batch = Batch::new(packed, sources.len()).map_err(setup_error)?;
     batch.run(label, sources, out, &mut costs).map_err(engine_error)?;
     Ok(costs)
 }
@@ -314,18 +314,26 @@ pub(crate) fn make<S: SymbolSource<Error: fmt::Display>>(
         return Ok(());
     }
     let mut state = memory::zeros(model.state_words(), memory::STATE)?;
-    let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+    let mut engine = Engine::new(model, &mut state).map_err(setup_error)?;
     for (n, out) in out.chunks_exact_mut(values).enumerate() {
         engine.run(label, &mut source(n), out).map_err(engine_error)?;
     }
     Ok(())
 }
 
-/// An engine's error as one of this crate's.
-pub(crate) fn engine_error<E: fmt::Display>(error: EngineError<E>) -> Error {
+/// An executor's error in an image as an error of this crate.
+pub(crate) fn engine_error<E: fmt::Display>(error: StepError<E>) -> Error {
     match error {
-        EngineError::Label { classes, got: Some(got) } => Error::Label { got, classes },
-        EngineError::Label { classes, got: None } => Error::NoLabel { classes },
+        StepError::Setup(error) => setup_error(error),
+        other => Error::Engine(other.to_string()),
+    }
+}
+
+/// An executor's error at set-up as an error of this crate.
+pub(crate) fn setup_error(error: SetupError) -> Error {
+    match error {
+        SetupError::Label { classes, got: Some(got) } => Error::Label { got, classes },
+        SetupError::Label { classes, got: None } => Error::NoLabel { classes },
         other => Error::Engine(other.to_string()),
     }
 }

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::fold::fold_batch_norms;
 use crate::memory;
 use crate::reference::{Map, Reference, StateRange, States};
-use crate::run::engine_error;
+use crate::run::{engine_error, setup_error};
 use crate::trained::TrainedModel;
 use pixelrnn::arithmetic::Int8A16;
 use pixelrnn::blob::{DType, Destination, Instruction, NumberFormat, group_start};
@@ -145,8 +145,8 @@ impl<'m> Layers<'m> {
         self.add_states(&states);
         let (shape, weights) = (self.model.image(), self.model.weights());
         let mut state = memory::zeros(self.model.state_words(), memory::STATE)?;
-        let mut engine = Engine::new(self.model, &mut state).map_err(engine_error)?;
-        engine.restart(label).map_err(engine_error)?;
+        let mut engine = Engine::new(self.model, &mut state).map_err(setup_error)?;
+        engine.restart(label).map_err(setup_error)?;
         let mut source = FromImage::new(image, shape);
         for pixel in 0..shape.height * shape.width {
             let mut watch = Watch {

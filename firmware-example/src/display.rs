@@ -10,7 +10,7 @@ use embedded_graphics::prelude::{DrawTarget, Point, Size};
 use embedded_graphics::primitives::Rectangle;
 use pixelrnn::kernels::Kernel;
 use pixelrnn::network::Image;
-use pixelrnn::{Engine, EngineError, Pixel, SymbolSource};
+use pixelrnn::{Engine, Pixel, StepError, SymbolSource};
 
 /// Where on a display an image stands, and how large: a pixel of the model is a square of the display's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Frame {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure<S, T> {
     /// The engine stopped; it stands at the same pixel.
-    Engine(EngineError<S>),
+    Engine(StepError<S>),
     /// The display did not take the pixel; the engine has moved on.
     Display {
         /// What the display's driver says.
@@ -135,7 +135,7 @@ mod tests {
     use embedded_graphics::prelude::{DrawTarget, GrayColor, PixelColor, Point, PointsIter, RgbColor, Size};
     use embedded_graphics::primitives::Rectangle;
     use pixelrnn::network::Image;
-    use pixelrnn::{Cost, Engine, EngineError, FromImage, Pixel, Sample, Temperature, TooShort};
+    use pixelrnn::{Cost, Engine, FromImage, Pixel, Sample, StepError, Temperature, TooShort};
 
     pixelrnn::include_model!(
         /// Of two levels.
@@ -344,7 +344,7 @@ mod tests {
         let mut given = FromImage::new(&[1], model.image());
         assert!(frame.step(&mut engine, &mut given, &mut display).unwrap().is_some());
         let failure = frame.step(&mut engine, &mut given, &mut display).unwrap_err();
-        assert_eq!(failure, Failure::Engine(EngineError::Source(TooShort)));
+        assert_eq!(failure, Failure::Engine(StepError::Source(TooShort)));
         assert_eq!(engine.position(), 1);
     }
 }

@@ -5,7 +5,7 @@ use core::convert::Infallible;
 use core::fmt::{self, Write};
 use pixelrnn::blob::CRC32;
 use pixelrnn::{
-    BlobError, Complete, Engine, EngineError, FromImage, Model, Sample, SymbolSource, Temperature, TooShort,
+    BlobError, Complete, Engine, FromImage, Model, Sample, SetupError, StepError, SymbolSource, Temperature, TooShort,
 };
 
 /// The seed of what the report draws.
@@ -17,9 +17,9 @@ pub enum Failure {
     /// The blob is no model.
     Blob(BlobError),
     /// The engine does not run, or stopped while it drew.
-    Engine(EngineError<Infallible>),
+    Engine(StepError<Infallible>),
     /// The engine stopped at values of an image.
-    FromImage(EngineError<TooShort>),
+    FromImage(StepError<TooShort>),
     /// The image is larger than the memory for it.
     Image,
     /// The report could not be written.
@@ -44,14 +44,20 @@ impl From<BlobError> for Failure {
     }
 }
 
-impl From<EngineError<Infallible>> for Failure {
-    fn from(error: EngineError<Infallible>) -> Self {
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl From<StepError<Infallible>> for Failure {
+    fn from(error: StepError<Infallible>) -> Self {
         Self::Engine(error)
     }
 }
 
-impl From<EngineError<TooShort>> for Failure {
-    fn from(error: EngineError<TooShort>) -> Self {
+impl From<StepError<TooShort>> for Failure {
+    fn from(error: StepError<TooShort>) -> Self {
         Self::FromImage(error)
     }
 }

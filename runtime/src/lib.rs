@@ -67,7 +67,7 @@ pub use blob::{BlobError, Model, Plan};
 pub use distribution::{Distribution, TOTAL, TOTAL_BITS, Temperature};
 #[cfg(feature = "std")]
 pub use exec::batched;
-pub use exec::{Cost, Engine, EngineError, Observer, Pixel, Registers};
+pub use exec::{Cost, Engine, Observer, Pixel, Registers, SetupError, StepError};
 pub use source::{Argmax, Complete, FromImage, Inspect, Position, Sample, SymbolSource, TooShort};
 
 /// The random numbers of [`Sample::seeded`]: small, fast, and the same on every machine.

@@ -6,7 +6,7 @@ use pixelrnn::coder::container::{
     read_together, write_block, write_block_by_rows,
 };
 use pixelrnn::coder::{Decode, Decoder, Encode, Encoder, Full};
-use pixelrnn::{Cost, Engine, EngineError, Model};
+use pixelrnn::{Cost, Engine, Model, SetupError, StepError};
 use pixelrnn_converter::compress::{compress, decompress};
 use pixelrnn_converter::images;
 use pixelrnn_converter::layout::arrange;
@@ -238,14 +238,14 @@ fn whole_images_that_do_not_fit_and_blocks_that_do_not_end_are_refused() {
     assert!(write(Some(1), set.image(0)).is_ok());
     assert_eq!(write(Some(1), &set.image(0)[1..]), Err(BlockError::Image));
     assert_eq!(write(Some(1), &no_levels), Err(BlockError::Image));
-    let label = |got| Err(BlockError::Engine(EngineError::Label { classes: 5, got }));
+    let label = |got| Err(BlockError::Engine(SetupError::Label { classes: 5, got }.into()));
     assert_eq!((write(None, set.image(0)), write(Some(5), set.image(0))), (label(None), label(Some(5))));
 
     let block = &bytes[HEADER_BYTES..];
     let mut out = vec![0; 2 * set.image(0).len()];
     let mut two = [(BlockReader::new(4), block), (BlockReader::new(4), block)];
     let refused = read_together(&mut two, &mut Batch::new(&packed, 2).unwrap(), &mut out);
-    assert_eq!(refused, Err(BlockError::Engine(EngineError::Corrupt)), "images of two labels at once");
+    assert_eq!(refused, Err(BlockError::Engine(StepError::Corrupt)), "images of two labels at once");
     let (mut one, out) = ([(BlockReader::new(4), block)], &mut out[..set.image(0).len()]);
     let mut batch = Batch::new(&packed, 1).unwrap();
     for image in 0..4 {
@@ -330,7 +330,7 @@ fn a_sink_that_is_full_is_an_error() {
     let mut encoder = Encoder::new(heapless::Vec::<u8, 3>::new());
     let mut out = vec![0; model.image().values()];
     let result = engine.run(Some(0), &mut Encode::new(set.image(2), model.image(), &mut encoder), &mut out);
-    assert!(matches!(result, Err(EngineError::Source(pixelrnn::coder::EncodeError::Sink(Full)))), "{result:?}");
+    assert!(matches!(result, Err(StepError::Source(pixelrnn::coder::EncodeError::Sink(Full)))), "{result:?}");
 }
 
 #[test]

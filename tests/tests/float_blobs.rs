@@ -5,7 +5,7 @@
 
 use pixelrnn::blob::{NumberFormat, RECORD_BYTES, kind};
 use pixelrnn::network::{Image, Output};
-use pixelrnn::{EngineError, FromImage, Model};
+use pixelrnn::{FromImage, Model, StepError};
 use pixelrnn_converter::{Blob, Reference};
 use pixelrnn_tests::integer_model::bytes::{offset_at, u16_at};
 use pixelrnn_tests::random::Random;
@@ -71,7 +71,7 @@ fn stops(model: Model<'_>, image: &[u8], label: Option<usize>) -> bool {
     match &results[0] {
         Ok(_) => false,
         Err(error) => {
-            assert_eq!(*error, EngineError::NotFinite);
+            assert_eq!(*error, StepError::NotFinite);
             true
         }
     }

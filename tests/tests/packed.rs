@@ -4,7 +4,7 @@ use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::blob::{Layout, NumberFormat};
 use pixelrnn::kernels::{Host, Portable};
 use pixelrnn::{
-    Complete, Cost, DefaultRng, Distribution, Engine, EngineError, FromImage, Model, Plan, Position, Sample,
+    Complete, Cost, DefaultRng, Distribution, Engine, FromImage, Model, Plan, Position, Sample, StepError,
     SymbolSource, Temperature, TooShort,
 };
 use pixelrnn_converter::complete::{Completion, complete};
@@ -126,7 +126,7 @@ fn what_a_batch_of_one_did_before_is_not_seen_in_its_next_image() {
             let label = (model.classes() > 0).then(|| seed as usize % model.classes());
             let mut stops = [Stops(Sample::seeded(seed, walk::temperature(1000)), seed as usize * values / 7)];
             let stopped = batch.run(label, &mut stops, &mut image, &mut cost).unwrap_err();
-            assert!(matches!(stopped, EngineError::Source(Stopped)), "{}: {stopped:?}", fixture.name);
+            assert!(matches!(stopped, StepError::Source(Stopped)), "{}: {stopped:?}", fixture.name);
             let label = label.map(|label| (label + 1) % model.classes());
             let mut draw = [Sample::seeded(seed, walk::temperature(1000))];
             batch.run(label, &mut draw, &mut image, &mut cost).unwrap();

@@ -2,7 +2,9 @@
 
 use pixelrnn::blob::Layout;
 use pixelrnn::kernels::Portable;
-use pixelrnn::{Cost, Distribution, Engine, EngineError, Model, Plan, Position, Sample, SymbolSource, Temperature};
+use pixelrnn::{
+    Cost, Distribution, Engine, Model, Plan, Position, Sample, SetupError, StepError, SymbolSource, Temperature,
+};
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_tests::random::Random;
@@ -63,7 +65,7 @@ fn a_smaller_buffer_is_refused() {
             let needed = model.state_words_for(plan);
             let mut memory = vec![0; needed - 1];
             let error = Engine::with(model, &mut memory, Portable, plan).unwrap_err();
-            assert_eq!(error, EngineError::Buffer { needed, got: needed - 1 }, "{name}");
+            assert_eq!(error, SetupError::Buffer { needed, got: needed - 1 }, "{name}");
         }
         assert_eq!(model.state_words(), model.state_words_for(Plan::Pixel), "{name}");
     }
@@ -165,7 +167,7 @@ fn a_source_that_had_no_value_can_be_asked_again() {
                 Ok(Some(pixel)) => cost += pixel.cost,
                 Ok(None) => break,
                 Err(error) => {
-                    assert_eq!(error, EngineError::Source(()), "{name}");
+                    assert_eq!(error, StepError::Source(()), "{name}");
                     // The pixel is computed again from its first colour, so that the same values are drawn again.
                     source.draw = draw;
                 }
@@ -281,7 +283,7 @@ fn an_image_cannot_go_on_behind_its_end() {
     let mut state = vec![0; model.state_words()];
     let mut engine = Engine::new(model, &mut state).unwrap();
     let pixels = model.image().height * model.image().width;
-    assert_eq!(engine.resume(label, pixels + 1), Err(EngineError::Position { pixels, got: pixels + 1 }));
+    assert_eq!(engine.resume(label, pixels + 1), Err(SetupError::Position { pixels, got: pixels + 1 }));
 }
 
 /// The weights of a model may be laid out for one processor or another: what is saved is the same.

@@ -6,10 +6,10 @@ use super::{Compressed, header};
 use crate::error::Error;
 use crate::images::{ImageSet, Range};
 use crate::memory;
-use crate::run::{engine_error, packed};
+use crate::run::{engine_error, packed, setup_error};
 use pixelrnn::batched::{Batch, Scorer};
 use pixelrnn::coder::{Decode, Decoder, Encode, Encoder};
-use pixelrnn::{Cost, Engine, EngineError, Model};
+use pixelrnn::{Cost, Engine, Model, StepError};
 
 /// Codes `image`, `[C, H, W]` in levels of the model's, with its label where the model has classes.
 ///
@@ -29,11 +29,11 @@ pub fn compress_bare(model: Model<'_>, image: &[u8], label: Option<usize>) -> Re
     let mut encoder = Encoder::new(&mut bytes);
     let mut source = Encode::new(image, shape, &mut encoder);
     let cost = if let Some(packed) = packed(model) {
-        let mut scorer = Scorer::new(&packed).map_err(engine_error)?;
+        let mut scorer = Scorer::new(&packed).map_err(setup_error)?;
         scorer.visit(label, image, &mut source).map_err(engine_error)?
     } else {
         let mut state = memory::zeros(model.state_words(), memory::STATE)?;
-        let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+        let mut engine = Engine::new(model, &mut state).map_err(setup_error)?;
         let mut again = memory::zeros(shape.values(), memory::IMAGES)?;
         engine.run(label, &mut source, &mut again).map_err(engine_error)?
     };
@@ -58,11 +58,11 @@ pub fn decompress_bare(model: Model<'_>, bytes: &[u8], label: Option<usize>) -> 
     let mut source = Decode::new(&mut decoder);
     let mut data = memory::zeros(shape.values(), memory::IMAGES)?;
     if let Some(packed) = packed(model) {
-        let mut batch = Batch::new(&packed, 1).map_err(engine_error)?;
+        let mut batch = Batch::new(&packed, 1).map_err(setup_error)?;
         batch.run(label, &mut [source], &mut data, &mut [Cost(0)]).map_err(decode_error)?;
     } else {
         let mut state = memory::zeros(model.state_words(), memory::STATE)?;
-        let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+        let mut engine = Engine::new(model, &mut state).map_err(setup_error)?;
         engine.run(label, &mut source, &mut data).map_err(decode_error)?;
     }
     if !decoder.into_source().is_empty() {
@@ -71,9 +71,9 @@ pub fn decompress_bare(model: Model<'_>, bytes: &[u8], label: Option<usize>) -> 
     ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
 }
 
-fn decode_error<E: std::fmt::Display>(error: EngineError<E>) -> Error {
+fn decode_error<E: std::fmt::Display>(error: StepError<E>) -> Error {
     match error {
-        EngineError::Source(_) => Error::NotACode,
+        StepError::Source(_) => Error::NotACode,
         other => engine_error(other),
     }
 }

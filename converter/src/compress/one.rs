@@ -4,7 +4,7 @@ use super::{block_error, blocks, header};
 use crate::error::Error;
 use crate::images::{ImageSet, Range};
 use crate::memory;
-use crate::run::{engine_error, packed};
+use crate::run::{packed, setup_error};
 use pixelrnn::batched::Batch;
 use pixelrnn::coder::container::{BlockReader, HEADER_BYTES, MAX_IMAGES, read_together};
 use pixelrnn::{Engine, Model};
@@ -49,7 +49,7 @@ pub fn decompress_one(
     let mut label = None;
     let (mut reader, mut source) = (BlockReader::new(MAX_IMAGES), block.bytes);
     if let Some(packed) = packed(model) {
-        let mut batch = Batch::new(&packed, 1).map_err(engine_error)?;
+        let mut batch = Batch::new(&packed, 1).map_err(setup_error)?;
         let mut open = [(reader, source)];
         for done in 1..=needed {
             label = read_together(&mut open, &mut batch, &mut data).map_err(block_error)?;
@@ -58,7 +58,7 @@ pub fn decompress_one(
         [(reader, source)] = open;
     } else {
         let mut state = memory::zeros(model.state_words(), memory::STATE)?;
-        let mut engine = Engine::new(model, &mut state).map_err(engine_error)?;
+        let mut engine = Engine::new(model, &mut state).map_err(setup_error)?;
         for _ in 0..needed * shape.height * shape.width {
             let Some(restored) = reader.step(&mut engine, &mut source).map_err(block_error)? else { break };
             let pixel = restored.pixel;

@@ -12,7 +12,7 @@ mod pixel;
 mod split;
 mod streaming;
 
-pub use error::EngineError;
+pub use error::{SetupError, StepError};
 pub use observer::Observer;
 #[cfg(feature = "std")]
 pub(crate) use pixel::check_label;

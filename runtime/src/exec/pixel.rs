@@ -1,6 +1,6 @@
 //! One value of a pixel: prediction, the source's answer, its check and its cost.
 
-use super::EngineError;
+use super::{SetupError, StepError};
 #[cfg(feature = "std")]
 use crate::arithmetic::{Arithmetic, Int8};
 use crate::blob::Model;
@@ -79,19 +79,19 @@ pub(crate) fn next_value<S: SymbolSource>(
     position: Position,
     distribution: &Distribution<'_>,
     levels: usize,
-) -> Result<u8, EngineError<S::Error>> {
-    let value = source.next(position, distribution).map_err(EngineError::Source)?;
+) -> Result<u8, StepError<S::Error>> {
+    let value = source.next(position, distribution).map_err(StepError::Source)?;
     if usize::from(value) >= levels {
-        return Err(EngineError::Value { position, got: value, levels });
+        return Err(StepError::Value { position, got: value, levels });
     }
     Ok(value)
 }
 
 /// Refuses a label that the model does not have, and none for a model of classes.
-pub(crate) fn check_label<E>(model: &Model<'_>, label: Option<usize>) -> Result<(), EngineError<E>> {
+pub(crate) fn check_label(model: &Model<'_>, label: Option<usize>) -> Result<(), SetupError> {
     let classes = model.classes();
     if label.map_or(classes > 0, |label| label >= classes) {
-        return Err(EngineError::Label { classes, got: label });
+        return Err(SetupError::Label { classes, got: label });
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::put;
 use crate::integer_model::bytes::blob_checksum;
 use crate::walk::PLANS;
 use pixelrnn::kernels::Native;
-use pixelrnn::{Engine, EngineError, Model, Pixel, Plan, Sample, Temperature};
+use pixelrnn::{Engine, Model, Pixel, Plan, Sample, StepError, Temperature};
 use pixelrnn_converter::Blob;
 
 /// Pixels that are drawn: more than two rows of what the seeds are.
@@ -55,7 +55,7 @@ fn pixels(model: Model<'_>, plan: Plan, fill: u32) -> (Vec<Pixel>, bool) {
         match engine.step(&mut source) {
             Ok(Some(pixel)) => drawn.push(pixel),
             Ok(None) => break,
-            Err(EngineError::NotFinite) if !model.weights().is_integer() => return (drawn, true),
+            Err(StepError::NotFinite) if !model.weights().is_integer() => return (drawn, true),
             Err(error) => panic!("what was accepted runs: {error}"),
         }
     }

@@ -21,7 +21,7 @@ pub use write::{BlockWriter, write_block};
 
 use super::ByteSource;
 use crate::blob::{CRC32, Model};
-use crate::exec::{EngineError, Pixel};
+use crate::exec::{Pixel, StepError};
 use crate::network::Image;
 use core::fmt;
 use crc::{Digest, Table};
@@ -216,7 +216,7 @@ pub enum BlockError<E> {
     /// The file is refused.
     Container(ContainerError),
     /// The engine refused a label, or the image a value.
-    Engine(EngineError<core::convert::Infallible>),
+    Engine(StepError<core::convert::Infallible>),
     /// An image has fewer values than the model's, or one that is no level.
     Image,
     /// Bytes could not be written or read.

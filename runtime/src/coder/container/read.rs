@@ -4,7 +4,7 @@ use super::segments::{Cut, Joined, decode_error, joined_error};
 use super::{BlockError, Checksum, ContainerError, MAX_IMAGES, take};
 use crate::coder::range::DecoderState;
 use crate::coder::{ByteSource, Decode, Decoder};
-use crate::exec::{Engine, EngineError, Pixel};
+use crate::exec::{Engine, Pixel, StepError};
 use crate::kernels::Kernel;
 use crate::network::Image;
 
@@ -104,16 +104,16 @@ impl BlockReader {
         let Image { height, width, channels, .. } = engine.model().image();
         if !self.inside {
             self.label = label(&mut decoder, engine.model().classes())?;
-            engine.restart(self.label).map_err(BlockError::Engine)?;
+            engine.restart(self.label).map_err(|error| BlockError::Engine(error.into()))?;
             self.checksum.label(self.label);
             self.inside = true;
         }
         let pixel = engine.step(&mut Decode::new(&mut decoder)).map_err(|error| match error {
-            EngineError::Source(error) => decode_error(error),
-            EngineError::NotFinite => BlockError::Engine(EngineError::NotFinite),
-            _ => BlockError::Engine(EngineError::Corrupt),
+            StepError::Source(error) => decode_error(error),
+            StepError::NotFinite => BlockError::Engine(StepError::NotFinite),
+            _ => BlockError::Engine(StepError::Corrupt),
         })?;
-        let pixel = pixel.ok_or(BlockError::Engine(EngineError::Corrupt))?;
+        let pixel = pixel.ok_or(BlockError::Engine(StepError::Corrupt))?;
         self.checksum.pixel(&pixel, channels);
         self.keep(decoder);
         let restored = Restored { image: self.image, label: self.label, pixel };

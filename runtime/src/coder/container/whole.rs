@@ -6,7 +6,7 @@ use super::write::{encode_error, write_each};
 use super::{BlockError, BlockReader, ContainerError};
 use crate::coder::{ByteSink, ByteSource, Decode, Encode, Encoder};
 use crate::exec::batched::{Batch, Scorer};
-use crate::exec::{Cost, EngineError, check_label};
+use crate::exec::{Cost, StepError, check_label};
 
 /// As [`write_block`](super::write_block), with all values of a row predicted at once: the same bytes in a fraction of the time.
 ///
@@ -20,7 +20,7 @@ pub fn write_block_by_rows<'i, const SEGMENT: usize, W: ByteSink>(
     let model = *scorer.packed().model();
     let shape = model.image();
     write_each::<SEGMENT, _>(images, sink, |writer, label, values, segments| {
-        check_label(&model, label).map_err(BlockError::Engine)?;
+        check_label(&model, label).map_err(|error| BlockError::Engine(error.into()))?;
         let values = values.get(..shape.values()).ok_or(BlockError::Image)?;
         writer.label(label, model.classes(), segments).map_err(BlockError::Bytes)?;
         let mut encoder = Encoder::resume(writer.encoder, segments);
@@ -49,13 +49,13 @@ pub fn read_together<R: ByteSource>(
     let model = batch.packed().model();
     let (shape, classes) = (model.image(), model.classes());
     if classes > 0 && blocks.len() > 1 {
-        return Err(BlockError::Engine(EngineError::Corrupt));
+        return Err(BlockError::Engine(StepError::Corrupt));
     }
     let mut label_of_all = None;
     let mut open = Vec::with_capacity(blocks.len());
     for (reader, source) in blocks {
         if reader.inside {
-            return Err(BlockError::Engine(EngineError::Corrupt));
+            return Err(BlockError::Engine(StepError::Corrupt));
         }
         let mut decoder = reader.open(source)?;
         if reader.image == reader.images {
@@ -67,8 +67,8 @@ pub fn read_together<R: ByteSource>(
     let mut sources = open.iter_mut().map(|(_, decoder)| Decode::new(decoder)).collect::<Vec<_>>();
     let mut costs = vec![Cost(0); sources.len()];
     batch.run(label_of_all, &mut sources, out, &mut costs).map_err(|error| match error {
-        EngineError::Source(error) => decode_error(error),
-        _ => BlockError::Engine(EngineError::Corrupt),
+        StepError::Source(error) => decode_error(error),
+        _ => BlockError::Engine(StepError::Corrupt),
     })?;
     for ((reader, decoder), values) in open.into_iter().zip(out.chunks_exact(shape.values())) {
         reader.checksum.label(label_of_all);

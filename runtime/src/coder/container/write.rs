@@ -4,7 +4,7 @@ use super::segments::put_all;
 use super::{BlockError, Checksum, ContainerError, MAX_IMAGES, Segments};
 use crate::coder::range::EncoderState;
 use crate::coder::{ByteSink, Encode, EncodeError, Encoder};
-use crate::exec::{Cost, Engine, EngineError, Pixel};
+use crate::exec::{Cost, Engine, Pixel, StepError};
 use crate::kernels::Kernel;
 
 /// Writes a block of `images`, each with its label where the model has classes, 1 to [`MAX_IMAGES`] of them. Gives the cost of all in
@@ -43,11 +43,11 @@ pub(super) fn write_each<'i, const SEGMENT: usize, W: ByteSink>(
 }
 
 /// Why an image cannot be written whose label is good.
-pub(super) fn encode_error<E>(error: EngineError<EncodeError<E>>) -> BlockError<E> {
+pub(super) fn encode_error<E>(error: StepError<EncodeError<E>>) -> BlockError<E> {
     match error {
-        EngineError::Source(EncodeError::Sink(error)) => BlockError::Bytes(error),
-        EngineError::NotFinite => BlockError::Engine(EngineError::NotFinite),
-        EngineError::Corrupt => BlockError::Engine(EngineError::Corrupt),
+        StepError::Source(EncodeError::Sink(error)) => BlockError::Bytes(error),
+        StepError::NotFinite => BlockError::Engine(StepError::NotFinite),
+        StepError::Corrupt => BlockError::Engine(StepError::Corrupt),
         _ => BlockError::Image,
     }
 }
@@ -86,7 +86,7 @@ impl BlockWriter {
         label: Option<usize>,
         segments: &mut Segments<'_, W>,
     ) -> Result<(), BlockError<W::Error>> {
-        engine.restart(label).map_err(BlockError::Engine)?;
+        engine.restart(label).map_err(|error| BlockError::Engine(error.into()))?;
         self.label(label, engine.model().classes(), segments).map_err(BlockError::Bytes)
     }
 

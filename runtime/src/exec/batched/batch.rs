@@ -6,13 +6,13 @@ use super::ops::Ops;
 use super::packed_matrix::NOTHING;
 use super::step::Step;
 use crate::distribution::Distribution;
-use crate::exec::EngineError;
+use crate::exec::error::Corrupt;
 use crate::exec::pixel::{Cost, check_label, next_value, predicted_of_sums, predicted_of_two};
+use crate::exec::{SetupError, StepError};
 use crate::fixed::cost_bits;
 use crate::kernels::{Host, map};
 use crate::network::Image;
 use crate::source::{Position, SymbolSource};
-use core::convert::Infallible;
 
 /// Makes several images at once, in memory that it allocates when it is made and never after.
 pub struct Batch<'p, 'm> {
@@ -27,16 +27,16 @@ impl<'p, 'm> Batch<'p, 'm> {
     ///
     /// # Errors
     /// When the machine has no kernel of the name in [`Host::VARIABLE`].
-    pub fn new(packed: &'p PackedModel<'m>, images: usize) -> Result<Self, EngineError<Infallible>> {
-        Self::with(packed, images, Host::from_env().map_err(EngineError::Kernel)?)
+    pub fn new(packed: &'p PackedModel<'m>, images: usize) -> Result<Self, SetupError> {
+        Self::with(packed, images, Host::from_env().map_err(SetupError::Kernel)?)
     }
 
     /// A batch with that kernel.
     ///
     /// # Errors
     /// None that a checked model could cause.
-    pub fn with(packed: &'p PackedModel<'m>, images: usize, kernel: Host) -> Result<Self, EngineError<Infallible>> {
-        let executor = AnyExecutor::new(packed, images.max(1), 1).ok_or(EngineError::Corrupt)?;
+    pub fn with(packed: &'p PackedModel<'m>, images: usize, kernel: Host) -> Result<Self, SetupError> {
+        let executor = AnyExecutor::new(packed, images.max(1), 1).ok_or(Corrupt)?;
         Ok(Self { packed, images: images.max(1), kernel, executor })
     }
 
@@ -60,11 +60,11 @@ impl<'p, 'm> Batch<'p, 'm> {
         sources: &mut [S],
         out: &mut [u8],
         costs: &mut [Cost],
-    ) -> Result<(), EngineError<S::Error>> {
+    ) -> Result<(), StepError<S::Error>> {
         check_label(&self.packed.model, label)?;
         let values = self.packed.model.image().values();
         if sources.len() != self.images || costs.len() != self.images || out.len() != self.images * values {
-            return Err(EngineError::Corrupt);
+            return Err(StepError::Corrupt);
         }
         costs.fill(Cost(0));
         let job = Job { packed: self.packed, images: self.images, label, sources, out, costs };
@@ -73,7 +73,7 @@ impl<'p, 'm> Batch<'p, 'm> {
             #[cfg(feature = "a16")]
             (AnyExecutor::I8A16(executor), AnyOps::I8A16(ops)) => job.run(executor, ops, self.kernel),
             #[cfg(feature = "a16")]
-            _ => Err(EngineError::Corrupt),
+            _ => Err(StepError::Corrupt),
         }
     }
 }
@@ -124,10 +124,10 @@ impl<S: SymbolSource> Job<'_, '_, S> {
         executor: &mut Executor<A>,
         ops: &Ops<A>,
         kernel: Host,
-    ) -> Result<(), EngineError<S::Error>> {
+    ) -> Result<(), StepError<S::Error>> {
         let Image { height, width, channels, levels } = self.packed.model.image();
         let images = self.images;
-        executor.restart(ops, width).ok_or(EngineError::Corrupt)?;
+        executor.restart(ops, width)?;
         let mut step = Step {
             images,
             width,
@@ -143,13 +143,13 @@ impl<S: SymbolSource> Job<'_, '_, S> {
                 (step.row, step.column) = (row, column);
                 for channel in 0..channels {
                     step.groups = channel..channel + 1;
-                    A::forward(executor, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
+                    A::forward(executor, ops, &step, kernel)?;
                     let position = Position { row, column, channel };
                     let at_once = self.predict_at_once(&mut executor.scratch.logits, kernel);
                     for image in 0..images {
                         let at = (image * channels + channel) * levels;
-                        let logits = executor.scratch.logits.get_mut(at..at + levels).ok_or(EngineError::Corrupt)?;
-                        let source = self.sources.get_mut(image).ok_or(EngineError::Corrupt)?;
+                        let logits = executor.scratch.logits.get_mut(at..at + levels).ok_or(Corrupt)?;
+                        let source = self.sources.get_mut(image).ok_or(Corrupt)?;
                         let distribution = if at_once {
                             Distribution::of(logits)
                         } else {
@@ -157,16 +157,16 @@ impl<S: SymbolSource> Job<'_, '_, S> {
                         };
                         let value = next_value(source, position, &distribution, levels)?;
                         let frequency = distribution.frequency(value);
-                        *executor.frequencies.get_mut(image).ok_or(EngineError::Corrupt)? = frequency;
+                        *executor.frequencies.get_mut(image).ok_or(Corrupt)? = frequency;
                         let at = ((image * channels + channel) * height + row) * width + column;
-                        *self.out.get_mut(at).ok_or(EngineError::Corrupt)? = value;
-                        executor.store(&step, image, channel, value).ok_or(EngineError::Corrupt)?;
+                        *self.out.get_mut(at).ok_or(Corrupt)? = value;
+                        executor.store(&step, image, channel, value)?;
                     }
                     add_costs(&executor.frequencies, self.costs, kernel);
                 }
             }
             if row + 1 < height {
-                A::end_row(executor, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
+                A::end_row(executor, ops, &step, kernel)?;
             }
         }
         Ok(())

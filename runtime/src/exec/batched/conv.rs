@@ -6,6 +6,7 @@ use super::registers::Registers;
 use super::row_cache::{RowCache, Shape};
 use super::step::{Scratch, Step};
 use crate::blob::{ConvRecord, Destination, Model};
+use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 use crate::kernels::gemm::Inputs;
 use crate::network::taps::Reach;
@@ -115,7 +116,7 @@ impl<A: Pack> Conv<A> {
         state: &mut State<A>,
         scratch: &mut Scratch,
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         // All colours, as what is left of a pixel is open to each of them.
         if let Some(rows) = state.as_mut().filter(|_| !self.first) {
             rows.keep(step, &scratch.registers, self.record.input)?;
@@ -123,7 +124,7 @@ impl<A: Pack> Conv<A> {
         for number in step.groups.clone() {
             self.group(step, number, state.as_ref(), scratch, kernel)?;
         }
-        Some(())
+        Ok(())
     }
 
     #[inline(always)]
@@ -134,8 +135,8 @@ impl<A: Pack> Conv<A> {
         rows: Option<&RowCache<A::Input>>,
         scratch: &mut Scratch,
         kernel: K,
-    ) -> Option<()> {
-        let group = self.groups.get(number)?;
+    ) -> Result<(), Corrupt> {
+        let group = self.groups.get(number).ok_or(Corrupt)?;
         let centre = words::<A>(group.open);
         let Scratch { registers, logits, sums, pieces, levels } = scratch;
         pieces.clear();
@@ -153,10 +154,11 @@ impl<A: Pack> Conv<A> {
         for panel in group.packed.panels() {
             let numbers = match rows {
                 Some(rows) => rows.slice(),
-                None => registers.slice()?,
+                None => registers.slice().ok_or(Corrupt)?,
             };
             let inputs = Inputs { numbers, stride, pieces: pieces.all() };
-            let results = group.packed.sums(panel, kernel, &inputs, (step.batch_columns(), step.label), sums)?;
+            let results =
+                group.packed.sums(panel, kernel, &inputs, (step.batch_columns(), step.label), sums).ok_or(Corrupt)?;
             let columns = match self.store {
                 Store::Logits => step.all_groups * *levels,
                 _ => self.record.outputs.into(),
@@ -164,7 +166,7 @@ impl<A: Pack> Conv<A> {
             let first = self.to(number, panel, (step.batch_columns(), *levels));
             self.store.put::<A, K>(&results, registers, logits, (first, columns), kernel)?;
         }
-        Some(())
+        Ok(())
     }
 
     /// Where a panel's outputs begin: in the registers of so many places, or in the logits of so many levels.
@@ -213,25 +215,25 @@ impl Store {
         logits: &mut [u32],
         to: (usize, usize),
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         match self {
             Self::Activation { zero_point, clamp_min } => sums.each(
                 kernel,
-                registers.slice_mut()?,
+                registers.slice_mut().ok_or(Corrupt)?,
                 to,
                 #[inline(always)]
                 move |v, y| *y = A::activation_input(v, zero_point, clamp_min),
             ),
             Self::Accumulate => sums.each(
                 kernel,
-                registers.slice_mut()?,
+                registers.slice_mut().ok_or(Corrupt)?,
                 to,
                 #[inline(always)]
                 |v, y| *y = A::accumulate(v, *y),
             ),
             Self::Residual => sums.each(
                 kernel,
-                registers.slice_mut()?,
+                registers.slice_mut().ok_or(Corrupt)?,
                 to,
                 #[inline(always)]
                 |v, y| *y = A::residual(v),

@@ -7,6 +7,7 @@ use super::step::{Scratch, Step};
 use crate::arithmetic::Arithmetic;
 use crate::blob::{Elementwise, Operands, QuantizeRecord, group_start};
 use crate::exec::elementwise::elementwise;
+use crate::exec::error::Corrupt;
 use crate::fixed::Rescale;
 use crate::kernels::{Kernel, map, map_within};
 use crate::network::Image;
@@ -38,16 +39,16 @@ impl Quantize {
     }
 
     #[inline(always)]
-    pub(super) fn run<A: Pack>(&self, registers: &mut Registers) -> Option<()> {
+    pub(super) fn run<A: Pack>(&self, registers: &mut Registers) -> Result<(), Corrupt> {
         let Self { rescale, zero_point, clamp_min, .. } = *self;
-        let (x, y) = registers.bytes_split_disjoint_mut(self.input.clone(), self.output.clone())?;
+        let (x, y) = registers.bytes_split_disjoint_mut(self.input.clone(), self.output.clone()).ok_or(Corrupt)?;
         map_within(
             x,
             y,
             #[inline(always)]
             move |x, y: &mut A::Input| *y = A::activation_input(A::quantize(x, rescale), zero_point, clamp_min),
         );
-        Some(())
+        Ok(())
     }
 }
 
@@ -58,20 +59,21 @@ pub(super) fn quantize<A: Pack, K: Kernel>(
     step: &Step,
     scratch: &mut Scratch,
     kernel: K,
-) -> Option<()> {
+) -> Result<(), Corrupt> {
     let count = usize::from(record.count);
     let (rescale, zero_point, clamp_min) = (record.rescale, i32::from(record.zero_point), i32::from(record.clamp_min));
-    let (x, y) = scratch.registers.split_disjoint_mut::<i16, A::Input>([record.input, record.output], count)?;
+    let (x, y) =
+        scratch.registers.split_disjoint_mut::<i16, A::Input>([record.input, record.output], count).ok_or(Corrupt)?;
     for span in spans(0..step.batch_columns(), count, features(count, step)) {
         map(
             kernel,
-            x.get(span.clone())?,
-            y.get_mut(span)?,
+            x.get(span.clone()).ok_or(Corrupt)?,
+            y.get_mut(span).ok_or(Corrupt)?,
             #[inline(always)]
             move |x, y| *y = A::activation_input(A::quantize(x, rescale), zero_point, clamp_min),
         );
     }
-    Some(())
+    Ok(())
 }
 
 /// Runs an elementwise op at all columns of the batch.
@@ -81,21 +83,21 @@ pub(super) fn run<A: Pack, K: Kernel>(
     step: &Step,
     scratch: &mut Scratch,
     kernel: K,
-) -> Option<()> {
+) -> Result<(), Corrupt> {
     let Scratch { registers, sums, .. } = scratch;
     let Operands { inputs, output, count } = op.operands();
     let count = usize::from(count);
     for span in spans(0..step.batch_columns(), count, features(count, step)) {
-        let values = sums.get_mut(..span.len())?;
+        let values = sums.get_mut(..span.len()).ok_or(Corrupt)?;
         let [a, b, t] = inputs.map(|at| registers.get::<i16>(at, count)?.get(span.clone()));
-        elementwise::<A>(op, [a?, b?, t?], values);
+        elementwise::<A>(op, [a.ok_or(Corrupt)?, b.ok_or(Corrupt)?, t.ok_or(Corrupt)?], values);
         map(
             kernel,
             values,
-            registers.get_mut(output, count)?.get_mut(span)?,
+            registers.get_mut(output, count).ok_or(Corrupt)?.get_mut(span).ok_or(Corrupt)?,
             #[inline(always)]
             |v, y| *y = <A as Arithmetic>::residual(v),
         );
     }
-    Some(())
+    Ok(())
 }

@@ -13,6 +13,7 @@ use crate::arithmetic::Int8;
 #[cfg(feature = "a16")]
 use crate::arithmetic::Int8A16;
 use crate::blob::Model;
+use crate::exec::error::Corrupt;
 use crate::kernels::gemm::Pieces;
 use crate::kernels::{Host, Kernel, Task};
 
@@ -65,21 +66,21 @@ impl<A: Pack> Executor<A> {
     }
 
     /// Goes back to the first pixel.
-    pub(super) fn restart(&mut self, ops: &Ops<A>, width: usize) -> Option<()> {
+    pub(super) fn restart(&mut self, ops: &Ops<A>, width: usize) -> Result<(), Corrupt> {
         for (op, kept) in ops.0.iter().zip(&mut self.kept) {
             match (op, kept) {
                 (Op::Conv(conv), OpState::Conv(state)) => conv.restart(state),
                 (Op::Lstm(lstm), OpState::Lstm(state)) => lstm.restart(state, width)?,
                 (Op::Quantize(_) | Op::Elementwise(_), OpState::Nothing) => {}
-                (Op::Conv(_) | Op::Lstm(_) | Op::Quantize(_) | Op::Elementwise(_), _) => return None,
+                (Op::Conv(_) | Op::Lstm(_) | Op::Quantize(_) | Op::Elementwise(_), _) => return Err(Corrupt),
             }
         }
-        Some(())
+        Ok(())
     }
 
     /// Runs all ops.
     #[inline(always)]
-    pub(super) fn run<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Option<()> {
+    pub(super) fn run<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Result<(), Corrupt> {
         for (op, kept) in ops.0.iter().zip(&mut self.kept) {
             match (op, kept) {
                 (Op::Conv(conv), OpState::Conv(state)) => conv.run(step, state, &mut self.scratch, kernel)?,
@@ -88,12 +89,12 @@ impl<A: Pack> Executor<A> {
                     elementwise::quantize::<A, K>(record, step, &mut self.scratch, kernel)?;
                 }
                 (Op::Elementwise(record), OpState::Nothing) => {
-                    elementwise::run::<A, K>(record.elementwise()?, step, &mut self.scratch, kernel)?;
+                    elementwise::run::<A, K>(record.elementwise().ok_or(Corrupt)?, step, &mut self.scratch, kernel)?;
                 }
-                (Op::Conv(_) | Op::Lstm(_) | Op::Quantize(_) | Op::Elementwise(_), _) => return None,
+                (Op::Conv(_) | Op::Lstm(_) | Op::Quantize(_) | Op::Elementwise(_), _) => return Err(Corrupt),
             }
         }
-        Some(())
+        Ok(())
     }
 
     /// Whether [`Executor::run_single`] is the way to go: a colour of the only place.
@@ -103,8 +104,8 @@ impl<A: Pack> Executor<A> {
 
     /// As [`Executor::run`], at a pixel of the only image.
     #[inline(always)]
-    pub(super) fn run_single<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Option<()> {
-        let program = self.program.as_mut()?;
+    pub(super) fn run_single<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Result<(), Corrupt> {
+        let program = self.program.as_mut().ok_or(Corrupt)?;
         if step.begins_row() {
             program.begin_row(&ops.0, &self.kept, step, &mut self.scratch, kernel)?;
         }
@@ -113,7 +114,7 @@ impl<A: Pack> Executor<A> {
 
     /// After a row: the sweeps of the right halves.
     #[inline(always)]
-    pub(super) fn end_row<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Option<()> {
+    pub(super) fn end_row<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Result<(), Corrupt> {
         for (op, kept) in ops.0.iter().zip(&mut self.kept) {
             if let (Op::Lstm(lstm), OpState::Lstm(state)) = (op, kept)
                 && lstm.kind == Kind::Right
@@ -121,38 +122,44 @@ impl<A: Pack> Executor<A> {
                 lstm.sweep(step, state, &mut self.scratch, kernel)?;
             }
         }
-        Some(())
+        Ok(())
     }
 
     /// Writes a value of a place: what later pixels and colours read.
-    pub(super) fn store(&mut self, step: &Step, batch_column: usize, channel: usize, value: u8) -> Option<()> {
-        let x = *self.table.get(usize::from(value))?;
+    pub(super) fn store(&mut self, step: &Step, batch_column: usize, channel: usize, value: u8) -> Result<(), Corrupt> {
+        let x = *self.table.get(usize::from(value)).ok_or(Corrupt)?;
         let channels = step.all_groups;
-        *self.scratch.registers.get_mut(0, channels)?.get_mut(batch_column * channels + channel)? = x;
+        *self
+            .scratch
+            .registers
+            .get_mut(0, channels)
+            .ok_or(Corrupt)?
+            .get_mut(batch_column * channels + channel)
+            .ok_or(Corrupt)? = x;
         if let Some(rows) = self.kept.first_mut().and_then(OpState::rows_mut) {
             let (image, column) = step.batch_column(batch_column);
-            *rows.get_mut(image, step.row, column)?.get_mut(channel)? = x;
+            *rows.get_mut(image, step.row, column).ok_or(Corrupt)?.get_mut(channel).ok_or(Corrupt)? = x;
         }
-        Some(())
+        Ok(())
     }
 }
 
 /// The executor's two large functions, each compiled here once for each type of numbers and in no program again.
 pub(super) trait Execute: Pack {
     /// Runs all ops at a step.
-    fn forward(executor: &mut Executor<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()>;
+    fn forward(executor: &mut Executor<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Result<(), Corrupt>;
     /// Runs whatever waits for the end of a row.
-    fn end_row(executor: &mut Executor<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()>;
+    fn end_row(executor: &mut Executor<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Result<(), Corrupt>;
 }
 
 macro_rules! execute {
     ($($numbers:ty),*) => {$(
         impl Execute for $numbers {
-            fn forward(executor: &mut Executor<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()> {
+            fn forward(executor: &mut Executor<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Result<(), Corrupt> {
                 forward(executor, ops, step, kernel)
             }
 
-            fn end_row(executor: &mut Executor<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Option<()> {
+            fn end_row(executor: &mut Executor<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Result<(), Corrupt> {
                 end_row(executor, ops, step, kernel)
             }
         }
@@ -170,10 +177,10 @@ struct Forward<'j, A: Pack> {
 }
 
 impl<A: Pack> Task for Forward<'_, A> {
-    type Output = Option<()>;
+    type Output = Result<(), Corrupt>;
 
     #[inline(always)]
-    fn with<K: Kernel>(self, kernel: K) -> Option<()> {
+    fn with<K: Kernel>(self, kernel: K) -> Result<(), Corrupt> {
         self.executor.run(self.ops, self.step, kernel)
     }
 }
@@ -182,10 +189,10 @@ impl<A: Pack> Task for Forward<'_, A> {
 struct ForwardSingle<'j, A: Pack>(Forward<'j, A>);
 
 impl<A: Pack> Task for ForwardSingle<'_, A> {
-    type Output = Option<()>;
+    type Output = Result<(), Corrupt>;
 
     #[inline(always)]
-    fn with<K: Kernel>(self, kernel: K) -> Option<()> {
+    fn with<K: Kernel>(self, kernel: K) -> Result<(), Corrupt> {
         self.0.executor.run_single(self.0.ops, self.0.step, kernel)
     }
 }
@@ -198,22 +205,22 @@ struct EndRow<'j, A: Pack> {
 }
 
 impl<A: Pack> Task for EndRow<'_, A> {
-    type Output = Option<()>;
+    type Output = Result<(), Corrupt>;
 
     #[inline(always)]
-    fn with<K: Kernel>(self, kernel: K) -> Option<()> {
+    fn with<K: Kernel>(self, kernel: K) -> Result<(), Corrupt> {
         self.executor.end_row(self.ops, self.step, kernel)
     }
 }
 
 /// Runs all ops at a step.
-fn forward<A: Pack>(executor: &mut Executor<A>, ops: &Ops<A>, step: &Step, kernel: Host) -> Option<()> {
+fn forward<A: Pack>(executor: &mut Executor<A>, ops: &Ops<A>, step: &Step, kernel: Host) -> Result<(), Corrupt> {
     let forward = Forward { executor, ops, step };
     if forward.executor.is_single(step) { kernel.dispatch(ForwardSingle(forward)) } else { kernel.dispatch(forward) }
 }
 
 /// After a row.
-fn end_row<A: Pack>(executor: &mut Executor<A>, ops: &Ops<A>, step: &Step, kernel: Host) -> Option<()> {
+fn end_row<A: Pack>(executor: &mut Executor<A>, ops: &Ops<A>, step: &Step, kernel: Host) -> Result<(), Corrupt> {
     kernel.dispatch(EndRow { executor, ops, step })
 }
 

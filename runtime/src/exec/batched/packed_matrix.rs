@@ -2,6 +2,7 @@
 
 use super::pack::{Line, Pack, each_word, words};
 use crate::blob::{MatrixDescriptor, Model};
+use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 use crate::kernels::gemm::{Inputs, LANES};
 use bytemuck::Zeroable;
@@ -192,10 +193,10 @@ impl<A: Pack> PackedMatrix<A> {
         inputs: &Inputs<'_, A::Input>,
         label: Option<usize>,
         sums: &mut [i32],
-    ) -> Option<()> {
-        let bias = self.bias(kernel, panel.lanes.clone(), label)?;
+    ) -> Result<(), Corrupt> {
+        let bias = self.bias(kernel, panel.lanes.clone(), label).ok_or(Corrupt)?;
         A::gemm(kernel, bytemuck::cast_slice(&panel.lines), inputs, bias, panel.vectors, sums);
-        Some(())
+        Ok(())
     }
 
     /// As [`PackedMatrix::fill`], of all panels.
@@ -206,12 +207,12 @@ impl<A: Pack> PackedMatrix<A> {
         inputs: &Inputs<'_, A::Input>,
         label: Option<usize>,
         ahead: &mut RowPrefix,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         for panel in &self.panels {
             let lanes = panel.lanes.start * ahead.columns..panel.lanes.end * ahead.columns;
-            self.fill(kernel, panel, inputs, label, ahead.sums.get_mut(lanes)?)?;
+            self.fill(kernel, panel, inputs, label, ahead.sums.get_mut(lanes).ok_or(Corrupt)?)?;
         }
-        Some(())
+        Ok(())
     }
 
     #[inline(always)]
@@ -281,7 +282,7 @@ pub(super) trait Scaled {
         y: &mut [Y],
         to: (usize, usize),
         f: impl Fn(i32, X, &mut Y),
-    ) -> Option<()>;
+    ) -> Result<(), Corrupt>;
 
     /// `f(requantized sum, y)`; see [`Scaled::each_with`].
     #[inline(always)]
@@ -291,7 +292,7 @@ pub(super) trait Scaled {
         y: &mut [Y],
         to: (usize, usize),
         f: impl Fn(i32, &mut Y),
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         self.each_with(
             kernel,
             NOTHING,
@@ -312,7 +313,7 @@ impl Scaled for Results<'_> {
         y: &mut [Y],
         (first, columns): (usize, usize),
         f: impl Fn(i32, X, &mut Y),
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         let shape = (first, columns, self.outputs.len());
         kernel.run(
             #[inline(always)]
@@ -331,13 +332,13 @@ impl Results<'_> {
         y: &mut [Y],
         (first, columns, count): (usize, usize, usize),
         f: &impl Fn(i32, X, &mut Y),
-    ) -> Option<()> {
-        let multipliers = self.multipliers.as_chunks::<LANES>().0.first_chunk::<V>()?;
+    ) -> Result<(), Corrupt> {
+        let multipliers = self.multipliers.as_chunks::<LANES>().0.first_chunk::<V>().ok_or(Corrupt)?;
         let scaled = |sums, multipliers| kernel.requantize(sums, self.left_shift, multipliers);
         for (batch_column, sums) in self.sums.chunks_exact(V * LANES).enumerate() {
             let start = batch_column * columns + first;
-            let (x, last_x) = x.get(start..start + count)?.as_chunks::<LANES>();
-            let (y, last_y) = y.get_mut(start..start + count)?.as_chunks_mut::<LANES>();
+            let (x, last_x) = x.get(start..start + count).ok_or(Corrupt)?.as_chunks::<LANES>();
+            let (y, last_y) = y.get_mut(start..start + count).ok_or(Corrupt)?.as_chunks_mut::<LANES>();
             let mut vectors = sums.as_chunks::<LANES>().0.iter().zip(multipliers);
             for ((y, x), (sums, multipliers)) in y.iter_mut().zip(x).zip(&mut vectors) {
                 let mut vector = *y;
@@ -349,7 +350,7 @@ impl Results<'_> {
                 apply_last(scaled(sums, multipliers), last_x, last_y, f);
             }
         }
-        Some(())
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use super::registers::{Registers, spans};
 use super::step::Step;
 use crate::blob::group_start;
+use crate::exec::error::Corrupt;
 use crate::kernels::map_within;
 use bytemuck::Pod;
 use core::ops::Range;
@@ -113,33 +114,37 @@ impl<T: Pod> RowCache<T> {
 
     /// Keeps the inputs of the only image's pixel from number `here` on.
     #[inline(always)]
-    pub(super) fn keep_single(&mut self, here: usize, x: &[T]) -> Option<()> {
+    pub(super) fn keep_single(&mut self, here: usize, x: &[T]) -> Result<(), Corrupt> {
         map_within(
             x,
-            self.numbers.get_mut(here..here + x.len())?,
+            self.numbers.get_mut(here..here + x.len()).ok_or(Corrupt)?,
             #[inline(always)]
             |x, y| *y = x,
         );
-        Some(())
+        Ok(())
     }
 
     /// Keeps the inputs of a step's places and colours, which stand in the register at byte `at`.
     #[inline(always)]
-    pub(super) fn keep(&mut self, step: &Step, registers: &Registers, at: u32) -> Option<()> {
-        let x = registers.get::<T>(at, self.features)?;
+    pub(super) fn keep(&mut self, step: &Step, registers: &Registers, at: u32) -> Result<(), Corrupt> {
+        let x = registers.get::<T>(at, self.features).ok_or(Corrupt)?;
         let features = features(self.features, step);
         if self.stride_of(step.columns) == self.features {
-            let (count, y) = (self.features, self.together_mut(step)?);
+            let (count, y) = (self.features, self.together_mut(step).ok_or(Corrupt)?);
             for span in spans(0..step.batch_columns(), count, features) {
-                y.get_mut(span.clone())?.copy_from_slice(x.get(span)?);
+                y.get_mut(span.clone()).ok_or(Corrupt)?.copy_from_slice(x.get(span).ok_or(Corrupt)?);
             }
-            return Some(());
+            return Ok(());
         }
         for (batch_column, x) in x.chunks_exact(self.features).enumerate() {
             let (image, column) = step.batch_column(batch_column);
-            self.get_mut(image, step.row, column)?.get_mut(features.clone())?.copy_from_slice(x.get(features.clone())?);
+            self.get_mut(image, step.row, column)
+                .ok_or(Corrupt)?
+                .get_mut(features.clone())
+                .ok_or(Corrupt)?
+                .copy_from_slice(x.get(features.clone()).ok_or(Corrupt)?);
         }
-        Some(())
+        Ok(())
     }
 
     /// The vectors of a step's places `above` rows above or, where that is 0, one column to the left, and those of the places

@@ -5,12 +5,12 @@ use super::executor::{AnyExecutor, Execute, Executor};
 use super::model::{AnyOps, PackedModel};
 use super::ops::Ops;
 use super::step::Step;
-use crate::exec::EngineError;
+use crate::exec::error::Corrupt;
 use crate::exec::pixel::{Cost, check_label, predicted_of_sums};
+use crate::exec::{SetupError, StepError};
 use crate::kernels::Host;
 use crate::network::Image;
 use crate::source::{FromImage, Position, SymbolSource, TooShort};
-use core::convert::Infallible;
 
 /// Predicts all values of given images, in memory that it allocates when it is made and never after.
 ///
@@ -29,17 +29,17 @@ impl<'p, 'm> Scorer<'p, 'm> {
     ///
     /// # Errors
     /// When the machine has no kernel of the name in [`Host::VARIABLE`].
-    pub fn new(packed: &'p PackedModel<'m>) -> Result<Self, EngineError<Infallible>> {
-        Self::with(packed, Host::from_env().map_err(EngineError::Kernel)?)
+    pub fn new(packed: &'p PackedModel<'m>) -> Result<Self, SetupError> {
+        Self::with(packed, Host::from_env().map_err(SetupError::Kernel)?)
     }
 
     /// A scorer with that kernel.
     ///
     /// # Errors
     /// None that a checked model could cause.
-    pub fn with(packed: &'p PackedModel<'m>, kernel: Host) -> Result<Self, EngineError<Infallible>> {
+    pub fn with(packed: &'p PackedModel<'m>, kernel: Host) -> Result<Self, SetupError> {
         let Image { width, channels, .. } = packed.model.image();
-        let executor = AnyExecutor::new(packed, 1, width).ok_or(EngineError::Corrupt)?;
+        let executor = AnyExecutor::new(packed, 1, width).ok_or(Corrupt)?;
         Ok(Self { packed, kernel, executor, costs: vec![Cost(0); width * channels] })
     }
 
@@ -52,7 +52,7 @@ impl<'p, 'm> Scorer<'p, 'm> {
     ///
     /// # Errors
     /// When the label does not fit the model, or the image is too short or has a value that is no level.
-    pub fn score(&mut self, label: Option<usize>, image: &[u8]) -> Result<Cost, EngineError<TooShort>> {
+    pub fn score(&mut self, label: Option<usize>, image: &[u8]) -> Result<Cost, StepError<TooShort>> {
         let shape = self.packed.model.image();
         self.visit(label, image, &mut FromImage::new(image, shape))
     }
@@ -67,7 +67,7 @@ impl<'p, 'm> Scorer<'p, 'm> {
         label: Option<usize>,
         image: &[u8],
         source: &mut S,
-    ) -> Result<Cost, EngineError<S::Error>> {
+    ) -> Result<Cost, StepError<S::Error>> {
         check_label(&self.packed.model, label)?;
         let job = Job { packed: self.packed, kernel: self.kernel, label, image, costs: &mut self.costs };
         match (&mut self.executor, &self.packed.ops) {
@@ -75,7 +75,7 @@ impl<'p, 'm> Scorer<'p, 'm> {
             #[cfg(feature = "a16")]
             (AnyExecutor::I8A16(executor), AnyOps::I8A16(ops)) => job.visit(executor, ops, source),
             #[cfg(feature = "a16")]
-            _ => Err(EngineError::Corrupt),
+            _ => Err(StepError::Corrupt),
         }
     }
 }
@@ -95,11 +95,11 @@ impl Job<'_, '_> {
         executor: &mut Executor<A>,
         ops: &Ops<A>,
         source: &mut S,
-    ) -> Result<Cost, EngineError<S::Error>> {
+    ) -> Result<Cost, StepError<S::Error>> {
         let Self { packed, kernel, label, image, costs } = self;
         costs.fill(Cost(0));
         let Image { height, width, channels, levels } = packed.model.image();
-        executor.restart(ops, width).ok_or(EngineError::Corrupt)?;
+        executor.restart(ops, width)?;
         let mut step = Step {
             images: 1,
             width,
@@ -115,32 +115,31 @@ impl Job<'_, '_> {
             for column in 0..width {
                 for channel in 0..channels {
                     let position = Position { row, column, channel };
-                    let got = *image.get((channel * height + row) * width + column).ok_or(EngineError::Corrupt)?;
+                    let got = *image.get((channel * height + row) * width + column).ok_or(Corrupt)?;
                     if usize::from(got) >= levels {
-                        return Err(EngineError::Value { position, got, levels });
+                        return Err(StepError::Value { position, got, levels });
                     }
-                    executor.store(&step, column, channel, got).ok_or(EngineError::Corrupt)?;
+                    executor.store(&step, column, channel, got)?;
                 }
             }
-            A::forward(executor, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
+            A::forward(executor, ops, &step, kernel)?;
             for column in 0..width {
                 for channel in 0..channels {
                     let at = (column * channels + channel) * levels;
-                    let logits = executor.scratch.logits.get_mut(at..at + levels).ok_or(EngineError::Corrupt)?;
+                    let logits = executor.scratch.logits.get_mut(at..at + levels).ok_or(Corrupt)?;
                     let distribution = predicted_of_sums(packed.model.logits(), logits, source.temperature(), kernel);
                     let position = Position { row, column, channel };
-                    let value = source.next(position, &distribution).map_err(EngineError::Source)?;
+                    let value = source.next(position, &distribution).map_err(StepError::Source)?;
                     if image.get((channel * height + row) * width + column) != Some(&value) {
-                        return Err(EngineError::Value { position, got: value, levels });
+                        return Err(StepError::Value { position, got: value, levels });
                     }
                     let batch_column = column * channels + channel;
-                    *executor.frequencies.get_mut(batch_column).ok_or(EngineError::Corrupt)? =
-                        distribution.frequency(value);
+                    *executor.frequencies.get_mut(batch_column).ok_or(Corrupt)? = distribution.frequency(value);
                 }
             }
             add_costs(&executor.frequencies, costs, kernel);
             if row + 1 < height {
-                A::end_row(executor, ops, &step, kernel).ok_or(EngineError::Corrupt)?;
+                A::end_row(executor, ops, &step, kernel)?;
             }
         }
         Ok(costs.iter().copied().sum())

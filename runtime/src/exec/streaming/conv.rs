@@ -7,6 +7,7 @@ use super::memory::{copy, fill};
 use super::ring::Ring;
 use crate::arithmetic::Arithmetic;
 use crate::blob::{ConvRecord, Destination};
+use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 use crate::network::Output;
 use core::ops::Range;
@@ -21,7 +22,7 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
     mut ring: Ring<'_, A::Activation>,
     scratch: &mut Scratch<'_, A>,
     kernel: K,
-) -> Option<()> {
+) -> Result<(), Corrupt> {
     let Scratch { registers, logits, im2col, sums: memory } = scratch;
     let (groups, group) = (context.groups, context.group);
     let matrix = record.matrix();
@@ -30,9 +31,10 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
     // What a 1x1 kernel reads lies together already.
     let gathered = length != open;
     if gathered {
-        let (past, centre) = im2col.get_mut(..length)?.split_at_mut_checked(matrix.past)?;
+        let (past, centre) =
+            im2col.get_mut(..length).ok_or(Corrupt)?.split_at_mut_checked(matrix.past).ok_or(Corrupt)?;
         gather::<A>(record, context, &ring, past)?;
-        let (centre, missing) = centre.split_at_mut_checked(open)?;
+        let (centre, missing) = centre.split_at_mut_checked(open).ok_or(Corrupt)?;
         registers.read(record.input, 0, centre)?;
         fill(missing, A::zero(0));
     }
@@ -41,31 +43,35 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
     let mut at = start;
     while at < end {
         let range = at..end.min(at + OUTPUT_BLOCK);
-        let values = memory.get_mut(..range.len())?;
-        let x = if gathered { im2col.get(..length)? } else { registers.get(record.input, 0..length)? };
+        let values = memory.get_mut(..range.len()).ok_or(Corrupt)?;
+        let x = if gathered {
+            im2col.get(..length).ok_or(Corrupt)?
+        } else {
+            registers.get(record.input, 0..length).ok_or(Corrupt)?
+        };
         sums.next(x, values, kernel)?;
         at = range.end;
-        let store = match record.destination()? {
+        let store = match record.destination().ok_or(Corrupt)? {
             Destination::Activation => {
                 Store::Activation { zero_point: record.output_zero_point, clamp_min: record.output_clamp_min }
             }
             Destination::Residual => Store::Residual,
             Destination::Accumulate => Store::Accumulate,
             Destination::Logits => {
-                let to = logits.get_mut(range.start - start..range.end - start)?;
-                copy(to, bytemuck::try_cast_slice(values).ok()?)?;
+                let to = logits.get_mut(range.start - start..range.end - start).ok_or(Corrupt)?;
+                copy(to, bytemuck::try_cast_slice(values).ok().ok_or(Corrupt)?)?;
                 continue;
             }
         };
         store.put::<A, K>(registers, (record.output, range), values, kernel)?;
     }
     if record.destination == Destination::Logits as u8 {
-        self::logits::<A, K>(record, context, logits.get_mut(..end - start)?, kernel);
+        self::logits::<A, K>(record, context, logits.get_mut(..end - start).ok_or(Corrupt)?, kernel);
     }
     if !ring.is_empty() && !first && group + 1 == groups {
-        registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
+        registers.read(record.input, 0, ring.get_mut(context.pixel()).ok_or(Corrupt)?)?;
     }
-    Some(())
+    Ok(())
 }
 
 /// Turns a value's scaled sums into its logits.
@@ -85,14 +91,14 @@ pub(super) fn gather<A: Arithmetic>(
     context: &PixelContext<'_>,
     ring: &Ring<'_, A::Activation>,
     mut im2col: &mut [A::Activation],
-) -> Option<()> {
+) -> Result<(), Corrupt> {
     let reach = record.reach();
     let (inputs, dilation) = (usize::from(record.inputs), usize::from(record.dilation));
     let columns = Im2Col { left: reach.left, dilation, zero: A::zero(record.input_zero_point) };
     for above in (0..=reach.above).rev() {
         let taps = reach.past_taps_of_row(above);
-        let row = im2col.split_off_mut(..taps * inputs)?;
+        let row = im2col.split_off_mut(..taps * inputs).ok_or(Corrupt)?;
         columns.gather(context, context.row.checked_sub(above * dilation), ring, inputs, row)?;
     }
-    Some(())
+    Ok(())
 }

@@ -6,6 +6,7 @@ use super::registers::bytes;
 use crate::arithmetic::Arithmetic;
 use crate::blob::{Elementwise, Operands, QuantizeRecord, group_start};
 use crate::exec::elementwise::elementwise;
+use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 use core::ops::Range;
 
@@ -16,7 +17,7 @@ pub(super) fn run<A: Arithmetic, K: Kernel>(
     context: &PixelContext<'_>,
     scratch: &mut Scratch<'_, A>,
     kernel: K,
-) -> Option<()> {
+) -> Result<(), Corrupt> {
     let Operands { inputs: [a, b, t], output, count } = op.operands();
     let Scratch { registers, sums, .. } = scratch;
     let Range { start: mut first, end } = features(context, count);
@@ -24,12 +25,12 @@ pub(super) fn run<A: Arithmetic, K: Kernel>(
         // An output may be an input as well: features are read before they are written.
         let range = first..end.min(first + OUTPUT_BLOCK);
         first = range.end;
-        let values = sums.get_mut(..range.len())?;
+        let values = sums.get_mut(..range.len()).ok_or(Corrupt)?;
         let read = |at| registers.get::<A::Residual>(at, range.clone());
-        elementwise::<A>(op, [read(a)?, read(b)?, read(t)?], values);
+        elementwise::<A>(op, [read(a).ok_or(Corrupt)?, read(b).ok_or(Corrupt)?, read(t).ok_or(Corrupt)?], values);
         Store::Residual.put::<A, K>(registers, (output, range), values, kernel)?;
     }
-    Some(())
+    Ok(())
 }
 
 /// From the stream to activations, of some features.
@@ -39,12 +40,13 @@ pub(super) fn quantize<A: Arithmetic, K: Kernel>(
     features: Range<usize>,
     scratch: &mut Scratch<'_, A>,
     kernel: K,
-) -> Option<()> {
+) -> Result<(), Corrupt> {
     let (zero_point, clamp_min) = opaque::<K>(record.zero_point, record.clamp_min);
     let x = bytes::<A::Residual>(record.input, features.clone());
-    let (x, y) = scratch.registers.split_disjoint_mut(x, bytes::<A::Activation>(record.output, features))?;
+    let (x, y) =
+        scratch.registers.split_disjoint_mut(x, bytes::<A::Activation>(record.output, features)).ok_or(Corrupt)?;
     A::quantized(kernel, x, record.rescale, zero_point, clamp_min, y);
-    Some(())
+    Ok(())
 }
 
 /// The features of the colour that is being computed, of `count`.

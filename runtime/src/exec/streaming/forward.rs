@@ -7,6 +7,7 @@ use super::gemv::OUTPUT_BLOCK;
 use super::{fused, lstm};
 use crate::arithmetic::Arithmetic;
 use crate::blob::{Instruction, LSTM, Layout};
+use crate::exec::error::Corrupt;
 use crate::exec::observer::Observer;
 use crate::kernels::Kernel;
 
@@ -18,8 +19,8 @@ pub(super) fn forward<'b, A: Arithmetic, K: Kernel, O: Observer>(
     sums: &'b mut [A::Sum; OUTPUT_BLOCK],
     kernel: K,
     observer: &mut O,
-) -> Option<&'b mut [u32]> {
-    let (mut scratch, mut op_state) = split::<A>(&context.model, state, sums)?;
+) -> Result<&'b mut [u32], Corrupt> {
+    let (mut scratch, mut op_state) = split::<A>(&context.model, state, sums).ok_or(Corrupt)?;
     let mut records = context.model.records().iter();
     let mut op = 0;
     loop {
@@ -27,13 +28,13 @@ pub(super) fn forward<'b, A: Arithmetic, K: Kernel, O: Observer>(
         if K::FUSED && A::MULTIPLIERS && context.model.layout() == Layout::RowMajor && records.len() > 0 {
             let ops = if context.groups == 1 { fused::ops::<A, K, O, 1> } else { fused::ops::<A, K, O, 3> };
             op = ops(op, context, &mut op_state, &mut scratch, kernel, observer)?;
-            records = context.model.records().get(op..)?.iter();
+            records = context.model.records().get(op..).ok_or(Corrupt)?.iter();
         }
         let Some(record) = records.next() else { break };
-        let instruction = record.instruction()?;
+        let instruction = record.instruction().ok_or(Corrupt)?;
         match instruction {
             Instruction::MaskedConv(record) => {
-                let ring = op_state.ring::<A>(record, context)?;
+                let ring = op_state.ring::<A>(record, context).ok_or(Corrupt)?;
                 conv::<A, K>(record, context, op == 0, ring, &mut scratch, kernel)?;
             }
             Instruction::Quantize(record) => {
@@ -42,24 +43,42 @@ pub(super) fn forward<'b, A: Arithmetic, K: Kernel, O: Observer>(
             Instruction::Elementwise(op) => elementwise::run(op, context, &mut scratch, kernel)?,
             Instruction::RowLstm(record) => {
                 if LSTM {
-                    lstm::row(record, context, op_state.take(instruction, context)?, &mut scratch, kernel)?;
+                    lstm::row(
+                        record,
+                        context,
+                        op_state.take(instruction, context).ok_or(Corrupt)?,
+                        &mut scratch,
+                        kernel,
+                    )?;
                 }
             }
             Instruction::DiagonalLeft(record) => {
                 if LSTM {
-                    lstm::diagonal_left(record, context, op_state.take(instruction, context)?, &mut scratch, kernel)?;
+                    lstm::diagonal_left(
+                        record,
+                        context,
+                        op_state.take(instruction, context).ok_or(Corrupt)?,
+                        &mut scratch,
+                        kernel,
+                    )?;
                 }
             }
             Instruction::DiagonalRight(record) => {
                 if LSTM {
-                    lstm::diagonal_right(record, context, op_state.take(instruction, context)?, &mut scratch, kernel)?;
+                    lstm::diagonal_right(
+                        record,
+                        context,
+                        op_state.take(instruction, context).ok_or(Corrupt)?,
+                        &mut scratch,
+                        kernel,
+                    )?;
                 }
             }
         }
         observer.after(op, context.group, &scratch.registers, scratch.logits);
         op += 1;
     }
-    Some(scratch.logits)
+    Ok(scratch.logits)
 }
 
 /// What waits for all values of a pixel: the first convolution keeps the image itself, and after a row's last pixel
@@ -70,23 +89,23 @@ pub(super) fn end_pixel<A: Arithmetic, K: Kernel>(
     state: &mut [u32],
     sums: &mut [A::Sum; OUTPUT_BLOCK],
     kernel: K,
-) -> Option<()> {
-    let (mut scratch, mut op_state) = split::<A>(&context.model, state, sums)?;
+) -> Result<(), Corrupt> {
+    let (mut scratch, mut op_state) = split::<A>(&context.model, state, sums).ok_or(Corrupt)?;
     let mut instructions = context.model.instructions();
-    if let Some(Instruction::MaskedConv(record)) = instructions.next()? {
-        let mut ring = op_state.ring::<A>(record, context)?;
+    if let Some(Instruction::MaskedConv(record)) = instructions.next().ok_or(Corrupt)? {
+        let mut ring = op_state.ring::<A>(record, context).ok_or(Corrupt)?;
         if !ring.is_empty() {
-            scratch.registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
+            scratch.registers.read(record.input, 0, ring.get_mut(context.pixel()).ok_or(Corrupt)?)?;
         }
     }
     if LSTM && context.column + 1 == context.width && context.row + 1 < context.height {
         for instruction in instructions {
-            let instruction = instruction?;
-            let kept = op_state.take(instruction, context)?;
+            let instruction = instruction.ok_or(Corrupt)?;
+            let kept = op_state.take(instruction, context).ok_or(Corrupt)?;
             if let Instruction::DiagonalRight(record) = instruction {
                 lstm::sweep::<A, K>(record, context, kept, &mut scratch, kernel)?;
             }
         }
     }
-    Some(())
+    Ok(())
 }

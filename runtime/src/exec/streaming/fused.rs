@@ -11,6 +11,7 @@ use super::memory::copy;
 use super::ring::Ring;
 use crate::arithmetic::Arithmetic;
 use crate::blob::{ConvRecord, Destination, Layout, group_start};
+use crate::exec::error::Corrupt;
 use crate::exec::observer::Observer;
 use crate::kernels::{Gemv, Kernel};
 use crate::network::Mask;
@@ -31,10 +32,10 @@ pub(super) fn ops<A: Arithmetic, K: Kernel, O: Observer, const GROUPS: usize>(
     scratch: &mut Scratch<'_, A>,
     kernel: K,
     observer: &mut O,
-) -> Option<usize> {
+) -> Result<usize, Corrupt> {
     // Here, and not behind a pointer.
     let mut scratch = scratch.reborrow();
-    for record in context.model.records().get(op..)? {
+    for record in context.model.records().get(op..).ok_or(Corrupt)? {
         if let Some(record) = record.conv() {
             if !conv::<A, K, GROUPS>(record, context, op == 0, own, &mut scratch, kernel)? {
                 break;
@@ -48,7 +49,7 @@ pub(super) fn ops<A: Arithmetic, K: Kernel, O: Observer, const GROUPS: usize>(
         observer.after(op, context.group, &scratch.registers, scratch.logits);
         op += 1;
     }
-    Some(op)
+    Ok(op)
 }
 
 /// A convolution at a pixel, as [`super::conv::conv`]; `false` for one with more outputs than are computed at once, unless they are
@@ -61,57 +62,57 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
     own: &mut OpState<'_>,
     scratch: &mut Scratch<'_, A>,
     kernel: K,
-) -> Option<bool> {
+) -> Result<bool, Corrupt> {
     let Part { open, outputs, before, last } = Part::new::<GROUPS>(record, context);
     let count = outputs.end - outputs.start;
     if record.class_bias != 0 && record.bias != 0 {
-        return Some(false);
+        return Ok(false);
     }
     if count > OUTPUT_BLOCK {
         if record.destination != Destination::Logits as u8 || record.kernel != [1, 1] {
-            return Some(false);
+            return Ok(false);
         }
-        let x = scratch.registers.get(record.input, 0..open)?;
+        let x = scratch.registers.get(record.input, 0..open).ok_or(Corrupt)?;
         return many_logits::<A, K>(record, context, (outputs, before), x, scratch.logits, kernel);
     }
     let x = if record.kernel == [1, 1] {
-        let x = scratch.im2col.get_mut(..open)?;
+        let x = scratch.im2col.get_mut(..open).ok_or(Corrupt)?;
         scratch.registers.read(record.input, 0, x)?;
         &*x
     } else {
         let length = collect::<A>(record, context, open, last && !first, own, scratch)?;
-        scratch.im2col.get(..length)?
+        scratch.im2col.get(..length).ok_or(Corrupt)?
     };
     let Scratch { registers, logits, sums, .. } = scratch;
-    let sums = sums.get_mut(..count)?;
+    let sums = sums.get_mut(..count).ok_or(Corrupt)?;
     let rows = Gemv {
         bias: biases::<A>(record, context, outputs.clone())?,
-        weights: context.model.slice(record.weights, before..before + count * x.len())?,
+        weights: context.model.slice(record.weights, before..before + count * x.len()).ok_or(Corrupt)?,
         x,
         left_shift: record.left_shift,
-        multipliers: context.model.slice(record.multipliers, outputs.clone())?,
+        multipliers: context.model.slice(record.multipliers, outputs.clone()).ok_or(Corrupt)?,
     };
-    match record.destination()? {
+    match record.destination().ok_or(Corrupt)? {
         Destination::Activation => {
             let (zero_point, clamp_min) = (i32::from(record.output_zero_point), i32::from(record.output_clamp_min));
-            let y = registers.get_mut(record.output, outputs)?;
+            let y = registers.get_mut(record.output, outputs).ok_or(Corrupt)?;
             A::gemv_activations(kernel, rows, zero_point, clamp_min, sums, y);
         }
         Destination::Accumulate => {
-            A::gemv_accumulated(kernel, rows, sums, registers.get_mut(record.output, outputs)?);
+            A::gemv_accumulated(kernel, rows, sums, registers.get_mut(record.output, outputs).ok_or(Corrupt)?);
         }
         Destination::Residual => {
             A::gemv_scaled(kernel, rows, sums);
-            A::residuals(kernel, sums, registers.get_mut(record.output, outputs)?);
+            A::residuals(kernel, sums, registers.get_mut(record.output, outputs).ok_or(Corrupt)?);
         }
         Destination::Logits => {
             A::gemv_scaled(kernel, rows, sums);
-            let logits = logits.get_mut(..count)?;
-            copy(logits, bytemuck::try_cast_slice(sums).ok()?)?;
+            let logits = logits.get_mut(..count).ok_or(Corrupt)?;
+            copy(logits, bytemuck::try_cast_slice(sums).ok().ok_or(Corrupt)?)?;
             to_logits::<A, K>(record, context, logits, kernel);
         }
     }
-    Some(true)
+    Ok(true)
 }
 
 /// Biases: those of the class, unless there are none.
@@ -120,12 +121,12 @@ fn biases<'m, A: Arithmetic>(
     record: &ConvRecord,
     context: &PixelContext<'m>,
     Range { start, end }: Range<usize>,
-) -> Option<&'m [A::Sum]> {
+) -> Result<&'m [A::Sum], Corrupt> {
     if record.class_bias == 0 {
-        return context.model.slice(record.bias, start..end);
+        return context.model.slice(record.bias, start..end).ok_or(Corrupt);
     }
-    let class = context.label? * usize::from(record.outputs);
-    context.model.slice(record.class_bias, class + start..class + end)
+    let class = context.label.ok_or(Corrupt)? * usize::from(record.outputs);
+    context.model.slice(record.class_bias, class + start..class + end).ok_or(Corrupt)
 }
 
 /// Logits of a 1x1 kernel, however many: they are their own sums.
@@ -137,18 +138,18 @@ fn many_logits<A: Arithmetic, K: Kernel>(
     x: &[A::Activation],
     logits: &mut [u32],
     kernel: K,
-) -> Option<bool> {
-    let logits = logits.get_mut(..outputs.end - outputs.start)?;
+) -> Result<bool, Corrupt> {
+    let logits = logits.get_mut(..outputs.end - outputs.start).ok_or(Corrupt)?;
     let rows = Gemv {
         bias: biases::<A>(record, context, outputs.clone())?,
-        weights: context.model.slice(record.weights, before..before + logits.len() * x.len())?,
+        weights: context.model.slice(record.weights, before..before + logits.len() * x.len()).ok_or(Corrupt)?,
         x,
         left_shift: record.left_shift,
-        multipliers: context.model.slice(record.multipliers, outputs)?,
+        multipliers: context.model.slice(record.multipliers, outputs).ok_or(Corrupt)?,
     };
     A::gemv_sums(kernel, rows, logits);
     to_logits::<A, K>(record, context, logits, kernel);
-    Some(true)
+    Ok(true)
 }
 
 /// Collects the inputs: those under the past taps, and the `open` ones of the centre, which may be kept for later pixels. Gives how
@@ -161,34 +162,39 @@ fn collect<A: Arithmetic>(
     kept: bool,
     own: &mut OpState<'_>,
     scratch: &mut Scratch<'_, A>,
-) -> Option<usize> {
+) -> Result<usize, Corrupt> {
     let Scratch { registers, im2col, .. } = scratch;
-    let mut ring = own.ring::<A>(record, context)?;
+    let mut ring = own.ring::<A>(record, context).ok_or(Corrupt)?;
     let past = record.past_taps() * usize::from(record.inputs);
     let length = past + open;
-    let (past, centre) = im2col.get_mut(..length)?.split_at_mut_checked(past)?;
+    let (past, centre) = im2col.get_mut(..length).ok_or(Corrupt)?.split_at_mut_checked(past).ok_or(Corrupt)?;
     if !inside(record, context, &ring, past)? {
         gather::<A>(record, context, &ring, past)?;
     }
     registers.read(record.input, 0, centre)?;
     if kept && !ring.is_empty() {
-        registers.read(record.input, 0, ring.get_mut(context.pixel())?)?;
+        registers.read(record.input, 0, ring.get_mut(context.pixel()).ok_or(Corrupt)?)?;
     }
-    Some(length)
+    Ok(length)
 }
 
 /// [`gather`] where all taps are inside the image; `false` where they are not.
 #[inline(always)]
-fn inside<T: Pod>(record: &ConvRecord, context: &PixelContext<'_>, ring: &Ring<'_, T>, past: &mut [T]) -> Option<bool> {
+fn inside<T: Pod>(
+    record: &ConvRecord,
+    context: &PixelContext<'_>,
+    ring: &Ring<'_, T>,
+    past: &mut [T],
+) -> Result<bool, Corrupt> {
     let PixelContext { width, row, column, .. } = *context;
     let (inputs, dilation) = (usize::from(record.inputs), usize::from(record.dilation));
     let Reach { above, left, right } = record.reach();
     if row < above * dilation || column < left * dilation || column + right * dilation >= width {
-        return Some(false);
+        return Ok(false);
     }
     let pixel = row * width + column - (above * width + left) * dilation;
     ring.copy_rows(pixel, dilation, (above, (left + 1 + right) * inputs, dilation * width), past)?;
-    Some(true)
+    Ok(true)
 }
 
 /// What a colour computes of a convolution.

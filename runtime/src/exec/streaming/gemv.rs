@@ -4,6 +4,7 @@ use super::context::PixelContext;
 use super::registers::Registers;
 use crate::arithmetic::Arithmetic;
 use crate::blob::{Layout, MatrixDescriptor};
+use crate::exec::error::Corrupt;
 use crate::kernels::OUTPUT_TILE;
 use crate::kernels::{Gemv, Kernel};
 use core::hint::black_box;
@@ -66,34 +67,55 @@ impl<'m, A: Arithmetic> Accumulators<'m, A> {
     }
 
     /// Fills `sums` with the next ones, in units of their destination. Without biases, they are [`OUTPUT_TILE`] at most.
-    pub(super) fn next<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Option<()> {
+    pub(super) fn next<K: Kernel>(
+        &mut self,
+        x: &[A::Activation],
+        sums: &mut [A::Sum],
+        kernel: K,
+    ) -> Result<(), Corrupt> {
         let count = sums.len();
-        let weights = self.weights.split_off(..count * x.len())?;
-        let bias = if self.bias.is_empty() { A::ZERO_BIAS.get(..count)? } else { self.bias.split_off(..count)? };
+        let weights = self.weights.split_off(..count * x.len()).ok_or(Corrupt)?;
+        let bias = if self.bias.is_empty() {
+            A::ZERO_BIAS.get(..count).ok_or(Corrupt)?
+        } else {
+            self.bias.split_off(..count).ok_or(Corrupt)?
+        };
         if K::FUSED && A::MULTIPLIERS && self.class_bias.is_empty() && self.layout == Layout::RowMajor {
-            let multipliers = self.multipliers.split_off(..count)?;
+            let multipliers = self.multipliers.split_off(..count).ok_or(Corrupt)?;
             A::gemv_scaled(kernel, Gemv { bias, weights, x, left_shift: self.left_shift, multipliers }, sums);
-            return Some(());
+            return Ok(());
         }
         A::products(kernel, self.layout, bias, weights, x, sums);
-        let multipliers = if A::MULTIPLIERS { self.multipliers.split_off(..count)? } else { &[] };
+        let multipliers = if A::MULTIPLIERS { self.multipliers.split_off(..count).ok_or(Corrupt)? } else { &[] };
         match self.class_bias.split_off(..count) {
             Some(class_bias) => A::scale_both(kernel, sums, class_bias, self.left_shift, multipliers),
             None => A::scale(kernel, sums, self.left_shift, multipliers),
         }
-        A::finite(sums).then_some(())
+        if A::finite(sums) { Ok(()) } else { Err(Corrupt) }
     }
 
     /// Adds the next ones, which have no biases, to `sums`.
-    pub(super) fn add<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Option<()> {
+    pub(super) fn add<K: Kernel>(
+        &mut self,
+        x: &[A::Activation],
+        sums: &mut [A::Sum],
+        kernel: K,
+    ) -> Result<(), Corrupt> {
         let count = sums.len();
         if A::MULTIPLIERS && self.layout == Layout::RowMajor {
-            let (weights, multipliers) = (self.weights.get(..count * x.len())?, self.multipliers.get(..count)?);
-            let rows = Gemv { bias: A::ZERO_BIAS.get(..count)?, weights, x, left_shift: self.left_shift, multipliers };
+            let (weights, multipliers) =
+                (self.weights.get(..count * x.len()).ok_or(Corrupt)?, self.multipliers.get(..count).ok_or(Corrupt)?);
+            let rows = Gemv {
+                bias: A::ZERO_BIAS.get(..count).ok_or(Corrupt)?,
+                weights,
+                x,
+                left_shift: self.left_shift,
+                multipliers,
+            };
             if A::gemv_added(kernel, rows, sums) {
-                self.weights.split_off(..weights.len())?;
-                self.multipliers.split_off(..count)?;
-                return Some(());
+                self.weights.split_off(..weights.len()).ok_or(Corrupt)?;
+                self.multipliers.split_off(..count).ok_or(Corrupt)?;
+                return Ok(());
             }
         }
         self.add_few(x, sums, kernel)
@@ -101,16 +123,16 @@ impl<'m, A: Arithmetic> Accumulators<'m, A> {
 
     /// As [`Accumulators::add`], a few at a time. A function of its own, as these few take stack.
     #[inline(never)]
-    fn add_few<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Option<()> {
+    fn add_few<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Result<(), Corrupt> {
         let mut few = [A::Sum::default(); FEW];
         for sums in sums.chunks_mut(FEW) {
-            let few = few.get_mut(..sums.len())?;
+            let few = few.get_mut(..sums.len()).ok_or(Corrupt)?;
             self.next(x, few, kernel)?;
             for (sum, more) in sums.iter_mut().zip(few) {
                 *sum = A::sum(*sum, *more);
             }
         }
-        Some(())
+        Ok(())
     }
 }
 
@@ -133,19 +155,19 @@ impl Store {
         (at, range): (u32, Range<usize>),
         values: &[A::Sum],
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         if let Self::Activation { zero_point, clamp_min } = self {
             let (zero_point, clamp_min) = opaque::<K>(zero_point, clamp_min);
-            A::activations(kernel, values, zero_point, clamp_min, registers.get_mut(at, range)?);
-            return Some(());
+            A::activations(kernel, values, zero_point, clamp_min, registers.get_mut(at, range).ok_or(Corrupt)?);
+            return Ok(());
         }
-        let residual = registers.get_mut(at, range)?;
+        let residual = registers.get_mut(at, range).ok_or(Corrupt)?;
         if let Self::Accumulate = self {
             A::accumulated(kernel, values, residual);
         } else {
             A::residuals(kernel, values, residual);
         }
-        Some(())
+        Ok(())
     }
 }
 

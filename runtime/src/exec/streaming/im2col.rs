@@ -3,6 +3,7 @@
 use super::context::PixelContext;
 use super::memory::{copy, fill};
 use super::ring::Ring;
+use crate::exec::error::Corrupt;
 use bytemuck::Pod;
 
 /// The columns of one row that a kernel reads.
@@ -26,13 +27,13 @@ impl<T: Pod> Im2Col<T> {
         ring: &Ring<'_, T>,
         length: usize,
         im2col: &mut [T],
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         let Some(row) = row else {
             fill(im2col, self.zero);
-            return Some(());
+            return Ok(());
         };
         let reach = self.left * self.dilation;
-        let taps = im2col.len().checked_div(length)?;
+        let taps = im2col.len().checked_div(length).ok_or(Corrupt)?;
         // A column to the left of the image is one far to its right.
         let mut column = context.column.wrapping_sub(reach);
         let pixel = row * context.width;
@@ -41,15 +42,15 @@ impl<T: Pod> Im2Col<T> {
         }
         let mut im2col = im2col;
         while !im2col.is_empty() {
-            let features = im2col.split_off_mut(..length)?;
+            let features = im2col.split_off_mut(..length).ok_or(Corrupt)?;
             if column < context.width {
-                copy(features, ring.get(pixel + column)?)?;
+                copy(features, ring.get(pixel + column).ok_or(Corrupt)?)?;
             } else {
                 fill(features, self.zero);
             }
             column = column.wrapping_add(self.dilation);
         }
-        Some(())
+        Ok(())
     }
 
     /// The column under a tap, where it is inside the image.

@@ -3,6 +3,7 @@
 //! The compiler's own `memcpy` and `memset` are made for large pieces and take more than a kilobyte of code; what an engine
 //! copies is a few dozen bytes. On bare metal these loops take their place.
 
+use crate::exec::error::Corrupt;
 #[cfg(pixelrnn_dsp)]
 use crate::kernels::cortex_m::dsp;
 #[cfg(pixelrnn_mve)]
@@ -12,35 +13,39 @@ use core::hint::black_box;
 
 /// `copy_from_slice` that says no instead of panicking.
 #[inline]
-pub(super) fn copy<T: Pod>(to: &mut [T], from: &[T]) -> Option<()> {
+pub(super) fn copy<T: Pod>(to: &mut [T], from: &[T]) -> Result<(), Corrupt> {
     if cfg!(target_os = "none") {
         return bytes(bytemuck::cast_slice_mut(to), bytemuck::cast_slice(from));
     }
     if to.len() != from.len() {
-        return None;
+        return Err(Corrupt);
     }
     to.copy_from_slice(from);
-    Some(())
+    Ok(())
 }
 
 #[cfg(pixelrnn_mve)]
 #[inline(always)]
-fn bytes(to: &mut [u8], from: &[u8]) -> Option<()> {
-    (to.len() == from.len()).then(|| mve::copy(to, from))
+fn bytes(to: &mut [u8], from: &[u8]) -> Result<(), Corrupt> {
+    if to.len() != from.len() {
+        return Err(Corrupt);
+    }
+    mve::copy(to, from);
+    Ok(())
 }
 
 #[cfg(not(pixelrnn_mve))]
 #[inline(never)]
-fn bytes(to: &mut [u8], from: &[u8]) -> Option<()> {
+fn bytes(to: &mut [u8], from: &[u8]) -> Result<(), Corrupt> {
     /// Bytes at a time: a word, where the processor can load it from any address.
     const WORD: usize = 4;
     if to.len() != from.len() {
-        return None;
+        return Err(Corrupt);
     }
     #[cfg(pixelrnn_dsp)]
     let (to, from) = {
         let done = dsp::copy(to, from);
-        (to.get_mut(done..)?, from.get(done..)?)
+        (to.get_mut(done..).ok_or(Corrupt)?, from.get(done..).ok_or(Corrupt)?)
     };
     let (to, to_rest) = to.as_chunks_mut::<WORD>();
     let (from, from_rest) = from.as_chunks::<WORD>();
@@ -53,7 +58,7 @@ fn bytes(to: &mut [u8], from: &[u8]) -> Option<()> {
         *to = *from;
         black_box(());
     }
-    Some(())
+    Ok(())
 }
 
 /// Fills memory with one number.

@@ -19,9 +19,10 @@ use crate::arithmetic::Float;
 use crate::arithmetic::Int8A16;
 use crate::arithmetic::{Arithmetic, Int8};
 use crate::blob::{Model, NumberFormat, Plan};
-use crate::exec::EngineError;
+use crate::exec::error::Corrupt;
 use crate::exec::observer::Observer;
 use crate::exec::pixel::{Cost, Pixel, check_label, next_value, predicted};
+use crate::exec::{SetupError, StepError};
 use crate::kernels::{Kernel, Native};
 use crate::network::Image;
 use crate::source::{Position, SymbolSource};
@@ -51,9 +52,9 @@ impl<'m, 'b> Engine<'m, 'b> {
     ///
     /// # Errors
     /// When the buffer is too small, or the machine has no kernel of the name in the variable.
-    pub fn new(model: Model<'m>, state: &'b mut [u32]) -> Result<Self, EngineError<core::convert::Infallible>> {
+    pub fn new(model: Model<'m>, state: &'b mut [u32]) -> Result<Self, SetupError> {
         #[cfg(feature = "std")]
-        let kernel = Native::from_env().map_err(EngineError::Kernel)?;
+        let kernel = Native::from_env().map_err(SetupError::Kernel)?;
         #[cfg(not(feature = "std"))]
         let kernel = Native::default();
         Self::with(model, state, kernel, Plan::Pixel)
@@ -65,14 +66,9 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     ///
     /// # Errors
     /// When the buffer is too small.
-    pub fn with(
-        model: Model<'m>,
-        state: &'b mut [u32],
-        kernel: K,
-        plan: Plan,
-    ) -> Result<Self, EngineError<core::convert::Infallible>> {
+    pub fn with(model: Model<'m>, state: &'b mut [u32], kernel: K, plan: Plan) -> Result<Self, SetupError> {
         let (needed, got) = (model.state_words_for(plan), state.len());
-        let state = state.get_mut(..needed).ok_or(EngineError::Buffer { needed, got })?;
+        let state = state.get_mut(..needed).ok_or(SetupError::Buffer { needed, got })?;
         Ok(Self { model, state, kernel, plan, label: None, next: 0 })
     }
 
@@ -82,7 +78,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     ///
     /// # Errors
     /// When the model has no class `label`, or has classes and `label` is `None`.
-    pub fn restart(&mut self, label: Option<usize>) -> Result<(), EngineError<core::convert::Infallible>> {
+    pub fn restart(&mut self, label: Option<usize>) -> Result<(), SetupError> {
         check_label(&self.model, label)?;
         self.label = label;
         self.next = 0;
@@ -97,14 +93,10 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     ///
     /// # Errors
     /// As [`Engine::restart`]; `Position` when the image has fewer pixels.
-    pub fn resume(
-        &mut self,
-        label: Option<usize>,
-        position: usize,
-    ) -> Result<(), EngineError<core::convert::Infallible>> {
+    pub fn resume(&mut self, label: Option<usize>, position: usize) -> Result<(), SetupError> {
         let Image { height, width, .. } = self.model.image();
         if position > height * width {
-            return Err(EngineError::Position { pixels: height * width, got: position });
+            return Err(SetupError::Position { pixels: height * width, got: position });
         }
         self.restart(label)?;
         self.next = position;
@@ -138,7 +130,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     ///
     /// # Errors
     /// When the source has no value or one that is no level, or a model with classes was given no label.
-    pub fn step<S: SymbolSource>(&mut self, source: &mut S) -> Result<Option<Pixel>, EngineError<S::Error>> {
+    pub fn step<S: SymbolSource>(&mut self, source: &mut S) -> Result<Option<Pixel>, StepError<S::Error>> {
         self.step_observed(source, &mut ())
     }
 
@@ -150,7 +142,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         &mut self,
         source: &mut S,
         observer: &mut O,
-    ) -> Result<Option<Pixel>, EngineError<S::Error>> {
+    ) -> Result<Option<Pixel>, StepError<S::Error>> {
         match self.model.weights() {
             NumberFormat::I8 => self.step_as::<Int8, S, O>(source, observer),
             #[cfg(feature = "a16")]
@@ -166,16 +158,16 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         &mut self,
         source: &mut S,
         observer: &mut O,
-    ) -> Result<Option<Pixel>, EngineError<S::Error>> {
+    ) -> Result<Option<Pixel>, StepError<S::Error>> {
         let Image { height, width, channels, levels } = self.model.image();
         let classes = self.model.classes();
         if classes > 0 && self.label.is_none() {
-            return Err(EngineError::Label { classes, got: None });
+            return Err(SetupError::Label { classes, got: None }.into());
         }
         if self.next >= height * width {
             return Ok(None);
         }
-        let row = self.next.checked_div(width).ok_or(EngineError::Corrupt)?;
+        let row = self.next.checked_div(width).ok_or(Corrupt)?;
         let column = self.next - row * width;
         let mut pixel = Pixel { row, column, values: [0; 3], cost: Cost(0) };
         let mut sums = no_accumulators::<A>();
@@ -183,16 +175,16 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         let mut context = PixelContext { model, plan, label, height, width, row, column, groups: channels, group: 0 };
         for (channel, slot) in pixel.values.iter_mut().enumerate().take(channels) {
             context.group = channel;
-            let logits =
-                forward::<A, K, O>(&context, self.state, &mut sums, self.kernel, observer).ok_or(stopped::<A, _>())?;
+            let logits = forward::<A, K, O>(&context, self.state, &mut sums, self.kernel, observer)
+                .map_err(|_| stopped::<A, _>())?;
             let distribution = predicted(self.model.output(), logits, source.temperature(), self.kernel);
             let position = Position { row, column, channel };
             let value = next_value(source, position, &distribution, levels)?;
             pixel.cost += Cost(distribution.cost(value).into());
             *slot = value;
-            self.store::<A>(channel, value).ok_or(EngineError::Corrupt)?;
+            self.store::<A>(channel, value)?;
         }
-        end_pixel::<A, K>(&context, self.state, &mut sums, self.kernel).ok_or(stopped::<A, _>())?;
+        end_pixel::<A, K>(&context, self.state, &mut sums, self.kernel).map_err(|_| stopped::<A, _>())?;
         self.next += 1;
         Ok(Some(pixel))
     }
@@ -206,14 +198,14 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         label: Option<usize>,
         source: &mut S,
         out: &mut [u8],
-    ) -> Result<Cost, EngineError<S::Error>> {
+    ) -> Result<Cost, StepError<S::Error>> {
         let Image { height, width, channels, .. } = self.model.image();
-        self.restart(label).map_err(|_| EngineError::Label { classes: self.model.classes(), got: label })?;
+        self.restart(label).map_err(|_| SetupError::Label { classes: self.model.classes(), got: label })?;
         let mut cost = Cost(0);
         while let Some(pixel) = self.step(source)? {
             for (channel, value) in pixel.values.iter().enumerate().take(channels) {
                 let at = (channel * height + pixel.row) * width + pixel.column;
-                *out.get_mut(at).ok_or(EngineError::Corrupt)? = *value;
+                *out.get_mut(at).ok_or(Corrupt)? = *value;
             }
             cost += pixel.cost;
         }
@@ -221,16 +213,18 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     }
 
     /// Writes a value into the input register.
-    fn store<A: Arithmetic>(&mut self, channel: usize, value: u8) -> Option<()> {
+    fn store<A: Arithmetic>(&mut self, channel: usize, value: u8) -> Result<(), Corrupt> {
         let image = self.model.image();
-        let table: &[A::Activation] = self.model.slice(self.model.header().input_table, 0..image.levels)?;
+        let table: &[A::Activation] =
+            self.model.slice(self.model.header().input_table, 0..image.levels).ok_or(Corrupt)?;
         let mut registers = Registers::new(self.state);
-        *registers.get_mut(0, channel..channel + 1)?.first_mut()? = *table.get(usize::from(value))?;
-        Some(())
+        *registers.get_mut(0, channel..channel + 1).ok_or(Corrupt)?.first_mut().ok_or(Corrupt)? =
+            *table.get(usize::from(value)).ok_or(Corrupt)?;
+        Ok(())
     }
 }
 
 /// Why ops stop: what a checked blob of integers says does not fit, or a sum of floats is not finite.
-const fn stopped<A: Arithmetic, E>() -> EngineError<E> {
-    if A::MULTIPLIERS { EngineError::Corrupt } else { EngineError::NotFinite }
+const fn stopped<A: Arithmetic, E>() -> StepError<E> {
+    if A::MULTIPLIERS { StepError::Corrupt } else { StepError::NotFinite }
 }

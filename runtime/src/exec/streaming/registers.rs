@@ -1,6 +1,7 @@
 //! Vectors that ops hand to each other: byte ranges of one small memory.
 
 use super::memory::copy;
+use crate::exec::error::Corrupt;
 use crate::exec::split::split_disjoint_mut;
 use bytemuck::Pod;
 use core::ops::Range;
@@ -28,8 +29,8 @@ impl<'b> Registers<'b> {
     }
 
     /// Copies numbers of the vector at byte `at`, from number `first` on.
-    pub(super) fn read<T: Pod>(&self, at: u32, first: usize, to: &mut [T]) -> Option<()> {
-        copy(to, self.get(at, first..first + to.len())?)
+    pub(super) fn read<T: Pod>(&self, at: u32, first: usize, to: &mut [T]) -> Result<(), Corrupt> {
+        copy(to, self.get(at, first..first + to.len()).ok_or(Corrupt)?)
     }
 
     /// Bytes `x`, and bytes `y` to write, as numbers; `None` where they overlap.

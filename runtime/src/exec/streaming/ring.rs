@@ -1,6 +1,7 @@
 //! The inputs of the last few pixels.
 
 use super::memory::copy;
+use crate::exec::error::Corrupt;
 use bytemuck::Pod;
 
 /// Vectors of the last `slots` pixels, pixel number `p` in slot `p mod slots`.
@@ -44,7 +45,7 @@ impl<'b, T: Pod> Ring<'b, T> {
 
     /// Copies the vectors of `pixel` and of each that is `step` after the one before, as many as `to` has room for.
     #[cfg_attr(pixelrnn_mve, inline(always))]
-    pub(super) fn copy(&self, pixel: usize, step: usize, to: &mut [T]) -> Option<()> {
+    pub(super) fn copy(&self, pixel: usize, step: usize, to: &mut [T]) -> Result<(), Corrupt> {
         self.copy_from(self.start(pixel), step, to)
     }
 
@@ -57,10 +58,10 @@ impl<'b, T: Pod> Ring<'b, T> {
         step: usize,
         (rows, row, stride): (usize, usize, usize),
         mut to: &mut [T],
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         let mut at = self.start(pixel);
         for _ in 0..rows {
-            self.copy_from(at, step, to.split_off_mut(..row)?)?;
+            self.copy_from(at, step, to.split_off_mut(..row).ok_or(Corrupt)?)?;
             at = self.after(at, stride);
         }
         self.copy_from(at, step, to)
@@ -68,22 +69,25 @@ impl<'b, T: Pod> Ring<'b, T> {
 
     /// [`Ring::copy`] from the vector on that begins at `at`.
     #[cfg_attr(pixelrnn_mve, inline(always))]
-    fn copy_from(&self, mut at: usize, step: usize, mut to: &mut [T]) -> Option<()> {
+    fn copy_from(&self, mut at: usize, step: usize, mut to: &mut [T]) -> Result<(), Corrupt> {
         if step == 1 {
             // Neighbours lie together, until the ring begins anew.
-            let there = self.memory.get(at..)?;
+            let there = self.memory.get(at..).ok_or(Corrupt)?;
             if let Some(there) = there.get(..to.len()) {
                 return copy(to, there);
             }
-            let (to, rest) = to.split_at_mut_checked(there.len())?;
+            let (to, rest) = to.split_at_mut_checked(there.len()).ok_or(Corrupt)?;
             copy(to, there)?;
-            return copy(rest, self.memory.get(..rest.len())?);
+            return copy(rest, self.memory.get(..rest.len()).ok_or(Corrupt)?);
         }
         while !to.is_empty() {
-            copy(to.split_off_mut(..self.length)?, self.memory.get(at..at + self.length)?)?;
+            copy(
+                to.split_off_mut(..self.length).ok_or(Corrupt)?,
+                self.memory.get(at..at + self.length).ok_or(Corrupt)?,
+            )?;
             at = self.after(at, step);
         }
-        Some(())
+        Ok(())
     }
 
     /// The vector of `pixel`, to write.

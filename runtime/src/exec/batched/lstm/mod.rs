@@ -8,6 +8,7 @@ use super::registers::spans;
 use super::row_cache::{RowCache, Shape};
 use super::step::{Scratch, Step};
 use crate::blob::{LstmRecord, Model};
+use crate::exec::error::Corrupt;
 use crate::fixed::Rescale;
 use crate::kernels::gemm::{Inputs, Pieces};
 use crate::kernels::{Kernel, map_within};
@@ -145,7 +146,7 @@ impl<A: Pack> Lstm<A> {
     }
 
     /// Before an image.
-    pub(in crate::exec::batched) fn restart(&self, state: &mut State<A>, width: usize) -> Option<()> {
+    pub(in crate::exec::batched) fn restart(&self, state: &mut State<A>, width: usize) -> Result<(), Corrupt> {
         state.x.fill(A::input(A::zero(self.record.input_zero_point)));
         state.h.fill(A::input(A::zero(0)));
         state.c.fill(0);
@@ -153,11 +154,11 @@ impl<A: Pack> Lstm<A> {
         if self.kind == Kind::Row && !h.is_empty() {
             // The row above the image; beside it the state is zero.
             for column in 0..width.cast_signed() {
-                narrow::<A>(h, state.h.column_mut(1, column)?, self.record.initial_to_hidden);
-                repeat(c, state.c.column_mut(1, column)?);
+                narrow::<A>(h, state.h.column_mut(1, column).ok_or(Corrupt)?, self.record.initial_to_hidden);
+                repeat(c, state.c.column_mut(1, column).ok_or(Corrupt)?);
             }
         }
-        Some(())
+        Ok(())
     }
 
     #[inline(always)]
@@ -167,7 +168,7 @@ impl<A: Pack> Lstm<A> {
         state: &mut State<A>,
         scratch: &mut Scratch,
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         if self.kind == Kind::Right {
             return self.lowered(step, state, scratch, kernel);
         }
@@ -181,12 +182,12 @@ impl<A: Pack> Lstm<A> {
         }
         let (back, inputs) = (record.reach().left, usize::from(record.inputs));
         for group in step.groups.clone() {
-            let open = words::<A>(*self.open.get(group)?);
+            let open = words::<A>(*self.open.get(group).ok_or(Corrupt)?);
             let Scratch { registers, pieces, sums, .. } = scratch;
             pieces.clear();
             let (numbers, stride) = if from_registers {
                 pieces.push::<A::Input>(registers.start::<A::Input>(record.input), open);
-                (registers.slice()?, inputs)
+                (registers.slice().ok_or(Corrupt)?, inputs)
             } else {
                 for back in (1..=back).rev() {
                     let start = state.x.at(0, step.row, 0, step.column, back.cast_signed());
@@ -213,10 +214,11 @@ impl<A: Pack> Lstm<A> {
         step: &Step,
         (to, memory): (&mut [i32], &mut [i32]),
         kernel: K,
-    ) -> Option<()> {
-        let packed = self.over_input.get(group)?;
+    ) -> Result<(), Corrupt> {
+        let packed = self.over_input.get(group).ok_or(Corrupt)?;
         for panel in packed.panels() {
-            let results = packed.sums(panel, kernel, inputs, (step.batch_columns(), step.label), memory)?;
+            let results =
+                packed.sums(panel, kernel, inputs, (step.batch_columns(), step.label), memory).ok_or(Corrupt)?;
             let columns = (results.outputs.start, 4 * usize::from(self.record.hidden));
             results.each(
                 kernel,
@@ -226,12 +228,18 @@ impl<A: Pack> Lstm<A> {
                 |v, y| *y = v,
             )?;
         }
-        Some(())
+        Ok(())
     }
 
     /// Sums over the state and the step of each unit, at places that do not wait for each other.
     #[inline(always)]
-    fn advance<K: Kernel>(&self, step: &Step, state: &mut State<A>, scratch: &mut Scratch, kernel: K) -> Option<()> {
+    fn advance<K: Kernel>(
+        &self,
+        step: &Step,
+        state: &mut State<A>,
+        scratch: &mut Scratch,
+        kernel: K,
+    ) -> Result<(), Corrupt> {
         let record = &self.record;
         let hidden = usize::from(record.hidden);
         let (row, batch_columns) = (step.row, step.batch_columns());
@@ -244,9 +252,9 @@ impl<A: Pack> Lstm<A> {
         }
         for group in step.groups.clone() {
             let inputs = Inputs { numbers: h.slice(), stride: h.stride_of(step.columns), pieces: pieces.all() };
-            let packed = self.over_state.get(group)?;
+            let packed = self.over_state.get(group).ok_or(Corrupt)?;
             for panel in packed.panels() {
-                let results = packed.sums(panel, kernel, &inputs, (batch_columns, None), memory)?;
+                let results = packed.sums(panel, kernel, &inputs, (batch_columns, None), memory).ok_or(Corrupt)?;
                 results.each_with(
                     kernel,
                     sums,
@@ -257,21 +265,24 @@ impl<A: Pack> Lstm<A> {
                 )?;
             }
             let (start, end) = record.group(step.all_groups, group);
-            let (before, c) = c.step(step, usize::from(self.kind == Kind::Row))?;
+            let (before, c) = c.step(step, usize::from(self.kind == Kind::Row)).ok_or(Corrupt)?;
             for span in spans(0..batch_columns, hidden, start..end) {
-                let gates = gates.get(4 * span.start..4 * span.end)?;
-                let new_h = new_h.get_mut(span.clone())?;
-                let (before, c) = (before.get(span.clone())?, c.get_mut(span.clone())?);
-                let h = h.together_mut(step)?.get_mut(span.clone())?;
-                self.units((gates, before, bits.get(span.clone())?), (c, new_h, h), kernel);
+                let gates = gates.get(4 * span.start..4 * span.end).ok_or(Corrupt)?;
+                let new_h = new_h.get_mut(span.clone()).ok_or(Corrupt)?;
+                let (before, c) = (before.get(span.clone()).ok_or(Corrupt)?, c.get_mut(span.clone()).ok_or(Corrupt)?);
+                let h = h.together_mut(step).ok_or(Corrupt)?.get_mut(span.clone()).ok_or(Corrupt)?;
+                self.units((gates, before, bits.get(span.clone()).ok_or(Corrupt)?), (c, new_h, h), kernel);
                 if self.kind == Kind::Right {
-                    output.together_mut(step)?.get_mut(span)?.copy_from_slice(new_h);
+                    output.together_mut(step).ok_or(Corrupt)?.get_mut(span).ok_or(Corrupt)?.copy_from_slice(new_h);
                 } else {
-                    self.put_out(new_h, registers.get_mut(record.output, hidden)?.get_mut(span)?);
+                    self.put_out(
+                        new_h,
+                        registers.get_mut(record.output, hidden).ok_or(Corrupt)?.get_mut(span).ok_or(Corrupt)?,
+                    );
                 }
             }
         }
-        Some(())
+        Ok(())
     }
 
     /// From the gates of units and the cells before to their cells and states, these also as products read them.
@@ -322,7 +333,7 @@ impl<A: Pack> Lstm<A> {
         state: &mut State<A>,
         scratch: &mut Scratch,
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         if !state.ahead.is_empty() {
             let pieces = &mut scratch.pieces;
             pieces.clear();
@@ -334,13 +345,13 @@ impl<A: Pack> Lstm<A> {
             }
         }
         if self.kind == Kind::Row {
-            return Some(());
+            return Ok(());
         }
         let (h, c) = self.initial(step.row);
         // The column left of the first one.
-        narrow::<A>(h, state.h.column_mut(step.row, -1)?, self.record.initial_to_hidden);
-        repeat(c, state.c.column_mut(step.row, -1)?);
-        Some(())
+        narrow::<A>(h, state.h.column_mut(step.row, -1).ok_or(Corrupt)?, self.record.initial_to_hidden);
+        repeat(c, state.c.column_mut(step.row, -1).ok_or(Corrupt)?);
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::exec::batched::pack::{Pack, words};
 use crate::exec::batched::registers::spans;
 use crate::exec::batched::row_cache::features;
 use crate::exec::batched::step::{Scratch, Step};
+use crate::exec::error::Corrupt;
 use crate::kernels::gemm::Inputs;
 use crate::kernels::{Kernel, map};
 
@@ -17,32 +18,42 @@ impl<A: Pack> Lstm<A> {
         state: &mut State<A>,
         scratch: &mut Scratch,
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         let record = &self.record;
         let (inputs, hidden) = (usize::from(record.inputs), usize::from(record.hidden));
         for offset in 0..step.columns {
             let (batch_column, mirrored) = (offset * step.images, step.width - 1 - step.column - offset);
             if step.row > 0 {
                 let to_output = record.to_output;
-                let h = state.output.column(step.row, mirrored)?;
-                let y = scratch.registers.get_mut(record.output, hidden)?.get_mut(batch_column * hidden..)?;
+                let h = state.output.column(step.row, mirrored).ok_or(Corrupt)?;
+                let y = scratch
+                    .registers
+                    .get_mut(record.output, hidden)
+                    .ok_or(Corrupt)?
+                    .get_mut(batch_column * hidden..)
+                    .ok_or(Corrupt)?;
                 for span in spans(0..step.images, hidden, features(hidden, step)) {
                     map(
                         kernel,
-                        h.get(span.clone())?,
-                        y.get_mut(span)?,
+                        h.get(span.clone()).ok_or(Corrupt)?,
+                        y.get_mut(span).ok_or(Corrupt)?,
                         #[inline(always)]
                         move |h, y| *y = A::output(h, to_output, *y),
                     );
                 }
             }
-            let x = scratch.registers.get(record.input, inputs)?.get(batch_column * inputs..)?;
-            let kept = state.x.column_mut(step.row, mirrored.cast_signed())?;
+            let x = scratch
+                .registers
+                .get(record.input, inputs)
+                .ok_or(Corrupt)?
+                .get(batch_column * inputs..)
+                .ok_or(Corrupt)?;
+            let kept = state.x.column_mut(step.row, mirrored.cast_signed()).ok_or(Corrupt)?;
             for span in spans(0..step.images, inputs, features(inputs, step)) {
-                kept.get_mut(span.clone())?.copy_from_slice(x.get(span)?);
+                kept.get_mut(span.clone()).ok_or(Corrupt)?.copy_from_slice(x.get(span).ok_or(Corrupt)?);
             }
         }
-        Some(())
+        Ok(())
     }
 
     /// The right half after a row, from right to left.
@@ -53,7 +64,7 @@ impl<A: Pack> Lstm<A> {
         state: &mut State<A>,
         scratch: &mut Scratch,
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         self.begin_row(row, state, scratch, kernel)?;
         // One image: the inputs of all of the row at once. Some images: those of a column of all of them.
         let columns = if row.images == 1 { row.width } else { 1 };
@@ -62,7 +73,10 @@ impl<A: Pack> Lstm<A> {
             for group in step.groups.clone() {
                 let Scratch { pieces, sums, .. } = scratch;
                 pieces.clear();
-                pieces.push::<A::Input>(state.x.at(0, row.row, 0, first, 0), words::<A>(*self.open.get(group)?));
+                pieces.push::<A::Input>(
+                    state.x.at(0, row.row, 0, first, 0),
+                    words::<A>(*self.open.get(group).ok_or(Corrupt)?),
+                );
                 let (numbers, stride) = (state.x.slice(), state.x.stride_of(columns));
                 let inputs = Inputs { numbers, stride, pieces: pieces.all() };
                 self.over_input(group, &inputs, &step, (&mut state.sums, sums), kernel)?;
@@ -73,6 +87,6 @@ impl<A: Pack> Lstm<A> {
                 self.advance(&step, state, scratch, kernel)?;
             }
         }
-        Some(())
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::exec::batched::pack::{Line, Pack};
 use crate::exec::batched::packed_matrix::{Scaled, apply, apply_last};
+use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 use crate::kernels::gemm::{Accumulators, LANES, WORD};
 use core::marker::PhantomData;
@@ -34,11 +35,11 @@ impl<'p, A: Pack, const V: usize> PanelSums<'p, A, V> {
 
     /// Adds the products of the next piece, whole words.
     #[inline(always)]
-    pub(super) fn add<K: Kernel>(&mut self, kernel: K, piece: &[A::Input]) -> Option<()> {
-        let (lines, rest) = self.lines.split_at_checked(size_of_val(piece) / WORD * V)?;
+    pub(super) fn add<K: Kernel>(&mut self, kernel: K, piece: &[A::Input]) -> Result<(), Corrupt> {
+        let (lines, rest) = self.lines.split_at_checked(size_of_val(piece) / WORD * V).ok_or(Corrupt)?;
         self.sums = A::gemv_accumulate(kernel, lines, piece, self.sums);
         self.lines = rest;
-        Some(())
+        Ok(())
     }
 
     /// The sums requantized.
@@ -73,10 +74,10 @@ impl<A: Pack, const V: usize> Scaled for PanelSums<'_, A, V> {
         y: &mut [Y],
         (first, _): (usize, usize),
         f: impl Fn(i32, X, &mut Y),
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         let range = first..first + self.outputs;
-        let (x, y) = (x.get(range.clone())?, y.get_mut(range)?);
-        let scaled = self.requantized(kernel)?;
+        let (x, y) = (x.get(range.clone()).ok_or(Corrupt)?, y.get_mut(range).ok_or(Corrupt)?);
+        let scaled = self.requantized(kernel).ok_or(Corrupt)?;
         // All vectors are whole but for the last one.
         let ((x, last_x), (y, last_y)) = (x.as_chunks::<LANES>(), y.as_chunks_mut::<LANES>());
         if let (Some(x), Some(y)) = (x.first_chunk::<V>(), y.first_chunk_mut::<V>()) {
@@ -85,12 +86,12 @@ impl<A: Pack, const V: usize> Scaled for PanelSums<'_, A, V> {
                 apply(scaled(v), x, &mut vector, &f);
                 *y = vector;
             }
-            return Some(());
+            return Ok(());
         }
         for (v, (x, y)) in x.iter().zip(y).enumerate().take(V - 1) {
             apply(scaled(v), x, y, &f);
         }
         apply_last(scaled(V - 1), last_x, last_y, &f);
-        Some(())
+        Ok(())
     }
 }

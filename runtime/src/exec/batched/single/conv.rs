@@ -6,6 +6,7 @@ use crate::exec::batched::pack::{Line, Pack, each_word, words};
 use crate::exec::batched::packed_matrix::{Panel, by_vectors};
 use crate::exec::batched::row_cache::RowCache;
 use crate::exec::batched::step::{Scratch, Step};
+use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 use crate::kernels::gemm::{Inputs, LANES};
 use core::ops::Range;
@@ -98,22 +99,28 @@ impl<A: Pack> Conv<A> {
         rows: Option<&RowCache<A::Input>>,
         scratch: &mut Scratch,
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         if step.row > 0 && self.above == 0 {
-            return Some(());
+            return Ok(());
         }
         let pieces = &mut scratch.pieces;
         pieces.clear();
         let inputs = if let Some(rows) = rows {
-            for tap in self.taps.get(..self.above)? {
+            for tap in self.taps.get(..self.above).ok_or(Corrupt)? {
                 pieces.push::<A::Input>(rows.at(0, step.row, tap.above, 0, tap.back), words::<A>(tap.inputs));
             }
             Inputs { numbers: rows.slice(), stride: rows.stride_of(step.width), pieces: pieces.all() }
         } else {
             Inputs { numbers: &[], stride: 0, pieces: &[] }
         };
-        let packed = &self.groups.get(panel_of.group)?.packed;
-        packed.fill(kernel, packed.panels().get(panel_of.panel)?, &inputs, step.label, &mut panel_of.begin)
+        let packed = &self.groups.get(panel_of.group).ok_or(Corrupt)?.packed;
+        packed.fill(
+            kernel,
+            packed.panels().get(panel_of.panel).ok_or(Corrupt)?,
+            &inputs,
+            step.label,
+            &mut panel_of.begin,
+        )
     }
 }
 
@@ -132,7 +139,7 @@ impl ConvPanel {
         rows: Option<&RowCache<A::Input>>,
         scratch: &mut Scratch,
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         by_vectors!(self, V => self.panel::<A, K, V>(step, rows, scratch, kernel))
     }
 
@@ -143,19 +150,21 @@ impl ConvPanel {
         rows: Option<&RowCache<A::Input>>,
         scratch: &mut Scratch,
         kernel: K,
-    ) -> Option<()> {
-        let begin = (self.begin.get(step.column * self.stride..)?, self.lines.get(self.skip..)?);
-        let mut sums = PanelSums::<A, V>::new(begin, (&self.multipliers, self.left_shift), self.outputs)?;
+    ) -> Result<(), Corrupt> {
+        let begin =
+            (self.begin.get(step.column * self.stride..).ok_or(Corrupt)?, self.lines.get(self.skip..).ok_or(Corrupt)?);
+        let mut sums =
+            PanelSums::<A, V>::new(begin, (&self.multipliers, self.left_shift), self.outputs).ok_or(Corrupt)?;
         if self.reads_rows() {
-            let rows = rows?;
+            let rows = rows.ok_or(Corrupt)?;
             let here = rows.at(0, step.row, 0, step.column, 0);
             for past in &self.past {
                 let at = here.wrapping_sub(past.back);
-                sums.add(kernel, rows.slice().get(at..at + past.count)?)?;
+                sums.add(kernel, rows.slice().get(at..at + past.count).ok_or(Corrupt)?)?;
             }
         }
         // From where the op before has just written them.
-        sums.add(kernel, scratch.registers.slice()?.get(self.centre.clone())?)?;
+        sums.add(kernel, scratch.registers.slice().ok_or(Corrupt)?.get(self.centre.clone()).ok_or(Corrupt)?)?;
         self.store.put::<A, K>(&sums, &mut scratch.registers, &mut scratch.logits, (self.to, 0), kernel)
     }
 }

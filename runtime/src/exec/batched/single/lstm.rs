@@ -6,6 +6,7 @@ use crate::exec::batched::pack::{Line, Pack, each_word};
 use crate::exec::batched::packed_matrix::{PackedMatrix, Panel, Scaled, by_vectors};
 use crate::exec::batched::registers::Registers;
 use crate::exec::batched::step::{Scratch, Step};
+use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 use core::ops::Range;
 
@@ -47,7 +48,7 @@ impl<A: Pack> Lstm<A> {
         state: &mut State<A>,
         scratch: &mut Scratch,
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         if self.kind == Kind::Right {
             return self.lowered(step, state, scratch, kernel);
         }
@@ -59,20 +60,21 @@ impl<A: Pack> Lstm<A> {
         let left = if self.kind == Kind::Row { self.record.reach().left } else { 0 };
         let here = if left > 0 { state.x.at(0, step.row, 0, step.column, 0) } else { 0 };
         for group in step.groups.clone() {
-            let (over_input, over_state) = (self.over_input.get(group)?, self.over_state.get(group)?);
+            let (over_input, over_state) =
+                (self.over_input.get(group).ok_or(Corrupt)?, self.over_state.get(group).ok_or(Corrupt)?);
             for (of_input, of_state) in over_input.panels().iter().zip(over_state.panels()) {
                 by_vectors!(of_input, V => {
-                    let begin = over_input.begin(of_input, kernel, step.label)?;
+                    let begin = over_input.begin(of_input, kernel, step.label).ok_or(Corrupt)?;
                     let mut x = over_input.single::<V>(of_input, begin)?;
                     let words = usize::from(self.record.inputs).next_multiple_of(each_word::<A>());
                     for back in (1..=left).rev() {
                         let at = state.x.left_of(here, back.cast_signed());
-                        x.add(kernel, state.x.slice().get(at..at + words)?)?;
+                        x.add(kernel, state.x.slice().get(at..at + words).ok_or(Corrupt)?)?;
                     }
-                    x.add(kernel, registers.words(self.record.input, *self.open.get(group)?)?)?;
-                    let x = x.scaled(kernel)?;
+                    x.add(kernel, registers.words(self.record.input, *self.open.get(group).ok_or(Corrupt)?).ok_or(Corrupt)?)?;
+                    let x = x.scaled(kernel).ok_or(Corrupt)?;
                     let h = self.over_state_single::<K, V>((group, of_state), &batch_column, state, kernel)?;
-                    let gates = state.gates.get_mut(of_state.outputs.start..)?;
+                    let gates = state.gates.get_mut(of_state.outputs.start..).ok_or(Corrupt)?;
                     h.each_with(
                         kernel,
                         x.as_flattened(),
@@ -86,10 +88,10 @@ impl<A: Pack> Lstm<A> {
             self.units_single(self.record.group(step.all_groups, group), &batch_column, state, (registers, 0), kernel)?;
         }
         if left > 0 && step.groups.end == step.all_groups {
-            let x = registers.get(self.record.input, self.record.inputs.into())?;
+            let x = registers.get(self.record.input, self.record.inputs.into()).ok_or(Corrupt)?;
             state.x.keep_single(here, x)?;
         }
-        Some(())
+        Ok(())
     }
 
     /// As [`Lstm::advance`], at places of the only image that wait for each other.
@@ -100,14 +102,14 @@ impl<A: Pack> Lstm<A> {
         state: &mut State<A>,
         registers: &mut Registers,
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         let mut batch_column = Place::new(self, state, step.row, step.column);
         for number in 0..step.columns {
             let groups = (step.groups.clone(), step.all_groups);
             self.advance_single(groups, (number, &batch_column), state, registers, kernel)?;
             batch_column = batch_column.next(usize::from(self.record.hidden));
         }
-        Some(())
+        Ok(())
     }
 
     /// The step of a place whose scaled sums over the inputs are there, as those of place `number` of the state's and the registers'.
@@ -119,15 +121,15 @@ impl<A: Pack> Lstm<A> {
         state: &mut State<A>,
         registers: &mut Registers,
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         for group in groups {
-            for panel in self.over_state.get(group)?.panels() {
+            for panel in self.over_state.get(group).ok_or(Corrupt)?.panels() {
                 by_vectors!(panel, V => {
                     let h = self.over_state_single::<K, V>((group, panel), batch_column, state, kernel)?;
                     let State { sums, gates, .. } = state;
                     h.each_with(
                         kernel,
-                        sums.get(4 * number * usize::from(self.record.hidden)..)?,
+                        sums.get(4 * number * usize::from(self.record.hidden)..).ok_or(Corrupt)?,
                         gates,
                         (panel.outputs.start, 0),
                         #[inline(always)]
@@ -137,7 +139,7 @@ impl<A: Pack> Lstm<A> {
             }
             self.units_single(self.record.group(all_groups, group), batch_column, state, (registers, number), kernel)?;
         }
-        Some(())
+        Ok(())
     }
 
     /// Sums over the state of a place.
@@ -148,16 +150,17 @@ impl<A: Pack> Lstm<A> {
         batch_column: &Place,
         state: &State<A>,
         kernel: K,
-    ) -> Option<PanelSums<'p, A, V>> {
-        let packed = self.over_state.get(group)?;
-        let begin = packed.row_prefix(panel, state.ahead.get(group)?, batch_column.column)?;
+    ) -> Result<PanelSums<'p, A, V>, Corrupt> {
+        let packed = self.over_state.get(group).ok_or(Corrupt)?;
+        let begin =
+            packed.row_prefix(panel, state.ahead.get(group).ok_or(Corrupt)?, batch_column.column).ok_or(Corrupt)?;
         let mut sums = packed.single::<V>(panel, begin)?;
         if self.kind != Kind::Row {
             let left = state.h.left_of(batch_column.h, 1);
             let words = usize::from(self.record.hidden).next_multiple_of(each_word::<A>());
-            sums.add(kernel, state.h.slice().get(left..left + words)?)?;
+            sums.add(kernel, state.h.slice().get(left..left + words).ok_or(Corrupt)?)?;
         }
-        Some(sums)
+        Ok(sums)
     }
 
     /// From the gates of a place's units to their states, and to its output in the registers.
@@ -169,26 +172,31 @@ impl<A: Pack> Lstm<A> {
         state: &mut State<A>,
         (registers, number): (&mut Registers, usize),
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         let State { h, c, output, gates, new_h, .. } = state;
-        let (gates, new_h) = (gates.get(4 * start..4 * end)?, new_h.get_mut(start..end)?);
-        let (before, c) = c.split_disjoint_mut(batch_column.before + start, batch_column.c + start, end - start)?;
-        let h = h.slice_mut().get_mut(batch_column.h + start..batch_column.h + end)?;
-        self.units((gates, before, self.cell_bits.get(start..end)?), (c, new_h, h), kernel);
+        let (gates, new_h) = (gates.get(4 * start..4 * end).ok_or(Corrupt)?, new_h.get_mut(start..end).ok_or(Corrupt)?);
+        let (before, c) =
+            c.split_disjoint_mut(batch_column.before + start, batch_column.c + start, end - start).ok_or(Corrupt)?;
+        let h = h.slice_mut().get_mut(batch_column.h + start..batch_column.h + end).ok_or(Corrupt)?;
+        self.units((gates, before, self.cell_bits.get(start..end).ok_or(Corrupt)?), (c, new_h, h), kernel);
         if self.kind == Kind::Right {
             return output.keep_single(batch_column.output + start, new_h);
         }
         let hidden = usize::from(self.record.hidden);
         let to = number * hidden + start..number * hidden + end;
-        self.put_out(new_h, registers.get_mut(self.record.output, hidden)?.get_mut(to)?);
-        Some(())
+        self.put_out(new_h, registers.get_mut(self.record.output, hidden).ok_or(Corrupt)?.get_mut(to).ok_or(Corrupt)?);
+        Ok(())
     }
 }
 
 impl<A: Pack> PackedMatrix<A> {
     /// The sums of a panel at one place, which begin with some numbers and miss some weights.
     #[inline(always)]
-    fn single<'p, const V: usize>(&self, panel: &'p Panel, begin: (&[i32], &'p [Line])) -> Option<PanelSums<'p, A, V>> {
-        PanelSums::new(begin, (&panel.multipliers, self.left_shift), panel.outputs.len())
+    fn single<'p, const V: usize>(
+        &self,
+        panel: &'p Panel,
+        begin: (&[i32], &'p [Line]),
+    ) -> Result<PanelSums<'p, A, V>, Corrupt> {
+        PanelSums::new(begin, (&panel.multipliers, self.left_shift), panel.outputs.len()).ok_or(Corrupt)
     }
 }

@@ -5,6 +5,7 @@ use crate::exec::batched::elementwise;
 use crate::exec::batched::ops::{Op, OpState};
 use crate::exec::batched::pack::Pack;
 use crate::exec::batched::step::{Scratch, Step};
+use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 use crate::network::Image;
 use core::ops::Range;
@@ -58,13 +59,13 @@ impl Program {
         step: &Step,
         scratch: &mut Scratch,
         kernel: K,
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         for (n, part) in self.0.iter_mut().flatten() {
-            if let (Instruction::Conv(panel), Op::Conv(conv)) = (part, ops.get(*n)?) {
-                conv.begin_row(panel, step, kept.get(*n)?.rows(), scratch, kernel)?;
+            if let (Instruction::Conv(panel), Op::Conv(conv)) = (part, ops.get(*n).ok_or(Corrupt)?) {
+                conv.begin_row(panel, step, kept.get(*n).ok_or(Corrupt)?.rows(), scratch, kernel)?;
             }
         }
-        Some(())
+        Ok(())
     }
 
     /// Runs all ops for the step's colour.
@@ -76,28 +77,28 @@ impl Program {
         step: &Step,
         scratch: &mut Scratch,
         kernel: K,
-    ) -> Option<()> {
-        for (n, part) in self.0.get(step.groups.start)? {
+    ) -> Result<(), Corrupt> {
+        for (n, part) in self.0.get(step.groups.start).ok_or(Corrupt)? {
             match part {
                 Instruction::Conv(panel) => {
-                    let rows = if panel.reads_rows() { kept.get(*n)?.rows() } else { None };
+                    let rows = if panel.reads_rows() { kept.get(*n).ok_or(Corrupt)?.rows() } else { None };
                     panel.run::<A, K>(step, rows, scratch, kernel)?;
                 }
                 Instruction::Quantize(quantize) => quantize.run::<A>(&mut scratch.registers)?,
                 Instruction::Keep(inputs) => {
-                    let rows = kept.get_mut(*n)?.rows_mut()?;
-                    let x = scratch.registers.slice()?.get(inputs.clone())?;
+                    let rows = kept.get_mut(*n).ok_or(Corrupt)?.rows_mut().ok_or(Corrupt)?;
+                    let x = scratch.registers.slice().ok_or(Corrupt)?.get(inputs.clone()).ok_or(Corrupt)?;
                     rows.keep_single(rows.at(0, step.row, 0, step.column, 0), x)?;
                 }
-                Instruction::Op => match (ops.get(*n)?, kept.get_mut(*n)?) {
+                Instruction::Op => match (ops.get(*n).ok_or(Corrupt)?, kept.get_mut(*n).ok_or(Corrupt)?) {
                     (Op::Lstm(lstm), OpState::Lstm(state)) => lstm.single(step, state, scratch, kernel)?,
                     (Op::Elementwise(record), OpState::Nothing) => {
-                        elementwise::run::<A, K>(record.elementwise()?, step, scratch, kernel)?;
+                        elementwise::run::<A, K>(record.elementwise().ok_or(Corrupt)?, step, scratch, kernel)?;
                     }
-                    (Op::Conv(_) | Op::Lstm(_) | Op::Quantize(_) | Op::Elementwise(_), _) => return None,
+                    (Op::Conv(_) | Op::Lstm(_) | Op::Quantize(_) | Op::Elementwise(_), _) => return Err(Corrupt),
                 },
             }
         }
-        Some(())
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use super::gemv::{Accumulators, OUTPUT_BLOCK};
 use super::memory::{copy, fill};
 use crate::arithmetic::Arithmetic;
 use crate::blob::LstmRecord;
+use crate::exec::error::Corrupt;
 use crate::fixed::Rescale;
 use crate::kernels::Kernel;
 use crate::kernels::OUTPUT_TILE;
@@ -45,19 +46,19 @@ fn gates<A: Arithmetic, K: Kernel>(
     memory: &mut [A::Sum; OUTPUT_BLOCK],
     mut cells: Cells<'_, A>,
     kernel: K,
-) -> Option<()> {
+) -> Result<(), Corrupt> {
     let mut over_input = Accumulators::<A>::new(&record.over_input(), context, x.len());
-    let cell_bits = context.model.cell_bits(record)?;
+    let cell_bits = context.model.cell_bits(record).ok_or(Corrupt)?;
     let (mut unit, end) = (over_input.outputs.start / 4, over_input.outputs.end / 4);
     while unit < end {
         let gates = 4 * unit..4 * end.min(unit + UNITS);
         if K::FUSED {
-            let sums = memory.get_mut(..gates.len())?;
+            let sums = memory.get_mut(..gates.len()).ok_or(Corrupt)?;
             over_input.next(x, sums, kernel)?;
             match &mut state {
                 OverState::Inputs(h, over_state) => over_state.add(h, sums, kernel)?,
                 OverState::Accumulators(state) => {
-                    for (sum, state) in sums.iter_mut().zip(state.get(gates)?) {
+                    for (sum, state) in sums.iter_mut().zip(state.get(gates).ok_or(Corrupt)?) {
                         *sum = A::sum(*sum, *state);
                     }
                 }
@@ -68,16 +69,16 @@ fn gates<A: Arithmetic, K: Kernel>(
             unit += sums.len() / 4;
             continue;
         }
-        let (x_memory, h_memory) = memory.split_at_mut_checked(BLOCK)?;
-        let x_sums = x_memory.get_mut(..gates.len())?;
+        let (x_memory, h_memory) = memory.split_at_mut_checked(BLOCK).ok_or(Corrupt)?;
+        let x_sums = x_memory.get_mut(..gates.len()).ok_or(Corrupt)?;
         over_input.next(x, x_sums, kernel)?;
         let h_sums = match &mut state {
             OverState::Inputs(h, sums) => {
-                let memory = h_memory.get_mut(..gates.len())?;
+                let memory = h_memory.get_mut(..gates.len()).ok_or(Corrupt)?;
                 sums.next(h, memory, kernel)?;
                 &*memory
             }
-            OverState::Accumulators(sums) => sums.get(gates)?,
+            OverState::Accumulators(sums) => sums.get(gates).ok_or(Corrupt)?,
         };
         if K::VECTORS {
             cells.steps(record, unit, x_sums, kernel, |before, c, h| {
@@ -92,7 +93,7 @@ fn gates<A: Arithmetic, K: Kernel>(
             unit += 1;
         }
     }
-    Some(())
+    Ok(())
 }
 
 /// The two parts of a patch, inputs and state, each with zeros where the layout of the weights has more room.
@@ -173,36 +174,46 @@ impl<A: Arithmetic> Cells<'_, A> {
         sums: &[A::Sum],
         kernel: K,
         step: impl FnOnce(&[A::Residual], &mut [A::Residual], &mut [A::Residual]),
-    ) -> Option<()> {
+    ) -> Result<(), Corrupt> {
         let range = unit..unit + sums.len() / 4;
-        let zeros = bytemuck::try_cast_slice(A::ZERO_BIAS).ok()?;
-        let before = if self.before.is_empty() { zeros.get(..range.len())? } else { self.before.get(range.clone())? };
+        let zeros = bytemuck::try_cast_slice(A::ZERO_BIAS).ok().ok_or(Corrupt)?;
+        let before = if self.before.is_empty() {
+            zeros.get(..range.len()).ok_or(Corrupt)?
+        } else {
+            self.before.get(range.clone()).ok_or(Corrupt)?
+        };
         let mut h = [A::Residual::default(); UNITS];
-        let h = h.get_mut(..range.len())?;
-        step(before, self.c.get_mut(range.clone())?, h);
+        let h = h.get_mut(..range.len()).ok_or(Corrupt)?;
+        step(before, self.c.get_mut(range.clone()).ok_or(Corrupt)?, h);
         match &mut self.h {
             Output::Now { kept, out } => {
-                A::hiddens(kernel, h, record.to_hidden, kept.get_mut(range.clone())?);
-                A::outputs(kernel, h, record.to_output, out.get_mut(range)?);
+                A::hiddens(kernel, h, record.to_hidden, kept.get_mut(range.clone()).ok_or(Corrupt)?);
+                A::outputs(kernel, h, record.to_output, out.get_mut(range).ok_or(Corrupt)?);
             }
-            Output::Later(kept) => copy(kept.get_mut(range)?, h)?,
+            Output::Later(kept) => copy(kept.get_mut(range).ok_or(Corrupt)?, h)?,
         }
-        Some(())
+        Ok(())
     }
 
     /// One step of a unit.
     #[inline(always)]
-    fn step(&mut self, record: &LstmRecord, unit: usize, gates: [A::Residual; 4], cell_bits: u8) -> Option<()> {
+    fn step(
+        &mut self,
+        record: &LstmRecord,
+        unit: usize,
+        gates: [A::Residual; 4],
+        cell_bits: u8,
+    ) -> Result<(), Corrupt> {
         let before = self.before.get(unit).copied().unwrap_or_default();
         let (h, c) = A::cell(gates, before, cell_bits);
-        *self.c.get_mut(unit)? = c;
+        *self.c.get_mut(unit).ok_or(Corrupt)? = c;
         match &mut self.h {
             Output::Now { kept, out } => {
-                *kept.get_mut(unit)? = A::hidden(h, record.to_hidden);
-                *out.get_mut(unit)? = A::output(h, record.to_output, A::Residual::default());
+                *kept.get_mut(unit).ok_or(Corrupt)? = A::hidden(h, record.to_hidden);
+                *out.get_mut(unit).ok_or(Corrupt)? = A::output(h, record.to_output, A::Residual::default());
             }
-            Output::Later(kept) => *kept.get_mut(unit)? = h,
+            Output::Later(kept) => *kept.get_mut(unit).ok_or(Corrupt)? = h,
         }
-        Some(())
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use super::{BLOCK, Cells, Output, OverState, Parts, cast, gates, narrow, over_st
 use crate::arithmetic::Arithmetic;
 use crate::blob::LstmRecord;
 use crate::blob::Plan;
+use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 
 /// Row LSTM: `h` and `c` come from the row above.
@@ -17,19 +18,20 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
     own: &mut [u32],
     scratch: &mut Scratch<'_, A>,
     kernel: K,
-) -> Option<()> {
+) -> Result<(), Corrupt> {
     let (inputs, hidden, width) = (usize::from(record.inputs), usize::from(record.hidden), context.width);
     let left = record.reach().left;
-    let Parts { x, h, c, sums } = Parts::new(record, context, own)?;
-    let mut x_ring = Ring::new(x, if left > 0 { left + 1 } else { 0 }, inputs)?;
-    let mut h_ring = Ring::new(h, width + left + 1, hidden)?;
-    let mut c_ring = Ring::new(c, width + 1, hidden)?;
+    let Parts { x, h, c, sums } = Parts::new(record, context, own).ok_or(Corrupt)?;
+    let mut x_ring = Ring::new(x, if left > 0 { left + 1 } else { 0 }, inputs).ok_or(Corrupt)?;
+    let mut h_ring = Ring::new(h, width + left + 1, hidden).ok_or(Corrupt)?;
+    let mut c_ring = Ring::new(c, width + 1, hidden).ok_or(Corrupt)?;
     let above = context.row.checked_sub(1);
-    let (_, initial_c) = context.model.initial::<A::Residual>(record, 0)?;
+    let (_, initial_c) = context.model.initial::<A::Residual>(record, 0).ok_or(Corrupt)?;
 
     let length = record.x_length(context.groups, context.group);
-    let [x_patch, h_patch] = parts::<A>(record, context, scratch.im2col)?;
-    let (past, centre) = x_patch.get_mut(..length)?.split_at_mut_checked(left * inputs)?;
+    let [x_patch, h_patch] = parts::<A>(record, context, scratch.im2col).ok_or(Corrupt)?;
+    let (past, centre) =
+        x_patch.get_mut(..length).ok_or(Corrupt)?.split_at_mut_checked(left * inputs).ok_or(Corrupt)?;
     let columns = Im2Col { left, dilation: 1, zero: A::zero(record.input_zero_point) };
     columns.gather(context, Some(context.row), &x_ring, inputs, past)?;
     scratch.registers.read(record.input, 0, centre)?;
@@ -42,22 +44,22 @@ pub(in super::super) fn row<A: Arithmetic, K: Kernel>(
             OverState::Inputs(&*h_patch, over_state(record, context))
         }
         Plan::Row => {
-            let sums: &mut [A::Sum] = cast(sums)?;
+            let sums: &mut [A::Sum] = cast(sums).ok_or(Corrupt)?;
             if context.column == 0 && context.group == 0 {
                 state_sums::<A, K>(record, context, &h_ring, h_patch, sums, kernel)?;
             }
-            OverState::Accumulators(sums.get(context.column * all..)?.get(..all)?)
+            OverState::Accumulators(sums.get(context.column * all..).ok_or(Corrupt)?.get(..all).ok_or(Corrupt)?)
         }
     };
-    let (before, c) = c_ring.step(above.map(|_| pixel - width), pixel)?;
-    let out = scratch.registers.get_mut(record.output, 0..hidden)?;
-    let h_now = Output::Now { kept: h_ring.get_mut(pixel)?, out };
+    let (before, c) = c_ring.step(above.map(|_| pixel - width), pixel).ok_or(Corrupt)?;
+    let out = scratch.registers.get_mut(record.output, 0..hidden).ok_or(Corrupt)?;
+    let h_now = Output::Now { kept: h_ring.get_mut(pixel).ok_or(Corrupt)?, out };
     let cells = Cells::<A> { before: before.unwrap_or(initial_c), c, h: h_now };
     gates(record, context, x_patch, state, scratch.sums, cells, kernel)?;
     if !x_ring.is_empty() && context.group + 1 == context.groups {
-        scratch.registers.read(record.input, 0, x_ring.get_mut(pixel)?)?;
+        scratch.registers.read(record.input, 0, x_ring.get_mut(pixel).ok_or(Corrupt)?)?;
     }
-    Some(())
+    Ok(())
 }
 
 /// The sums over the state of all pixels of a row.
@@ -70,20 +72,20 @@ fn state_sums<A: Arithmetic, K: Kernel>(
     h_patch: &mut [A::Activation],
     mut sums: &mut [A::Sum],
     kernel: K,
-) -> Option<()> {
+) -> Result<(), Corrupt> {
     let all = 4 * usize::from(record.hidden);
     for column in 0..context.width {
-        let sums = sums.split_off_mut(..all)?;
+        let sums = sums.split_off_mut(..all).ok_or(Corrupt)?;
         gather_state::<A, K>(record, &PixelContext { column, ..*context }, h_ring, h_patch, kernel)?;
         for group in 0..context.groups {
             let (first, end) = record.group(context.groups, group);
             let mut over_state = over_state::<A>(record, &PixelContext { group, ..*context });
-            for sums in sums.get_mut(4 * first..4 * end)?.chunks_mut(BLOCK) {
+            for sums in sums.get_mut(4 * first..4 * end).ok_or(Corrupt)?.chunks_mut(BLOCK) {
                 over_state.next(h_patch, sums, kernel)?;
             }
         }
     }
-    Some(())
+    Ok(())
 }
 
 /// Copies what a pixel reads of the row above to `im2col`.
@@ -94,11 +96,11 @@ fn gather_state<A: Arithmetic, K: Kernel>(
     ring: &Ring<'_, A::Activation>,
     im2col: &mut [A::Activation],
     kernel: K,
-) -> Option<()> {
+) -> Result<(), Corrupt> {
     let hidden = usize::from(record.hidden);
-    let (initial, _) = context.model.initial::<A::Residual>(record, 0)?;
+    let (initial, _) = context.model.initial::<A::Residual>(record, 0).ok_or(Corrupt)?;
     let above = context.row.checked_sub(1);
-    let im2col = im2col.get_mut(..record.h_length())?;
+    let im2col = im2col.get_mut(..record.h_length()).ok_or(Corrupt)?;
     let columns = Im2Col { left: record.reach().left, dilation: 1, zero: A::zero(0) };
     if above.is_some() || initial.is_empty() || hidden == 0 {
         return columns.gather(context, above, ring, hidden, im2col);
@@ -108,5 +110,5 @@ fn gather_state<A: Arithmetic, K: Kernel>(
         let inside = columns.column(context, tap).is_some();
         narrow::<A, K>(features, if inside { initial } else { &[] }, record.initial_to_hidden, kernel);
     }
-    Some(())
+    Ok(())
 }
