@@ -114,8 +114,9 @@ fn no_published_crate_includes_a_file_from_outside() {
                 let source = fs::read_to_string(&path).unwrap();
                 for included in source.split('"').filter(|text| text.starts_with("../")) {
                     let Ok(file) = path.parent().unwrap().join(included).canonicalize() else { continue };
-                    let recipe = file.ends_with("recipe.toml"); // of a unit test of the trainer
-                    assert!(file.starts_with(&folder) || recipe, "{}: {included}", path.display());
+                    // A unit test of the trainer reads the recipes of the shipped models.
+                    let exempt = file.ends_with("recipe.toml");
+                    assert!(file.starts_with(&folder) || exempt, "{}: {included}", path.display());
                 }
             }
         }
