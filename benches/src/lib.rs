@@ -247,3 +247,19 @@ mod tests {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// So does the code of the README of each crate.
+#[cfg(doctest)]
+mod readmes {
+    #[doc = include_str!("../../build/README.md")]
+    struct Build;
+
+    #[doc = include_str!("../../client/README.md")]
+    struct Client;
+
+    #[doc = include_str!("../../converter/README.md")]
+    struct Converter;
+
+    #[doc = include_str!("../../runtime/README.md")]
+    struct Runtime;
+}

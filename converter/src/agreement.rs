@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn all_kernels_agree_on_the_built_in_model() {
-        let blob = crate::Blob::new(include_bytes!("../../models/mnist-pixelcnn/model.prnn"));
+        let blob = crate::Blob::new(include_bytes!("../models/mnist-pixelcnn.prnn"));
         let model = blob.model().unwrap();
         let (black, mixed) = (vec![0; 784], (0..784).map(|n| u8::from(n % 3 == 0)).collect::<Vec<_>>());
         let all = of_kernels(model, &[(&black, None), (&mixed, None)]).unwrap();
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn images_of_another_size_are_refused() {
-        let blob = crate::Blob::new(include_bytes!("../../models/mnist-pixelcnn/model.prnn"));
+        let blob = crate::Blob::new(include_bytes!("../models/mnist-pixelcnn.prnn"));
         assert!(of_kernels(blob.model().unwrap(), &[(&[0; 3], None)]).is_err());
     }
 }

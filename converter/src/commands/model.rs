@@ -7,12 +7,12 @@ use std::path::Path;
 
 pixelrnn::include_model!(
     /// The model that is used where none is named.
-    mod digits = "../../../models/mnist-pixelcnn/model.prnn"
+    mod digits = "../../models/mnist-pixelcnn.prnn"
 );
 
 pixelrnn::include_model!(
     /// The model that is used where none is named, but a class is.
-    mod labelled_digits = "../../../models/mnist-class-pixelcnn/model.prnn"
+    mod labelled_digits = "../../models/mnist-class-pixelcnn.prnn"
 );
 
 /// What to take where no model is named.
