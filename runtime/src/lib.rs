@@ -10,7 +10,7 @@
 //! use pixelrnn::{Sample, Engine, FromImage, Pixel, Temperature};
 //!
 //! // The blob is part of the program, and with it the size of the memory that it needs. Firmware has it made by `pixelrnn-build`.
-//! pixelrnn::include_model!(mod digits = "../../models/mnist-pixelcnn/model.prnn");
+//! pixelrnn::include_model!(mod digits = "../testdata/mnist-pixelcnn.prnn");
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let model = digits::model()?;

@@ -155,7 +155,7 @@ impl SymbolSource for Argmax {
 /// ```
 /// use pixelrnn::{Engine, Argmax, Inspect};
 ///
-/// # pixelrnn::include_model!(mod digits = "../../models/mnist-pixelcnn/model.prnn");
+/// # pixelrnn::include_model!(mod digits = "../testdata/mnist-pixelcnn.prnn");
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let mut state: digits::State = [0; digits::STATE_WORDS];
 /// let mut engine = Engine::new(digits::model()?, &mut state)?;

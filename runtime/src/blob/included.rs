@@ -80,8 +80,8 @@ mod tests {
     use super::*;
     use crate::blob::{BlobError, Model, state_words};
 
-    const LSTM_BLOB: &[u8] = include_bytes!("../../../tests/golden/row_lstm_rgb_classes.prnn");
-    const A16_BLOB: &[u8] = include_bytes!("../../../tests/golden/v1/ops_rgb_nested_residuals-a16.prnn");
+    const LSTM_BLOB: &[u8] = include_bytes!("../../testdata/row_lstm_rgb_classes.prnn");
+    const A16_BLOB: &[u8] = include_bytes!("../../testdata/ops_rgb_nested_residuals-a16.prnn");
 
     #[test]
     fn a_blob_whose_features_are_there_has_a_size_and_offsets_that_point_nowhere_are_left_to_the_check() {

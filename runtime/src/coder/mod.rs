@@ -8,7 +8,7 @@
 //! use pixelrnn::coder::{Decode, Decoder, Encode, Encoder};
 //! use pixelrnn::{Sample, Engine, Pixel, Temperature};
 //!
-//! pixelrnn::include_model!(mod digits = "../../../models/mnist-pixelcnn/model.prnn");
+//! pixelrnn::include_model!(mod digits = "../../testdata/mnist-pixelcnn.prnn");
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let model = digits::model()?;

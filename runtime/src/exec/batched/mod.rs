@@ -9,7 +9,7 @@
 //! use pixelrnn::batched::{Batch, PackedMatrix, Scorer};
 //! use pixelrnn::{Sample, Temperature};
 //!
-//! pixelrnn::include_model!(mod digits = "../../../models/mnist-pixelcnn/model.prnn");
+//! pixelrnn::include_model!(mod digits = "../../../testdata/mnist-pixelcnn.prnn");
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let packed = PackedModel::new(digits::model()?).ok_or("float models are not packed")?;

@@ -13,6 +13,7 @@ pub(super) struct Dot8;
 pub(super) struct Wide8;
 
 /// `smull` of 16-bit numbers.
+#[cfg(feature = "a16")]
 pub(super) struct Wide16;
 
 /// Four inputs, signed, for each of four outputs.
@@ -124,6 +125,7 @@ impl Lanes for Wide8 {
     }
 }
 
+#[cfg(feature = "a16")]
 impl Lanes for Wide16 {
     sums_of_four!();
     type Input = int16x8_t;

@@ -7,6 +7,7 @@ use core::arch::x86_64::*;
 pub(super) struct Vnni8;
 
 /// VNNI's `vpdpwssd`.
+#[cfg(feature = "a16")]
 pub(super) struct Vnni16;
 
 macro_rules! zmm {
@@ -55,12 +56,14 @@ macro_rules! zmm {
     };
 }
 zmm!(Vnni8, _mm512_dpbusd_epi32);
+#[cfg(feature = "a16")]
 zmm!(Vnni16, _mm512_dpwssd_epi32);
 
 /// AVX2's `vpmaddwd`, with bytes widened to 16 bits: even ones and odd ones apart.
 pub(super) struct Avx8;
 
 /// AVX2's `vpmaddwd`.
+#[cfg(feature = "a16")]
 pub(super) struct Avx16;
 
 macro_rules! ymm {
@@ -124,4 +127,5 @@ ymm!(
         _mm256_add_epi32(sums, _mm256_madd_epi16(odd, x[1]))
     }
 );
+#[cfg(feature = "a16")]
 ymm!(Avx16, __m256i, |x| x, |sums, weights, x| _mm256_add_epi32(sums, _mm256_madd_epi16(weights, x)));
