@@ -50,7 +50,7 @@ pub trait Kernel: Copy {
     /// Matrix-vector product with [`Layout::RowMajor`] weights, `[outputs, x.len()]`.
     fn gemv_row_major(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 
-    /// Matrix-vector product with [`Layout::Tiled`] weights, from the first output of a tile on; `x.len()` is a multiple of four.
+    /// Matrix-vector product with [`Layout::Tiled`] weights, from the first output of a block on; `x.len()` is a multiple of four.
     fn gemv_tiled(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 
     /// [`Kernel::gemv_row_major`] for 16-bit activations.

@@ -78,7 +78,7 @@ macro_rules! odd16 {
     };
 }
 
-/// Tiles of four outputs, `$count` outputs in all. `$rounds` are `$at_once` rounds; `$odd` are the rounds that make the rest
+/// Blocks of four outputs, `$count` outputs in all. `$rounds` are `$at_once` rounds; `$odd` are the rounds that make the rest
 /// of the inputs a multiple of them, skipped if there are none.
 ///
 /// # Safety
@@ -88,14 +88,14 @@ macro_rules! odd16 {
 /// - `$weights` is aligned to four bytes, and so is a 16-bit `$x`.
 macro_rules! fours {
     ([$odd:expr, $rounds:expr, $at_once:literal], $bias:ident, $weights:ident, $x:ident, $sums:ident, $count:ident) => {{
-        // Tiles after the first, times two, plus one if there are odd rounds.
+        // Blocks after the first, times two, plus one if there are odd rounds.
         let odd = !($x.len() / Layout::INPUTS).is_multiple_of($at_once);
         let rest = ($count / Layout::OUTPUTS - 1) * 2 + usize::from(odd);
-        // A tile reads its four biases and writes its four sums. A round reads four inputs and sixteen weights; rounds run until
-        // `$x` is at its end, the odd ones first. State between tiles takes 16 bytes of stack, which are released. `ldm`, `stm`,
+        // A block reads its four biases and writes its four sums. A round reads four inputs and sixteen weights; rounds run until
+        // `$x` is at its end, the odd ones first. State between blocks takes 16 bytes of stack, which are released. `ldm`, `stm`,
         // `ldrd` and `strd` need four-byte alignment; `ldr` needs none unless the processor traps unaligned loads.
         asm!(
-            "sub sp, #16", // next biases, next sums, tiles left, first input
+            "sub sp, #16", // next biases, next sums, blocks left, first input
             "strd {x0}, {x1}, [sp]",
             "strd {w0}, {x}, [sp, #8]",
             "2:",
@@ -151,7 +151,7 @@ impl Kernel for Dsp {
     #[inline(never)]
     fn gemv_tiled(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
         let whole = whole(bias, weights, x, sums);
-        // The remainder comes first, so that no operand has to be kept on the stack across the tiles.
+        // The remainder comes first, so that no operand has to be kept on the stack across the blocks.
         if let Some((bias, weights, sums)) = rest(whole, bias, weights, x, sums) {
             Portable.gemv_tiled(bias, weights, x, sums);
         }
@@ -195,7 +195,7 @@ impl Kernel for Dsp {
     }
 }
 
-/// Outputs in whole tiles that [`fours`] can compute: a multiple of four, 0 if its preconditions do not hold.
+/// Outputs in whole blocks that [`fours`] can compute: a multiple of four, 0 if its preconditions do not hold.
 ///
 /// These are biases and sums of one length, a row of `x.len()` weights per output aligned to four bytes, and a multiple of
 /// four inputs that is not 0.

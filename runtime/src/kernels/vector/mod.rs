@@ -1,7 +1,7 @@
 //! Matrix-vector products with vectors, generic over the instruction set.
 //!
-//! Several rows or blocks form a *tile* and share each load of inputs. The final, partial vector of inputs is padded with
-//! zeros, so weights read past the end of a row contribute nothing.
+//! Several rows, or blocks of four outputs in [`Layout::Tiled`], form a *register tile* and share each load of inputs. The
+//! final, partial vector of inputs is padded with zeros, so weights read past the end of a row contribute nothing.
 
 #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), feature = "std"))]
 pub(super) mod gemm;
@@ -117,7 +117,7 @@ pub(in crate::kernels) trait Vector {
     }
 }
 
-/// [`Kernel::gemv_row_major`] in tiles of `N` rows.
+/// [`Kernel::gemv_row_major`] in register tiles of `N` rows.
 ///
 /// # Safety
 /// Same contract as [`Vector`].
@@ -156,7 +156,7 @@ pub(in crate::kernels) unsafe fn gemv_row_major<V: Vector, const N: usize>(
     }
 }
 
-/// [`Kernel::gemv_tiled`] in tiles of `N` blocks.
+/// [`Kernel::gemv_tiled`] in register tiles of `N` blocks.
 ///
 /// # Safety
 /// Same contract as [`Vector`].
@@ -229,7 +229,7 @@ unsafe fn part<V: Vector>(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i3
     }
 }
 
-/// Operands that the tiles of a product share.
+/// Operands that the register tiles of a product share.
 struct Products<'a, V: Vector, const BLOCKS: bool> {
     weights: &'a [i8],
     x: &'a [i8],
@@ -283,7 +283,7 @@ impl<'a, V: Vector, const BLOCKS: bool> Products<'a, V, BLOCKS> {
         unsafe { if BLOCKS { V::fours(x) } else { V::inputs(x) } }
     }
 
-    /// Accumulators of `N` rows or blocks, from index `first` on.
+    /// Accumulators of a register tile: `N` rows or blocks, from index `first` on.
     ///
     /// # Safety
     /// Same contract as [`Vector`]; the rows or blocks exist.
