@@ -1,4 +1,4 @@
-//! Finds out what instructions the target has, where the compiler keeps that to itself, and which kernel is the fastest.
+//! Selects the fastest kernel of the target, with Cortex-M extensions that the compiler does not expose.
 
 // A build script cannot depend on its own crate.
 #[path = "src/target.rs"]
@@ -15,12 +15,12 @@ fn main() {
     );
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/target.rs");
-    // Stable Rust shows no `target_feature` of Cortex-M's extensions.
+    // Stable Rust exposes no `target_feature` for the extensions of Cortex-M.
     let target = env::var("TARGET").unwrap_or_default();
     let core = CortexM::of(&target, &env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default());
     let cortex_m = core.map(|core| match core {
         CortexM::Dsp => "dsp",
-        // Cores with MVE have DSP too, but their vectors are faster.
+        // Cores with MVE have DSP as well; MVE is faster.
         CortexM::Mve => "mve",
         CortexM::Thumb => "thumb",
     });
@@ -31,7 +31,7 @@ fn main() {
     println!("cargo::rustc-cfg=pixelrnn_native=\"{native}\"");
 }
 
-/// The fastest kernel whose instructions the compiler may use for this target.
+/// Fastest kernel among the target features that the compiler exposes.
 fn by_features() -> &'static str {
     let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     let has = |names: &[&str]| names.iter().all(|name| features.split(',').any(|feature| feature == *name));

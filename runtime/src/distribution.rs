@@ -1,32 +1,32 @@
-//! From logits to the integer distribution that a symbol is drawn from, scored with or coded by.
+//! Logits to the integer distribution that a value is drawn from, scored with or coded by.
 
 use crate::fixed::cost_bits;
 #[cfg(feature = "std")]
 use crate::fixed::exp2_neg;
 use crate::kernels::Kernel;
 
-/// Frequencies of a distribution sum to `2^TOTAL_BITS`.
+/// Binary logarithm of [`TOTAL`].
 pub const TOTAL_BITS: u32 = 24;
 
-/// Sum of all frequencies of a distribution.
+/// Sum of the frequencies of a distribution.
 pub const TOTAL: u32 = 1 << TOTAL_BITS;
 
-/// How much the predictions are sharpened or flattened before a draw: logits are divided by the temperature.
+/// Temperature of a draw: logits are divided by it, which flattens the distribution above 1 and sharpens it below.
 ///
-/// Held as its inverse in units of 2⁻¹⁶, so that no float is needed where there is no FPU.
+/// Stored as its inverse in units of 2⁻¹⁶, so no FPU is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Temperature {
     inverse: u32,
 }
 
 impl Temperature {
-    /// 1: the model as it is.
+    /// 1: the distribution of the model.
     pub const ONE: Self = Self { inverse: 1 << 16 };
 
-    /// The lowest and the highest temperature, in thousandths.
+    /// Valid temperatures, in thousandths.
     pub const RANGE_MILLI: core::ops::RangeInclusive<u32> = 10..=100_000;
 
-    /// A temperature in thousandths, rounded to the nearest inverse; `None` outside [`Temperature::RANGE_MILLI`].
+    /// Temperature in thousandths, rounded to the nearest inverse; `None` outside [`Temperature::RANGE_MILLI`].
     pub const fn from_milli(milli: u32) -> Option<Self> {
         if milli < *Self::RANGE_MILLI.start() || milli > *Self::RANGE_MILLI.end() {
             return None;
@@ -46,19 +46,19 @@ impl Default for Temperature {
     }
 }
 
-/// Distribution over the levels of one value: a frequency of at least 1 for each level, [`TOTAL`] in all.
+/// Distribution over the levels of one value: a frequency of at least 1 for each level, with the sum [`TOTAL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Distribution<'a> {
     frequencies: &'a [u32],
 }
 
 impl<'a> Distribution<'a> {
-    /// The integer softmax of `logits`, in place: base-2 logits in units of 2⁻¹⁶ go in, frequencies come out.
+    /// Integer softmax of `logits`, in place: base-2 logits in units of 2⁻¹⁶ become frequencies.
     ///
     /// With `d` the distance of a logit to the largest, divided by the temperature, its weight is `w = 2^-d`
-    /// ([`crate::fixed::exp2_neg`]) and its frequency `1 + (w · scale >> 32)`, `scale = ((2²⁴ - levels) · 2³² / Σ w)`; what is
-    /// missing to 2²⁴ goes to the first of the largest.
-    #[cfg_attr(any(pixelrnn_thumb, pixelrnn_mve), inline(never))] // its stack is not that of the ops
+    /// ([`crate::fixed::exp2_neg`]) and its frequency `1 + (w · scale >> 32)`, `scale = (2²⁴ - levels) · 2³² / Σ w`
+    /// rounded down. The first of the largest receives the remainder to 2²⁴.
+    #[cfg_attr(any(pixelrnn_thumb, pixelrnn_mve), inline(never))] // keeps its stack frame out of the ops'
     pub(crate) fn softmax<K: Kernel>(logits: &'a mut [u32], temperature: Temperature, kernel: K) -> Self {
         kernel.run(
             #[inline(always)]
@@ -71,46 +71,46 @@ impl<'a> Distribution<'a> {
         let (largest, at) = kernel.largest(logits);
         let sum = kernel.weights(logits, largest, temperature.inverse);
         let scale = quotient(u64::from(TOTAL) - logits.len() as u64, sum);
-        let left = TOTAL.wrapping_sub(kernel.frequencies(logits, scale));
+        let remainder = TOTAL.wrapping_sub(kernel.frequencies(logits, scale));
         if let Some(frequency) = logits.get_mut(at) {
-            *frequency = frequency.wrapping_add(left);
+            *frequency = frequency.wrapping_add(remainder);
         }
         Self { frequencies: logits }
     }
 
-    /// [`Distribution::softmax`] of two logits, without branches, so that compilers make vectors of many.
+    /// [`Distribution::softmax`] of two logits, free of branches, so that compilers vectorise a loop of it.
     #[cfg(feature = "std")]
     #[inline(always)]
     pub(crate) fn softmax_of_two([a, b]: [u32; 2], temperature: Temperature) -> [u32; 2] {
         let (a, b) = (a.cast_signed(), b.cast_signed());
         let distance = (u64::from(a.abs_diff(b)) * u64::from(temperature.inverse)) >> 16;
-        // That of the larger is 2³⁰.
+        // The weight of the larger logit is 2³⁰.
         let weight = exp2_neg(if distance > u64::from(u32::MAX) { u32::MAX } else { distance as u32 });
-        let (sum, left) = ((1 << 30) + weight, u64::from(TOTAL - 2) << 32);
-        // Both are floats without a loss, so that the quotient is rounded once: it is what it should be, or one more.
-        let rounded = (left as f64 / f64::from(sum)) as i32 as u32;
-        let scale = rounded - u32::from(u64::from(rounded) * u64::from(sum) > left);
+        let (sum, numerator) = ((1 << 30) + weight, u64::from(TOTAL - 2) << 32);
+        // Both operands are exact as floats, so the quotient is rounded once: it is right or one too large.
+        let rounded = (numerator as f64 / f64::from(sum)) as i32 as u32;
+        let scale = rounded - u32::from(u64::from(rounded) * u64::from(sum) > numerator);
         let frequency = 1 + ((u64::from(weight) * u64::from(scale)) >> 32) as u32;
         if b > a { [frequency, TOTAL - frequency] } else { [TOTAL - frequency, frequency] }
     }
 
-    /// The distribution of these frequencies, which sum to [`TOTAL`].
+    /// Distribution of given frequencies, which sum to [`TOTAL`].
     #[cfg(feature = "std")]
     pub(crate) const fn of(frequencies: &'a [u32]) -> Self {
         Self { frequencies }
     }
 
-    /// Levels of the value.
+    /// Number of levels.
     pub const fn levels(&self) -> usize {
         self.frequencies.len()
     }
 
-    /// The frequency of each level.
+    /// Frequencies of all levels, `[levels]`.
     pub const fn frequencies(&self) -> &[u32] {
         self.frequencies
     }
 
-    /// How many of [`TOTAL`] chances `value` has; 0 for a value that is no level.
+    /// Frequency of `value`, its probability times [`TOTAL`]; 0 for a value that is not a level.
     pub fn frequency(&self, value: u8) -> u32 {
         self.frequencies.get(usize::from(value)).copied().unwrap_or(0)
     }
@@ -120,11 +120,11 @@ impl<'a> Distribution<'a> {
         self.frequencies.iter().take(usize::from(value)).fold(0, |sum, f| sum.wrapping_add(*f))
     }
 
-    /// The value whose share of `0..TOTAL` holds `point`; the last one for points beyond.
+    /// Value whose interval of `0..TOTAL` contains `point`; the last one for points beyond.
     pub fn find(&self, point: u32) -> u8 {
         let mut end = 0u32;
         let mut value = 0;
-        // Whole blocks before it are passed over: their sums are quick where there are vectors.
+        // Skips whole blocks, whose sums are fast on machines with vectors.
         let mut first = 0;
         if cfg!(any(not(target_os = "none"), pixelrnn_mve)) {
             for block in self.frequencies.as_chunks::<16>().0 {
@@ -147,7 +147,7 @@ impl<'a> Distribution<'a> {
         value
     }
 
-    /// The most probable value, the first of equals.
+    /// Most probable value, the first of equals.
     pub fn most_probable(&self) -> u8 {
         let mut best = (0, 0);
         for (v, &frequency) in self.frequencies.iter().enumerate() {
@@ -158,13 +158,14 @@ impl<'a> Distribution<'a> {
         best.0
     }
 
-    /// Cost of `value` in units of 2⁻²⁴ bit; see [`cost_bits`].
+    /// Cost of `value`, `-log2(frequency / 2²⁴)` bits, in units of 2⁻²⁴ bit; see [`cost_bits`].
     pub fn cost(&self, value: u8) -> u32 {
         cost_bits(self.frequency(value))
     }
 }
 
-/// `a · 2³² / b` of `a < 2²⁴` and `b` from 2³⁰ to 2³⁸, rounded down: small machines divide 64 bits with a kilobyte of code.
+/// `a · 2³² / b`, rounded down, for `a < 2²⁴` and `b` from 2³⁰ to 2³⁸. A 64-bit division takes a kilobyte of code on small
+/// machines.
 fn quotient(a: u64, b: u64) -> u32 {
     if cfg!(target_pointer_width = "64") {
         (a << 32).checked_div(b).unwrap_or(0) as u32
@@ -175,9 +176,9 @@ fn quotient(a: u64, b: u64) -> u32 {
     }
 }
 
-/// Bit by bit, where nothing divides.
+/// Bit by bit, for machines without a divider.
 fn quotient_by_bits(a: u64, b: u64) -> u32 {
-    // The upper six bits are 0.
+    // The upper six bits of the quotient are 0.
     let (mut rest, mut quotient) = (a << 6, 0);
     for _ in 0..26 {
         rest <<= 1;
@@ -190,12 +191,12 @@ fn quotient_by_bits(a: u64, b: u64) -> u32 {
     quotient
 }
 
-/// Eight bits at a time.
+/// Long division, eight bits at a time.
 fn quotient_by_bytes(a: u64, b: u64) -> u32 {
     let (mut rest, mut quotient) = (a, 0);
     for _ in 0..4 {
         rest <<= 8;
-        // Without the lower bits of both, what comes out is right or one too many.
+        // The digit from the upper bits of both is right or one too large.
         let mut digit = ((rest >> 14) as u32).checked_div((b >> 14) as u32).unwrap_or(0);
         if u64::from(digit) * b > rest {
             digit -= 1;
@@ -248,7 +249,7 @@ mod tests {
     #[cfg(feature = "std")]
     fn two_logits_at_once_are_as_two_one_by_one() {
         let edges = [i32::MIN, i32::MIN + 1, -(31 << 16), -1, 0, 1, 77, 65_535, 65_536, 65_537, 31 << 16, i32::MAX];
-        // All distances whose weight is not 0, and others.
+        // All distances with a nonzero weight, and others.
         let distances = (0..32 << 16).map(|d| [d, 0]).chain((0..32 << 16).step_by(7).map(|d| [5, 5 + d]));
         let pairs = edges.iter().flat_map(|a| edges.map(|b| [*a, b])).chain(distances);
         for milli in [10, 1000, 1337, 100_000] {

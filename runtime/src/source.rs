@@ -1,10 +1,10 @@
-//! Where the next value comes from: the one difference between sampling, scoring and coding.
+//! Symbol sources, which supply the next value: the one difference between sampling, scoring and coding.
 
 use crate::distribution::{Distribution, TOTAL_BITS, Temperature};
 use crate::network::Image;
 use rand_core::Rng;
 
-/// Place of a value in an image.
+/// Position of a value in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Row, from the top.
@@ -15,20 +15,20 @@ pub struct Position {
     pub channel: usize,
 }
 
-/// Supplies the next value of an image, given what the model predicts for it.
+/// Supplies the next value of an image, given the model's prediction.
 pub trait SymbolSource {
-    /// Why there is no next value; [`core::convert::Infallible`] where there always is.
+    /// Error of a source without a value; [`core::convert::Infallible`] if there always is one.
     type Error;
 
-    /// The temperature at which predictions are made. Scoring and coding need [`Temperature::ONE`].
+    /// Temperature of the predictions. Scoring and coding need [`Temperature::ONE`].
     fn temperature(&self) -> Temperature {
         Temperature::ONE
     }
 
-    /// The value at `position`, below `distribution.levels()`.
+    /// Value at `position`, below `distribution.levels()`.
     ///
     /// # Errors
-    /// When the source has no value for this position.
+    /// The source has no value for this position.
     fn next(&mut self, position: Position, distribution: &Distribution<'_>) -> Result<u8, Self::Error>;
 }
 
@@ -46,7 +46,7 @@ impl<S: SymbolSource + ?Sized> SymbolSource for &mut S {
 
 /// Draws each value at random from the predicted distribution.
 ///
-/// One draw uses the upper 24 bits of one `next_u32`.
+/// A draw uses the upper 24 bits of one `next_u32`.
 #[derive(Clone, Debug)]
 pub struct Sample<R> {
     rng: R,
@@ -67,7 +67,7 @@ impl Sample<crate::DefaultRng> {
     }
 }
 
-/// The first 128 bits of SplitMix64, as `seed_from_u64` takes them, with less code.
+/// First 128 bits of SplitMix64, bit-exact with `seed_from_u64` in less code.
 fn expand(seed: u64) -> [u8; 16] {
     let word = |n: u64| {
         let z = seed.wrapping_add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -98,13 +98,13 @@ pub struct FromImage<'a> {
 }
 
 impl<'a> FromImage<'a> {
-    /// The values of one image, `[C, H, W]`.
+    /// Values of one image, `[C, H, W]`.
     pub const fn new(values: &'a [u8], image: Image) -> Self {
         Self { values, image }
     }
 }
 
-/// Completes an image: takes the values of its first rows as they are given, and draws the others.
+/// Completes an image: supplies its first rows as given and draws the others.
 #[derive(Clone, Debug)]
 pub struct Complete<'a, R> {
     given: FromImage<'a>,
@@ -113,7 +113,7 @@ pub struct Complete<'a, R> {
 }
 
 impl<'a, R: Rng> Complete<'a, R> {
-    /// Keeps the first `rows` rows of an image of the model's size, `[C, H, W]`; `draw` draws what is below.
+    /// Keeps the first `rows` rows of an image of the model's size, `[C, H, W]`; `draw` supplies the rows below.
     pub const fn new(values: &'a [u8], image: Image, rows: usize, draw: Sample<R>) -> Self {
         Self { given: FromImage::new(values, image), rows, draw }
     }
@@ -135,10 +135,10 @@ impl<R: Rng> SymbolSource for Complete<'_, R> {
     }
 }
 
-/// Takes the most probable value at each place, the first of equals: the same image every time.
+/// Supplies the most probable value at each position, the first of equals: the same image every time.
 ///
-/// That is the likeliest value given those before it, which need not make the likeliest image, and rarely makes a
-/// typical one: where most pixels are dark, so is every pixel. It shows what a model is sure of.
+/// Greedy choice gives the likeliest value after those before it. The result need not be the likeliest image, and is rarely
+/// a typical one: if most pixels are dark, all become dark. It shows the values that a model is certain of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Argmax;
 
@@ -150,7 +150,7 @@ impl SymbolSource for Argmax {
     }
 }
 
-/// Another source, with someone watching: whatever is predicted goes by a function before the source answers.
+/// Wraps a source and passes each prediction to a function before the source answers.
 ///
 /// ```
 /// use pixelrnn::{Engine, Argmax, Inspect};
@@ -176,7 +176,7 @@ pub struct Inspect<S, F> {
 }
 
 impl<S: SymbolSource, F: FnMut(Position, &Distribution<'_>)> Inspect<S, F> {
-    /// Takes values from `source`, and shows `watch` the prediction that each answers.
+    /// Takes values from `source` and passes each prediction to `watch`.
     pub const fn new(source: S, watch: F) -> Self {
         Self { source, watch }
     }
@@ -195,7 +195,7 @@ impl<S: SymbolSource, F: FnMut(Position, &Distribution<'_>)> SymbolSource for In
     }
 }
 
-/// The given image ended before the model's did.
+/// Error of an image with fewer values than the model's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooShort;
 

@@ -1,24 +1,24 @@
-//! The instructions of a Cortex-M that stable Rust keeps to itself, found from the compiler's target and flags.
+//! Detection of Cortex-M extensions from the compiler's target and flags; stable Rust does not expose them.
 //!
-//! This crate's build script picks its kernel with it, and `pixelrnn-build` the layout of the weights: both mean the same
-//! core.
+//! The build script of this crate selects its kernel with it, and `pixelrnn-build` the layout of the weights, so both agree on
+//! the core.
 
-/// A Cortex-M that has a kernel of its own.
+/// Cortex-M core with a kernel of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CortexM {
-    /// M4, M7 and M33, with the DSP instructions: these want weights in blocks.
+    /// M4, M7 and M33, with the DSP extension; weights should be tiled.
     Dsp,
-    /// M52, M55 and M85, with MVE, Arm's vectors.
+    /// M52, M55 and M85, with MVE (Helium).
     Mve,
-    /// M0 and M0+, with the first Thumb instructions alone.
+    /// M0 and M0+, with the ARMv6-M Thumb subset.
     Thumb,
 }
 
 impl CortexM {
-    /// The core that the compiler makes code for: its `target`, and its `flags` with the separator 0x1f between, as Cargo's
-    /// `CARGO_ENCODED_RUSTFLAGS` has them. `None` for all others.
+    /// Core of the compilation target; `None` for a core without a kernel of its own.
     ///
-    /// ARMv7E-M always has DSP; ARMv8-M has it and MVE on cores that are named with `-C target-cpu`.
+    /// `flags` are the compiler's flags separated by 0x1f, as in Cargo's `CARGO_ENCODED_RUSTFLAGS`. ARMv7E-M always has DSP;
+    /// ARMv8-M has DSP or MVE only if `-C target-cpu` names a core with it.
     pub fn of(target: &str, flags: &str) -> Option<Self> {
         let flags = || flags.split('\x1f');
         let cpu = flags().filter_map(|flag| flag.split_once("target-cpu=")).map(|(_, cpu)| cpu).next_back();
@@ -54,7 +54,7 @@ mod tests {
             (m33, "-Ctarget-cpu=cortex-m33+nodsp\x1f-Ctarget-cpu=cortex-m33", None),
             (m33, "-Ctarget-cpu=cortex-m55", Some(CortexM::Mve)),
             (m33, "-Ctarget-cpu=cortex-m55\x1f-Ctarget-feature=-mve", None),
-            // The last one counts.
+            // The last flag counts.
             (m33, "-Ctarget-cpu=cortex-m33\x1f-Ctarget-cpu=cortex-m85", Some(CortexM::Mve)),
             ("riscv32imac-unknown-none-elf", "", None),
             ("x86_64-unknown-linux-gnu", "-Ctarget-cpu=native", None),

@@ -1,4 +1,4 @@
-//! Everything that a blob must be beyond its checksum, so that an engine can trust it.
+//! Checks of a blob beyond its checksum, on which engines rely.
 
 use super::error::BlobError;
 use super::header::Layout;
@@ -8,16 +8,16 @@ use super::record::{ConvRecord, DType, Destination, Instruction, LSTM, LstmRecor
 use crate::blob::Plan;
 use crate::network::{Image, check_image};
 
-/// What is wrong with an op: the name of a field.
+/// Name of the first invalid field of an op.
 type Checked = Result<(), &'static str>;
 
-/// An error that names `field`, unless all is `right`.
+/// Error that names `field` unless `right`.
 #[inline]
 fn ensure(right: bool, field: &'static str) -> Checked {
     if right { Ok(()) } else { Err(field) }
 }
 
-/// Checks the header's fields.
+/// Checks the fields of the header.
 pub(super) fn header(model: &Model<'_>) -> Result<(), BlobError> {
     let h = model.header();
     let image = h.image();
@@ -29,7 +29,7 @@ pub(super) fn header(model: &Model<'_>) -> Result<(), BlobError> {
         "register_bytes"
     } else if !h.im2col_bytes.is_multiple_of(4) {
         "patch_bytes"
-    } else if numbers(model, "", h.input_table, image.levels, bytes(model, DType::Activation)).is_err() {
+    } else if array(model, "", h.input_table, image.levels, bytes(model, DType::Activation)).is_err() {
         "input_table"
     } else if slice(model.blob(), h.notes, h.notes_bytes as usize, 1).is_none() {
         "notes"
@@ -39,7 +39,7 @@ pub(super) fn header(model: &Model<'_>) -> Result<(), BlobError> {
     Err(BlobError::Header { field })
 }
 
-/// Checks all ops, that they need as much memory as the header says, and that there is an end to what a pixel takes.
+/// Checks all ops, the declared size of the state, and the limit on multiply-adds per pixel.
 pub(super) fn ops(model: &Model<'_>) -> Result<(), BlobError> {
     let Image { height, width, channels, .. } = model.image();
     let mut multiply_adds = 0;
@@ -51,7 +51,7 @@ pub(super) fn ops(model: &Model<'_>) -> Result<(), BlobError> {
         })?;
         self::op(model, op, instruction).map_err(|field| BlobError::Op { op, field })?;
         needed += instruction.state_bytes(height, width, model.weights(), Plan::Pixel) as u64;
-        // It takes code that firmware has better use for: a watchdog sees to what takes too long there.
+        // Left out on devices to save code; a watchdog limits the time of a pixel there.
         if cfg!(feature = "std") {
             multiply_adds += instruction.multiply_adds(channels) as u64;
         }
@@ -69,7 +69,7 @@ pub(super) fn ops(model: &Model<'_>) -> Result<(), BlobError> {
     Ok(())
 }
 
-/// Checks one op, those before it being right.
+/// Checks one op, after all ops before it.
 fn op(model: &Model<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
     let conv = if let Instruction::MaskedConv(conv) = instruction { Some(conv) } else { None };
     let reads_image =
@@ -108,37 +108,38 @@ fn op(model: &Model<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
     flow(model, op, instruction)
 }
 
-/// Whether what the op reads was written by an op before it, in one piece, at this pixel: nothing may depend on what
-/// stood in the memory before.
+/// Checks the data flow of an op: each input was written as a whole by an earlier op at this pixel, so nothing depends on
+/// previous contents of the memory. The output overlaps neither the image nor, in a colour model, an earlier output, and
+/// overlaps an input only in place.
 fn flow(model: &Model<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
     let channels = model.image().channels;
     let image = Vector { at: 0, count: channels as u16, kind: DType::Activation };
-    let own = instruction.vectors();
-    let mut sound = own.inputs.map(|input| op == 0 && input == Some(image));
-    let mut clash = own.output.is_some_and(|output| overlap(model, output, image));
+    let vectors = instruction.vectors();
+    let mut sound = vectors.inputs.map(|input| op == 0 && input == Some(image));
+    let mut clash = vectors.output.is_some_and(|output| overlap(model, output, image));
     for earlier in model.records().iter().take(op) {
         let Some(earlier) = earlier.instruction().and_then(|earlier| earlier.vectors().output) else { continue };
-        for (input, sound) in own.inputs.iter().zip(&mut sound) {
-            // The latest counts.
+        for (input, sound) in vectors.inputs.iter().zip(&mut sound) {
+            // The last write counts.
             if let Some(input) = input
                 && overlap(model, earlier, *input)
             {
                 *sound = earlier == *input;
             }
         }
-        if let Some(output) = own.output
+        if let Some(output) = vectors.output
             && channels > 1
             && overlap(model, earlier, output)
         {
-            let in_place = earlier == output && own.inputs.contains(&Some(output));
+            let in_place = earlier == output && vectors.inputs.contains(&Some(output));
             clash |= !in_place;
         }
     }
-    for (input, sound) in own.inputs.iter().zip(sound) {
+    for (input, sound) in vectors.inputs.iter().zip(sound) {
         let Some(input) = input else { continue };
         ensure(sound, "input")?;
-        // The stream may change in place; an input of products is kept after they are done.
-        if let Some(output) = own.output
+        // A residual may change in place. The input of a product must not: it is kept after the product.
+        if let Some(output) = vectors.output
             && overlap(model, *input, output)
         {
             clash |= *input != output || input.kind == DType::Activation;
@@ -147,12 +148,12 @@ fn flow(model: &Model<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
     ensure(!clash, "output")
 }
 
-/// Whether two vectors share bytes; both are inside the registers.
+/// True if two vectors share bytes; both lie within the registers.
 fn overlap(model: &Model<'_>, a: Vector, b: Vector) -> bool {
     a.at < end(model, b) && b.at < end(model, a)
 }
 
-/// One past the last byte of a vector that is inside the registers.
+/// Offset of the end of a vector that lies within the registers.
 fn end(model: &Model<'_>, v: Vector) -> u32 {
     v.at + u32::from(v.count) * bytes(model, v.kind) as u32
 }
@@ -164,11 +165,11 @@ fn conv(model: &Model<'_>, conv: &ConvRecord) -> Checked {
     ensure(conv.logit_shift <= 16, "logit_shift")?;
     ensure(conv.kernel.iter().chain([&conv.dilation]).all(|k| (1..=127).contains(k)), "kernel")?;
     let kept = conv.kept_pixels(height, width);
-    ensure(few(kept, bytes(model, DType::Activation) * usize::from(conv.inputs)), "inputs")?;
+    ensure(within_limit(kept, bytes(model, DType::Activation) * usize::from(conv.inputs)), "inputs")?;
     let outputs = channels * model.output().logits_per_channel(levels);
     ensure(destination != Destination::Logits || usize::from(conv.outputs) == outputs, "outputs")?;
-    let patch = matrix(model, ["inputs", "weights", "multipliers"], &conv.matrix())?;
-    ensure(patch <= model.header().im2col_bytes as usize, "patch_bytes")
+    let im2col = matrix(model, ["inputs", "weights", "multipliers"], &conv.matrix())?;
+    ensure(im2col <= model.header().im2col_bytes as usize, "patch_bytes")
 }
 
 fn lstm(model: &Model<'_>, lstm: &LstmRecord) -> Checked {
@@ -176,13 +177,13 @@ fn lstm(model: &Model<'_>, lstm: &LstmRecord) -> Checked {
     let hidden = usize::from(lstm.hidden);
     let row_lstm = lstm.kind == kind::ROW_LSTM;
     ensure((1..=127).contains(&lstm.kernel) && (row_lstm || lstm.kernel == 1), "kernel")?;
-    // Under every plan: four sums a unit and column, beside inputs and states.
-    ensure(few(width + usize::from(lstm.kernel), 32 * hidden + 4 * usize::from(lstm.inputs)), "hidden")?;
+    // Bound for all plans: four accumulators per unit and column, in addition to inputs and states.
+    ensure(within_limit(width + usize::from(lstm.kernel), 32 * hidden + 4 * usize::from(lstm.inputs)), "hidden")?;
     let over_input = matrix(model, ["hidden", "weights_x", "multipliers_x"], &lstm.over_input())?;
     let over_state = matrix(model, ["hidden", "weights_h", "multipliers_h"], &lstm.over_state())?;
     ensure(over_input + over_state <= model.header().im2col_bytes as usize, "patch_bytes")?;
     if model.weights().has_multipliers() {
-        numbers(model, "cell_bits", lstm.cell_bits, hidden, 1)?;
+        array(model, "cell_bits", lstm.cell_bits, hidden, 1)?;
         let bits: Option<&[u8]> = model.slice(lstm.cell_bits, 0..hidden);
         ensure(bits.is_some_and(|bits| bits.iter().all(|bits| (7..=14).contains(&(bits >> 4)))), "cell_bits")?;
     }
@@ -190,49 +191,49 @@ fn lstm(model: &Model<'_>, lstm: &LstmRecord) -> Checked {
     if lstm.initial == 0 {
         Ok(())
     } else {
-        numbers(model, "initial", lstm.initial, states, bytes(model, DType::Residual))
+        array(model, "initial", lstm.initial, states, bytes(model, DType::Residual))
     }
 }
 
-/// Checks an op's sums, whose fields are called `names`: their size, weights, multipliers. Gives the bytes of their inputs.
+/// Checks the size, weights and multipliers of a matrix, in fields called `names`. Returns the bytes of its inputs.
 #[inline(never)]
 fn matrix(model: &Model<'_>, names: [&'static str; 3], matrix: &MatrixDescriptor) -> Result<usize, &'static str> {
     let [size, weights, multipliers] = names;
     let (groups, layout) = (model.image().channels, model.layout());
     let (sums, length) = (matrix.sums(), matrix.length(groups, groups - 1));
     ensure(matrix.left_shift <= 31, "left_shift")?;
-    ensure(few(length, sums), size)?;
+    ensure(within_limit(length, sums), size)?;
     // Blocks are read four weights at a time.
     ensure(layout == Layout::RowMajor || matrix.weights.is_multiple_of(4), weights)?;
     let count = matrix.weights_before(groups, groups, layout);
-    numbers(model, weights, matrix.weights, count, model.weights().weight_bytes())?;
+    array(model, weights, matrix.weights, count, model.weights().weight_bytes())?;
     match matrix.bias {
         Some(0) => ensure(matrix.class_bias != 0 && model.classes() != 0, "bias")?,
-        Some(bias) => numbers(model, "bias", bias, sums, 4)?,
+        Some(bias) => array(model, "bias", bias, sums, 4)?,
         None => {}
     }
     if model.weights().has_multipliers() {
-        numbers(model, multipliers, matrix.multipliers, sums, 4)?;
+        array(model, multipliers, matrix.multipliers, sums, 4)?;
     }
     if matrix.class_bias != 0 {
         let count = sums.checked_mul(model.classes()).ok_or("class_bias")?;
-        numbers(model, "class_bias", matrix.class_bias, count, 4)?;
+        array(model, "class_bias", matrix.class_bias, count, 4)?;
     }
     Ok(bytes(model, DType::Activation) * layout.row(length))
 }
 
-/// Bytes of a number.
-const fn bytes(model: &Model<'_>, form: DType) -> usize {
-    form.bytes(model.weights())
+/// Bytes per element.
+const fn bytes(model: &Model<'_>, dtype: DType) -> usize {
+    dtype.bytes(model.weights())
 }
 
-/// Whether `count` numbers of `size` bytes lie in the blob from `at` on.
+/// Checks that an array of `count` elements of `size` bytes lies in the blob at `at`, aligned.
 #[inline(never)]
-fn numbers(model: &Model<'_>, field: &'static str, at: u32, count: usize, size: usize) -> Checked {
+fn array(model: &Model<'_>, field: &'static str, at: u32, count: usize, size: usize) -> Checked {
     ensure((at as usize).is_multiple_of(size) && slice(model.blob(), at, count, size).is_some(), field)
 }
 
-/// Whether a vector lies inside the registers.
+/// Checks that a vector lies within the registers, aligned and not empty.
 #[inline(never)]
 fn register(model: &Model<'_>, field: &'static str, v: Vector) -> Checked {
     let size = bytes(model, v.kind);
@@ -241,7 +242,7 @@ fn register(model: &Model<'_>, field: &'static str, v: Vector) -> Checked {
     ensure(v.count != 0 && (v.at as usize).is_multiple_of(size) && inside, field)
 }
 
-/// Whether what an op keeps or has can be counted where addresses have 32 bits: what follows counts in `usize`.
-fn few(a: usize, b: usize) -> bool {
+/// True if `a * b` bytes or elements are within [`MAX_STATE_BYTES`], so later sizes fit a 32-bit `usize`.
+fn within_limit(a: usize, b: usize) -> bool {
     a.checked_mul(b).is_some_and(|product| product <= MAX_STATE_BYTES as usize)
 }

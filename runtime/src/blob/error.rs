@@ -1,62 +1,62 @@
-//! What can be wrong with a blob.
+//! Error of an invalid blob.
 
 use super::model::MAX_MULTIPLY_ADDS;
 use core::fmt;
 
-/// Why bytes are not a model that this engine can run.
+/// Error of a blob that this engine cannot run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BlobError {
-    /// Fewer bytes than a header has.
+    /// The blob is shorter than a header.
     TooShort {
-        /// How many there are.
+        /// Length in bytes.
         got: usize,
     },
-    /// The bytes do not begin at a multiple of four.
+    /// The blob is not aligned to four bytes.
     Misaligned,
     /// The first four bytes are not `PRNN`.
     Magic,
-    /// Another version of the format.
+    /// The format version is not supported.
     Version {
         /// The version in the header.
         got: u16,
     },
-    /// The header declares another length than there are bytes.
+    /// The header's length differs from the length of the blob.
     Length {
-        /// As the header has it.
+        /// Length in the header, in bytes.
         declared: u32,
-        /// How many bytes there are.
+        /// Length of the blob, in bytes.
         got: usize,
     },
-    /// The checksum does not match: some bit is not as it was written.
+    /// The checksum does not match: the blob is damaged.
     Checksum,
-    /// The blob needs a feature of this crate that the program was compiled without.
+    /// The blob needs a feature of this crate that is disabled in this build.
     Feature {
-        /// Which feature.
+        /// Name of the feature.
         feature: &'static str,
     },
     /// A header field is out of range.
     Header {
-        /// Which field.
+        /// Name of the field.
         field: &'static str,
     },
-    /// An op's field is out of range, or points outside the blob or the registers.
+    /// A field of an op is out of range, or points outside the blob or the registers.
     Op {
-        /// Number of the op, from 0.
+        /// Index of the op, from 0.
         op: usize,
-        /// Which field.
+        /// Name of the field.
         field: &'static str,
     },
-    /// The header declares another size of state than its ops need.
+    /// The header's state size differs from the size that the ops need.
     State {
-        /// As the header has it, bytes.
+        /// State size in the header, in bytes.
         declared: u32,
-        /// What the ops need, bytes.
+        /// State size of the ops, in bytes.
         needed: u64,
     },
-    /// A pixel takes more than [`MAX_MULTIPLY_ADDS`]; found with the feature `std` alone.
+    /// A pixel takes more than [`MAX_MULTIPLY_ADDS`]; checked only with the feature `std`.
     Work {
-        /// What it takes.
+        /// Multiply-adds per pixel.
         multiply_adds: u64,
     },
 }

@@ -1,14 +1,14 @@
-//! The first 64 bytes of a blob.
+//! Blob header, the first 64 bytes.
 
 use super::included::assert_features;
 use crate::network::{Image, Output};
 use bytemuck::{Pod, Zeroable};
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
-/// The first four bytes.
+/// First four bytes of a blob.
 pub const MAGIC: [u8; 4] = *b"PRNN";
 
-/// The version of the format that this crate reads and writes.
+/// Format version that this crate reads and writes.
 pub const VERSION: u16 = 1;
 
 /// Bytes of a header.
@@ -16,10 +16,10 @@ pub const HEADER_BYTES: usize = size_of::<Header>();
 
 const _: () = assert!(HEADER_BYTES == 64);
 
-/// CRC-32 as in PNG and zip, for blobs and for images.
+/// CRC-32 of PNG and zip, for blobs and for images.
 pub const CRC32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
-/// The header, as it lies in the blob; all numbers little-endian, offsets from the start of the blob.
+/// Header as stored in the blob. Numbers are little-endian; offsets count from the start of the blob.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct Header {
@@ -27,70 +27,71 @@ pub struct Header {
     pub magic: [u8; 4],
     /// [`VERSION`].
     pub version: u16,
-    /// How weights lie: 0, [`Layout::RowMajor`]; 1, [`Layout::Tiled`]; 2, `Layout::TiledPairs`.
+    /// Layout of the weights: 0, [`Layout::RowMajor`]; 1, [`Layout::Tiled`]; 2, `Layout::TiledPairs`.
     pub layout: u8,
-    /// Type of the weights: 0, `i8`; 1, `f16`; 2, `f32`.
+    /// Number format: 0, `i8`; 1, `f16`; 2, `f32`; 3, `i8` with `i16` activations.
     pub weights: u8,
-    /// Bytes of the blob.
+    /// Length of the blob in bytes.
     pub length: u32,
     /// [`CRC32`] of all other bytes.
     pub checksum: u32,
-    /// Bytes of state that an engine needs: registers, logits, patch and the ops' own.
+    /// Bytes of state that an engine needs: registers, logits, im2col buffer and the state of the ops.
     pub state_bytes: u32,
     /// Bytes of the registers.
     pub register_bytes: u32,
-    /// Bytes of the patch: the longest input of a convolution's dot products.
+    /// Bytes of the im2col buffer: the longest input vector of an op's products.
     pub im2col_bytes: u32,
-    /// Rows of an image.
+    /// Image height in pixels.
     pub height: u16,
-    /// Columns of an image.
+    /// Image width in pixels.
     pub width: u16,
-    /// 1 or 3.
+    /// Channels, 1 or 3.
     pub channels: u8,
-    /// 0: softmax; 1: Bernoulli.
+    /// Output: 0, softmax; 1, Bernoulli.
     pub output: u8,
-    /// 2 to 256.
+    /// Levels, 2 to 256.
     pub levels: u16,
     /// Classes to condition on; 0: none.
     pub classes: u16,
-    /// How many ops there are.
+    /// Number of ops.
     pub op_count: u16,
-    /// Where the input table is: `levels` bytes, the activation of each value.
+    /// Offset of the input table: the activation of each of `levels` values.
     pub input_table: u32,
-    /// Where the ops are, 64 bytes each.
+    /// Offset of the ops, 64 bytes each.
     pub ops: u32,
-    /// Where the notes are: UTF-8, a line for each op, for people and tools alone.
+    /// Offset of the notes: UTF-8, one line per op, for people and tools alone.
     pub notes: u32,
     /// Bytes of the notes.
     pub notes_bytes: u32,
-    /// Names the model, whatever the layout of its weights: the first eight bytes of the SHA-256 of the blob in
-    /// [`Layout::RowMajor`] with `checksum` and `identity` 0.
+    /// Identity of the model in any layout: the first eight bytes of the SHA-256 of the blob in [`Layout::RowMajor`] with
+    /// `checksum` and `identity` 0.
     pub identity: [u8; 8],
 }
 
-/// How a blob's weights lie. Engines read all layouts; which is fastest depends on the instructions at hand.
+/// Layout of a blob's weights. Engines read all layouts; the fastest depends on the instruction set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Layout {
-    /// All inputs of an output, then those of the next one: for vectors that are summed up along the inputs.
+    /// All weights of an output, then all of the next one: for vectors along the inputs, with a horizontal sum.
     RowMajor = 0,
-    /// Blocks of four outputs, in the last one what is left: for each four inputs, four weights of each output; missing
-    /// inputs have the weight 0. For instructions that multiply two or four neighbours, as Cortex-M's `smlad`.
+    /// Tiled 4x4: blocks of four outputs, with the remainder in the last one. A block is a sequence of tiles: for each four
+    /// inputs, the four weights of each output. Missing inputs have weight 0. For instructions that multiply two or four
+    /// adjacent pairs, such as `smlad` of Cortex-M.
     Tiled = 1,
-    /// [`Layout::Tiled`] with the second and the third of each four weights in each other's place: `sxtb16` makes pairs of every
-    /// other byte, and those of neighbours are multiplied by two 16-bit activations as they lie. For these alone.
+    /// Tiled 4x4 for `smlad`: [`Layout::Tiled`] with the second and third of each four weights swapped. `sxtb16` extracts
+    /// every other byte, so the two weights of a register match adjacent 16-bit activations. For 16-bit activations alone.
     #[cfg(feature = "a16")]
     TiledPairs = 2,
 }
 
 impl Layout {
-    /// Outputs of a block.
+    /// Outputs per block.
     pub const OUTPUTS: usize = 4;
 
-    /// Inputs that lie together in a block.
+    /// Inputs per tile of a block.
     pub const INPUTS: usize = 4;
 
-    /// Weights that an output with `length` inputs has, the missing ones included.
+    /// Weights per output with `length` inputs, padding included.
     #[inline(always)]
     pub const fn row(self, length: usize) -> usize {
         match self {
@@ -101,7 +102,7 @@ impl Layout {
         }
     }
 
-    /// Where a weight lies in a matrix of so many outputs, each with [`Layout::row`] weights.
+    /// Index of a weight in a matrix of `outputs` outputs with `row` weights each; see [`Layout::row`].
     pub const fn index(self, outputs: usize, row: usize, output: usize, input: usize) -> usize {
         let in_four = match self {
             Self::RowMajor => return output * row + input,
@@ -116,15 +117,15 @@ impl Layout {
     }
 }
 
-/// Type of a blob's weights, and with it of all its numbers.
+/// Number format of a blob: its weights, activations and residuals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberFormat {
-    /// 8-bit weights and activations, a 16-bit stream.
+    /// 8-bit weights and activations, 16-bit residuals.
     I8 = 0,
-    /// 8-bit weights, 16-bit activations, a 16-bit stream.
+    /// 8-bit weights, 16-bit activations and residuals.
     #[cfg(feature = "a16")]
     I8A16 = 3,
-    /// `f16` weights, everything else `f32`.
+    /// `f16` weights, all else `f32`.
     #[cfg(feature = "float")]
     F16 = 1,
     /// `f32` throughout.
@@ -133,7 +134,7 @@ pub enum NumberFormat {
 }
 
 impl NumberFormat {
-    /// Bytes of a weight.
+    /// Bytes per weight.
     pub const fn weight_bytes(self) -> usize {
         match self {
             Self::I8 => 1,
@@ -146,7 +147,7 @@ impl NumberFormat {
         }
     }
 
-    /// Bytes of an activation.
+    /// Bytes per activation.
     pub const fn activation_bytes(self) -> usize {
         match self {
             Self::I8 => 1,
@@ -157,7 +158,7 @@ impl NumberFormat {
         }
     }
 
-    /// Bytes of a value of the stream.
+    /// Bytes per value of a residual.
     pub const fn residual_bytes(self) -> usize {
         match self {
             Self::I8 => 2,
@@ -168,12 +169,12 @@ impl NumberFormat {
         }
     }
 
-    /// Whether sums have multipliers.
+    /// True if accumulators are requantized by multipliers.
     pub const fn has_multipliers(self) -> bool {
         self.is_integer()
     }
 
-    /// Whether all numbers are integers, so that results are the same on every machine.
+    /// True if all numbers are integers, so that results are the same on every machine.
     pub const fn is_integer(self) -> bool {
         match self {
             Self::I8 => true,
@@ -186,7 +187,7 @@ impl NumberFormat {
 }
 
 impl Header {
-    /// Type of the weights; `None` for one that this build does not run.
+    /// Number format; `None` if it is unknown or disabled in this build.
     pub const fn weights(&self) -> Option<NumberFormat> {
         match self.weights {
             0 => Some(NumberFormat::I8),
@@ -200,8 +201,8 @@ impl Header {
         }
     }
 
-    /// How weights lie; `None` for a byte that means nothing, for floats in anything but rows, and for
-    /// pairs that are not of 16-bit activations.
+    /// Layout of the weights; `None` if it is unknown or invalid for the number format. Float weights are row-major, and pairs
+    /// need 16-bit activations.
     pub const fn layout(&self) -> Option<Layout> {
         match (self.layout, self.weights) {
             (0, _) => Some(Layout::RowMajor),
@@ -212,7 +213,7 @@ impl Header {
         }
     }
 
-    /// The images of the model.
+    /// Size and levels of the model's images.
     pub const fn image(&self) -> Image {
         Image {
             height: self.height as usize,
@@ -222,7 +223,7 @@ impl Header {
         }
     }
 
-    /// The distribution over a value's levels; `None` for a byte that means nothing.
+    /// Distribution over a value's levels; `None` if it is unknown.
     pub const fn output(&self) -> Option<Output> {
         match self.output {
             0 => Some(Output::Softmax),
@@ -232,7 +233,7 @@ impl Header {
     }
 }
 
-/// Checksum of a blob: [`CRC32`] of all bytes but those of the `checksum` field.
+/// Checksum of a blob: [`CRC32`] of all bytes except the `checksum` field.
 pub fn checksum(blob: &[u8]) -> u32 {
     const FIELD: usize = core::mem::offset_of!(Header, checksum);
     let mut digest = CRC32.digest();
@@ -243,11 +244,11 @@ pub fn checksum(blob: &[u8]) -> u32 {
     digest.finalize()
 }
 
-/// Size of the state that a blob needs, in words of four bytes; for buffers that are sized when the program is compiled.
+/// State that an engine needs for a blob, in 32-bit words, as a constant for static buffers.
 ///
 /// # Panics
-/// When the bytes are not a blob of this version, or are one that needs a feature of this crate which is left out; in a
-/// `const`, that is an error of the compiler.
+/// The bytes are not a blob of this version, or need a disabled feature of this crate. In a `const`, this is a compile-time
+/// error.
 pub const fn state_words(blob: &[u8]) -> usize {
     const STATE: usize = core::mem::offset_of!(Header, state_bytes);
     assert_blob(blob);
@@ -256,10 +257,10 @@ pub const fn state_words(blob: &[u8]) -> usize {
     bytes.div_ceil(4)
 }
 
-/// Values of one of the blob's images, `channels * height * width`, when the program is compiled.
+/// Number of values in an image of the blob, `channels * height * width`, as a constant.
 ///
 /// # Panics
-/// When the bytes are not a blob of this version.
+/// The bytes are not a blob of this version.
 pub const fn image_values(blob: &[u8]) -> usize {
     const HEIGHT: usize = core::mem::offset_of!(Header, height);
     const WIDTH: usize = core::mem::offset_of!(Header, width);
@@ -270,7 +271,7 @@ pub const fn image_values(blob: &[u8]) -> usize {
     blob[CHANNELS] as usize * height * width
 }
 
-/// Panics unless the bytes begin as a blob of this version does.
+/// Panics unless the bytes begin with a header of this version and have the declared length.
 const fn assert_blob(blob: &[u8]) {
     assert!(blob.len() >= HEADER_BYTES, "not a model blob: it is shorter than a header");
     assert!(
@@ -284,15 +285,15 @@ const fn assert_blob(blob: &[u8]) {
     );
 }
 
-/// Fails to compile where a state of `state_words` words takes more than `bytes` of `place`, and says by how much:
+/// Compile-time error, with the excess in bytes, if a state of `state_words` words exceeds the `bytes` of `region`:
 ///
 /// ```compile_fail
 /// const _: () = pixelrnn::blob::assert_fits(3000, 11_000, "the board's RAM");
 /// ```
 ///
 /// # Panics
-/// When it does not fit; in a `const`, that is an error of the compiler.
-pub const fn assert_fits(state_words: usize, bytes: usize, place: &str) {
+/// The state does not fit. In a `const`, this is a compile-time error.
+pub const fn assert_fits(state_words: usize, bytes: usize, region: &str) {
     let mut message = Message { text: [0; 160], length: 0 };
     if state_words * 4 > bytes {
         message.put("the model's state is ".as_bytes());
@@ -302,12 +303,12 @@ pub const fn assert_fits(state_words: usize, bytes: usize, place: &str) {
         message.put(", and there are ".as_bytes());
         message.put_number(bytes);
         message.put(" for it in ".as_bytes());
-        message.put(place.as_bytes());
+        message.put(region.as_bytes());
         panic!("{}", message.as_str());
     }
 }
 
-/// A sentence made at compile time.
+/// Message formatted at compile time.
 struct Message {
     text: [u8; 160],
     length: usize,

@@ -1,10 +1,10 @@
-//! Blobs that are part of a program: what is wrong with them there, while the program is compiled.
+//! Compile-time checks of included blobs.
 
 use super::header::{HEADER_BYTES, Header, Layout};
 use super::record::{LSTM, RECORD_BYTES, kind};
 use core::mem::offset_of;
 
-/// The feature that this build lacks for blobs whose header has these `weights`.
+/// Disabled feature that the number format `weights` of a header needs.
 pub(super) const fn missing_for_weights(weights: u8) -> Option<&'static str> {
     match weights {
         1 | 2 if !cfg!(feature = "float") => Some("float"),
@@ -13,7 +13,7 @@ pub(super) const fn missing_for_weights(weights: u8) -> Option<&'static str> {
     }
 }
 
-/// The feature that this build lacks for ops of this `kind`.
+/// Disabled feature that ops of this `kind` need.
 pub(super) const fn missing_for_op(kind: u8) -> Option<&'static str> {
     match kind {
         kind::ROW_LSTM | kind::DIAGONAL_LEFT | kind::DIAGONAL_RIGHT if !LSTM => Some("lstm"),
@@ -21,16 +21,16 @@ pub(super) const fn missing_for_op(kind: u8) -> Option<&'static str> {
     }
 }
 
-/// Panics where the blob needs a feature that this build lacks. The blob has a header; what it says may be wrong.
+/// Panics if the blob needs a disabled feature. The blob has a header; its fields may be wrong.
 pub(super) const fn assert_features(blob: &[u8]) {
     let mut missing = missing_for_weights(blob[offset_of!(Header, weights)]);
     let (at, count) = (offset_of!(Header, ops), offset_of!(Header, op_count));
     let mut at = u32::from_le_bytes([blob[at], blob[at + 1], blob[at + 2], blob[at + 3]]) as usize;
-    let mut left = u16::from_le_bytes([blob[count], blob[count + 1]]);
-    while left > 0 && at < blob.len() && missing.is_none() {
+    let mut remaining = u16::from_le_bytes([blob[count], blob[count + 1]]);
+    while remaining > 0 && at < blob.len() && missing.is_none() {
         missing = missing_for_op(blob[at]);
         at += RECORD_BYTES;
-        left -= 1;
+        remaining -= 1;
     }
     let Some(feature) = missing else { return };
     match feature.as_bytes() {
@@ -43,31 +43,31 @@ pub(super) const fn assert_features(blob: &[u8]) {
     }
 }
 
-/// Whether a blob's weights lie in rows where this build's kernel, for DSP instructions, wants blocks.
+/// True if a blob's weights are row-major but this build's kernel, for the DSP extension, needs tiles to be fast.
 #[doc(hidden)]
 pub const fn rows_on_dsp(blob: &[u8]) -> bool {
-    cfg!(pixelrnn_dsp) && in_rows_without_need(blob)
+    cfg!(pixelrnn_dsp) && row_major_integers(blob)
 }
 
-/// Whether integer weights lie in rows. A file that is no blob is for others to refuse.
-const fn in_rows_without_need(blob: &[u8]) -> bool {
+/// True for row-major integer weights. Invalid files are reported elsewhere.
+const fn row_major_integers(blob: &[u8]) -> bool {
     blob.len() >= HEADER_BYTES
         && blob[offset_of!(Header, layout)] == Layout::RowMajor as u8
         && matches!(blob[offset_of!(Header, weights)], 0 | 3)
 }
 
-/// A warning on stable Rust that depends on a `const`: for `true`, `hint` is deprecated.
+/// Compile-time warning conditional on a `const`: `hint` is deprecated for `true`.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct RowsOnDsp<const SLOW: bool>;
 
 impl RowsOnDsp<false> {
-    /// Nothing.
+    /// No warning.
     pub const fn hint() {}
 }
 
 impl RowsOnDsp<true> {
-    /// The warning.
+    /// Deprecated to emit the warning.
     #[deprecated(
         note = "the model's weights lie in rows, and this core has DSP instructions: two to three times as fast is the \
                 blob that `pixelrnn_build::model` makes in build.rs, or `pixelrnn convert --target dsp`"
@@ -97,18 +97,18 @@ mod tests {
 
     #[test]
     fn only_integer_weights_in_rows_are_worth_a_hint() {
-        assert!(in_rows_without_need(LSTM_BLOB) && in_rows_without_need(A16_BLOB));
-        assert!(!in_rows_without_need(&LSTM_BLOB[..HEADER_BYTES - 1]));
+        assert!(row_major_integers(LSTM_BLOB) && row_major_integers(A16_BLOB));
+        assert!(!row_major_integers(&LSTM_BLOB[..HEADER_BYTES - 1]));
         for (field, value) in [(offset_of!(Header, layout), 1), (offset_of!(Header, weights), 2)] {
             let mut blob = *LSTM_BLOB.first_chunk::<{ LSTM_BLOB.len() }>().unwrap();
             blob[field] = value;
-            assert!(!in_rows_without_need(&blob));
+            assert!(!row_major_integers(&blob));
         }
-        // The tests' machine is no Cortex-M.
+        // The test machine is not a Cortex-M.
         assert!(!rows_on_dsp(LSTM_BLOB));
     }
 
-    /// The tests of the whole workspace have all features; `cargo test -p pixelrnn --no-default-features` has none.
+    /// Workspace tests have all features, `cargo test -p pixelrnn --no-default-features` has none.
     #[test]
     fn a_missing_feature_is_named_when_a_blob_is_read() {
         #[repr(align(4))]

@@ -1,8 +1,8 @@
-//! Lossless compression: the image's own values steer an encoder, or a decoder supplies them.
+//! Lossless compression: an encoder writes the values of an image, and a decoder supplies them to the model.
 //!
-//! The frequencies that a value is coded with are those that it is drawn from and scored by, the same integers on every machine: what a
-//! microcontroller wrote a server reads, and the other way round. A stream is as long as the image's likelihood says, to a few
-//! bytes.
+//! Values are coded with the frequencies that they are drawn from and scored by, the same integers on every machine: a
+//! server reads the streams of a microcontroller, and the other way round. The length of a stream is the image's negative
+//! log-likelihood, plus a few bytes.
 //!
 //! ```
 //! use pixelrnn::coder::{Decode, Decoder, Encode, Encoder};
@@ -32,8 +32,9 @@
 //! # }
 //! ```
 //!
-//! Such a stream of one image is what `pixelrnn compress --bare` writes and `decompress --bare` reads: the code alone. It has no checksum, and
-//! who reads it must know the model and the label. Several images can share a stream: the encoder goes on from one to the next. [`container`] is the file around streams.
+//! This is the stream of `pixelrnn compress --bare` and `decompress --bare`, without a checksum. Its reader must know the
+//! model and the label. Several images can share a stream: the encoder continues from one to the next. [`container`] is the
+//! file format around streams.
 #![forbid(unsafe_code)]
 
 pub mod container;
@@ -47,15 +48,15 @@ use crate::source::{FromImage, Position, SymbolSource, TooShort};
 use core::convert::Infallible;
 use core::fmt;
 
-/// Takes bytes one at a time.
+/// Receives bytes one at a time.
 pub trait ByteSink {
-    /// Why there is no room.
+    /// Error of a full or failed sink.
     type Error;
 
-    /// Takes `byte`.
+    /// Appends `byte`.
     ///
     /// # Errors
-    /// When there is no room for it.
+    /// The sink has no room for it.
     fn put(&mut self, byte: u8) -> Result<(), Self::Error>;
 }
 
@@ -77,7 +78,7 @@ impl ByteSink for Vec<u8> {
     }
 }
 
-/// A sink has no room left.
+/// Error of a sink without room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
@@ -97,15 +98,15 @@ impl<const N: usize> ByteSink for heapless::Vec<u8, N> {
     }
 }
 
-/// Gives bytes one at a time.
+/// Supplies bytes one at a time.
 pub trait ByteSource {
-    /// Why there is none, but for the end.
+    /// Error of a failed source; its end is none.
     type Error;
 
-    /// The next byte; `None` at the end.
+    /// Next byte; `None` at the end.
     ///
     /// # Errors
-    /// When the source fails.
+    /// The source failed.
     fn next(&mut self) -> Result<Option<u8>, Self::Error>;
 }
 
@@ -127,7 +128,7 @@ impl ByteSource for &[u8] {
     }
 }
 
-/// Supplies the values of a given image, and writes each to an encoder.
+/// Symbol source that supplies the values of an image and writes each to an encoder.
 #[derive(Debug)]
 pub struct Encode<'a, 'e, W> {
     given: FromImage<'a>,
@@ -135,27 +136,27 @@ pub struct Encode<'a, 'e, W> {
 }
 
 impl<'a, 'e, W> Encode<'a, 'e, W> {
-    /// The values of one image, `[C, H, W]`.
+    /// Encodes one image, `[C, H, W]`.
     pub const fn new(values: &'a [u8], image: Image, encoder: &'e mut Encoder<W>) -> Self {
         Self { given: FromImage::new(values, image), encoder }
     }
 }
 
-/// Why an image cannot be encoded.
+/// Error of encoding an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EncodeError<E> {
-    /// The image ends early.
+    /// The image has fewer values than the model's.
     TooShort(TooShort),
-    /// A value of the image is no level of the model's.
+    /// A value of the image is not a level of the model.
     Value {
-        /// Where.
+        /// Position of the value.
         position: Position,
-        /// What stands there.
+        /// The value.
         got: u8,
-        /// How many levels there are.
+        /// Number of levels.
         levels: usize,
     },
-    /// The sink takes no more.
+    /// The sink failed.
     Sink(E),
 }
 
@@ -187,14 +188,14 @@ impl<W: ByteSink> SymbolSource for Encode<'_, '_, W> {
     }
 }
 
-/// Supplies the values that a decoder finds.
+/// Symbol source that supplies the values of a decoder.
 #[derive(Debug)]
 pub struct Decode<'d, R> {
     decoder: &'d mut Decoder<R>,
 }
 
 impl<'d, R> Decode<'d, R> {
-    /// The next image of the decoder's stream.
+    /// Decodes the next image of the decoder's stream.
     pub const fn new(decoder: &'d mut Decoder<R>) -> Self {
         Self { decoder }
     }

@@ -1,10 +1,9 @@
-//! A range coder over the engine's frequencies, which sum to 2²⁴: integers only, constant memory, a byte at a time.
+//! Range coder over frequencies that sum to 2²⁴: integers only, constant memory, one byte at a time.
 //!
-//! An interval of 56 bits is narrowed by each value to that value's share, and moved up by a byte whenever its first byte
-//! is settled (Martin, "Range encoding: an algorithm for removing redundancy from a digitised message", 1979; carries as in
-//! the coder of LZMA). The share of a value is a whole number of 2⁻²⁴ of the interval's length rounded down, and the
-//! interval never gets shorter than 2⁴⁸, so that less than 2⁻²⁴ of its length is lost a value. `docs/compressed-format.md`
-//! states it in full.
+//! Each value narrows a 56-bit interval to the value's share, and the interval moves up by a byte when its first byte is
+//! settled (Martin, "Range encoding: an algorithm for removing redundancy from a digitised message", 1979; carries as in
+//! the LZMA coder). A share is a multiple of the interval's length divided by 2²⁴ and rounded down. The interval is never
+//! shorter than 2⁴⁸, so each value loses less than 2⁻²⁴ of its length. `docs/compressed-format.md` is the specification.
 
 use super::{ByteSink, ByteSource};
 use crate::distribution::{Distribution, TOTAL, TOTAL_BITS};
@@ -12,37 +11,37 @@ use crate::distribution::{Distribution, TOTAL, TOTAL_BITS};
 /// Bits of the interval.
 const BITS: u32 = 56;
 
-/// An interval shorter than this is moved up by a byte.
+/// Length below which the interval moves up by a byte.
 const SHORT: u64 = 1 << (BITS - 8);
 
 /// Bytes of the interval.
 const BYTES: u32 = BITS / 8;
 
-/// Writes values, each in as many bits as its probability asks for.
+/// Range encoder: writes each value at the cost of its probability.
 #[derive(Debug)]
 pub struct Encoder<W> {
     sink: W,
     state: EncoderState,
 }
 
-/// An [`Encoder`] between two values, without its sink.
+/// State of an [`Encoder`] between two values, without its sink.
 #[derive(Clone, Copy, Debug)]
 pub struct EncoderState {
-    /// Start of the interval; bit 56 is a carry into the bytes before.
+    /// Start of the interval; bit 56 is a carry into the previous bytes.
     low: u64,
     range: u64,
-    /// The last byte that is settled but for a carry, and how many bytes of 255 follow it, which a carry would turn.
+    /// Last byte that only a carry can change, and the number of 0xFF bytes after it, through which a carry propagates.
     last: Option<u8>,
     full: u64,
 }
 
 impl EncoderState {
-    /// That of the start of a stream.
+    /// State at the start of a stream.
     const START: Self = Self { low: 0, range: 1 << BITS, last: None, full: 0 };
 }
 
 impl Default for EncoderState {
-    /// That of the start of a stream.
+    /// State at the start of a stream.
     fn default() -> Self {
         Self::START
     }
@@ -54,12 +53,12 @@ impl<W: ByteSink> Encoder<W> {
         Self::resume(EncoderState::START, sink)
     }
 
-    /// An encoder that goes on where another one was at `state`.
+    /// An encoder that continues from `state`.
     pub const fn resume(state: EncoderState, sink: W) -> Self {
         Self { sink, state }
     }
 
-    /// Where it is, for another one to go on.
+    /// State from which [`Encoder::resume`] continues.
     pub const fn state(&self) -> EncoderState {
         self.state
     }
@@ -67,21 +66,21 @@ impl<W: ByteSink> Encoder<W> {
     /// Appends `value`, a level of `distribution`.
     ///
     /// # Errors
-    /// When the sink takes no more bytes.
+    /// The sink is full.
     pub fn put(&mut self, distribution: &Distribution<'_>, value: u8) -> Result<(), W::Error> {
         self.narrow(distribution.cumulative(value), distribution.frequency(value))
     }
 
-    /// Appends `value`, one of `count` that are all as likely, 1 to 2²⁴.
+    /// Appends `value`, one of `count` equally likely ones; `count` is 1 to 2²⁴.
     ///
     /// # Errors
-    /// When the sink takes no more bytes.
+    /// The sink is full.
     pub fn put_uniform(&mut self, value: u32, count: u32) -> Result<(), W::Error> {
-        let each = TOTAL / count.clamp(1, TOTAL);
-        self.narrow(value.min(count.saturating_sub(1)) * each, each)
+        let frequency = TOTAL / count.clamp(1, TOTAL);
+        self.narrow(value.min(count.saturating_sub(1)) * frequency, frequency)
     }
 
-    /// Goes on with `frequency` of the 2²⁴ parts of the interval, behind `before` of them.
+    /// Narrows the interval to `frequency` of its 2²⁴ parts, after the first `before` parts.
     fn narrow(&mut self, before: u32, frequency: u32) -> Result<(), W::Error> {
         let share = self.state.range >> TOTAL_BITS;
         self.state.low += share * u64::from(before);
@@ -92,12 +91,12 @@ impl<W: ByteSink> Encoder<W> {
         Ok(())
     }
 
-    /// Ends the stream, with as few bytes as tell it from any other, and gives the sink back.
+    /// Ends the stream with the fewest bytes that identify the interval, and returns the sink.
     ///
     /// # Errors
-    /// When the sink takes no more bytes.
+    /// The sink is full.
     pub fn finish(mut self) -> Result<W, W::Error> {
-        // Of the numbers in the interval that with the fewest bytes that are not 0: a decoder takes what is not there for 0.
+        // Picks the number in the interval with the fewest significant bytes: a decoder reads missing bytes as 0.
         let mut bytes = 0;
         while bytes < BYTES {
             let rest = (1u64 << (BITS - 8 * bytes)) - 1;
@@ -129,7 +128,7 @@ impl<W: ByteSink> Encoder<W> {
         Ok(())
     }
 
-    /// Writes all bytes that wait, now that their carry is known.
+    /// Writes all pending bytes, now that their carry is known.
     fn settle(&mut self, carry: u8) -> Result<(), W::Error> {
         if let Some(last) = self.state.last.take() {
             self.sink.put(last.wrapping_add(carry))?;
@@ -142,27 +141,27 @@ impl<W: ByteSink> Encoder<W> {
     }
 }
 
-/// Reads values back.
+/// Range decoder: reads the values of an [`Encoder`].
 #[derive(Debug)]
 pub struct Decoder<R> {
     source: R,
     state: DecoderState,
 }
 
-/// A [`Decoder`] between two values, without its source.
+/// State of a [`Decoder`] between two values, without its source.
 #[derive(Clone, Copy, Debug)]
 pub struct DecoderState {
-    /// Where the stream is in the interval.
+    /// Offset of the stream within the interval.
     at: u64,
     range: u64,
-    /// Bytes that were asked for behind the end.
+    /// Bytes read past the end of the stream.
     missing: u32,
 }
 
-/// Why a stream gives no value.
+/// Error of a [`Decoder`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError<E> {
-    /// No encoder writes such a stream.
+    /// No encoder writes this stream.
     Corrupt,
     /// The source failed.
     Source(E),
@@ -180,10 +179,10 @@ impl<E: core::fmt::Display> core::fmt::Display for DecodeError<E> {
 impl<E: core::error::Error> core::error::Error for DecodeError<E> {}
 
 impl<R: ByteSource> Decoder<R> {
-    /// A decoder at the start of a stream.
+    /// A decoder at the start of a stream. Reads its first seven bytes.
     ///
     /// # Errors
-    /// When the source fails.
+    /// The source failed.
     pub fn new(source: R) -> Result<Self, DecodeError<R::Error>> {
         let mut decoder = Self::resume(DecoderState { at: 0, range: 1 << BITS, missing: 0 }, source);
         for _ in 0..BYTES {
@@ -192,34 +191,34 @@ impl<R: ByteSource> Decoder<R> {
         Ok(decoder)
     }
 
-    /// A decoder that goes on where another one was at `state`.
+    /// A decoder that continues from `state`.
     pub const fn resume(state: DecoderState, source: R) -> Self {
         Self { source, state }
     }
 
-    /// Where it is, for another one to go on.
+    /// State from which [`Decoder::resume`] continues.
     pub const fn state(&self) -> DecoderState {
         self.state
     }
 
-    /// The next value, a level of `distribution`.
+    /// Next value, a level of `distribution`.
     ///
     /// # Errors
-    /// When the source fails, and when no encoder with this distribution could have written the stream.
+    /// The source failed, or no encoder with this distribution writes such a stream.
     pub fn next(&mut self, distribution: &Distribution<'_>) -> Result<u8, DecodeError<R::Error>> {
         self.find(distribution.frequencies().iter().copied()).map(|value| value as u8)
     }
 
-    /// The next value, one of `count` that are all as likely.
+    /// Next value, one of `count` equally likely ones.
     ///
     /// # Errors
-    /// As [`Decoder::next`].
+    /// Same errors as [`Decoder::next`].
     pub fn next_uniform(&mut self, count: u32) -> Result<u32, DecodeError<R::Error>> {
         let count = count.clamp(1, TOTAL);
         self.find((0..count).map(|_| TOTAL / count))
     }
 
-    /// The number of that frequency whose part of the interval the stream is in.
+    /// Index of the frequency whose part of the interval holds the stream.
     fn find(&mut self, frequencies: impl Iterator<Item = u32>) -> Result<u32, DecodeError<R::Error>> {
         let share = self.state.range >> TOTAL_BITS;
         for (value, frequency) in (0..).zip(frequencies) {
@@ -237,12 +236,12 @@ impl<R: ByteSource> Decoder<R> {
         Err(DecodeError::Corrupt)
     }
 
-    /// The source, from which up to seven bytes more than the stream has may have been asked for.
+    /// Returns the source, which may have been read up to seven bytes past the end of the stream.
     pub fn into_source(self) -> R {
         self.source
     }
 
-    /// Takes another byte. Behind the end all are 0, but no encoder's stream asks for more than an interval's of them.
+    /// Reads another byte, 0 past the end. A valid stream needs at most seven of those.
     fn read(&mut self) -> Result<(), DecodeError<R::Error>> {
         let byte = self.source.next().map_err(DecodeError::Source)?;
         if byte.is_none() {

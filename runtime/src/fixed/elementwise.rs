@@ -14,8 +14,8 @@ pub const fn sum(a: i32, b: i32) -> i32 {
 /// Activation of a requantized accumulator: `v + zero_point` clamped to `clamp_min..=127`.
 #[inline(always)]
 pub fn activation(v: i32, zero_point: i32, clamp_min: i32) -> i8 {
-    // A requantized accumulator is at most 2³⁰, so nothing wraps. Two saturations, each one instruction on many processors, replace a
-    // saturation and a comparison: beyond 255 above `clamp_min` the second one makes no difference.
+    // No wrap: a requantized accumulator is at most 2³⁰. Two saturations, each one instruction on many processors, replace a
+    // saturation and a comparison; the second one makes no difference beyond 255 above `clamp_min`.
     saturate8(v.wrapping_add(zero_point.wrapping_sub(clamp_min)).clamp(0, 255).wrapping_add(clamp_min))
 }
 
@@ -45,7 +45,9 @@ pub const fn relu(x: i16) -> i32 {
     if x > 0 { x as i32 } else { 0 }
 }
 
-/// `x` where `x > 0`, else `exp(x) - 1`: `exponent` leads to base-2 exponents in units of 2⁻¹⁶, `back` from units of 2⁻³⁰ to the scale of `x`.
+/// `x` if `x > 0`, else `exp(x) - 1`.
+///
+/// `exponent` rescales `-x` to a base-2 exponent in units of 2⁻¹⁶, and `back` converts units of 2⁻³⁰ to the scale of `x`.
 #[inline]
 pub const fn elu(x: i16, exponent: Rescale, back: i32) -> i32 {
     if x > 0 {
@@ -84,11 +86,11 @@ pub const fn add(a: i16, b: i16, [rescale_a, rescale_b]: [Rescale; 2], negate: b
     b.wrapping_add(if negate { a.wrapping_neg() } else { a })
 }
 
-/// `a + sigmoid(t) · b`.
+/// `a + sigmoid(t) · b`, with `a` and `b` rescaled to the scale of the sum and `t` to units of 2⁻¹¹.
 #[inline]
 pub const fn depth_gate([a, b, t]: [i16; 3], [rescale_a, rescale_b, rescale_t]: [Rescale; 3]) -> i32 {
     let t = saturate16(rescale_t.apply(t as i32));
-    // The gate comes before the factor, which may lead beyond 16 bits where the gate is nearly shut.
+    // Gate before rescale: `b` rescaled may exceed 16 bits if the gate is nearly closed.
     let gated = (lstm::sigmoid(t) * b as i32) as i64 * rescale_b.multiplier as i64;
     let shift = (rescale_b.shift as u32 & 31) + 15;
     rescale_a.apply(a as i32).wrapping_add(((gated + (1 << (shift - 1))) >> shift) as i32)
@@ -100,7 +102,7 @@ pub const fn gate(x: i32, h: i32) -> i16 {
     saturate16(x.wrapping_add(h))
 }
 
-/// `h` as the activation that `state_to_state` reads.
+/// `h` as an activation, the input of `state_to_state`.
 #[inline(always)]
 pub const fn hidden(h: i16, to_hidden: Rescale) -> i8 {
     saturate8(to_hidden.apply(h as i32))

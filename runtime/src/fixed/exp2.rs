@@ -1,11 +1,11 @@
 //! `2^-d` in fixed point, for the softmax.
 
-/// Coefficients of a polynomial in `f` near `2^-f` for `0 <= f < 1`, in units of 2⁻³⁰. Fitted to the least maximal
-/// error (1.3·10⁻⁷) with the value at 0 exact.
+/// Coefficients of a minimax polynomial for `2^-f`, `0 <= f < 1`, in units of 2⁻³⁰. The maximal error is 1.3·10⁻⁷, and the
+/// value at 0 is exact.
 pub(crate) const COEFFICIENTS: [i32; 6] = [1 << 30, -744_258_157, 257_898_519, -59_395_849, 9_908_897, -1_024_387];
 
-/// `2^-d` in units of 2⁻³⁰, of a `d` in units of 2⁻¹⁶; 0 from `d` = 31 on.
-// One copy where code is what there is little of; elsewhere vectors of it.
+/// `2^-d` in units of 2⁻³⁰, for `d` in units of 2⁻¹⁶; 0 from 31 · 2¹⁶ on.
+// One copy on devices, where code size counts; inlined and vectorised elsewhere.
 #[cfg_attr(target_os = "none", inline(never))]
 #[cfg_attr(not(target_os = "none"), inline)]
 pub const fn exp2_neg(d: u32) -> u32 {

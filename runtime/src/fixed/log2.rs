@@ -1,4 +1,4 @@
-//! The cost of a symbol in bits, from its frequency.
+//! Cost of a symbol in bits, from its frequency.
 
 /// `round(2³¹ / (1 + (i + 0.5) / 32))`.
 const INVERSE: [u32; 32] = [
@@ -75,16 +75,16 @@ const LOG: [i32; 32] = [
 /// `1 / ln 2` in units of 2⁻³⁰.
 const PER_LN2: i64 = 1_549_082_005;
 
-/// The cost of a symbol that has `frequency` of the 2²⁴ there are: `24 - log2(frequency)` bits, in units of 2⁻²⁴ bit.
+/// Cost of a symbol with probability `frequency / 2²⁴`: `24 - log2(frequency)` bits, in units of 2⁻²⁴ bit.
 ///
-/// A frequency of 0 counts as 1. Off by less than 2⁻²³ bit.
+/// A frequency of 0 counts as 1. The error is below 2⁻²³ bit.
 pub const fn cost_bits(frequency: u32) -> u32 {
     let frequency = if frequency == 0 { 1 } else { frequency };
     let exponent = frequency.ilog2();
-    // 1.mantissa in units of 2⁻³¹; its upper five bits choose a point from which the rest is a short series.
+    // `mantissa` is 1.m in units of 2⁻³¹. The upper five bits of m select the expansion point of a short series.
     let mantissa = (frequency << (31 - exponent)) as u64;
     let at = (mantissa >> 26) as usize & 31;
-    // Between -2²⁶ and 2²⁶, so that 32 bits hold its powers as well: no division of 64 bits is needed.
+    // Within ±2²⁶, so 32 bits also hold its powers and no 64-bit division is needed.
     let e = (((mantissa * INVERSE[at] as u64) >> 31) as i64 - (1 << 31)) as i32;
     let square = product(e, e);
     let series = e - (square >> 1) + product(square, e) / 3;
@@ -93,7 +93,7 @@ pub const fn cost_bits(frequency: u32) -> u32 {
     if cost < 0 { 0 } else { ((cost + 32) >> 6) as u32 }
 }
 
-/// The product of two numbers in units of 2⁻³¹.
+/// Product of two numbers in units of 2⁻³¹.
 const fn product(a: i32, b: i32) -> i32 {
     ((a as i64 * b as i64) >> 31) as i32
 }

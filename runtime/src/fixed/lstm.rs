@@ -1,6 +1,6 @@
-//! The integer LSTM cell, after Li and Alvarez, "On the quantization of recurrent neural networks", arXiv 2101.05453.
+//! Integer LSTM cell, after Li and Alvarez, "On the quantization of recurrent neural networks", arXiv 2101.05453.
 
-/// `tanh(i / 64)` in units of 2⁻¹⁵, up to 8, and the last number once more.
+/// `tanh(i / 64)` in units of 2⁻¹⁵ for `i` = 0 to 512, at most 32767, with the last entry repeated for interpolation.
 pub(crate) const TANH: [i16; 514] = [
     0, 512, 1024, 1535, 2045, 2555, 3063, 3570, 4075, 4578, 5079, 5577, 6073, 6566, 7056, 7542, 8025, 8505, 8980, 9452,
     9919, 10_382, 10_840, 11_294, 11_743, 12_186, 12_625, 13_058, 13_486, 13_909, 14_326, 14_737, 15_143, 15_542,
@@ -41,21 +41,21 @@ pub(crate) const TANH: [i16; 514] = [
     32_767, 32_767, 32_767, 32_767,
 ];
 
-/// `tanh(z)` in units of 2⁻¹⁵, of `z` in units of 2⁻¹².
+/// `tanh(z)` in units of 2⁻¹⁵, for `z` in units of 2⁻¹².
 pub const fn tanh(z: i16) -> i32 {
     tanh_of(z, FRACTION)
 }
 
-/// Bits of an entry of the table in units of 2⁻¹³.
+/// Binary logarithm of the table's step, in units of 2⁻¹³.
 const FRACTION: u32 = 7;
 
-/// `tanh(z)` in units of 2⁻¹⁵, of `z` in units of `2^-(fraction + 5)`, by a straight line between two entries of the table; `fraction` is
+/// `tanh(z)` in units of 2⁻¹⁵, for `z` in units of `2^-(fraction + 5)`, by linear interpolation in the table. `fraction` is
 /// 7 to 14.
 pub const fn tanh_of(z: i16, fraction: u32) -> i32 {
     let u = 2 * (z as i32).unsigned_abs();
     let fraction = fraction & 15;
     let at = (u >> fraction) as usize;
-    // At the end, the next number is multiplied by 0.
+    // The repeated entry makes the slope at the end 0.
     let at = if at > 512 { 512 } else { at };
     let (low, high) = (TANH[at] as i32, TANH[at + 1] as i32);
     let rest = u as i32 - ((at as i32) << fraction);
@@ -63,19 +63,24 @@ pub const fn tanh_of(z: i16, fraction: u32) -> i32 {
     if z < 0 { -t } else { t }
 }
 
-/// The logistic function of `z` in units of 2⁻¹⁵, 0 to 32767, of `z` in units of 2⁻¹¹: `(1 + tanh(z / 2)) / 2`.
+/// Logistic function `(1 + tanh(z / 2)) / 2` in units of 2⁻¹⁵, 0 to 32767, for `z` in units of 2⁻¹¹.
 ///
-/// Its units are twice those of [`tanh`], so that both ends mean what they say: a gate below -12 is 0, shut, and one above 12 is
-/// 32767, which leaves a cell of at most 2¹⁴ units as it is.
+/// The units of `z` are twice those that [`tanh`] takes, so both ends are exact: a gate below -12 is 0, closed, and one
+/// above 12 is 32767, which leaves a cell of at most 2¹⁴ units unchanged.
 pub const fn sigmoid(z: i16) -> i32 {
     (32_768 + tanh(z)) >> 1
 }
 
-/// One step of one unit: `c = σ(f)·c + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)`; gives `(h, c)`.
+/// One step of one unit: `c = σ(f)·c + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)`. Returns `(h, c)`.
 ///
-/// `bits` has those of the cell in its lower four, 0 to 15, and the fraction of g in its upper four, 7 to 14. `gates` are the
-/// pre-activations, o, f, i in units of 2⁻¹¹ and g in units of `2^-(fraction + 5)`; `c` is in units of `2^(cell bits - 15)`, `h` in units
-/// of 2⁻¹⁵.
+/// | number | unit |
+/// |---|---|
+/// | gates `o`, `f`, `i` | 2⁻¹¹ |
+/// | gate `g` | `2^-(fraction + 5)` |
+/// | `c` | `2^(cell_bits - 15)` |
+/// | `h` | 2⁻¹⁵ |
+///
+/// The lower four bits of `bits` are `cell_bits`, 0 to 15, the upper four `fraction`, 7 to 14.
 pub const fn cell([o, f, i, g]: [i16; 4], c: i16, bits: u32) -> (i16, i16) {
     let (cell_bits, fraction) = (bits & 15, bits >> 4);
     let fresh = (sigmoid(i) * tanh_of(g, fraction)) >> cell_bits;

@@ -1,7 +1,7 @@
-//! The integer arithmetic that every engine shares, one rounding rule for all of it.
+//! Integer arithmetic of all executors, with one rounding rule.
 //!
-//! The rule: a number is multiplied exactly, half of the divisor is added, and the sum is divided by a power of two,
-//! rounding down. Nothing is ever rounded twice. `docs/blob-format.md` states every function here in full.
+//! The rule: multiply exactly, add half of the divisor, divide by a power of two and round down. No result is rounded twice.
+//! `docs/blob-format.md` defines every function here in full.
 #![forbid(unsafe_code)]
 
 mod elementwise;
@@ -15,44 +15,44 @@ pub(crate) use exp2::COEFFICIENTS as EXP2_COEFFICIENTS;
 pub use exp2::exp2_neg;
 pub use log2::cost_bits;
 
-/// `round(a · m / 2³²)`, halves up: the high word of the product.
+/// `round(a · m / 2³²)`, halves up: the high word of the rounded product.
 #[inline(always)]
 pub const fn mul_high(a: i32, m: i32) -> i32 {
     ((a as i64 * m as i64 + (1 << 31)) >> 32) as i32
 }
 
-/// Requantization of an accumulator: `mul_high(acc · 2^left, multiplier)`, wrapping.
+/// Requantization of an accumulator: `mul_high(acc · 2^left_shift, multiplier)`, with a wrapping shift.
 #[inline(always)]
-pub const fn requantize(acc: i32, left: u32, multiplier: i32) -> i32 {
-    mul_high(acc.wrapping_shl(left), multiplier)
+pub const fn requantize(acc: i32, left_shift: u32, multiplier: i32) -> i32 {
+    mul_high(acc.wrapping_shl(left_shift), multiplier)
 }
 
-/// The nearest number that an `i16` can hold.
+/// Saturation to the range of an `i16`.
 #[inline(always)]
 pub const fn saturate16(v: i32) -> i16 {
     within(v, i16::MIN as i32, i16::MAX as i32) as i16
 }
 
-/// The nearest number that an `i8` can hold.
+/// Saturation to the range of an `i8`.
 #[inline(always)]
 pub const fn saturate8(v: i32) -> i8 {
     within(v, i8::MIN as i32, i8::MAX as i32) as i8
 }
 
-/// `Ord::clamp`, which is not `const`.
+/// `Ord::clamp` as a `const fn`.
 #[inline(always)]
-const fn within(v: i32, low: i32, high: i32) -> i32 {
-    let v = if v < low { low } else { v };
-    if v > high { high } else { v }
+const fn within(v: i32, min: i32, max: i32) -> i32 {
+    let v = if v < min { min } else { v };
+    if v > max { max } else { v }
 }
 
-/// A factor for 16-bit numbers: `x · multiplier / 2^shift`.
+/// Scale factor of 16-bit numbers: `x · multiplier / 2^shift`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct Rescale {
-    /// 0..2¹⁵, so that 32 bits hold the product.
+    /// 0 to 2¹⁵ - 1, so that 32 bits hold the product.
     pub multiplier: i16,
-    /// 1..=30.
+    /// 1 to 30.
     pub shift: u16,
 }
 
@@ -60,14 +60,14 @@ impl Rescale {
     /// Stand-in for an op without factors: valid, and never applied.
     pub(crate) const UNUSED: Self = Self { multiplier: 1, shift: 1 };
 
-    /// `round(x · multiplier / 2^shift)`, halves up; `x` fits 16 bits.
+    /// `round(x · multiplier / 2^shift)`, halves up; `x` is within `i16`.
     #[inline(always)]
     pub const fn apply(self, x: i32) -> i32 {
         let shift = self.shift as u32 & 31;
         (x.wrapping_mul(self.multiplier as i32)).wrapping_add((1 << shift) >> 1) >> shift
     }
 
-    /// Whether both numbers are in range.
+    /// True if both fields are in range.
     pub const fn is_valid(self) -> bool {
         self.multiplier >= 0 && self.shift >= 1 && self.shift <= 30
     }

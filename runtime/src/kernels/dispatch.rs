@@ -1,4 +1,4 @@
-//! The kernel of a host, chosen when the program runs.
+//! Run-time kernel dispatch on hosts.
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use super::Simd128;
@@ -11,10 +11,10 @@ use super::{Neon, NeonDotprod};
 use std::fmt;
 use std::sync::OnceLock;
 
-/// One of the kernels that this machine has.
+/// Kernel selected at run time among those available on this machine.
 ///
-/// The default is the fastest. [`Host::from_env`] heeds the environment variable [`Host::VARIABLE`] as well, as
-/// [`crate::Engine::new`] does.
+/// The default is the fastest. [`Host::from_env`], which [`crate::Engine::new`] calls, honours the environment variable
+/// [`Host::VARIABLE`] as well.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Host {
@@ -32,13 +32,13 @@ pub enum Host {
     /// NEON with dot products.
     #[cfg(target_arch = "aarch64")]
     NeonDotprod(NeonDotprod),
-    /// The vectors of WebAssembly.
+    /// WebAssembly `simd128`.
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     Simd128(Simd128),
 }
 
-/// Does the same with whichever kernel it is.
-macro_rules! each {
+/// Evaluates an expression with the selected kernel bound to its concrete type.
+macro_rules! with_kernel {
     ($host:expr, $kernel:ident => $result:expr) => {
         match $host {
             Host::Portable($kernel) => $result,
@@ -56,14 +56,14 @@ macro_rules! each {
     };
 }
 
-/// Names of the kernels of all hosts.
+/// Kernel names on all architectures.
 const NAMES: [&str; 6] = ["portable", "avx2", "avx512vnni", "neon", "neon-dotprod", "simd128"];
 
 impl Host {
-    /// The environment variable that names the kernel to take in the place of the fastest.
+    /// Environment variable that names the kernel to use instead of the fastest.
     pub const VARIABLE: &str = "PIXELRNN_KERNEL";
 
-    /// All that this machine has, the fastest last.
+    /// Kernels available on this machine, the fastest last.
     pub fn all() -> impl Iterator<Item = Self> {
         let all = [
             Some(Self::Portable(Portable)),
@@ -81,21 +81,21 @@ impl Host {
         all.into_iter().flatten()
     }
 
-    /// The kernel `name`: `portable`, `avx2`, `avx512vnni`, `neon`, `neon-dotprod` or `simd128`.
+    /// Kernel by name: `portable`, `avx2`, `avx512vnni`, `neon`, `neon-dotprod` or `simd128`.
     ///
     /// # Errors
-    /// When there is no such kernel, or this machine does not have it.
+    /// [`KernelError::Unknown`] for any other name, [`KernelError::Unavailable`] if this machine lacks the kernel.
     pub fn named(name: &str) -> Result<Self, KernelError> {
         let known = NAMES.into_iter().find(|known| *known == name).ok_or(KernelError::Unknown)?;
         Self::all().find(|kernel| kernel.name() == known).ok_or(KernelError::Unavailable { name: known })
     }
 
-    /// The kernel that [`Host::VARIABLE`] names; where it is not set or empty, the fastest.
+    /// Kernel named by [`Host::VARIABLE`], or the fastest if the variable is unset or empty.
     ///
-    /// The variable is read once in a program's life.
+    /// The variable is read once per process.
     ///
     /// # Errors
-    /// As [`Host::named`].
+    /// Same errors as [`Host::named`].
     pub fn from_env() -> Result<Self, KernelError> {
         static CHOSEN: OnceLock<Result<Host, KernelError>> = OnceLock::new();
         *CHOSEN.get_or_init(|| match std::env::var_os(Self::VARIABLE) {
@@ -105,7 +105,7 @@ impl Host {
         })
     }
 
-    /// The kernel's name; see [`Host::named`].
+    /// Name of the kernel, as [`Host::named`] takes it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Portable(_) => "portable",
@@ -123,19 +123,19 @@ impl Host {
     }
 }
 
-/// Something to do with a kernel whose type is known, so that it is chosen once for all of it.
+/// Task that is generic over the kernel, so that dispatch happens once for all of it.
 pub(crate) trait Task {
-    /// What comes of it.
+    /// Result of the task.
     type Output;
-    /// Does it.
+    /// Runs the task.
     fn with<K: Kernel>(self, kernel: K) -> Self::Output;
 }
 
 impl Host {
-    /// Does `task` with the kernel, and lets the compiler use the kernel's instructions for all of it.
+    /// Runs `task` with the selected kernel and the kernel's target features enabled.
     #[inline(always)]
     pub(crate) fn dispatch<T: Task>(self, task: T) -> T::Output {
-        each!(self, kernel => kernel.run(#[inline(always)] || task.with(kernel)))
+        with_kernel!(self, kernel => kernel.run(#[inline(always)] || task.with(kernel)))
     }
 }
 
@@ -151,33 +151,33 @@ impl Kernel for Host {
 
     #[inline(always)]
     fn gemv_row_major(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        each!(self, kernel => kernel.gemv_row_major(bias, weights, x, sums));
+        with_kernel!(self, kernel => kernel.gemv_row_major(bias, weights, x, sums));
     }
 
     #[inline(always)]
     fn gemv_tiled(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-        each!(self, kernel => kernel.gemv_tiled(bias, weights, x, sums));
+        with_kernel!(self, kernel => kernel.gemv_tiled(bias, weights, x, sums));
     }
 
     #[inline(always)]
     fn input_offset(self) -> i32 {
-        each!(self, kernel => kernel.input_offset())
+        with_kernel!(self, kernel => kernel.input_offset())
     }
 
     #[inline(always)]
-    fn requantize(self, sums: &[i32; LANES], left: u32, multipliers: &[i32; LANES]) -> [i32; LANES] {
-        each!(self, kernel => kernel.requantize(sums, left, multipliers))
+    fn requantize(self, sums: &[i32; LANES], left_shift: u32, multipliers: &[i32; LANES]) -> [i32; LANES] {
+        with_kernel!(self, kernel => kernel.requantize(sums, left_shift, multipliers))
     }
 
     #[inline(always)]
     fn gemm_u8i8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-        each!(self, kernel => kernel.gemm_u8i8(weights, inputs, bias, vectors, sums));
+        with_kernel!(self, kernel => kernel.gemm_u8i8(weights, inputs, bias, vectors, sums));
     }
 
     #[cfg(feature = "a16")]
     #[inline(always)]
     fn gemm_i16i16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-        each!(self, kernel => kernel.gemm_i16i16(weights, inputs, bias, vectors, sums));
+        with_kernel!(self, kernel => kernel.gemm_i16i16(weights, inputs, bias, vectors, sums));
     }
 
     #[inline(always)]
@@ -187,7 +187,7 @@ impl Kernel for Host {
         x: &[[u8; 4]],
         sums: Accumulators<V>,
     ) -> Accumulators<V> {
-        each!(self, kernel => kernel.gemv_accumulate_u8i8(weights, x, sums))
+        with_kernel!(self, kernel => kernel.gemv_accumulate_u8i8(weights, x, sums))
     }
 
     #[cfg(feature = "a16")]
@@ -198,29 +198,29 @@ impl Kernel for Host {
         x: &[[i16; 2]],
         sums: Accumulators<V>,
     ) -> Accumulators<V> {
-        each!(self, kernel => kernel.gemv_accumulate_i16i16(weights, x, sums))
+        with_kernel!(self, kernel => kernel.gemv_accumulate_i16i16(weights, x, sums))
     }
 
     #[inline(always)]
     fn run<R>(self, task: impl FnOnce() -> R) -> R {
-        each!(self, kernel => kernel.run(task))
+        with_kernel!(self, kernel => kernel.run(task))
     }
 
     #[inline(always)]
     fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
-        each!(self, kernel => kernel.cells(gates, before, cell_bits, c, h));
+        with_kernel!(self, kernel => kernel.cells(gates, before, cell_bits, c, h));
     }
 }
 
-/// Why there is no such kernel.
+/// Error of a kernel selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KernelError {
-    /// The name is that of no kernel.
+    /// No kernel has this name.
     Unknown,
-    /// This machine does not have it, or the program was compiled for another one.
+    /// The CPU lacks the kernel's instructions, or the program was compiled for another architecture.
     Unavailable {
-        /// The kernel.
+        /// Name of the kernel.
         name: &'static str,
     },
 }

@@ -1,39 +1,39 @@
-//! Products with packed weights: a *panel* of outputs for many places at once.
+//! Matrix product with packed weights: a *panel* of outputs for many columns of the batch.
 //!
-//! A place is a pixel of an image. Its inputs lie in one or more pieces, the taps of each kernel row; outputs lie in the lanes of
-//! vectors, so that nothing has to be added across a vector, with short sums as with long ones.
+//! A column is one pixel of an image. Its inputs lie in one or more pieces, the taps of each kernel row. Outputs lie in the
+//! lanes of vectors, so no horizontal sum is needed, and short inner dimensions are as efficient as long ones.
 
-/// Outputs of a vector.
+/// Outputs per vector.
 pub const LANES: usize = 16;
 
-/// Bytes of inputs that one step multiplies: four 8-bit numbers or two 16-bit ones.
+/// Bytes of a word, the inputs of one multiply step: four of 8 bits or two of 16 bits.
 pub const WORD: usize = 4;
 
-/// Consecutive inputs of every place.
+/// Contiguous run of inputs, at the same offset in every column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Piece {
-    /// The first place's first input.
+    /// Index of the first input in the first column.
     pub start: usize,
-    /// Steps of [`WORD`] bytes.
+    /// Length in words of [`WORD`] bytes.
     pub words: usize,
 }
 
-/// Pieces of a product, those that lie end to end joined.
+/// Pieces of an inner dimension; adjacent ones are merged.
 #[derive(Clone, Debug, Default)]
 pub struct Pieces(Vec<Piece>);
 
 impl Pieces {
-    /// None, with memory for so many.
+    /// Empty list with room for `count` pieces.
     pub fn with_capacity(count: usize) -> Self {
         Self(Vec::with_capacity(count))
     }
 
-    /// Takes all out.
+    /// Removes all pieces.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Adds a piece, of inputs of type `X`.
+    /// Appends a piece of inputs of type `X`.
     #[inline(always)]
     pub fn push<X>(&mut self, start: usize, words: usize) {
         match self.0.last_mut() {
@@ -42,24 +42,24 @@ impl Pieces {
         }
     }
 
-    /// All of them.
+    /// Pieces in order.
     pub fn all(&self) -> &[Piece] {
         &self.0
     }
 }
 
-/// The inputs of places.
+/// Inputs of all columns.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a, X> {
-    /// Where they lie.
+    /// Memory that the pieces index.
     pub numbers: &'a [X],
-    /// Numbers from place to place.
+    /// Elements from one column to the next.
     pub stride: usize,
-    /// The first place's.
+    /// Pieces of the first column.
     pub pieces: &'a [Piece],
 }
 
-/// The shape of a product, checked against the lengths of all its slices.
+/// Shape of a product, checked against the lengths of all its slices.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[derive(Clone, Copy, Debug)]
 pub(in crate::kernels) struct Shape {
@@ -70,7 +70,7 @@ pub(in crate::kernels) struct Shape {
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 impl Shape {
-    /// `None` unless everything that a product reads and writes is there: `weights` are [`WORD`] bytes for each step and output.
+    /// `None` if any access of the product would be out of bounds. Weights take [`WORD`] bytes per word and output.
     pub(in crate::kernels) fn new<X>(
         weights_bytes: usize,
         inputs: &Inputs<'_, X>,
@@ -81,9 +81,10 @@ impl Shape {
         let columns = sums.len().checked_div(vectors * LANES)?;
         let last = columns.checked_sub(1)?;
         let words: usize = inputs.pieces.iter().map(|piece| piece.words).sum();
-        let each = WORD / size_of::<X>();
-        let end =
-            |piece: &Piece| piece.start.checked_add(last.checked_mul(inputs.stride)?)?.checked_add(piece.words * each);
+        let per_word = WORD / size_of::<X>();
+        let end = |piece: &Piece| {
+            piece.start.checked_add(last.checked_mul(inputs.stride)?)?.checked_add(piece.words * per_word)
+        };
         let all = inputs.pieces.iter().all(|piece| end(piece).is_some_and(|end| end <= inputs.numbers.len()))
             && words.checked_mul(vectors * LANES * WORD)? <= weights_bytes
             && vectors * LANES <= bias.len();
@@ -91,22 +92,22 @@ impl Shape {
     }
 }
 
-/// Sums of `V` vectors of outputs at one place, which are to stay in registers.
+/// Accumulators of `V` vectors of outputs in one column, meant to stay in registers.
 pub type Accumulators<const V: usize> = [[i32; LANES]; V];
 
-/// The weights of `V` vectors of outputs for a word of `EACH` inputs.
-pub type PanelWeights<W, const EACH: usize, const V: usize> = [[[W; EACH]; LANES]; V];
+/// Weights of `V` vectors of outputs for one word of `PER_WORD` inputs.
+pub type PanelWeights<W, const PER_WORD: usize, const V: usize> = [[[W; PER_WORD]; LANES]; V];
 
-/// The products of one place in plain Rust, added to `sums`.
+/// One column in plain Rust, added to `sums`.
 #[inline(always)]
 pub(in crate::kernels) fn gemv_accumulate<
     X: Copy + Into<i32>,
     W: Copy + Into<i32>,
-    const EACH: usize,
+    const PER_WORD: usize,
     const V: usize,
 >(
-    weights: &[PanelWeights<W, EACH, V>],
-    x: &[[X; EACH]],
+    weights: &[PanelWeights<W, PER_WORD, V>],
+    x: &[[X; PER_WORD]],
     mut sums: Accumulators<V>,
 ) -> Accumulators<V> {
     for (weights, x) in weights.iter().zip(x) {
@@ -119,10 +120,10 @@ pub(in crate::kernels) fn gemv_accumulate<
     sums
 }
 
-/// A panel in plain Rust, [`LANES`] outputs at once.
+/// One panel in plain Rust, [`LANES`] outputs at a time.
 #[inline(always)]
-pub(in crate::kernels) fn portable<X: Copy + Into<i32>, W: Copy + Into<i32>, const EACH: usize>(
-    weights: &[[[W; EACH]; LANES]],
+pub(in crate::kernels) fn portable<X: Copy + Into<i32>, W: Copy + Into<i32>, const PER_WORD: usize>(
+    weights: &[[[W; PER_WORD]; LANES]],
     inputs: &Inputs<'_, X>,
     bias: &[i32],
     vectors: usize,
@@ -136,8 +137,8 @@ pub(in crate::kernels) fn portable<X: Copy + Into<i32>, W: Copy + Into<i32>, con
             let mut weights = weights.iter().skip(vector).step_by(vectors);
             for piece in inputs.pieces {
                 let start = piece.start + column * inputs.stride;
-                let Some(x) = inputs.numbers.get(start..start + piece.words * EACH) else { return };
-                for (x, weights) in x.as_chunks::<EACH>().0.iter().zip(&mut weights) {
+                let Some(x) = inputs.numbers.get(start..start + piece.words * PER_WORD) else { return };
+                for (x, weights) in x.as_chunks::<PER_WORD>().0.iter().zip(&mut weights) {
                     for (total, weights) in totals.iter_mut().zip(weights) {
                         for (weight, x) in weights.iter().zip(x) {
                             *total = total.wrapping_add((*weight).into() * (*x).into());

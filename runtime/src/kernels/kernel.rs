@@ -1,4 +1,4 @@
-//! What every kernel can do, in plain Rust where it has nothing better.
+//! The [`Kernel`] trait, with portable default implementations.
 
 #[cfg(feature = "std")]
 use super::gemm;
@@ -9,7 +9,8 @@ use super::{map, map_two};
 use crate::blob::Layout;
 use crate::fixed::{self, Rescale, exp2_neg, lstm, requantize};
 
-/// Accumulators computed at a time, and zeros in [`crate::arithmetic::Arithmetic::ZERO_BIAS`]; fewer where memory is scarce.
+/// Accumulators computed at a time, and the length of [`crate::arithmetic::Arithmetic::ZERO_BIAS`]. Smaller on targets with
+/// little memory.
 pub const OUTPUT_TILE: usize = if cfg!(any(target_pointer_width = "64", target_family = "wasm", pixelrnn_mve)) {
     64
 } else if cfg!(pixelrnn_dsp) {
@@ -18,44 +19,43 @@ pub const OUTPUT_TILE: usize = if cfg!(any(target_pointer_width = "64", target_f
     16
 };
 
-/// Sums that are scaled: what [`Kernel::gemv_row_major`] and [`Kernel::scale`] read.
+/// Operands of a matrix-vector product with requantization: [`Kernel::gemv_row_major`], then [`Kernel::scale`].
 #[derive(Clone, Copy, Debug)]
 pub struct Gemv<'a, X = i8, W = i8, S = i32> {
-    /// What sums begin with.
+    /// Initial accumulators, `[outputs]`.
     pub bias: &'a [S],
-    /// `[outputs, x.len()]`, row-major.
+    /// Weights, `[outputs, x.len()]`, row-major.
     pub weights: &'a [W],
-    /// Inputs.
+    /// Input activations, `[inputs]`.
     pub x: &'a [X],
-    /// Bits that a sum is shifted left before it is multiplied.
+    /// Left shift of an accumulator before its multiplier, in bits.
     pub left_shift: u8,
-    /// One for each output.
+    /// Requantization multipliers, `[outputs]`.
     pub multipliers: &'a [S],
 }
 
-/// The inner loops of an engine.
+/// Inner loops of an executor.
 ///
-/// All kernels give the same bytes: sums are exact modulo 2³², whatever the order.
+/// All kernels give the same bytes: accumulation is exact modulo 2³², so its order does not matter.
 ///
-/// `rows` and `blocks` compute `sums[o] = bias[o] + Σ weights[o, k] · x[k]`, for as many outputs as all three have numbers
-/// of.
+/// The `gemv_row_major` and `gemv_tiled` methods compute `sums[o] = bias[o] + Σ weights[o, k] · x[k]`. The number of
+/// outputs is the smallest that `bias`, `weights` and `sums` cover.
 pub trait Kernel: Copy {
-    /// Whether the machine has vectors, so that it is faster to do one thing to all numbers of a slice than everything to
-    /// each number.
+    /// Set if the kernel has vectors, so that one pass over a slice for each operation beats all operations on each element.
     const VECTORS: bool = false;
 
-    /// Whether sums are so fast that it is worth some code to have less around them.
+    /// Set if products are so fast that fused requantization is worth its code size.
     const FUSED: bool = false;
 
-    /// For weights in [`Layout::RowMajor`]: `weights` is `[outputs, x.len()]`, row-major.
+    /// Matrix-vector product with [`Layout::RowMajor`] weights, `[outputs, x.len()]`.
     fn gemv_row_major(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 
-    /// For weights in [`Layout::Tiled`], from the first output of a block on; `x.len()` is a multiple of four.
+    /// Matrix-vector product with [`Layout::Tiled`] weights, from the first output of a block on; `x.len()` is a multiple of four.
     fn gemv_tiled(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 
-    /// As [`Kernel::gemv_row_major`], for 16-bit activations.
+    /// [`Kernel::gemv_row_major`] for 16-bit activations.
     #[cfg(feature = "a16")]
-    #[cfg_attr(target_os = "none", inline(never))] // one of three, side by side in one function, is slower for the others
+    #[cfg_attr(target_os = "none", inline(never))] // variants inlined side by side slow each other down
     fn gemv_row_major_i16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         self.run(
             #[inline(always)]
@@ -63,7 +63,7 @@ pub trait Kernel: Copy {
         );
     }
 
-    /// As [`Kernel::gemv_tiled`], for 16-bit activations.
+    /// [`Kernel::gemv_tiled`] for 16-bit activations.
     #[cfg(feature = "a16")]
     #[cfg_attr(target_os = "none", inline(never))]
     fn gemv_tiled_i16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
@@ -73,7 +73,7 @@ pub trait Kernel: Copy {
         );
     }
 
-    /// As [`Kernel::gemv_tiled_i16`], for weights in [`Layout::TiledPairs`].
+    /// [`Kernel::gemv_tiled_i16`] for [`Layout::TiledPairs`] weights.
     #[cfg(feature = "a16")]
     #[cfg_attr(target_os = "none", inline(never))]
     fn gemv_tiled_pairs_i16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
@@ -83,15 +83,17 @@ pub trait Kernel: Copy {
         );
     }
 
-    /// What [`Kernel::gemm_u8i8`] takes off each input: 0 or 128, as instructions want unsigned bytes or signed ones.
+    /// Offset that [`Kernel::gemm_u8i8`] subtracts from each input: 0 for instructions with unsigned inputs, 128 for signed ones.
     #[cfg(feature = "std")]
     #[inline(always)]
     fn input_offset(self) -> i32 {
         0
     }
 
-    /// `sums[p, o] = bias[o] + Σ weights[o, k] · (x[p, k] - input_offset)` of all places `p` and of `vectors` of [`gemm::LANES`]
-    /// outputs each, for unsigned 8-bit inputs; `weights` are `[words, vectors, 16, 4]`.
+    /// Matrix product of packed weights and unsigned 8-bit inputs:
+    /// `sums[n, o] = bias[o] + Σ weights[o, k] · (x[n, k] - input_offset)` for all columns `n` of the batch.
+    ///
+    /// Outputs come in `vectors` vectors of [`gemm::LANES`]; `weights` are `[words, vectors, 16, 4]`.
     #[cfg(feature = "std")]
     fn gemm_u8i8(self, weights: &[i8], inputs: &gemm::Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
         self.run(
@@ -100,7 +102,7 @@ pub trait Kernel: Copy {
         );
     }
 
-    /// As [`Kernel::gemm_u8i8`], for 16-bit inputs and weights; `weights` are `[words, vectors, 16, 2]`.
+    /// [`Kernel::gemm_u8i8`] for 16-bit inputs and weights, without an input offset; `weights` are `[words, vectors, 16, 2]`.
     #[cfg(all(feature = "std", feature = "a16"))]
     fn gemm_i16i16(
         self,
@@ -116,8 +118,10 @@ pub trait Kernel: Copy {
         );
     }
 
-    /// `sums[o] + Σ weights[o, k] · (x[k] - input_offset)` of one place: [`Kernel::gemm_u8i8`] for a few words of inputs that another op
-    /// has just made, in the midst of code that has the kernel's instructions, so that nothing goes through memory.
+    /// One column of [`Kernel::gemm_u8i8`]: `sums[o] + Σ weights[o, k] · (x[k] - input_offset)`.
+    ///
+    /// For a few words of inputs that another op has just computed. Inside [`Kernel::run`], accumulators and inputs stay in
+    /// registers.
     #[cfg(feature = "std")]
     #[inline(always)]
     fn gemv_accumulate_u8i8<const V: usize>(
@@ -129,7 +133,7 @@ pub trait Kernel: Copy {
         gemm::gemv_accumulate(weights, x, sums)
     }
 
-    /// As [`Kernel::gemv_accumulate_u8i8`], for 16-bit inputs and weights.
+    /// [`Kernel::gemv_accumulate_u8i8`] for 16-bit inputs and weights, without an input offset.
     #[cfg(all(feature = "std", feature = "a16"))]
     #[inline(always)]
     fn gemv_accumulate_i16i16<const V: usize>(
@@ -141,54 +145,59 @@ pub trait Kernel: Copy {
         gemm::gemv_accumulate(weights, x, sums)
     }
 
-    /// [`requantize`]s sums, each with its multiplier.
+    /// [`requantize`]s each accumulator by its multiplier, in place.
     #[inline]
-    fn scale(self, sums: &mut [i32], left: u32, multipliers: &[i32]) {
+    fn scale(self, sums: &mut [i32], left_shift: u32, multipliers: &[i32]) {
         map(
             self,
             multipliers,
             sums,
             #[inline(always)]
-            move |multiplier, sum| *sum = requantize(*sum, left, multiplier),
+            move |multiplier, sum| *sum = requantize(*sum, left_shift, multiplier),
         );
     }
 
-    /// The [`requantize`]d sums of a vector, each with its multiplier.
+    /// [`requantize`]d accumulators of one vector, each by its multiplier.
     #[cfg(feature = "std")]
     #[inline(always)]
-    fn requantize(self, sums: &[i32; gemm::LANES], left: u32, multipliers: &[i32; gemm::LANES]) -> [i32; gemm::LANES] {
+    fn requantize(
+        self,
+        sums: &[i32; gemm::LANES],
+        left_shift: u32,
+        multipliers: &[i32; gemm::LANES],
+    ) -> [i32; gemm::LANES] {
         let mut scaled = *sums;
         for (sum, multiplier) in scaled.iter_mut().zip(multipliers) {
-            *sum = requantize(*sum, left, *multiplier);
+            *sum = requantize(*sum, left_shift, *multiplier);
         }
         scaled
     }
 
-    /// Activations: `v + zero_point` within `low..=127`; both numbers are activations.
+    /// Activations: `v + zero_point` clamped to `clamp_min..=127`. `zero_point` and `clamp_min` are within `i8`.
     #[inline(always)]
-    fn activations(self, v: &[i32], zero_point: i32, low: i32, y: &mut [i8]) {
+    fn activations(self, v: &[i32], zero_point: i32, clamp_min: i32, y: &mut [i8]) {
         map(
             self,
             v,
             y,
             #[inline(always)]
-            move |v, y| *y = fixed::activation(v, zero_point, low),
+            move |v, y| *y = fixed::activation(v, zero_point, clamp_min),
         );
     }
 
-    /// Sums within `low..=high`, the least and the largest of which an `i16` can hold.
+    /// Residuals: `v` clamped to `clamp_min..=clamp_max`, both within `i16`.
     #[inline(always)]
-    fn residuals(self, v: &[i32], low: i32, high: i32, y: &mut [i16]) {
+    fn residuals(self, v: &[i32], clamp_min: i32, clamp_max: i32, y: &mut [i16]) {
         map(
             self,
             v,
             y,
             #[inline(always)]
-            move |v, y| *y = v.max(low).min(high) as i16,
+            move |v, y| *y = v.max(clamp_min).min(clamp_max) as i16,
         );
     }
 
-    /// Adds sums to `y`, saturating.
+    /// Adds accumulators to the residual `y`, saturating.
     #[inline(always)]
     fn accumulate(self, v: &[i32], y: &mut [i16]) {
         map(
@@ -200,31 +209,31 @@ pub trait Kernel: Copy {
         );
     }
 
-    /// [`Kernel::activations`] of `x` rescaled.
+    /// Activations of a residual: `x` rescaled, plus `zero_point`, clamped to `clamp_min..=127`.
     #[inline(always)]
-    fn rescaled_i8(self, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
+    fn rescaled_i8(self, x: &[i16], rescale: Rescale, zero_point: i32, clamp_min: i32, y: &mut [i8]) {
         map(
             self,
             x,
             y,
             #[inline(always)]
-            move |x, y| *y = fixed::activation(fixed::quantize(x, rescale), zero_point, low),
+            move |x, y| *y = fixed::activation(fixed::quantize(x, rescale), zero_point, clamp_min),
         );
     }
 
-    /// [`Kernel::residuals`] of `x` rescaled.
+    /// Residual in another scale: `x` rescaled, clamped to `clamp_min..=clamp_max`.
     #[inline(always)]
-    fn rescaled_i16(self, x: &[i16], rescale: Rescale, low: i32, high: i32, y: &mut [i16]) {
+    fn rescaled_i16(self, x: &[i16], rescale: Rescale, clamp_min: i32, clamp_max: i32, y: &mut [i16]) {
         map(
             self,
             x,
             y,
             #[inline(always)]
-            move |x, y| *y = rescale.apply(i32::from(x)).max(low).min(high) as i16,
+            move |x, y| *y = rescale.apply(i32::from(x)).max(clamp_min).min(clamp_max) as i16,
         );
     }
 
-    /// Adds `x` rescaled to `y`, saturating.
+    /// Adds `x` rescaled to the residual `y`, saturating.
     #[inline(always)]
     fn rescaled_onto(self, x: &[i16], rescale: Rescale, y: &mut [i16]) {
         map(
@@ -243,21 +252,22 @@ pub trait Kernel: Copy {
         self.scale(sums, u32::from(rows.left_shift), rows.multipliers);
     }
 
-    /// Adds what [`Kernel::gemv_scaled`] gives to `sums`, of rows whose biases are 0; `false` where the kernel has no short way to do
-    /// it, and nothing is done.
+    /// Adds the result of [`Kernel::gemv_scaled`] to `sums`; all biases must be 0.
+    ///
+    /// Returns `false`, with `sums` unchanged, if the kernel has no fused implementation for this shape.
     #[inline(always)]
     fn gemv_added(self, _rows: Gemv<'_>, _sums: &mut [i32]) -> bool {
         false
     }
 
-    /// [`Kernel::gemv_scaled`], then [`Kernel::activations`]; what `sums` holds then is nothing to rely on.
+    /// [`Kernel::gemv_scaled`], then [`Kernel::activations`]. `sums` is scratch, unspecified afterwards.
     #[inline(always)]
-    fn gemv_activations(self, rows: Gemv<'_>, zero_point: i32, low: i32, sums: &mut [i32], y: &mut [i8]) {
+    fn gemv_activations(self, rows: Gemv<'_>, zero_point: i32, clamp_min: i32, sums: &mut [i32], y: &mut [i8]) {
         self.gemv_scaled(rows, sums);
-        self.activations(sums, zero_point, low, y);
+        self.activations(sums, zero_point, clamp_min, y);
     }
 
-    /// [`Kernel::gemv_scaled`], then [`Kernel::accumulate`]; what `sums` holds then is nothing to rely on.
+    /// [`Kernel::gemv_scaled`], then [`Kernel::accumulate`]. `sums` is scratch, unspecified afterwards.
     #[inline(always)]
     fn gemv_accumulated(self, rows: Gemv<'_>, sums: &mut [i32], y: &mut [i16]) {
         self.gemv_scaled(rows, sums);
@@ -272,15 +282,22 @@ pub trait Kernel: Copy {
         self.scale(sums, u32::from(rows.left_shift), rows.multipliers);
     }
 
-    /// [`Kernel::gemv_scaled_i16`], then [`Kernel::residuals`]; what `sums` holds then is nothing to rely on.
+    /// [`Kernel::gemv_scaled_i16`], then [`Kernel::residuals`]. `sums` is scratch, unspecified afterwards.
     #[cfg(feature = "a16")]
     #[inline(always)]
-    fn gemv_activations_i16(self, rows: Gemv<'_, i16>, low: i32, high: i32, sums: &mut [i32], y: &mut [i16]) {
+    fn gemv_activations_i16(
+        self,
+        rows: Gemv<'_, i16>,
+        clamp_min: i32,
+        clamp_max: i32,
+        sums: &mut [i32],
+        y: &mut [i16],
+    ) {
         self.gemv_scaled_i16(rows, sums);
-        self.residuals(sums, low, high, y);
+        self.residuals(sums, clamp_min, clamp_max, y);
     }
 
-    /// [`Kernel::gemv_scaled_i16`], then [`Kernel::accumulate`]; what `sums` holds then is nothing to rely on.
+    /// [`Kernel::gemv_scaled_i16`], then [`Kernel::accumulate`]. `sums` is scratch, unspecified afterwards.
     #[cfg(feature = "a16")]
     #[inline(always)]
     fn gemv_accumulated_i16(self, rows: Gemv<'_, i16>, sums: &mut [i32], y: &mut [i16]) {
@@ -288,21 +305,23 @@ pub trait Kernel: Copy {
         self.accumulate(sums, y);
     }
 
-    /// [`Kernel::gemv_scaled_i16`] of many rows.
+    /// [`Kernel::gemv_scaled_i16`] for many outputs.
     #[cfg(feature = "a16")]
     #[inline(always)]
     fn gemv_sums_i16(self, rows: Gemv<'_, i16>, y: &mut [i32]) {
         self.gemv_scaled_i16(rows, y);
     }
 
-    /// Does `task`, which the compiler may do with the instructions that the kernel uses.
+    /// Runs `task` with the kernel's target features enabled, so that the compiler may use its instructions.
     #[inline(always)]
     fn run<R>(self, task: impl FnOnce() -> R) -> R {
         task()
     }
 
-    /// The step of each LSTM unit, as [`lstm::cell`]: four `gates` a unit, o, f, i, g, and the cells `before`; writes the new
-    /// `c` and `h`, of as many units as all slices have numbers of.
+    /// Steps LSTM units by [`lstm::cell`].
+    ///
+    /// `gates` are the pre-activations, `[units, 4]` in the order o, f, i, g; `before` are the previous cell states. Writes the
+    /// new cell states `c` and outputs `h`. The number of units is the smallest that all slices cover.
     #[inline(always)]
     fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         let units = gates.as_chunks().0.iter().zip(before).zip(cell_bits).zip(c).zip(h);
@@ -311,7 +330,8 @@ pub trait Kernel: Copy {
         }
     }
 
-    /// [`Kernel::cells`] of gates that are still sums over the input and over the state, at most [`OUTPUT_TILE`] of each.
+    /// [`Kernel::cells`] with each gate the saturated sum of two requantized accumulators, over the input and over the state;
+    /// at most [`OUTPUT_TILE`] of each.
     #[inline(always)]
     fn units(self, [x, state]: [&[i32]; 2], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         let mut gates = [0; OUTPUT_TILE];
@@ -328,7 +348,7 @@ pub trait Kernel: Copy {
         }
     }
 
-    /// [`Kernel::units`] of gates whose two sums have been added.
+    /// [`Kernel::units`] with the two accumulators of each gate already added.
     #[inline(always)]
     fn summed_units(self, sums: &[i32], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         let none = [0; OUTPUT_TILE];
@@ -337,7 +357,7 @@ pub trait Kernel: Copy {
         }
     }
 
-    /// The largest of some logits, and which of them is the first that is as large.
+    /// Largest logit and the index of its first occurrence; `(i32::MIN, 0)` for an empty slice.
     #[inline(always)]
     fn largest(self, logits: &[u32]) -> (i32, usize) {
         let (mut largest, mut at) = (i32::MIN, 0);
@@ -350,8 +370,10 @@ pub trait Kernel: Copy {
         (largest, at)
     }
 
-    /// Turns logits into weights, [`exp2_neg`] of the distance to the largest times `inverse`, in units of 2⁻¹⁶, and gives their
-    /// sum.
+    /// Turns logits into softmax weights in units of 2⁻³⁰: [`exp2_neg`] of the distance to `largest` times `inverse`. Returns
+    /// the sum of the weights.
+    ///
+    /// Logits and `inverse`, the inverse temperature, are in units of 2⁻¹⁶.
     #[inline(always)]
     fn weights(self, logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
         let mut sum = 0;
@@ -364,7 +386,7 @@ pub trait Kernel: Copy {
         sum
     }
 
-    /// Turns weights into frequencies, `1 + (weight · scale >> 32)`, and gives their sum.
+    /// Turns softmax weights into frequencies `1 + (weight · scale >> 32)` and returns their sum.
     #[inline(always)]
     fn frequencies(self, weights: &mut [u32], scale: u32) -> u32 {
         let mut sum = 0u32;

@@ -1,19 +1,19 @@
-//! The same function of each number, by the instructions of a kernel.
+//! Elementwise maps with a kernel's target features enabled.
 //!
-//! Compilers make vectors of a loop over an array whose length they know. So numbers are taken sixteen at a time, and the
-//! last ones one by one.
+//! Compilers vectorise a loop over an array of known length. Slices are therefore processed in chunks of sixteen, and the
+//! remainder one element at a time.
 
 use super::Kernel;
 use core::hint::black_box;
 
-/// Numbers at a time.
-const PIECE: usize = 16;
+/// Elements per chunk.
+const CHUNK: usize = 16;
 
-/// `f(x, y)` of each pair. Few of them are not worth the way into the kernel's instructions.
+/// `f(x, y)` for each pair. Slices shorter than a chunk do not repay the call of [`Kernel::run`].
 #[inline(always)]
 pub(crate) fn map<K: Kernel, X: Copy, Y: Copy>(kernel: K, x: &[X], y: &mut [Y], f: impl Fn(X, &mut Y)) {
-    if !K::VECTORS || y.len() < PIECE {
-        return each(x, y, &f);
+    if !K::VECTORS || y.len() < CHUNK {
+        return map_scalar(x, y, &f);
     }
     kernel.run(
         #[inline(always)]
@@ -21,23 +21,23 @@ pub(crate) fn map<K: Kernel, X: Copy, Y: Copy>(kernel: K, x: &[X], y: &mut [Y], 
     );
 }
 
-/// As [`map`], in the midst of code that may use the instructions already.
+/// [`map`] for callers that already have the target features enabled.
 #[inline(always)]
 pub(crate) fn map_within<X: Copy, Y: Copy>(x: &[X], y: &mut [Y], f: impl Fn(X, &mut Y)) {
     let length = x.len().min(y.len());
     let (Some(x), Some(y)) = (x.get(..length), y.get_mut(..length)) else { return };
-    let (x, x_rest) = x.as_chunks::<PIECE>();
-    let (y, y_rest) = y.as_chunks_mut::<PIECE>();
+    let (x, x_rest) = x.as_chunks::<CHUNK>();
+    let (y, y_rest) = y.as_chunks_mut::<CHUNK>();
     for (y, x) in y.iter_mut().zip(x) {
-        let mut piece = *y;
-        each(&{ *x }, &mut piece, &f);
-        *y = piece;
+        let mut chunk = *y;
+        map_scalar(&{ *x }, &mut chunk, &f);
+        *y = chunk;
         black_box(());
     }
-    each(x_rest, y_rest, &f);
+    map_scalar(x_rest, y_rest, &f);
 }
 
-/// `f(a, b, y)` of each three.
+/// `f(a, b, y)` for each triple.
 #[inline(always)]
 pub(crate) fn map_two<K: Kernel, A: Copy, B: Copy, Y: Copy>(
     kernel: K,
@@ -47,36 +47,36 @@ pub(crate) fn map_two<K: Kernel, A: Copy, B: Copy, Y: Copy>(
     f: impl Fn(A, B, &mut Y),
 ) {
     if !K::VECTORS {
-        return each_two(a, b, y, &f);
+        return map_two_scalar(a, b, y, &f);
     }
     kernel.run(
         #[inline(always)]
         move || {
             let length = a.len().min(b.len()).min(y.len());
             let (Some(a), Some(b), Some(y)) = (a.get(..length), b.get(..length), y.get_mut(..length)) else { return };
-            let (a, a_rest) = a.as_chunks::<PIECE>();
-            let (b, b_rest) = b.as_chunks::<PIECE>();
-            let (y, y_rest) = y.as_chunks_mut::<PIECE>();
+            let (a, a_rest) = a.as_chunks::<CHUNK>();
+            let (b, b_rest) = b.as_chunks::<CHUNK>();
+            let (y, y_rest) = y.as_chunks_mut::<CHUNK>();
             for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-                let mut piece = *y;
-                each_two(&{ *a }, &{ *b }, &mut piece, &f);
-                *y = piece;
+                let mut chunk = *y;
+                map_two_scalar(&{ *a }, &{ *b }, &mut chunk, &f);
+                *y = chunk;
                 black_box(());
             }
-            each_two(a_rest, b_rest, y_rest, &f);
+            map_two_scalar(a_rest, b_rest, y_rest, &f);
         },
     );
 }
 
 #[inline(always)]
-fn each<X: Copy, Y: Copy>(x: &[X], y: &mut [Y], f: &impl Fn(X, &mut Y)) {
+fn map_scalar<X: Copy, Y: Copy>(x: &[X], y: &mut [Y], f: &impl Fn(X, &mut Y)) {
     for (y, x) in y.iter_mut().zip(x) {
         f(*x, y);
     }
 }
 
 #[inline(always)]
-fn each_two<A: Copy, B: Copy, Y: Copy>(a: &[A], b: &[B], y: &mut [Y], f: &impl Fn(A, B, &mut Y)) {
+fn map_two_scalar<A: Copy, B: Copy, Y: Copy>(a: &[A], b: &[B], y: &mut [Y], f: &impl Fn(A, B, &mut Y)) {
     for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
         f(*a, *b, y);
     }

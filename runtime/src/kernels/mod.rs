@@ -1,30 +1,31 @@
-//! The inner loops, one file an instruction set, all with the same results.
+//! Inner loops: one [`Kernel`] for each instruction set, all bit-exact with [`Portable`].
 //!
-//! With the feature `std` a program finds out when it runs which of them its machine has: [`Native`] is an enum then.
-//! Without, `Native` is the kernel of the machine that the program is compiled for.
+//! With the feature `std`, [`Native`] is an enum that selects its kernel at run time. Without it, `Native` is the kernel of
+//! the compilation target.
 
-/// The methods of a kernel that hand on to the functions of the same names in its file, which need instructions.
+/// Forwards [`Kernel`] methods to the `#[target_feature]` functions of the same names in the invoking module.
 ///
-/// The types are those whose [`vector::gemm::Lanes`] are the kernel's. The kernel's file says why a value of it is proof that the processor has them.
+/// `$lanes8` and `$lanes16` are the [`vector::gemm::Lanes`] of 8-bit and of 16-bit inputs. The invoking module states why a
+/// value of its kernel proves that the CPU has the instructions.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! delegate {
     ($lanes8:ty, $lanes16:ty) => {
         #[inline(always)]
         fn gemv_row_major(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-            // SAFETY: the instructions are there.
+            // SAFETY: `self` proves that the CPU has the instructions that the callee enables.
             unsafe { gemv_row_major(bias, weights, x, sums) }
         }
 
         #[inline(always)]
         fn gemv_tiled(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-            // SAFETY: as above.
+            // SAFETY: `self` proves that the CPU has the instructions that the callee enables.
             unsafe { gemv_tiled(bias, weights, x, sums) }
         }
 
         #[cfg(feature = "std")]
         #[inline(always)]
         fn gemm_u8i8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-            // SAFETY: as above.
+            // SAFETY: `self` proves that the CPU has the instructions that the callee enables.
             unsafe { gemm_u8i8(weights, inputs, bias, vectors, sums) }
         }
 
@@ -38,7 +39,7 @@ macro_rules! delegate {
             vectors: usize,
             sums: &mut [i32],
         ) {
-            // SAFETY: as above.
+            // SAFETY: `self` proves that the CPU has the instructions that the callee enables.
             unsafe { gemm_i16i16(weights, inputs, bias, vectors, sums) }
         }
 
@@ -50,7 +51,7 @@ macro_rules! delegate {
             x: &[[u8; 4]],
             sums: Accumulators<V>,
         ) -> Accumulators<V> {
-            // SAFETY: as above.
+            // SAFETY: `self` proves that the CPU has the instructions of the lanes.
             unsafe { vector::gemm::gemv_accumulate::<$lanes8, _, _, 4, V>(weights, x, sums) }
         }
 
@@ -62,13 +63,13 @@ macro_rules! delegate {
             x: &[[i16; 2]],
             sums: Accumulators<V>,
         ) -> Accumulators<V> {
-            // SAFETY: as above.
+            // SAFETY: `self` proves that the CPU has the instructions of the lanes.
             unsafe { vector::gemm::gemv_accumulate::<$lanes16, _, _, 2, V>(weights, x, sums) }
         }
 
         #[inline(always)]
         fn run<R>(self, task: impl FnOnce() -> R) -> R {
-            // SAFETY: as above.
+            // SAFETY: `self` proves that the CPU has the instructions that the callee enables.
             unsafe { run(task) }
         }
     };
@@ -86,7 +87,7 @@ mod kernel;
 mod map;
 mod portable;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128")))]
-#[allow(unsafe_code)] // instructions are unsafe
+#[allow(unsafe_code)] // SIMD intrinsics
 mod vector;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm32;
@@ -120,10 +121,10 @@ pub use x86_64::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::Avx512Vnni;
 
-/// Names the kernel that the build script has found.
+/// Defines [`Native`] as the kernel that the build script selected.
 macro_rules! native {
     ($($name:literal: $kernel:ty,)*) => {$(
-        /// The fastest kernel of the machine that the program is compiled for or, where that can be found out, runs on.
+        /// Fastest kernel of the compilation target or, with the feature `std`, of the host at run time.
         #[cfg(pixelrnn_native = $name)]
         pub type Native = $kernel;
     )*};

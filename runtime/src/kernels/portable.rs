@@ -1,9 +1,9 @@
-//! Plain Rust, in a shape that compilers vectorise.
+//! Plain Rust, in a form that compilers vectorise.
 
 use super::Kernel;
 use crate::blob::Layout;
 
-/// The kernel that every machine has, and that all others must equal.
+/// Reference kernel, available on every machine. All other kernels are bit-exact with it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Portable;
 
@@ -19,7 +19,7 @@ impl Kernel for Portable {
     }
 }
 
-/// See [`Kernel::gemv_row_major`].
+/// [`Kernel::gemv_row_major`], generic over the input type.
 #[inline(always)]
 pub(super) fn gemv_row_major<X: Copy + Into<i32>>(bias: &[i32], weights: &[i8], x: &[X], sums: &mut [i32]) {
     let mut rest = weights;
@@ -30,7 +30,7 @@ pub(super) fn gemv_row_major<X: Copy + Into<i32>>(bias: &[i32], weights: &[i8], 
     }
 }
 
-/// See [`Kernel::gemv_tiled`]; `order` puts four weights into the order of their inputs.
+/// [`Kernel::gemv_tiled`], generic over the input type. `order` maps four stored weights to the order of their inputs.
 #[inline(always)]
 pub(super) fn gemv_tiled<X: Copy + Into<i32>>(
     bias: &[i32],

@@ -1,71 +1,71 @@
-//! What can be wrong with the description of a network.
+//! Error of an invalid network description.
 
 use core::fmt;
 
-/// Why a network cannot be built.
+/// Error of an invalid network description.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NetworkError {
     /// The image's size, channels or levels are out of range.
     Image {
-        /// Which of them.
+        /// Name of the property.
         what: &'static str,
-        /// What it is.
+        /// Its value.
         got: usize,
-        /// What it may be.
+        /// Its valid range.
         expected: &'static str,
     },
-    /// A preset's number is out of range.
+    /// A number of a preset is out of range.
     Range {
-        /// Which one, as in the file.
+        /// Name of the field, as in the file.
         what: &'static str,
-        /// What it is.
+        /// Its value.
         got: usize,
-        /// What it may be.
+        /// Its valid range.
         expected: &'static str,
     },
-    /// Two settings that do not go together.
+    /// Two settings exclude each other.
     Conflict {
-        /// What contradicts what.
+        /// Description of the conflict.
         what: &'static str,
     },
-    /// More features than a value may have.
+    /// A value has more features than the maximum.
     TooManyFeatures {
-        /// How many were asked for.
+        /// Number of features.
         count: usize,
     },
     /// The features do not divide into contiguous colour groups.
     UnevenGroups {
-        /// How many features there are.
+        /// Number of features.
         count: usize,
     },
     /// A kernel or dilation out of range.
     Kernel {
         /// Rows and columns.
         kernel: [usize; 2],
-        /// Distance between taps.
+        /// Dilation: distance between taps, in pixels.
         dilation: usize,
     },
     /// An op's name is too long.
     NameTooLong,
     /// Residual branches nest too deep.
     NestedTooDeep,
-    /// A residual branch was ended that had not begun, or begun and not ended.
+    /// A residual branch ends without a beginning, or begins without an end.
     NotInResidual,
-    /// A sum of two values with different numbers of features.
+    /// The operands of a sum have different numbers of features.
     ResidualShape {
-        /// Features of the first.
+        /// Features of the first operand.
         from: usize,
-        /// Features of the second.
+        /// Features of the second operand.
         to: usize,
     },
     /// `skip_sum` without a `skip` before it.
     NoSkip,
-    /// A number that must be finite is not.
+    /// A number is not finite, or not in its range.
     NotFinite {
-        /// Which one.
+        /// Name of the number.
         what: &'static str,
     },
-    /// No ops at all.
+    /// The network has no ops.
     Empty,
 }
 

@@ -1,6 +1,6 @@
-//! What an image is.
+//! Size, value range and output distribution of images.
 
-/// The most levels a value can have: values are bytes.
+/// Maximum number of levels of a value: values are bytes.
 pub const MAX_LEVELS: usize = 256;
 
 /// Size and value range of a model's images.
@@ -14,28 +14,28 @@ pub struct Image {
     pub width: usize,
     /// 1 (gray) or 3 (R, G, B).
     pub channels: usize,
-    /// How many values a channel can take, 2 to 256.
+    /// Levels of a value, 2 to 256.
     pub levels: usize,
 }
 
 impl Image {
-    /// Values in an image: `height * width * channels`.
+    /// Number of values in an image: `height * width * channels`.
     pub const fn values(&self) -> usize {
         self.height * self.width * self.channels
     }
 }
 
-/// How the last layer's numbers become a distribution over a value's levels.
+/// Distribution over a value's levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// One logit a level.
+    /// Softmax of one logit per level.
     Softmax,
-    /// One logit a channel, that of value 1; for two levels.
+    /// One logit per channel, the log-odds of value 1; two levels only.
     Bernoulli,
 }
 
 impl Output {
-    /// Logits that a channel of `levels` values needs.
+    /// Number of logits per channel with `levels` levels.
     pub const fn logits_per_channel(self, levels: usize) -> usize {
         match self {
             Output::Softmax => levels,
@@ -44,7 +44,7 @@ impl Output {
     }
 }
 
-/// The affine map from a value `0..levels` to the number that the network reads: `value * scale + shift`.
+/// Affine map from a value in `0..levels` to the network's input: `value * scale + shift`.
 ///
 /// Convolutions pad with 0 after this map.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,7 +56,7 @@ pub struct InputMap {
 }
 
 impl InputMap {
-    /// The default map of `levels` values onto 0..=1.
+    /// Default map of `levels` values onto 0 to 1.
     pub fn unit(levels: usize) -> Self {
         Self { scale: 1.0 / (levels.max(2) - 1) as f32, shift: 0.0 }
     }

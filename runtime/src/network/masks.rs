@@ -1,6 +1,6 @@
-//! Which value may read which: colour groups and the masks of convolutions.
+//! Dependencies between values: colour groups and the masks of convolutions.
 
-/// How the features of a colour model are dealt out to R, G and B.
+/// Assignment of features to R, G and B in a colour model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColourGroups {
     /// Feature `f` belongs to group `f % 3`.
@@ -10,21 +10,21 @@ pub enum ColourGroups {
     Contiguous,
 }
 
-/// A vector of features at each pixel, and the colour group that each feature belongs to.
+/// Vector of features at each pixel, and the colour group of each feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features {
-    /// How many features there are.
+    /// Number of features.
     pub count: usize,
-    /// Colour groups: 1 (gray) or 3 (R, G, B).
+    /// Number of colour groups: 1 (gray) or 3 (R, G, B).
     pub groups: usize,
-    /// Equal parts of the vector that are dealt out each on its own: 4 for the gates of an LSTM, else 1.
+    /// Equal parts of the vector, each with its own assignment to groups: 4 for the gates of an LSTM, else 1.
     pub parts: usize,
-    /// How the features of a part are dealt out.
+    /// Assignment of the features within a part.
     pub order: ColourGroups,
 }
 
 impl Features {
-    /// The colour group of feature `f`, 0..`groups`. A gray model has the one group 0.
+    /// Colour group of feature `f`, `0..groups`. A gray model has the single group 0.
     pub const fn group(&self, f: usize) -> usize {
         let part = self.count / self.parts;
         let f = f % part;
@@ -38,7 +38,7 @@ impl Features {
         }
     }
 
-    /// Whether [`Features::group`] is defined for each feature: parts and contiguous groups must divide the count.
+    /// True if [`Features::group`] is defined for each feature: parts and contiguous groups must divide the count.
     pub const fn divides(&self) -> bool {
         self.count > 0
             && self.count.is_multiple_of(self.parts)
@@ -47,29 +47,29 @@ impl Features {
                 || (self.count / self.parts).is_multiple_of(self.groups))
     }
 
-    /// The same features, made into `parts` vectors of `count` features each.
+    /// `parts` vectors of `count` features each, with the same assignment.
     pub const fn repeated(self, parts: usize) -> Self {
         Self { count: self.count * parts, parts, ..self }
     }
 
-    /// Another number of features, dealt out in the same way.
+    /// Another number of features, in one part with the same assignment.
     pub const fn with_count(self, count: usize) -> Self {
         Self { count, parts: 1, ..self }
     }
 }
 
-/// The two masks of a PixelCNN. They differ at the centre tap alone.
+/// Mask of a convolution: A or B of PixelRNN. They differ at the centre tap alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mask {
-    /// The centre tap is open from group `a` to group `b` when `a < b`: for the layer that reads the image, and for any
-    /// later one that is to leave out its own pixel.
+    /// The centre tap is open from group `a` to group `b` if `a < b`. Needed by the layer that reads the image, and allowed in
+    /// any later layer that excludes its own pixel.
     A,
-    /// The centre tap is open from group `a` to group `b` when `a <= b`: for layers behind one of mask A.
+    /// The centre tap is open from group `a` to group `b` if `a <= b`. For layers after one of mask A.
     B,
 }
 
 impl Mask {
-    /// Whether the centre tap is open from colour group `from` to colour group `to`.
+    /// True if the centre tap is open from colour group `from` to colour group `to`.
     pub const fn centre_open(self, from: usize, to: usize) -> bool {
         match self {
             Mask::A => from < to,

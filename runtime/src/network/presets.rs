@@ -1,4 +1,4 @@
-//! The architectures of the paper, expanded to op lists.
+//! Architectures of the paper, expanded to op lists.
 
 use super::builder::Builder;
 use super::error::NetworkError;
@@ -7,7 +7,7 @@ use super::masks::{ColourGroups, Mask};
 use super::ops::{Activation, Name, Node};
 use core::fmt::Write;
 
-/// Which layer the blocks of a preset are made of.
+/// Layer type of a preset's blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
     /// Residual blocks of masked convolutions.
@@ -18,44 +18,44 @@ pub enum Architecture {
     DiagonalBilstm,
 }
 
-/// A network given by a few numbers, as in the paper.
+/// Network given by the hyperparameters of the paper (van den Oord et al., arXiv 1601.06759).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools)] // the options of the paper, each on or off by itself
+#[allow(clippy::struct_excessive_bools)] // independent options of the paper
 pub struct Preset {
-    /// Which layer the blocks are made of.
+    /// Layer type of the blocks.
     pub architecture: Architecture,
-    /// The images.
+    /// Size and levels of the images.
     pub image: Image,
-    /// h: the residual stream has 2h features.
+    /// h: the residual has 2h features.
     pub hidden: usize,
-    /// Blocks.
+    /// Number of blocks.
     pub layers: usize,
-    /// Side of the first, mask-A kernel.
+    /// Side of the first kernel, which has mask A.
     pub input_kernel: usize,
     /// Side of the blocks' kernels; unused by the Diagonal BiLSTM.
     pub kernel: usize,
-    /// Features between the two 1x1 layers of the head.
+    /// Features between the two 1x1 convolutions of the head.
     pub head: usize,
-    /// The distribution over a value's levels.
+    /// Distribution over a value's levels.
     pub output: Output,
-    /// Whether a block adds to x (the default) or replaces it.
+    /// True (the default) if a block's output is added to its input, false if it replaces it.
     pub residual: bool,
-    /// Whether the head reads a sum over all blocks.
+    /// True if the head reads a sum of skip connections from all blocks.
     pub skip: bool,
-    /// Highway gating over depth.
+    /// Highway gating over depth: `x + σ(gate(x)) · block(x)`.
     pub depth_gate: bool,
-    /// Whether LSTMs learn their initial state.
+    /// True if LSTMs learn their initial state.
     pub initial_state: bool,
     /// Classes to condition on; 0: none.
     pub classes: usize,
-    /// How features are dealt out to R, G and B.
+    /// Assignment of features to R, G and B.
     pub colour_groups: ColourGroups,
 }
 
-/// Checks an image's numbers and that its output fits them.
+/// Checks an image's size and levels, alone and with its output.
 ///
 /// # Errors
-/// Which number is out of range, and what it may be.
+/// [`NetworkError::Image`], with the property that is out of range and its valid range.
 pub const fn check_image(image: &Image, output: Output) -> Result<(), NetworkError> {
     const SIDE: &str = "1 to 4096";
     if image.height == 0 || image.height > 4096 {
@@ -77,10 +77,10 @@ pub const fn check_image(image: &Image, output: Output) -> Result<(), NetworkErr
 }
 
 impl Preset {
-    /// Checks all numbers, alone and together.
+    /// Checks all settings, alone and together.
     ///
     /// # Errors
-    /// Which setting is out of range or contradicts which other.
+    /// The setting that is out of range, or the two that exclude each other.
     pub fn check(&self) -> Result<(), NetworkError> {
         check_image(&self.image, self.output)?;
         let ranges = [
@@ -110,10 +110,10 @@ impl Preset {
         Ok(())
     }
 
-    /// Hands the network's nodes to `emit`, in order.
+    /// Passes the network's nodes to `emit`, in order.
     ///
     /// # Errors
-    /// As [`Preset::check`], and when a number of features does not divide into contiguous colour groups.
+    /// Same errors as [`Preset::check`]; [`NetworkError::UnevenGroups`] if features do not divide into contiguous groups.
     pub fn expand(&self, emit: impl FnMut(Node)) -> Result<(), NetworkError> {
         self.check()?;
         let mut net = Builder::new(self.image, self.colour_groups, self.classes, emit);
@@ -134,7 +134,7 @@ impl Preset {
     fn block<F: FnMut(Node)>(&self, net: &mut Builder<F>, n: usize) -> Result<(), NetworkError> {
         let name = |part: &str| {
             let mut name = Name::new();
-            // "blocks.255.reduce" is far below the capacity.
+            // The longest name, "blocks.255.reduce", is far below the capacity.
             let _ = write!(name, "blocks.{n}{part}");
             name
         };

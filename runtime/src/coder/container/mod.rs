@@ -1,11 +1,11 @@
-//! The file around compressed streams: which model it needs, how many images there are, and checksums.
+//! File format around compressed streams: the identity of the model, the number of images, and checksums.
 //!
-//! A [`Header`] comes first, then blocks of images. `docs/compressed-format.md` says what each byte is. Everything is written and read a byte
-//! at a time, in constant memory: a block's stream is cut into segments that begin with their length.
+//! A [`Header`] comes first, then blocks of images; `docs/compressed-format.md` specifies every byte. Reading and writing take
+//! one byte at a time and constant memory: the stream of a block is cut into segments with a length in front.
 //!
-//! [`write_block`] and [`read_block`] go through a block in one call. A [`BlockWriter`] and a [`BlockReader`] do a pixel a call, for those who
-//! have other things to do in between, or whose bytes come in pieces. With the feature `std`, `write_block_by_rows` and `read_together` do
-//! whole images by `batched`, many times as fast.
+//! [`write_block`] and [`read_block`] process a block in one call. [`BlockWriter`] and [`BlockReader`] process one pixel per
+//! call, for programs that have other work in between or receive their bytes in pieces. With the feature `std`,
+//! `write_block_by_rows` and `read_together` process whole images by `batched`, many times as fast.
 
 mod read;
 mod segments;
@@ -26,79 +26,80 @@ use crate::network::Image;
 use core::fmt;
 use crc::{Digest, Table};
 
-/// The first bytes of every file.
+/// First four bytes of every file.
 pub const MAGIC: [u8; 4] = *b"PRNZ";
 
-/// The version that this crate writes and reads.
+/// Version that this crate writes and reads.
 pub const VERSION: u16 = 1;
 
 /// Bytes of a [`Header`].
 pub const HEADER_BYTES: usize = 32;
 
-/// The most images of a block. A damaged block can make a decoder work for this many images at most before its checksum tells.
+/// Maximum number of images in a block. It bounds the images that a damaged block makes a decoder compute before the checksum
+/// fails.
 pub const MAX_IMAGES: u32 = 1024;
 
-/// The length of segments where a device has to hold them back: of a block of a single image, so that the same image gives the same bytes
-/// whoever compresses it.
+/// Segment length of blocks with a single image, short enough to buffer on a device. One length on all machines gives the
+/// same bytes for the same image.
 pub const SMALL_SEGMENT: usize = 512;
 
-/// The fewest bytes of a block.
+/// Minimum length of a block in bytes.
 pub const MIN_BLOCK: usize = 10;
 
-/// What a file says of itself.
+/// Header of a compressed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// [`Model::identity`] of the model that it was made with.
+    /// [`Model::identity`] of the model that compressed the file.
     pub identity: u64,
-    /// The images.
+    /// Size and levels of the images.
     pub image: Image,
-    /// Classes of the model; where there are some, each image has a label.
+    /// Classes of the model; 0: the images have no labels.
     pub classes: usize,
-    /// How many images there are in all blocks.
+    /// Number of images in all blocks.
     pub images: u32,
-    /// Whether the images came as an array `[N, H, W]`, without an axis of channels; of one channel only.
+    /// True if the images came as an array `[N, H, W]`, without a channel axis; one channel only.
     pub planes: bool,
 }
 
-/// Why a compressed file is refused.
+/// Error of a compressed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContainerError {
-    /// The first bytes are others than [`MAGIC`].
+    /// The first bytes are not [`MAGIC`].
     Magic,
-    /// The file has another version.
+    /// The version is not supported.
     Version {
-        /// The file's.
+        /// Version of the file.
         got: u16,
     },
-    /// The header's checksum is not that of its bytes.
+    /// The header's checksum does not match.
     HeaderChecksum,
     /// A field of the header is out of range.
     Header {
-        /// Its name.
+        /// Name of the field.
         field: &'static str,
     },
     /// The file was made with another model.
     Model {
-        /// [`Model::identity`] of the model that it needs.
+        /// [`Model::identity`] in the file.
         needed: u64,
-        /// That of the model at hand.
+        /// [`Model::identity`] of the given model.
         got: u64,
     },
     /// The file ends early.
     Truncated,
-    /// A block says that it has none or too many images.
+    /// The number of images of a block is 0 or too large.
     Images {
-        /// What it says.
+        /// Number of images in the block.
         got: u32,
-        /// The most that it may have.
+        /// Maximum number of images.
         most: u32,
     },
-    /// A stream is none that an encoder writes.
+    /// No encoder writes this stream.
     Corrupt,
-    /// The images of a block do not have the checksum that stands behind them.
+    /// The checksum of a block's images does not match.
     Checksum,
-    /// Something follows the last block.
+    /// Bytes follow the last block.
     Trailing,
 }
 
@@ -124,12 +125,12 @@ impl fmt::Display for ContainerError {
 impl core::error::Error for ContainerError {}
 
 impl Header {
-    /// The header of a file with `images` images.
+    /// Header of a file with `images` images.
     pub fn new(model: &Model<'_>, images: u32) -> Self {
         Self { identity: model.identity(), image: model.image(), classes: model.classes(), images, planes: false }
     }
 
-    /// The header as it stands in a file.
+    /// The header's bytes in the file.
     pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
         let Image { height, width, channels, levels } = self.image;
         let mut bytes = [0; HEADER_BYTES];
@@ -155,10 +156,10 @@ impl Header {
         bytes
     }
 
-    /// Reads a header and checks it by itself.
+    /// Parses a header and checks its fields.
     ///
     /// # Errors
-    /// When the bytes are no header.
+    /// The bytes are not a valid header.
     pub fn parse(bytes: &[u8; HEADER_BYTES]) -> Result<Self, ContainerError> {
         let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
         let two = |at: usize| u16::from_le_bytes([byte(at), byte(at + 1)]);
@@ -188,18 +189,18 @@ impl Header {
         Ok(Self { identity, image, classes: two(22).into(), images: four(24), planes: byte(7) == 1 })
     }
 
-    /// Takes a header's bytes from `source`, and reads it.
+    /// Reads a header from `source` and parses it.
     ///
     /// # Errors
-    /// As [`Header::parse`]; when the source ends early or fails.
+    /// Same errors as [`Header::parse`]; the source ended early or failed.
     pub fn read<R: ByteSource>(source: &mut R) -> Result<Self, BlockError<R::Error>> {
         Self::parse(&take(source)?).map_err(BlockError::Container)
     }
 
-    /// Refuses a file that was made with another model than `model`.
+    /// Checks that the file was made with `model`.
     ///
     /// # Errors
-    /// When it was.
+    /// [`ContainerError::Model`] for another model.
     pub fn check(&self, model: &Model<'_>) -> Result<(), ContainerError> {
         let got = model.identity();
         if (self.identity, self.image, self.classes) == (got, model.image(), model.classes()) {
@@ -210,16 +211,16 @@ impl Header {
     }
 }
 
-/// Why a block cannot be written or read.
+/// Error of reading or writing a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockError<E> {
-    /// The file is refused.
+    /// The file is invalid.
     Container(ContainerError),
-    /// The engine refused a label, or the image a value.
+    /// The engine refused the label, or a value of the image.
     Engine(StepError<core::convert::Infallible>),
-    /// An image has fewer values than the model's, or one that is no level.
+    /// An image has fewer values than the model's, or a value that is not a level.
     Image,
-    /// Bytes could not be written or read.
+    /// The byte sink or source failed.
     Bytes(E),
 }
 
@@ -236,7 +237,7 @@ impl<E: fmt::Display> fmt::Display for BlockError<E> {
 
 impl<E: core::error::Error> core::error::Error for BlockError<E> {}
 
-/// The checksum of a block's images.
+/// CRC-32 of a block's images.
 #[derive(Clone)]
 struct Checksum(Digest<'static, u32, Table<1>>);
 
@@ -261,7 +262,7 @@ impl Checksum {
         self.0.update(pixel.values.get(..channels).unwrap_or_default());
     }
 
-    /// All pixels of an image `[C, H, W]`.
+    /// Adds all pixels of an image `[C, H, W]`.
     #[cfg(feature = "std")]
     fn image(&mut self, values: &[u8], channels: usize) {
         let pixels = values.len() / channels.max(1);
@@ -277,7 +278,7 @@ impl Checksum {
     }
 }
 
-/// The next `N` bytes.
+/// Reads the next `N` bytes.
 fn take<const N: usize, R: ByteSource>(source: &mut R) -> Result<[u8; N], BlockError<R::Error>> {
     let mut bytes = [0; N];
     for byte in &mut bytes {

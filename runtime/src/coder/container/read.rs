@@ -1,4 +1,4 @@
-//! Images from a block.
+//! Reading images from a block.
 
 use super::segments::{Cut, Joined, decode_error, joined_error};
 use super::{BlockError, Checksum, ContainerError, MAX_IMAGES, take};
@@ -8,11 +8,13 @@ use crate::exec::{Engine, Pixel, StepError};
 use crate::kernels::Kernel;
 use crate::network::Image;
 
-/// Reads a block of at most `most` images, and gives how many there were. Each pixel goes to `show` with the image's number in the
-/// block and its label, as soon as it is known; whether the images are right is known at the end alone.
+/// Reads a block of at most `most` images, and returns the number of images.
+///
+/// Each pixel goes to `show` as soon as it is decoded, with its image's index in the block and label. The checksum is
+/// verified only at the end.
 ///
 /// # Errors
-/// When the block is damaged, and when the source fails.
+/// The block is damaged, or the source failed.
 pub fn read_block<K: Kernel, R: ByteSource>(
     engine: &mut Engine<'_, '_, K>,
     most: u32,
@@ -26,37 +28,37 @@ pub fn read_block<K: Kernel, R: ByteSource>(
     Ok(reader.images)
 }
 
-/// A pixel that a [`BlockReader`] restored.
+/// Pixel that a [`BlockReader`] has decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// The number of its image in the block.
+    /// Index of its image in the block.
     pub image: u32,
-    /// The image's label, where the model has classes.
+    /// Label of the image, if the model has classes.
     pub label: Option<usize>,
     /// The pixel.
     pub pixel: Pixel,
 }
 
-/// Reads a block, a pixel a call; with the feature `std`, `read_together` reads an image of it a call.
+/// Reads a block, one pixel per call. With the feature `std`, `read_together` reads one image per call.
 #[derive(Clone, Debug)]
 pub struct BlockReader {
     most: u32,
-    /// Images of the block.
+    /// Images in the block, 0 before its start is read.
     pub(super) images: u32,
-    /// The image that is read.
+    /// Index of the current image.
     pub(super) image: u32,
     label: Option<usize>,
-    /// Whether the engine is in the midst of that image.
+    /// True if the engine has begun the current image.
     pub(super) inside: bool,
     pub(super) ended: bool,
-    /// `None` until it has begun to read.
+    /// `None` before the first read.
     decoder: Option<DecoderState>,
     cut: Cut,
     pub(super) checksum: Checksum,
 }
 
 impl BlockReader {
-    /// Reads a block of at most `most` images.
+    /// A reader of a block of at most `most` images, limited to [`MAX_IMAGES`].
     pub fn new(most: u32) -> Self {
         Self {
             most: most.min(MAX_IMAGES),
@@ -71,12 +73,12 @@ impl BlockReader {
         }
     }
 
-    /// The next pixel; `None` after the last of the block, when all images are known to be right.
+    /// Next pixel; `None` after the last one of the block, once the checksum is verified.
     ///
-    /// A source that fails changes nothing: the same can be asked again, of a source that begins where the last call began.
+    /// A source that fails leaves the reader unchanged: call again with a source that starts at the same byte.
     ///
     /// # Errors
-    /// When the block is damaged, and when the source fails.
+    /// The block is damaged, or the source failed.
     pub fn step<K: Kernel, R: ByteSource>(
         &mut self,
         engine: &mut Engine<'_, '_, K>,
@@ -117,7 +119,7 @@ impl BlockReader {
         self.checksum.pixel(&pixel, channels);
         self.keep(decoder);
         let restored = Restored { image: self.image, label: self.label, pixel };
-        // Known at once, as the engine cannot take the start of another image back.
+        // Advance now: once the engine restarts, a failed read of the next image could not be undone.
         if engine.position() == height * width {
             self.image += 1;
             self.inside = false;
@@ -125,7 +127,7 @@ impl BlockReader {
         Ok(Some(restored))
     }
 
-    /// The decoder where it is in the stream, which begins with the number of images.
+    /// Decoder at the current position of the stream. The first call reads the number of images.
     pub(super) fn open<'s, R: ByteSource>(
         &mut self,
         source: &'s mut R,
@@ -140,13 +142,13 @@ impl BlockReader {
         Decoder::new(Joined { source, cut: self.cut }).map_err(decode_error)
     }
 
-    /// Goes on next time where `decoder` is.
+    /// Saves the decoder's position for the next call.
     pub(super) fn keep<R: ByteSource>(&mut self, decoder: Decoder<Joined<'_, R>>) {
         self.decoder = Some(decoder.state());
         self.cut = decoder.into_source().cut;
     }
 
-    /// Nothing of the stream may be left, and the images are to have their checksum.
+    /// Checks that the stream has ended and that the checksum of the images matches.
     pub(super) fn end<R: ByteSource>(&mut self, joined: &mut Joined<'_, R>) -> Result<(), BlockError<R::Error>> {
         if joined.next().map_err(joined_error)?.is_some() {
             return Err(BlockError::Container(ContainerError::Corrupt));
@@ -159,7 +161,7 @@ impl BlockReader {
     }
 }
 
-/// The label of the next image, where the model has classes.
+/// Label of the next image, if the model has classes.
 pub(super) fn label<R: ByteSource>(
     decoder: &mut Decoder<Joined<'_, R>>,
     classes: usize,

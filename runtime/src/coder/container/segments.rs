@@ -1,13 +1,13 @@
-//! A block's stream, cut into segments: u16 length, bytes; the last one has the length 0.
+//! Segments of a block's stream: u16 length, bytes; the last one has length 0.
 
 use super::{BlockError, ContainerError};
 use crate::coder::{ByteSink, ByteSource, DecodeError};
 use heapless::VecView;
 
-/// The longest segment.
+/// Maximum length of a segment.
 const MAX_LENGTH: usize = u16::MAX as usize;
 
-/// What a [`BlockWriter`](super::BlockWriter) writes to: holds bytes of the stream back until a segment is full, as its length comes first.
+/// Sink of a [`BlockWriter`](super::BlockWriter): buffers a segment until it is full, as its length comes first.
 #[derive(Debug)]
 pub struct Segments<'h, W> {
     pub(super) sink: W,
@@ -15,8 +15,8 @@ pub struct Segments<'h, W> {
 }
 
 impl<'h, W> Segments<'h, W> {
-    /// Segments as long as `held`, written to `sink`. `held` is empty when a block begins, and keeps what it has between two calls of the
-    /// writer.
+    /// Segments of the capacity of `held`, written to `sink`. `held` must be empty when a block begins, and must keep its
+    /// contents between two calls of the writer.
     pub const fn new(held: &'h mut VecView<u8>, sink: W) -> Self {
         Self { sink, held }
     }
@@ -29,7 +29,7 @@ impl<W: ByteSink> Segments<'_, W> {
         Ok(())
     }
 
-    /// Writes what is held, and that it was the last.
+    /// Writes the buffered bytes and the final segment of length 0.
     pub(super) fn finish(&mut self) -> Result<(), W::Error> {
         if !self.held.is_empty() {
             self.flush()?;
@@ -47,7 +47,7 @@ impl<W: ByteSink> ByteSink for Segments<'_, W> {
         }
         match self.held.push(byte) {
             Ok(()) => Ok(()),
-            // Nothing can be held: a segment of its own.
+            // No capacity: a segment of one byte.
             Err(byte) => put_segment(&mut self.sink, &[byte]),
         }
     }
@@ -62,22 +62,22 @@ pub(super) fn put_all<W: ByteSink>(sink: &mut W, bytes: &[u8]) -> Result<(), W::
     bytes.iter().try_for_each(|byte| sink.put(*byte))
 }
 
-/// Where a reader is in the segments of a stream.
+/// Position of a reader within the segments of a stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cut {
-    /// Bytes of this segment that are to come.
-    left: u16,
-    /// Whether the last segment, of length 0, was read.
+    /// Bytes left in this segment.
+    remaining: u16,
+    /// True after the last segment, of length 0.
     ended: bool,
 }
 
-/// The stream of a block, its segments joined again.
+/// Stream of a block with its segments joined.
 pub(super) struct Joined<'r, R> {
     pub(super) source: &'r mut R,
     pub(super) cut: Cut,
 }
 
-/// Why there is no next byte of a stream.
+/// Error of a [`Joined`] stream.
 pub(super) enum JoinedError<E> {
     Truncated,
     Bytes(E),
@@ -107,14 +107,14 @@ impl<R: ByteSource> ByteSource for Joined<'_, R> {
     type Error = JoinedError<R::Error>;
 
     fn next(&mut self) -> Result<Option<u8>, Self::Error> {
-        if self.cut.left == 0 && !self.cut.ended {
-            self.cut.left = u16::from_le_bytes([self.byte()?, self.byte()?]);
-            self.cut.ended = self.cut.left == 0;
+        if self.cut.remaining == 0 && !self.cut.ended {
+            self.cut.remaining = u16::from_le_bytes([self.byte()?, self.byte()?]);
+            self.cut.ended = self.cut.remaining == 0;
         }
         if self.cut.ended {
             return Ok(None);
         }
-        self.cut.left -= 1;
+        self.cut.remaining -= 1;
         self.byte().map(Some)
     }
 }

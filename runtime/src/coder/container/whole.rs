@@ -1,4 +1,4 @@
-//! Blocks by whole images, on machines with memory to spare.
+//! Blocks by whole images, for machines with memory to spare.
 
 use super::read::label;
 use super::segments::decode_error;
@@ -8,10 +8,10 @@ use crate::coder::{ByteSink, ByteSource, Decode, Encode, Encoder};
 use crate::exec::batched::{Batch, Scorer};
 use crate::exec::{Cost, StepError, check_label};
 
-/// As [`write_block`](super::write_block), with all values of a row predicted at once: the same bytes in a fraction of the time.
+/// [`write_block`](super::write_block) with all values of a row predicted at once: the same bytes in a fraction of the time.
 ///
 /// # Errors
-/// As [`write_block`](super::write_block).
+/// Same errors as [`write_block`](super::write_block).
 pub fn write_block_by_rows<'i, const SEGMENT: usize, W: ByteSink>(
     scorer: &mut Scorer<'_, '_>,
     images: impl ExactSizeIterator<Item = (Option<usize>, &'i [u8])>,
@@ -32,15 +32,16 @@ pub fn write_block_by_rows<'i, const SEGMENT: usize, W: ByteSink>(
     })
 }
 
-/// Restores the next image of each of some blocks, all together: the first one's values are the first of `out`, `[N, C, H, W]`. Gives
-/// the label, where the model has classes; then there can be one block only, as images that are made together have one label.
+/// Decodes the next image of each block, all together, into `out`, `[N, C, H, W]` in the order of `blocks`.
 ///
-/// Whether the images are right is known when [`BlockReader::finish`] was called after the last one of a block. After an error, no more
-/// comes of any of the blocks.
+/// Returns the label if the model has classes. The images of a batch share one label, so such a model allows only one block.
+///
+/// Images are verified by [`BlockReader::finish`] after the last one of a block. After an error, none of the blocks can be
+/// continued.
 ///
 /// # Errors
-/// When a block is damaged or has no more images, and when a source fails. `Corrupt` unless the batch and `out` have as many images as
-/// there are blocks, one if the model has classes, and all readers are between two images.
+/// A block is damaged or has no more images, or a source failed. `Corrupt` unless the batch and `out` have one image per
+/// block, only one if the model has classes, and all readers are between two images.
 pub fn read_together<R: ByteSource>(
     blocks: &mut [(BlockReader, R)],
     batch: &mut Batch<'_, '_>,
@@ -80,10 +81,10 @@ pub fn read_together<R: ByteSource>(
 }
 
 impl BlockReader {
-    /// Makes sure after the last image that the block ends there, and that all its images are right.
+    /// Verifies, after the last image, the end of the block and the checksum of its images.
     ///
     /// # Errors
-    /// When there are more images or bytes, when the checksum is another one, and when the source fails.
+    /// More images or bytes follow, the checksum does not match, or the source failed.
     pub fn finish<R: ByteSource>(&mut self, source: &mut R) -> Result<(), BlockError<R::Error>> {
         if self.ended {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Images to a block.
+//! Writing images to a block.
 
 use super::segments::put_all;
 use super::{BlockError, Checksum, ContainerError, MAX_IMAGES, Segments};
@@ -7,13 +7,12 @@ use crate::coder::{ByteSink, Encode, EncodeError, Encoder};
 use crate::exec::{Cost, Engine, Pixel, StepError};
 use crate::kernels::Kernel;
 
-/// Writes a block of `images`, each with its label where the model has classes, 1 to [`MAX_IMAGES`] of them. Gives the cost of all in
-/// units of 2⁻²⁴ bit.
+/// Writes a block of 1 to [`MAX_IMAGES`] images, each with a label if the model has classes. Returns the cost of all images.
 ///
-/// `SEGMENT` bytes of the stream are held back before they are written, 1 to 65535. Each such segment takes two bytes more.
+/// Segments are `SEGMENT` bytes long, 1 to 65535, which are buffered before they are written. Each takes two bytes more.
 ///
 /// # Errors
-/// When an image or its label does not fit the model, and when the sink takes no more.
+/// An image or its label does not fit the model, or the sink failed.
 pub fn write_block<'i, const SEGMENT: usize, K: Kernel, W: ByteSink>(
     engine: &mut Engine<'_, '_, K>,
     images: impl ExactSizeIterator<Item = (Option<usize>, &'i [u8])>,
@@ -26,7 +25,7 @@ pub fn write_block<'i, const SEGMENT: usize, K: Kernel, W: ByteSink>(
     })
 }
 
-/// A block of images, each of which `write` writes.
+/// Writes a block with `write` called for each image.
 pub(super) fn write_each<'i, const SEGMENT: usize, W: ByteSink>(
     images: impl ExactSizeIterator<Item = (Option<usize>, &'i [u8])>,
     sink: W,
@@ -42,7 +41,7 @@ pub(super) fn write_each<'i, const SEGMENT: usize, W: ByteSink>(
     writer.finish(&mut segments)
 }
 
-/// Why an image cannot be written whose label is good.
+/// Error of an image with a valid label.
 pub(super) fn encode_error<E>(error: StepError<EncodeError<E>>) -> BlockError<E> {
     match error {
         StepError::Source(EncodeError::Sink(error)) => BlockError::Bytes(error),
@@ -52,10 +51,10 @@ pub(super) fn encode_error<E>(error: StepError<EncodeError<E>>) -> BlockError<E>
     }
 }
 
-/// Writes a block, a pixel a call. What it writes to is given to each call anew, and need not be the same.
+/// Writes a block, one pixel per call. The sink is passed to each call and may change between calls.
 ///
-/// For each image of the block [`BlockWriter::begin`] is called once, then [`BlockWriter::step`] until it gives `None`; at last
-/// [`BlockWriter::finish`]. After an error, no block comes of it any more.
+/// Call [`BlockWriter::begin`] for each image, then [`BlockWriter::step`] until it returns `None`; after the last image, call
+/// [`BlockWriter::finish`]. After an error the block cannot be completed.
 #[derive(Clone, Debug)]
 pub struct BlockWriter {
     pub(super) encoder: EncoderState,
@@ -67,7 +66,7 @@ impl BlockWriter {
     /// A block of `images` images, 1 to [`MAX_IMAGES`].
     ///
     /// # Errors
-    /// When a block cannot have so many, and when the sink takes no more.
+    /// `images` is out of range, or the sink failed.
     pub fn new<W: ByteSink>(images: u32, segments: &mut Segments<'_, W>) -> Result<Self, BlockError<W::Error>> {
         if images == 0 || images > MAX_IMAGES {
             return Err(BlockError::Container(ContainerError::Images { got: images, most: MAX_IMAGES }));
@@ -76,10 +75,10 @@ impl BlockWriter {
         Ok(Self { encoder: EncoderState::default(), checksum: Checksum::new(), cost: Cost(0) })
     }
 
-    /// Begins the next image, which has `label` where the model has classes.
+    /// Begins the next image, with a `label` if the model has classes.
     ///
     /// # Errors
-    /// When the model has no such class, or has classes and `label` is `None`; when the sink takes no more.
+    /// The model has no such class, the label is missing, or the sink failed.
     pub fn begin<K: Kernel, W: ByteSink>(
         &mut self,
         engine: &mut Engine<'_, '_, K>,
@@ -90,7 +89,7 @@ impl BlockWriter {
         self.label(label, engine.model().classes(), segments).map_err(BlockError::Bytes)
     }
 
-    /// Writes an image's label, one of a model that has so many classes.
+    /// Writes the label of an image, below `classes`.
     pub(super) fn label<W: ByteSink>(
         &mut self,
         label: Option<usize>,
@@ -109,7 +108,7 @@ impl BlockWriter {
     /// Writes the next pixel of the image `values`, `[C, H, W]`; `None` after the last.
     ///
     /// # Errors
-    /// When the image does not fit the model, and when the sink takes no more.
+    /// The image does not fit the model, or the sink failed.
     pub fn step<K: Kernel, W: ByteSink>(
         &mut self,
         engine: &mut Engine<'_, '_, K>,
@@ -127,10 +126,10 @@ impl BlockWriter {
         Ok(pixel)
     }
 
-    /// Ends the block, and gives the cost of its images.
+    /// Ends the block and returns the cost of its images.
     ///
     /// # Errors
-    /// When the sink takes no more.
+    /// The sink failed.
     pub fn finish<W: ByteSink>(self, segments: &mut Segments<'_, W>) -> Result<Cost, BlockError<W::Error>> {
         Encoder::resume(self.encoder, &mut *segments).finish().map_err(BlockError::Bytes)?;
         segments.finish().map_err(BlockError::Bytes)?;

@@ -1,4 +1,4 @@
-//! The dot products of AArch64: `sdot` multiplies sixteen bytes and adds the products, four at a time, to four sums.
+//! NEON with dot products: `sdot` multiplies sixteen byte pairs and adds groups of four products to four accumulators.
 
 #[cfg(feature = "std")]
 use super::gemm;
@@ -10,24 +10,24 @@ use crate::kernels::gemm::{Accumulators, Inputs, PanelWeights};
 use crate::kernels::vector::{self, Vector};
 use core::arch::aarch64::*;
 
-/// The kernel of AArch64 processors with the extension `dotprod`.
+/// Kernel of AArch64 CPUs with the `dotprod` extension.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(all(target_feature = "neon", target_feature = "dotprod"), derive(Default))]
 pub struct NeonDotprod(());
 
 impl NeonDotprod {
-    /// The kernel, where the processor has the instructions.
+    /// The kernel, if the CPU has the instructions.
     pub fn new() -> Option<Self> {
         #[cfg(feature = "std")]
-        let there =
+        let available =
             std::arch::is_aarch64_feature_detected!("neon") && std::arch::is_aarch64_feature_detected!("dotprod");
         #[cfg(not(feature = "std"))]
-        let there = cfg!(all(target_feature = "neon", target_feature = "dotprod"));
-        there.then_some(Self(()))
+        let available = cfg!(all(target_feature = "neon", target_feature = "dotprod"));
+        available.then_some(Self(()))
     }
 }
 
-// SAFETY, of all: whoever holds a `NeonDotprod` is on a processor that has the instructions.
+// SAFETY of the methods: a `NeonDotprod` exists only on a CPU with NEON and `dotprod`.
 impl Kernel for NeonDotprod {
     const VECTORS: bool = true;
 
@@ -42,27 +42,27 @@ impl Kernel for NeonDotprod {
 
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn gemv_row_major(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: the instructions are there.
+    // SAFETY: this function enables `neon` and `dotprod`.
     unsafe { vector::gemv_row_major::<Dot, 8>(bias, weights, x, sums) }
 }
 
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn gemv_tiled(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: as above.
+    // SAFETY: this function enables `neon` and `dotprod`.
     unsafe { vector::gemv_tiled::<Dot, 8>(bias, weights, x, sums) }
 }
 
 #[cfg(feature = "std")]
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn gemm_u8i8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: as above.
+    // SAFETY: this function enables `neon` and `dotprod`.
     unsafe { vector::gemm::gemm::<gemm::Dot8, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[cfg(all(feature = "std", feature = "a16"))]
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn gemm_i16i16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: as above.
+    // SAFETY: this function enables `neon` and `dotprod`.
     unsafe { vector::gemm::gemm::<gemm::Wide16, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
@@ -71,7 +71,7 @@ unsafe fn run<R>(task: impl FnOnce() -> R) -> R {
     task()
 }
 
-/// Sixteen bytes.
+/// Vector of sixteen bytes.
 struct Dot;
 
 impl Vector for Dot {
@@ -82,37 +82,37 @@ impl Vector for Dot {
 
     #[inline(always)]
     unsafe fn zero() -> int32x4_t {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has NEON enabled.
         unsafe { vdupq_n_s32(0) }
     }
 
     #[inline(always)]
     unsafe fn inputs(x: *const i8) -> int8x16_t {
-        // SAFETY: the trait's; the load wants no alignment.
+        // SAFETY: the caller has NEON enabled and guarantees 16 readable bytes; the load needs no alignment.
         unsafe { vld1q_s8(x) }
     }
 
     #[inline(always)]
     unsafe fn fours(x: *const i8) -> int8x16_t {
-        // SAFETY: as above.
+        // SAFETY: the caller has NEON enabled and guarantees four readable bytes.
         unsafe { vreinterpretq_s8_s32(vdupq_n_s32(x.cast::<i32>().read_unaligned())) }
     }
 
     #[inline(always)]
     unsafe fn add(sums: int32x4_t, weights: *const i8, x: int8x16_t) -> int32x4_t {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has `dotprod` enabled and guarantees 16 readable weights.
         unsafe { sdot(sums, vld1q_s8(weights), x) }
     }
 
     #[inline(always)]
     unsafe fn totals([a, b, c, d]: [int32x4_t; 4]) -> [i32; 4] {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has NEON enabled.
         unsafe { lanes(vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d))) }
     }
 
     #[inline(always)]
     unsafe fn block(sums: int32x4_t) -> [i32; 4] {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has NEON enabled.
         unsafe { lanes(sums) }
     }
 }

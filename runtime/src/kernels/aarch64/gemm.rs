@@ -1,6 +1,6 @@
-//! Panels by the instructions of AArch64; see [`crate::kernels::vector::gemm`].
+//! Packed matrix product on AArch64; see [`crate::kernels::vector::gemm`].
 //!
-//! They multiply signed bytes, so that 128 is taken off the inputs when these are loaded.
+//! The instructions multiply signed bytes, so loads subtract 128 from the inputs.
 
 use super::sdot::sdot;
 use crate::kernels::vector::gemm::Lanes;
@@ -9,24 +9,24 @@ use core::arch::aarch64::*;
 /// `sdot`.
 pub(super) struct Dot8;
 
-/// `smull`, and `sadalp` for its products.
+/// `smull`, with its products accumulated by `sadalp`.
 pub(super) struct Wide8;
 
-/// `smull` of 16-bit numbers.
+/// `smull` of 16-bit inputs.
 #[cfg(feature = "a16")]
 pub(super) struct Wide16;
 
-/// Four inputs, signed, for each of four outputs.
+/// Word of four inputs minus 128, broadcast to four outputs.
 ///
 /// # Safety
-/// As of [`Lanes`]; a word can be read.
+/// NEON is enabled, and `x` is valid for reads of four bytes.
 #[inline(always)]
 unsafe fn signed(x: *const u8) -> int8x16_t {
-    // SAFETY: the caller's.
+    // SAFETY: the caller has NEON enabled and guarantees four readable bytes.
     unsafe { vreinterpretq_s8_u32(vdupq_n_u32(x.cast::<u32>().read_unaligned() ^ 0x8080_8080)) }
 }
 
-/// The parts of [`Lanes`] that have to do with four sums in a register.
+/// Items of [`Lanes`] for registers of four accumulators.
 macro_rules! sums_of_four {
     () => {
         const PARTS: usize = 4;
@@ -34,25 +34,25 @@ macro_rules! sums_of_four {
 
         #[inline(always)]
         unsafe fn load(x: *const i32) -> int32x4_t {
-            // SAFETY: the trait's.
+            // SAFETY: the caller has NEON enabled and guarantees four readable elements.
             unsafe { vld1q_s32(x) }
         }
 
         #[inline(always)]
         unsafe fn store(y: *mut i32, sums: int32x4_t) {
-            // SAFETY: the trait's.
+            // SAFETY: the caller has NEON enabled and guarantees four writable elements.
             unsafe { vst1q_s32(y, sums) }
         }
 
         #[inline(always)]
         unsafe fn zero() -> int32x4_t {
-            // SAFETY: the trait's.
+            // SAFETY: the caller has NEON enabled.
             unsafe { vdupq_n_s32(0) }
         }
 
         #[inline(always)]
         unsafe fn add(a: int32x4_t, b: int32x4_t) -> int32x4_t {
-            // SAFETY: the trait's.
+            // SAFETY: the caller has NEON enabled.
             unsafe { vaddq_s32(a, b) }
         }
     };
@@ -64,26 +64,26 @@ impl Lanes for Dot8 {
 
     #[inline(always)]
     unsafe fn input(x: *const u8) -> int8x16_t {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has NEON enabled and guarantees a readable word.
         unsafe { signed(x) }
     }
 
     #[inline(always)]
     unsafe fn multiply(sums: int32x4_t, weights: *const u8, x: int8x16_t) -> int32x4_t {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has `dotprod` enabled and guarantees a word of weights for each of four outputs.
         unsafe { sdot(sums, vld1q_s8(weights.cast()), x) }
     }
 }
 
 impl Lanes for Wide8 {
     const PARTS: usize = 4;
-    /// Each sum in two parts, side by side.
+    /// Four accumulators, each split across two adjacent lanes.
     type Accumulators = [int32x4_t; 2];
     type Input = int8x16_t;
 
     #[inline(always)]
     unsafe fn load(x: *const i32) -> [int32x4_t; 2] {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has NEON enabled and guarantees four readable elements.
         unsafe {
             let (x, zero) = (vld1q_s32(x), vdupq_n_s32(0));
             [vzip1q_s32(x, zero), vzip2q_s32(x, zero)]
@@ -92,31 +92,32 @@ impl Lanes for Wide8 {
 
     #[inline(always)]
     unsafe fn store(y: *mut i32, [low, high]: [int32x4_t; 2]) {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has NEON enabled and guarantees four writable elements.
         unsafe { vst1q_s32(y, vpaddq_s32(low, high)) }
     }
 
     #[inline(always)]
     unsafe fn zero() -> [int32x4_t; 2] {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has NEON enabled.
         unsafe { [vdupq_n_s32(0); 2] }
     }
 
     #[inline(always)]
     unsafe fn add(a: [int32x4_t; 2], b: [int32x4_t; 2]) -> [int32x4_t; 2] {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has NEON enabled.
         unsafe { [vaddq_s32(a[0], b[0]), vaddq_s32(a[1], b[1])] }
     }
 
     #[inline(always)]
     unsafe fn input(x: *const u8) -> int8x16_t {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has NEON enabled and guarantees a readable word.
         unsafe { signed(x) }
     }
 
     #[inline(always)]
     unsafe fn multiply([low, high]: [int32x4_t; 2], weights: *const u8, x: int8x16_t) -> [int32x4_t; 2] {
-        // SAFETY: the trait's. A product is at most 2^14.
+        // A product of two bytes is at most 2¹⁴, so 16 bits hold it.
+        // SAFETY: the caller has NEON enabled and guarantees a word of weights for each of four outputs.
         unsafe {
             let weights = vld1q_s8(weights.cast());
             let first = vmull_s8(vget_low_s8(weights), vget_low_s8(x));
@@ -132,13 +133,13 @@ impl Lanes for Wide16 {
 
     #[inline(always)]
     unsafe fn input(x: *const u8) -> int16x8_t {
-        // SAFETY: the trait's; a word can be read.
+        // SAFETY: the caller has NEON enabled and guarantees a readable word.
         unsafe { vreinterpretq_s16_u32(vdupq_n_u32(x.cast::<u32>().read_unaligned())) }
     }
 
     #[inline(always)]
     unsafe fn multiply(sums: int32x4_t, weights: *const u8, x: int16x8_t) -> int32x4_t {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has NEON enabled and guarantees a word of weights for each of four outputs.
         unsafe {
             let weights = vld1q_s16(weights.cast());
             let low = vmull_s16(vget_low_s16(weights), vget_low_s16(x));

@@ -1,5 +1,5 @@
 //! AArch64: NEON, and NEON with dot products.
-#![allow(unsafe_code, clippy::wildcard_imports)] // instructions are unsafe, and many
+#![allow(unsafe_code, clippy::wildcard_imports)] // SIMD intrinsics
 
 mod dotprod;
 #[cfg(feature = "std")]

@@ -1,4 +1,4 @@
-//! NEON: `smull` multiplies eight bytes exactly to 16 bits, `sadalp` adds pairs of these to sums of 32 bits.
+//! NEON: `smull` multiplies eight byte pairs exactly to 16 bits, `sadalp` adds adjacent products to 32-bit accumulators.
 
 #[cfg(feature = "std")]
 use super::gemm;
@@ -9,23 +9,23 @@ use crate::kernels::gemm::{Accumulators, Inputs, PanelWeights};
 use crate::kernels::vector::{self, Vector};
 use core::arch::aarch64::*;
 
-/// The kernel of AArch64 processors.
+/// Kernel of AArch64 CPUs.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(target_feature = "neon", derive(Default))]
 pub struct Neon(());
 
 impl Neon {
-    /// The kernel, where the processor has the instructions.
+    /// The kernel, if the CPU has the instructions.
     pub fn new() -> Option<Self> {
         #[cfg(feature = "std")]
-        let there = std::arch::is_aarch64_feature_detected!("neon");
+        let available = std::arch::is_aarch64_feature_detected!("neon");
         #[cfg(not(feature = "std"))]
-        let there = cfg!(target_feature = "neon");
-        there.then_some(Self(()))
+        let available = cfg!(target_feature = "neon");
+        available.then_some(Self(()))
     }
 }
 
-// SAFETY, of all: whoever holds a `Neon` is on a processor that has NEON.
+// SAFETY of the methods: a `Neon` exists only on a CPU with NEON.
 impl Kernel for Neon {
     const VECTORS: bool = true;
 
@@ -40,27 +40,27 @@ impl Kernel for Neon {
 
 #[target_feature(enable = "neon")]
 unsafe fn gemv_row_major(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: the instructions are there.
+    // SAFETY: this function enables `neon`.
     unsafe { vector::gemv_row_major::<Widened, 8>(bias, weights, x, sums) }
 }
 
 #[target_feature(enable = "neon")]
 unsafe fn gemv_tiled(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: as above.
+    // SAFETY: this function enables `neon`.
     unsafe { vector::gemv_tiled::<Widened, 8>(bias, weights, x, sums) }
 }
 
 #[cfg(feature = "std")]
 #[target_feature(enable = "neon")]
 unsafe fn gemm_u8i8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: as above.
+    // SAFETY: this function enables `neon`.
     unsafe { vector::gemm::gemm::<gemm::Wide8, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[cfg(all(feature = "std", feature = "a16"))]
 #[target_feature(enable = "neon")]
 unsafe fn gemm_i16i16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: as above.
+    // SAFETY: this function enables `neon`.
     unsafe { vector::gemm::gemm::<gemm::Wide16, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
@@ -69,7 +69,7 @@ unsafe fn run<R>(task: impl FnOnce() -> R) -> R {
     task()
 }
 
-/// Products of sixteen bytes, those of the first eight apart from the others.
+/// Vector of sixteen bytes, with separate accumulators for the products of the lower and of the upper eight.
 struct Widened;
 
 impl Vector for Widened {
@@ -80,25 +80,26 @@ impl Vector for Widened {
 
     #[inline(always)]
     unsafe fn zero() -> [int32x4_t; 2] {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has NEON enabled.
         unsafe { [vdupq_n_s32(0); 2] }
     }
 
     #[inline(always)]
     unsafe fn inputs(x: *const i8) -> int8x16_t {
-        // SAFETY: the trait's; the load wants no alignment.
+        // SAFETY: the caller has NEON enabled and guarantees 16 readable bytes; the load needs no alignment.
         unsafe { vld1q_s8(x) }
     }
 
     #[inline(always)]
     unsafe fn fours(x: *const i8) -> int8x16_t {
-        // SAFETY: as above.
+        // SAFETY: the caller has NEON enabled and guarantees four readable bytes.
         unsafe { vreinterpretq_s8_s32(vdupq_n_s32(x.cast::<i32>().read_unaligned())) }
     }
 
     #[inline(always)]
     unsafe fn add([low, high]: [int32x4_t; 2], weights: *const i8, x: int8x16_t) -> [int32x4_t; 2] {
-        // SAFETY: as above. A product is at most 2^14.
+        // A product of two bytes is at most 2¹⁴, so 16 bits hold it.
+        // SAFETY: the caller has NEON enabled and guarantees 16 readable weights.
         unsafe {
             let weights = vld1q_s8(weights);
             let first = vmull_s8(vget_low_s8(weights), vget_low_s8(x));
@@ -108,7 +109,7 @@ impl Vector for Widened {
 
     #[inline(always)]
     unsafe fn totals(sums: [[int32x4_t; 2]; 4]) -> [i32; 4] {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has NEON enabled.
         unsafe {
             let [a, b, c, d] = sums.map(|[low, high]| vaddq_s32(low, high));
             lanes(vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)))
@@ -117,7 +118,8 @@ impl Vector for Widened {
 
     #[inline(always)]
     unsafe fn block([low, high]: [int32x4_t; 2]) -> [i32; 4] {
-        // SAFETY: the trait's. Each output's total is in two neighbours.
+        // Each output is split across two adjacent lanes.
+        // SAFETY: the caller has NEON enabled.
         unsafe { lanes(vpaddq_s32(low, high)) }
     }
 }

@@ -1,15 +1,15 @@
-//! The instruction `sdot`, which stable Rust has no name for.
+//! The instruction `sdot`, by inline assembly: stable Rust has no intrinsic for it.
 
 use core::arch::aarch64::{int8x16_t, int32x4_t};
 use core::arch::asm;
 
-/// Sixteen products, added to four sums.
+/// Adds sixteen byte products to four accumulators, four adjacent ones to each.
 ///
 /// # Safety
-/// The processor has the instruction.
+/// The CPU has NEON and `dotprod`.
 #[inline(always)]
 pub(super) unsafe fn sdot(mut sums: int32x4_t, weights: int8x16_t, x: int8x16_t) -> int32x4_t {
-    // SAFETY: the caller's. The instruction has no name in stable Rust; it reads and writes registers alone.
+    // SAFETY: the caller guarantees the instruction, which reads and writes its register operands alone.
     unsafe {
         asm!(
             ".arch_extension dotprod",

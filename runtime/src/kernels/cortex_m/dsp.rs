@@ -1,4 +1,4 @@
-//! The DSP instructions of Cortex-M4, M7 and M33: `smlad` multiplies and adds two pairs of 16-bit numbers at once.
+//! DSP extension of Cortex-M4, M7 and M33: `smlad` multiplies two pairs of 16-bit values and accumulates both products.
 
 mod memory;
 #[cfg(feature = "a16")]
@@ -10,7 +10,7 @@ use crate::blob::Layout;
 use crate::kernels::{Kernel, Portable};
 use core::arch::asm;
 
-/// Four 8-bit inputs, the even ones in `x0` and the odd ones in `x1`; `t` is free.
+/// Loads four 8-bit inputs: the even ones into `x0`, the odd ones into `x1`. Leaves `t` free.
 macro_rules! inputs8 {
     () => {
         "ldr {x0}, [{x}], #4
@@ -19,7 +19,7 @@ macro_rules! inputs8 {
     };
 }
 
-/// Four 16-bit inputs as they lie, two neighbours in each.
+/// Loads four 16-bit inputs as they lie, two adjacent ones per register.
 #[cfg(feature = "a16")]
 macro_rules! inputs16 {
     () => {
@@ -27,7 +27,7 @@ macro_rules! inputs16 {
     };
 }
 
-/// Four inputs of four outputs: 21 instructions for 16 multiply-adds, 19 where inputs have 16 bits.
+/// Four inputs of four outputs: 21 instructions for 16 multiply-adds, 19 with 16-bit inputs.
 macro_rules! round {
     ($inputs:ident) => {
         concat!(
@@ -70,7 +70,7 @@ macro_rules! rounds16 {
     };
 }
 
-/// Rounds of 16-bit inputs until those that are left are a multiple of 32 bytes, which are four rounds.
+/// Rounds of 16-bit inputs until the rest is a multiple of 32 bytes, which is four rounds.
 #[cfg(feature = "a16")]
 macro_rules! odd16 {
     () => {
@@ -78,24 +78,24 @@ macro_rules! odd16 {
     };
 }
 
-/// Blocks of four outputs, `$count` of them in all. `$rounds` are `$at_once` rounds; `$odd` are those until what is left of the inputs
-/// is a multiple of as many, and not run where there are none.
+/// Blocks of four outputs, `$count` outputs in all. `$rounds` are `$at_once` rounds; `$odd` are the rounds that make the rest
+/// of the inputs a multiple of them, skipped if there are none.
 ///
 /// # Safety
-/// `$rounds` are exactly `$at_once` rounds, and `$odd` leaves a multiple of them. `$count` is a multiple of four and not zero; there are
-/// at least as many `$bias` and `$sums`. `$x` has a multiple of four numbers and at least four, `$weights` at least `$count` times as many,
-/// at an address that is a multiple of four; so does `$x` where its numbers have 16 bits.
+/// - `$rounds` are exactly `$at_once` rounds, and `$odd` leaves a multiple of them.
+/// - `$count` is a multiple of four and not 0; `$bias` and `$sums` hold at least `$count` elements.
+/// - `$x` holds a multiple of four inputs and is not empty; `$weights` holds at least `$count` times its length.
+/// - `$weights` is aligned to four bytes, and so is a 16-bit `$x`.
 macro_rules! fours {
     ([$odd:expr, $rounds:expr, $at_once:literal], $bias:ident, $weights:ident, $x:ident, $sums:ident, $count:ident) => {{
-        // Blocks after the first, times two; and one where rounds are left when the others are done.
+        // Blocks after the first, times two, plus one if there are odd rounds.
         let odd = !($x.len() / Layout::INPUTS).is_multiple_of($at_once);
         let rest = ($count / Layout::OUTPUTS - 1) * 2 + usize::from(odd);
-        // A block reads its four biases and writes its four sums. A round reads four inputs and sixteen weights; there are rounds
-        // until `$x` is at its end, first those that are left when the others are done `$at_once` at a time. What is needed between blocks
-        // waits on the stack, 16 bytes of it, which are given back. `ldm`, `stm`, `ldrd` and `strd` want addresses that are multiples of
-        // four; `ldr` takes any, as long as the processor does not trap unaligned loads.
+        // A block reads its four biases and writes its four sums. A round reads four inputs and sixteen weights; rounds run until
+        // `$x` is at its end, the odd ones first. State between blocks takes 16 bytes of stack, which are released. `ldm`, `stm`,
+        // `ldrd` and `strd` need four-byte alignment; `ldr` needs none unless the processor traps unaligned loads.
         asm!(
-            "sub sp, #16", // where biases and sums go on, blocks that are left, the first input
+            "sub sp, #16", // next biases, next sums, blocks left, first input
             "strd {x0}, {x1}, [sp]",
             "strd {w0}, {x}, [sp, #8]",
             "2:",
@@ -135,10 +135,10 @@ macro_rules! fours {
     }};
 }
 
-/// The kernel of Cortex-M cores with the DSP extension.
+/// Kernel of Cortex-M cores with the DSP extension.
 ///
-/// It is fastest with weights in [`Layout::Tiled`], those for 16-bit activations in pairs: four outputs share the activations that are
-/// loaded for them.
+/// Fastest with weights in [`Layout::Tiled`], and in `Layout::TiledPairs` for 16-bit activations: four outputs share each
+/// load of activations.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dsp;
 
@@ -151,12 +151,12 @@ impl Kernel for Dsp {
     #[inline(never)]
     fn gemv_tiled(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
         let whole = whole(bias, weights, x, sums);
-        // First, so that nothing has to wait on the stack for the blocks to be done.
+        // The remainder comes first, so that no operand has to be kept on the stack across the blocks.
         if let Some((bias, weights, sums)) = rest(whole, bias, weights, x, sums) {
             Portable.gemv_tiled(bias, weights, x, sums);
         }
         if whole > 0 {
-            // SAFETY: `whole` has seen to it.
+            // SAFETY: `whole` is not 0, so it has checked the lengths, the counts and the alignment of the weights.
             unsafe { fours!([round!(inputs8), rounds8!(), 2], bias, weights, x, sums, whole) };
         }
     }
@@ -164,18 +164,18 @@ impl Kernel for Dsp {
     #[cfg(feature = "a16")]
     #[inline(never)]
     fn gemv_tiled_pairs_i16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
-        // Two words of inputs are loaded at once, which wants them at multiples of four.
+        // `ldrd` loads two words of inputs and needs four-byte alignment.
         let whole = if x.as_ptr().cast::<u32>().is_aligned() { whole(bias, weights, x, sums) } else { 0 };
         if let Some((bias, weights, sums)) = rest(whole, bias, weights, x, sums) {
             Portable.gemv_tiled_pairs_i16(bias, weights, x, sums);
         }
         if whole > 0 {
-            // SAFETY: `whole` has seen to it, and the inputs lie at a multiple of four.
+            // SAFETY: `whole` is not 0, so it has checked lengths, counts and the alignment of the weights; `x` is aligned too.
             unsafe { fours!([odd16!(), rounds16!(), 4], bias, weights, x, sums, whole) };
         }
     }
 
-    // Models of 16-bit activations have hundreds of levels; code for others has to be short.
+    // Models with 16-bit activations have hundreds of levels; builds without them need short code.
     #[cfg(feature = "a16")]
     #[inline(always)]
     fn largest(self, logits: &[u32]) -> (i32, usize) {
@@ -195,18 +195,20 @@ impl Kernel for Dsp {
     }
 }
 
-/// How many sums are in whole blocks that [`fours`] can do: a multiple of four, of which there are biases and sums, and as many weights for
-/// each as inputs; these are a multiple of four and not none, and the weights lie at a multiple of four.
+/// Outputs in whole blocks that [`fours`] can compute: a multiple of four, 0 if its preconditions do not hold.
+///
+/// These are biases and sums of one length, a row of `x.len()` weights per output aligned to four bytes, and a multiple of
+/// four inputs that is not 0.
 #[inline(always)]
 fn whole<X>(bias: &[i32], weights: &[i8], x: &[X], sums: &[i32]) -> usize {
-    // Of more, the product might wrap; models do not have as many.
+    // Excludes overflow of the product. Models stay below these sizes.
     let few = (sums.len() | x.len()) <= usize::from(u16::MAX);
     let all = sums.len() == bias.len() && weights.len() == sums.len() * x.len();
     let aligned = weights.as_ptr().cast::<u32>().is_aligned() && x.len().is_multiple_of(Layout::INPUTS);
     if few && all && aligned && !x.is_empty() { sums.len() / Layout::OUTPUTS * Layout::OUTPUTS } else { 0 }
 }
 
-/// Biases, weights and sums after the first `whole`, if there are any.
+/// Biases, weights and sums after the first `whole` outputs, if any.
 #[inline(always)]
 fn rest<'a, X>(
     whole: usize,

@@ -1,5 +1,5 @@
-//! Cortex-M: the DSP extension, MVE, and the first Thumb instructions.
-#![allow(unsafe_code)] // the instructions have no other name
+//! Cortex-M: the DSP extension, MVE, and the ARMv6-M Thumb subset.
+#![allow(unsafe_code)] // inline assembly: stable Rust has no intrinsics for these
 
 #[cfg(pixelrnn_dsp)]
 pub(crate) mod dsp;

@@ -1,5 +1,5 @@
-//! MVE, the vectors of Cortex-M55 and M85: sixteen 8-bit products are added up by one instruction, and loops take their last,
-//! shorter round by themselves.
+//! MVE of Cortex-M55 and M85: one instruction accumulates sixteen 8-bit products, and tail-predicated loops need no
+//! remainder code.
 
 mod cell;
 mod each;
@@ -13,17 +13,18 @@ use crate::fixed::Rescale;
 use crate::kernels::{Gemv, Kernel, Portable};
 pub(crate) use memory::{copy, fill};
 
-/// The kernel of Cortex-M cores with MVE, which Arm also calls Helium.
+/// Kernel of Cortex-M cores with MVE (Helium).
 ///
-/// It is fastest with weights in [`crate::blob::Layout::RowMajor`], with a multiple of sixteen inputs.
+/// Fastest with weights in [`crate::blob::Layout::RowMajor`] and a multiple of sixteen inputs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mve;
 
-/// Bytes of a vector.
+/// Bytes per vector.
 const VECTOR: usize = 16;
 
-/// For sums whose inputs are whole vectors and few enough for registers: how many vectors these are, and where all numbers lie. There
-/// are `outputs` of biases and multipliers then, a multiple of four, and as many rows of weights as long as the inputs.
+/// Operands of a product whose inputs may be held in registers, and the number of input vectors.
+///
+/// `None` unless inputs are whole vectors, and biases, multipliers and weights fit a multiple of four `outputs`.
 #[inline(always)]
 fn held(rows: Gemv<'_>, outputs: usize) -> Option<(usize, products::Operands)> {
     let Gemv { bias, weights, x, multipliers, .. } = rows;
@@ -36,7 +37,7 @@ fn held(rows: Gemv<'_>, outputs: usize) -> Option<(usize, products::Operands)> {
     Some((rows.x.len() / VECTOR, at))
 }
 
-/// As [`held`], for 16-bit inputs of any number, and any number of outputs.
+/// [`held`] for 16-bit inputs of any length, and any number of outputs.
 #[cfg(feature = "a16")]
 #[inline(always)]
 fn held_i16(rows: Gemv<'_, i16>, outputs: usize) -> Option<wide::Operands> {
@@ -57,14 +58,14 @@ impl Kernel for Mve {
         if outputs != bias.len() || weights.len() != outputs * length || length == 0 {
             return Portable.gemv_row_major(bias, weights, x, sums);
         }
-        // SAFETY: there are as many sums as biases, and as many weights for each as inputs, which are not none.
+        // SAFETY: biases fit the sums, weights have a row of `length` per output, and `length` is not 0.
         unsafe { products::any(bias, weights, x, sums) }
     }
 
     #[inline(always)]
     fn gemv_scaled(self, rows: Gemv<'_>, sums: &mut [i32]) {
         if let Some((vectors, at)) = held(rows, sums.len())
-            // SAFETY: there are as many sums as `held` was told.
+            // SAFETY: `held` checked the operands for `sums.len()` outputs.
             && unsafe { products::scaled(vectors, at, u32::from(rows.left_shift), sums.as_mut_ptr()) }
         {
             return;
@@ -76,29 +77,29 @@ impl Kernel for Mve {
     #[inline(always)]
     fn gemv_added(self, rows: Gemv<'_>, sums: &mut [i32]) -> bool {
         let Some((vectors, at)) = held(rows, sums.len()) else { return false };
-        // SAFETY: there are as many sums as `held` was told.
+        // SAFETY: `held` checked the operands for `sums.len()` outputs.
         unsafe { products::added(vectors, at, u32::from(rows.left_shift), sums.as_mut_ptr()) }
     }
 
     #[inline(always)]
-    fn gemv_activations(self, rows: Gemv<'_>, zero_point: i32, low: i32, sums: &mut [i32], y: &mut [i8]) {
+    fn gemv_activations(self, rows: Gemv<'_>, zero_point: i32, clamp_min: i32, sums: &mut [i32], y: &mut [i8]) {
         if rows.left_shift == 0
-            && low == i32::from(i8::MIN)
+            && clamp_min == i32::from(i8::MIN)
             && let Some((vectors, at)) = held(rows, y.len())
-            // SAFETY: there are as many activations as `held` was told.
+            // SAFETY: `held` checked the operands for `y.len()` outputs.
             && unsafe { products::activations(vectors, at, zero_point, y.as_mut_ptr()) }
         {
             return;
         }
         self.gemv_scaled(rows, sums);
-        self.activations(sums, zero_point, low, y);
+        self.activations(sums, zero_point, clamp_min, y);
     }
 
     #[inline(always)]
     fn gemv_accumulated(self, rows: Gemv<'_>, sums: &mut [i32], y: &mut [i16]) {
         if rows.left_shift == 0
             && let Some((vectors, at)) = held(rows, y.len())
-            // SAFETY: there are as many numbers as `held` was told.
+            // SAFETY: `held` checked the operands for `y.len()` outputs.
             && unsafe { products::accumulated(vectors, at, y.as_mut_ptr()) }
         {
             return;
@@ -114,16 +115,23 @@ impl Kernel for Mve {
         if outputs != bias.len() || weights.len() != outputs * length || length == 0 {
             return Portable.gemv_row_major_i16(bias, weights, x, sums);
         }
-        // SAFETY: as in `rows`.
+        // SAFETY: biases fit the sums, weights have a row of `length` per output, and `length` is not 0.
         unsafe { wide::any(bias, weights, x, sums) }
     }
 
     #[cfg(feature = "a16")]
     #[inline(always)]
-    fn gemv_activations_i16(self, rows: Gemv<'_, i16>, low: i32, high: i32, sums: &mut [i32], y: &mut [i16]) {
-        if (rows.left_shift, low, high) == (0, 0, 8191) {
+    fn gemv_activations_i16(
+        self,
+        rows: Gemv<'_, i16>,
+        clamp_min: i32,
+        clamp_max: i32,
+        sums: &mut [i32],
+        y: &mut [i16],
+    ) {
+        if (rows.left_shift, clamp_min, clamp_max) == (0, 0, 8191) {
             if let Some(at) = held_i16(rows, y.len())
-                // SAFETY: there are as many activations as `held_i16` was told.
+                // SAFETY: `held_i16` checked the operands for `y.len()` outputs.
                 && unsafe { wide::activations(at, y.as_mut_ptr()) }
             {
                 return;
@@ -132,7 +140,7 @@ impl Kernel for Mve {
             return wide::activated(sums, rows.multipliers, y);
         }
         self.gemv_scaled_i16(rows, sums);
-        self.residuals(sums, low, high, y);
+        self.residuals(sums, clamp_min, clamp_max, y);
     }
 
     #[cfg(feature = "a16")]
@@ -140,7 +148,7 @@ impl Kernel for Mve {
     fn gemv_accumulated_i16(self, rows: Gemv<'_, i16>, sums: &mut [i32], y: &mut [i16]) {
         if rows.left_shift == 0
             && let Some(at) = held_i16(rows, y.len())
-            // SAFETY: there are as many numbers as `held_i16` was told.
+            // SAFETY: `held_i16` checked the operands for `y.len()` outputs.
             && unsafe { wide::accumulated(at, y.as_mut_ptr()) }
         {
             return;
@@ -153,7 +161,7 @@ impl Kernel for Mve {
     #[inline(never)]
     fn gemv_sums_i16(self, rows: Gemv<'_, i16>, y: &mut [i32]) {
         if let Some(at) = held_i16(rows, y.len())
-            // SAFETY: there are as many numbers as `held_i16` was told.
+            // SAFETY: `held_i16` checked the operands for `y.len()` outputs.
             && unsafe { wide::scaled(at, u32::from(rows.left_shift), y.as_mut_ptr()) }
         {
             return;
@@ -167,18 +175,18 @@ impl Kernel for Mve {
     }
 
     #[inline(always)]
-    fn scale(self, sums: &mut [i32], left: u32, multipliers: &[i32]) {
-        each::scale(sums, left, multipliers);
+    fn scale(self, sums: &mut [i32], left_shift: u32, multipliers: &[i32]) {
+        each::scale(sums, left_shift, multipliers);
     }
 
     #[inline(always)]
-    fn activations(self, v: &[i32], zero_point: i32, low: i32, y: &mut [i8]) {
-        each::activations(v, zero_point, low, y);
+    fn activations(self, v: &[i32], zero_point: i32, clamp_min: i32, y: &mut [i8]) {
+        each::activations(v, zero_point, clamp_min, y);
     }
 
     #[inline(always)]
-    fn residuals(self, v: &[i32], low: i32, high: i32, y: &mut [i16]) {
-        each::residuals(v, low, high, y);
+    fn residuals(self, v: &[i32], clamp_min: i32, clamp_max: i32, y: &mut [i16]) {
+        each::residuals(v, clamp_min, clamp_max, y);
     }
 
     #[inline(always)]
@@ -187,18 +195,18 @@ impl Kernel for Mve {
     }
 
     #[inline(always)]
-    fn rescaled_i8(self, x: &[i16], rescale: Rescale, zero_point: i32, low: i32, y: &mut [i8]) {
-        // A last number by itself would be half of one of 32 bits.
-        if low == i32::from(i8::MIN) && x.len().min(y.len()).is_multiple_of(2) {
+    fn rescaled_i8(self, x: &[i16], rescale: Rescale, zero_point: i32, clamp_min: i32, y: &mut [i8]) {
+        // An odd count would predicate half of a 32-bit lane.
+        if clamp_min == i32::from(i8::MIN) && x.len().min(y.len()).is_multiple_of(2) {
             each::rescaled8_saturated(x, rescale, zero_point, y);
         } else {
-            each::rescaled_i8(x, rescale, zero_point, low, y);
+            each::rescaled_i8(x, rescale, zero_point, clamp_min, y);
         }
     }
 
     #[inline(always)]
-    fn rescaled_i16(self, x: &[i16], rescale: Rescale, low: i32, high: i32, y: &mut [i16]) {
-        each::rescaled_i16(x, rescale, low, high, y);
+    fn rescaled_i16(self, x: &[i16], rescale: Rescale, clamp_min: i32, clamp_max: i32, y: &mut [i16]) {
+        each::rescaled_i16(x, rescale, clamp_min, clamp_max, y);
     }
 
     #[inline(always)]
@@ -210,7 +218,7 @@ impl Kernel for Mve {
     fn summed_units(self, sums: &[i32], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         let units = (sums.len() / 4).min(before.len()).min(cell_bits.len()).min(c.len()).min(h.len());
         let (before, cell_bits, c, h) = (before.as_ptr(), cell_bits.as_ptr(), c.as_mut_ptr(), h.as_mut_ptr());
-        // SAFETY: all have numbers of so many units.
+        // SAFETY: `units` is the smallest number of units that the slices cover.
         unsafe { cell::steps(units, sums.as_ptr(), before, cell_bits, c, h) };
     }
 
@@ -222,7 +230,7 @@ impl Kernel for Mve {
         if last > largest {
             (largest, block) = (last, blocks.len());
         }
-        // Whole blocks before it are passed over.
+        // Skips the whole blocks before the one that holds the maximum.
         let before = block * softmax::BLOCK;
         let at = logits.iter().skip(before).position(|logit| *logit as i32 == largest).unwrap_or(0);
         (largest, before + at)

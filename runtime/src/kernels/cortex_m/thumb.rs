@@ -1,12 +1,12 @@
-//! Cortex-M0 and M0+: no multiply-accumulate, eight registers for most instructions, and loads of signed bytes that want an
-//! index in a register.
+//! Cortex-M0 and M0+: no multiply-accumulate, eight registers for most instructions, and signed byte loads only with an index
+//! register.
 
 use crate::kernels::{Kernel, Portable};
 use core::arch::asm;
 
-/// The kernel of Cortex-M0 and M0+.
+/// Kernel of Cortex-M0 and M0+.
 ///
-/// Two outputs share each activation that is loaded, and one index serves all three loads. It is faster with weights in
+/// Two outputs share each load of an activation, and one index register serves all three loads. Fastest with weights in
 /// [`crate::blob::Layout::RowMajor`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Thumb;
@@ -23,7 +23,7 @@ impl Kernel for Thumb {
             sums.chunks_exact_mut(2).zip(bias.chunks_exact(2)).zip(pairs.chunks_exact(2 * length))
         {
             if let (Ok(sums), &[a, b]) = (<&mut [i32; 2]>::try_from(sums), bias) {
-                // SAFETY: there are twice as many weights as inputs, and not none.
+                // SAFETY: `rows` holds two rows of `x.len()`, and `x` is not empty.
                 *sums = unsafe { two([a, b], rows, x) };
             }
         }
@@ -55,19 +55,19 @@ macro_rules! round {
     };
 }
 
-/// Two outputs.
+/// Two outputs: `sums` plus the dot products of two rows with `x`.
 ///
 /// # Safety
-/// `weights` has twice as many numbers as `x`, which has at least one.
+/// `weights` is twice as long as `x`, and `x` is not empty.
 #[inline(always)]
 unsafe fn two(sums: [i32; 2], weights: &[i8], x: &[i8]) -> [i32; 2] {
     let length = x.len();
     let [mut a, mut b] = sums;
-    // Pointers stand at the ends, and the index counts up to 0: first one by one to a multiple of four, then by fours.
+    // Pointers are at the row ends and the index counts up to 0: one by one to a multiple of four, then by fours.
     let ends = [x.as_ptr_range().end, weights.as_ptr().wrapping_add(length), weights.as_ptr_range().end];
     let index = length.wrapping_neg();
-    // SAFETY: indices go from minus the length to -1, seen from the ends of `x` and of two rows of weights as long. The
-    // code writes to registers alone, r8 and r9 among them.
+    // SAFETY: indices run from `-x.len()` to -1, relative to the ends of `x` and of two rows of the same length. The code
+    // writes its output registers alone, r8 and r9 among them.
     unsafe {
         asm!(
             "mov r8, {w}",

@@ -1,33 +1,36 @@
-//! Panels by vectors: what is the same for all instruction sets; see [`crate::kernels::gemm`].
+//! Packed matrix product with vectors, generic over the instruction set; see [`crate::kernels::gemm`].
 
 use crate::kernels::gemm::{Accumulators, Inputs, LANES, PanelWeights, Shape, WORD};
 
-/// What a panel needs of an instruction set.
+/// Instruction set of a packed matrix product.
 ///
 /// # Safety
-/// All functions are inlined into a caller that has the instructions, and are called nowhere else.
+/// All functions are inlined into callers that have the target features enabled, and must be called nowhere else. Pointers
+/// must be valid for the accesses that a function documents; they need no alignment.
 pub(in crate::kernels) trait Lanes {
-    /// Registers that [`LANES`] sums take.
+    /// Registers per [`LANES`] accumulators.
     const PARTS: usize;
-    /// Sums of one register, [`LANES`]` / PARTS`.
+    /// One register of [`LANES`]` / PARTS` accumulators.
     type Accumulators: Copy;
-    /// A word of inputs, for all outputs.
+    /// One word of inputs, broadcast to all outputs.
     type Input: Copy;
 
+    /// Reads one register of accumulators.
     unsafe fn load(x: *const i32) -> Self::Accumulators;
+    /// Writes one register of accumulators.
     unsafe fn store(y: *mut i32, sums: Self::Accumulators);
     unsafe fn zero() -> Self::Accumulators;
     unsafe fn add(a: Self::Accumulators, b: Self::Accumulators) -> Self::Accumulators;
-    /// The word at `x`.
+    /// Reads the word at `x`, [`WORD`] bytes.
     unsafe fn input(x: *const u8) -> Self::Input;
-    /// The products of a word with the weights of one register's outputs, added.
+    /// Adds the products of a word with the weights of one register's outputs, of which it reads [`WORD`] bytes each.
     unsafe fn multiply(sums: Self::Accumulators, weights: *const u8, x: Self::Input) -> Self::Accumulators;
 }
 
-/// A panel.
+/// Packed matrix product of one panel.
 ///
 /// # Safety
-/// As of [`Lanes`].
+/// Same contract as [`Lanes`].
 #[inline(always)]
 pub(in crate::kernels) unsafe fn gemm<L: Lanes, W, X>(
     weights: &[W],
@@ -37,7 +40,8 @@ pub(in crate::kernels) unsafe fn gemm<L: Lanes, W, X>(
     sums: &mut [i32],
 ) {
     let Some(shape) = Shape::new(size_of_val(weights), inputs, bias, vectors, sums) else { return };
-    // SAFETY: the caller's, and the shape was checked. More registers than there are would be slow.
+    // The tile sizes avoid register spills.
+    // SAFETY: the caller has the target features enabled, and `Shape::new` checked the length of every slice.
     unsafe {
         match (shape.vectors, L::PARTS) {
             (4, 1) => all::<L, X, 4, 6, 1>(weights.as_ptr().cast(), inputs, bias, shape, sums),
@@ -49,11 +53,11 @@ pub(in crate::kernels) unsafe fn gemm<L: Lanes, W, X>(
     }
 }
 
-/// All places, `COLUMNS` at a time, then four and one at a time, the last with `SPLIT` sums to be added to one in the end, which
-/// do not wait for each other; `REGISTERS` of outputs at a time.
+/// All columns: tiles of `COLUMNS`, then of four, then single ones with `SPLIT` independent chains of accumulators. Each
+/// tile covers `REGISTERS` registers of outputs.
 ///
 /// # Safety
-/// As of [`Lanes`]; the shape is that of the slices.
+/// Same contract as [`Lanes`]. `shape` fits the slices, and `REGISTERS` divides the number of its registers.
 #[inline(always)]
 unsafe fn all<L: Lanes, X, const REGISTERS: usize, const COLUMNS: usize, const SPLIT: usize>(
     weights: *const u8,
@@ -67,7 +71,7 @@ unsafe fn all<L: Lanes, X, const REGISTERS: usize, const COLUMNS: usize, const S
     while first < registers {
         let mut column = 0;
         let tile = Tile { weights, inputs, bias, shape, sums: sums.as_mut_ptr(), first };
-        // SAFETY: the caller's; there are so many places and registers.
+        // SAFETY: the caller upholds [`Lanes`]; each tile ends within `shape.columns` and `registers`.
         unsafe {
             while column + COLUMNS <= shape.columns {
                 tile.run::<L, REGISTERS, COLUMNS, 1>(column);
@@ -86,34 +90,36 @@ unsafe fn all<L: Lanes, X, const REGISTERS: usize, const COLUMNS: usize, const S
     }
 }
 
-/// What tiles share.
+/// Operands that tiles share.
 struct Tile<'a, X> {
     weights: *const u8,
     inputs: &'a Inputs<'a, X>,
     bias: &'a [i32],
     shape: Shape,
     sums: *mut i32,
-    /// The first register of outputs.
+    /// First register of outputs.
     first: usize,
 }
 
 impl<X> Tile<'_, X> {
+    /// One tile of `COLUMNS` columns and `REGISTERS` registers of outputs.
+    ///
     /// # Safety
-    /// As of [`Lanes`]; there are so many places from `column` on and so many registers from the first on.
+    /// Same contract as [`Lanes`]; `COLUMNS` columns exist from `column` on, and `REGISTERS` registers from the first on.
     #[inline(always)]
     unsafe fn run<L: Lanes, const REGISTERS: usize, const COLUMNS: usize, const SPLIT: usize>(&self, column: usize) {
         let Self { inputs, bias, shape: Shape { vectors, .. }, first, .. } = *self;
-        let (outputs, each) = (vectors * LANES, LANES / L::PARTS);
+        let (outputs, per_register) = (vectors * LANES, LANES / L::PARTS);
         let step = outputs * WORD;
-        // SAFETY: the caller's. Pieces read as many words of each place as the shape's check allows, weights one line of outputs a
-        // word.
+        // SAFETY: the caller guarantees the columns and registers. `Shape::new` checked that every piece lies within the inputs
+        // at every column, and that weights have one row of outputs for each word.
         unsafe {
-            let mut weights = self.weights.add(first * each * WORD);
+            let mut weights = self.weights.add(first * per_register * WORD);
             let mut totals = [[[L::zero(); REGISTERS]; COLUMNS]; SPLIT];
             for totals in &mut totals[0] {
-                let bias = bias.as_ptr().add(first * each);
+                let bias = bias.as_ptr().add(first * per_register);
                 for (r, total) in totals.iter_mut().enumerate() {
-                    *total = L::load(bias.add(r * each));
+                    *total = L::load(bias.add(r * per_register));
                 }
             }
             let stride = inputs.stride * size_of::<X>();
@@ -141,17 +147,17 @@ impl<X> Tile<'_, X> {
                     for totals in totals.iter().skip(1) {
                         total = L::add(total, totals[p][r]);
                     }
-                    L::store(self.sums.add((column + p) * outputs + (first + r) * each), total);
+                    L::store(self.sums.add((column + p) * outputs + (first + r) * per_register), total);
                 }
             }
         }
     }
 }
 
-/// One word of each place.
+/// One word of each column of a tile.
 ///
 /// # Safety
-/// As of [`Lanes`]; weights and words are there.
+/// Same contract as [`Lanes`]; `x` is valid for one word per column, `weights` for one word per output of the tile.
 #[inline(always)]
 unsafe fn word<L: Lanes, const REGISTERS: usize, const COLUMNS: usize>(
     totals: &mut [[L::Accumulators; REGISTERS]; COLUMNS],
@@ -160,7 +166,7 @@ unsafe fn word<L: Lanes, const REGISTERS: usize, const COLUMNS: usize>(
     stride: usize,
 ) {
     for (p, totals) in totals.iter_mut().enumerate() {
-        // SAFETY: the caller's.
+        // SAFETY: the caller guarantees the target features, a word per column and a word of weights per output.
         unsafe {
             let x = L::input(x.add(p * stride));
             for (r, total) in totals.iter_mut().enumerate() {
@@ -170,43 +176,44 @@ unsafe fn word<L: Lanes, const REGISTERS: usize, const COLUMNS: usize>(
     }
 }
 
-/// Registers of [`LANES`] sums, at most.
+/// Upper bound of [`Lanes::PARTS`].
 const MAX_PARTS: usize = 4;
 
-/// Chains of products at one place that do not wait for each other, at most.
+/// Upper bound of the independent accumulator chains of a column.
 const CHAINS: usize = 4;
 
-/// One place, whose sums stay in registers.
+/// One column, with accumulators in registers.
 ///
 /// # Safety
-/// As of [`Lanes`].
+/// Same contract as [`Lanes`].
 #[inline(always)]
-pub(in crate::kernels) unsafe fn gemv_accumulate<L: Lanes, X, W, const EACH: usize, const V: usize>(
-    weights: &[PanelWeights<W, EACH, V>],
-    x: &[[X; EACH]],
+pub(in crate::kernels) unsafe fn gemv_accumulate<L: Lanes, X, W, const PER_WORD: usize, const V: usize>(
+    weights: &[PanelWeights<W, PER_WORD, V>],
+    x: &[[X; PER_WORD]],
     mut sums: Accumulators<V>,
 ) -> Accumulators<V> {
-    const { assert!(EACH * size_of::<X>() == WORD && EACH * size_of::<W>() == WORD && L::PARTS <= MAX_PARTS) }
-    // No more than there are registers for.
+    const { assert!(PER_WORD * size_of::<X>() == WORD && PER_WORD * size_of::<W>() == WORD && L::PARTS <= MAX_PARTS) }
+    // Bounded by the number of registers.
     let chains = match V * L::PARTS {
         0..=2 => CHAINS,
         3..=4 => 2,
         _ => 1,
     };
-    let each = LANES / L::PARTS;
+    let per_register = LANES / L::PARTS;
     let words = weights.len().min(x.len());
-    // SAFETY: the caller's; arrays are as long as vectors are, and both slices have so many words.
+    // SAFETY: the caller upholds [`Lanes`]. Arrays of [`LANES`] elements cover all registers of a vector, and `words` bounds
+    // the index into both slices.
     unsafe {
         let mut totals = [[[L::zero(); MAX_PARTS]; V]; CHAINS];
         for (totals, sums) in totals[0].iter_mut().zip(&sums) {
             for (part, total) in totals.iter_mut().enumerate().take(L::PARTS) {
-                *total = L::load(sums.as_ptr().add(part * each));
+                *total = L::load(sums.as_ptr().add(part * per_register));
             }
         }
         let mut word = 0;
         while word + chains <= words {
             for (chain, totals) in totals.iter_mut().enumerate().take(chains) {
-                word_at_place::<L, X, W, EACH, V>(
+                word_of_column::<L, X, W, PER_WORD, V>(
                     totals,
                     weights.get_unchecked(word + chain),
                     x.get_unchecked(word + chain),
@@ -215,7 +222,7 @@ pub(in crate::kernels) unsafe fn gemv_accumulate<L: Lanes, X, W, const EACH: usi
             word += chains;
         }
         while word < words {
-            word_at_place::<L, X, W, EACH, V>(&mut totals[0], weights.get_unchecked(word), x.get_unchecked(word));
+            word_of_column::<L, X, W, PER_WORD, V>(&mut totals[0], weights.get_unchecked(word), x.get_unchecked(word));
             word += 1;
         }
         let [first, second, third, fourth] = &totals;
@@ -227,24 +234,24 @@ pub(in crate::kernels) unsafe fn gemv_accumulate<L: Lanes, X, W, const EACH: usi
                     2 => L::add(*a, *b),
                     _ => L::add(L::add(*a, *b), L::add(*c, *d)),
                 };
-                L::store(sums.as_mut_ptr().add(part * each), total);
+                L::store(sums.as_mut_ptr().add(part * per_register), total);
             }
         }
     }
     sums
 }
 
-/// One word of one place.
+/// One word of one column.
 ///
 /// # Safety
-/// As of [`Lanes`].
+/// Same contract as [`Lanes`].
 #[inline(always)]
-unsafe fn word_at_place<L: Lanes, X, W, const EACH: usize, const V: usize>(
+unsafe fn word_of_column<L: Lanes, X, W, const PER_WORD: usize, const V: usize>(
     totals: &mut [[L::Accumulators; MAX_PARTS]; V],
-    weights: &PanelWeights<W, EACH, V>,
-    x: &[X; EACH],
+    weights: &PanelWeights<W, PER_WORD, V>,
+    x: &[X; PER_WORD],
 ) {
-    // SAFETY: the caller's; a word is there, and weights of all outputs of a vector.
+    // SAFETY: the caller upholds [`Lanes`]; `x` is one word, and `weights` has [`LANES`] words for each vector.
     unsafe {
         let x = L::input(x.as_ptr().cast());
         for (totals, weights) in totals.iter_mut().zip(weights) {

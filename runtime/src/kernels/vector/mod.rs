@@ -1,7 +1,7 @@
-//! Products by vectors: what is the same for all instruction sets.
+//! Matrix-vector products with vectors, generic over the instruction set.
 //!
-//! Several rows or blocks are computed at once, a *tile*, so that they share the inputs that are loaded. What the inputs
-//! have left after whole vectors is filled up with zeros; weights that are read past the end of a row meet these zeros.
+//! Several rows, or blocks of four outputs in [`Layout::Tiled`], form a *register tile* and share each load of inputs. The
+//! final, partial vector of inputs is padded with zeros, so weights read past the end of a row contribute nothing.
 
 #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), feature = "std"))]
 pub(super) mod gemm;
@@ -9,75 +9,76 @@ pub(super) mod gemm;
 use super::{Kernel, Portable};
 use crate::blob::Layout;
 
-/// What products need of an instruction set.
+/// Instruction set of a matrix-vector product.
 ///
 /// # Safety
-/// All functions are inlined into a caller that has the instructions, and are called nowhere else.
+/// All functions are inlined into callers that have the target features enabled, and must be called nowhere else. Pointers
+/// need no alignment.
 pub(in crate::kernels) trait Vector {
-    /// Weights that one step multiplies, 16 or 64.
+    /// Weights per step, 16 or 64.
     const BYTES: usize;
-    /// Inputs as a step wants them.
+    /// Inputs of one step, in the form that products read.
     type Inputs: Copy;
-    /// Sums of one row or block.
+    /// Accumulators of one row or block.
     type Accumulators: Copy;
-    /// Vectors of 16 bytes: these, or smaller ones that every machine has that has these.
+    /// Vectors of 16 bytes: `Self`, or smaller ones that every CPU with `Self` has.
     type Small: Vector;
 
-    /// Sums of nothing.
+    /// Accumulators of 0.
     unsafe fn zero() -> Self::Accumulators;
 
-    /// The next [`Vector::BYTES`] inputs, one for each weight of a row.
+    /// Loads [`Vector::BYTES`] inputs, one for each weight of a row.
     ///
     /// # Safety
-    /// So many can be read.
+    /// `x` is valid for reads of [`Vector::BYTES`] bytes.
     unsafe fn inputs(x: *const i8) -> Self::Inputs;
 
-    /// The next [`Vector::BYTES`]` / 4` inputs, each four of them once for each output of a block.
+    /// Loads [`Vector::BYTES`]` / 4` inputs, each group of four repeated for the four outputs of a block.
     ///
     /// # Safety
-    /// So many can be read.
+    /// `x` is valid for reads of [`Vector::BYTES`]` / 4` bytes.
     unsafe fn fours(x: *const i8) -> Self::Inputs;
 
-    /// The products of [`Vector::BYTES`] weights, added.
+    /// Adds the products of [`Vector::BYTES`] weights.
     ///
     /// # Safety
-    /// So many can be read.
+    /// `weights` is valid for reads of [`Vector::BYTES`] bytes.
     unsafe fn add(sums: Self::Accumulators, weights: *const i8, x: Self::Inputs) -> Self::Accumulators;
 
-    /// As [`Vector::inputs`], of the last `count`, and zeros.
+    /// [`Vector::inputs`] of the final `count` inputs, padded with zeros.
     ///
     /// # Safety
-    /// `count` can be read, at most [`Vector::BYTES`].
+    /// `x` is valid for reads of `count` bytes, at most [`Vector::BYTES`].
     #[inline(always)]
     unsafe fn last_inputs(x: *const i8, count: usize) -> Self::Inputs {
         let mut room = [0; 16];
         const { assert!(Self::BYTES <= 16, "larger vectors have a way of their own") };
-        // SAFETY: the caller's; the room is as large as a vector.
+        // SAFETY: the caller guarantees `count` readable bytes; `room` holds a full vector.
         unsafe {
             core::ptr::copy_nonoverlapping(x, room.as_mut_ptr(), count.min(Self::BYTES));
             Self::inputs(room.as_ptr())
         }
     }
 
-    /// As [`Vector::fours`], of the last `count`, and zeros.
+    /// [`Vector::fours`] of the final `count` inputs, padded with zeros.
     ///
     /// # Safety
-    /// `count` can be read, at most [`Vector::BYTES`]` / 4`.
+    /// `x` is valid for reads of `count` bytes, at most [`Vector::BYTES`]` / 4`.
     #[inline(always)]
     unsafe fn last_fours(x: *const i8, count: usize) -> Self::Inputs {
         let mut room = [0; 4];
         const { assert!(Self::BYTES <= 16, "larger vectors have a way of their own") };
-        // SAFETY: the caller's; the room is a quarter of a vector.
+        // SAFETY: the caller guarantees `count` readable bytes; `room` holds a quarter of a vector.
         unsafe {
             core::ptr::copy_nonoverlapping(x, room.as_mut_ptr(), count.min(Self::BYTES / 4));
             Self::fours(room.as_ptr())
         }
     }
 
-    /// As [`Vector::add`], where just `count` weights can be read.
+    /// [`Vector::add`] of the final `count` weights, padded with zeros.
     ///
     /// # Safety
-    /// `count` can be read, at most [`Vector::BYTES`].
+    /// `weights` is valid for reads of `count` bytes, at most [`Vector::BYTES`].
     #[inline(always)]
     unsafe fn add_last(
         sums: Self::Accumulators,
@@ -87,39 +88,39 @@ pub(in crate::kernels) trait Vector {
     ) -> Self::Accumulators {
         let mut room = [0; 16];
         const { assert!(Self::BYTES <= 16, "larger vectors have a way of their own") };
-        // SAFETY: the caller's; the room is as large as a vector.
+        // SAFETY: the caller guarantees `count` readable bytes; `room` holds a full vector.
         unsafe {
             core::ptr::copy_nonoverlapping(weights, room.as_mut_ptr(), count.min(Self::BYTES));
             Self::add(sums, room.as_ptr(), x)
         }
     }
 
-    /// The totals of four rows.
+    /// Horizontal sums of four rows.
     unsafe fn totals(sums: [Self::Accumulators; 4]) -> [i32; 4];
 
-    /// The totals of a block's four outputs.
+    /// Sums of the four outputs of a block.
     unsafe fn block(sums: Self::Accumulators) -> [i32; 4];
 
-    /// Whether [`Vector::add`] does not give the products themselves, so that sums are to be corrected.
+    /// Set if [`Vector::add`] gives the products plus an offset, so that accumulators need a correction.
     const CORRECTS: bool = false;
 
-    /// What each row or block is to be corrected by: that of the inputs `before`, and of `x`.
+    /// Correction of each row or block: `before`, plus the share of inputs `x`.
     #[inline(always)]
     unsafe fn correction(before: Self::Accumulators, _x: Self::Inputs) -> Self::Accumulators {
         before
     }
 
-    /// `sums`, corrected.
+    /// Accumulators with the correction applied.
     #[inline(always)]
     unsafe fn corrected(sums: Self::Accumulators, _correction: Self::Accumulators) -> Self::Accumulators {
         sums
     }
 }
 
-/// [`Kernel::gemv_row_major`], `N` rows at a time.
+/// [`Kernel::gemv_row_major`] in register tiles of `N` rows.
 ///
 /// # Safety
-/// As of [`Vector`].
+/// Same contract as [`Vector`].
 #[inline(always)]
 pub(in crate::kernels) unsafe fn gemv_row_major<V: Vector, const N: usize>(
     bias: &[i32],
@@ -131,7 +132,7 @@ pub(in crate::kernels) unsafe fn gemv_row_major<V: Vector, const N: usize>(
     let (Some(weights), false) = (outputs.checked_mul(x.len()).and_then(|all| weights.get(..all)), x.is_empty()) else {
         return Portable.gemv_row_major(bias, weights, x, sums);
     };
-    // SAFETY: the caller's, and there are `outputs` rows of weights as long as `x`.
+    // SAFETY: the caller upholds [`Vector`]; `weights` holds `outputs` rows of `x.len()`, and `x` is not empty.
     unsafe {
         let products = Products::<V, false>::new(weights, x);
         let mut at = 0;
@@ -155,10 +156,10 @@ pub(in crate::kernels) unsafe fn gemv_row_major<V: Vector, const N: usize>(
     }
 }
 
-/// [`Kernel::gemv_tiled`], `N` blocks at a time.
+/// [`Kernel::gemv_tiled`] in register tiles of `N` blocks.
 ///
 /// # Safety
-/// As of [`Vector`].
+/// Same contract as [`Vector`].
 #[inline(always)]
 pub(in crate::kernels) unsafe fn gemv_tiled<V: Vector, const N: usize>(
     bias: &[i32],
@@ -173,7 +174,7 @@ pub(in crate::kernels) unsafe fn gemv_tiled<V: Vector, const N: usize>(
         return Portable.gemv_tiled(bias, weights, x, sums);
     };
     let whole = outputs / Layout::OUTPUTS;
-    // SAFETY: the caller's, and there are so many blocks of weights, four times as long as `x`.
+    // SAFETY: the caller upholds [`Vector`]; `weights` holds `whole` blocks of `4 * x.len()`, and `x` is not empty.
     unsafe {
         let products = Products::<V, true>::new(weights, x);
         let mut at = 0;
@@ -196,28 +197,30 @@ pub(in crate::kernels) unsafe fn gemv_tiled<V: Vector, const N: usize>(
         return;
     };
     if !sums.is_empty() {
-        // SAFETY: the caller's; the block has fewer than four outputs, and all of their weights.
+        // SAFETY: the caller upholds [`Vector`], and every CPU with `V` has `V::Small`. The partial block has one to three
+        // outputs and `x.len()` weights for each.
         unsafe { part::<V::Small>(bias, weights, x, sums) };
     }
 }
 
-/// The outputs of a block with fewer than four, one to three.
+/// Partial block of one to three outputs.
 ///
 /// # Safety
-/// As of [`Vector`], and `weights` are as many as that: four for each output and four inputs.
+/// Same contract as [`Vector`]; `weights` holds `sums.len() * x.len()` weights.
 #[inline(always)]
 unsafe fn part<V: Vector>(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
     const { assert!(V::BYTES == Layout::OUTPUTS * Layout::INPUTS) };
     let step = Layout::INPUTS * sums.len();
-    // SAFETY: the caller's. Every step reads four inputs, and whole vectors of weights where there are so many left, else
-    // those that there are. Outputs that the block does not have get numbers that nobody reads.
+    // SAFETY: the caller upholds [`Vector`]. Each step reads four inputs, and a full vector of weights if that many are
+    // left, else only those that are left. Lanes beyond the block's outputs are never read.
     let totals = unsafe {
         let mut sums = V::zero();
         for (n, x) in x.chunks_exact(Layout::INPUTS).enumerate() {
-            let left = weights.len() - n * step;
+            let remaining = weights.len() - n * step;
             let weights = weights.as_ptr().add(n * step);
             let x = V::fours(x.as_ptr());
-            sums = if left < V::BYTES { V::add_last(sums, weights, left, x) } else { V::add(sums, weights, x) };
+            sums =
+                if remaining < V::BYTES { V::add_last(sums, weights, remaining, x) } else { V::add(sums, weights, x) };
         }
         V::block(sums)
     };
@@ -226,35 +229,37 @@ unsafe fn part<V: Vector>(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i3
     }
 }
 
-/// What the tiles of a product share: its inputs, and where weights can be read.
+/// Operands that the register tiles of a product share.
 struct Products<'a, V: Vector, const BLOCKS: bool> {
     weights: &'a [i8],
     x: &'a [i8],
-    /// Inputs in whole vectors.
+    /// Inputs in whole steps.
     whole: usize,
-    /// The inputs after them, where there are some.
+    /// Inputs of the final, partial step, padded with zeros.
     last: V::Inputs,
-    /// Belongs to the sums of each row or block.
+    /// Correction of the accumulators of each row or block.
     correction: V::Accumulators,
 }
 
 impl<'a, V: Vector, const BLOCKS: bool> Products<'a, V, BLOCKS> {
-    /// Weights for each input of a row or a block.
+    /// Weights per input of a row or block.
     const WEIGHTS: usize = if BLOCKS { Layout::OUTPUTS } else { 1 };
 
-    /// Inputs of a step.
+    /// Inputs per step.
     const STEP: usize = V::BYTES / Self::WEIGHTS;
 
+    /// Loads the final inputs and computes the correction.
+    ///
     /// # Safety
-    /// As of [`Vector`].
+    /// Same contract as [`Vector`].
     #[inline(always)]
     unsafe fn new(weights: &'a [i8], x: &'a [i8]) -> Self {
-        let left = x.len() % Self::STEP;
-        let whole = x.len() - left;
-        // SAFETY: what is left after `whole` inputs is fewer than a step.
+        let remaining = x.len() % Self::STEP;
+        let whole = x.len() - remaining;
+        // SAFETY: the caller upholds [`Vector`]. Steps up to `whole` are within `x`, and fewer inputs than a step follow.
         unsafe {
             let at = x.as_ptr().add(whole);
-            let last = if BLOCKS { V::last_fours(at, left) } else { V::last_inputs(at, left) };
+            let last = if BLOCKS { V::last_fours(at, remaining) } else { V::last_inputs(at, remaining) };
             let mut products = Self { weights, x, whole, last, correction: V::zero() };
             if V::CORRECTS {
                 let mut at = 0;
@@ -268,25 +273,25 @@ impl<'a, V: Vector, const BLOCKS: bool> Products<'a, V, BLOCKS> {
         }
     }
 
-    /// The inputs of a step.
+    /// Inputs of one step.
     ///
     /// # Safety
-    /// As of [`Vector`], and so many can be read.
+    /// Same contract as [`Vector`]; `x` is valid for reads of `STEP` bytes.
     #[inline(always)]
     unsafe fn inputs(x: *const i8) -> V::Inputs {
-        // SAFETY: the caller's.
+        // SAFETY: the caller guarantees `STEP` readable bytes.
         unsafe { if BLOCKS { V::fours(x) } else { V::inputs(x) } }
     }
 
-    /// The sums of `N` rows or blocks from number `first` on.
+    /// Accumulators of a register tile: `N` rows or blocks, from index `first` on.
     ///
     /// # Safety
-    /// As of [`Vector`], and there are so many.
+    /// Same contract as [`Vector`]; the rows or blocks exist.
     #[inline(always)]
     unsafe fn tile<const N: usize>(&self, first: usize) -> [V::Accumulators; N] {
         let stride = self.x.len() * Self::WEIGHTS;
-        // SAFETY: a step reads as many inputs as it has left, and weights inside of the rows or blocks; after the last
-        // whole step either so far that all of it is weights, or just as many as a row or block has left.
+        // SAFETY: the caller guarantees the rows or blocks. Whole steps are within `x` and within each row or block. The final
+        // step reads a full vector of weights only if it ends within `weights`, else the rest of its row or block.
         unsafe {
             let weights = self.weights.as_ptr().add(first * stride);
             let mut sums = [V::zero(); N];
@@ -300,7 +305,7 @@ impl<'a, V: Vector, const BLOCKS: bool> Products<'a, V, BLOCKS> {
             }
             let weights = weights.add(at * Self::WEIGHTS);
             if at == self.x.len() {
-                // No inputs are left.
+                // No partial step.
             } else if (first + N - 1) * stride + at * Self::WEIGHTS + V::BYTES <= self.weights.len() {
                 for (n, sums) in sums.iter_mut().enumerate() {
                     *sums = V::add(*sums, weights.add(n * stride), self.last);
@@ -316,7 +321,7 @@ impl<'a, V: Vector, const BLOCKS: bool> Products<'a, V, BLOCKS> {
     }
 }
 
-/// Writes the sums of the outputs from number `at` on.
+/// Writes `bias + totals` of the outputs from index `at` on.
 #[inline(always)]
 fn store<const N: usize>(at: usize, totals: [i32; N], bias: &[i32], sums: &mut [i32]) {
     if let (Some(bias), Some(sums)) = (

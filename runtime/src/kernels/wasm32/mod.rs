@@ -1,4 +1,4 @@
 //! WebAssembly.
-#![allow(unsafe_code, clippy::wildcard_imports)] // instructions are unsafe, and many
+#![allow(unsafe_code, clippy::wildcard_imports)] // SIMD intrinsics
 
 pub mod simd128;

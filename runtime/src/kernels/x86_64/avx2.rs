@@ -1,4 +1,4 @@
-//! AVX2: bytes are widened to 16 bits, and `vpmaddwd` multiplies and adds pairs of them, exactly.
+//! AVX2: bytes are widened to 16 bits, and `vpmaddwd` adds the products of adjacent pairs, exactly.
 
 use super::cell_avx2;
 #[cfg(feature = "std")]
@@ -9,23 +9,23 @@ use crate::kernels::vector::{self, Vector};
 use crate::kernels::{Kernel, Portable};
 use core::arch::x86_64::*;
 
-/// The kernel of x86-64 processors with AVX2.
+/// Kernel of x86-64 CPUs with AVX2.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(target_feature = "avx2", derive(Default))]
 pub struct Avx2(());
 
 impl Avx2 {
-    /// The kernel, where the processor has the instructions.
+    /// The kernel, if the CPU has the instructions.
     pub fn new() -> Option<Self> {
         #[cfg(feature = "std")]
-        let there = std::arch::is_x86_feature_detected!("avx2");
+        let available = std::arch::is_x86_feature_detected!("avx2");
         #[cfg(not(feature = "std"))]
-        let there = cfg!(target_feature = "avx2");
-        there.then_some(Self(()))
+        let available = cfg!(target_feature = "avx2");
+        available.then_some(Self(()))
     }
 }
 
-// SAFETY, of all: whoever holds an `Avx2` is on a processor that has AVX2.
+// SAFETY of the methods: an `Avx2` exists only on a CPU with AVX2.
 impl Kernel for Avx2 {
     const VECTORS: bool = true;
 
@@ -33,34 +33,34 @@ impl Kernel for Avx2 {
 
     #[inline(always)]
     fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
-        // SAFETY: above.
+        // SAFETY: `self` proves that the CPU has AVX2.
         unsafe { cells(gates, before, cell_bits, c, h) }
     }
 }
 
 #[target_feature(enable = "avx2")]
 fn gemv_row_major(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: the instructions are there.
+    // SAFETY: this function enables `avx2`.
     unsafe { vector::gemv_row_major::<Ymm, 8>(bias, weights, x, sums) }
 }
 
 #[target_feature(enable = "avx2")]
 fn gemv_tiled(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: as above.
+    // SAFETY: this function enables `avx2`.
     unsafe { vector::gemv_tiled::<Ymm, 8>(bias, weights, x, sums) }
 }
 
 #[cfg(feature = "std")]
 #[target_feature(enable = "avx2")]
 fn gemm_u8i8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: as above.
+    // SAFETY: this function enables `avx2`.
     unsafe { vector::gemm::gemm::<gemm::Avx8, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[cfg(all(feature = "std", feature = "a16"))]
 #[target_feature(enable = "avx2")]
 fn gemm_i16i16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: as above.
+    // SAFETY: this function enables `avx2`.
     unsafe { vector::gemm::gemm::<gemm::Avx16, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
@@ -79,7 +79,7 @@ fn cells(gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut
     }
 }
 
-/// Sixteen bytes as 16-bit numbers, or eight 32-bit numbers.
+/// Vector of sixteen bytes widened to 16 bits, or of eight 32-bit lanes.
 pub(super) struct Ymm;
 
 impl Vector for Ymm {
@@ -90,31 +90,32 @@ impl Vector for Ymm {
 
     #[inline(always)]
     unsafe fn zero() -> __m256i {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has AVX2 enabled.
         unsafe { _mm256_setzero_si256() }
     }
 
     #[inline(always)]
     unsafe fn inputs(x: *const i8) -> __m256i {
-        // SAFETY: the trait's; the load wants no alignment.
+        // SAFETY: the caller has AVX2 enabled and guarantees 16 readable bytes; the load needs no alignment.
         unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(x.cast())) }
     }
 
     #[inline(always)]
     unsafe fn fours(x: *const i8) -> __m256i {
-        // SAFETY: as above.
+        // SAFETY: the caller has AVX2 enabled and guarantees four readable bytes.
         unsafe { _mm256_cvtepi8_epi16(_mm_set1_epi32(x.cast::<i32>().read_unaligned())) }
     }
 
     #[inline(always)]
     unsafe fn add(sums: __m256i, weights: *const i8, x: __m256i) -> __m256i {
-        // SAFETY: as above. A pair of products is at most 2 · 2^14.
+        // The sum of a pair of products is at most 2¹⁵, far below the 32 bits of its lane.
+        // SAFETY: the caller has AVX2 enabled and guarantees 16 readable weights.
         unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(Self::inputs(weights), x)) }
     }
 
     #[inline(always)]
     unsafe fn totals([a, b, c, d]: [__m256i; 4]) -> [i32; 4] {
-        // SAFETY: the trait's; four numbers are a vector.
+        // SAFETY: the caller has AVX2 enabled; `__m128i` and `[i32; 4]` have the same size, and every bit pattern is valid.
         unsafe {
             let all = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
             let both = _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256::<1>(all));
@@ -124,9 +125,9 @@ impl Vector for Ymm {
 
     #[inline(always)]
     unsafe fn block(sums: __m256i) -> [i32; 4] {
-        // SAFETY: the trait's; four numbers are a vector.
+        // SAFETY: the caller has AVX2 enabled; `__m128i` and `[i32; 4]` have the same size, and every bit pattern is valid.
         unsafe {
-            // Each output's total is in two neighbours.
+            // Each output is split across two adjacent lanes.
             let (low, high) = (_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
             core::mem::transmute::<__m128i, [i32; 4]>(_mm_hadd_epi32(low, high))
         }

@@ -1,8 +1,8 @@
-//! AVX-512 with VNNI: `vpdpbusd` multiplies 64 bytes and adds the products, four at a time, to 16 sums.
+//! AVX-512 with VNNI: `vpdpbusd` multiplies 64 byte pairs and adds groups of four products to 16 accumulators.
 //!
-//! It multiplies unsigned by signed bytes. Weights are the unsigned ones: 128 is added to each (its highest bit flipped),
-//! which adds 128 times the sum of the inputs to every output alike, and that is taken off again. The instruction saturates
-//! nothing, as its name without an `s` at the end says.
+//! The instruction multiplies unsigned by signed bytes. Weights take the unsigned side: flipping the highest bit adds 128
+//! to each, and with it 128 times the sum of the inputs to every output, which a correction subtracts. `vpdpbusd` wraps;
+//! `vpdpbusds` is the saturating variant.
 
 use super::avx2::Ymm;
 use super::cell_avx512;
@@ -14,7 +14,7 @@ use crate::kernels::gemm::{Accumulators, Inputs, LANES, PanelWeights};
 use crate::kernels::vector::{self, Vector};
 use core::arch::x86_64::*;
 
-/// The kernel of x86-64 processors with AVX-512 (F, BW, VL) and its VNNI.
+/// Kernel of x86-64 CPUs with AVX-512 F, BW, VL and VNNI.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(
     all(
@@ -28,25 +28,25 @@ use core::arch::x86_64::*;
 pub struct Avx512Vnni(());
 
 impl Avx512Vnni {
-    /// The kernel, where the processor has the instructions.
+    /// The kernel, if the CPU has the instructions.
     pub fn new() -> Option<Self> {
         #[cfg(feature = "std")]
-        let there = std::arch::is_x86_feature_detected!("avx512f")
+        let available = std::arch::is_x86_feature_detected!("avx512f")
             && std::arch::is_x86_feature_detected!("avx512bw")
             && std::arch::is_x86_feature_detected!("avx512vl")
             && std::arch::is_x86_feature_detected!("avx512vnni");
         #[cfg(not(feature = "std"))]
-        let there = cfg!(all(
+        let available = cfg!(all(
             target_feature = "avx512f",
             target_feature = "avx512bw",
             target_feature = "avx512vl",
             target_feature = "avx512vnni"
         ));
-        there.then_some(Self(()))
+        available.then_some(Self(()))
     }
 }
 
-// SAFETY, of all: whoever holds an `Avx512Vnni` is on a processor that has the instructions.
+// SAFETY of the methods: an `Avx512Vnni` exists only on a CPU with AVX-512 F, BW, VL and VNNI.
 impl Kernel for Avx512Vnni {
     const VECTORS: bool = true;
 
@@ -54,58 +54,58 @@ impl Kernel for Avx512Vnni {
 
     #[cfg(feature = "std")]
     #[inline(always)]
-    fn requantize(self, sums: &[i32; LANES], left: u32, multipliers: &[i32; LANES]) -> [i32; LANES] {
-        // SAFETY: above.
-        unsafe { requantize(sums, left, multipliers) }
+    fn requantize(self, sums: &[i32; LANES], left_shift: u32, multipliers: &[i32; LANES]) -> [i32; LANES] {
+        // SAFETY: `self` proves that the CPU has AVX-512 F, BW, VL and VNNI.
+        unsafe { requantize(sums, left_shift, multipliers) }
     }
 
     #[inline(always)]
     fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
-        // SAFETY: above.
+        // SAFETY: `self` proves that the CPU has AVX-512 F, BW, VL and VNNI.
         unsafe { cells(gates, before, cell_bits, c, h) }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn gemv_row_major(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: the instructions are there.
+    // SAFETY: this function enables all features of [`Zmm`].
     unsafe { vector::gemv_row_major::<Zmm, 8>(bias, weights, x, sums) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn gemv_tiled(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: as above.
+    // SAFETY: this function enables all features of [`Zmm`].
     unsafe { vector::gemv_tiled::<Zmm, 8>(bias, weights, x, sums) }
 }
 
 #[cfg(feature = "std")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn gemm_u8i8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: as above.
+    // SAFETY: this function enables all features of the lanes.
     unsafe { vector::gemm::gemm::<gemm::Vnni8, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[cfg(all(feature = "std", feature = "a16"))]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn gemm_i16i16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: as above.
+    // SAFETY: this function enables all features of the lanes.
     unsafe { vector::gemm::gemm::<gemm::Vnni16, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
-/// Numbers of even and of odd places apart, as products of 64 bits want it.
+/// [`Kernel::requantize`] by 64-bit products, of the even and of the odd lanes apart.
 #[cfg(feature = "std")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn requantize(sums: &[i32; LANES], left: u32, multipliers: &[i32; LANES]) -> [i32; LANES] {
-    // SAFETY: sixteen numbers are a vector.
+fn requantize(sums: &[i32; LANES], left_shift: u32, multipliers: &[i32; LANES]) -> [i32; LANES] {
+    // SAFETY: both arrays hold [`LANES`] elements, one full vector; the loads need no alignment.
     let [v, m] = unsafe { [_mm512_loadu_epi32(sums.as_ptr()), _mm512_loadu_epi32(multipliers.as_ptr())] };
-    let v = _mm512_sll_epi32(v, _mm_cvtsi32_si128((left & 31).cast_signed()));
+    let v = _mm512_sll_epi32(v, _mm_cvtsi32_si128((left_shift & 31).cast_signed()));
     let half = _mm512_set1_epi64(1 << 31);
     let even = _mm512_add_epi64(_mm512_mul_epi32(v, m), half);
     let odd = _mm512_mul_epi32(_mm512_srli_epi64::<32>(v), _mm512_srli_epi64::<32>(m));
     let odd = _mm512_add_epi64(odd, half);
     let high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<32>(even), odd);
-    // SAFETY: as above.
+    // SAFETY: `__m512i` and `[i32; LANES]` have the same size, and every bit pattern is valid.
     unsafe { core::mem::transmute(high) }
 }
 
@@ -119,44 +119,46 @@ fn cells(gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut
     cell_avx512::cells(gates, before, cell_bits, c, h);
 }
 
-/// 64 bytes, or sixteen 32-bit numbers.
+/// Vector of 64 bytes, or of sixteen 32-bit lanes.
 struct Zmm;
 
-/// The first `count` bytes.
+/// Mask of the first `count` bytes.
 #[inline(always)]
 fn mask(count: usize) -> u64 {
     if count < 64 { (1 << count) - 1 } else { u64::MAX }
 }
 
 impl Zmm {
-    /// Four inputs in each quarter.
+    /// Repeats each group of four inputs over one quarter of the vector.
     ///
     /// # Safety
-    /// As of [`Vector`].
+    /// Same contract as [`Vector`].
     #[inline(always)]
     unsafe fn spread(x: __m128i) -> __m512i {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX-512 enabled.
         unsafe {
             let places = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
             _mm512_permutexvar_epi32(places, _mm512_castsi128_si512(x))
         }
     }
 
+    /// Adds the products of weights offset by 128.
+    ///
     /// # Safety
-    /// As of [`Vector`].
+    /// Same contract as [`Vector`].
     #[inline(always)]
     unsafe fn multiply(sums: __m512i, weights: __m512i, x: __m512i) -> __m512i {
-        // SAFETY: the caller's.
+        // SAFETY: the caller has AVX-512 and VNNI enabled.
         unsafe { _mm512_dpbusd_epi32(sums, _mm512_xor_si512(weights, _mm512_set1_epi8(-128)), x) }
     }
 
-    /// The sums of the four quarters.
+    /// Sum of the four quarters, lane by lane.
     ///
     /// # Safety
-    /// As of [`Vector`].
+    /// Same contract as [`Vector`].
     #[inline(always)]
     unsafe fn quarters(v: __m512i) -> [i32; 4] {
-        // SAFETY: the caller's; four numbers are a vector.
+        // SAFETY: the caller has AVX-512 enabled; `__m128i` and `[i32; 4]` have the same size, and every bit pattern is valid.
         unsafe {
             let half = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v));
             let quarter = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half));
@@ -173,49 +175,49 @@ impl Vector for Zmm {
 
     #[inline(always)]
     unsafe fn zero() -> __m512i {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has AVX-512 enabled.
         unsafe { _mm512_setzero_si512() }
     }
 
     #[inline(always)]
     unsafe fn inputs(x: *const i8) -> __m512i {
-        // SAFETY: the trait's; the load wants no alignment.
+        // SAFETY: the caller has AVX-512 enabled and guarantees 64 readable bytes; the load needs no alignment.
         unsafe { _mm512_loadu_epi8(x) }
     }
 
     #[inline(always)]
     unsafe fn fours(x: *const i8) -> __m512i {
-        // SAFETY: as above.
+        // SAFETY: the caller has AVX-512 enabled and guarantees 16 readable bytes; the load needs no alignment.
         unsafe { Self::spread(_mm_loadu_si128(x.cast())) }
     }
 
     #[inline(always)]
     unsafe fn add(sums: __m512i, weights: *const i8, x: __m512i) -> __m512i {
-        // SAFETY: as above.
+        // SAFETY: the caller has AVX-512 and VNNI enabled and guarantees 64 readable weights; the load needs no alignment.
         unsafe { Self::multiply(sums, _mm512_loadu_epi8(weights), x) }
     }
 
     #[inline(always)]
     unsafe fn last_inputs(x: *const i8, count: usize) -> __m512i {
-        // SAFETY: the trait's; bytes outside of the mask are not read.
+        // SAFETY: the caller has AVX-512 enabled and guarantees `count` readable bytes; masked-out bytes are not read.
         unsafe { _mm512_maskz_loadu_epi8(mask(count), x) }
     }
 
     #[inline(always)]
     unsafe fn last_fours(x: *const i8, count: usize) -> __m512i {
-        // SAFETY: as above.
+        // SAFETY: the caller has AVX-512 enabled and guarantees `count` readable bytes; masked-out bytes are not read.
         unsafe { Self::spread(_mm_maskz_loadu_epi8(mask(count) as u16, x)) }
     }
 
     #[inline(always)]
     unsafe fn add_last(sums: __m512i, weights: *const i8, count: usize, x: __m512i) -> __m512i {
-        // SAFETY: as above.
+        // SAFETY: the caller has AVX-512 and VNNI enabled and guarantees `count` readable weights; masked-out bytes are not read.
         unsafe { Self::multiply(sums, _mm512_maskz_loadu_epi8(mask(count), weights), x) }
     }
 
     #[inline(always)]
     unsafe fn totals([a, b, c, d]: [__m512i; 4]) -> [i32; 4] {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has AVX-512 enabled.
         unsafe {
             let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
             let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
@@ -225,7 +227,7 @@ impl Vector for Zmm {
 
     #[inline(always)]
     unsafe fn block(sums: __m512i) -> [i32; 4] {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has AVX-512 enabled.
         unsafe { Self::quarters(sums) }
     }
 
@@ -233,7 +235,7 @@ impl Vector for Zmm {
 
     #[inline(always)]
     unsafe fn correction(before: __m512i, x: __m512i) -> __m512i {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has AVX-512 and VNNI enabled.
         unsafe {
             let sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), x);
             _mm512_sub_epi32(before, _mm512_slli_epi32::<7>(sums))
@@ -242,7 +244,7 @@ impl Vector for Zmm {
 
     #[inline(always)]
     unsafe fn corrected(sums: __m512i, correction: __m512i) -> __m512i {
-        // SAFETY: the trait's.
+        // SAFETY: the caller has AVX-512 enabled.
         unsafe { _mm512_add_epi32(sums, correction) }
     }
 }

@@ -1,19 +1,19 @@
-//! The LSTM cell by AVX2: eight units at once, in 32 bits, with gathers that read the table of `tanh`; see
+//! LSTM cell with AVX2: eight units at a time in 32-bit lanes, with gathers from the `tanh` table; see
 //! [`crate::fixed::lstm::cell`].
 
 use crate::fixed::lstm::TANH;
 use core::arch::x86_64::*;
 
-/// Units of a vector.
+/// Units per vector.
 const UNITS: usize = 8;
 
-/// The steps of as many units as whole vectors hold; gives how many.
+/// Steps all units that fill whole vectors and returns their number.
 #[target_feature(enable = "avx2")]
 pub(super) fn cells(gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) -> usize {
     let units = (gates.len() / 4).min(before.len()).min(cell_bits.len()).min(c.len()).min(h.len()) / UNITS * UNITS;
     let mut unit = 0;
     while unit < units {
-        // SAFETY: all slices have numbers for a vector of units from `unit` on.
+        // SAFETY: `units` bounds all slices and is a multiple of [`UNITS`], so each slice holds a full vector from `unit` on.
         unsafe {
             let gates = load_gates(gates.as_ptr().add(4 * unit));
             let before = _mm256_cvtepi16_epi32(_mm_loadu_si128(before.as_ptr().add(unit).cast()));
@@ -27,35 +27,35 @@ pub(super) fn cells(gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i1
     units
 }
 
-/// The gates o, f, i, g of so many units, as pairs of 16 bits: `o, f` of each in one vector, `i, g` in the other.
+/// Loads the gates o, f, i, g of [`UNITS`] units as pairs of 16 bits: `(o, f)` in the first vector, `(i, g)` in the second.
 ///
 /// # Safety
-/// They can be read.
+/// `gates` is valid for reads of `4 * UNITS` elements.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn load_gates(gates: *const i16) -> [__m256i; 2] {
-    // SAFETY: the caller's; the loads want no alignment.
+    // SAFETY: the caller guarantees two readable vectors; the loads need no alignment.
     let [low, high] = unsafe { [_mm256_loadu_si256(gates.cast()), _mm256_loadu_si256(gates.add(16).cast())] };
     let (low, high) = (_mm256_castsi256_ps(low), _mm256_castsi256_ps(high));
     let of = _mm256_castps_si256(_mm256_shuffle_ps::<0b10_00_10_00>(low, high));
     let ig = _mm256_castps_si256(_mm256_shuffle_ps::<0b11_01_11_01>(low, high));
-    // Both halves of a vector were dealt with apart.
+    // The shuffle works within 128-bit halves; the permutation restores the order of the units.
     [_mm256_permute4x64_epi64::<0b11_01_10_00>(of), _mm256_permute4x64_epi64::<0b11_01_10_00>(ig)]
 }
 
-/// Writes the lower 16 bits of numbers that fit these.
+/// Stores the lower 16 bits of each lane; values fit an `i16`.
 ///
 /// # Safety
-/// So many can be written.
+/// `y` is valid for writes of [`UNITS`] elements.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn store(y: *mut i16, v: __m256i) {
     let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(v, v));
-    // SAFETY: the caller's; the store wants no alignment.
+    // SAFETY: the caller guarantees [`UNITS`] writable elements, 16 bytes; the store needs no alignment.
     unsafe { _mm_storeu_si128(y.cast(), _mm256_castsi256_si128(packed)) }
 }
 
-/// `(h, c)`; products are below 2³⁰.
+/// New states `(h, c)`. Products are below 2³⁰ in magnitude.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn step([of, ig]: [__m256i; 2], before: __m256i, bits: __m256i) -> (__m256i, __m256i) {
@@ -64,7 +64,8 @@ fn step([of, ig]: [__m256i; 2], before: __m256i, bits: __m256i) -> (__m256i, __m
     let fresh = _mm256_srav_epi32(product(sigmoid(low(ig)), tanh_of(high(ig), fraction)), bits);
     let kept = product(sigmoid(high(of)), before);
     let c = saturate(_mm256_srai_epi32::<15>(_mm256_add_epi32(_mm256_add_epi32(kept, fresh), half)));
-    // Shifted left by `bits - 3`, which rounds where that is negative: by counts beyond 31 nothing is left of a number.
+    // Shift left by `bits - 3`, or right with rounding if that is negative. A negative count shifts out of range, and the
+    // blend discards its result.
     let up = _mm256_sub_epi32(bits, _mm256_set1_epi32(3));
     let down = _mm256_sub_epi32(_mm256_setzero_si256(), up);
     let rounding = _mm256_srli_epi32::<1>(_mm256_sllv_epi32(_mm256_set1_epi32(1), down));
@@ -78,21 +79,21 @@ fn step([of, ig]: [__m256i; 2], before: __m256i, bits: __m256i) -> (__m256i, __m
     (h, c)
 }
 
-/// The lower 16 bits of each number, with their sign.
+/// Lower 16 bits of each lane, sign-extended.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn low(pair: __m256i) -> __m256i {
     high(_mm256_slli_epi32::<16>(pair))
 }
 
-/// The upper 16 bits of each number, with their sign.
+/// Upper 16 bits of each lane, sign-extended.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn high(pair: __m256i) -> __m256i {
     _mm256_srai_epi32::<16>(pair)
 }
 
-/// The products of numbers that fit 16 bits, of which `a` is not negative: its upper 16 bits are zero.
+/// Products of lanes within `i16`. `a` is not negative, so its upper 16 bits are 0 and add nothing in `vpmaddwd`.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn product(a: __m256i, b: __m256i) -> __m256i {
@@ -106,12 +107,12 @@ fn saturate(v: __m256i) -> __m256i {
     _mm256_max_epi32(_mm256_min_epi32(v, most), least)
 }
 
-/// Of `u` from 0 to 2¹⁶.
+/// `tanh` of `u`, 0 to 2¹⁶, by linear interpolation in the table.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn tanh_positive(u: __m256i, fraction: __m256i) -> __m256i {
     let at = _mm256_min_epi32(_mm256_srlv_epi32(u, fraction), _mm256_set1_epi32(511));
-    // SAFETY: indices are 0 to 511, and the table has two more bytes behind the last of these.
+    // SAFETY: a gather reads entries `at` and `at + 1`; `at` is 0 to 511, and the table has 514 entries.
     let pair = unsafe { _mm256_i32gather_epi32::<2>(TANH.as_ptr().cast(), at) };
     let value = low(pair);
     let slope = _mm256_sub_epi32(high(pair), value);
@@ -121,7 +122,7 @@ fn tanh_positive(u: __m256i, fraction: __m256i) -> __m256i {
     _mm256_add_epi32(value, _mm256_srav_epi32(more, fraction))
 }
 
-/// `t` with the sign of `z`.
+/// `t`, negated in lanes with a negative `z`.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn signed(t: __m256i, z: __m256i) -> __m256i {

@@ -1,22 +1,22 @@
-//! The LSTM cell by AVX-512: 32 units at once, in 16 bits, with the table of `tanh` looked up by permutations; see
+//! LSTM cell with AVX-512: 32 units at a time in 16-bit lanes, with permutations as look-ups in the `tanh` table; see
 //! [`crate::fixed::lstm::cell`].
 
 use crate::fixed::lstm::TANH;
 use core::arch::x86_64::*;
 
-/// Units of a vector.
+/// Units per vector.
 const UNITS: usize = 32;
 
-/// Half of that.
+/// Units per half vector.
 const HALF: usize = UNITS / 2;
 
-/// Vectors of the table: all entries further on are as its last.
+/// Vectors of table entries; all later entries equal the last one.
 const VECTORS: usize = 12;
 
-/// Bits of an entry of the table.
+/// Binary logarithm of the table's step, in units of 2⁻¹³.
 const FRACTION: i16 = 7;
 
-/// Entries of the table of `tanh`, and what must be added for the next one.
+/// Entries of the `tanh` table, and their differences to the next entry.
 #[repr(align(64))]
 struct Tables {
     values: [[i16; UNITS]; VECTORS],
@@ -39,41 +39,42 @@ static TABLES: Tables = {
     tables
 };
 
-/// The steps of all units that all slices have.
+/// Steps all units, up to the shortest slice.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) fn cells(gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
     let units = (gates.len() / 4).min(before.len()).min(cell_bits.len()).min(c.len()).min(h.len());
     let mut unit = 0;
     while unit < units {
-        let left = units - unit;
-        // SAFETY: there are so many units left, with four gates each.
+        let remaining = units - unit;
+        // SAFETY: every slice holds `remaining` units from `unit` on, with four gates each, which bound all accesses.
         unsafe {
-            let bits = load_bytes(cell_bits.as_ptr().add(unit), left);
-            let gates = activations(gates.as_ptr().add(4 * unit), left, _mm512_srli_epi16::<4>(bits));
+            let bits = load_bytes(cell_bits.as_ptr().add(unit), remaining);
+            let gates = activations(gates.as_ptr().add(4 * unit), remaining, _mm512_srli_epi16::<4>(bits));
             let bits = _mm512_and_si512(bits, _mm512_set1_epi16(15));
-            let (new_h, new_c) = step(gates, load(before.as_ptr().add(unit), left), bits);
-            store(c.as_mut_ptr().add(unit), left, new_c);
-            store(h.as_mut_ptr().add(unit), left, new_h);
+            let (new_h, new_c) = step(gates, load(before.as_ptr().add(unit), remaining), bits);
+            store(c.as_mut_ptr().add(unit), remaining, new_c);
+            store(h.as_mut_ptr().add(unit), remaining, new_h);
         }
         unit += UNITS;
     }
 }
 
-/// The first `count` numbers of a vector, for less than a vector.
+/// Mask of the first `count` lanes of a partial vector.
 #[inline(always)]
 const fn mask(count: usize) -> u32 {
     (1 << (count % UNITS)) - 1
 }
 
-/// A vector, or `count` numbers and zeros if these are less. A mask where it must be: what passes through one comes late from the
-/// stores before.
+/// Loads a vector, or `count` elements padded with zeros if these are fewer.
+///
+/// Masked loads defeat store-to-load forwarding, so use them only for partial vectors.
 ///
 /// # Safety
-/// So many can be read.
+/// `from` is valid for reads of `count` elements, or of a vector if `count` is larger.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn load(from: *const i16, count: usize) -> __m512i {
-    // SAFETY: the caller's; a mask leaves out what is more.
+    // SAFETY: the caller guarantees `count` readable elements; masked-out lanes are not read.
     unsafe {
         match count {
             UNITS.. => _mm512_loadu_epi16(from),
@@ -83,14 +84,14 @@ unsafe fn load(from: *const i16, count: usize) -> __m512i {
     }
 }
 
-/// A vector of bytes as numbers, or `count` of them and zeros if these are less.
+/// Loads a vector of bytes, zero-extended to 16 bits, or `count` bytes padded with zeros if these are fewer.
 ///
 /// # Safety
-/// So many can be read.
+/// `from` is valid for reads of `count` bytes, or of [`UNITS`] if `count` is larger.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn load_bytes(from: *const u8, count: usize) -> __m512i {
-    // SAFETY: the caller's; a mask leaves out what is more.
+    // SAFETY: the caller guarantees `count` readable bytes; masked-out lanes are not read.
     _mm512_cvtepu8_epi16(unsafe {
         match count {
             UNITS.. => _mm256_loadu_epi8(from.cast()),
@@ -99,14 +100,14 @@ unsafe fn load_bytes(from: *const u8, count: usize) -> __m512i {
     })
 }
 
-/// Stores the first `count` numbers, at most a vector.
+/// Stores the first `count` lanes, at most a vector.
 ///
 /// # Safety
-/// So many can be written.
+/// `to` is valid for writes of `count` elements, or of a vector if `count` is larger.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn store(to: *mut i16, count: usize, x: __m512i) {
-    // SAFETY: the caller's; a mask leaves out what is more.
+    // SAFETY: the caller guarantees `count` writable elements; masked-out lanes are not written.
     unsafe {
         match count {
             UNITS.. => _mm512_storeu_epi16(to, x),
@@ -116,17 +117,16 @@ unsafe fn store(to: *mut i16, count: usize, x: __m512i) {
     }
 }
 
-/// The gates of `units` units or, where these are more, of as many as a vector has: σ(o), σ(f), σ(i) and tanh(g), g of so large a
-/// `fraction`.
+/// Gates σ(o), σ(f), σ(i) and tanh(g) of `units` units, at most a vector. `fraction` is the number of fraction bits of each g.
 ///
 /// # Safety
-/// Gates of so many units can be read.
+/// `gates` is valid for reads of `4 * units` elements, or of four vectors if `units` is larger than a vector.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn activations(gates: *const i16, units: usize, fraction: __m512i) -> [__m512i; 4] {
-    // SAFETY: the caller's.
+    // SAFETY: the caller guarantees the gates, and each load is limited to those that remain from its vector on.
     let load = |n: usize| unsafe { load(gates.wrapping_add(n * UNITS), (4 * units).saturating_sub(n * UNITS)) };
-    // Vectors have eight units each; from two of them, one gate of all units, then the next one.
+    // A loaded vector holds eight units. Permuting two of them gives one gate of 16 units, then the next gate.
     let of = _mm512_set_epi16(
         61, 57, 53, 49, 45, 41, 37, 33, 29, 25, 21, 17, 13, 9, 5, 1, 60, 56, 52, 48, 44, 40, 36, 32, 28, 24, 20, 16,
         12, 8, 4, 0,
@@ -135,7 +135,7 @@ unsafe fn activations(gates: *const i16, units: usize, fraction: __m512i) -> [__
     let pairs = |[x, y]: [__m512i; 2]| [of, ig].map(|at| _mm512_permutex2var_epi16(x, at, y));
     let [of, ig] = pairs([load(0), load(1)]);
     if units <= HALF {
-        // Two gates fill a vector.
+        // Two gates of a half vector of units fill a vector.
         let seven = _mm512_set1_epi16(FRACTION);
         let fraction = _mm512_mask_mov_epi16(seven, !0 << HALF, _mm512_shuffle_i64x2::<0x44>(fraction, fraction));
         let (of, ig) = (sigmoid(of), tanh_of(ig, fraction));
@@ -148,7 +148,7 @@ unsafe fn activations(gates: *const i16, units: usize, fraction: __m512i) -> [__
     [sigmoid(o), sigmoid(f), sigmoid(i), tanh_of(g, fraction)]
 }
 
-/// `(h, c)` of gates as [`activations`] gives them.
+/// New states `(h, c)` from the gates of [`activations`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn step([o, f, i, g]: [__m512i; 4], before: __m512i, bits: __m512i) -> (__m512i, __m512i) {
@@ -160,8 +160,8 @@ fn step([o, f, i, g]: [__m512i; 4], before: __m512i, bits: __m512i) -> (__m512i,
         _mm512_srai_epi32::<15>(_mm512_add_epi32(sum, half))
     };
     let c = _mm512_packs_epi32(sum(0), sum(1));
-    // To the right, `mulhrs` rounds. To the left, what would saturate stays within as many bits: its `tanh` is the last entry of the
-    // table all the same.
+    // `vpmulhrsw` rounds right shifts. Left shifts clamp first: the result may stay below saturation, but its `tanh` is the
+    // last table entry all the same.
     let up = _mm512_subs_epu16(bits, _mm512_set1_epi16(3));
     let limit = _mm512_srlv_epi16(_mm512_set1_epi16(i16::MAX), up);
     let held = _mm512_max_epi16(_mm512_min_epi16(c, limit), _mm512_sub_epi16(zero, limit));
@@ -171,7 +171,7 @@ fn step([o, f, i, g]: [__m512i; 4], before: __m512i, bits: __m512i) -> (__m512i,
     (_mm512_mulhrs_epi16(o, tanh(t)), c)
 }
 
-/// Products in 32 bits, in the order that `packs` undoes.
+/// Products in 32 bits, in the lane order that `vpackssdw` undoes.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn products(a: __m512i, b: __m512i) -> [__m512i; 2] {
@@ -179,12 +179,12 @@ fn products(a: __m512i, b: __m512i) -> [__m512i; 2] {
     [_mm512_unpacklo_epi16(low, high), _mm512_unpackhi_epi16(low, high)]
 }
 
-/// Without a sign.
+/// `tanh` of the unsigned `u` by linear interpolation in the table.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn tanh_positive(u: __m512i, fraction: __m512i) -> __m512i {
     let at = _mm512_min_epu16(_mm512_srlv_epi16(u, fraction), _mm512_set1_epi16((UNITS * VECTORS - 1) as i16));
-    // SAFETY: a row of the table is a vector.
+    // SAFETY: a table row is one vector, and `repr(align(64))` aligns all rows.
     let load = |table: &[[i16; UNITS]; VECTORS], n: usize| unsafe { _mm512_load_si512((&raw const table[n]).cast()) };
     let pick = |table, n| _mm512_permutex2var_epi16(load(table, n), at, load(table, n + 1));
     let (mut value, mut slope) = (pick(&TABLES.values, 0), pick(&TABLES.slopes, 0));
@@ -195,7 +195,7 @@ fn tanh_positive(u: __m512i, fraction: __m512i) -> __m512i {
         slope = _mm512_mask_mov_epi16(slope, here, pick(&TABLES.slopes, n));
         n += 2;
     }
-    // The last bits of `u` as a fraction: for seven of them, (slope · rest + 64) / 2⁷, rounded down.
+    // Low bits of `u` as a fraction in units of 2⁻¹⁵. With seven of them, `vpmulhrsw` gives (slope · rest + 64) >> 7.
     let rest = _mm512_srli_epi16::<1>(_mm512_sllv_epi16(u, _mm512_sub_epi16(_mm512_set1_epi16(16), fraction)));
     _mm512_add_epi16(value, _mm512_mulhrs_epi16(slope, rest))
 }
@@ -225,7 +225,7 @@ fn sigmoid(z: __m512i) -> __m512i {
     logistic(tanh(z))
 }
 
-/// (t + 2¹⁵) / 2, rounded down, of the `tanh` of half a gate.
+/// Logistic function from the `tanh` of half its argument: (t + 2¹⁵) >> 1.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn logistic(t: __m512i) -> __m512i {

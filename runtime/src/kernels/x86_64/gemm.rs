@@ -1,12 +1,12 @@
-//! Panels by the instructions of x86-64; see [`crate::kernels::vector::gemm`].
+//! Packed matrix product on x86-64; see [`crate::kernels::vector::gemm`].
 
 use crate::kernels::vector::gemm::Lanes;
 use core::arch::x86_64::*;
 
-/// VNNI's `vpdpbusd`: unsigned inputs, signed weights, nothing saturates.
+/// VNNI `vpdpbusd`: unsigned inputs, signed weights, no saturation.
 pub(super) struct Vnni8;
 
-/// VNNI's `vpdpwssd`.
+/// VNNI `vpdpwssd`.
 #[cfg(feature = "a16")]
 pub(super) struct Vnni16;
 
@@ -19,37 +19,37 @@ macro_rules! zmm {
 
             #[inline(always)]
             unsafe fn load(x: *const i32) -> __m512i {
-                // SAFETY: the trait's; the load wants no alignment.
+                // SAFETY: the caller has AVX-512 enabled and guarantees 16 readable elements; the load needs no alignment.
                 unsafe { _mm512_loadu_epi32(x) }
             }
 
             #[inline(always)]
             unsafe fn store(y: *mut i32, sums: __m512i) {
-                // SAFETY: as above.
+                // SAFETY: the caller has AVX-512 enabled and guarantees 16 writable elements; the store needs no alignment.
                 unsafe { _mm512_storeu_epi32(y, sums) }
             }
 
             #[inline(always)]
             unsafe fn zero() -> __m512i {
-                // SAFETY: the trait's.
+                // SAFETY: the caller has AVX-512 enabled.
                 unsafe { _mm512_setzero_si512() }
             }
 
             #[inline(always)]
             unsafe fn add(a: __m512i, b: __m512i) -> __m512i {
-                // SAFETY: the trait's.
+                // SAFETY: the caller has AVX-512 enabled.
                 unsafe { _mm512_add_epi32(a, b) }
             }
 
             #[inline(always)]
             unsafe fn input(x: *const u8) -> __m512i {
-                // SAFETY: the trait's; a word can be read.
+                // SAFETY: the caller has AVX-512 enabled and guarantees a readable word.
                 unsafe { _mm512_set1_epi32(x.cast::<i32>().read_unaligned()) }
             }
 
             #[inline(always)]
             unsafe fn multiply(sums: __m512i, weights: *const u8, x: __m512i) -> __m512i {
-                // SAFETY: the trait's; weights of as many outputs can be read.
+                // SAFETY: the caller has AVX-512 and VNNI enabled and guarantees a word of weights for each of 16 outputs.
                 unsafe { $multiply(sums, x, _mm512_loadu_epi32(weights.cast())) }
             }
         }
@@ -59,10 +59,10 @@ zmm!(Vnni8, _mm512_dpbusd_epi32);
 #[cfg(feature = "a16")]
 zmm!(Vnni16, _mm512_dpwssd_epi32);
 
-/// AVX2's `vpmaddwd`, with bytes widened to 16 bits: even ones and odd ones apart.
+/// AVX2 `vpmaddwd` of even and of odd bytes, widened to 16 bits.
 pub(super) struct Avx8;
 
-/// AVX2's `vpmaddwd`.
+/// AVX2 `vpmaddwd`.
 #[cfg(feature = "a16")]
 pub(super) struct Avx16;
 
@@ -75,31 +75,31 @@ macro_rules! ymm {
 
             #[inline(always)]
             unsafe fn load(x: *const i32) -> __m256i {
-                // SAFETY: the trait's; the load wants no alignment.
+                // SAFETY: the caller has AVX2 enabled and guarantees eight readable elements; the load needs no alignment.
                 unsafe { _mm256_loadu_si256(x.cast()) }
             }
 
             #[inline(always)]
             unsafe fn store(y: *mut i32, sums: __m256i) {
-                // SAFETY: as above.
+                // SAFETY: the caller has AVX2 enabled and guarantees eight writable elements; the store needs no alignment.
                 unsafe { _mm256_storeu_si256(y.cast(), sums) }
             }
 
             #[inline(always)]
             unsafe fn zero() -> __m256i {
-                // SAFETY: the trait's.
+                // SAFETY: the caller has AVX2 enabled.
                 unsafe { _mm256_setzero_si256() }
             }
 
             #[inline(always)]
             unsafe fn add(a: __m256i, b: __m256i) -> __m256i {
-                // SAFETY: the trait's.
+                // SAFETY: the caller has AVX2 enabled.
                 unsafe { _mm256_add_epi32(a, b) }
             }
 
             #[inline(always)]
             unsafe fn input(x: *const u8) -> $input {
-                // SAFETY: the trait's; a word can be read.
+                // SAFETY: the caller has AVX2 enabled and guarantees a readable word.
                 unsafe {
                     let $x = _mm256_set1_epi32(x.cast::<i32>().read_unaligned());
                     $load
@@ -108,7 +108,7 @@ macro_rules! ymm {
 
             #[inline(always)]
             unsafe fn multiply($sums: __m256i, weights: *const u8, $word: $input) -> __m256i {
-                // SAFETY: the trait's; weights of as many outputs can be read.
+                // SAFETY: the caller has AVX2 enabled and guarantees a word of weights for each of eight outputs.
                 unsafe {
                     let $weights = _mm256_loadu_si256(weights.cast());
                     $multiply

@@ -1,5 +1,5 @@
 //! x86-64: AVX2, and AVX-512 with VNNI.
-#![allow(unsafe_code, clippy::wildcard_imports)] // instructions are unsafe, and many
+#![allow(unsafe_code, clippy::wildcard_imports)] // SIMD intrinsics
 
 mod avx2;
 mod avx512vnni;

@@ -1,18 +1,18 @@
-//! Copies of a few dozen bytes: four registers are loaded at once, and stored at once.
+//! Short copies by `ldm` and `stm` of four registers.
 
 use core::arch::asm;
 
-/// Bytes at a time.
+/// Bytes per iteration.
 const PIECE: usize = 16;
 
-/// Copies as many bytes as there are of both in whole pieces, if both begin at multiples of four. Gives how many it has copied.
+/// Copies whole pieces up to the shorter length, if both slices are aligned to four bytes. Returns the number of bytes copied.
 #[inline(always)]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) -> usize {
     let pieces = to.len().min(from.len()) / PIECE;
     if pieces == 0 || !to.as_ptr().cast::<u32>().is_aligned() || !from.as_ptr().cast::<u32>().is_aligned() {
         return 0;
     }
-    // SAFETY: it reads and writes that many pieces, of which both have as many, at addresses that `ldm` and `stm` take.
+    // SAFETY: both slices hold `pieces` pieces, at least one, and are aligned to four bytes as `ldm` and `stm` require.
     unsafe {
         asm!(
             "2:",

@@ -1,20 +1,20 @@
-//! The softmax: `smmla` multiplies, keeps the upper half of the product and adds.
+//! Softmax with `smmla`: a multiply-accumulate of the upper half of the product.
 
 use crate::fixed::EXP2_COEFFICIENTS;
 use crate::kernels::{Kernel, Portable};
 use core::arch::asm;
 
-/// See [`crate::kernels::Kernel::weights`].
+/// [`crate::kernels::Kernel::weights`].
 ///
-/// [`crate::fixed::exp2_neg`] with all in registers: a distance times `inverse` has the whole part of the exponent in its upper
-/// word and the fraction in the upper half of its lower one.
+/// [`crate::fixed::exp2_neg`] in registers: the 64-bit product of a distance and `inverse` has the integer part of the
+/// exponent in its upper word and the fraction in the upper half of its lower word.
 #[inline(never)]
 pub(super) fn weights(logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
     let [_, c1, c2, c3, c4, c5] = EXP2_COEFFICIENTS;
     let logits = logits.as_mut_ptr_range();
     let (mut low, mut high) = (0u32, 0u32);
-    // SAFETY: it reads and writes all logits and nothing else but the stack; register r7, which has no name here, is put
-    // back.
+    // SAFETY: the loop reads and writes exactly `logits`. The stack is balanced, and r7, which cannot be an operand, is
+    // restored.
     unsafe {
         asm!(
             "push {{r7}}",
@@ -28,7 +28,7 @@ pub(super) fn weights(logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
             "bhi 3f",
             "lsrs {f}, {f}, #16",
             "lsls {f}, {f}, #15",
-            // The sum so far, doubled, times the fraction in units of 2⁻³¹.
+            // Doubled partial sum times the fraction in units of 2⁻³¹.
             "smmla {v}, {c5}, {f}, {c4}",
             "lsls {v}, {v}, #1",
             "smmla {v}, {v}, {f}, {c3}",
@@ -66,13 +66,13 @@ pub(super) fn weights(logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// See [`crate::kernels::Kernel::largest`]. A larger one than all before is rare, and so a branch is less than moves on a condition.
+/// [`crate::kernels::Kernel::largest`]. A new maximum is rare, so a branch is cheaper than conditional moves.
 #[inline(never)]
 pub(super) fn largest(logits: &[u32]) -> (i32, usize) {
     let Some(&first) = logits.first() else { return (i32::MIN, 0) };
     let range = logits.as_ptr_range();
     let (mut largest, mut behind) = (first as i32, range.start.wrapping_add(1));
-    // SAFETY: it reads all logits.
+    // SAFETY: `logits` is not empty, and the loop reads exactly its elements.
     unsafe {
         asm!(
             "2:",
@@ -99,14 +99,14 @@ pub(super) fn largest(logits: &[u32]) -> (i32, usize) {
     (largest, (behind.addr() - range.start.addr()) / size_of::<u32>() - 1)
 }
 
-/// See [`crate::kernels::Kernel::frequencies`].
+/// [`crate::kernels::Kernel::frequencies`].
 #[inline(never)]
 pub(super) fn frequencies(weights: &mut [u32], scale: u32) -> u32 {
     let mut sum = 0u32;
     let (pairs, last) = weights.as_chunks_mut::<2>();
     let pairs = pairs.as_mut_ptr_range();
     if pairs.start != pairs.end {
-        // SAFETY: it reads and writes all pairs.
+        // SAFETY: `pairs` is not empty, and the loop reads and writes exactly its elements, which `ldrd` finds aligned.
         unsafe {
             asm!(
                 "2:",

@@ -1,9 +1,9 @@
-//! The LSTM cell, four units at a time.
+//! LSTM cell, four units at a time.
 
 use crate::fixed::lstm::TANH;
 use core::arch::asm;
 
-/// `tanh` of q0, in q0, as [`crate::fixed::lstm`] has it: q7 is 127. It needs q1 to q4.
+/// `tanh` of q0 by [`crate::fixed::lstm`], in place. Needs 127 in q7, clobbers q1 to q4.
 macro_rules! tanh {
     () => {
         concat!(
@@ -24,7 +24,8 @@ macro_rules! tanh {
     };
 }
 
-/// `tanh` of gate g in q0, in q0, whose fractions are the upper halves of the bytes at r0; q7 is 127 after it. It needs q1 to q4.
+/// `tanh` of gate g in q0, in place, with its fraction bits in the upper halves of the bytes at r0. Clobbers q1 to q4, and
+/// leaves 127 in q7.
 macro_rules! tanh_of_g {
     () => {
         "vabs.s32 q1, q0
@@ -50,7 +51,7 @@ macro_rules! tanh_of_g {
     };
 }
 
-/// The logistic function of q0, in q0.
+/// Logistic function of q0, in place.
 macro_rules! sigmoid {
     () => {
         concat!(
@@ -62,7 +63,7 @@ macro_rules! sigmoid {
     };
 }
 
-/// The nearest numbers of 16 bits to those in q0, in q0.
+/// Saturation of q0 to 16 bits, in place.
 macro_rules! saturate {
     () => {
         "vqmovnb.s32 q0, q0
@@ -70,17 +71,17 @@ macro_rules! saturate {
     };
 }
 
-/// A gate in q0: its sum, which lies `$at` bytes from where q5 says, saturated.
+/// Loads a gate into q0 and saturates it: the sum at offset `$at` from the addresses in q5.
 macro_rules! gate {
     ($at:literal) => {
         concat!("vldrw.u32 q0, [q5, #", $at, "\n ", saturate!())
     };
 }
 
-/// One step of some units.
+/// Steps `units` LSTM units.
 ///
 /// # Safety
-/// There are `units` numbers before, `cell_bits`, `c` and `h`, and four times as many sums.
+/// `before`, `cell_bits`, `c` and `h` are valid for `units` elements, `sums` for `4 * units`.
 #[inline(always)]
 pub(super) unsafe fn steps(
     units: usize,
@@ -90,15 +91,15 @@ pub(super) unsafe fn steps(
     c: *mut i16,
     h: *mut i16,
 ) {
-    // SAFETY: q5 holds where the sums of gate i lie, of four units, and goes on by as many in each round; those of o and f are
-    // before it, that of g behind. A round reads these and four numbers before, and writes four of `c` and `h`; the last
-    // round leaves off what is beyond. Indices of the table are 512 at most, and it has 514 numbers.
+    // SAFETY: q5 has the addresses of gate i of four units and advances by four units per iteration; gates o and f lie
+    // before it, g behind it. An iteration reads these sums and four previous cell states, and writes four of `c` and `h`.
+    // Tail predication limits the accesses to `units`. Table indices are at most 512, and the table has 514 entries.
     unsafe {
         asm!(
             "vidup.u32 q5, r0, #8",
             "vshl.i32 q5, q5, #1",
             "vadd.i32 q5, q5, {sums}",
-            // Only r0 to r7 can point to bytes that are widened.
+            // Widening byte loads need a base register from r0 to r7.
             "mov r0, {bits}",
             "vmov.i32 q7, #127",
             "wlstp.32 lr, {units}, 3f",

@@ -1,11 +1,11 @@
-//! What happens to each number by itself, four numbers at a time.
+//! Elementwise operations, four elements at a time.
 
 use crate::fixed::Rescale;
 use core::arch::asm;
 
-/// A loop over all numbers, whose last round leaves off what is beyond. What is narrowed or widened on its way has its address
-/// in r0 or r1: these loads and stores want one of the first eight registers.
-macro_rules! each {
+/// Tail-predicated loop over `$count` elements, four per iteration. Widening loads and narrowing stores need a base
+/// register from r0 to r7, so their addresses are in r0 or r1.
+macro_rules! elementwise {
     ($count:expr, [$($before:literal),*], [$($round:literal),*], $($operands:tt)*) => {
         asm!(
             $($before,)*
@@ -28,34 +28,34 @@ macro_rules! each {
 
 /// [`crate::fixed::requantize`].
 #[inline(always)]
-pub(super) fn scale(sums: &mut [i32], left: u32, multipliers: &[i32]) {
-    // SAFETY: it reads as many multipliers and changes as many sums as there are of both.
+pub(super) fn scale(sums: &mut [i32], left_shift: u32, multipliers: &[i32]) {
+    // SAFETY: tail predication limits all accesses to the shorter length of `sums` and `multipliers`.
     unsafe {
-        each!(
+        elementwise!(
             sums.len().min(multipliers.len()),
             [],
             [
                 "vldrw.u32 q0, [{sums}]",
                 "vldrw.u32 q1, [{multipliers}], #16",
-                "vshl.s32 q0, {left}",
+                "vshl.s32 q0, {left_shift}",
                 "vrmulh.s32 q0, q0, q1",
                 "vstrw.32 q0, [{sums}], #16"
             ],
             sums = inout(reg) sums.as_mut_ptr() => _,
             multipliers = inout(reg) multipliers.as_ptr() => _,
-            left = in(reg) left & 31,
+            left_shift = in(reg) left_shift & 31,
         );
     }
 }
 
-/// `v + add` within `low..=127`.
+/// `v + add` clamped to `clamp_min..=127`.
 #[inline(always)]
-pub(super) fn activations(v: &[i32], add: i32, low: i32, y: &mut [i8]) {
-    // SAFETY: it reads and writes as many numbers as there are of both.
+pub(super) fn activations(v: &[i32], add: i32, clamp_min: i32, y: &mut [i8]) {
+    // SAFETY: tail predication limits all accesses to the shorter length of `v` and `y`.
     unsafe {
-        each!(
+        elementwise!(
             v.len().min(y.len()),
-            ["vdup.32 q1, {low}", "vmov.i32 q2, #127"],
+            ["vdup.32 q1, {clamp_min}", "vmov.i32 q2, #127"],
             [
                 "vldrw.u32 q0, [{v}], #16",
                 "vadd.i32 q0, q0, {add}",
@@ -65,20 +65,20 @@ pub(super) fn activations(v: &[i32], add: i32, low: i32, y: &mut [i8]) {
             ],
             v = inout(reg) v.as_ptr() => _,
             add = in(reg) add,
-            low = in(reg) low,
+            clamp_min = in(reg) clamp_min,
             inout("r0") y.as_mut_ptr() => _,
         );
     }
 }
 
-/// `v` within `low..=high`.
+/// `v` clamped to `clamp_min..=clamp_max`.
 #[inline(always)]
-pub(super) fn residuals(v: &[i32], low: i32, high: i32, y: &mut [i16]) {
-    // SAFETY: it reads and writes as many numbers as there are of both.
+pub(super) fn residuals(v: &[i32], clamp_min: i32, clamp_max: i32, y: &mut [i16]) {
+    // SAFETY: tail predication limits all accesses to the shorter length of `v` and `y`.
     unsafe {
-        each!(
+        elementwise!(
             v.len().min(y.len()),
-            ["vdup.32 q1, {low}", "vdup.32 q2, {high}"],
+            ["vdup.32 q1, {clamp_min}", "vdup.32 q2, {clamp_max}"],
             [
                 "vldrw.u32 q0, [{v}], #16",
                 "vmax.s32 q0, q0, q1",
@@ -86,19 +86,19 @@ pub(super) fn residuals(v: &[i32], low: i32, high: i32, y: &mut [i16]) {
                 "vstrh.32 q0, [r0], #8"
             ],
             v = inout(reg) v.as_ptr() => _,
-            low = in(reg) low,
-            high = in(reg) high,
+            clamp_min = in(reg) clamp_min,
+            clamp_max = in(reg) clamp_max,
             inout("r0") y.as_mut_ptr() => _,
         );
     }
 }
 
-/// `y + v`, saturated.
+/// `y + v`, saturating.
 #[inline(always)]
 pub(super) fn accumulate(v: &[i32], y: &mut [i16]) {
-    // SAFETY: it reads as many numbers and changes as many as there are of both.
+    // SAFETY: tail predication limits all accesses to the shorter length of `v` and `y`.
     unsafe {
-        each!(
+        elementwise!(
             v.len().min(y.len()),
             [],
             [
@@ -114,18 +114,18 @@ pub(super) fn accumulate(v: &[i32], y: &mut [i16]) {
     }
 }
 
-/// What a [`Rescale`] multiplies by and, as a negative number, how far it shifts to the right.
+/// Multiplier of a [`Rescale`], and its right shift as a negative left shift.
 #[inline(always)]
 fn factor(rescale: Rescale) -> (i32, i32) {
     (i32::from(rescale.multiplier), -i32::from(rescale.shift & 31))
 }
 
-/// `x` rescaled, plus `add`, saturated: eight numbers at a time, of which q1 gets the even ones and q2 the odd ones. There must be
-/// an even number of them.
+/// `x` rescaled, plus `add`, saturating. Eight elements at a time: q1 holds the even ones, q2 the odd ones. The number of
+/// elements must be even.
 #[inline(always)]
 pub(super) fn rescaled8_saturated(x: &[i16], rescale: Rescale, add: i32, y: &mut [i8]) {
     let (multiplier, shift) = factor(rescale);
-    // SAFETY: it reads and writes as many numbers as there are of both.
+    // SAFETY: tail predication limits all accesses to the shorter length of `x` and `y`.
     unsafe {
         asm!(
             "vdup.16 q3, {multiplier}",
@@ -159,15 +159,15 @@ pub(super) fn rescaled8_saturated(x: &[i16], rescale: Rescale, add: i32, y: &mut
     }
 }
 
-/// `x` rescaled, plus `add`, within `low..=127`.
+/// `x` rescaled, plus `add`, clamped to `clamp_min..=127`.
 #[inline(always)]
-pub(super) fn rescaled_i8(x: &[i16], rescale: Rescale, add: i32, low: i32, y: &mut [i8]) {
+pub(super) fn rescaled_i8(x: &[i16], rescale: Rescale, add: i32, clamp_min: i32, y: &mut [i8]) {
     let (multiplier, shift) = factor(rescale);
-    // SAFETY: it reads and writes as many numbers as there are of both.
+    // SAFETY: tail predication limits all accesses to the shorter length of `x` and `y`.
     unsafe {
-        each!(
+        elementwise!(
             x.len().min(y.len()),
-            ["vdup.32 q1, {low}", "vmov.i32 q2, #127"],
+            ["vdup.32 q1, {clamp_min}", "vmov.i32 q2, #127"],
             [
                 "vldrh.s32 q0, [r1], #8",
                 "vmul.i32 q0, q0, {multiplier}",
@@ -180,22 +180,22 @@ pub(super) fn rescaled_i8(x: &[i16], rescale: Rescale, add: i32, low: i32, y: &m
             multiplier = in(reg) multiplier,
             shift = in(reg) shift,
             add = in(reg) add,
-            low = in(reg) low,
+            clamp_min = in(reg) clamp_min,
             inout("r1") x.as_ptr() => _,
             inout("r0") y.as_mut_ptr() => _,
         );
     }
 }
 
-/// `x` rescaled, within `low..=high`.
+/// `x` rescaled, clamped to `clamp_min..=clamp_max`.
 #[inline(always)]
-pub(super) fn rescaled_i16(x: &[i16], rescale: Rescale, low: i32, high: i32, y: &mut [i16]) {
+pub(super) fn rescaled_i16(x: &[i16], rescale: Rescale, clamp_min: i32, clamp_max: i32, y: &mut [i16]) {
     let (multiplier, shift) = factor(rescale);
-    // SAFETY: it reads and writes as many numbers as there are of both.
+    // SAFETY: tail predication limits all accesses to the shorter length of `x` and `y`.
     unsafe {
-        each!(
+        elementwise!(
             x.len().min(y.len()),
-            ["vdup.32 q1, {low}", "vdup.32 q2, {high}"],
+            ["vdup.32 q1, {clamp_min}", "vdup.32 q2, {clamp_max}"],
             [
                 "vldrh.s32 q0, [r1], #8",
                 "vmul.i32 q0, q0, {multiplier}",
@@ -206,21 +206,21 @@ pub(super) fn rescaled_i16(x: &[i16], rescale: Rescale, low: i32, high: i32, y: 
             ],
             multiplier = in(reg) multiplier,
             shift = in(reg) shift,
-            low = in(reg) low,
-            high = in(reg) high,
+            clamp_min = in(reg) clamp_min,
+            clamp_max = in(reg) clamp_max,
             inout("r1") x.as_ptr() => _,
             inout("r0") y.as_mut_ptr() => _,
         );
     }
 }
 
-/// `y` plus `x` rescaled, saturated.
+/// `y` plus `x` rescaled, saturating.
 #[inline(always)]
 pub(super) fn rescaled_onto(x: &[i16], rescale: Rescale, y: &mut [i16]) {
     let (multiplier, shift) = factor(rescale);
-    // SAFETY: it reads as many numbers and changes as many as there are of both.
+    // SAFETY: tail predication limits all accesses to the shorter length of `x` and `y`.
     unsafe {
-        each!(
+        elementwise!(
             x.len().min(y.len()),
             [],
             [

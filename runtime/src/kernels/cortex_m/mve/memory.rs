@@ -1,11 +1,11 @@
-//! Copies and fills a few dozen bytes, sixteen at a time.
+//! Short copies and fills, sixteen bytes at a time.
 
 use core::arch::asm;
 
-/// Copies as many bytes as there are of both.
+/// Copies bytes up to the shorter length.
 #[inline(always)]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
-    // SAFETY: it reads and writes as many bytes as there are of both.
+    // SAFETY: tail predication limits all accesses to the shorter length of `to` and `from`.
     unsafe {
         asm!(
             "wlstp.8 lr, {count}, 3f",
@@ -24,10 +24,10 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     }
 }
 
-/// Fills memory with a byte.
+/// Fills a slice with a byte.
 #[inline(always)]
 pub(crate) fn fill(to: &mut [u8], value: u8) {
-    // SAFETY: it writes as many bytes as there are.
+    // SAFETY: tail predication limits all writes to `to`.
     unsafe {
         asm!(
             "vdup.8 q0, {value}",

@@ -1,21 +1,21 @@
-//! Products: a vector of weights and one of inputs give sixteen of them.
+//! Matrix-vector products: `vmladava.s8` accumulates the sixteen products of a vector of weights and one of inputs.
 
 use super::VECTOR;
 use core::arch::asm;
 
-/// Where the numbers of some outputs lie.
+/// Operands of a product with requantization.
 #[derive(Clone, Copy)]
 pub(super) struct Operands {
     pub(super) bias: *const i32,
     pub(super) weights: *const i8,
     pub(super) x: *const i8,
     pub(super) multipliers: *const i32,
-    /// Fours of outputs.
+    /// Outputs divided by four.
     pub(super) rounds: usize,
 }
 
-/// Products of a row of weights, from the first vector register of inputs on, in `$sum`, `$first` being the instruction that
-/// begins.
+/// Dot product of a row of weights with the inputs in registers, into `$sum`. `$first` is the instruction for the first
+/// vector: `vmladav` overwrites the accumulator, `vmladava` adds to it.
 macro_rules! row {
     ($first:literal, $sum:literal, [$q:literal $(, $more:literal)*]) => {
         concat!(
@@ -30,10 +30,10 @@ macro_rules! row {
     };
 }
 
-/// All outputs, of inputs that are kept in vector registers, those that are named, each with where its inputs begin.
+/// All outputs, with the inputs held in the listed vector registers; each is listed with the byte offset of its inputs.
 ///
-/// A round computes four, in r0, r2, r4 and r8, and then in q6. How it begins, with which instruction products do, and what is
-/// done to sums before they are multiplied and afterwards is the caller's. It needs q7.
+/// An iteration computes four outputs, in r0, r2, r4 and r8, then in q6. The caller passes the start of an iteration, the
+/// first product instruction, and the instructions before and after the multiplication. Clobbers q7.
 macro_rules! outputs {
     (
         $at:ident, [$($q:literal $begin:literal),*], [$($begin_round:literal),*], $products:literal, [$($shift:literal),*],
@@ -68,7 +68,7 @@ macro_rules! outputs {
     };
 }
 
-/// [`outputs`] that begin with biases.
+/// [`outputs`] with accumulators that start from the biases.
 macro_rules! biased {
     ($at:ident, $held:tt, $shift:tt, $store:tt, $($operands:tt)*) => {
         outputs!(
@@ -84,7 +84,7 @@ macro_rules! biased {
     };
 }
 
-/// Does the same for each number of vectors that inputs may be in to be kept in registers.
+/// Dispatch on the number of input vectors to hold in registers: one to six, else the function returns `false`.
 macro_rules! held {
     ($vectors:expr, $with:ident, $($arguments:tt)*) => {
         match $vectors {
@@ -99,37 +99,38 @@ macro_rules! held {
     };
 }
 
-/// Scaled sums; `false` where inputs are too many vectors.
+/// Requantized accumulators. `false`, with nothing done, unless the inputs take one to six vectors.
 ///
 /// # Safety
-/// There are four biases, multipliers and sums a round. Inputs are as many vectors as is said, and each sum has as
-/// many weights, which lie one row after the other.
+/// Biases, multipliers and `sums` have four elements per round. The inputs are `vectors` whole vectors, and each output has
+/// a row of weights of that length; rows are contiguous.
 #[inline(always)]
-pub(super) unsafe fn scaled(vectors: usize, at: Operands, left: u32, sums: *mut i32) -> bool {
+pub(super) unsafe fn scaled(vectors: usize, at: Operands, left_shift: u32, sums: *mut i32) -> bool {
     macro_rules! with {
         ($held:tt, ) => {
             biased!(
                 at,
                 $held,
-                ["vshl.s32 q6, {left}"],
+                ["vshl.s32 q6, {left_shift}"],
                 ["vstrw.32 q6, [{sums}], #16"],
-                left = in(reg) left & 31,
+                left_shift = in(reg) left_shift & 31,
                 sums = inout(reg) sums => _,
             )
         };
     }
-    // SAFETY: a round reads four biases and four multipliers and writes four sums, and reads four rows of weights, each as long
-    // as the inputs. `ldrd` wants addresses that are multiples of four, which those of biases are.
+    // SAFETY: an iteration reads four biases, four multipliers and four rows of weights as long as the inputs, and writes
+    // four sums, all of which the caller guarantees. `ldrd` needs four-byte alignment, which biases have by their type.
     unsafe { held!(vectors, with,) }
     true
 }
 
-/// Adds scaled sums to `sums`, without biases; `false` where inputs are too many vectors.
+/// Adds requantized accumulators without biases to `sums`. `false`, with nothing done, unless the inputs take one to six
+/// vectors.
 ///
 /// # Safety
-/// As [`scaled`], but there need be no biases.
+/// Same contract as [`scaled`], but biases are not read.
 #[inline(always)]
-pub(super) unsafe fn added(vectors: usize, at: Operands, left: u32, sums: *mut i32) -> bool {
+pub(super) unsafe fn added(vectors: usize, at: Operands, left_shift: u32, sums: *mut i32) -> bool {
     macro_rules! with {
         ($held:tt, ) => {
             outputs!(
@@ -137,22 +138,23 @@ pub(super) unsafe fn added(vectors: usize, at: Operands, left: u32, sums: *mut i
                 $held,
                 [],
                 "vmladav",
-                ["vshl.s32 q6, {left}"],
+                ["vshl.s32 q6, {left_shift}"],
                 ["vldrw.u32 q7, [{sums}]", "vadd.i32 q6, q6, q7", "vstrw.32 q6, [{sums}], #16"],
-                left = in(reg) left & 31,
+                left_shift = in(reg) left_shift & 31,
                 sums = inout(reg) sums => _,
             )
         };
     }
-    // SAFETY: as in `scaled`, less the biases.
+    // SAFETY: the caller guarantees the operands of `scaled`; no biases are read, and four sums are read before the write.
     unsafe { held!(vectors, with,) }
     true
 }
 
-/// Scaled sums plus `add`, saturated, of sums that need not be shifted; `false` where inputs are too many vectors.
+/// Requantized accumulators plus `add`, saturating, without a left shift. `false`, with nothing done, unless the inputs take
+/// one to six vectors.
 ///
 /// # Safety
-/// As [`scaled`], with as many activations as sums there.
+/// Same contract as [`scaled`], with activations `y` for its sums.
 #[inline(always)]
 pub(super) unsafe fn activations(vectors: usize, at: Operands, add: i32, y: *mut i8) -> bool {
     macro_rules! with {
@@ -167,15 +169,16 @@ pub(super) unsafe fn activations(vectors: usize, at: Operands, add: i32, y: *mut
             )
         };
     }
-    // SAFETY: as in `scaled`.
+    // SAFETY: the caller guarantees the operands of `scaled`, and four activations per round.
     unsafe { held!(vectors, with,) }
     true
 }
 
-/// Adds scaled sums to `y`, saturated, of sums that need not be shifted; `false` where inputs are too many vectors.
+/// Adds requantized accumulators to the residual `y`, saturating, without a left shift. `false`, with nothing done, unless
+/// the inputs take one to six vectors.
 ///
 /// # Safety
-/// As [`scaled`], with as many numbers in `y` as sums there.
+/// Same contract as [`scaled`], with residuals `y` for its sums.
 #[inline(always)]
 pub(super) unsafe fn accumulated(vectors: usize, at: Operands, y: *mut i16) -> bool {
     macro_rules! with {
@@ -189,24 +192,24 @@ pub(super) unsafe fn accumulated(vectors: usize, at: Operands, y: *mut i16) -> b
             )
         };
     }
-    // SAFETY: as in `scaled`.
+    // SAFETY: the caller guarantees the operands of `scaled`, and four residuals per round.
     unsafe { held!(vectors, with,) }
     true
 }
 
-/// Any number of inputs: four outputs share each vector of them that is loaded.
+/// Product with any number of inputs: four outputs share each load of an input vector.
 ///
 /// # Safety
-/// There are as many biases as sums, and as many weights for each as inputs, which are not none.
+/// `bias` and `sums` have the same length, `weights` holds a row of `x.len()` for each output, and `x` is not empty.
 #[inline(always)]
 pub(super) unsafe fn any(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
     let (outputs, length) = (sums.len(), x.len());
-    // What pointers are too far behind a row, as they go on by whole vectors.
+    // Distance of a pointer past the end of a row, as pointers advance by whole vectors.
     let over = length.next_multiple_of(VECTOR) - length;
-    // SAFETY: the first loop is over fours of outputs, the second one over those that are left. Each round of theirs reads a
-    // bias and writes a sum for each output, and as many inputs as there are, and as many weights of each row: the loops
-    // within leave off what is beyond. Register r7, which has no name here, is put back. `ldrd` and `strd` want addresses
-    // that are multiples of four, which those of biases and sums are.
+    // SAFETY: the first loop runs over outputs in fours, the second one over the remainder. An iteration reads a bias and
+    // writes a sum for each of its outputs. The inner loops are tail-predicated to `length`, so they read exactly the inputs
+    // and one row of weights per output. The stack is balanced, and r7, which cannot be an operand, is restored. `ldrd` and
+    // `strd` need four-byte alignment, which biases and sums have by their type.
     unsafe {
         asm!(
             "push {{r7}}",

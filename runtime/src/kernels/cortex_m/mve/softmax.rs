@@ -1,13 +1,13 @@
-//! From logits to frequencies, four levels at a time.
+//! Logits to frequencies, four levels at a time.
 
 use crate::fixed::EXP2_COEFFICIENTS;
 use core::arch::asm;
 
-/// The largest of some logits; the least number where there are none.
+/// Largest logit; `i32::MIN` for an empty slice.
 #[inline(always)]
 pub(super) fn largest(logits: &[u32]) -> i32 {
     let mut largest = i32::MIN;
-    // SAFETY: it reads as many numbers as there are.
+    // SAFETY: tail predication limits all reads to `logits`.
     unsafe {
         asm!(
             "wlstp.32 lr, {count}, 3f",
@@ -27,16 +27,16 @@ pub(super) fn largest(logits: &[u32]) -> i32 {
     largest
 }
 
-/// Logits of a block, after which [`largest_of_blocks`] looks whether it holds the largest.
+/// Logits per block. [`largest_of_blocks`] compares once per block.
 pub(super) const BLOCK: usize = 16;
 
-/// The largest of some logits, and in which block the first that is as large lies; the least number where there are none.
+/// Largest logit and the index of the first block that holds it; `(i32::MIN, 0)` for an empty slice.
 #[inline(always)]
 pub(super) fn largest_of_blocks(blocks: &[[u32; BLOCK]]) -> (i32, usize) {
     let mut largest = i32::MIN;
     let first = blocks.as_ptr().wrapping_add(1);
     let mut behind = first;
-    // SAFETY: it reads as many blocks as there are. The first block that is larger than all before it is remembered by where it ends.
+    // SAFETY: the loop reads exactly `blocks`. `behind` is the end of the first block that exceeds all blocks before it.
     unsafe {
         asm!(
             "wls lr, {count}, 3f",
@@ -69,14 +69,15 @@ pub(super) fn largest_of_blocks(blocks: &[[u32; BLOCK]]) -> (i32, usize) {
 
 /// [`crate::kernels::Kernel::weights`].
 ///
-/// Of the distance times `inverse` the upper half is the whole part, and the upper half of the lower one the fraction. The
-/// polynomial is that of [`crate::fixed::exp2_neg`]: instructions double their products, and the fraction is halved.
+/// The 64-bit product of a distance and `inverse` has the integer part of the exponent in its upper word and the fraction in
+/// the upper half of its lower word. The polynomial of [`crate::fixed::exp2_neg`] is evaluated with doubling
+/// multiplications, so the fraction is halved.
 #[inline(always)]
 pub(super) fn weights(logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
     let [c0, c1, c2, c3, c4, c5] = EXP2_COEFFICIENTS;
     let low: u32;
     let mut high = 0u32;
-    // SAFETY: it changes as many numbers as there are.
+    // SAFETY: tail predication limits all accesses to `logits`.
     unsafe {
         asm!(
             "vdup.32 q3, r0",
@@ -131,7 +132,7 @@ pub(super) fn weights(logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
 #[inline(always)]
 pub(super) fn frequencies(weights: &mut [u32], scale: u32) -> u32 {
     let mut sum = 0u32;
-    // SAFETY: it changes as many numbers as there are.
+    // SAFETY: tail predication limits all accesses to `weights`.
     unsafe {
         asm!(
             "vdup.32 q1, {scale}",

@@ -1,41 +1,41 @@
-//! Products with 16-bit inputs: weights are widened on their way from memory, and an instruction gives eight products.
+//! Products with 16-bit inputs: loads widen the weights, and `vmladava.s16` accumulates eight products.
 
 use super::VECTOR;
 use core::arch::asm;
 
-/// Inputs of a vector.
+/// Inputs per vector.
 const LANES: usize = VECTOR / 2;
 
-/// Where the numbers of some outputs lie.
+/// Operands of a product with requantization.
 #[derive(Clone, Copy)]
 pub(super) struct Operands {
     pub(super) bias: *const i32,
     pub(super) weights: *const i8,
     pub(super) x: *const i16,
-    /// Inputs.
+    /// Number of inputs.
     pub(super) length: usize,
     pub(super) multipliers: *const i32,
     pub(super) outputs: usize,
 }
 
-/// What the last vector of inputs keeps, seen from its middle back by as many as the vector before has as well.
+/// Sliding mask for the final, overlapping input vector: zero in lanes the previous vector already covered.
 static KEPT: [i16; 2 * LANES] = [0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1];
 
 impl Operands {
-    /// Vectors of inputs.
+    /// Input vectors, the final one included.
     fn vectors(&self) -> usize {
-        // Quicker than `div_ceil`: nothing overflows.
+        // Faster than `div_ceil`; the sum cannot overflow.
         self.length.wrapping_add(LANES - 1) / LANES
     }
 
-    /// Inputs that the last vector shares with the one before.
+    /// Inputs that the final vector shares with the one before it.
     fn over(&self) -> usize {
         self.length.wrapping_neg() % LANES
     }
 }
 
-/// Products of a row of weights: with the vectors of inputs that are in registers, with those that are read again, and with the
-/// last one. Weights of that one begin earlier, where its inputs do, so that nothing behind the row is read.
+/// Dot product of a row of weights, added to `$sum`: with the input vectors in registers, with those reloaded from memory,
+/// and with the final one. The weights of the final vector overlap like its inputs, so no read passes the end of the row.
 macro_rules! row {
     ($sum:literal, [$($q:literal)*], [$($again:literal)*], $last:literal) => {
         concat!(
@@ -46,10 +46,10 @@ macro_rules! row {
     };
 }
 
-/// All outputs, of inputs that are kept in vector registers, as far as there are enough.
+/// All outputs, with up to six input vectors held in registers.
 ///
-/// A round computes four, in r0, r2, r4 and r8, and then in q6; the last round one to three. What is done to sums before they are
-/// multiplied and afterwards is the caller's. It needs q7.
+/// An iteration computes four outputs, in r0, r2, r4 and r8, then in q6; the tail computes one to three. The caller passes
+/// the instructions before and after the multiplication. Clobbers q7.
 macro_rules! outputs {
     (
         [[$($q:literal)*], [$($begin:literal)*], [$($again:literal)*], $last:literal], $at:ident, [$($begin_all:literal),*],
@@ -119,8 +119,8 @@ macro_rules! outputs {
     };
 }
 
-/// Does the same for each number of vectors that inputs may be in: in which registers the first ones are kept and where they begin, where
-/// those begin that there is no register for, and the register of the last one.
+/// Dispatch on the number of input vectors, two to eight, else the function returns `false`. Each case lists the registers of
+/// the first vectors, the byte offsets of their inputs, the offsets of vectors to reload, and the register of the final one.
 macro_rules! vectors {
     ($at:ident, $with:ident) => {
         match $at.vectors() {
@@ -136,10 +136,12 @@ macro_rules! vectors {
     };
 }
 
-/// Scaled sums as activations that are not negative, of sums that need not be shifted; `false` where inputs are too many or too few.
+/// Requantized accumulators as activations `0..=8191`, without a left shift. `false`, with nothing done, unless the inputs
+/// take two to eight vectors.
 ///
 /// # Safety
-/// There are as many inputs, outputs and so on as `at` says, and as many weights for each output as inputs.
+/// `at` holds `length` inputs, `outputs` biases and multipliers, and a row of `length` weights per output; rows are
+/// contiguous. `y` is valid for `outputs` elements.
 #[inline(always)]
 pub(super) unsafe fn activations(at: Operands, y: *mut i16) -> bool {
     macro_rules! with {
@@ -149,7 +151,7 @@ pub(super) unsafe fn activations(at: Operands, y: *mut i16) -> bool {
                 at,
                 [],
                 [],
-                // From 0 to 8191: what has more than 13 bits is saturated.
+                // Unsigned saturation to 13 bits: 0 to 8191.
                 ["vqshlu.s32 q6, q6, #19", "vshr.u32 q6, q6, #19", "vstrh.32 q6, [r3], #8"],
                 [],
                 [options(nostack)],
@@ -158,17 +160,17 @@ pub(super) unsafe fn activations(at: Operands, y: *mut i16) -> bool {
             )
         };
     }
-    // SAFETY: a round reads four biases and multipliers and writes four numbers, and reads four rows of weights, each as long as the
-    // inputs; the last round leaves off what is beyond. Inputs are a vector at least, and of the table as much is read as it has.
-    // `ldrd` wants addresses that are multiples of four, which those of biases are.
+    // SAFETY: an iteration reads four biases, multipliers and rows of weights, and writes four activations; the tail is
+    // limited to the remaining outputs. Two vectors or more hold at least one whole vector of inputs, so the final vector
+    // starts within them, and `KEPT` is read within its bounds. `ldrd` needs four-byte alignment, which biases have.
     unsafe { vectors!(at, with) }
     true
 }
 
-/// As [`activations`], of sums that there are already.
+/// [`activations`] from accumulators that are already computed.
 #[inline(always)]
 pub(super) fn activated(sums: &[i32], multipliers: &[i32], y: &mut [i16]) {
-    // SAFETY: it reads and writes as many numbers as there are of all three.
+    // SAFETY: tail predication limits all accesses to the shortest of the three slices.
     unsafe {
         asm!(
             "wlstp.32 lr, {count}, 3f",
@@ -193,10 +195,11 @@ pub(super) fn activated(sums: &[i32], multipliers: &[i32], y: &mut [i16]) {
     }
 }
 
-/// Adds scaled sums to `y`, saturated, of sums that need not be shifted; `false` where inputs are too many or too few.
+/// Adds requantized accumulators to the residual `y`, saturating, without a left shift. `false`, with nothing done, unless
+/// the inputs take two to eight vectors.
 ///
 /// # Safety
-/// As [`activations`].
+/// Same contract as [`activations`].
 #[inline(always)]
 pub(super) unsafe fn accumulated(at: Operands, y: *mut i16) -> bool {
     macro_rules! with {
@@ -214,40 +217,40 @@ pub(super) unsafe fn accumulated(at: Operands, y: *mut i16) -> bool {
             )
         };
     }
-    // SAFETY: as in `activations`.
+    // SAFETY: the caller guarantees the operands of `activations`, and `y` is read and written within `outputs`.
     unsafe { vectors!(at, with) }
     true
 }
 
-/// Scaled sums; `false` where inputs are too many or too few.
+/// Requantized accumulators. `false`, with nothing done, unless the inputs take two to eight vectors.
 ///
 /// # Safety
-/// As [`activations`].
+/// Same contract as [`activations`].
 #[inline(always)]
-pub(super) unsafe fn scaled(at: Operands, left: u32, y: *mut i32) -> bool {
+pub(super) unsafe fn scaled(at: Operands, left_shift: u32, y: *mut i32) -> bool {
     macro_rules! with {
         ($vectors:tt) => {
             outputs!(
                 $vectors,
                 at,
                 [],
-                ["vshl.s32 q6, {left}"],
+                ["vshl.s32 q6, {left_shift}"],
                 ["vstrw.32 q6, [{y}], #16"],
                 [],
                 [options(nostack)],
-                left = in(reg) left & 31,
+                left_shift = in(reg) left_shift & 31,
                 y = inout(reg) y => _,
                 out("r8") _,
             )
         };
     }
-    // SAFETY: as in `activations`.
+    // SAFETY: the caller guarantees the operands of `activations`, with `y` valid for `outputs` elements.
     unsafe { vectors!(at, with) }
     true
 }
 
-/// Some outputs that share each vector of inputs that is loaded: where their rows begin, from which registers on and with how many sums,
-/// and how sums are read and written. Each of the rows but the first is in `$row`, after the one in `$before`.
+/// Outputs that share each load of an input vector. The arguments are the row pointers after the first, each with the one
+/// before it; the loads of the biases; the row pointers with their accumulators; the last row pointer; the stores of the sums.
 macro_rules! shared {
     ([$($row:literal $before:literal),*], [$($bias:literal),*], [$($weights:literal $sum:literal),*], $end:literal, [$($store:literal),*]) => {
         concat!(
@@ -262,19 +265,19 @@ macro_rules! shared {
     };
 }
 
-/// Any number of inputs, of five, four, two or one outputs at a time.
+/// Product with any number of inputs, for five, four, two or one outputs at a time.
 ///
 /// # Safety
-/// There are as many biases as sums, and as many weights for each as inputs, which are not none.
+/// `bias` and `sums` have the same length, `weights` holds a row of `x.len()` for each output, and `x` is not empty.
 #[inline(always)]
 pub(super) unsafe fn any(bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
     let (outputs, length) = (sums.len(), x.len());
-    // What pointers are too far behind a row, as they go on by whole vectors.
+    // Distance of a pointer past the end of a row, as pointers advance by whole vectors.
     let over = length.next_multiple_of(LANES) - length;
-    // SAFETY: a round reads as many biases and writes as many sums as it has outputs, and reads as many inputs as there are, and
-    // as many weights of each row: the loops within leave off what is beyond. Loads that widen take low registers and sums even
-    // ones; r6 and r7, which have no names here, are put back. `ldrd` and `strd` want addresses that are multiples of four, which
-    // those of biases and sums are.
+    // SAFETY: a group reads a bias and writes a sum for each of its outputs. The inner loops are tail-predicated to `length`,
+    // so they read exactly the inputs and one row of weights per output. Widening loads take their base from r0 to r7, and
+    // accumulators are even registers; r6 and r7, which cannot be operands, are restored, and the stack is balanced. `ldrd`
+    // and `strd` need four-byte alignment, which biases and sums have by their type.
     unsafe {
         asm!(
             "push {{r6, r7}}",
@@ -282,7 +285,7 @@ pub(super) unsafe fn any(bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i3
             "strd r2, r3, [sp, #4]",
             "2:",
             "str r0, [sp]",
-            // Of eight outputs, twice four are quicker than five, two and one.
+            // Eight outputs: four and four are faster than five, two and one.
             "cmp r0, #8",
             "beq 4f",
             "cmp r0, #5",
