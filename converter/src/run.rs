@@ -1,4 +1,4 @@
-//! Whole sets of images through a blob or through the float reference, on all threads.
+//! Scoring and sampling of whole image sets on all threads, by a blob or by the float reference.
 
 use crate::error::Error;
 use crate::images::{ImageSet, Label, Range};
@@ -14,30 +14,30 @@ use pixelrnn::{
 use rayon::prelude::*;
 use std::fmt;
 
-/// A model that can score images: a blob with its engine, or a trained model with the float reference.
+/// A model that scores images: a blob or a trained model.
 #[derive(Clone, Copy, Debug)]
 pub enum Scorer<'a> {
-    /// The integer engine.
+    /// A blob, run by the engine.
     Engine(Model<'a>),
-    /// The float reference.
+    /// A trained model, run by the float reference.
     Reference(&'a Reference),
 }
 
-/// What scoring gives for one image.
+/// Score of one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
     /// Negative log-likelihood in nats.
     pub nats: f64,
-    /// The same, if no value may have a probability below 2⁻²⁴. In a blob none has.
+    /// The same with each value's probability floored at 2⁻²⁴. Equal to `nats` for a blob.
     pub floored: f64,
-    /// Values whose probability is 2⁻²⁴ or less.
+    /// Number of values with a probability of 2⁻²⁴ or less.
     pub at_floor: usize,
-    /// Logits in nats, `[C, L or 1, H, W]`; empty where nobody asked for them.
+    /// Logits in nats, `[C, L or 1, H, W]`. Empty unless requested.
     pub logits: Vec<f32>,
 }
 
 impl Score {
-    /// Score of an image from its cost.
+    /// Score of an image, from its cost.
     fn of(cost: Cost, at_floor: usize) -> Self {
         let nats = cost.nats();
         Self { nats, floored: nats, at_floor, logits: Vec::new() }
@@ -45,7 +45,7 @@ impl Score {
 }
 
 impl Scorer<'_> {
-    /// The images that the model reads.
+    /// Image dimensions of the model.
     pub fn image(&self) -> Image {
         match self {
             Self::Engine(model) => model.image(),
@@ -53,7 +53,7 @@ impl Scorer<'_> {
         }
     }
 
-    /// Logits that a channel has.
+    /// Logits per channel.
     pub fn logits_per_channel(&self) -> usize {
         let output = match self {
             Self::Engine(model) => model.output(),
@@ -83,11 +83,11 @@ impl Scorer<'_> {
         }
     }
 
-    /// Scores all images of a set that fits the model; `progress` is called once an image, where some are scored together in the end
-    /// of a batch.
+    /// Scores all images of a set that fits the model. `progress` is called once per image, for batched images at the
+    /// end of their batch.
     ///
     /// # Errors
-    /// As [`Scorer::score`].
+    /// See [`Scorer::score`].
     pub fn score_all(
         &self,
         set: &ImageSet,
@@ -127,7 +127,7 @@ impl Scorer<'_> {
     }
 }
 
-/// Counts the values of a source that have the least probability there is.
+/// Symbol source that counts the values of the lowest possible probability.
 struct Floor<S> {
     source: S,
     values: usize,
@@ -153,10 +153,10 @@ impl<S: SymbolSource> SymbolSource for Floor<S> {
     }
 }
 
-/// Keeps the logits of a walk, where someone wants them.
+/// Observer that copies the logits of each pixel, if requested.
 struct LogitTap {
     last_op: usize,
-    /// `[C][L or 1]` of the current pixel.
+    /// Logits `[C][L or 1]` of the current pixel.
     pixel: Option<Vec<u32>>,
     each: usize,
 }
@@ -169,7 +169,7 @@ impl Observer for LogitTap {
     }
 }
 
-/// Nats that one step of an engine's logits is worth.
+/// Step of the engine's logits in nats.
 const LOGIT_NATS: f64 = std::f64::consts::LN_2 / 65536.0;
 
 fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bool) -> Result<Score, Error> {
@@ -200,32 +200,34 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
     Ok(Score { logits: all, ..Score::of(cost, source.values) })
 }
 
-/// Images that a thread advances together, at most.
+/// Maximum batch size.
 const MAX_TOGETHER: usize = 64;
 
-/// The most memory that a thread should take to advance images together or a row at a time, about: 256 MiB.
+/// Approximate limit on the memory of one thread's batch or row: 256 MiB.
 const MAX_MEMORY: u64 = 1 << 28;
 
-/// The model with its weights packed. `None` where they cannot be, and where a blob asks for so much state that one engine is enough.
+/// Packs the weights for batched execution. `None` if the model cannot be packed, or if a batch would exceed
+/// [`MAX_MEMORY`].
 pub(crate) fn packed(model: Model<'_>) -> Option<PackedModel<'_>> {
     let places = model.image().width.max(MAX_TOGETHER) as u64;
-    // Besides its state, a place has sums, one for each byte of the registers.
+    // State plus accumulators per column of the batch, one accumulator per register byte.
     let place = u64::from(model.header().state_bytes) + 4 * u64::from(model.header().register_bytes);
     let few = place * places <= MAX_MEMORY;
     few.then(|| PackedModel::new(model)).flatten()
 }
 
-/// Whether a row of a given image cannot be computed at once: the state of a Diagonal BiLSTM goes from pixel to pixel.
+/// True if rows cannot be computed at once: the state of a Diagonal BiLSTM passes from pixel to pixel.
 fn waits(model: Model<'_>) -> bool {
     model.instructions().flatten().any(|op| matches!(op, Instruction::DiagonalLeft(_)))
 }
 
-/// Images that a thread advances together, of `count`: weights are read once for all of them, and every thread has a batch.
+/// Batch size for `count` images: large enough to share each read of the weights, small enough to give every thread a
+/// batch.
 pub(crate) fn batch_size(count: usize) -> usize {
     count.div_ceil(rayon::current_num_threads()).clamp(1, MAX_TOGETHER)
 }
 
-/// Runs images together, each with its source, and gives their costs.
+/// Runs a batch of images, one source each, and returns their costs.
 fn together<S: SymbolSource<Error: fmt::Display>>(
     packed: &PackedModel<'_>,
     label: Option<usize>,
@@ -238,7 +240,7 @@ fn together<S: SymbolSource<Error: fmt::Display>>(
     Ok(costs)
 }
 
-/// Scores the images of a set, a batch at a time.
+/// Scores the images of a set in batches.
 fn score_together(packed: &PackedModel<'_>, set: &ImageSet, progress: impl Fn() + Sync) -> Result<Vec<Score>, Error> {
     let (shape, size) = (packed.model().image(), batch_size(set.count));
     let batches = (0..set.count).step_by(size).collect::<Vec<_>>();
@@ -256,8 +258,8 @@ fn score_together(packed: &PackedModel<'_>, set: &ImageSet, progress: impl Fn() 
     Ok(scores.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
-/// Draws `count` images; image `n` has the seed `seed + n`, whatever the count. `progress` is called once an
-/// image, in the end of a batch.
+/// Samples `count` images. Image `n` has the seed `seed + n`, whatever the count. `progress` is called once per image,
+/// at the end of its batch.
 ///
 /// # Errors
 /// When the label does not fit the model.
@@ -282,7 +284,7 @@ pub fn sample(
     ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
 }
 
-/// The image whose values are each the most probable one given those before it: there is one a label.
+/// Greedy image: each value is the most probable one given the values before it. One image per label.
 ///
 /// # Errors
 /// When the label does not fit the model.
@@ -293,10 +295,10 @@ pub fn most_probable(model: Model<'_>, label: Option<usize>) -> Result<ImageSet,
     ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
 }
 
-/// Makes the images of `out`, each with the source of its number: together, where weights can be packed.
+/// Generates the images of `out`, each from its own source; in batches if the weights are packed.
 ///
 /// # Errors
-/// When the label does not fit the model, and when a source has no value.
+/// When the label does not fit the model, and when a source fails.
 pub(crate) fn make<S: SymbolSource<Error: fmt::Display>>(
     model: Model<'_>,
     packed: Option<&PackedModel<'_>>,
@@ -321,7 +323,7 @@ pub(crate) fn make<S: SymbolSource<Error: fmt::Display>>(
     Ok(())
 }
 
-/// An engine's error as one of this crate's.
+/// Converts an engine error to a converter error.
 pub(crate) fn engine_error<E: fmt::Display>(error: EngineError<E>) -> Error {
     match error {
         EngineError::Label { classes, got: Some(got) } => Error::Label { got, classes },

@@ -15,23 +15,24 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// Compressed file; `-` is standard input
     file: PathBuf,
-    /// Blob that the images were compressed with (.prnn); by default the built-in one that did it
+    /// Blob that compressed the images (.prnn) [default: the built-in one that did]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Where the images go: `.npy` gives the levels as numbers in the shape they came in, `.png` a picture where there is one image, a name
-    /// without an ending a folder of PNGs, with the names that they had in a folder; `-` is standard output, as .npy
+    /// Output: `.npy` for levels in their original shape, `.png` for a single image, no ending for a folder of PNGs,
+    /// with their original names if known; `-` is standard output (.npy)
     #[arg(short, long, value_name = "IMAGES")]
     output: PathBuf,
-    /// Where the labels go, where the model has classes: .npy of uint8, beyond 256 classes of uint16
+    /// Output file for the labels, for a model with classes: .npy of uint8, above 256 classes uint16
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Restore image N alone, counted from 0, without decoding what does not come before it in its block
+    /// Restore only image N, counted from 0. Decodes only the images before it in its block
     #[arg(long, value_name = "N")]
     image: Option<u32>,
-    /// Read the code of one image that `compress --bare` wrote: it has no checksum, damage and a wrong model or label go unnoticed
+    /// Read the code of one image written by `compress --bare`. It has no checksum: damage and a wrong model or label
+    /// go unnoticed
     #[arg(long, conflicts_with_all = ["image", "labels"])]
     bare: bool,
-    /// Class of that image, for a model that has classes
+    /// Class of that image, for a model with classes
     #[arg(long, value_name = "K", requires = "bare")]
     label: Option<usize>,
 }
@@ -98,7 +99,7 @@ impl Args {
         self.say(&format!("image {number}{unchecked}"))
     }
 
-    /// Prints the result, unless it went to standard output.
+    /// Prints the result, unless the images go to standard output.
     fn say(&self, what: &str) -> Result<(), Failure> {
         if self.output.as_path() != Path::new("-") {
             writeln!(std::io::stdout(), "{}: {what}", files::display_name(&self.output))?;
@@ -107,7 +108,7 @@ impl Args {
     }
 }
 
-/// Writes labels of as few bytes as hold them all.
+/// Writes labels as uint8, or as uint16 above 256 classes.
 fn write_labels(path: &Path, labels: &[Label], classes: usize) -> Result<(), Error> {
     if classes > 256 {
         return npy::write(path, &[labels.len()], labels);

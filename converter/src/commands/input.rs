@@ -1,4 +1,4 @@
-//! Images and labels that commands read, and what is said of the reading.
+//! Images and labels given to commands, with notices about their reading.
 
 use super::{Failure, model};
 use pixelrnn::network::Image;
@@ -6,28 +6,28 @@ use pixelrnn_converter::images::{Label, Labels, Loaded, Notice, Range, check_lab
 use pixelrnn_converter::{Error, ImageSet, files};
 use std::path::Path;
 
-/// What the command line says of images.
+/// Image options of a command line.
 pub struct Input<'a> {
     /// A file of labels.
     pub labels: Option<&'a Path>,
-    /// The first so many images only.
+    /// Limit on the number of images.
     pub count: Option<u64>,
-    /// The levels that the values are in.
+    /// Levels of the values, if given.
     pub levels_in: Option<u16>,
 }
 
-/// Images that fit a model.
+/// Images that fit the model.
 pub struct Read {
     pub set: ImageSet,
     pub labels: Option<Vec<Label>>,
-    /// File names, of a folder.
+    /// File names, for images from a folder.
     pub names: Vec<String>,
-    /// Changes to the values, not said yet.
+    /// Changes to the values, not reported yet.
     pub notice: Option<Notice>,
 }
 
 impl Read {
-    /// Says on standard error what was done to the values of the images in `path`.
+    /// Reports changes to the values of the images in `path` on standard error.
     pub fn say_notice(&self, path: &Path) {
         if let Some(notice) = &self.notice {
             eprintln!("pixelrnn: {}: {notice}", files::display_name(path));
@@ -36,7 +36,7 @@ impl Read {
 }
 
 impl Input<'_> {
-    /// Reads the images in `path`, and their labels for a model of so many `classes`.
+    /// Reads the images in `path`, and their labels for a model of `classes` classes.
     pub fn read(&self, path: &Path, image: &Image, classes: usize) -> Result<Read, Failure> {
         let range = match self.levels_in.map(usize::from) {
             None => None,
@@ -80,7 +80,7 @@ impl Input<'_> {
     }
 }
 
-/// Images that fit the model, and their labels.
+/// Reads images that fit the model, and their labels.
 pub fn read_images(
     path: &Path,
     count: Option<u64>,

@@ -105,7 +105,7 @@ impl Matrix<'_> {
     /// Quantizes the weights of each output with its own scale, such that
     ///
     /// - no sum wraps for any inputs, even after the left shift: proven from the quantized weights and the input range;
-    /// - the factor to each output's unit is below `2^(left_shift-1)`, because multipliers have 31 bits.
+    /// - with a left shift of s bits, the factor to each output's unit is below `2^(s-1)`: multipliers have 31 bits.
     fn quantize(&self, unit: Unit<'_>) -> Result<Quantized, String> {
         let (mut coarser, bounds) = (0, self.result_bounds());
         // Largest result over all inputs, in units.

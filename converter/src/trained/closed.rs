@@ -1,21 +1,21 @@
-//! Stored weights under taps that the masks close: they count as 0, whatever they are.
+//! Nonzero weights under closed taps, which count as 0.
 
 use super::TrainedModel;
 use pixelrnn::network::{MaskedConv, Node, Op};
 use std::fmt;
 
-/// Weights that are not zero and that no prediction reads.
+/// Nonzero weights that no prediction reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClosedWeights {
-    /// How many there are.
+    /// Number of weights.
     pub count: usize,
-    /// The largest magnitude.
+    /// Largest magnitude.
     pub largest: f32,
-    /// Names of the ops that have some, in order.
+    /// Names of their ops, in order.
     pub ops: Vec<String>,
 }
 
-/// How many ops the sentence names.
+/// Maximum number of op names in the message.
 const NAMED: usize = 4;
 
 impl fmt::Display for ClosedWeights {
@@ -35,7 +35,7 @@ impl fmt::Display for ClosedWeights {
     }
 }
 
-/// The masked convolutions of a node, each with the prefix of its tensors' suffixes.
+/// Masked convolutions of a node, each with the prefix of its tensor suffixes.
 pub(super) fn masked_convs(node: &Node) -> Vec<(&'static str, MaskedConv)> {
     match node.op {
         Op::MaskedConv(conv) => vec![("", conv)],
@@ -47,7 +47,7 @@ pub(super) fn masked_convs(node: &Node) -> Vec<(&'static str, MaskedConv)> {
     }
 }
 
-/// Calls `visit` with each tap of `conv` in the order of its weights: kernel row and column, feature read, feature made.
+/// Calls `visit` with the index and `[row, column, input, output]` of each tap, in the order of the weights.
 pub(super) fn each_tap(conv: &MaskedConv, mut visit: impl FnMut(usize, [usize; 4])) {
     let [height, width] = conv.kernel;
     let mut index = 0;

@@ -1,4 +1,4 @@
-//! Folders: the order of their files, what is passed over, and labels by name.
+//! Folders: order of files, skipped entries, and labels by name.
 
 use super::*;
 use crate::images::folder::natural;
@@ -56,7 +56,7 @@ fn numbers_in_names_are_ordered_by_their_size() {
     let mut sorted = ordered;
     sorted.reverse();
     sorted.sort_by(|a, b| natural(a.as_bytes(), b.as_bytes()));
-    // Equal numbers are ordered byte by byte.
+    // Equal numbers are ordered bytewise.
     let mut expected = ordered;
     expected.swap(1, 2);
     assert_eq!(sorted, expected);
