@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::images::{ImageSet, Range};
 use crate::memory;
-use crate::run::{make, packed};
+use crate::run::{generate, packed};
 use pixelrnn::{Complete, Model, Sample, Temperature};
 use rayon::prelude::*;
 
@@ -60,7 +60,7 @@ pub fn complete(
             let draw = Sample::seeded(how.seed_of(number, n), how.temperature);
             Complete::new(set.image(number), image, how.rows, draw)
         };
-        make(model, packed.as_ref(), label(number), source, out)?;
+        generate(model, packed.as_ref(), label(number), source, out)?;
         progress();
         Ok::<(), Error>(())
     })?;

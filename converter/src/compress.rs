@@ -152,7 +152,7 @@ pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) ->
     let packed = packed(model);
     let together = if model.classes() > 0 { 1 } else { batch_size(blocks.len()) };
     let restored = blocks.par_chunks(together).map(|blocks| match &packed {
-        Some(packed) => decompress_together(packed, blocks, &progress),
+        Some(packed) => decompress_batch(packed, blocks, &progress),
         None => blocks.iter().map(|block| decompress_block(model, block, &progress)).collect(),
     });
     let restored = restored.collect::<Result<Vec<_>, Error>>()?;
@@ -189,7 +189,7 @@ impl Restored {
 }
 
 /// Decodes several blocks in a batch.
-fn decompress_together(
+fn decompress_batch(
     packed: &PackedModel<'_>,
     blocks: &[Block<'_>],
     progress: &(impl Fn() + Sync),

@@ -74,7 +74,7 @@ impl Converted {
             return Ok(None);
         }
         let what = if self.lost() < -self.apart / 2.0 {
-            "costs fewer nats than the float model, which is no gain: probabilities differ"
+            "costs fewer nats than the float model, but not because it is better: its probabilities differ"
         } else {
             "differs from the float model"
         };
@@ -87,7 +87,7 @@ impl Converted {
             NumberFormat::F16 => "try --weights f32",
             NumberFormat::F32 => "`verify` shows in which op",
         };
-        Ok(Some(format!("the blob {what}, by {:.4} nats image by image: {next}", self.apart)))
+        Ok(Some(format!("the blob {what}, by {:.4} nats per image on average: {next}", self.apart)))
     }
 
     /// True if the mean absolute difference is at most `share` of the float model's nats, or at most [`HARMLESS_NATS`].
@@ -180,17 +180,19 @@ impl<'a> Calibrated<'a> {
             (Ok(narrow), Ok(wide)) if wide.apart >= narrow.apart => Ok((narrow, None)),
             (Ok(narrow), Ok(wide)) => {
                 let why = format!(
-                    "activations get 16 bits: with 8 the calibration images' nats would differ by {:.4}, with 16 by {:.4}",
+                    "activations get 16 bits: with 8 the nats of the calibration images would change by {:.4}, with 16 by {:.4}",
                     narrow.apart, wide.apart
                 );
                 Ok((wide, Some(why)))
             }
-            (Err(refused), Ok(wide)) => {
-                Ok((wide, Some(format!("activations get 16 bits, as 8 do not hold the model's numbers: {refused}"))))
-            }
-            (Ok(narrow), Err(refused)) => {
-                Ok((narrow, Some(format!("activations get 8 bits, as 16 do not hold the model's numbers: {refused}"))))
-            }
+            (Err(refused), Ok(wide)) => Ok((
+                wide,
+                Some(format!("activations get 16 bits, because 8 cannot hold the model's values: {refused}")),
+            )),
+            (Ok(narrow), Err(refused)) => Ok((
+                narrow,
+                Some(format!("activations get 8 bits, because 16 cannot hold the model's values: {refused}")),
+            )),
             (Err(refused), Err(_)) => Err(refused),
         }
     }
@@ -203,8 +205,8 @@ impl<'a> Calibrated<'a> {
             let missing: Vec<_> = (0..classes).filter(|k| labels.iter().all(|l| usize::from(*l) != *k)).collect();
             if let [first, ..] = missing[..] {
                 notes.push(format!(
-                    "{} of {classes} classes are not among the {} calibration images, class {first} for one: their ranges may \
-                     be others",
+                    "{} of {classes} classes, such as class {first}, are missing in the {} calibration images: their values may \
+                     exceed the calibrated ranges",
                     missing.len(),
                     labels.len()
                 ));
@@ -219,8 +221,8 @@ impl<'a> Calibrated<'a> {
                 self.trained.nodes().iter().filter(|n| !n.name.is_empty()).filter(constant).collect();
             if let [first, ..] = constant[..] {
                 notes.push(format!(
-                    "{} ops, `{}` for one, make the same number everywhere on the calibration images: dead, or images \
-                     too much alike to take ranges from",
+                    "{} ops, such as `{}`, are constant on all calibration images: they are dead, or the images are too \
+                     similar for calibration",
                     constant.len(),
                     first.name
                 ));
@@ -228,7 +230,7 @@ impl<'a> Calibrated<'a> {
         }
         if let Some((a, b)) = same_activations(&blob.model()?) {
             notes.push(format!(
-                "values {a} and {b} of an image have the same 8-bit activation: --activations 16 tells all levels apart"
+                "levels {a} and {b} of an image have the same 8-bit activation: --activations 16 distinguishes all levels"
             ));
         }
         Ok(notes)

@@ -29,7 +29,7 @@ pub enum Error {
         source: io::Error,
     },
     /// File above the size limit.
-    #[error("more than {limit} bytes{unpacked}, the most that is read of one file")]
+    #[error("more than {limit} bytes{unpacked}, the limit for one file")]
     TooLarge {
         /// Limit in bytes.
         limit: u64,
@@ -54,7 +54,9 @@ pub enum Error {
     #[error(transparent)]
     Compressed(#[from] pixelrnn::coder::container::ContainerError),
     /// Bytes that decode to no image.
-    #[error("no image has this code with this model and label: it is damaged, or was made with others")]
+    #[error(
+        "not a code of any image with this model and label: it is damaged, or was made with another model or label"
+    )]
     NotACode,
     /// A compressed file given instead of a bare code.
     #[error("it is a compressed file with a header, expected the code of `compress --bare`: leave out `--bare`")]
@@ -104,14 +106,16 @@ pub enum Error {
     },
     /// Last op that does not compute the logits.
     #[error(
-        "the list of ops ends in {got}, expected a `masked_conv` that gives the logits, `batch_norm` at most after it"
+        "the list of ops ends in {got}, expected a `masked_conv` that gives the logits, optionally followed by `batch_norm`"
     )]
     LastOp {
         /// The last op.
         got: String,
     },
     /// Last convolution with the wrong number of features.
-    #[error("op `{name}` gives the logits and has `out` {got}, expected {expected} (channels times logits a channel)")]
+    #[error(
+        "op `{name}` gives the logits and has `out` {got}, expected {expected} (channels times logits per channel)"
+    )]
     Logits {
         /// Name of the op.
         name: String,
@@ -144,7 +148,7 @@ pub enum Error {
     },
 
     /// Invalid or truncated safetensors file.
-    #[error("not a whole safetensors file: {0}")]
+    #[error("damaged or truncated safetensors file: {0}")]
     Safetensors(String),
     /// File of another kind, recognized by its first bytes or its name.
     #[error("this is {is}, expected a trained model (.safetensors): {fix}")]
@@ -184,7 +188,7 @@ pub enum Error {
         expected: Vec<usize>,
     },
     /// Tensor with too few or too many values for its shape.
-    #[error("tensor `{name}` has {got} numbers, expected the {expected} of its shape")]
+    #[error("tensor `{name}` has {got} values, expected {expected} by its shape")]
     Length {
         /// Tensor name.
         name: String,
@@ -203,8 +207,8 @@ pub enum Error {
     },
     /// Stored mask that differs from the op's mask.
     #[error(
-        "tensor `{name}` is another mask than {mask:?} of `{op}`: from feature {from} to feature {to} the file has \
-         {stored}, the op {expected} (rows from the top, # open)"
+        "tensor `{name}` differs from mask {mask:?} of `{op}`: from feature {from} to feature {to} it is {stored}, \
+         expected {expected} (rows from the top, # open)"
     )]
     Mask {
         /// Tensor name.
@@ -285,8 +289,8 @@ pub enum Error {
     },
     /// Lossy quantization where lossless compression was requested.
     #[error(
-        "{changed} of {values} values are none of the shades of the model's {levels} levels and would come back changed: \
-         compress them with --quantize, or with a model of more levels"
+        "{changed} of {values} values are not among the shades of the model's {levels} levels and would change: use \
+         --quantize to accept this, or a model with more levels"
     )]
     Lossy {
         /// Number of values that would change.
@@ -348,19 +352,18 @@ pub enum Error {
         classes: usize,
     },
     /// Op without an implementation in the engine.
-    #[error("the engine has no op `{op}` yet")]
+    #[error("the engine does not support op `{op}`")]
     NotInEngine {
         /// Kind of op.
         op: &'static str,
     },
     /// Infinite or NaN likelihood.
-    #[error(
-        "the likelihood is not a finite number: numbers of the network grow beyond what a float holds; `verify` shows them op by op"
-    )]
+    #[error("the likelihood is not a finite number: values in the network overflow; `verify` shows them op by op")]
     InfiniteLikelihood,
     /// Quantization loss above the limit.
     #[error(
-        "the calibration images' nats differ by {apart:.4} image by image, of {float:.4}; expected at most {most} %: nothing was written"
+        "the nats of the calibration images change by {apart:.4} on average, of {float:.4}, expected at most {most} %: nothing \
+         was written"
     )]
     TooMuchLost {
         /// Mean absolute difference in nats per image.
@@ -371,15 +374,13 @@ pub enum Error {
         most: f64,
     },
     /// Kernel with results that differ from the portable ones.
-    #[error(
-        "kernel `{kernel}` gives other likelihoods than `portable`, and all kernels must give the same: do not use it"
-    )]
+    #[error("kernel `{kernel}` disagrees with `portable`: this is a bug, do not use this kernel")]
     KernelsDiffer {
         /// Name of the kernel.
         kernel: &'static str,
     },
     /// Op with infinite or NaN results.
-    #[error("op `{op}` makes numbers that are not finite")]
+    #[error("op `{op}` computes values that are not finite")]
     LayerNotFinite {
         /// Name of the op.
         op: String,
@@ -399,7 +400,7 @@ pub enum Error {
         bytes: usize,
     },
     /// A blob given to `convert` with options that need a trained model.
-    #[error("this is a blob, expected a trained model: of a blob, only the --target can be changed")]
+    #[error("this is a blob, expected a trained model: for a blob only --target applies")]
     NotTrained,
     /// Blob whose weights cannot be rearranged.
     #[error(transparent)]
@@ -423,7 +424,7 @@ pub enum Error {
     #[error("this is a trained model, expected a blob: make one with `pixelrnn convert`")]
     NotABlob,
     /// Set without images.
-    #[error("there are no images in it")]
+    #[error("it has no images")]
     NoImages,
     /// Infinite or NaN likelihood in a chart.
     #[error("an image costs {got} nats, expected a finite number")]
@@ -442,7 +443,7 @@ pub enum Error {
     Mismatch(String),
 
     /// Values of one image above the memory limit of the reference.
-    #[error("the reference would keep {values} numbers of one image, expected at most {limit}")]
+    #[error("the reference needs memory for {values} values per image, expected at most {limit}")]
     TooManyValues {
         /// Elements of all values of the network.
         values: usize,

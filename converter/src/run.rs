@@ -100,8 +100,8 @@ impl Scorer<'_> {
             && !logits
             && let Some(packed) = packed(*model)
         {
-            if labels.is_none() && waits(*model) && batch_size(set.count) > 1 {
-                return score_together(&packed, set, progress);
+            if labels.is_none() && is_sequential(*model) && batch_size(set.count) > 1 {
+                return score_batches(&packed, set, progress);
             }
             let start = || RowScorer::new(&packed).map_err(engine_error);
             return (0..set.count)
@@ -158,13 +158,14 @@ struct LogitTap {
     last_op: usize,
     /// Logits `[C][L or 1]` of the current pixel.
     pixel: Option<Vec<u32>>,
-    each: usize,
+    logits_per_channel: usize,
 }
 
 impl Observer for LogitTap {
     fn after(&mut self, op: usize, channel: usize, _: &Registers<'_>, logits: &[u32]) {
+        let each = self.logits_per_channel;
         if let Some(pixel) = self.pixel.as_mut().filter(|_| op == self.last_op) {
-            pixel[channel * self.each..(channel + 1) * self.each].copy_from_slice(&logits[..self.each]);
+            pixel[channel * each..(channel + 1) * each].copy_from_slice(&logits[..each]);
         }
     }
 }
@@ -186,7 +187,7 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
     let mut tap = LogitTap {
         last_op: model.instructions().len() - 1,
         pixel: logits.then(|| vec![0; shape.channels * each]),
-        each,
+        logits_per_channel: each,
     };
     let mut source = Floor::new(FromImage::new(image, shape));
     let mut cost = Cost(0);
@@ -201,7 +202,7 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
 }
 
 /// Maximum batch size.
-const MAX_TOGETHER: usize = 64;
+const MAX_BATCH: usize = 64;
 
 /// Approximate limit on the memory of one thread's batch or row: 256 MiB.
 const MAX_MEMORY: u64 = 1 << 28;
@@ -209,26 +210,26 @@ const MAX_MEMORY: u64 = 1 << 28;
 /// Packs the weights for batched execution. `None` if the model cannot be packed, or if a batch would exceed
 /// [`MAX_MEMORY`].
 pub(crate) fn packed(model: Model<'_>) -> Option<PackedModel<'_>> {
-    let places = model.image().width.max(MAX_TOGETHER) as u64;
+    let columns = model.image().width.max(MAX_BATCH) as u64;
     // State plus accumulators per column of the batch, one accumulator per register byte.
-    let place = u64::from(model.header().state_bytes) + 4 * u64::from(model.header().register_bytes);
-    let few = place * places <= MAX_MEMORY;
-    few.then(|| PackedModel::new(model)).flatten()
+    let per_column = u64::from(model.header().state_bytes) + 4 * u64::from(model.header().register_bytes);
+    let fits = per_column * columns <= MAX_MEMORY;
+    fits.then(|| PackedModel::new(model)).flatten()
 }
 
 /// True if rows cannot be computed at once: the state of a Diagonal BiLSTM passes from pixel to pixel.
-fn waits(model: Model<'_>) -> bool {
+fn is_sequential(model: Model<'_>) -> bool {
     model.instructions().flatten().any(|op| matches!(op, Instruction::DiagonalLeft(_)))
 }
 
 /// Batch size for `count` images: large enough to share each read of the weights, small enough to give every thread a
 /// batch.
 pub(crate) fn batch_size(count: usize) -> usize {
-    count.div_ceil(rayon::current_num_threads()).clamp(1, MAX_TOGETHER)
+    count.div_ceil(rayon::current_num_threads()).clamp(1, MAX_BATCH)
 }
 
 /// Runs a batch of images, one source each, and returns their costs.
-fn together<S: SymbolSource<Error: fmt::Display>>(
+fn run_batch<S: SymbolSource<Error: fmt::Display>>(
     packed: &PackedModel<'_>,
     label: Option<usize>,
     sources: &mut [S],
@@ -241,14 +242,14 @@ fn together<S: SymbolSource<Error: fmt::Display>>(
 }
 
 /// Scores the images of a set in batches.
-fn score_together(packed: &PackedModel<'_>, set: &ImageSet, progress: impl Fn() + Sync) -> Result<Vec<Score>, Error> {
+fn score_batches(packed: &PackedModel<'_>, set: &ImageSet, progress: impl Fn() + Sync) -> Result<Vec<Score>, Error> {
     let (shape, size) = (packed.model().image(), batch_size(set.count));
     let batches = (0..set.count).step_by(size).collect::<Vec<_>>();
     let scores = batches.into_par_iter().map(|first| {
         let numbers = first..set.count.min(first + size);
         let mut out = memory::zeros(numbers.len() * shape.values(), memory::IMAGES)?;
         let mut sources: Vec<_> = numbers.map(|n| Floor::new(FromImage::new(set.image(n), shape))).collect();
-        let costs = together(packed, None, &mut sources, &mut out)?;
+        let costs = run_batch(packed, None, &mut sources, &mut out)?;
         let scores = costs.into_iter().zip(sources).map(|(cost, source)| {
             progress();
             Score::of(cost, source.values)
@@ -277,7 +278,7 @@ pub fn sample(
     let size = if packed.is_some() { batch_size(count) } else { 1 };
     data.par_chunks_mut(size * shape.values()).enumerate().try_for_each(|(batch, out)| {
         let source = |n: usize| Sample::seeded(seed.wrapping_add((batch * size + n) as u64), temperature);
-        make(model, packed.as_ref(), label, source, out)?;
+        generate(model, packed.as_ref(), label, source, out)?;
         out.chunks_exact(shape.values()).for_each(|_| progress());
         Ok::<(), Error>(())
     })?;
@@ -288,10 +289,10 @@ pub fn sample(
 ///
 /// # Errors
 /// When the label does not fit the model.
-pub fn most_probable(model: Model<'_>, label: Option<usize>) -> Result<ImageSet, Error> {
+pub fn argmax(model: Model<'_>, label: Option<usize>) -> Result<ImageSet, Error> {
     let shape = model.image();
     let mut data = memory::zeros(shape.values(), memory::IMAGES)?;
-    make(model, packed(model).as_ref(), label, |_| Argmax, &mut data)?;
+    generate(model, packed(model).as_ref(), label, |_| Argmax, &mut data)?;
     ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
 }
 
@@ -299,7 +300,7 @@ pub fn most_probable(model: Model<'_>, label: Option<usize>) -> Result<ImageSet,
 ///
 /// # Errors
 /// When the label does not fit the model, and when a source fails.
-pub(crate) fn make<S: SymbolSource<Error: fmt::Display>>(
+pub(crate) fn generate<S: SymbolSource<Error: fmt::Display>>(
     model: Model<'_>,
     packed: Option<&PackedModel<'_>>,
     label: Option<usize>,
@@ -308,10 +309,10 @@ pub(crate) fn make<S: SymbolSource<Error: fmt::Display>>(
 ) -> Result<(), Error> {
     let values = model.image().values();
     if let Some(packed) = packed {
-        for (batch, out) in out.chunks_mut(MAX_TOGETHER * values).enumerate() {
+        for (batch, out) in out.chunks_mut(MAX_BATCH * values).enumerate() {
             let images = out.len() / values;
-            let mut sources: Vec<S> = (0..images).map(|n| source(batch * MAX_TOGETHER + n)).collect();
-            together(packed, label, &mut sources, out)?;
+            let mut sources: Vec<S> = (0..images).map(|n| source(batch * MAX_BATCH + n)).collect();
+            run_batch(packed, label, &mut sources, out)?;
         }
         return Ok(());
     }

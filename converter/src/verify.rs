@@ -84,7 +84,7 @@ struct Probe {
     register: u32,
     zero_point: f64,
     /// Type of the register. `None` for logits.
-    form: Option<DType>,
+    dtype: Option<DType>,
     step: f64,
     /// Network feature of each register element. Empty if the op completes no value.
     features: Vec<usize>,
@@ -108,7 +108,7 @@ impl<'m> Layers<'m> {
         let trained = &*fold_batch_norms(trained)?;
         let description = trained.description();
         if description.image != model.image() || description.output != model.output() {
-            return Err(Error::Mismatch("its images or its output differ".into()));
+            return Err(Error::Mismatch("its images or its output distribution differ".into()));
         }
         let mut probes = Vec::new();
         let mut errors = Vec::new();
@@ -117,17 +117,17 @@ impl<'m> Layers<'m> {
             let odd = |what: &str| Error::Mismatch(format!("op {op} {what}"));
             let note = notes.next().ok_or_else(|| odd("has no note"))?;
             let mut words = note.splitn(3, ' ');
-            let mut word = || words.next().ok_or_else(|| odd("has a note that does not parse"));
-            let value: usize = word()?.parse().map_err(|_| odd("has a note that does not parse"))?;
-            let step: f64 = word()?.parse().map_err(|_| odd("has a note that does not parse"))?;
+            let mut word = || words.next().ok_or_else(|| odd("has an invalid note"));
+            let value: usize = word()?.parse().map_err(|_| odd("has an invalid note"))?;
+            let step: f64 = word()?.parse().map_err(|_| odd("has an invalid note"))?;
             let name = word()?.to_string();
-            let (mut probe, count) = probe(instruction, step).ok_or_else(|| odd("is of no known kind"))?;
+            let (mut probe, count) = probe(instruction, step).ok_or_else(|| odd("is of an unknown kind"))?;
             // The left half of a Diagonal BiLSTM completes no value.
             if value > 0 {
                 let node = trained.nodes().get(value - 1);
-                let node = node.ok_or_else(|| odd("makes a value that the model does not have"))?;
+                let node = node.ok_or_else(|| odd("computes a value that the model does not have"))?;
                 if count != node.features.count {
-                    return Err(odd("makes another number of features"));
+                    return Err(odd("computes a different number of features"));
                 }
                 probe.features = crate::quantize::sorted(node.features);
             }
@@ -150,7 +150,7 @@ impl<'m> Layers<'m> {
         engine.restart(label).map_err(engine_error)?;
         let mut source = FromImage::new(image, shape);
         for pixel in 0..shape.height * shape.width {
-            let mut watch = Watch {
+            let mut recorder = Recorder {
                 layers: self.probes.as_slice(),
                 errors: &mut self.errors,
                 exact: &exact,
@@ -159,7 +159,7 @@ impl<'m> Layers<'m> {
                 softmax: self.model.output() == Output::Softmax,
                 pixel,
             };
-            engine.step_observed(&mut source, &mut watch).map_err(engine_error)?;
+            engine.step_observed(&mut source, &mut recorder).map_err(engine_error)?;
         }
         Ok(())
     }
@@ -211,16 +211,16 @@ fn probe(instruction: Option<Instruction<'_>>, step: f64) -> Option<(Probe, usiz
         Instruction::Quantize(q) => q.zero_point,
         _ => 0,
     };
-    let (register, form, count) = match (instruction.vectors().output, instruction) {
+    let (register, dtype, count) = match (instruction.vectors().output, instruction) {
         (Some(vector), _) => (vector.at, Some(vector.kind), vector.count),
         (None, Instruction::MaskedConv(c)) => (0, None, c.outputs),
         (None, _) => return None,
     };
     let zero_point = f64::from(zero_point);
-    Some((Probe { register, zero_point, form, step, features: Vec::new() }, usize::from(count)))
+    Some((Probe { register, zero_point, dtype, step, features: Vec::new() }, usize::from(count)))
 }
 
-struct Watch<'a> {
+struct Recorder<'a> {
     layers: &'a [Probe],
     errors: &'a mut [LayerError],
     exact: &'a [Map],
@@ -231,11 +231,11 @@ struct Watch<'a> {
 }
 
 /// Reads one register element.
-fn first<T: bytemuck::Pod + Into<f64>>(registers: &Registers<'_>, probe: &Probe, at: Range<usize>) -> Option<f64> {
+fn element<T: bytemuck::Pod + Into<f64>>(registers: &Registers<'_>, probe: &Probe, at: Range<usize>) -> Option<f64> {
     registers.get::<T>(probe.register, at)?.first().map(|x| (*x).into())
 }
 
-impl Observer for Watch<'_> {
+impl Observer for Recorder<'_> {
     fn after(&mut self, op: usize, channel: usize, registers: &Registers<'_>, logits: &[u32]) {
         let (probe, error) = (&self.layers[op], &mut self.errors[op]);
         let count = probe.features.len();
@@ -244,21 +244,21 @@ impl Observer for Watch<'_> {
         let (row, column) = (self.pixel / self.shape.width, self.pixel % self.shape.width);
         let reals = |f: usize| {
             let at = f..f + 1;
-            let (q, ends) = match (probe.form, self.weights) {
+            let (q, ends) = match (probe.dtype, self.weights) {
                 (None, _) => (logits.get(f - start(channel)).map(|l| f64::from(*l as i32)), (-LOGIT_END, LOGIT_END)),
-                (Some(DType::Activation), NumberFormat::I8) => (first::<i8>(registers, probe, at), (-128.0, 127.0)),
-                (Some(DType::Activation), NumberFormat::I8A16) => (first::<i16>(registers, probe, at), ENDS_16),
+                (Some(DType::Activation), NumberFormat::I8) => (element::<i8>(registers, probe, at), (-128.0, 127.0)),
+                (Some(DType::Activation), NumberFormat::I8A16) => (element::<i16>(registers, probe, at), ENDS_16),
                 (Some(DType::Residual), NumberFormat::I8 | NumberFormat::I8A16) => {
-                    (first::<i16>(registers, probe, at), (-32768.0, 32767.0))
+                    (element::<i16>(registers, probe, at), (-32768.0, 32767.0))
                 }
-                (_, NumberFormat::F16 | NumberFormat::F32) => (first::<f32>(registers, probe, at), NO_ENDS),
+                (_, NumberFormat::F16 | NumberFormat::F32) => (element::<f32>(registers, probe, at), NO_ENDS),
             };
             let q = q.unwrap_or_default();
             (q, ends, probe.step * (q - probe.zero_point), exact.at(probe.features[f], row, column))
         };
         let features = start(channel)..start(channel + 1);
         // Softmax is invariant to a constant added to all logits: remove it.
-        let common = if probe.form.is_none() && self.softmax {
+        let common = if probe.dtype.is_none() && self.softmax {
             features.clone().map(reals).map(|(.., real, right)| real - right).sum::<f64>()
                 / features.len().max(1) as f64
         } else {

@@ -56,7 +56,7 @@ impl Args {
         let model = blob.model()?;
         if !model.weights().is_integer() {
             eprintln!(
-                "pixelrnn: the model is of floats: machines differ in their last bits, and another one may not restore the file"
+                "pixelrnn: the model uses floats, which differ between machines in the last bits: another machine may not decompress the file"
             );
         }
         let image = model.image();
@@ -73,7 +73,7 @@ impl Args {
         {
             return Err(Error::Lossy { changed, values, levels }.in_file(files::display_name(&self.images)).into());
         }
-        read.say_notice(&self.images);
+        read.report_notice(&self.images);
         let (set, labels) = (read.set, read.labels);
         let bar = progress::bar("compressing", set.count);
         let mut compressed = if self.bare {
@@ -85,11 +85,11 @@ impl Args {
         };
         bar.finish_and_clear();
         if let Some(why) = names::add(&read.names, &mut compressed.bytes) {
-            eprintln!("pixelrnn: {}: file names are not kept: {why}", files::display_name(&self.images));
+            eprintln!("pixelrnn: {}: file names are not stored: {why}", files::display_name(&self.images));
         }
         files::write_output(&self.output, |out| out.write_all(&compressed.bytes))?;
         let (bytes, count) = (compressed.bytes.len(), set.count);
-        say_growth(bytes, compressed.bits, compress::packed_bytes(&set, image.levels));
+        warn_growth(bytes, compressed.bits, compress::packed_bytes(&set, image.levels));
         if self.output.as_path() == Path::new("-") {
             return Ok(());
         }
@@ -121,13 +121,15 @@ impl Args {
 }
 
 /// Warns if packed values are shorter than the compressed file of `bytes` bytes.
-fn say_growth(bytes: usize, bits: f64, packed: usize) {
+fn warn_growth(bytes: usize, bits: f64, packed: usize) {
     if bytes > packed {
         let why = if bits > 8.0 * packed as f64 {
-            "the model finds such images unlikely"
+            "such images are unlikely under the model"
         } else {
-            "the header and the checksums are longer than what the model saves"
+            "the header and the checksums outweigh the compression"
         };
-        eprintln!("pixelrnn: the compressed file has {bytes} bytes, packed bits would have {packed}: {why}");
+        eprintln!(
+            "pixelrnn: the compressed file has {bytes} bytes, the uncompressed values packed in bits only {packed}: {why}"
+        );
     }
 }

@@ -151,14 +151,14 @@ impl Args {
     }
 
     fn target(&self, image: &Image) -> Result<Position, Failure> {
-        let place = |name: &str, given: Option<usize>, default: usize, count: usize| match given {
+        let position = |name: &str, given: Option<usize>, default: usize, count: usize| match given {
             Some(got) if got >= count => Err(Failure::Usage(format!("--{name}: {got}, expected 0 to {}", count - 1))),
             given => Ok(given.unwrap_or(default)),
         };
         Ok(Position {
-            row: place("row", self.row, image.height / 2, image.height)?,
-            column: place("column", self.column, image.width / 2, image.width)?,
-            channel: place("channel", self.channel, image.channels - 1, image.channels)?,
+            row: position("row", self.row, image.height / 2, image.height)?,
+            column: position("column", self.column, image.width / 2, image.width)?,
+            channel: position("channel", self.channel, image.channels - 1, image.channels)?,
         })
     }
 
@@ -188,7 +188,7 @@ impl Args {
                 Ok((Some(Path::new(name)), layer.to_str().unwrap_or_default()))
             }
             [path] if !is_model(Path::new(name)) => Ok((Some(path), name)),
-            _ => Err(Failure::Usage("--masks: of one model at a time".to_string())),
+            _ => Err(Failure::Usage("--masks: expected one model".to_string())),
         }
     }
 

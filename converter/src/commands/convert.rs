@@ -140,7 +140,7 @@ impl Args {
             ));
         }
         if floats && self.target != Target::Any {
-            return Err(Failure::Usage("--target dsp is for 8-bit weights: float weights lie in rows only".into()));
+            return Err(Failure::Usage("--target dsp is for 8-bit weights: float weights are always row-major".into()));
         }
         let method = match self.ranges {
             Ranges::MinMax => Method::MinMax,
@@ -253,7 +253,7 @@ impl Args {
             return Err(Error::NotTrained.in_file(name).into());
         }
         let Some(output) = &self.output else {
-            return Err(Failure::Usage(format!("{name} is a blob already: name another file for it with --output")));
+            return Err(Failure::Usage(format!("{name} is a blob already: give another file with --output")));
         };
         let arranged = self.target.arrange(blob).map_err(|e| e.in_file(name))?;
         files::write_output(output, |out| out.write_all(arranged.bytes()))?;

@@ -47,7 +47,7 @@ impl Args {
             return self.restore_bare(&bytes);
         }
         let header = compress::header(&bytes).map_err(named)?;
-        let form = Images::of(&self.output, if self.image.is_some() { 1 } else { header.images })?;
+        let format = Images::of(&self.output, if self.image.is_some() { 1 } else { header.images })?;
         let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::of_identity(header.identity))?;
         let model = blob.model()?;
         if self.labels.is_some() && model.classes() == 0 {
@@ -59,7 +59,7 @@ impl Args {
         let bar = progress::bar("decompressing", header.images as usize);
         let restored = compress::decompress(model, &bytes, || bar.inc(1)).map_err(named)?;
         bar.finish_and_clear();
-        write_images(&restored.set, restored.names.as_deref(), model.image().levels, &self.output, form)?;
+        write_images(&restored.set, restored.names.as_deref(), model.image().levels, &self.output, format)?;
         if let (Some(path), Some(labels)) = (&self.labels, &restored.labels) {
             write_labels(path, labels, model.classes())?;
         }
@@ -76,7 +76,7 @@ impl Args {
         let set = compress::decompress_bare(model, bytes, self.label)
             .map_err(|e| e.in_file(files::display_name(&self.file)))?;
         write_images(&set, None, model.image().levels, &self.output, Images::of(&self.output, 1)?)?;
-        self.say("one image, which no checksum vouches for")
+        self.report("one image, with no checksum to verify it")
     }
 
     fn restore_one(&self, model: Model<'_>, bytes: &[u8], number: u32) -> Result<(), Failure> {
@@ -94,13 +94,16 @@ impl Args {
         if let (Some(path), Some(label)) = (&self.labels, one.label) {
             write_labels(path, &[label as Label], model.classes())?;
         }
-        let unchecked =
-            if one.checked { "" } else { ", without the checksum of its block, which covers later images too" };
-        self.say(&format!("image {number}{unchecked}"))
+        let unchecked = if one.checked {
+            ""
+        } else {
+            ", without verifying the checksum of its block, which covers later images too"
+        };
+        self.report(&format!("image {number}{unchecked}"))
     }
 
     /// Prints the result, unless the images go to standard output.
-    fn say(&self, what: &str) -> Result<(), Failure> {
+    fn report(&self, what: &str) -> Result<(), Failure> {
         if self.output.as_path() != Path::new("-") {
             writeln!(std::io::stdout(), "{}: {what}", files::display_name(&self.output))?;
         }
@@ -121,10 +124,10 @@ fn write_images(
     names: Option<&[String]>,
     levels: usize,
     path: &Path,
-    form: Images,
+    format: Images,
 ) -> Result<(), Failure> {
     let picture = |set: &ImageSet| Picture::grid(set, levels, Layout { columns: 1, scale: 1, gutter: 0 });
-    match form {
+    match format {
         Images::Npy => Ok(set.write_npy(path)?),
         Images::Png => Ok(picture(set).write_png(path)?),
         Images::Folder => {

@@ -28,7 +28,7 @@ pub struct Read {
 
 impl Read {
     /// Reports changes to the values of the images in `path` on standard error.
-    pub fn say_notice(&self, path: &Path) {
+    pub fn report_notice(&self, path: &Path) {
         if let Some(notice) = &self.notice {
             eprintln!("pixelrnn: {}: {notice}", files::display_name(path));
         }
@@ -74,7 +74,7 @@ impl Input<'_> {
         let labels = labels.in_order_of(names).map_err(|e| e.in_file(&name))?;
         check_labels(&labels, count, classes).map_err(|e| e.in_file(&name))?;
         if let (true, [first, .., last]) = (by_order, names) {
-            eprintln!("pixelrnn: {name}: taken in the natural order of file names, {first} first and {last} last");
+            eprintln!("pixelrnn: {name}: assigned in natural order of the file names, from {first} to {last}");
         }
         Ok(Some(labels))
     }
@@ -90,6 +90,6 @@ pub fn read_images(
     levels_in: Option<u16>,
 ) -> Result<(ImageSet, Option<Vec<Label>>), Failure> {
     let read = Input { labels, count, levels_in }.read(path, image, classes)?;
-    read.say_notice(path);
+    read.report_notice(path);
     Ok((read.set, read.labels))
 }

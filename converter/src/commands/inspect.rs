@@ -155,9 +155,9 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
     }
     let header = model.header();
     let layout = match model.layout() {
-        Layout::RowMajor => "rows",
-        Layout::Tiled => "blocks",
-        Layout::TiledPairs => "blocks of pairs",
+        Layout::RowMajor => "row-major",
+        Layout::Tiled => "tiled 4x4",
+        Layout::TiledPairs => "tiled 4x4 for smlad",
     };
     let totals = json!({
         "kind": "blob", "layout": layout, "identity": format!("{:016x}", model.identity()), "image": describe(&image, model.output(), model.classes()), "weights": kind,

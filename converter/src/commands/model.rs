@@ -121,5 +121,5 @@ pub fn require_labels(option: &str, given: bool, classes: usize) -> Result<(), F
     if classes == 0 || given {
         return Ok(());
     }
-    Err(Failure::Usage(format!("{option}: {}: name a file of labels", Error::NoLabel { classes })))
+    Err(Failure::Usage(format!("{option}: {}: give a file of labels", Error::NoLabel { classes })))
 }

@@ -21,7 +21,7 @@ pub fn is_npy(path: &Path) -> bool {
 pub fn check_ending(option: &str, path: Option<&Path>, ours: &[&str]) -> Result<(), Failure> {
     match path.and_then(|path| Some((path, ending(path)?))) {
         Some((path, ending)) if !ours.contains(&ending.as_str()) => Err(Failure::Usage(format!(
-            "{option}: {}: no .{ending} is written, expected the ending .{}",
+            "{option}: {}: cannot write .{ending}, expected the ending .{}",
             files::display_name(path),
             ours.join(" or .")
         ))),
@@ -33,7 +33,7 @@ pub fn check_ending(option: &str, path: Option<&Path>, ours: &[&str]) -> Result<
 pub fn refuse_pictures(option: &str, path: &Path, ours: &str) -> Result<(), Failure> {
     match ending(path) {
         Some(ending) if PICTURES.contains(&ending.as_str()) => Err(Failure::Usage(format!(
-            "{option}: {}: no .{ending} is written, expected the ending {ours}",
+            "{option}: {}: cannot write .{ending}, expected the ending {ours}",
             files::display_name(path)
         ))),
         _ => Ok(()),
@@ -65,12 +65,12 @@ impl Images {
             None => Ok(Self::Folder),
             Some("npy") => Ok(Self::Npy),
             Some("png") if count == 1 => Ok(Self::Png),
-            Some("png") => {
-                Err(Failure::Usage(format!("{name}: one picture for {count} images; name a folder, or a file .npy")))
-            }
+            Some("png") => Err(Failure::Usage(format!(
+                "{name}: a PNG file holds one image of {count}: give a folder or an .npy file"
+            ))),
             Some(ending) => Err(Failure::Usage(format!(
-                "--output: {name}: no .{ending} is written, expected the ending .npy or .png, or a folder, whose name ends in / \
-                 where it has a dot"
+                "--output: {name}: cannot write .{ending}, expected the ending .npy or .png, or a folder (with a final / if its \
+                 name has a dot)"
             ))),
         }
     }

@@ -67,7 +67,7 @@ impl Args {
             if count > 1 {
                 eprintln!("pixelrnn: with --argmax all {count} images are equal");
             }
-            run::most_probable(model, self.label)?.picked(&vec![0; count])
+            run::argmax(model, self.label)?.picked(&vec![0; count])
         } else {
             let count = self.count.unwrap_or(COUNT) as usize;
             let bar = progress::bar("drawing", count);

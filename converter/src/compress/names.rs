@@ -15,7 +15,7 @@ const MAX_LENGTH: usize = 255;
 /// are no names, or if they cannot be stored; then the reason is returned.
 pub fn add(names: &[String], file: &mut Vec<u8>) -> Option<String> {
     if names.len() == 1 {
-        return Some("a file of one image has none, so that devices read it".to_string());
+        return Some("a file of one image has no names, so that devices can read it".to_string());
     }
     let length = names.iter().map(|name| name.len() + 1).sum::<usize>();
     let length = match (check(names), u32::try_from(length)) {
@@ -49,14 +49,14 @@ pub fn read(part: &[u8], images: usize) -> Result<Option<Vec<String>>, Error> {
         return Err(Error::Compressed(ContainerError::Trailing));
     };
     if u32::from_le_bytes(*checksum) != CRC32.checksum(text) {
-        return Err(bad("their checksum does not fit".to_string()));
+        return Err(bad("the checksum does not match".to_string()));
     }
     let names = text.get(8..).filter(|names| text[4..8] == (names.len() as u32).to_le_bytes());
     let names = names.and_then(|names| str::from_utf8(names).ok()?.strip_suffix('\0'));
-    let names = names.ok_or_else(|| bad("their length or their encoding is wrong".to_string()))?;
+    let names = names.ok_or_else(|| bad("invalid length or encoding".to_string()))?;
     let names: Vec<String> = names.split('\0').map(String::from).collect();
     if names.len() != images {
-        return Err(bad(format!("{} for {images} images, expected one each", names.len())));
+        return Err(bad(format!("{} names for {images} images, expected one each", names.len())));
     }
     check(&names).map_err(bad)?;
     Ok(Some(names))
@@ -76,10 +76,10 @@ fn check(names: &[String]) -> Result<(), String> {
             || name.contains(unfit)
         {
             let shown: String = name.chars().take(40).collect();
-            return Err(format!("{shown:?} is no name for a PNG file on every system"));
+            return Err(format!("{shown:?} is not a valid name of a PNG file on every system"));
         }
         if !seen.insert(lower) {
-            return Err(format!("two are {name:?}, but for upper and lower case"));
+            return Err(format!("two names equal {name:?} apart from case"));
         }
     }
     Ok(())

@@ -167,7 +167,7 @@ fn what_does_not_fit_is_refused() {
     let set = images(&WIDE, 1);
     assert_eq!(measure(&set, at(6, 0, 0)), "row 6, column 0, channel 0, expected at most row 5, column 6, channel 0");
     assert!(measure(&images(&COLOUR, 1), at(0, 0, 0)).contains("values"));
-    assert_eq!(measure(&set.clone().truncated(0), at(0, 0, 0)), "there are no images in it");
+    assert_eq!(measure(&set.clone().truncated(0), at(0, 0, 0)), "it has no images");
 }
 
 #[test]

@@ -26,10 +26,7 @@ impl fmt::Display for Notice {
         if *changed > 0 {
             write!(f, "the images hold values 0 to 255; quantized to the model's {levels} levels")
         } else {
-            write!(
-                f,
-                "the images hold values 0 to 255, all of them shades of the model's {levels} levels; nothing is lost"
-            )
+            write!(f, "the images hold values 0 to 255, all of them shades of the model's {levels} levels: lossless")
         }
     }
 }
@@ -151,7 +148,7 @@ pub fn level_to_byte(level: u8, levels: usize) -> u8 {
 /// Message of [`Error::FlatSize`].
 pub(crate) fn flat_size(count: usize, got: usize, [channels, height, width]: [usize; 3]) -> String {
     if channels > 1 {
-        return format!("an array [{count}, {got}], expected [N, C, H, W]: it may be planes or pixels of colour");
+        return format!("an array [{count}, {got}], expected [N, C, H, W]: its channel order is ambiguous");
     }
     let hint = if (count, got) == (height, width) { "; a single image is `x[None]`" } else { "" };
     format!(
@@ -162,19 +159,19 @@ pub(crate) fn flat_size(count: usize, got: usize, [channels, height, width]: [us
 
 /// Message of [`Error::Reading`].
 pub(crate) fn reading(origin: Origin, highest: u8, levels: usize) -> String {
-    let ask = format!("say which with `--levels-in {levels}` or `--levels-in 256`");
+    let ask = format!("choose with `--levels-in {levels}` or `--levels-in 256`");
     match origin {
         Origin::Unit if usize::from(highest) < levels => format!(
-            "0 and 1 alone, as truth values or floats, may be levels of the model's {levels} or black and white: say \
-             `--levels-in {levels}` for levels, or multiply by {} for white",
+            "booleans or floats of only 0 and 1 may be levels of the model's {levels} or black and white: choose levels with \
+             `--levels-in {levels}`, or multiply by {} for black and white",
             levels - 1
         ),
         _ if usize::from(highest) < levels => {
-            format!("values 0 to {highest} may be levels of the model's {levels} or nearly black of 0 to 255: {ask}")
+            format!("values 0 to {highest} may be levels of the model's {levels} or dark values of 0 to 255: {ask}")
         }
         _ => format!(
-            "values 0 to {highest} are too high for the model's {levels} levels and too dark to be surely of 0 to 255: \
-             if they are, say `--levels-in 256`, else quantize them to 0 to {}",
+            "values 0 to {highest} are too high for the model's {levels} levels and too dark to be certainly 0 to 255: \
+             if they are, use `--levels-in 256`, else quantize them to 0 to {}",
             levels - 1
         ),
     }

@@ -24,7 +24,7 @@ impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counted = [(self.files, "other file"), (self.folders, "folder"), (self.hidden, "hidden entry")];
         let parts: Vec<String> = counted.into_iter().filter(|(count, _)| *count > 0).map(plural).collect();
-        write!(f, "skipped {}: only the PNG files right in the folder are read", parts.join(", "))
+        write!(f, "skipped {}: only PNG files directly in the folder are read", parts.join(", "))
     }
 }
 

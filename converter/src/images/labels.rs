@@ -48,7 +48,7 @@ impl Labels {
         let mut by_name = match self {
             Self::Ordered(labels) => return Ok(labels),
             Self::Named(_) if names.is_empty() => {
-                return Err(bad("no names to match: they are for a folder of PNG files".to_string()));
+                return Err(bad("the images have no names: use a folder of PNG files".to_string()));
             }
             Self::Named(by_name) => by_name,
         };
@@ -61,9 +61,7 @@ impl Labels {
             }
         }
         match by_name.first_key_value() {
-            Some((name, _)) => {
-                Err(bad(format!("no image `{name}` in the folder, expected labels of its images alone")))
-            }
+            Some((name, _)) => Err(bad(format!("no image `{name}` in the folder, expected labels of its images only"))),
             None => Ok(labels),
         }
     }

@@ -105,9 +105,10 @@ fn read_array_file(path: &Path) -> Result<Vec<u8>, Error> {
     let bytes = match (npz::is_npz(&bytes), name) {
         (true, name) => npz::array(&bytes, name.as_deref()),
         (false, None) => Ok(bytes),
-        (false, Some(_)) => {
-            Err(Error::Format { format: ".npz file", what: "it is none, so that it has no names".into() })
-        }
+        (false, Some(_)) => Err(Error::Format {
+            format: ".npz file",
+            what: "not an archive, so no array can be selected by name".into(),
+        }),
     };
     bytes.map_err(|e| e.in_file(files::display_name(path)))
 }
@@ -116,7 +117,7 @@ fn read_array_file(path: &Path) -> Result<Vec<u8>, Error> {
 fn channels_first(shape: &[usize]) -> Result<[usize; 3], String> {
     match *shape {
         [_, c, h, w] if c != 1 && c != 3 && (w == 1 || w == 3) => Err(format!(
-            "shape [{}, {c}, {h}, {w}] looks like [N, H, W, C], expected [N, C, H, W]: turn it with \
+            "shape [{}, {c}, {h}, {w}] looks like [N, H, W, C], expected [N, C, H, W]: transpose it with \
              `np.transpose(x, (0, 3, 1, 2))`",
             shape[0]
         )),

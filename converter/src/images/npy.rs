@@ -94,8 +94,7 @@ struct Header<'a> {
 impl<'a> Header<'a> {
     /// Parses `{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }` with keys in any order.
     fn parse(text: &'a str) -> Result<Self, Error> {
-        let unclear =
-            || bad(format!("a header that is not understood: {:?}", text.chars().take(200).collect::<String>()));
+        let unclear = || bad(format!("unsupported header: {:?}", text.chars().take(200).collect::<String>()));
         let (mut descr, mut fortran, mut shape) = (None, None, None);
         let mut rest = text.trim().strip_prefix('{').and_then(|t| t.strip_suffix('}')).ok_or_else(unclear)?.trim();
         while !rest.is_empty() {

@@ -56,7 +56,11 @@ pub fn array(bytes: &[u8], name: Option<&str>) -> Result<Vec<u8>, Error> {
         (_, None) if names.is_empty() => return Err(bad("no arrays in it".to_string())),
         (Some(name), None) => return Err(bad(format!("no array `{name}` in it, expected one of {}", listed()))),
         (None, Some(_)) if names.len() > 1 => {
-            return Err(bad(format!("{} arrays, expected one: name it, FILE.npz:NAME, of {}", names.len(), listed())));
+            return Err(bad(format!(
+                "{} arrays, expected one: select it with FILE.npz:NAME, from {}",
+                names.len(),
+                listed()
+            )));
         }
         (_, Some(found)) => found,
         (None, None) => return Err(bad("no arrays in it".to_string())),
@@ -69,7 +73,7 @@ pub fn array(bytes: &[u8], name: Option<&str>) -> Result<Vec<u8>, Error> {
     };
     let mut array = Vec::new();
     let read = entry.verifying_reader(data).take(MAX_BYTES + 1).read_to_end(&mut array);
-    read.map_err(|e| bad(format!("an array that is damaged or cut short ({e})")))?;
+    read.map_err(|e| bad(format!("a damaged or truncated array ({e})")))?;
     if array.len() as u64 > MAX_BYTES {
         return Err(Error::TooLarge { limit: MAX_BYTES, unpacked: " when unpacked" });
     }

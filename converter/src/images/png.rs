@@ -85,7 +85,7 @@ fn eight_of_sixteen(samples: &[u8], channels: usize, stride: usize) -> Result<Ve
     if repeated || padded {
         return Ok(high);
     }
-    Err(bad("16 bits a channel that 8 do not hold, expected 8 or less: convert it to 8 bits first".to_string()))
+    Err(bad("16 bits per channel that 8 cannot hold, expected 8 or less: convert it to 8 bits first".to_string()))
 }
 
 fn bad(what: String) -> Error {

@@ -189,7 +189,10 @@ fn unfit_png_files_are_explained() {
     use ::png::{BitDepth, ColorType};
     let clear = png_of(ColorType::GrayscaleAlpha, BitDepth::Eight, [2, 1], &[1, 255, 2, 254]);
     refused(&clear, "transparent pixels");
-    refused(&png_of(ColorType::Grayscale, BitDepth::Sixteen, [1, 1], &[1, 2]), "16 bits a channel that 8 do not hold");
+    refused(
+        &png_of(ColorType::Grayscale, BitDepth::Sixteen, [1, 1], &[1, 2]),
+        "16 bits per channel that 8 cannot hold",
+    );
     refused(include_bytes!("../../../fuzz/seeds/images/palette-of-4-bytes.png"), "a palette of 4 bytes");
     let whole = png_of(ColorType::Grayscale, BitDepth::Eight, [20, 20], &numbers(400));
     for length in 8..whole.len() {

@@ -59,7 +59,7 @@ fn an_empty_set_is_an_empty_picture() {
 }
 
 #[test]
-fn terminals_say_what_they_can() {
+fn terminal_capabilities_come_from_the_environment() {
     let detect = |variables: &[(&str, &str)]| {
         Terminal::detect(|key| variables.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_string()))
     };

@@ -36,7 +36,7 @@ fn ties_count_half() {
 }
 
 #[test]
-fn areas_are_the_shares_of_pairs_and_what_lies_under_the_curve() {
+fn area_equals_share_of_pairs_and_integral_of_curve() {
     let mut random = Random(11);
     for (a, b, values) in [(1, 1, 2), (9, 4, 3), (30, 50, 10), (64, 40, 1000)] {
         let mut draw = |count: usize| (0..count).map(|_| random.below(values) as f64 - 3.0).collect::<Vec<_>>();

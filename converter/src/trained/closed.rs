@@ -28,8 +28,8 @@ impl fmt::Display for ClosedWeights {
         let (weights, are) = if *count == 1 { ("weight", "is") } else { ("weights", "are") };
         write!(
             f,
-            "{count} {weights} of {}{more} {are} not zero under closed taps, the largest {largest}, and {are} taken as 0: \
-             a model that was trained without these masks predicts something else",
+            "{count} {weights} of {}{more} {are} not zero under closed taps, the largest {largest}, and {are} treated as 0: \
+             a model that was trained without these masks will predict differently",
             names.join(", ")
         )
     }

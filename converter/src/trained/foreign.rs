@@ -48,7 +48,7 @@ pub(super) fn recognize(bytes: &[u8], path: Option<&Path>) -> Option<Error> {
     }
     let name = path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let kind = by_bytes(bytes, &name).or_else(|| by_name(&name))?;
-    let (is, fix) = kind.said_of(if name.is_empty() { "FILE" } else { &name });
+    let (is, fix) = kind.describe(if name.is_empty() { "FILE" } else { &name });
     Some(Error::NotSafetensors { is, fix })
 }
 
@@ -132,11 +132,11 @@ fn has(bytes: &[u8], part: &[u8]) -> bool {
 
 impl Kind {
     /// Description of the kind, and how to convert the file `name`.
-    fn said_of(self, name: &str) -> (&'static str, String) {
+    fn describe(self, name: &str) -> (&'static str, String) {
         let torch = |state: &str| {
             format!(
                 "in Python, `import json, torch; from safetensors.torch import save_file; state = {state}; save_file(state, \
-                 \"model.safetensors\", {METADATA}; where the weights are one entry of several, take that one, such as \
+                 \"model.safetensors\", {METADATA}; if the weights are one entry of several, take that one, such as \
                  `state[\"state_dict\"]`"
             )
         };
@@ -154,7 +154,7 @@ impl Kind {
             Self::Pickle => (
                 "a Python pickle",
                 format!(
-                    "a pickle can run any program: load it only if you trust it; {}",
+                    "a pickle can run arbitrary code: load it only if you trust it; {}",
                     arrays("pickle", SPELLED_OUT)
                 ),
             ),
@@ -178,7 +178,7 @@ impl Kind {
         }
     }
 
-    /// [`Kind::said_of`] for kinds with kernels `[rows, columns, in, out]`.
+    /// [`Kind::describe`] for kinds with kernels `[rows, columns, in, out]`.
     fn channels_last(self, name: &str) -> (&'static str, String) {
         let (is, line) = match self {
             Self::Keras => (
@@ -208,27 +208,27 @@ impl Kind {
                 ),
             ),
         };
-        (
-            is,
-            line + "; kernels `[rows, columns, in, out]` are turned by `np.ascontiguousarray(k.transpose(3, 2, 0, 1))`",
-        )
+        (is, line + "; convert kernels `[rows, columns, in, out]` with `np.ascontiguousarray(k.transpose(3, 2, 0, 1))`")
     }
 
-    /// [`Kind::said_of`] for kinds without usable weights.
+    /// [`Kind::describe`] for kinds without usable weights.
     fn without_weights(self, name: &str) -> (&'static str, String) {
         let (is, fix) = match self {
             Self::Tflite => ("a TensorFlow Lite model", "take the float model that it was made from"),
-            Self::Gguf => ("a GGUF file", "it holds a language model; weights of an image model are expected"),
+            Self::Gguf => ("a GGUF file", "it holds a language model, expected an image model"),
             Self::Blob => ("a blob (.prnn)", "name the trained model that it was made from"),
             Self::Compressed => ("a file of compressed images", "restore it with `pixelrnn decompress`"),
             Self::Picture => ("a picture", "images go where the command takes IMAGES"),
             Self::Idx => ("a set of images or labels (IDX)", "images go where the command takes IMAGES"),
-            Self::LfsPointer => ("a Git LFS pointer in the place of a file", "fetch the file itself, `git lfs pull`"),
+            Self::LfsPointer => ("a Git LFS pointer instead of the file", "fetch the file itself, `git lfs pull`"),
             Self::WebPage => ("a web page", "download the file itself"),
             Self::Gzip => return ("a gzip file", format!("unpack it first, `gunzip -k {name:?}`")),
             Self::Text => {
                 let line = format!("in Python, `save_file(weights, \"model.safetensors\", {METADATA}");
-                return ("JSON alone", format!("a description goes into the metadata of the weights, {line}"));
+                return (
+                    "JSON without weights",
+                    format!("the description belongs in the metadata of the weights, {line}"),
+                );
             }
             _ => ("a zip archive", "unpack it first"),
         };

@@ -48,7 +48,7 @@ pub(super) fn hint(missing: &[String], left_over: &[String]) -> String {
                 "save it without the prefix: `{{k.removeprefix({prefix:?}): v for k, v in model.state_dict().items()}}`"
             ),
             Likeness::Parts(call) => format!("call {call} before `model.state_dict()`"),
-            Likeness::Spelling => "rename it where the file is written, or name the op so".to_string(),
+            Likeness::Spelling => "rename the tensor when saving, or the op".to_string(),
         };
         return format!("; the file has {names}, which {look} like `{name}`: {what}");
     }

@@ -188,7 +188,7 @@ fn wrong_shapes_are_named() {
     let mut tensors = random_tensors(&description(), 1);
     tensors.get_mut("head.1.bias").unwrap().data.clear();
     let error = TrainedModel::new(description(), tensors).unwrap_err();
-    assert_eq!(error.to_string(), "tensor `head.1.bias` has 0 numbers, expected the 1 of its shape");
+    assert_eq!(error.to_string(), "tensor `head.1.bias` has 0 values, expected 1 by its shape");
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn the_file_is_named_once() {
     std::fs::write(&path, b"nothing").unwrap();
     let error = TrainedModel::read(&path).unwrap_err();
     let message = error.to_string();
-    assert!(message.starts_with(&format!("{}: not a whole safetensors file", path.display())), "{message}");
+    assert!(message.starts_with(&format!("{}: damaged or truncated safetensors file", path.display())), "{message}");
     assert!(matches!(error.cause(), Error::Safetensors(_)));
 }
 

@@ -73,7 +73,7 @@ fn entries_of_a_folder_that_are_skipped_are_counted() {
     assert_eq!((loaded.set.count, loaded.names), (1, vec!["a.png".to_string()]));
     let skipped = loaded.skipped.unwrap();
     assert_eq!(skipped, Skipped { files: 2, folders: 1, hidden: 1 });
-    let said = "skipped 2 other files, 1 folder, 1 hidden entry: only the PNG files right in the folder are read";
+    let said = "skipped 2 other files, 1 folder, 1 hidden entry: only PNG files directly in the folder are read";
     assert_eq!(skipped.to_string(), said);
     assert!(Skipped { hidden: 2, ..Skipped::default() }.to_string().starts_with("skipped 2 hidden entries:"));
 }

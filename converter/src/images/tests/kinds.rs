@@ -204,6 +204,6 @@ fn sixteen_bits_that_hold_eight_are_taken() {
     assert_eq!(of(ColorType::GrayscaleAlpha, [1, 1], &[7, 0, 255, 255]).unwrap().data, [7]);
     for data in [[7, 7, 8, 0, 0, 0], [7, 7, 8, 9, 0, 0], [0, 0, 0, 1, 0, 0]] {
         let message = of(ColorType::Grayscale, [3, 1], &data).unwrap_err().to_string();
-        assert!(message.contains("16 bits a channel that 8 do not hold"), "{message}");
+        assert!(message.contains("16 bits per channel that 8 cannot hold"), "{message}");
     }
 }

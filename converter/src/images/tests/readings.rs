@@ -22,7 +22,7 @@ fn asked(origin: Origin, data: [u8; 6], image: &Image, part: &str) {
 
 #[test]
 fn a_picture_of_0_and_1_is_asked_about() {
-    asked(Origin::Picture, [0, 1, 0, 1, 1, 0], &TWO, "say which with `--levels-in 2` or `--levels-in 256`");
+    asked(Origin::Picture, [0, 1, 0, 1, 1, 0], &TWO, "choose with `--levels-in 2` or `--levels-in 256`");
     asked(Origin::Picture, [0, 1, 2, 15, 1, 0], &SMALL, "values 0 to 15 may be levels");
     let said = |range| ImageSet { range, ..of(Origin::Picture, [0, 1, 0, 1, 1, 0]) }.fit(&TWO).unwrap().0.data;
     assert_eq!(said(Range::Levels), [0, 1, 0, 1, 1, 0]);
@@ -36,10 +36,7 @@ fn a_picture_of_black_and_white_is_read_without_loss() {
         assert_eq!(data, [0, 1, 0, 1, 1, 0]);
         let notice = notice.unwrap();
         assert_eq!(notice, Notice::Quantized { levels: 2, changed: 0, values: 6 });
-        assert!(
-            notice.to_string().ends_with("all of them shades of the model's 2 levels; nothing is lost"),
-            "{notice}"
-        );
+        assert!(notice.to_string().ends_with("all of them shades of the model's 2 levels: lossless"), "{notice}");
     }
 }
 

@@ -99,7 +99,7 @@ fn another_mask_is_an_error_that_shows_both() {
     let b = bytes(&[1, 1, 3, 3], &[1, 1, 1, 1, 1, 0, 0, 0, 0]);
     assert_eq!(
         message(with_mask(GRAY_OPS, "a.mask", b)),
-        "tensor `a.mask` is another mask than A of `a`: from feature 0 to feature 0 the file has ### / ##. / ..., the op \
+        "tensor `a.mask` differs from mask A of `a`: from feature 0 to feature 0 it is ### / ##. / ..., expected \
          ### / #.. / ... (rows from the top, # open)"
     );
     // Stricter than the op's mask between two features of G, equal to it from R.
@@ -116,8 +116,8 @@ fn masks_that_mix_colours_name_the_pair_of_features() {
     let message = message(with_mask(COLOUR_OPS, "b.mask", bytes(&[1, 1, 1, 1], &[1])));
     assert_eq!(
         message,
-        "tensor `b.mask` is another mask than B of `b`: from feature 1 to feature 0 the file has #, the op . (rows from the \
-         top, # open)"
+        "tensor `b.mask` differs from mask B of `b`: from feature 1 to feature 0 it is #, expected . (rows from the top, # \
+         open)"
     );
 }
 
@@ -176,7 +176,7 @@ fn renamed(missing: &[&str], there: &[&str]) -> String {
 }
 
 #[test]
-fn a_missing_tensor_names_those_that_look_like_it() {
+fn a_missing_tensor_names_similar_ones() {
     let cases = [
         ("module.a.weight", "removeprefix(\"module.\")"),
         ("_orig_mod.a.weight", "removeprefix(\"_orig_mod.\")"),
@@ -207,7 +207,7 @@ fn a_missing_tensor_names_those_that_look_like_it() {
 }
 
 #[test]
-fn files_of_other_kinds_say_what_they_are_and_what_to_do() {
+fn files_of_other_kinds_are_named_with_a_fix() {
     let zip = |inside: &str| [b"PK\x03\x04\x14\0\0\0\0\0", inside.as_bytes(), &[0; 40]].concat();
     let cases: Vec<(&str, Vec<u8>, &str, &str)> = vec![
         ("m.pth", zip("archive/data.pkl"), "a PyTorch file (zip)", "torch.load(\"m.pth\""),
@@ -238,7 +238,7 @@ fn files_of_other_kinds_say_what_they_are_and_what_to_do() {
         ("m.idx", vec![0, 0, 8, 3, 0, 0, 0, 1, 0], "IDX", "IMAGES"),
         ("m.gz", vec![0x1f, 0x8b, 8, 0, 0], "a gzip file", "gunzip -k \"m.gz\""),
         ("m.zip", zip("readme.txt"), "a zip archive", "unpack"),
-        ("m.json", b"{\"image\": {}}".to_vec(), "JSON alone", "metadata"),
+        ("m.json", b"{\"image\": {}}".to_vec(), "JSON without weights", "metadata"),
         ("m.safetensors", b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "Git LFS pointer", "git lfs pull"),
         ("m.safetensors", b"<!DOCTYPE html><html>".to_vec(), "a web page", "download"),
         ("m.prnn", b"PRNN\x01\0\0\0".to_vec(), "a blob", "made from"),
