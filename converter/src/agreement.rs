@@ -1,4 +1,4 @@
-//! Whether all kernels of this machine give the same, as they must.
+//! Agreement of all kernels on this machine, which must give identical results.
 
 use crate::error::Error;
 use crate::memory;
@@ -7,18 +7,18 @@ use pixelrnn::batched::{PackedModel, Scorer};
 use pixelrnn::kernels::{Host, Portable};
 use pixelrnn::{Engine, FromImage, Model, Plan};
 
-/// What a kernel made of some images, compared with plain Rust.
+/// Comparison of one kernel with the portable one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreement {
-    /// The kernel's name.
+    /// Name of the kernel.
     pub kernel: &'static str,
-    /// Images that cost what they cost in plain Rust, pixel by pixel and row by row.
+    /// Number of images with the portable kernel's cost, both pixel by pixel and row by row.
     pub equal: usize,
-    /// Images that were tried.
+    /// Number of images compared.
     pub images: usize,
 }
 
-/// Scores `images`, each with its label, by each kernel of this machine.
+/// Scores `images`, each with its label, with every kernel of this machine.
 ///
 /// # Errors
 /// When an image or a label does not fit the model.

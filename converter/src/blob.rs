@@ -1,4 +1,4 @@
-//! Blobs in memory, aligned as the runtime wants them.
+//! Blobs in memory, aligned for the runtime.
 
 use crate::error::Error;
 use crate::files;
@@ -6,7 +6,7 @@ use crate::memory;
 use pixelrnn::Model;
 use std::path::Path;
 
-/// A blob's bytes at an address that the runtime can read them in place from.
+/// Bytes of a blob, aligned so that the runtime reads them in place.
 #[derive(Clone, Debug)]
 pub struct Blob {
     words: Vec<u32>,
@@ -14,28 +14,28 @@ pub struct Blob {
 }
 
 impl Blob {
-    /// Copies `bytes` to an aligned place.
+    /// Copies `bytes` to aligned memory.
     ///
     /// # Panics
-    /// When there is no memory for it; see [`Blob::copy`].
+    /// When the allocation fails. [`Blob::copy`] returns an error instead.
     pub fn new(bytes: &[u8]) -> Self {
         Self::copy(bytes).expect("memory for a blob")
     }
 
-    /// Copies `bytes`, which may be many, to an aligned place.
+    /// Copies `bytes` of any length to aligned memory.
     ///
     /// # Errors
-    /// [`Error::Memory`] when there is none for it.
+    /// [`Error::Memory`] when the allocation fails.
     pub fn copy(bytes: &[u8]) -> Result<Self, Error> {
         let mut words = memory::zeros(bytes.len().div_ceil(4), "the blob")?;
         bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
         Ok(Self { words, length: bytes.len() })
     }
 
-    /// Reads a file.
+    /// Reads and validates a blob file.
     ///
     /// # Errors
-    /// When the file cannot be read or is no blob.
+    /// When the file cannot be read or is not a valid blob.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let bytes = files::read(path)?;
         let named = |e: Error| e.in_file(files::display_name(path));
@@ -44,15 +44,15 @@ impl Blob {
         Ok(blob)
     }
 
-    /// The bytes.
+    /// Bytes of the blob.
     pub fn bytes(&self) -> &[u8] {
         &bytemuck::cast_slice(&self.words)[..self.length]
     }
 
-    /// The checked model.
+    /// The validated model.
     ///
     /// # Errors
-    /// What is wrong with the blob.
+    /// When the blob is invalid.
     pub fn model(&self) -> Result<Model<'_>, Error> {
         Model::new(self.bytes()).map_err(Error::Blob)
     }

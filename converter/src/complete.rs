@@ -1,44 +1,44 @@
-//! Completes images: their upper rows are given, a model draws the rest.
+//! Image completion: the top rows are given, a model samples the rest.
 
 use crate::error::Error;
 use crate::images::{ImageSet, Range};
 use crate::memory;
-use crate::run::{make, packed};
+use crate::run::{generate, packed};
 use pixelrnn::{Complete, Model, Sample, Temperature};
 use rayon::prelude::*;
 
-/// How images are to be completed.
+/// Parameters of a completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Completion {
-    /// Rows that are kept; all others are drawn.
+    /// Number of given rows, from the top. All others are sampled.
     pub rows: usize,
-    /// Completions of each image.
+    /// Completions per image.
     pub each: usize,
     /// Seed of the first completion of the first image.
     pub seed: u64,
-    /// Below 1: bolder, above 1: wilder.
+    /// Sampling temperature: below 1 the likelier values gain, above 1 the less likely ones.
     pub temperature: Temperature,
 }
 
 impl Completion {
-    /// The seed of completion `n` of image `image`: `seed + image · 2³² + n`, modulo 2⁶⁴.
+    /// Seed of completion `n` of image `image`: `seed + image · 2³² + n`, modulo 2⁶⁴.
     ///
-    /// It depends on neither how many images there are nor how many completions, so that more of them leave those that
-    /// there were.
+    /// Independent of both counts, so that a larger run extends a smaller one.
     pub const fn seed_of(&self, image: usize, n: usize) -> u64 {
         self.seed.wrapping_add((image as u64) << 32).wrapping_add(n as u64)
     }
 }
 
-/// Completes the images of the given numbers in a set that fits the model: `each` images for one, in the order of `numbers`.
+/// Completes the images `numbers` of a set that fits the model. Returns `each` completions per image, in the order of
+/// `numbers`.
 ///
-/// `label` gives that of an image, by its number, where the model has classes. `progress` is called once a number.
+/// `label` maps an image number to its class, for a model with classes. `progress` is called once per image.
 ///
 /// # Errors
 /// When images or labels do not fit the model.
 ///
 /// # Panics
-/// When there is no image of one of the numbers.
+/// When an image number is out of range.
 pub fn complete(
     model: Model<'_>,
     set: &ImageSet,
@@ -60,7 +60,7 @@ pub fn complete(
             let draw = Sample::seeded(how.seed_of(number, n), how.temperature);
             Complete::new(set.image(number), image, how.rows, draw)
         };
-        make(model, packed.as_ref(), label(number), source, out)?;
+        generate(model, packed.as_ref(), label(number), source, out)?;
         progress();
         Ok::<(), Error>(())
     })?;

@@ -1,6 +1,6 @@
-//! Sets of images to compressed files and back.
+//! Lossless compression of image sets.
 //!
-//! What a file looks like is said in `docs/compressed-format.md`; devices write and read the same.
+//! The format is specified in `docs/compressed-format.md`; devices read and write the same format.
 
 mod bare;
 pub mod names;
@@ -25,7 +25,7 @@ use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::convert::Infallible;
 
-/// Bytes of a stream between two lengths of segments, in blocks of several images.
+/// Segment length in bytes, in blocks of several images.
 const SEGMENT: usize = 1 << 14;
 
 /// A compressed set.
@@ -33,14 +33,14 @@ const SEGMENT: usize = 1 << 14;
 pub struct Compressed {
     /// The file.
     pub bytes: Vec<u8>,
-    /// Negative log-likelihood of all images in bits: what a perfect coder would need.
+    /// Negative log-likelihood of all images in bits: the size with an ideal coder.
     pub bits: f64,
 }
 
-/// Compresses `set`, whose values are levels of the model's. `progress` is called once an image.
+/// Compresses `set`, whose values are levels of the model. `progress` is called once per image.
 ///
 /// # Errors
-/// When the images or the labels do not fit the model, and when there are more than 2³² - 1.
+/// When images or labels do not fit the model, and above 2³² - 1 images.
 pub fn compress(
     model: Model<'_>,
     set: &ImageSet,
@@ -84,7 +84,7 @@ pub fn compress(
     Ok(Compressed { bytes, bits: blocks.iter().map(|(_, cost)| *cost).sum::<Cost>().bits() })
 }
 
-/// A block, and what it costs.
+/// Compresses one block and returns its cost.
 fn compress_block<'i, const SEGMENT: usize>(
     model: Model<'_>,
     packed: Option<&PackedModel<'_>>,
@@ -102,27 +102,27 @@ fn compress_block<'i, const SEGMENT: usize>(
     Ok((bytes, cost.map_err(block_error)?))
 }
 
-/// Bytes of the values of `set`, packed with as many whole bits each as levels need.
+/// Size in bytes of the values of `set` at ⌈log₂ levels⌉ bits each.
 pub fn packed_bytes(set: &ImageSet, levels: usize) -> usize {
     let bits = usize::BITS - levels.saturating_sub(1).leading_zeros();
     (set.data.len() as u64 * u64::from(bits)).div_ceil(8) as usize
 }
 
-/// What was in a compressed file.
+/// Content of a compressed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decompressed {
-    /// The images, in levels of the model's.
+    /// The images, as levels.
     pub set: ImageSet,
-    /// A label for each, where the model has classes.
+    /// Labels of the images, for a model with classes.
     pub labels: Option<Vec<Label>>,
-    /// A file name for each, where the file has them.
+    /// File names of the images, if stored.
     pub names: Option<Vec<String>>,
 }
 
-/// The header of a compressed file.
+/// Parses the header of a compressed file.
 ///
 /// # Errors
-/// When the bytes do not begin with one.
+/// When the bytes do not start with a valid header.
 pub fn header(bytes: &[u8]) -> Result<Header, Error> {
     let Some(first) = bytes.first_chunk::<HEADER_BYTES>() else {
         let magic = bytes.starts_with(&pixelrnn::coder::container::MAGIC);
@@ -131,13 +131,13 @@ pub fn header(bytes: &[u8]) -> Result<Header, Error> {
     Header::parse(first).map_err(Error::Compressed)
 }
 
-/// Restores the images of the compressed file `bytes`. `progress` is called once an image.
+/// Decompresses all images of the compressed file `bytes`. `progress` is called once per image.
 ///
-/// Nothing is decoded of a file whose blocks are not whole, or do not have as many images as its header says, or whose images would
-/// take more than [`MAX_BYTES`].
+/// Before any decoding, checks that the blocks are complete, match the number of images in the header, and decompress to at
+/// most [`MAX_BYTES`].
 ///
 /// # Errors
-/// When the file is damaged, or was made with another model, and as said.
+/// When the file is damaged, too large, or was made with another model.
 pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) -> Result<Decompressed, Error> {
     let header = header(bytes)?;
     header.check(&model).map_err(Error::Compressed)?;
@@ -148,11 +148,11 @@ pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) ->
     if values > MAX_BYTES {
         return Err(Error::TooLarge { limit: MAX_BYTES, unpacked: " when unpacked" });
     }
-    // Blocks are advanced together, but for those of a model with classes, whose images have labels of their own.
+    // Blocks are decoded in batches, except with classes: labels differ between blocks.
     let packed = packed(model);
     let together = if model.classes() > 0 { 1 } else { batch_size(blocks.len()) };
     let restored = blocks.par_chunks(together).map(|blocks| match &packed {
-        Some(packed) => decompress_together(packed, blocks, &progress),
+        Some(packed) => decompress_batch(packed, blocks, &progress),
         None => blocks.iter().map(|block| decompress_block(model, block, &progress)).collect(),
     });
     let restored = restored.collect::<Result<Vec<_>, Error>>()?;
@@ -167,29 +167,29 @@ pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) ->
     Ok(Decompressed { set, labels: (model.classes() > 0).then_some(labels), names })
 }
 
-/// A block as it stands in a file.
+/// A block of a compressed file.
 struct Block<'b> {
     bytes: &'b [u8],
-    /// How many images it has, as it says itself.
+    /// Number of images by the block's own header.
     images: usize,
 }
 
-/// What was in a block.
+/// Content of a block.
 struct Restored {
     values: Vec<u8>,
-    /// Of each image, where the model has classes.
+    /// Label of each image, for a model with classes.
     labels: Vec<Label>,
 }
 
 impl Restored {
-    /// None of the block's images yet, and room for all.
+    /// An empty result with room for all images of the block.
     fn new(block: &Block<'_>, image: Image) -> Result<Self, Error> {
         Ok(Self { values: memory::room_for(block.images * image.values(), memory::IMAGES)?, labels: Vec::new() })
     }
 }
 
-/// The blocks, advanced together.
-fn decompress_together(
+/// Decodes several blocks in a batch.
+fn decompress_batch(
     packed: &PackedModel<'_>,
     blocks: &[Block<'_>],
     progress: &(impl Fn() + Sync),
@@ -197,7 +197,7 @@ fn decompress_together(
     let shape = packed.model().image();
     let values = shape.values();
     let mut restored = blocks.iter().map(|block| Restored::new(block, shape)).collect::<Result<Vec<_>, _>>()?;
-    // Those with the most images first, so that those that go on are the first ones.
+    // Blocks with the most images first: the unfinished blocks form a prefix.
     let mut order: Vec<_> = (0..blocks.len()).collect();
     order.sort_by_key(|n| Reverse(blocks[*n].images));
     let mut open: Vec<_> = order.iter().map(|n| (BlockReader::new(MAX_IMAGES), blocks[*n].bytes)).collect();
@@ -205,7 +205,7 @@ fn decompress_together(
     let mut batch = Batch::new(packed, blocks.len()).map_err(setup_error)?;
     for image in 0.. {
         let left = order.partition_point(|n| blocks[*n].images > image);
-        // At once, so that a damaged block is found before others have cost much work.
+        // Finished at once, so a damaged block is detected before more work is done.
         for (mut reader, mut source) in open.drain(left..) {
             reader.finish(&mut source).map_err(block_error)?;
         }
@@ -226,7 +226,7 @@ fn decompress_together(
     Ok(restored)
 }
 
-/// A block, pixel by pixel.
+/// Decodes a block pixel by pixel.
 fn decompress_block(model: Model<'_>, block: &Block<'_>, progress: &(impl Fn() + Sync)) -> Result<Restored, Error> {
     let Image { height, width, channels, .. } = model.image();
     let values = channels * height * width;
@@ -248,7 +248,7 @@ fn decompress_block(model: Model<'_>, block: &Block<'_>, progress: &(impl Fn() +
     Ok(restored)
 }
 
-/// Cuts the part behind the header into blocks, which must be whole and have `images` images together, and what follows them.
+/// Splits the part after the header into complete blocks of `images` images in total, and the remainder.
 fn blocks(mut rest: &[u8], images: u32) -> Result<(Vec<Block<'_>>, &[u8]), ContainerError> {
     let mut blocks = Vec::new();
     let mut left = images;

@@ -1,8 +1,8 @@
-//! Which pixels a prediction really depends on.
+//! Pixels that a prediction depends on, measured by perturbation.
 //!
-//! Masks and shapes say what a network could read; what it does read is a matter of its weights. Here each earlier value of
-//! some images is changed, one at a time, and the change of one later prediction is measured, as Figure 2 of "Pixel
-//! Recurrent Neural Networks" shows it in principle, for any model.
+//! Masks and kernel sizes bound the receptive field; the weights decide how much of it is used. Each earlier value of
+//! some images is changed in turn, and the change of one later prediction is recorded: Figure 2 of "Pixel Recurrent
+//! Neural Networks", measured for any model.
 
 mod draw;
 mod reach;
@@ -18,7 +18,7 @@ use pixelrnn::network::{Image, Output};
 use pixelrnn::{Engine, FromImage, Inspect, Model, Position, StepError, TOTAL};
 use rayon::prelude::*;
 
-/// The place of each value that is predicted before the one at `target`: index in `[C, H, W]`, in the order of prediction.
+/// Indices in `[C, H, W]` of all values predicted before `target`, in the order of prediction.
 pub fn earlier(image: &Image, target: Position) -> Vec<usize> {
     let pixels = image.height * image.width;
     let own = target.row * image.width + target.column;
@@ -26,24 +26,25 @@ pub fn earlier(image: &Image, target: Position) -> Vec<usize> {
     (0..own).flat_map(|pixel| of(pixel, image.channels)).chain(of(own, target.channel)).collect()
 }
 
-/// What the prediction of one value depends on, over some images.
+/// Dependence of one prediction on each earlier value, averaged over images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dependence {
     image: Image,
     target: Position,
-    /// Mean total variation of the prediction when a value is changed, `[C, H, W]`.
+    /// Mean total variation of the prediction for a change of each value, `[C, H, W]`.
     change: Vec<f64>,
-    /// Whether the prediction changed at all, in any image.
+    /// True when the prediction changed in any image.
     noticed: Vec<bool>,
 }
 
 impl Dependence {
-    /// Changes each earlier value of each image to the one half of all levels away, and looks at the prediction at `target`.
+    /// Moves each earlier value of each image by half of all levels, one at a time, and compares the predictions at
+    /// `target`.
     ///
-    /// `label` is that of all images, where the model has classes. `progress` is called once for each changed value.
+    /// `label` is the class of all images, for a model with classes. `progress` is called once per changed value.
     ///
     /// # Errors
-    /// When the target lies outside the image, or images or label do not fit the model.
+    /// When the target lies outside the image, and when images or label do not fit the model.
     pub fn measure(
         scorer: Scorer<'_>,
         set: &ImageSet,
@@ -65,7 +66,7 @@ impl Dependence {
         let places = earlier(&image, target);
         let unchanged = set.iter().map(|values| predictor.predict(values, &mut predictor.memory()));
         let unchanged = unchanged.collect::<Result<Vec<_>, _>>()?;
-        // Place by place rather than image by image, so that no thread waits where there are few images.
+        // Parallel over values, not images: few images still use all threads.
         let changes = places.par_iter().map_init(
             || (predictor.memory(), Vec::new()),
             |(memory, values), &place| {
@@ -90,32 +91,33 @@ impl Dependence {
         Ok(Self { image, target, change, noticed })
     }
 
-    /// The model's images.
+    /// Image dimensions of the model.
     pub fn image(&self) -> Image {
         self.image
     }
 
-    /// The value whose prediction was looked at.
+    /// The value whose prediction was measured.
     pub fn target(&self) -> Position {
         self.target
     }
 
-    /// How much the prediction changes with each value, on average: total variation, 0 to 1, `[C, H, W]`.
+    /// Mean change of the prediction for each value, `[C, H, W]`: total variation, 0 to 1.
     pub fn change(&self) -> &[f64] {
         &self.change
     }
 
-    /// Whether the prediction depends on each value, `[C, H, W]`: it changed in any image, however little.
+    /// True for each value, `[C, H, W]`, whose change altered the prediction in any image, however little.
     pub fn noticed(&self) -> &[bool] {
         &self.noticed
     }
 
-    /// Pixels, of any channel, that the prediction depends on.
+    /// Number of pixels, in any channel, that the prediction depends on.
     pub fn pixels(&self) -> usize {
         pixels_of(&self.image, &self.noticed)
     }
 
-    /// Pixels that it could depend on: all before the target, and its own where it has earlier channels.
+    /// Number of pixels that the prediction may depend on: all before the target, and its own if it has earlier
+    /// channels.
     pub fn ideal(&self) -> usize {
         self.target.row * self.image.width + self.target.column + usize::from(self.target.channel > 0)
     }
@@ -130,7 +132,7 @@ impl Dependence {
         })
     }
 
-    /// How many pixels hold nine tenths of all change, those that change the most first.
+    /// Number of pixels that account for nine tenths of the total change, largest first.
     pub fn most(&self) -> usize {
         let plane = self.image.height * self.image.width;
         let mut pixels: Vec<f64> =
@@ -149,27 +151,27 @@ impl Dependence {
     }
 }
 
-/// Pixels of which any channel is set in `[C, H, W]`.
+/// Number of pixels with any channel set in `[C, H, W]`.
 pub fn pixels_of(image: &Image, values: &[bool]) -> usize {
     let plane = image.height * image.width;
     (0..plane).filter(|pixel| values.iter().skip(*pixel).step_by(plane).any(|set| *set)).count()
 }
 
-/// One prediction.
+/// Predicted distribution of one value.
 struct Prediction {
-    /// What tells whether two are the same: frequencies of the engine, logits of the reference.
+    /// Compared bit for bit: frequencies of the engine, logits of the reference.
     exact: Vec<f64>,
     probabilities: Vec<f64>,
 }
 
 impl Prediction {
-    /// Total variation: how much probability lies elsewhere.
+    /// Total variation distance.
     fn distance(&self, other: &Self) -> f64 {
         self.probabilities.iter().zip(&other.probabilities).map(|(p, q)| (p - q).abs()).sum::<f64>() / 2.0
     }
 }
 
-/// A model that predicts one value and runs no farther than that.
+/// A model that stops after predicting one value.
 enum Predictor<'a> {
     Engine { model: Model<'a>, target: Position, label: Option<usize> },
     Reference { top: Box<Reference>, whole: Image, target: Position, label: Option<usize> },
@@ -188,7 +190,7 @@ impl<'a> Predictor<'a> {
         }
     }
 
-    /// Memory for [`Predictor::predict`].
+    /// Scratch memory for [`Predictor::predict`].
     fn memory(&self) -> Vec<u32> {
         match self {
             Self::Engine { model, .. } => vec![0; model.state_words()],

@@ -1,4 +1,4 @@
-//! From a trained model to a blob, with the images that calibrate it.
+//! Conversion of a trained model to a blob, with calibration.
 
 use crate::blob::Blob;
 use crate::error::Error;
@@ -13,68 +13,68 @@ use pixelrnn::blob::NumberFormat;
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-/// The images that ranges are taken from.
+/// Calibration images.
 #[derive(Clone, Debug)]
 pub enum Calibration {
-    /// Given images that fit the model, of which `count` are used, spread evenly.
+    /// `count` of the given images, evenly spaced. The images must fit the model.
     Images {
         /// The images.
         set: ImageSet,
-        /// A label for each, where the model has classes.
+        /// Labels of the images, for a model with classes.
         labels: Option<Vec<Label>>,
-        /// How many to use.
+        /// Number of images to use.
         count: usize,
     },
-    /// None are given: the model draws them, in floats.
+    /// Samples of the float model.
     OwnSamples {
-        /// How many to draw.
+        /// Number of samples.
         count: usize,
     },
 }
 
-/// A blob, and what quantization cost on the calibration images.
+/// A blob, with its quantization loss on the calibration images.
 #[derive(Clone, Debug)]
 pub struct Converted {
     /// The blob.
     pub blob: Blob,
-    /// Calibration images used.
+    /// Number of calibration images used.
     pub images: usize,
-    /// Mean nats an image by the float reference, with no probability below 2⁻²⁴, as blobs have none.
+    /// Mean nats per image of the float reference, probabilities floored at 2⁻²⁴ as in a blob.
     pub float_nats: f64,
-    /// Mean nats an image by the blob.
+    /// Mean nats per image of the blob.
     pub quantized_nats: f64,
-    /// Mean of the absolute differences between the two, image by image.
+    /// Mean absolute difference between the two, per image.
     pub apart: f64,
-    /// Sentences about what calibration cannot know or the blob does not tell apart.
+    /// Warnings about the coverage of the calibration images and about indistinct levels.
     pub notes: Vec<String>,
 }
 
-/// Nats an image below which a share of them says nothing.
+/// Nats per image below which a relative loss is meaningless.
 const MEANINGFUL_NATS: f64 = 0.5;
 
 impl Converted {
-    /// The nats an image that quantization added.
+    /// Mean increase in nats per image.
     pub fn lost(&self) -> f64 {
         self.quantized_nats - self.float_nats
     }
 
-    /// The nats by which images differ, as a share of the float model's; none where the model costs next to nothing.
+    /// Mean absolute difference as a share of the float model's nats. `None` if these are close to 0.
     ///
-    /// Differences are absolute, image by image: where some images lose and others gain, both count.
+    /// Differences are absolute per image: gains on some images do not offset losses on others.
     pub fn loss(&self) -> Option<f64> {
         (self.float_nats >= MEANINGFUL_NATS).then(|| self.apart / self.float_nats)
     }
 
-    /// The loss and a remedy, where images differ by more than [`ACCEPTED_LOSS`].
+    /// Loss and remedy as a message, if the loss exceeds [`ACCEPTED_LOSS`].
     ///
     /// # Errors
-    /// When the blob cannot be read.
+    /// When the blob is invalid.
     pub fn advice(&self, calibrated: bool) -> Result<Option<String>, Error> {
         if self.is_within(ACCEPTED_LOSS) {
             return Ok(None);
         }
         let what = if self.lost() < -self.apart / 2.0 {
-            "costs fewer nats than the float model, which is no gain: probabilities differ"
+            "costs fewer nats than the float model, but not because it is better: its probabilities differ"
         } else {
             "differs from the float model"
         };
@@ -87,22 +87,23 @@ impl Converted {
             NumberFormat::F16 => "try --weights f32",
             NumberFormat::F32 => "`verify` shows in which op",
         };
-        Ok(Some(format!("the blob {what}, by {:.4} nats image by image: {next}", self.apart)))
+        Ok(Some(format!("the blob {what}, by {:.4} nats per image on average: {next}", self.apart)))
     }
 
-    /// True if images differ by at most this share of the float model's nats, or by [`HARMLESS_NATS`].
+    /// True if the mean absolute difference is at most `share` of the float model's nats, or at most [`HARMLESS_NATS`].
     pub fn is_within(&self, share: f64) -> bool {
         self.apart <= (share * self.float_nats).max(HARMLESS_NATS)
     }
 }
 
-/// The share of the float model's nats by which images may differ before `auto` takes 16-bit activations, and before a loss is told.
+/// Accepted mean absolute difference, as a share of the float model's nats. Above it, `auto` tries 16-bit activations
+/// and the loss is reported.
 pub const ACCEPTED_LOSS: f64 = 0.01;
 
-/// Nats an image that are no loss, however little the model costs.
+/// Mean absolute difference in nats that is always accepted.
 pub const HARMLESS_NATS: f64 = 0.01;
 
-/// A model and what it does on the calibration images: all that blobs of any numbers are made from.
+/// A calibrated model, from which blobs of any number format are made.
 #[derive(Clone, Debug)]
 pub struct Calibrated<'a> {
     trained: Cow<'a, TrainedModel>,
@@ -110,17 +111,17 @@ pub struct Calibrated<'a> {
     labels: Option<Vec<Label>>,
     seen: Observed,
     method: Method,
-    /// Of each image, by the float reference.
+    /// Nats of each image by the float reference.
     float_nats: Vec<f64>,
 }
 
 impl<'a> Calibrated<'a> {
-    /// Runs the float reference over the calibration images; `method` says how the ranges of 8-bit activations follow.
+    /// Runs the float reference over the calibration images. `method` chooses the ranges of 8-bit activations.
     ///
-    /// `progress` is called once a calibration image.
+    /// `progress` is called once per calibration image.
     ///
     /// # Errors
-    /// When the images do not fit, or the model has something that the engine does not have.
+    /// When the images do not fit the model, and when the engine lacks an op.
     pub fn new(
         trained: &'a TrainedModel,
         calibration: &Calibration,
@@ -131,7 +132,7 @@ impl<'a> Calibrated<'a> {
         let reference = Reference::new(&trained);
         let (set, labels) = match calibration {
             Calibration::Images { set, labels, count } => spread(set, labels.as_deref(), *count),
-            // Of the float model: a draft in integers would show what its own clamps left.
+            // Sampled from the float model: samples of an integer blob would reflect that blob's clamping.
             Calibration::OwnSamples { count } => own_samples(&trained, *count, &progress)?,
         };
         let seen = observe(&trained, &reference, &set.iter().collect::<Vec<_>>(), labels.as_deref(), &progress)?;
@@ -139,10 +140,10 @@ impl<'a> Calibrated<'a> {
         Ok(Self { trained, set, labels, seen, method, float_nats })
     }
 
-    /// Makes a blob of the given numbers, and scores the calibration images with it.
+    /// Converts the model to `weights` and scores the calibration images with the blob.
     ///
     /// # Errors
-    /// When the model has something that the engine does not have, or numbers that those of the blob cannot hold.
+    /// When the engine lacks an op, and when a value does not fit the number format.
     pub fn convert(&self, weights: NumberFormat) -> Result<Converted, Error> {
         let int8 = |activations| Numbers::Int8 { seen: &self.seen, method: self.method, activations };
         let numbers = match weights {
@@ -164,37 +165,39 @@ impl<'a> Calibrated<'a> {
         })
     }
 
-    /// A blob of 8-bit weights with 8-bit activations where they are good enough, else the better of both; and a sentence where 8 bits
-    /// were not taken, or 16 could not be.
+    /// Converts to 8-bit weights with 8-bit activations if their loss is accepted, else with the better of 8- and
+    /// 16-bit activations. Returns a message if 16 bits were chosen or could not be.
     ///
     /// # Errors
-    /// As [`Calibrated::convert`], when neither holds the model's numbers.
+    /// See [`Calibrated::convert`], when neither format holds the model's values.
     pub fn auto(&self) -> Result<(Converted, Option<String>), Error> {
         let narrow = match self.convert(NumberFormat::I8) {
             Ok(narrow) if narrow.is_within(ACCEPTED_LOSS) => return Ok((narrow, None)),
             narrow => narrow,
         };
         match (narrow, self.convert(NumberFormat::I8A16)) {
-            // More bits for activations do not help a model that its weights' rounding costs most.
+            // Wider activations do not help when the rounding of the weights dominates the loss.
             (Ok(narrow), Ok(wide)) if wide.apart >= narrow.apart => Ok((narrow, None)),
             (Ok(narrow), Ok(wide)) => {
                 let why = format!(
-                    "activations get 16 bits: with 8 the calibration images' nats would differ by {:.4}, with 16 by {:.4}",
+                    "activations get 16 bits: with 8 the nats of the calibration images would change by {:.4}, with 16 by {:.4}",
                     narrow.apart, wide.apart
                 );
                 Ok((wide, Some(why)))
             }
-            (Err(refused), Ok(wide)) => {
-                Ok((wide, Some(format!("activations get 16 bits, as 8 do not hold the model's numbers: {refused}"))))
-            }
-            (Ok(narrow), Err(refused)) => {
-                Ok((narrow, Some(format!("activations get 8 bits, as 16 do not hold the model's numbers: {refused}"))))
-            }
+            (Err(refused), Ok(wide)) => Ok((
+                wide,
+                Some(format!("activations get 16 bits, because 8 cannot hold the model's values: {refused}")),
+            )),
+            (Ok(narrow), Err(refused)) => Ok((
+                narrow,
+                Some(format!("activations get 8 bits, because 16 cannot hold the model's values: {refused}")),
+            )),
             (Err(refused), Err(_)) => Err(refused),
         }
     }
 
-    /// Gaps of the calibration images, and levels that the blob does not tell apart.
+    /// Warnings: classes or ops that the calibration images do not cover, and levels with equal activations.
     fn notes(&self, blob: &Blob) -> Result<Vec<String>, Error> {
         let mut notes = Vec::new();
         let classes = self.trained.description().classes;
@@ -202,8 +205,8 @@ impl<'a> Calibrated<'a> {
             let missing: Vec<_> = (0..classes).filter(|k| labels.iter().all(|l| usize::from(*l) != *k)).collect();
             if let [first, ..] = missing[..] {
                 notes.push(format!(
-                    "{} of {classes} classes are not among the {} calibration images, class {first} for one: their ranges may \
-                     be others",
+                    "{} of {classes} classes, such as class {first}, are missing in the {} calibration images: their values may \
+                     exceed the calibrated ranges",
                     missing.len(),
                     labels.len()
                 ));
@@ -218,8 +221,8 @@ impl<'a> Calibrated<'a> {
                 self.trained.nodes().iter().filter(|n| !n.name.is_empty()).filter(constant).collect();
             if let [first, ..] = constant[..] {
                 notes.push(format!(
-                    "{} ops, `{}` for one, make the same number everywhere on the calibration images: dead, or images \
-                     too much alike to take ranges from",
+                    "{} ops, such as `{}`, are constant on all calibration images: they are dead, or the images are too \
+                     similar for calibration",
                     constant.len(),
                     first.name
                 ));
@@ -227,14 +230,14 @@ impl<'a> Calibrated<'a> {
         }
         if let Some((a, b)) = same_activations(&blob.model()?) {
             notes.push(format!(
-                "values {a} and {b} of an image have the same 8-bit activation: --activations 16 tells all levels apart"
+                "levels {a} and {b} of an image have the same 8-bit activation: --activations 16 distinguishes all levels"
             ));
         }
         Ok(notes)
     }
 }
 
-/// The first two values of an image that an engine's input table maps to the same activation.
+/// First two adjacent levels that the input table maps to the same activation.
 fn same_activations(model: &pixelrnn::Model<'_>) -> Option<(usize, usize)> {
     let size = model.weights().activation_bytes();
     let table = model.input_table();
@@ -242,10 +245,10 @@ fn same_activations(model: &pixelrnn::Model<'_>) -> Option<(usize, usize)> {
     entries.windows(2).position(|pair| pair[0] == pair[1]).map(|v| (v, v + 1))
 }
 
-/// Makes a blob of `trained`: [`Calibrated::new`], then [`Calibrated::convert`].
+/// Calibrates and converts in one call: [`Calibrated::new`], then [`Calibrated::convert`].
 ///
 /// # Errors
-/// As those.
+/// See both.
 pub fn convert(
     trained: &TrainedModel,
     calibration: &Calibration,
@@ -256,16 +259,16 @@ pub fn convert(
     Calibrated::new(trained, calibration, method, progress)?.convert(weights)
 }
 
-/// A blob of f32 weights, in which the engine draws from a trained model far sooner than the reference would.
+/// Blob of f32 weights. Sampling from it is far faster than with the reference.
 ///
 /// # Errors
-/// When the model has something that the engine does not have.
+/// When the engine lacks an op.
 pub fn float_blob(trained: &TrainedModel) -> Result<Blob, Error> {
     let folded = fold_batch_norms(trained)?;
     quantize(&folded, Numbers::F32)
 }
 
-/// Nats of each image, with no probability below 2⁻²⁴.
+/// Nats of each image, probabilities floored at 2⁻²⁴.
 fn nats(scorer: Scorer<'_>, set: &ImageSet, labels: Option<&[Label]>) -> Result<Vec<f64>, Error> {
     let scores = scorer.score_all(set, labels, false, || ())?;
     Ok(scores.iter().map(|score| score.floored).collect())
@@ -275,14 +278,14 @@ fn mean(nats: &[f64]) -> f64 {
     nats.iter().sum::<f64>() / nats.len().max(1) as f64
 }
 
-/// `count` of the images, at even distances.
+/// `count` of the images, evenly spaced.
 fn spread(set: &ImageSet, labels: Option<&[Label]>, count: usize) -> (ImageSet, Option<Vec<Label>>) {
     let numbers = set.spread(count);
     let labels = labels.map(|labels| numbers.iter().map(|n| labels[*n]).collect());
     (set.picked(&numbers), labels)
 }
 
-/// Images that the model draws in floats, class by class in turn.
+/// Samples of the float model, cycling through the classes.
 fn own_samples(
     trained: &TrainedModel,
     count: usize,
@@ -315,7 +318,7 @@ mod tests {
         let trained = random_model(&Description::from(preset), 1);
         let (drawn, labels) = own_samples(&trained, 301, || ()).unwrap();
         assert_eq!(labels.unwrap(), (0..300).chain([0]).collect::<Vec<_>>());
-        // Each class draws with its own bias: what it draws is what the engine draws of it alone.
+        // Each image depends on its own seed and class only.
         let blob = float_blob(&trained).unwrap();
         let last = sample(blob.model().unwrap(), 1, 299, Temperature::ONE, Some(299), || ()).unwrap();
         assert_eq!(drawn.image(299), last.image(0));

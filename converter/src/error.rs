@@ -1,77 +1,79 @@
-//! Everything that can be wrong with a file or a request, one sentence each.
+//! Errors of the converter, each a one-sentence message.
 
 use crate::images::{Origin, flat_size, reading};
 use pixelrnn::network::NetworkError;
 use std::io;
 
-/// Why something could not be read, understood, computed or written.
+/// Failure to read, check, convert, run or write something.
 ///
-/// `Display` gives one sentence: what was wrong, where, and what was expected.
+/// `Display` gives one sentence that names the problem, its location and the expected value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Something is wrong with the content of a file.
+    /// Invalid file content.
     #[error("{file}: {source}")]
     In {
-        /// The file, as the user called it.
+        /// File name as given by the user.
         file: String,
-        /// What is wrong with it.
+        /// Problem with the content.
         source: Box<Error>,
     },
-    /// The operating system refused.
+    /// I/O error.
     #[error("cannot {doing} {file}: {source}")]
     Io {
         /// "read", "write", "replace", ….
         doing: &'static str,
-        /// The file, as the user called it.
+        /// File name as given by the user.
         file: String,
-        /// Its reason.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// More bytes than are read into memory.
-    #[error("more than {limit} bytes{unpacked}, the most that is read of one file")]
+    /// File above the size limit.
+    #[error("more than {limit} bytes{unpacked}, the limit for one file")]
     TooLarge {
-        /// The most bytes.
+        /// Limit in bytes.
         limit: u64,
         /// " when unpacked", or empty.
         unpacked: &'static str,
     },
-    /// Memory that a file or a request asks for is not to be had.
+    /// Failed memory allocation.
     #[error("there is not enough memory for {what}")]
     Memory {
-        /// What it is for.
+        /// Purpose of the memory.
         what: &'static str,
     },
     /// More images than a compressed file can count.
     #[error("{got} images, expected at most {most}")]
     TooManyImages {
-        /// How many there are.
+        /// Number of images.
         got: usize,
-        /// The most.
+        /// Maximum.
         most: usize,
     },
-    /// A compressed file that cannot be restored.
+    /// Invalid compressed file.
     #[error(transparent)]
     Compressed(#[from] pixelrnn::coder::container::ContainerError),
-    /// Bytes that are the code of no image.
-    #[error("no image has this code with this model and label: it is damaged, or was made with others")]
+    /// Bytes that decode to no image.
+    #[error(
+        "not a code of any image with this model and label: it is damaged, or was made with another model or label"
+    )]
     NotACode,
-    /// A compressed file where the code of one image is needed.
+    /// A compressed file given instead of a bare code.
     #[error("it is a compressed file with a header, expected the code of `compress --bare`: leave out `--bare`")]
     NotBare,
-    /// An image that a compressed file does not have.
+    /// Image number beyond the end of a compressed file.
     #[error("image {got}, expected {}", image_range(*images))]
     NoSuchImage {
-        /// Its number.
+        /// Requested image number.
         got: u32,
-        /// How many images there are.
+        /// Number of images in the file.
         images: u32,
     },
-    /// A gzip stream that is damaged or cut short.
+    /// Damaged or truncated gzip stream.
     #[error("the gzip data is damaged or cut short ({0})")]
     Gzip(io::Error),
 
-    /// The description is not the JSON that was expected.
+    /// Malformed JSON in the description.
     #[error("the description is not valid: {0}")]
     Json(String),
     /// Neither `architecture` nor `ops`.
@@ -80,379 +82,378 @@ pub enum Error {
     /// Both `architecture` and `ops`.
     #[error("the description has both `architecture` and `ops`, expected one of them")]
     TwoNetworks,
-    /// An architecture that is known and not supported.
+    /// Known but unsupported architecture.
     #[error("architecture `{0}` is not supported yet, expected `pixel_cnn`, `row_lstm` or `diagonal_bilstm`")]
     Unsupported(&'static str),
-    /// A number of the description as a whole is out of range.
+    /// Number out of range in the description.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// One of the listed ops is wrong.
+    /// Invalid op in the list.
     #[error("op {op}: {source}")]
     Op {
-        /// Its place in the list and its name.
+        /// Index and name.
         op: String,
-        /// What is wrong with it.
+        /// Problem with the op.
         source: NetworkError,
     },
-    /// The first op is not one that hides the pixel being predicted.
+    /// First op without mask A.
     #[error("the first op is {got}, expected a `masked_conv` with mask A: {}", first_op(hidden_by.as_deref()))]
     FirstOp {
-        /// What it is.
+        /// The first op.
         got: String,
-        /// The op behind it whose mask A hides the value again, where one does on every way to the logits.
+        /// A later op whose mask A hides the value on every path to the logits, if there is one.
         hidden_by: Option<String>,
     },
-    /// The list does not end in the convolution that gives the logits.
+    /// Last op that does not compute the logits.
     #[error(
-        "the list of ops ends in {got}, expected a `masked_conv` that gives the logits, `batch_norm` at most after it"
+        "the list of ops ends in {got}, expected a `masked_conv` that gives the logits, optionally followed by `batch_norm`"
     )]
     LastOp {
-        /// What it ends in.
+        /// The last op.
         got: String,
     },
-    /// The last convolution makes another number of features than there are logits.
-    #[error("op `{name}` gives the logits and has `out` {got}, expected {expected} (channels times logits a channel)")]
+    /// Last convolution with the wrong number of features.
+    #[error(
+        "op `{name}` gives the logits and has `out` {got}, expected {expected} (channels times logits per channel)"
+    )]
     Logits {
-        /// Its name.
+        /// Name of the op.
         name: String,
-        /// Its features.
+        /// Output features of the op.
         got: usize,
-        /// Logits of a pixel.
+        /// Logits per pixel.
         expected: usize,
     },
-    /// An op without a name.
+    /// Empty op name.
     #[error("op {op} has an empty `name`")]
     NoName {
-        /// Its place in the list.
+        /// Index in the list.
         op: String,
     },
-    /// Two ops that would read the same tensors.
+    /// Two ops of the same name, which would share tensors.
     #[error("two ops are named `{0}`")]
     SameName(String),
-    /// Two ops of different names whose tensors have the same name.
+    /// Two ops of different names with a tensor name in common.
     #[error("two ops both have a tensor `{0}`")]
     SameTensor(String),
-    /// The input map is not finite, or maps all values to the same number.
+    /// Input map that is not finite, or constant.
     #[error("`input.{what}` is {got}, expected a finite number{not_zero}")]
     InputMap {
         /// "scale" or "shift".
         what: &'static str,
-        /// What it is.
+        /// Value in the description.
         got: f32,
         /// " other than 0", or empty.
         not_zero: &'static str,
     },
 
-    /// Not a safetensors file, or a damaged one.
-    #[error("not a whole safetensors file: {0}")]
+    /// Invalid or truncated safetensors file.
+    #[error("damaged or truncated safetensors file: {0}")]
     Safetensors(String),
-    /// A file of another kind, known by its first bytes or its name.
+    /// File of another kind, recognized by its first bytes or its name.
     #[error("this is {is}, expected a trained model (.safetensors): {fix}")]
     NotSafetensors {
-        /// What it is.
+        /// Kind of file.
         is: &'static str,
-        /// What to do.
+        /// Suggested fix.
         fix: String,
     },
-    /// No description in the metadata.
+    /// Metadata without a description.
     #[error("the metadata has no key `pixelrnn`, expected the model's description there")]
     NoMetadata,
-    /// Tensors that the description asks for and the file does not hold.
+    /// Required tensors missing in the file.
     #[error("no tensor {}, expected it with shape {shape:?}{}{hint}", quoted(names), and_more(names))]
     MissingTensors {
-        /// Their names.
+        /// Tensor names.
         names: Vec<String>,
-        /// The shape of the first.
+        /// Shape of the first one.
         shape: Vec<usize>,
-        /// Tensors of the file that look like them and what to do, from a semicolon on; empty where none do.
+        /// Clause, from a semicolon on, about similar tensors in the file. Empty if there are none.
         hint: String,
     },
-    /// Tensors that no op of the description reads.
+    /// Tensors that no op reads.
     #[error("no op reads the tensor {}{}", quoted(names), and_more(names))]
     LeftOverTensors {
-        /// Their names.
+        /// Tensor names.
         names: Vec<String>,
     },
-    /// A tensor of another shape.
+    /// Wrong tensor shape.
     #[error("tensor `{name}` has shape {got:?}, expected {expected:?}")]
     Shape {
-        /// Its name.
+        /// Tensor name.
         name: String,
-        /// Its shape.
+        /// Shape in the file.
         got: Vec<usize>,
-        /// The shape that the description asks for.
+        /// Shape by the description.
         expected: Vec<usize>,
     },
-    /// A tensor whose data do not fill its shape.
-    #[error("tensor `{name}` has {got} numbers, expected the {expected} of its shape")]
+    /// Tensor with too few or too many values for its shape.
+    #[error("tensor `{name}` has {got} values, expected {expected} by its shape")]
     Length {
-        /// Its name.
+        /// Tensor name.
         name: String,
-        /// How many numbers it has.
+        /// Number of values.
         got: usize,
-        /// How many it should have.
+        /// Number of values by the shape.
         expected: usize,
     },
-    /// A tensor of another type.
+    /// Unsupported tensor type.
     #[error("tensor `{name}` has type {got}, expected F32, F16 or BF16")]
     Dtype {
-        /// Its name.
+        /// Tensor name.
         name: String,
-        /// Its type, as the file calls it.
+        /// Type, as named in the file.
         got: String,
     },
-    /// A stored mask that is not the op's.
+    /// Stored mask that differs from the op's mask.
     #[error(
-        "tensor `{name}` is another mask than {mask:?} of `{op}`: from feature {from} to feature {to} the file has \
-         {stored}, the op {expected} (rows from the top, # open)"
+        "tensor `{name}` differs from mask {mask:?} of `{op}`: from feature {from} to feature {to} it is {stored}, \
+         expected {expected} (rows from the top, # open)"
     )]
     Mask {
-        /// The tensor's name.
+        /// Tensor name.
         name: String,
-        /// The op's name.
+        /// Op name.
         op: String,
-        /// The op's mask.
+        /// Mask of the op.
         mask: pixelrnn::network::Mask,
-        /// Feature read.
+        /// Input feature.
         from: usize,
-        /// Feature made.
+        /// Output feature.
         to: usize,
-        /// Picture of the stored mask between these features.
+        /// Drawing of the stored mask between these features.
         stored: String,
-        /// Picture of the op's.
+        /// Drawing of the op's mask.
         expected: String,
     },
-    /// A weight that is no number, or a variance below zero.
+    /// Invalid value in a tensor: not finite, or a negative variance.
     #[error("tensor `{name}` holds {got} at index {index}, expected {expected}")]
     Weight {
-        /// The tensor's name.
+        /// Tensor name.
         name: String,
-        /// What it holds.
+        /// The invalid value.
         got: f32,
-        /// Where, in row-major order.
+        /// Row-major index.
         index: usize,
-        /// What it may hold.
+        /// Description of valid values.
         expected: &'static str,
     },
 
-    /// Not one of the formats for images or labels.
+    /// Unknown file format for images or labels.
     #[error("not a .npy, .npz, IDX or PNG file, plain or gzipped")]
     UnknownFormat,
-    /// Not one of the formats for labels.
+    /// Unknown file format for labels.
     #[error("not a .npy, .npz or IDX file, plain or gzipped, nor lines `name,label`")]
     UnknownLabels,
-    /// A file in a known format with something wrong in it.
+    /// Invalid file of a known format.
     #[error("{format}: {what}")]
     Format {
-        /// The format's name.
+        /// Name of the format.
         format: &'static str,
-        /// What is wrong and what was expected.
+        /// Problem, and the expected value.
         what: String,
     },
-    /// A folder without pictures.
+    /// Folder without PNG files.
     #[error("the folder holds no .png files")]
     EmptyFolder,
-    /// The images have another size than the model's.
+    /// Images of another size than the model's.
     #[error(
         "images of {} rows, {} columns and {} channels, expected {} rows, {} columns and {} channels",
         got[1], got[2], got[0], expected[1], expected[2], expected[0]
     )]
     ImageSize {
-        /// Channels, rows and columns.
+        /// Channels, rows and columns of the images.
         got: [usize; 3],
-        /// The model's.
+        /// Channels, rows and columns of the model.
         expected: [usize; 3],
     },
-    /// Images without rows and columns that do not have the model's pixels.
+    /// Flat images with another number of pixels than the model's.
     #[error("{}", flat_size(*count, *got, *expected))]
     FlatSize {
-        /// How many there are.
+        /// Number of images.
         count: usize,
-        /// Values of each.
+        /// Values per image.
         got: usize,
-        /// The model's channels, rows and columns.
+        /// Channels, rows and columns of the model.
         expected: [usize; 3],
     },
-    /// Values that may be levels or 0 to 255.
+    /// Values that could be levels or 0 to 255.
     #[error("{}", reading(*origin, *highest, *levels))]
     Reading {
-        /// Where they come from.
+        /// Origin of the values.
         origin: Origin,
-        /// The highest.
+        /// Highest value.
         highest: u8,
-        /// How many levels the model has.
+        /// Levels of the model.
         levels: usize,
     },
-    /// Values that quantization would change, where nothing may be lost.
+    /// Lossy quantization where lossless compression was requested.
     #[error(
-        "{changed} of {values} values are none of the shades of the model's {levels} levels and would come back changed: \
-         compress them with --quantize, or with a model of more levels"
+        "{changed} of {values} values are not among the shades of the model's {levels} levels and would change: use \
+         --quantize to accept this, or a model with more levels"
     )]
     Lossy {
-        /// How many values would change.
+        /// Number of values that would change.
         changed: usize,
-        /// How many there are.
+        /// Number of values.
         values: usize,
-        /// How many levels the model has.
+        /// Levels of the model.
         levels: usize,
     },
-    /// An image, as bytes, of another length than the model's.
+    /// Image buffer with a length that does not fit the model.
     #[error("an image of {got} values, expected {expected}")]
     ImageLength {
-        /// How many values it has.
+        /// Values in the buffer.
         got: usize,
-        /// How many the model's have.
+        /// Values per image of the model.
         expected: usize,
     },
-    /// A value that the model does not have.
+    /// Level out of range.
     #[error("value {got} at index {index}, expected 0 to {}", levels - 1)]
     Value {
         /// The value.
         got: u8,
-        /// Where, in the order `[C, H, W]`.
+        /// Index in `[C, H, W]`.
         index: usize,
-        /// How many levels the model has.
+        /// Levels of the model.
         levels: usize,
     },
-    /// A place that is not in the image.
+    /// Position outside the image.
     #[error(
         "row {}, column {}, channel {}, expected at most row {}, column {}, channel {}",
         target.row, target.column, target.channel, image.height - 1, image.width - 1, image.channels - 1
     )]
     NoSuchValue {
-        /// The place.
+        /// The position.
         target: pixelrnn::Position,
-        /// The model's images.
+        /// Image dimensions of the model.
         image: pixelrnn::network::Image,
     },
-    /// Another number of labels than of images.
+    /// Number of labels that differs from the number of images.
     #[error("{labels} labels for {images} images, expected one each")]
     LabelCount {
-        /// Labels.
+        /// Number of labels.
         labels: usize,
-        /// Images.
+        /// Number of images.
         images: usize,
     },
-    /// A label that the model does not have, or for a model that has none.
+    /// Label out of range, or given to a model without classes.
     #[error("label {got}, expected {}", label_range(*classes))]
     Label {
         /// The label.
         got: usize,
-        /// How many classes the model has.
+        /// Classes of the model.
         classes: usize,
     },
-    /// A model with classes was asked without a label.
+    /// Missing label for a model with classes.
     #[error("the model has {classes} classes, expected a label with each image")]
     NoLabel {
-        /// How many classes the model has.
+        /// Classes of the model.
         classes: usize,
     },
-    /// An op that the engine does not have.
-    #[error("the engine has no op `{op}` yet")]
+    /// Op without an implementation in the engine.
+    #[error("the engine does not support op `{op}`")]
     NotInEngine {
-        /// The op's kind.
+        /// Kind of op.
         op: &'static str,
     },
-    /// A likelihood that is infinite or no number.
-    #[error(
-        "the likelihood is not a finite number: numbers of the network grow beyond what a float holds; `verify` shows them op by op"
-    )]
+    /// Infinite or NaN likelihood.
+    #[error("the likelihood is not a finite number: values in the network overflow; `verify` shows them op by op")]
     InfiniteLikelihood,
-    /// More was lost than was allowed.
+    /// Quantization loss above the limit.
     #[error(
-        "the calibration images' nats differ by {apart:.4} image by image, of {float:.4}; expected at most {most} %: nothing was written"
+        "the nats of the calibration images change by {apart:.4} on average, of {float:.4}, expected at most {most} %: nothing \
+         was written"
     )]
     TooMuchLost {
-        /// Mean absolute difference of an image's nats.
+        /// Mean absolute difference in nats per image.
         apart: f64,
-        /// Mean nats of the float model.
+        /// Mean nats per image of the float model.
         float: f64,
-        /// Percent that was allowed.
+        /// Limit in percent.
         most: f64,
     },
-    /// A kernel that gives other likelihoods than plain Rust.
-    #[error(
-        "kernel `{kernel}` gives other likelihoods than `portable`, and all kernels must give the same: do not use it"
-    )]
+    /// Kernel with results that differ from the portable ones.
+    #[error("kernel `{kernel}` disagrees with `portable`: this is a bug, do not use this kernel")]
     KernelsDiffer {
-        /// Its name.
+        /// Name of the kernel.
         kernel: &'static str,
     },
-    /// An op whose numbers are infinite or none.
-    #[error("op `{op}` makes numbers that are not finite")]
+    /// Op with infinite or NaN results.
+    #[error("op `{op}` computes values that are not finite")]
     LayerNotFinite {
-        /// The op's name.
+        /// Name of the op.
         op: String,
     },
-    /// An op whose numbers those of the blob cannot hold.
+    /// Op with values outside the blob's number format.
     #[error("op `{op}`: {why}")]
     OutOfScale {
-        /// The op's name.
+        /// Name of the op.
         op: String,
-        /// Which numbers, what holds them, and what to try.
+        /// The values, the format's limit, and a remedy.
         why: String,
     },
-    /// A blob beyond what its offsets can count.
+    /// Blob or state above 4 GiB.
     #[error("the blob or its state takes {bytes} bytes, expected at most 4294967295")]
     BlobTooLarge {
-        /// How many it takes.
+        /// Size in bytes.
         bytes: usize,
     },
-    /// A blob where a trained model is needed.
-    #[error("this is a blob, expected a trained model: of a blob, only the --target can be changed")]
+    /// A blob given to `convert` with options that need a trained model.
+    #[error("this is a blob, expected a trained model: for a blob only --target applies")]
     NotTrained,
-    /// A blob that cannot be laid out anew.
+    /// Blob whose weights cannot be rearranged.
     #[error(transparent)]
     Layout(#[from] pixelrnn_build::layout::LayoutError),
-    /// Not a blob, or one that no engine runs.
+    /// Invalid blob.
     #[error(transparent)]
     Blob(pixelrnn::BlobError),
 
-    /// A blob where the trained model that it was made from is needed.
+    /// A blob given instead of its trained model.
     #[error("this is a blob, expected the trained model (.safetensors) that it was made from")]
     NoTrained,
-    /// A blob and its trained model, each in the other's place.
+    /// Trained model and blob in swapped order.
     #[error("the files are swapped: {blob} is a blob and {trained} a trained model, expected the trained model first")]
     Swapped {
-        /// The trained model.
+        /// File name of the trained model.
         trained: String,
-        /// The blob.
+        /// File name of the blob.
         blob: String,
     },
-    /// A trained model where a blob is needed.
+    /// A trained model given instead of a blob.
     #[error("this is a trained model, expected a blob: make one with `pixelrnn convert`")]
     NotABlob,
-    /// A set without images.
-    #[error("there are no images in it")]
+    /// Set without images.
+    #[error("it has no images")]
     NoImages,
-    /// A likelihood that is no number, where one is to be drawn.
+    /// Infinite or NaN likelihood in a chart.
     #[error("an image costs {got} nats, expected a finite number")]
     NotFinite {
-        /// What it costs.
+        /// The likelihood in nats.
         got: f64,
     },
-    /// A picture that cannot be drawn.
+    /// Failed drawing.
     #[error("the picture cannot be drawn: {0}")]
     Drawing(String),
-    /// The engine stopped.
+    /// Error of the engine.
     #[error("the engine stopped: {0}")]
     Engine(String),
-    /// A blob that was not made from this trained model.
+    /// Blob of another trained model.
     #[error("the blob was not made from this model: {0}")]
     Mismatch(String),
 
-    /// More memory than the reference takes.
-    #[error("the reference would keep {values} numbers of one image, expected at most {limit}")]
+    /// Values of one image above the memory limit of the reference.
+    #[error("the reference needs memory for {values} values per image, expected at most {limit}")]
     TooManyValues {
-        /// Numbers in all values of the network.
+        /// Elements of all values of the network.
         values: usize,
-        /// The most.
+        /// Limit.
         limit: usize,
     },
 }
 
 impl Error {
-    /// The same error, said of `file`.
+    /// Adds the file name, unless the error names its file already.
     #[must_use]
     pub fn in_file(self, file: impl Into<String>) -> Self {
         match self {
@@ -462,7 +463,7 @@ impl Error {
         }
     }
 
-    /// What is wrong, without the file that it is in.
+    /// The error without the file name.
     pub fn cause(&self) -> &Self {
         match self {
             Self::In { source, .. } => source.cause(),
@@ -471,7 +472,7 @@ impl Error {
     }
 }
 
-/// How many names a message shows.
+/// Maximum number of names in a message.
 const SHOWN: usize = 4;
 
 fn quoted(names: &[String]) -> String {

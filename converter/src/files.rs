@@ -1,4 +1,4 @@
-//! Whole files in and out: bounded reading, gzip by content, and writing that is all or nothing.
+//! File I/O: bounded reads, gzip detected by content, atomic writes.
 
 use crate::error::Error;
 use flate2::read::MultiGzDecoder;
@@ -6,13 +6,13 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// The most bytes that are read of one file, before and after unpacking: 1 GiB.
+/// Maximum size of a file, before and after decompression: 1 GiB.
 pub const MAX_BYTES: u64 = 1 << 30;
 
-/// The path that stands for standard input or output.
+/// Path that stands for standard input or output.
 pub const STANDARD: &str = "-";
 
-/// What messages call the file at `path`.
+/// File name for messages.
 pub fn display_name(path: &Path) -> String {
     if is_standard(path) { "standard input".to_string() } else { path.display().to_string() }
 }
@@ -21,10 +21,10 @@ fn is_standard(path: &Path) -> bool {
     path.as_os_str() == STANDARD
 }
 
-/// All bytes of the file at `path`, or of standard input where it is `-`.
+/// Reads the file at `path`, or standard input for `-`.
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be read, [`Error::TooLarge`] above [`MAX_BYTES`].
+/// [`Error::Io`] when the read fails, [`Error::TooLarge`] above [`MAX_BYTES`].
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let cannot = |source| Error::Io { doing: "read", file: display_name(path), source };
     let mut bytes = Vec::new();
@@ -40,19 +40,19 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// As [`read`], unpacked where the content is gzip.
+/// Reads a file and decompresses it if it is gzip.
 ///
 /// # Errors
-/// As [`read`], and [`Error::Gzip`] when the gzip stream is damaged or cut short.
+/// See [`read`]; [`Error::Gzip`] when the gzip stream is damaged or truncated.
 pub fn read_unpacked(path: &Path) -> Result<Vec<u8>, Error> {
     let bytes = read(path)?;
     unpack(bytes, MAX_BYTES).map_err(|e| e.in_file(display_name(path)))
 }
 
-/// Unpacks `bytes` where they begin as gzip does, to at most `limit` bytes; gives back anything else as it is.
+/// Decompresses `bytes` to at most `limit` bytes if they start with the gzip magic; returns any others unchanged.
 ///
 /// # Errors
-/// [`Error::Gzip`] when the stream is damaged or cut short, [`Error::TooLarge`] above `limit`.
+/// [`Error::Gzip`] when the stream is damaged or truncated, [`Error::TooLarge`] above `limit`.
 pub fn unpack(bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, Error> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(bytes);
@@ -72,21 +72,21 @@ fn gzip_error(error: io::Error) -> Error {
     }
 }
 
-/// Writes the file at `path`, all of it or nothing.
+/// Writes the file at `path` atomically.
 ///
-/// What `content` writes goes to a temporary file in the same folder, which takes the place of `path` once it is whole
-/// and on disk. On any error the old file, if there was one, stays as it was and the temporary file is gone. A new file
-/// gets the permissions that the umask leaves, an old one keeps its own; a symbolic link stays one. What is not a
-/// regular file, such as `/dev/null` or a pipe, is written to as it stands.
+/// `content` writes to a temporary file in the same folder, which replaces `path` once it is complete and synced. On
+/// any error the old file is unchanged and the temporary file is deleted. A new file gets the permissions of the umask,
+/// an existing one keeps its own, and symbolic links are followed. Anything but a regular file, such as `/dev/null` or
+/// a pipe, is written in place.
 ///
 /// # Errors
-/// [`Error::Io`] when the file cannot be written, or with what `content` gave back.
+/// [`Error::Io`] when the file cannot be written or `content` fails.
 pub fn write_atomically<F>(path: &Path, content: F) -> Result<(), Error>
 where
     F: FnOnce(&mut dyn Write) -> io::Result<()>,
 {
     let cannot = |source| Error::Io { doing: "write", file: path.display().to_string(), source };
-    // The link itself must not be replaced by a file.
+    // Resolve symbolic links: replace the target, not the link.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let old = fs::metadata(&target).ok();
     if old.as_ref().is_some_and(|old| !old.is_file() && !old.is_dir()) {
@@ -121,16 +121,16 @@ where
     }
     file.as_file().sync_all()?;
     file.persist(target).map_err(|e| e.error)?;
-    // The rename is on disk once its folder is; not every system can do this, and the file is whole without it.
+    // Sync the folder to make the rename durable. Best effort: not every system supports it.
     #[cfg(unix)]
     let _ = File::open(&folder).and_then(|folder| folder.sync_all());
     Ok(())
 }
 
-/// As [`write_atomically`], or to standard output where `path` is `-`.
+/// Writes the file at `path` like [`write_atomically`], or to standard output for `-`.
 ///
 /// # Errors
-/// As [`write_atomically`].
+/// See [`write_atomically`].
 pub fn write_output<F>(path: &Path, content: F) -> Result<(), Error>
 where
     F: FnOnce(&mut dyn Write) -> io::Result<()>,

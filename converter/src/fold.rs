@@ -1,8 +1,8 @@
-//! Takes batch normalization out of a network: an engine has no such op.
+//! Folds batch normalization into convolutions: the engine has no such op.
 //!
-//! Behind a convolution it becomes part of its weights and biases. Anywhere else it becomes a 1x1 convolution of its own,
-//! each feature from itself alone; folding it forward into the next convolution would be wrong at the image's edges,
-//! where padding is 0 after the normalization, not before.
+//! After a convolution, the normalization becomes part of its weights and bias. Anywhere else it becomes a diagonal 1x1
+//! convolution. Folding it forward into the next convolution would be wrong at the image's edges, where zero padding
+//! comes after the normalization.
 
 use crate::description::{Description, NetworkSpec, OpSpec};
 use crate::error::Error;
@@ -11,10 +11,10 @@ use pixelrnn::network::Mask;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// The same model without batch normalization.
+/// Returns the model without batch normalization.
 ///
 /// # Errors
-/// When the normalized weights are beyond what an `f32` holds.
+/// When a folded weight overflows `f32`.
 pub fn fold_batch_norms(model: &TrainedModel) -> Result<Cow<'_, TrainedModel>, Error> {
     let NetworkSpec::Ops(ops) = &model.description().network else { return Ok(Cow::Borrowed(model)) };
     if !contains_batch_norm(ops) {
@@ -55,14 +55,14 @@ fn fold_list(ops: &[OpSpec], tensors: &mut BTreeMap<String, Tensor>) -> Vec<OpSp
     folded
 }
 
-/// `y = factor · x + offset`, each feature on its own.
+/// Elementwise affine map `y = factor · x + offset`, one factor and offset per feature.
 struct Affine {
     factor: Vec<f64>,
     offset: Vec<f64>,
 }
 
 impl Affine {
-    /// Takes the tensors of the normalization `name` away.
+    /// Removes the tensors of the normalization `name` and computes its map.
     fn take(name: &str, eps: f32, tensors: &mut BTreeMap<String, Tensor>) -> Self {
         let mut numbers = |suffix: &str| -> Vec<f64> {
             let tensor = tensors.remove(&format!("{name}.{suffix}")).unwrap_or_default();
@@ -76,7 +76,7 @@ impl Affine {
         Self { factor, offset }
     }
 
-    /// Applies the map to what the convolution `name` makes.
+    /// Applies the map to the output of the convolution `name`.
     fn fold_into(&self, name: &str, tensors: &mut BTreeMap<String, Tensor>) {
         for suffix in ["weight", "class.weight"] {
             let Some(tensor) = tensors.get_mut(&format!("{name}.{suffix}")) else { continue };
@@ -96,7 +96,7 @@ impl Affine {
         }
     }
 
-    /// The map as a convolution named `name`.
+    /// Turns the map into a diagonal 1x1 convolution named `name`.
     fn into_conv(self, name: &str, tensors: &mut BTreeMap<String, Tensor>) -> OpSpec {
         let count = self.factor.len();
         let mut weight = vec![0.0; count * count];

@@ -1,4 +1,4 @@
-//! Lays a blob's weights out anew: [`pixelrnn_build::layout`], for a [`Blob`].
+//! Weight layouts of a [`Blob`], by [`pixelrnn_build::layout`].
 
 use crate::blob::Blob;
 use crate::error::Error;
@@ -6,10 +6,10 @@ use pixelrnn::blob::Layout;
 
 pub use pixelrnn_build::layout::for_dsp;
 
-/// Copies `blob` with its weights in `layout`.
+/// Copies `blob` with its weights rearranged to `layout`.
 ///
 /// # Errors
-/// As [`pixelrnn_build::layout::arrange`].
+/// See [`pixelrnn_build::layout::arrange`].
 pub fn arrange(blob: &Blob, layout: Layout) -> Result<Blob, Error> {
     Blob::copy(&pixelrnn_build::layout::arrange(&blob.model()?, layout)?)
 }

@@ -1,15 +1,14 @@
-//! Reads trained models and sets of images, and says what a model means.
+//! Conversion, reference implementation and command-line tools for trained models.
 //!
-//! A trained model is a `.safetensors` file whose tensors and JSON description are checked as a whole by
-//! [`TrainedModel::read`]; whoever holds a [`TrainedModel`] holds one whose tensors are all there, of the right shapes
-//! and finite. [`Reference`] computes it in plain loops and double precision: the yardstick for every faster or
-//! narrower implementation.
+//! A trained model is a `.safetensors` file with a JSON description. [`TrainedModel::read`] checks it completely: a
+//! [`TrainedModel`] has all its tensors, with the right shapes and finite values. [`Reference`] evaluates it in plain
+//! loops and double precision; every faster or narrower implementation is measured against it.
 //!
 //! ```
 //! use pixelrnn_converter::{Description, Reference, Tensor, TrainedModel};
 //! use std::collections::BTreeMap;
 //!
-//! // One convolution over 2x2 images of two levels, which reads the pixels above and to the left.
+//! // One convolution over 2x2 images of two levels. It reads the pixels above and to the left.
 //! let description = Description::from_json(
 //!     r#"{"image": {"height": 2, "width": 2, "channels": 1, "levels": 2}, "output": "bernoulli",
 //!         "ops": [{"op": "masked_conv", "name": "only", "mask": "A", "kernel": [3, 3], "out": 1}]}"#,

@@ -1,4 +1,4 @@
-//! The command line: converts trained models and runs them.
+//! Command-line program: converts trained models and runs them.
 
 mod commands;
 
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match commands::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our output has seen enough.
+        // A closed pipe is not an error: the reader has seen enough.
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("pixelrnn: {error}");

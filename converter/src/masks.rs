@@ -1,4 +1,4 @@
-//! Which taps of a layer's kernels are open: the masks of Figure 4 of "Pixel Recurrent Neural Networks", for any network.
+//! Kernel masks of a network's layers, drawn as in Figure 4 of "Pixel Recurrent Neural Networks".
 
 use crate::error::Error;
 use crate::picture::Picture;
@@ -12,24 +12,24 @@ use plotters::prelude::*;
 /// One tap of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tap {
-    /// Multiplied with what is there.
+    /// Multiplied with its input.
     Open,
-    /// Always zero: not stored and not multiplied.
+    /// Masked to zero, neither stored nor multiplied.
     Closed,
-    /// At the pixel being computed: open from some colours to some.
+    /// At the predicted pixel: open between some pairs of colour groups.
     Own(Mask),
-    /// At the pixel being computed, where the kernel has no tap.
+    /// At the predicted pixel, in a kernel without a tap there.
     Pixel,
 }
 
-/// The taps of one kernel, around the pixel being computed.
+/// Taps of one kernel around the predicted pixel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// What the kernel is called within its layer; empty where it is the only one.
+    /// Name of the kernel within its layer. Empty for a single kernel.
     pub part: &'static str,
-    /// Taps in a row.
+    /// Taps per row.
     pub width: usize,
-    /// All taps, row by row.
+    /// Taps, row-major.
     pub taps: Vec<Tap>,
     /// Distance between taps.
     pub dilation: usize,
@@ -61,24 +61,24 @@ impl Kernel {
         Self { part, width: (right - left + 1) as usize, taps, dilation: 1 }
     }
 
-    /// Rows of taps.
+    /// Number of rows of taps.
     pub fn height(&self) -> usize {
         self.taps.len() / self.width
     }
 }
 
-/// A layer that has masks.
+/// A layer with masked kernels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
-    /// Its name in the file.
+    /// Name of the layer in the file.
     pub name: String,
-    /// What kind of op it is.
+    /// Kind of op.
     pub kind: &'static str,
     /// Its kernels.
     pub kernels: Vec<Kernel>,
 }
 
-/// The layers of a trained network that have masks.
+/// Masked layers of a trained network.
 pub fn of_nodes(nodes: &[Node]) -> Vec<Layer> {
     let kernels = |op: &Op| {
         let recurrences = op.recurrences();
@@ -93,7 +93,7 @@ pub fn of_nodes(nodes: &[Node]) -> Vec<Layer> {
     nodes.iter().map(layer).filter(|layer| !layer.kernels.is_empty()).collect()
 }
 
-/// The layers of a blob that have masks.
+/// Masked layers of a blob.
 pub fn of_blob(model: &Model<'_>) -> Vec<Layer> {
     let mut notes = model.notes();
     let mut layers = Vec::new();
@@ -118,7 +118,7 @@ pub fn of_blob(model: &Model<'_>) -> Vec<Layer> {
 }
 
 impl Layer {
-    /// In a line: kernels with their masks.
+    /// One-line summary: kernels with their masks.
     pub fn summary(&self) -> String {
         let kernel = |kernel: &Kernel| {
             let part = if kernel.part.is_empty() { String::new() } else { format!("{} ", kernel.part) };
@@ -133,10 +133,11 @@ impl Layer {
         self.kernels.iter().map(kernel).collect::<Vec<_>>().join("; ")
     }
 
-    /// The kernels side by side, each tap a square; in a model of `groups` colours beside each own tap the matrix of colours.
+    /// Draws the kernels side by side, a square per tap. With `groups` > 1 colours, a colour matrix beside each kernel
+    /// shows its centre tap.
     ///
     /// # Errors
-    /// [`Error::Drawing`] when it cannot be drawn.
+    /// [`Error::Drawing`] when drawing fails.
     pub fn picture(&self, groups: usize) -> Result<Picture, Error> {
         let matrices =
             |kernel: &Kernel| usize::from(groups > 1 && kernel.taps.iter().any(|t| matches!(t, Tap::Own(_))));
@@ -170,7 +171,7 @@ const TOP: usize = 124;
 const BOTTOM: usize = 100;
 const MIN_WIDTH: usize = 270;
 const LEGEND_WIDTH: usize = 900;
-/// Side of the matrix of colours, its names included.
+/// Side of a colour matrix, including its labels.
 const MATRIX: usize = 336;
 const NAMES: [&str; 3] = ["R", "G", "B"];
 
@@ -183,7 +184,7 @@ impl Tap {
     fn colour(self, groups: usize) -> RGBColor {
         match self {
             Tap::Open => OPEN,
-            // Open from some colours to some: the matrix beside it says which.
+            // Open between some colour groups only; the matrix shows which.
             Tap::Own(_) if groups > 1 => HALF,
             Tap::Own(mask) if mask.centre_open(0, 0) => OPEN,
             Tap::Own(_) | Tap::Closed | Tap::Pixel => CLOSED,
@@ -191,7 +192,7 @@ impl Tap {
     }
 }
 
-/// Side of a tap.
+/// Side of a tap in pixels.
 fn side(kernel: &Kernel) -> usize {
     (460 / kernel.width.max(kernel.height())).clamp(4, 92)
 }
@@ -232,7 +233,7 @@ impl Kernel {
     }
 }
 
-/// From which colours to which the tap at the own pixel is open.
+/// Draws the open pairs of colour groups at the centre tap.
 fn draw_matrix(area: &Area<'_>, left: usize, mask: Mask) -> Drawn {
     let (side, names) = ((MATRIX - 56) / 3, 56);
     canvas::left(area, "own pixel: reads", (left as i32 + names, TOP as i32 - 56), 22, FAINT)?;
@@ -284,7 +285,8 @@ mod tests {
                             Tap::Own(mask) => mask.centre_open(from, to),
                             Tap::Closed | Tap::Pixel => false,
                         };
-                        // The first features of a cyclic vector are of the groups 0, 1 and 2; logits lie in thirds.
+                        // In cyclic order, features 0, 1 and 2 belong to groups 0, 1 and 2. Logits are in contiguous
+                        // thirds.
                         let feature = |features: pixelrnn::network::Features, group: usize| {
                             (0..features.count).find(|f| features.group(*f) == group).unwrap()
                         };

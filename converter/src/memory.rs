@@ -1,41 +1,41 @@
-//! Memory whose size an input decides: it is asked for, and where there is none, that is an error like any other.
+//! Fallible allocation, for sizes that depend on input.
 
 use crate::error::Error;
 
-/// An empty vector with room for `count` elements. `what` says in a message what they are.
+/// An empty vector with capacity for `count` elements. `what` names them in the error message.
 ///
 /// # Errors
-/// [`Error::Memory`] when there is no such memory.
+/// [`Error::Memory`] when the allocation fails.
 pub fn room_for<T>(count: usize, what: &'static str) -> Result<Vec<T>, Error> {
     let mut all = Vec::new();
     all.try_reserve_exact(count).map_err(|_| Error::Memory { what })?;
     Ok(all)
 }
 
-/// `count` zeros.
+/// A vector of `count` zeros.
 ///
 /// # Errors
-/// As [`room_for`].
+/// See [`room_for`].
 pub fn zeros<T: Copy + Default>(count: usize, what: &'static str) -> Result<Vec<T>, Error> {
     let mut all = room_for(count, what)?;
     all.resize(count, T::default());
     Ok(all)
 }
 
-/// The same elements again.
+/// A copy of `from`.
 ///
 /// # Errors
-/// As [`room_for`].
+/// See [`room_for`].
 pub fn copy<T: Copy>(from: &[T], what: &'static str) -> Result<Vec<T>, Error> {
     let mut all = room_for(from.len(), what)?;
     all.extend_from_slice(from);
     Ok(all)
 }
 
-/// What [`Error::Memory`] calls the memory that an engine works in.
+/// Name of an engine's memory in [`Error::Memory`].
 pub(crate) const STATE: &str = "the state of an engine";
 
-/// What it calls sets of images.
+/// Name of image data in [`Error::Memory`].
 pub(crate) const IMAGES: &str = "the images";
 
 #[cfg(test)]

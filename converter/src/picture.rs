@@ -1,4 +1,4 @@
-//! Images as pictures: grids of them, PNG files, and text for a terminal.
+//! Pictures of images: grids, PNG files, and text for a terminal.
 
 pub(crate) mod canvas;
 mod curves;
@@ -15,25 +15,25 @@ use crate::images::{ImageSet, level_to_byte};
 use std::io;
 use std::path::Path;
 
-/// Brightness of the lines between the images of a grid: neither a black nor a white image runs into them.
+/// Brightness of the lines between images, distinct from black and white.
 const GUTTER: u8 = 96;
 
-/// How the images of a grid are laid out.
+/// Layout of a grid of images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Images in a row; at least 1.
+    /// Images per row, at least 1.
     pub columns: usize,
-    /// Side of the square that shows a pixel; at least 1.
+    /// Side of a pixel's square, at least 1.
     pub scale: usize,
     /// Width of the lines between and around images.
     pub gutter: usize,
 }
 
 impl Layout {
-    /// A layout for a file: about square, small images enlarged by a whole factor so that they can be seen, and a single
-    /// image as it is, pixel for pixel.
+    /// Layout for a file: roughly square, with small images enlarged by an integer factor. A single image keeps its
+    /// size.
     pub fn file(images: &ImageSet) -> Self {
-        /// Images of this side and above are not enlarged.
+        /// Images of this side or larger are not enlarged.
         const VISIBLE: usize = 64;
         if images.count <= 1 {
             return Self { columns: 1, scale: 1, gutter: 0 };
@@ -42,13 +42,13 @@ impl Layout {
         Self { columns: images.count.isqrt().max(1), scale, gutter: 2 }.widened(images.count)
     }
 
-    /// A layout for a terminal of `columns` characters, a pixel each.
+    /// Layout for a terminal of `columns` characters, one pixel each.
     pub fn terminal(images: &ImageSet, columns: usize) -> Self {
         let fit = columns.saturating_sub(1) / (images.width + 1);
         Self { columns: fit.clamp(1, images.count.max(1)), scale: 1, gutter: 1 }
     }
 
-    /// At least as many columns as rows.
+    /// Adds columns until there are no more rows than columns.
     fn widened(mut self, count: usize) -> Self {
         while self.columns < count.div_ceil(self.columns) {
             self.columns += 1;
@@ -57,7 +57,7 @@ impl Layout {
     }
 }
 
-/// An image of levels as it goes into a picture.
+/// An image to paste into a picture.
 struct Shown<'a> {
     /// `[C, H, W]`.
     image: &'a [u8],
@@ -66,10 +66,10 @@ struct Shown<'a> {
     levels: usize,
 }
 
-/// A picture of bytes 0 to 255.
+/// A picture with values 0 to 255.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// Pixels in a row.
+    /// Pixels per row.
     pub width: usize,
     /// Rows.
     pub height: usize,
@@ -80,9 +80,9 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// The images of a set, side by side and row by row; unused places are left in the colour of the lines.
+    /// Draws a set as a grid, row by row. Unused cells have the colour of the lines.
     ///
-    /// Values are levels `0..levels`, spread over 0 to 255 by [`level_to_byte`]; greater ones count as the last level.
+    /// Levels `0..levels` are mapped to 0 to 255 by [`level_to_byte`]. Larger values count as the last level.
     ///
     /// # Panics
     /// When `levels` is not 2 to 256, or `layout` has no columns or scale 0.
@@ -101,14 +101,14 @@ impl Picture {
         picture
     }
 
-    /// Draws an image over the picture, its upper left corner in row and column `at`, each pixel a square of side `scale`.
+    /// Pastes an image with its upper left corner in row and column `at`, each pixel a square of side `scale`.
     fn paste(&mut self, shown: &Shown<'_>, [top, left]: [usize; 2], scale: usize) {
         let [channels, height, width] = shown.size;
         for y in 0..height * scale {
             for x in 0..width * scale {
                 let at = ((top + y) * self.width + left + x) * self.channels;
                 for c in 0..self.channels {
-                    // A gray image in a picture of colours is gray there.
+                    // Gray images in RGB pictures repeat their only channel.
                     let plane = c.min(channels - 1) * height;
                     let level = usize::from(shown.image[(plane + y / scale) * width + x / scale]);
                     self.data[at + c] = level_to_byte(level.min(shown.levels - 1) as u8, shown.levels);
@@ -117,10 +117,10 @@ impl Picture {
         }
     }
 
-    /// The bytes of a PNG file; equal pictures give equal bytes.
+    /// Encodes the picture as PNG. Deterministic.
     ///
     /// # Errors
-    /// [`Error::Format`] when the picture has no pixels or more than the format holds.
+    /// [`Error::Format`] when the picture has no pixels, or more than PNG supports.
     pub fn to_png(&self) -> Result<Vec<u8>, Error> {
         let unfit = |e: png::EncodingError| Error::Format { format: "PNG file", what: e.to_string() };
         let side = |n: usize| {
@@ -137,10 +137,10 @@ impl Picture {
         Ok(bytes)
     }
 
-    /// Writes the picture to `path` as PNG, whole or not at all; `-` is standard output.
+    /// Writes the picture to `path` atomically as PNG. `-` is standard output.
     ///
     /// # Errors
-    /// As [`Picture::to_png`], and when the file cannot be written.
+    /// See [`Picture::to_png`]; also when the file cannot be written.
     pub fn write_png(&self, path: &Path) -> Result<(), Error> {
         let bytes = self.to_png().map_err(|e| e.in_file(path.display().to_string()))?;
         files::write_output(path, |out: &mut dyn io::Write| out.write_all(&bytes))

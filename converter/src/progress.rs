@@ -1,12 +1,12 @@
-//! Progress bars of the programs, in one style: on a terminal, and nowhere else.
+//! Progress bars, shared by all programs. Shown on terminals only.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::borrow::Cow;
 
-/// Name, bar, images done and in all, time left, and a message where there is one.
+/// Name, bar, images done and in total, time left, optional message.
 const TEMPLATE: &str = "{prefix} {wide_bar} {pos}/{len} images, {eta} left{msg}";
 
-/// A bar on standard error that counts to `total` images; nothing shows where standard error is not a terminal.
+/// A bar on standard error that counts to `total` images. Hidden unless standard error is a terminal.
 pub fn bar(what: impl Into<Cow<'static, str>>, total: usize) -> ProgressBar {
     let bar = ProgressBar::new(total as u64).with_prefix(what);
     match ProgressStyle::with_template(TEMPLATE) {
@@ -22,7 +22,7 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
-    /// A terminal of 100 columns that keeps what is written to it.
+    /// A terminal of 100 columns that records its output.
     #[derive(Clone, Debug, Default)]
     struct Screen(Arc<Mutex<String>>);
 

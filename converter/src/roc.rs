@@ -1,4 +1,4 @@
-//! How well a number tells two sets of images apart: the receiver operating characteristic.
+//! Receiver operating characteristic: separation of two sets of images by their likelihood.
 
 mod ticks;
 
@@ -10,31 +10,31 @@ use plotters::style::text_anchor::HPos;
 use std::cmp::Ordering;
 use ticks::Ticks;
 
-/// Bars of a histogram.
+/// Bars per histogram.
 const BARS: usize = 64;
 
-/// Ticks of a histogram's axes, at most.
+/// Maximum number of ticks on a histogram's axes.
 const X_TICKS: usize = 8;
 const Y_TICKS: usize = 11;
 
-/// More pixels than the sides of the curve's chart have.
+/// Upper bound on the sides of the ROC chart in pixels.
 const PIXELS: f64 = 720.0;
 
-/// Colours of the one set, the other one, and the curve.
+/// Colours of the usual set and of the other set. The curve has the former.
 const USUAL: RGBColor = RGBColor(33, 113, 181);
 const UNUSUAL: RGBColor = RGBColor(230, 110, 20);
 
-/// How images of two sets compare in what they cost.
+/// Comparison of two sets of images by their nats.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// Nats of images as the model knows them, ascending.
+    /// Nats of the images that the model knows, ascending.
     usual: Vec<f64>,
-    /// Nats of other images, ascending.
+    /// Nats of the other images, ascending.
     other: Vec<f64>,
 }
 
 impl Comparison {
-    /// Compares the nats of images as the model knows them with those of others.
+    /// Compares the nats of `usual` images, which the model knows, with other images.
     ///
     /// # Errors
     /// [`Error::NoImages`] when either set is empty.
@@ -50,11 +50,11 @@ impl Comparison {
         Ok(Self { usual: sorted(usual), other: sorted(other) })
     }
 
-    /// The area under the curve: how likely one of the other images costs more than one of the usual. Ties count half.
+    /// Area under the ROC curve: the probability that an other image costs more than a usual one. Ties count half.
     ///
-    /// It is exact: of all pairs, those in order are counted, by ranks.
+    /// Computed exactly from ranks (Mann-Whitney U).
     pub fn area(&self) -> f64 {
-        // Twice the pairs in order, so that ties are whole numbers.
+        // Twice the number of ordered pairs, so that ties stay integer.
         let mut twice = 0u128;
         let (mut below, mut not_above) = (0, 0);
         for nats in &self.other {
@@ -70,8 +70,8 @@ impl Comparison {
         twice as f64 / (2.0 * self.usual.len() as f64 * self.other.len() as f64)
     }
 
-    /// The curve: for each threshold, from above all nats to below, the shares of the usual and of the other images that
-    /// cost at least as much.
+    /// ROC curve: for each threshold in descending order, the shares of usual and of other images with at least this
+    /// cost.
     pub fn curve(&self) -> Vec<(f64, f64)> {
         let mut points = vec![(0.0, 0.0)];
         let (mut usual, mut other) = (self.usual.len(), self.other.len());
@@ -101,10 +101,10 @@ impl Comparison {
         }
     }
 
-    /// Both histograms, and the curve with its area. The sets are called by `names`, the usual one first.
+    /// Draws both histograms and the ROC curve with its area. `names` are the sets' names, the usual one first.
     ///
     /// # Errors
-    /// [`Error::Drawing`] when the picture cannot be drawn, [`Error::NotFinite`] when an image cost no finite number.
+    /// [`Error::Drawing`] when drawing fails, [`Error::NotFinite`] when a cost is not finite.
     pub fn picture(&self, names: [&str; 2]) -> Result<Picture, Error> {
         let all = || self.usual.iter().chain(&self.other).copied();
         if let Some(got) = all().find(|nats| !nats.is_finite()) {
@@ -187,7 +187,7 @@ impl Comparison {
             .draw()?;
         chart.draw_series(LineSeries::new([(0.0, 0.0), (1.0, 1.0)], FAINT.mix(0.6).stroke_width(2)))?;
         let curve = self.curve();
-        // Steps narrower than a pixel only make the polygon longer.
+        // Drops steps narrower than a pixel from the polygon.
         let mut last = (-1.0, -1.0);
         let seen = curve.iter().copied().filter(|point| {
             let far = (point.0 - last.0).max(point.1 - last.1) >= 1.0 / PIXELS || *point == (1.0, 1.0);
@@ -195,8 +195,8 @@ impl Comparison {
             far
         });
         chart.draw_series(AreaSeries::new(seen, 0.0, USUAL.mix(0.12)))?;
-        // Stamped pixel by pixel: a wide line of many short segments is drawn as one polygon whose corners stand out, which looks as if
-        // the curve went down in places.
+        // Stamped pixel by pixel: `plotters` draws a wide line of short segments as one polygon with protruding
+        // corners, which makes the curve appear to fall.
         let pen = |point: (f64, f64)| {
             EmptyElement::at(point)
                 + Rectangle::new([(-1, -2), (1, 2)], USUAL.filled())
@@ -210,7 +210,7 @@ impl Comparison {
     }
 }
 
-/// Points along the lines that join those of `curve`, at most a pixel apart.
+/// Points along the polyline `curve`, at most a pixel apart.
 fn line(curve: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
     let between = |pair: &[(f64, f64)]| {
         let (from, across, up) = (pair[0], pair[1].0 - pair[0].0, pair[1].1 - pair[0].1);
@@ -220,7 +220,7 @@ fn line(curve: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
     curve.windows(2).flat_map(between).chain(curve.last().copied())
 }
 
-/// The bars of the histograms: equally wide in nats, or in their logarithm to base 2 where nats differ by much.
+/// Bins of the histograms: equal width in nats, or in log2 of nats for a wide range.
 struct Bars {
     logarithmic: bool,
     start: f64,
@@ -228,29 +228,29 @@ struct Bars {
 }
 
 impl Bars {
-    /// From this ratio of nats on the scale is logarithmic.
+    /// Ratio of highest to lowest nats from which the scale is logarithmic.
     const WIDE: f64 = 8.0;
 
-    /// Bars from the lowest nats to the highest.
+    /// Bins from the lowest to the highest nats, with a margin.
     fn over(lowest: f64, highest: f64) -> Self {
         let logarithmic = lowest > 0.0 && highest / lowest >= Self::WIDE;
         let (from, to) = if logarithmic { (lowest.log2(), highest.log2()) } else { (lowest, highest) };
-        // Equal nats would be a range of nothing.
+        // Equal nats still need a range of nonzero width.
         let room = ((to - from) * 0.02).max(if logarithmic { 0.0 } else { 0.5 });
         Self { logarithmic, start: from - room, width: (to - from + 2.0 * room) / BARS as f64 }
     }
 
-    /// The nats at a place on the axis.
+    /// Nats at a position on the axis.
     fn nats(&self, place: f64) -> f64 {
         if self.logarithmic { place.exp2() } else { place }
     }
 
-    /// The share of `nats` in each bar.
+    /// Share of `nats` in each bin.
     fn shares(&self, nats: &[f64]) -> Vec<f64> {
         let mut shares = vec![0.0; BARS];
         for nats in nats {
             let place = if self.logarithmic { nats.log2() } else { *nats };
-            // A quotient of finite numbers, rounded down; the last bar takes what rounding puts beyond it.
+            // The quotient is finite. The last bin also takes overflow from rounding.
             shares[(((place - self.start) / self.width) as usize).min(BARS - 1)] += 1.0;
         }
         shares.iter().map(|count| count / nats.len() as f64).collect()

@@ -1,4 +1,4 @@
-//! Whole sets of images through a blob or through the float reference, on all threads.
+//! Scoring and sampling of whole image sets on all threads, by a blob or by the float reference.
 
 use crate::error::Error;
 use crate::images::{ImageSet, Label, Range};
@@ -14,30 +14,30 @@ use pixelrnn::{
 use rayon::prelude::*;
 use std::fmt;
 
-/// A model that can score images: a blob with its engine, or a trained model with the float reference.
+/// A model that scores images: a blob or a trained model.
 #[derive(Clone, Copy, Debug)]
 pub enum Scorer<'a> {
-    /// The integer engine.
+    /// A blob, run by the engine.
     Engine(Model<'a>),
-    /// The float reference.
+    /// A trained model, run by the float reference.
     Reference(&'a Reference),
 }
 
-/// What scoring gives for one image.
+/// Score of one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
     /// Negative log-likelihood in nats.
     pub nats: f64,
-    /// The same, if no value may have a probability below 2⁻²⁴. In a blob none has.
+    /// The same with each value's probability floored at 2⁻²⁴. Equal to `nats` for a blob.
     pub floored: f64,
-    /// Values whose probability is 2⁻²⁴ or less.
+    /// Number of values with a probability of 2⁻²⁴ or less.
     pub at_floor: usize,
-    /// Logits in nats, `[C, L or 1, H, W]`; empty where nobody asked for them.
+    /// Logits in nats, `[C, L or 1, H, W]`. Empty unless requested.
     pub logits: Vec<f32>,
 }
 
 impl Score {
-    /// Score of an image from its cost.
+    /// Score of an image, from its cost.
     fn of(cost: Cost, at_floor: usize) -> Self {
         let nats = cost.nats();
         Self { nats, floored: nats, at_floor, logits: Vec::new() }
@@ -45,7 +45,7 @@ impl Score {
 }
 
 impl Scorer<'_> {
-    /// The images that the model reads.
+    /// Image dimensions of the model.
     pub fn image(&self) -> Image {
         match self {
             Self::Engine(model) => model.image(),
@@ -53,7 +53,7 @@ impl Scorer<'_> {
         }
     }
 
-    /// Logits that a channel has.
+    /// Logits per channel.
     pub fn logits_per_channel(&self) -> usize {
         let output = match self {
             Self::Engine(model) => model.output(),
@@ -83,11 +83,11 @@ impl Scorer<'_> {
         }
     }
 
-    /// Scores all images of a set that fits the model; `progress` is called once an image, where some are scored together in the end
-    /// of a batch.
+    /// Scores all images of a set that fits the model. `progress` is called once per image, for batched images at the
+    /// end of their batch.
     ///
     /// # Errors
-    /// As [`Scorer::score`].
+    /// See [`Scorer::score`].
     pub fn score_all(
         &self,
         set: &ImageSet,
@@ -100,8 +100,8 @@ impl Scorer<'_> {
             && !logits
             && let Some(packed) = packed(*model)
         {
-            if labels.is_none() && waits(*model) && batch_size(set.count) > 1 {
-                return score_together(&packed, set, progress);
+            if labels.is_none() && is_sequential(*model) && batch_size(set.count) > 1 {
+                return score_batches(&packed, set, progress);
             }
             let start = || RowScorer::new(&packed).map_err(setup_error);
             return (0..set.count)
@@ -127,7 +127,7 @@ impl Scorer<'_> {
     }
 }
 
-/// Counts the values of a source that have the least probability there is.
+/// Symbol source that counts the values of the lowest possible probability.
 struct Floor<S> {
     source: S,
     values: usize,
@@ -153,23 +153,24 @@ impl<S: SymbolSource> SymbolSource for Floor<S> {
     }
 }
 
-/// Keeps the logits of a walk, where someone wants them.
+/// Observer that copies the logits of each pixel, if requested.
 struct LogitTap {
     last_op: usize,
-    /// `[C][L or 1]` of the current pixel.
+    /// Logits `[C][L or 1]` of the current pixel.
     pixel: Option<Vec<u32>>,
-    each: usize,
+    logits_per_channel: usize,
 }
 
 impl Observer for LogitTap {
     fn after(&mut self, op: usize, channel: usize, _: &Registers<'_>, logits: &[u32]) {
+        let each = self.logits_per_channel;
         if let Some(pixel) = self.pixel.as_mut().filter(|_| op == self.last_op) {
-            pixel[channel * self.each..(channel + 1) * self.each].copy_from_slice(&logits[..self.each]);
+            pixel[channel * each..(channel + 1) * each].copy_from_slice(&logits[..each]);
         }
     }
 }
 
-/// Nats that one step of an engine's logits is worth.
+/// Step of the engine's logits in nats.
 const LOGIT_NATS: f64 = std::f64::consts::LN_2 / 65536.0;
 
 fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bool) -> Result<Score, Error> {
@@ -186,7 +187,7 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
     let mut tap = LogitTap {
         last_op: model.instructions().len() - 1,
         pixel: logits.then(|| vec![0; shape.channels * each]),
-        each,
+        logits_per_channel: each,
     };
     let mut source = Floor::new(FromImage::new(image, shape));
     let mut cost = Cost(0);
@@ -200,33 +201,35 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
     Ok(Score { logits: all, ..Score::of(cost, source.values) })
 }
 
-/// Images that a thread advances together, at most.
-const MAX_TOGETHER: usize = 64;
+/// Maximum batch size.
+const MAX_BATCH: usize = 64;
 
-/// The most memory that a thread should take to advance images together or a row at a time, about: 256 MiB.
+/// Approximate limit on the memory of one thread's batch or row: 256 MiB.
 const MAX_MEMORY: u64 = 1 << 28;
 
-/// The model with its weights packed. `None` where they cannot be, and where a blob asks for so much state that one engine is enough.
+/// Packs the weights for batched execution. `None` if the model cannot be packed, or if a batch would exceed
+/// [`MAX_MEMORY`].
 pub(crate) fn packed(model: Model<'_>) -> Option<PackedModel<'_>> {
-    let places = model.image().width.max(MAX_TOGETHER) as u64;
-    // Besides its state, a place has sums, one for each byte of the registers.
-    let place = u64::from(model.header().state_bytes) + 4 * u64::from(model.header().register_bytes);
-    let few = place * places <= MAX_MEMORY;
-    few.then(|| PackedModel::new(model)).flatten()
+    let columns = model.image().width.max(MAX_BATCH) as u64;
+    // State plus accumulators per column of the batch, one accumulator per register byte.
+    let per_column = u64::from(model.header().state_bytes) + 4 * u64::from(model.header().register_bytes);
+    let fits = per_column * columns <= MAX_MEMORY;
+    fits.then(|| PackedModel::new(model)).flatten()
 }
 
-/// Whether a row of a given image cannot be computed at once: the state of a Diagonal BiLSTM goes from pixel to pixel.
-fn waits(model: Model<'_>) -> bool {
+/// True if rows cannot be computed at once: the state of a Diagonal BiLSTM passes from pixel to pixel.
+fn is_sequential(model: Model<'_>) -> bool {
     model.instructions().flatten().any(|op| matches!(op, Instruction::DiagonalLeft(_)))
 }
 
-/// Images that a thread advances together, of `count`: weights are read once for all of them, and every thread has a batch.
+/// Batch size for `count` images: large enough to share each read of the weights, small enough to give every thread a
+/// batch.
 pub(crate) fn batch_size(count: usize) -> usize {
-    count.div_ceil(rayon::current_num_threads()).clamp(1, MAX_TOGETHER)
+    count.div_ceil(rayon::current_num_threads()).clamp(1, MAX_BATCH)
 }
 
-/// Runs images together, each with its source, and gives their costs.
-fn together<S: SymbolSource<Error: fmt::Display>>(
+/// Runs a batch of images, one source each, and returns their costs.
+fn run_batch<S: SymbolSource<Error: fmt::Display>>(
     packed: &PackedModel<'_>,
     label: Option<usize>,
     sources: &mut [S],
@@ -238,15 +241,15 @@ fn together<S: SymbolSource<Error: fmt::Display>>(
     Ok(costs)
 }
 
-/// Scores the images of a set, a batch at a time.
-fn score_together(packed: &PackedModel<'_>, set: &ImageSet, progress: impl Fn() + Sync) -> Result<Vec<Score>, Error> {
+/// Scores the images of a set in batches.
+fn score_batches(packed: &PackedModel<'_>, set: &ImageSet, progress: impl Fn() + Sync) -> Result<Vec<Score>, Error> {
     let (shape, size) = (packed.model().image(), batch_size(set.count));
     let batches = (0..set.count).step_by(size).collect::<Vec<_>>();
     let scores = batches.into_par_iter().map(|first| {
         let numbers = first..set.count.min(first + size);
         let mut out = memory::zeros(numbers.len() * shape.values(), memory::IMAGES)?;
         let mut sources: Vec<_> = numbers.map(|n| Floor::new(FromImage::new(set.image(n), shape))).collect();
-        let costs = together(packed, None, &mut sources, &mut out)?;
+        let costs = run_batch(packed, None, &mut sources, &mut out)?;
         let scores = costs.into_iter().zip(sources).map(|(cost, source)| {
             progress();
             Score::of(cost, source.values)
@@ -256,8 +259,8 @@ fn score_together(packed: &PackedModel<'_>, set: &ImageSet, progress: impl Fn() 
     Ok(scores.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
-/// Draws `count` images; image `n` has the seed `seed + n`, whatever the count. `progress` is called once an
-/// image, in the end of a batch.
+/// Samples `count` images. Image `n` has the seed `seed + n`, whatever the count. `progress` is called once per image,
+/// at the end of its batch.
 ///
 /// # Errors
 /// When the label does not fit the model.
@@ -275,29 +278,29 @@ pub fn sample(
     let size = if packed.is_some() { batch_size(count) } else { 1 };
     data.par_chunks_mut(size * shape.values()).enumerate().try_for_each(|(batch, out)| {
         let source = |n: usize| Sample::seeded(seed.wrapping_add((batch * size + n) as u64), temperature);
-        make(model, packed.as_ref(), label, source, out)?;
+        generate(model, packed.as_ref(), label, source, out)?;
         out.chunks_exact(shape.values()).for_each(|_| progress());
         Ok::<(), Error>(())
     })?;
     ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
 }
 
-/// The image whose values are each the most probable one given those before it: there is one a label.
+/// Greedy image: each value is the most probable one given the values before it. One image per label.
 ///
 /// # Errors
 /// When the label does not fit the model.
-pub fn most_probable(model: Model<'_>, label: Option<usize>) -> Result<ImageSet, Error> {
+pub fn argmax(model: Model<'_>, label: Option<usize>) -> Result<ImageSet, Error> {
     let shape = model.image();
     let mut data = memory::zeros(shape.values(), memory::IMAGES)?;
-    make(model, packed(model).as_ref(), label, |_| Argmax, &mut data)?;
+    generate(model, packed(model).as_ref(), label, |_| Argmax, &mut data)?;
     ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
 }
 
-/// Makes the images of `out`, each with the source of its number: together, where weights can be packed.
+/// Generates the images of `out`, each from its own source; in batches if the weights are packed.
 ///
 /// # Errors
-/// When the label does not fit the model, and when a source has no value.
-pub(crate) fn make<S: SymbolSource<Error: fmt::Display>>(
+/// When the label does not fit the model, and when a source fails.
+pub(crate) fn generate<S: SymbolSource<Error: fmt::Display>>(
     model: Model<'_>,
     packed: Option<&PackedModel<'_>>,
     label: Option<usize>,
@@ -306,10 +309,10 @@ pub(crate) fn make<S: SymbolSource<Error: fmt::Display>>(
 ) -> Result<(), Error> {
     let values = model.image().values();
     if let Some(packed) = packed {
-        for (batch, out) in out.chunks_mut(MAX_TOGETHER * values).enumerate() {
+        for (batch, out) in out.chunks_mut(MAX_BATCH * values).enumerate() {
             let images = out.len() / values;
-            let mut sources: Vec<S> = (0..images).map(|n| source(batch * MAX_TOGETHER + n)).collect();
-            together(packed, label, &mut sources, out)?;
+            let mut sources: Vec<S> = (0..images).map(|n| source(batch * MAX_BATCH + n)).collect();
+            run_batch(packed, label, &mut sources, out)?;
         }
         return Ok(());
     }

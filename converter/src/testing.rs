@@ -1,4 +1,4 @@
-//! What tests share: a small random generator and models with random weights.
+//! Test helpers: a random generator and models with random weights.
 
 use crate::description::Description;
 use crate::trained::{Tensor, TrainedModel};
@@ -20,7 +20,7 @@ impl Random {
         (self.next() % n as u64) as usize
     }
 
-    /// -1 to 1.
+    /// Uniform in -1 to 1.
     pub(crate) fn weight(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
@@ -53,15 +53,15 @@ pub(crate) fn preset(architecture: Architecture, image: Image) -> Preset {
     }
 }
 
-/// All tensors that `description` can have, with random numbers; variances are positive.
+/// All tensors of `description`, required and optional, with random values. Variances are positive.
 pub(crate) fn random_tensors(description: &Description, seed: u64) -> BTreeMap<String, Tensor> {
     let mut random = Random(seed);
     let mut tensors = BTreeMap::new();
     for node in description.nodes().unwrap() {
         node.tensors(description.classes, |spec| {
             let count = spec.shape.iter().product();
-            // Weights of a layer shrink with what it sums over, so that no gate saturates; biases are small beside them, so
-            // that no rectifier stays closed.
+            // Weights scale with 1 / √fan-in, so that no gate saturates. Biases are small, so that no ReLU stays
+            // closed.
             let fan_in: usize = spec.shape.iter().skip(1).product();
             let scale = if spec.shape.len() == 1 { 0.25 } else { 2.5 / (fan_in as f32).sqrt() };
             let variance = spec.name.ends_with("running_var");
@@ -76,7 +76,7 @@ pub(crate) fn random_tensors(description: &Description, seed: u64) -> BTreeMap<S
     tensors
 }
 
-/// A model of `description` with random weights.
+/// A model with random weights.
 pub(crate) fn random_model(description: &Description, seed: u64) -> TrainedModel {
     TrainedModel::new(description.clone(), random_tensors(description, seed)).unwrap()
 }

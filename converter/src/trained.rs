@@ -1,4 +1,4 @@
-//! Trained models: a network's description and its float weights, read from and written to `.safetensors` files.
+//! Trained models: network description and float weights in `.safetensors` files.
 
 mod buffers;
 mod closed;
@@ -17,24 +17,24 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-/// The key of the file's metadata that holds the description.
+/// Metadata key of the description.
 pub const METADATA_KEY: &str = "pixelrnn";
 
-/// Bytes that who works with a weight takes for it, at most about.
+/// Approximate working memory per weight, in bytes.
 const WORKING_BYTES: usize = 32;
 
-/// Numbers in row-major order.
+/// Tensor of `f32`, row-major.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tensor {
     /// Size of each dimension.
     pub shape: Vec<usize>,
-    /// As many numbers as the product of `shape`.
+    /// Elements, row-major: the product of `shape`.
     pub data: Vec<f32>,
 }
 
-/// A network with its weights, checked as a whole.
+/// A validated network with its weights.
 ///
-/// Every tensor that the description asks for is there with its shape, none is left over, and all numbers are finite.
+/// All required tensors are present with the right shapes, none is left over, and all values are finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainedModel {
     description: Description,
@@ -43,11 +43,11 @@ pub struct TrainedModel {
 }
 
 impl TrainedModel {
-    /// Puts a description and its tensors together.
+    /// Combines a description with its tensors.
     ///
     /// # Errors
-    /// When the description is not sound (see [`Description::nodes`]), when tensors are missing, left over or of another
-    /// shape, and when one holds a number that is not finite or a `running_var` below zero.
+    /// When the description is invalid (see [`Description::nodes`]), when tensors are missing, left over or of the
+    /// wrong shape, and when a value is not finite or a `running_var` is negative.
     pub fn new(description: Description, tensors: BTreeMap<String, Tensor>) -> Result<Self, Error> {
         let nodes = description.nodes()?;
         check_shapes(&description, &nodes, |name| tensors.get(name).map(|t| t.shape.as_slice()), tensors.keys())?;
@@ -60,28 +60,28 @@ impl TrainedModel {
         Ok(Self { description, nodes, tensors })
     }
 
-    /// Reads the `.safetensors` file at `path`; `-` is standard input.
+    /// Reads the `.safetensors` file at `path`. `-` is standard input.
     ///
     /// # Errors
-    /// When it cannot be read, and as [`TrainedModel::from_bytes`].
+    /// When the file cannot be read; see also [`TrainedModel::from_bytes`].
     pub fn read(path: &Path) -> Result<Self, Error> {
         let bytes = files::read(path)?;
         Self::from_file(&bytes, path)
     }
 
-    /// As [`TrainedModel::from_bytes`], of the bytes of the file at `path`, which errors name.
+    /// Parses the bytes of the file at `path`. Errors name the file.
     ///
     /// # Errors
-    /// As [`TrainedModel::from_bytes`]; a file of another kind is recognized by its bytes and its name.
+    /// See [`TrainedModel::from_bytes`]. Files of other kinds are recognized by content and name.
     pub fn from_file(bytes: &[u8], path: &Path) -> Result<Self, Error> {
         Self::parse(bytes, Some(path)).map_err(|e| e.in_file(files::display_name(path)))
     }
 
-    /// Reads the bytes of a `.safetensors` file. Nothing in them is trusted.
+    /// Parses a `.safetensors` file from untrusted bytes.
     ///
     /// # Errors
-    /// When they are not a whole such file or its metadata has no description, when a tensor is not of type f32, f16 or
-    /// bf16, and as [`Description::from_json`] and [`TrainedModel::new`].
+    /// When the file is damaged or truncated, when its metadata has no description, and when a tensor is not f32, f16
+    /// or bf16. See also [`Description::from_json`] and [`TrainedModel::new`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         Self::parse(bytes, None)
     }
@@ -95,13 +95,13 @@ impl TrainedModel {
         let nodes = description.nodes()?;
         let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
 
-        // Shapes come first: a tensor of the wrong size is not worth its conversion.
+        // Shapes are checked before any conversion.
         let mut views: BTreeMap<String, TensorView> =
             file.iter().map(|(name, view)| (name.to_string(), view)).collect();
         let masks = buffers::take(&nodes, &mut views);
         check_shapes(&description, &nodes, |name| views.get(name).map(TensorView::shape), views.keys())?;
         masks.iter().try_for_each(buffers::StoredMask::check)?;
-        // Better to know now that the memory is not to be had than in the midst of the work.
+        // Fails early if the memory for the conversion is not available.
         let numbers = views.values().map(|view| view.shape().iter().product::<usize>());
         let bytes = numbers.fold(0, usize::saturating_add).saturating_mul(WORKING_BYTES);
         drop(memory::room_for::<u8>(bytes, "the weights")?);
@@ -112,10 +112,10 @@ impl TrainedModel {
         Self::new(description, tensors)
     }
 
-    /// The bytes of a `.safetensors` file of f32 tensors; equal models give equal bytes.
+    /// Serializes to `.safetensors` with f32 tensors. Deterministic.
     ///
     /// # Errors
-    /// When the format cannot hold it.
+    /// When the format cannot represent the model.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         let unsound = |e: safetensors::SafeTensorError| Error::Safetensors(e.to_string());
         let raw: Vec<(&str, &Tensor, Vec<u8>)> = self
@@ -134,7 +134,7 @@ impl TrainedModel {
         safetensors::serialize(views, Some(metadata)).map_err(unsound)
     }
 
-    /// Writes the model to `path`, whole or not at all; `-` is standard output.
+    /// Writes the model to `path` atomically. `-` is standard output.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -143,42 +143,41 @@ impl TrainedModel {
         files::write_output(path, |out| out.write_all(&bytes))
     }
 
-    /// What the model reads and gives.
+    /// Description of the network.
     pub fn description(&self) -> &Description {
         &self.description
     }
 
-    /// The network, every value made before it is read; the last node gives the logits.
+    /// Nodes in topological order. The last one computes the logits.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// All tensors by their full names.
+    /// All tensors by full name.
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.tensors
     }
 
-    /// Tensor `suffix` of `node`, such as `"weight"` or `"left.initial.h"`; `None` when it is optional and not there.
+    /// Tensor `suffix` of `node`, such as `"weight"` or `"left.initial.h"`. `None` if it is optional and absent.
     pub fn tensor(&self, node: &Node, suffix: &str) -> Option<&Tensor> {
         self.tensors.get(node.tensor_name(suffix).as_str())
     }
 
-    /// The weights that are not zero under taps that the masks close; `None` where there are none.
+    /// Nonzero weights under closed taps, if any.
     pub fn closed_weights(&self) -> Option<ClosedWeights> {
         closed::find(self)
     }
 
-    /// Gives the parts back.
+    /// Description, nodes and tensors.
     pub fn into_parts(self) -> (Description, Vec<Node>, BTreeMap<String, Tensor>) {
         (self.description, self.nodes, self.tensors)
     }
 }
 
-/// The `weight` of `conv`, `[out, in, kh, kw]`, with the closed taps set to 0: what the weight means, whether the file
-/// stored it masked or not.
+/// Weight of `conv`, `[out, in, kh, kw]`, with closed taps set to 0, whether or not the file stores it masked.
 ///
 /// # Panics
-/// When `weight` has fewer numbers than that shape.
+/// When `weight` is shorter than its shape.
 pub fn masked_weight(conv: &MaskedConv, weight: &Tensor) -> Vec<f32> {
     let mut masked = weight.data.clone();
     closed::each_tap(conv, |index, [u, v, from, to]| {
@@ -189,7 +188,7 @@ pub fn masked_weight(conv: &MaskedConv, weight: &Tensor) -> Vec<f32> {
     masked
 }
 
-/// Compares names and shapes of the tensors that there are with those that there should be.
+/// Compares the names and shapes of the tensors in a file with the description's.
 fn check_shapes<'a>(
     description: &Description,
     nodes: &[Node],

@@ -1,4 +1,4 @@
-//! Float reference against blob, likelihood by likelihood and layer by layer.
+//! Comparison of a blob with the float reference: likelihoods, and errors layer by layer.
 
 use crate::error::Error;
 use crate::fold::fold_batch_norms;
@@ -12,102 +12,103 @@ use pixelrnn::network::{Image, Output};
 use pixelrnn::{Engine, FromImage, Model, Observer, Registers};
 use std::ops::Range;
 
-/// Error of one op of a blob against the value of the network that it makes.
+/// Error of a blob's op, relative to the network value that it computes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LayerError {
-    /// The op's name.
+    /// Name of the op.
     pub name: String,
-    /// The network's value.
+    /// Network value, 0 if none.
     pub value: usize,
-    /// Sum of squared errors, and of the squared exact numbers.
+    /// Sums of squares: errors, exact values.
     squares: (f64, f64),
-    /// The largest error.
+    /// Largest error.
     pub worst: f64,
-    /// Numbers at an end of their range, and all.
+    /// Saturated elements, and all elements.
     saturated: (usize, usize),
-    /// Of an LSTM's numbers that no register holds.
+    /// LSTM states, which no register holds.
     pub states: Option<StateClamps>,
 }
 
-/// Numbers inside an LSTM that reach beyond what the blob holds.
+/// LSTM states and gates beyond the range of the blob.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StateClamps {
-    /// Units.
+    /// Number of units.
     pub units: usize,
-    /// Units whose cell was larger than its 16 bits hold, on the image with most of them.
+    /// Maximum over images of the number of units whose cell exceeded its 16-bit range.
     pub cells: usize,
-    /// Units whose gate g was larger than its 16 bits hold, likewise. The other gates saturate at 0 or 1.
+    /// The same for gate g. The other gates saturate at 0 or 1.
     pub gates: usize,
-    /// The largest number, as a share of what is held.
+    /// Largest magnitude, as a share of its range.
     pub most: f64,
 }
 
 impl LayerError {
-    /// Root mean square error, as a share of the exact numbers' root mean square.
+    /// Root mean square error, relative to the root mean square of the exact values.
     pub fn relative(&self) -> f64 {
         if self.squares.1 > 0.0 { (self.squares.0 / self.squares.1).sqrt() } else { 0.0 }
     }
 
-    /// True if the op makes a value of the network, whose numbers can be compared; a left half of a Diagonal `BiLSTM` makes none.
+    /// True if the op completes a network value, which can be compared. The left half of a Diagonal `BiLSTM` completes
+    /// none.
     pub fn is_measured(&self) -> bool {
         self.saturated.1 > 0
     }
 
-    /// False if a number was infinite or not a number.
+    /// False if an element was infinite or NaN.
     pub fn is_finite(&self) -> bool {
         self.squares.0.is_finite() && self.worst.is_finite()
     }
 
-    /// Numbers that stood at an end of their integer range.
+    /// Number of saturated elements.
     pub fn clamped(&self) -> usize {
         self.saturated.0
     }
 
-    /// Share of numbers that stood at an end of their integer range.
+    /// Share of saturated elements.
     pub fn saturation(&self) -> f64 {
         self.saturated.0 as f64 / self.saturated.1.max(1) as f64
     }
 }
 
-/// Ends of logits, a little less than what saturates: beyond 22,000 nats.
+/// Saturation bounds of logits, with a margin: beyond 22,000 nats.
 const LOGIT_END: f64 = 2_147_000_000.0;
 
-/// The ends of a range that has none.
+/// Bounds of a float format, which does not saturate.
 const NO_ENDS: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
 
-/// Ends of 16-bit activations.
+/// Bounds of 16-bit activations.
 const ENDS_16: (f64, f64) = (-(Int8A16::MAX as f64) - 1.0, Int8A16::MAX as f64);
 
-/// What an op writes, in terms of the network.
+/// Output of an op, in terms of the network.
 struct Probe {
     register: u32,
     zero_point: f64,
-    /// How the register holds them; none: they are the logits.
-    form: Option<DType>,
+    /// Type of the register. `None` for logits.
+    dtype: Option<DType>,
     step: f64,
-    /// The network's feature behind each of the register's; none where the op makes no value of the network.
+    /// Network feature of each register element. Empty if the op completes no value.
     features: Vec<usize>,
 }
 
-/// Compares a blob with the trained model that it was made from, op by op.
+/// Compares a blob with its trained model, op by op.
 pub struct Layers<'m> {
     reference: Reference,
     model: Model<'m>,
     probes: Vec<Probe>,
-    /// One for each op of the blob.
+    /// Errors, one per op of the blob.
     pub errors: Vec<LayerError>,
 }
 
 impl<'m> Layers<'m> {
-    /// Matches the blob's ops with the network's values by the notes in the blob.
+    /// Matches the blob's ops with network values by the blob's notes.
     ///
     /// # Errors
-    /// When the blob was not made from a model of this description.
+    /// When the blob was not made from a model with this description.
     pub fn new(trained: &TrainedModel, model: Model<'m>) -> Result<Self, Error> {
         let trained = &*fold_batch_norms(trained)?;
         let description = trained.description();
         if description.image != model.image() || description.output != model.output() {
-            return Err(Error::Mismatch("its images or its output differ".into()));
+            return Err(Error::Mismatch("its images or its output distribution differ".into()));
         }
         let mut probes = Vec::new();
         let mut errors = Vec::new();
@@ -116,17 +117,17 @@ impl<'m> Layers<'m> {
             let odd = |what: &str| Error::Mismatch(format!("op {op} {what}"));
             let note = notes.next().ok_or_else(|| odd("has no note"))?;
             let mut words = note.splitn(3, ' ');
-            let mut word = || words.next().ok_or_else(|| odd("has a note that does not parse"));
-            let value: usize = word()?.parse().map_err(|_| odd("has a note that does not parse"))?;
-            let step: f64 = word()?.parse().map_err(|_| odd("has a note that does not parse"))?;
+            let mut word = || words.next().ok_or_else(|| odd("has an invalid note"));
+            let value: usize = word()?.parse().map_err(|_| odd("has an invalid note"))?;
+            let step: f64 = word()?.parse().map_err(|_| odd("has an invalid note"))?;
             let name = word()?.to_string();
-            let (mut probe, count) = probe(instruction, step).ok_or_else(|| odd("is of no known kind"))?;
-            // The left half of a Diagonal BiLSTM makes no value of its own.
+            let (mut probe, count) = probe(instruction, step).ok_or_else(|| odd("is of an unknown kind"))?;
+            // The left half of a Diagonal BiLSTM completes no value.
             if value > 0 {
                 let node = trained.nodes().get(value - 1);
-                let node = node.ok_or_else(|| odd("makes a value that the model does not have"))?;
+                let node = node.ok_or_else(|| odd("computes a value that the model does not have"))?;
                 if count != node.features.count {
-                    return Err(odd("makes another number of features"));
+                    return Err(odd("computes a different number of features"));
                 }
                 probe.features = crate::quantize::sorted(node.features);
             }
@@ -136,7 +137,7 @@ impl<'m> Layers<'m> {
         Ok(Self { reference: Reference::new(trained), model, probes, errors })
     }
 
-    /// Adds the errors on one image, `[C, H, W]`.
+    /// Accumulates the errors on one image, `[C, H, W]`.
     ///
     /// # Errors
     /// When the image or the label does not fit the model.
@@ -149,7 +150,7 @@ impl<'m> Layers<'m> {
         engine.restart(label).map_err(setup_error)?;
         let mut source = FromImage::new(image, shape);
         for pixel in 0..shape.height * shape.width {
-            let mut watch = Watch {
+            let mut recorder = Recorder {
                 layers: self.probes.as_slice(),
                 errors: &mut self.errors,
                 exact: &exact,
@@ -158,14 +159,14 @@ impl<'m> Layers<'m> {
                 softmax: self.model.output() == Output::Softmax,
                 pixel,
             };
-            engine.step_observed(&mut source, &mut watch).map_err(engine_error)?;
+            engine.step_observed(&mut source, &mut recorder).map_err(engine_error)?;
         }
         Ok(())
     }
 }
 
 impl Layers<'_> {
-    /// Compares how far an image's states go with what the blob holds.
+    /// Compares the LSTM states of one image with the ranges in the blob.
     fn add_states(&mut self, states: &[States]) {
         for (op, instruction) in self.model.instructions().enumerate() {
             let (record, direction) = match instruction {
@@ -173,7 +174,7 @@ impl Layers<'_> {
                 Some(Instruction::DiagonalRight(record)) => (record, 1),
                 _ => continue,
             };
-            // A left half makes no value of its own, but with the right half behind it.
+            // A left half completes its value together with the right half after it.
             let made = self.errors[op..].iter().position(|error| error.value > 0).map_or(op, |behind| op + behind);
             let range = states[self.errors[made].value].ranges.get(direction);
             if let (Some(range), Some(bits)) = (range, self.model.cell_bits(record))
@@ -192,7 +193,7 @@ impl StateClamps {
         for (bits, unit) in bits.iter().zip(units) {
             let cell = range.cells[*unit] / f64::from(bits & 15).exp2();
             let fraction = f64::from(bits >> 4);
-            // At the coarsest step, a gate that saturates has a `tanh` of 1.
+            // At the coarsest step, a saturated gate has a `tanh` of 1: nothing is lost.
             let gate = if fraction > 7.0 { range.gates[*unit] / (10.0 - fraction).exp2() } else { 0.0 };
             cells += usize::from(cell > 1.0);
             gates += usize::from(gate > 1.0);
@@ -202,7 +203,7 @@ impl StateClamps {
     }
 }
 
-/// Where an op's results are, and how many features it makes.
+/// Location of an op's output, and its number of features.
 fn probe(instruction: Option<Instruction<'_>>, step: f64) -> Option<(Probe, usize)> {
     let instruction = instruction?;
     let zero_point = match instruction {
@@ -210,16 +211,16 @@ fn probe(instruction: Option<Instruction<'_>>, step: f64) -> Option<(Probe, usiz
         Instruction::Quantize(q) => q.zero_point,
         _ => 0,
     };
-    let (register, form, count) = match (instruction.vectors().output, instruction) {
+    let (register, dtype, count) = match (instruction.vectors().output, instruction) {
         (Some(vector), _) => (vector.at, Some(vector.kind), vector.count),
         (None, Instruction::MaskedConv(c)) => (0, None, c.outputs),
         (None, _) => return None,
     };
     let zero_point = f64::from(zero_point);
-    Some((Probe { register, zero_point, form, step, features: Vec::new() }, usize::from(count)))
+    Some((Probe { register, zero_point, dtype, step, features: Vec::new() }, usize::from(count)))
 }
 
-struct Watch<'a> {
+struct Recorder<'a> {
     layers: &'a [Probe],
     errors: &'a mut [LayerError],
     exact: &'a [Map],
@@ -229,12 +230,12 @@ struct Watch<'a> {
     pixel: usize,
 }
 
-/// A number of a register.
-fn first<T: bytemuck::Pod + Into<f64>>(registers: &Registers<'_>, probe: &Probe, at: Range<usize>) -> Option<f64> {
+/// Reads one register element.
+fn element<T: bytemuck::Pod + Into<f64>>(registers: &Registers<'_>, probe: &Probe, at: Range<usize>) -> Option<f64> {
     registers.get::<T>(probe.register, at)?.first().map(|x| (*x).into())
 }
 
-impl Observer for Watch<'_> {
+impl Observer for Recorder<'_> {
     fn after(&mut self, op: usize, channel: usize, registers: &Registers<'_>, logits: &[u32]) {
         let (probe, error) = (&self.layers[op], &mut self.errors[op]);
         let count = probe.features.len();
@@ -243,21 +244,21 @@ impl Observer for Watch<'_> {
         let (row, column) = (self.pixel / self.shape.width, self.pixel % self.shape.width);
         let reals = |f: usize| {
             let at = f..f + 1;
-            let (q, ends) = match (probe.form, self.weights) {
+            let (q, ends) = match (probe.dtype, self.weights) {
                 (None, _) => (logits.get(f - start(channel)).map(|l| f64::from(*l as i32)), (-LOGIT_END, LOGIT_END)),
-                (Some(DType::Activation), NumberFormat::I8) => (first::<i8>(registers, probe, at), (-128.0, 127.0)),
-                (Some(DType::Activation), NumberFormat::I8A16) => (first::<i16>(registers, probe, at), ENDS_16),
+                (Some(DType::Activation), NumberFormat::I8) => (element::<i8>(registers, probe, at), (-128.0, 127.0)),
+                (Some(DType::Activation), NumberFormat::I8A16) => (element::<i16>(registers, probe, at), ENDS_16),
                 (Some(DType::Residual), NumberFormat::I8 | NumberFormat::I8A16) => {
-                    (first::<i16>(registers, probe, at), (-32768.0, 32767.0))
+                    (element::<i16>(registers, probe, at), (-32768.0, 32767.0))
                 }
-                (_, NumberFormat::F16 | NumberFormat::F32) => (first::<f32>(registers, probe, at), NO_ENDS),
+                (_, NumberFormat::F16 | NumberFormat::F32) => (element::<f32>(registers, probe, at), NO_ENDS),
             };
             let q = q.unwrap_or_default();
             (q, ends, probe.step * (q - probe.zero_point), exact.at(probe.features[f], row, column))
         };
         let features = start(channel)..start(channel + 1);
-        // A number that all logits of a softmax have in common means nothing.
-        let common = if probe.form.is_none() && self.softmax {
+        // Softmax is invariant to a constant added to all logits: remove it.
+        let common = if probe.dtype.is_none() && self.softmax {
             features.clone().map(reals).map(|(.., real, right)| real - right).sum::<f64>()
                 / features.len().max(1) as f64
         } else {
@@ -269,7 +270,7 @@ impl Observer for Watch<'_> {
             error.squares.0 += (real - right).powi(2);
             error.squares.1 += right.powi(2);
             error.worst = error.worst.max((real - right).abs());
-            // The zero point is where a ReLU leaves most of its numbers, not an end that cut anything off.
+            // The zero point is not saturation: a ReLU leaves most values there.
             let zero = (q - probe.zero_point).abs() < 0.5;
             let cut = (q < ends.0 + 0.5 || q > ends.1 - 0.5) && !zero;
             error.saturated.0 += usize::from(cut);

@@ -305,25 +305,25 @@ fn json_is_json_and_says_the_truth() {
 }
 
 #[test]
-fn inspect_says_how_weights_lie_and_which_model_it_is_whatever_their_layout() {
+fn inspect_names_the_layout_and_the_identity_that_does_not_depend_on_it() {
     let folder = Folder::new();
     folder.fixture(GRAY);
     folder.run("convert model.prnn --target dsp -o dsp.prnn").good();
     folder.run("convert model.safetensors --activations 16 --target dsp -o wide.prnn --calibrate-count 2").good();
     let inspect = |file: &str| folder.run(&format!("inspect {file} --json")).json();
-    let [rows, blocks, pairs] = ["model.prnn", "dsp.prnn", "wide.prnn"].map(inspect);
+    let [row_major, tiled, pairs] = ["model.prnn", "dsp.prnn", "wide.prnn"].map(inspect);
     assert_eq!(
-        [&rows, &blocks, &pairs].map(|json| json["layout"].as_str().unwrap()),
-        ["rows", "blocks", "blocks of pairs"]
+        [&row_major, &tiled, &pairs].map(|json| json["layout"].as_str().unwrap()),
+        ["row-major", "tiled 4x4", "tiled 4x4 for smlad"]
     );
     let blob = Blob::new(&folder.read("model.prnn"));
     let identity = format!("{:016x}", blob.model().unwrap().identity());
-    assert_eq!(rows["identity"].as_str(), Some(identity.as_str()));
-    assert_eq!(blocks["identity"], rows["identity"]);
-    assert_ne!(pairs["identity"], rows["identity"]);
+    assert_eq!(row_major["identity"].as_str(), Some(identity.as_str()));
+    assert_eq!(tiled["identity"], row_major["identity"]);
+    assert_ne!(pairs["identity"], row_major["identity"]);
     let text = String::from_utf8(folder.run("inspect dsp.prnn").good().stdout).unwrap();
     let said = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
-    assert_eq!([said("layout"), said("identity")], [Some("blocks"), Some(identity.as_str())], "{text}");
+    assert_eq!([said("layout"), said("identity")], [Some("tiled 4x4"), Some(identity.as_str())], "{text}");
 }
 
 #[test]

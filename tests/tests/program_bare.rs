@@ -146,7 +146,7 @@ fn several_images_and_files_of_the_other_form_are_refused() {
     let longer = [&folder.read("bare")[..], &[0; 8]].concat();
     folder.write("longer", &longer);
     let run = folder.run("decompress longer --bare -o out.npy");
-    assert!(run.status == Some(1) && run.stderr.contains("longer: no image has this code"), "{}", run.stderr);
+    assert!(run.status == Some(1) && run.stderr.contains("longer: not a code of any image"), "{}", run.stderr);
     assert!(!folder.names().iter().any(|name| name.starts_with("out")), "nothing was written");
 }
 
@@ -224,7 +224,7 @@ fn one_image_is_restored_without_decoding_what_does_not_come_before_it_in_its_bl
     for n in [0, 2, 1023, 1024, 1027, 1029] {
         let said = String::from_utf8(one("file", n).good().stdout).unwrap();
         assert_eq!(ImageSet::read(&folder.path("out.npy")).unwrap().data, set.image(n), "image {n}");
-        assert_eq!(said.contains("without the checksum"), n != 1023 && n != 1029, "image {n}: {said}");
+        assert_eq!(said.contains("without verifying the checksum"), n != 1023 && n != 1029, "image {n}: {said}");
     }
     let decoded = std::cell::Cell::new(0);
     let count = |_, _| decoded.set(decoded.get() + 1);

@@ -51,7 +51,7 @@ fn compress_refuses_what_it_would_quantize_unless_told() {
     folder.write("gray.png", &digit(|n| if cross(n) { 254 - (n % 2) as u8 } else { 0 }));
     let run = folder.run("compress gray.png -o out.prnz");
     let changed = (0..784).filter(|n| cross(*n)).count();
-    refused(&run, 1, &format!("gray.png: {changed} of 784 values are none of the shades of the model's 2 levels"));
+    refused(&run, 1, &format!("gray.png: {changed} of 784 values are not among the shades of the model's 2 levels"));
     assert!(run.stderr.contains("--quantize"), "{}", run.stderr);
     assert_eq!(folder.names(), ["gray.png"]);
 
@@ -83,7 +83,7 @@ fn a_mask_of_0_and_1_is_asked_about_and_read_as_said() {
         refused(
             &folder.run(line),
             1,
-            "mask.png: values 0 to 1 may be levels of the model's 2 or nearly black of 0 to 255",
+            "mask.png: values 0 to 1 may be levels of the model's 2 or dark values of 0 to 255",
         );
     }
     let ink = nats(folder.run("score ink.png --json"));
@@ -109,7 +109,7 @@ fn levels_in_is_an_option_wherever_images_are_read() {
         "verify model.safetensors model.prnn dark.png",
         "convert model.safetensors --calibrate dark.png -o out.prnn",
     ] {
-        refused(&folder.run(line), 1, "say which with `--levels-in 16` or `--levels-in 256`");
+        refused(&folder.run(line), 1, "choose with `--levels-in 16` or `--levels-in 256`");
         folder.run(&format!("{line} --levels-in 16")).good();
         let bytes = folder.run(&format!("{line} --levels-in 256"));
         if line.starts_with("compress") {
@@ -203,7 +203,7 @@ fn names_of_a_folder_come_back() {
     // A file of one image is for devices too, which know no names.
     std::fs::remove_file(folder.path("set/cat 1.png")).unwrap();
     std::fs::remove_file(folder.path("set/cat 2.PNG")).unwrap();
-    said(folder.run("compress set -m model.prnn -o one.prnz"), "set: file names are not kept");
+    said(folder.run("compress set -m model.prnn -o one.prnz"), "set: file names are not stored");
     set([1, 4, 7], vec![10; 28]).write_npy(&folder.path("one.npy")).unwrap();
     folder.run("compress one.npy -m model.prnn -o one-of-npy.prnz").good();
     assert_eq!(folder.read("one.prnz"), folder.read("one-of-npy.prnz"));
@@ -250,7 +250,7 @@ fn labels_of_a_folder_go_by_name_or_by_natural_order() {
     assert_eq!(quiet, "");
     let (by_order, says) = score("set", "array-labels.npy");
     assert_eq!(by_order, expected);
-    let order = "array-labels.npy: taken in the natural order of file names, 2.png first and 10.png last";
+    let order = "array-labels.npy: assigned in natural order of the file names, from 2.png to 10.png";
     assert!(says.contains(order), "{says}");
     folder.write("labels.csv", b"name,label\n10.png,1\n2.png,0\n9.png,1\n");
     assert_eq!(score("set", "labels.csv").0, expected);
@@ -264,7 +264,7 @@ fn labels_of_a_folder_go_by_name_or_by_natural_order() {
         refused(&folder.run(&format!("score set -m model.prnn --labels {labels}")), 1, part);
     }
     let other = folder.run("score array.npy -m model.prnn --labels labels.csv");
-    refused(&other, 1, "labels.csv: labels by name: no names to match");
+    refused(&other, 1, "labels.csv: labels by name: the images have no names");
     npy::write(&folder.path("two.npy"), &[2], &[0_u8, 1]).unwrap();
     refused(&folder.run("score set -m model.prnn --labels two.npy"), 1, "two.npy: 2 labels for 3 images");
 }
@@ -304,10 +304,10 @@ fn endings_of_other_formats_are_usage_errors_before_any_work() {
         ("decompress not-there -o back.jpg", "jpg"),
         ("complete not-there -o t.webp", "webp"),
     ] {
-        refused(&folder.run(line), 2, &format!("no .{ending} is written, expected the ending ."));
+        refused(&folder.run(line), 2, &format!("cannot write .{ending}, expected the ending ."));
         assert_eq!(folder.names(), before, "{line}");
     }
-    refused(&folder.run("decompress images.prnz -m model.prnn -o one.png"), 2, "one picture for 3 images");
+    refused(&folder.run("decompress images.prnz -m model.prnn -o one.png"), 2, "a PNG file holds one image of 3");
     // Capitals are as good, and a folder may have a dot in its name.
     folder.run("sample -m model.prnn -n 2 -o t.NPY").good();
     assert!(folder.read("t.NPY").starts_with(b"\x93NUMPY"));
@@ -322,9 +322,13 @@ fn images_that_grow_when_compressed_are_said_to() {
     let mut random = pixelrnn_tests::random::Random::new(1);
     let noise = (0..3 * 784).map(|_| random.between(0, 1) as u8).collect();
     set([1, 28, 28], noise).write_npy(&folder.path("noise.npy")).unwrap();
-    let run = said(folder.run("compress noise.npy -o out.prnz"), "the model finds such images unlikely");
+    let run = said(folder.run("compress noise.npy -o out.prnz"), "such images are unlikely under the model");
     let bytes = folder.read("out.prnz").len();
-    assert!(run.stderr.contains(&format!("{bytes} bytes, packed bits would have {}", 3 * 98)), "{}", run.stderr);
+    assert!(
+        run.stderr.contains(&format!("{bytes} bytes, the uncompressed values packed in bits only {}", 3 * 98)),
+        "{}",
+        run.stderr
+    );
     folder.run("sample -n 20 -o usual.npy").good();
     assert_eq!(folder.run("compress usual.npy -o usual.prnz").good().stderr, "");
 }

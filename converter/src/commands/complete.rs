@@ -10,49 +10,50 @@ use pixelrnn_converter::{Error, files};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-/// The most images, and the most completions of each.
+/// Maximum number of images, and of completions of each.
 const MAX: u64 = 4096;
 
-/// Images that the terminal shows.
+/// Maximum number of images shown in the terminal.
 const SHOWN: usize = 8;
 
-/// Keep the upper rows of images and draw the rest, several times
+/// Keep the top rows of images and sample the rest, several times
 ///
-/// The picture has a line for each image: what is kept of it, hatched where it is unknown; completions, with a bar beside the
-/// given rows; and last the image itself.
+/// The picture has one line per image: the given rows, hatched below; then the completions, with a bar beside the given
+/// rows; then the original.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Images: .npy, .npz, IDX (plain or .gz), PNG or a folder of PNGs; `-` is standard input
     images: PathBuf,
-    /// Blob to draw from (.prnn); by default the built-in digits
+    /// Blob to sample from (.prnn) [default: built-in digits]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Rows to keep, from the top; by default half of them
+    /// Rows to keep, from the top [default: half of them]
     #[arg(long, value_name = "ROWS")]
     rows: Option<usize>,
     /// Completions of each image, 1 to 4096
     #[arg(short = 'n', long = "each", value_name = "N", default_value_t = 8,
           value_parser = clap::value_parser!(u64).range(1..=MAX))]
     each: u64,
-    /// Seed of the first completion; number N of image I of the file, both from 0, has the seed SEED + I·2³² + N
+    /// Seed of the first completion; completion N of image I of the file, both from 0, has the seed SEED + I·2³² + N
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Below 1: bolder, above 1: wilder; 0.01 to 100
+    /// Sampling temperature, 0.01 to 100: below 1 for likelier images, above 1 for more varied ones
     #[arg(long, default_value = "1.0", value_parser = temperature)]
     temperature: Temperature,
-    /// Class of all images, for a model that has classes
+    /// Class of all images, for a model with classes
     #[arg(long, value_name = "K", conflicts_with = "labels")]
     label: Option<usize>,
-    /// Labels of the images, for a model that has classes: .npy or IDX; for a folder also lines `name,label`
+    /// Labels of the images, for a model with classes: .npy or IDX; for a folder also lines `name,label`
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// How many levels the values of the images are in, where that is not plain: as many as the model has, or 256
+    /// Levels of the image values, if ambiguous: the number of levels of the model, or 256
     #[arg(long, value_name = "L", value_parser = clap::value_parser!(u16).range(2..=256))]
     levels_in: Option<u16>,
-    /// How many of the images to complete, at even distances in the file, 1 to 4096
+    /// Number of images to complete, evenly spaced in the file, 1 to 4096
     #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=MAX))]
     count: u64,
-    /// Where the picture goes, a PNG file; `.npy` gives the completions as levels `[COUNT·N, C, H, W]`; `-` is standard output
+    /// Output file: PNG picture, or .npy with the completions as levels `[COUNT·N, C, H, W]`; `-` is standard output
+    /// (PNG)
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 }
@@ -73,7 +74,7 @@ impl Args {
             return Err(Failure::Usage(format!("--label: {}", Error::Label { got: label, classes })));
         }
         model::require_labels("--label or --labels", labelled, classes)?;
-        // One label for all stands for a file of them.
+        // A single label replaces the file of labels.
         let in_file = if self.label.is_some() { 0 } else { classes };
         let (set, labels) =
             input::read_images(&self.images, None, self.labels.as_deref(), &image, in_file, self.levels_in)?;

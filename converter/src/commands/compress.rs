@@ -11,32 +11,34 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Images: .npy, .npz, IDX (plain or .gz), PNG or a folder of PNGs, whose names are kept; `-` is standard input
+    /// Images: .npy, .npz, IDX (plain or .gz), PNG or a folder of PNGs; `-` is standard input. Names in a folder are
+    /// kept
     images: PathBuf,
-    /// Blob to compress with (.prnn), the same that decompresses; by default the built-in digits, those of ten classes where there are labels
+    /// Blob to compress with (.prnn), also needed to decompress [default: built-in digits; with labels, the ones with
+    /// classes]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Labels of the images, for a model that has classes: .npy or IDX; for a folder also lines `name,label`
+    /// Labels of the images, for a model with classes: .npy or IDX; for a folder also lines `name,label`
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Write the code of one image alone, without header, label and checksum, for a reader that knows the model and the label:
-    /// damage goes unnoticed
+    /// Write the code of one image only, without header, label and checksum. The reader must know the model and the
+    /// label, and damage goes unnoticed
     #[arg(long)]
     bare: bool,
-    /// Class of that image, for a model that has classes
+    /// Class of that image, for a model with classes
     #[arg(long, value_name = "K", requires = "bare", conflicts_with = "labels")]
     label: Option<usize>,
-    /// How many levels the values of the images are in, where that is not plain: as many as the model has, or 256
+    /// Levels of the image values, if ambiguous: the number of levels of the model, or 256
     #[arg(long, value_name = "L", value_parser = clap::value_parser!(u16).range(2..=256))]
     levels_in: Option<u16>,
-    /// Compress images of 0 to 255 with a model of fewer levels: quantized ones come back. Without, that is refused where a
-    /// value would change
+    /// Allow lossy compression of values 0 to 255 with a model of fewer levels: decompression gives the quantized
+    /// values. Without it, values that would change are an error
     #[arg(long)]
     quantize: bool,
-    /// Compress the first N images only
+    /// Compress only the first N images
     #[arg(short = 'n', long = "count", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Where the compressed file goes; `-` is standard output
+    /// Output file; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Print the result as JSON
@@ -54,14 +56,14 @@ impl Args {
         let model = blob.model()?;
         if !model.weights().is_integer() {
             eprintln!(
-                "pixelrnn: the model is of floats: machines differ in their last bits, and another one may not restore the file"
+                "pixelrnn: the model uses floats, which differ between machines in the last bits: another machine may not decompress the file"
             );
         }
         let image = model.image();
         if self.bare && self.labels.is_none() {
             model::check_label(self.label, model.classes())?;
         }
-        // One label stands for a file of them.
+        // A single label replaces the file of labels.
         let in_file = if self.label.is_some() { 0 } else { model.classes() };
         let input = input::Input { labels: self.labels.as_deref(), count: self.count, levels_in: self.levels_in };
         let read = input.read(&self.images, &image, in_file)?;
@@ -71,7 +73,7 @@ impl Args {
         {
             return Err(Error::Lossy { changed, values, levels }.in_file(files::display_name(&self.images)).into());
         }
-        read.say_notice(&self.images);
+        read.report_notice(&self.images);
         let (set, labels) = (read.set, read.labels);
         let bar = progress::bar("compressing", set.count);
         let mut compressed = if self.bare {
@@ -83,11 +85,11 @@ impl Args {
         };
         bar.finish_and_clear();
         if let Some(why) = names::add(&read.names, &mut compressed.bytes) {
-            eprintln!("pixelrnn: {}: file names are not kept: {why}", files::display_name(&self.images));
+            eprintln!("pixelrnn: {}: file names are not stored: {why}", files::display_name(&self.images));
         }
         files::write_output(&self.output, |out| out.write_all(&compressed.bytes))?;
         let (bytes, count) = (compressed.bytes.len(), set.count);
-        say_growth(bytes, compressed.bits, compress::packed_bytes(&set, image.levels));
+        warn_growth(bytes, compressed.bits, compress::packed_bytes(&set, image.levels));
         if self.output.as_path() == Path::new("-") {
             return Ok(());
         }
@@ -108,7 +110,7 @@ impl Args {
         }
         Ok(())
     }
-    /// A bare file has no place for the number of images.
+    /// Requires a single image: a bare file does not store their number.
     fn one_image(&self, count: usize) -> Result<(), Failure> {
         if count == 1 {
             return Ok(());
@@ -118,14 +120,16 @@ impl Args {
     }
 }
 
-/// Says so where packed values are shorter than the compressed file of so many `bytes`.
-fn say_growth(bytes: usize, bits: f64, packed: usize) {
+/// Warns if packed values are shorter than the compressed file of `bytes` bytes.
+fn warn_growth(bytes: usize, bits: f64, packed: usize) {
     if bytes > packed {
         let why = if bits > 8.0 * packed as f64 {
-            "the model finds such images unlikely"
+            "such images are unlikely under the model"
         } else {
-            "the header and the checksums are longer than what the model saves"
+            "the header and the checksums outweigh the compression"
         };
-        eprintln!("pixelrnn: the compressed file has {bytes} bytes, packed bits would have {packed}: {why}");
+        eprintln!(
+            "pixelrnn: the compressed file has {bytes} bytes, the uncompressed values packed in bits only {packed}: {why}"
+        );
     }
 }

@@ -13,52 +13,51 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The most images.
+/// Maximum number of images.
 const MAX: u64 = 4096;
 
-/// Draw which pixels a prediction really depends on, or the masks of layers
+/// Draw the pixels that a prediction depends on, or the masks of a layer
 ///
-/// Earlier values of some images are changed, one at a time, and the change of one prediction is measured: the picture shows
-/// it on a logarithmic scale, beside all the pixels that could be read. A blob (.prnn) is run by the integer engine, a trained
-/// model (.safetensors) by the float reference, which takes longer. With several models, each gets its map.
+/// Changes each earlier value of some images, one at a time, and measures the change of one prediction. The picture
+/// shows it on a logarithmic scale, beside all the pixels that could be read. A blob (.prnn) runs on the integer
+/// engine, a trained model (.safetensors) on the float reference, which is slower. Several models get a map each.
 ///
-/// With --masks the picture is of a layer's kernel instead: the taps that its mask leaves open.
+/// With --masks, draws a kernel of a layer instead: the taps that its mask leaves open.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Blobs (.prnn) or trained models (.safetensors); by default the built-in digits
+    /// Blobs (.prnn) or trained models (.safetensors) [default: built-in digits]
     #[arg(value_name = "MODEL")]
     models: Vec<PathBuf>,
-    /// Row of the prediction, 0 at the top; by default in the middle
+    /// Row of the prediction, 0 at the top [default: middle]
     #[arg(long, value_name = "R")]
     row: Option<usize>,
-    /// Column of the prediction, 0 at the left; by default in the middle
+    /// Column of the prediction, 0 at the left [default: middle]
     #[arg(long, value_name = "C")]
     column: Option<usize>,
-    /// Channel of the prediction: r, g or b, or its number from 0; by default the last, which may read the most
+    /// Channel of the prediction: r, g or b, or its number from 0 [default: last, which may read the most]
     #[arg(long, value_name = "CHANNEL", value_parser = channel)]
     channel: Option<usize>,
-    /// Images to change values of, spread evenly over this file: .npy, IDX, PNG or a folder of PNGs; by default the model
-    /// draws them
+    /// Images to change, evenly spaced in this file: .npy, IDX, PNG or a folder of PNGs [default: samples of the model]
     #[arg(long, value_name = "FILE")]
     images: Option<PathBuf>,
-    /// How many levels the values of these images are in, where that is not plain: as many as the model has, or 256
+    /// Levels of the image values, if ambiguous: the number of levels of the model, or 256
     #[arg(long, value_name = "L", requires = "images", value_parser = clap::value_parser!(u16).range(2..=256))]
     levels_in: Option<u16>,
-    /// How many images to average over, 1 to 4096
+    /// Number of images to average over, 1 to 4096
     #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 8,
           value_parser = clap::value_parser!(u64).range(1..=MAX))]
     count: u64,
-    /// Seed of the first image that the model draws
+    /// Seed of the first sample
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Class of the images, for a model that has classes
+    /// Class of the images, for a model with classes
     #[arg(long, value_name = "K")]
     label: Option<usize>,
-    /// Draw the mask of the layer NAME; without a name, or before the path of a model, list the layers that have masks
+    /// Draw the mask of the layer NAME. Without a name, or before the path of a model, list the layers with masks
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "",
           conflicts_with_all = ["row", "column", "channel", "images", "label"])]
     masks: Option<String>,
-    /// Where the picture goes, a PNG file; `-` is standard output
+    /// Output PNG file; `-` is standard output
     #[arg(short, long, value_name = "FILE", default_value = "context.png")]
     output: PathBuf,
     /// Print the result as JSON
@@ -72,10 +71,10 @@ fn channel(text: &str) -> Result<usize, String> {
     found.ok_or_else(|| "expected r, g, b, 0, 1 or 2".to_string())
 }
 
-/// What is said of one model.
+/// Result for one model.
 struct Measured {
     panel: Panel,
-    /// Pixels that its masks let it read, of a model whose masks are known in full.
+    /// Number of pixels in the receptive field of the masks. `None` for a blob.
     allowed: Option<usize>,
     run_by: &'static str,
     images: usize,
@@ -152,18 +151,18 @@ impl Args {
     }
 
     fn target(&self, image: &Image) -> Result<Position, Failure> {
-        let place = |name: &str, given: Option<usize>, default: usize, count: usize| match given {
+        let position = |name: &str, given: Option<usize>, default: usize, count: usize| match given {
             Some(got) if got >= count => Err(Failure::Usage(format!("--{name}: {got}, expected 0 to {}", count - 1))),
             given => Ok(given.unwrap_or(default)),
         };
         Ok(Position {
-            row: place("row", self.row, image.height / 2, image.height)?,
-            column: place("column", self.column, image.width / 2, image.width)?,
-            channel: place("channel", self.channel, image.channels - 1, image.channels)?,
+            row: position("row", self.row, image.height / 2, image.height)?,
+            column: position("column", self.column, image.width / 2, image.width)?,
+            channel: position("channel", self.channel, image.channels - 1, image.channels)?,
         })
     }
 
-    /// Images that the model draws. A trained model draws as a blob of its own weights: the engine needs one pass an image.
+    /// Samples of the model. A trained model samples through a float blob, since the engine needs only one pass per image.
     fn own_images(&self, any: &AnyModel, count: usize) -> Result<ImageSet, Failure> {
         let made;
         let blob = match any {
@@ -176,8 +175,8 @@ impl Args {
         Ok(sample(blob.model()?, count, self.seed, Temperature::ONE, self.label, || ())?)
     }
 
-    /// The model that `--masks` is about, and the layer; empty: all. `--masks MODEL` and `--masks MODEL LAYER` are understood:
-    /// the option takes what follows it for the layer.
+    /// Model and layer of `--masks`; an empty layer means all. Handles `--masks MODEL` and `--masks MODEL LAYER`, where
+    /// the option takes the model for its value.
     fn model_and_layer<'a>(&'a self, name: &'a str) -> Result<(Option<&'a Path>, &'a str), Failure> {
         match self.models.as_slice() {
             [] if is_model(Path::new(name)) && !layers(None)?.0.iter().any(|layer| layer.name == name) => {
@@ -189,7 +188,7 @@ impl Args {
                 Ok((Some(Path::new(name)), layer.to_str().unwrap_or_default()))
             }
             [path] if !is_model(Path::new(name)) => Ok((Some(path), name)),
-            _ => Err(Failure::Usage("--masks: of one model at a time".to_string())),
+            _ => Err(Failure::Usage("--masks: expected one model".to_string())),
         }
     }
 
@@ -220,7 +219,7 @@ impl Args {
     }
 }
 
-/// Whether this is the path of a model, as far as it shows, and no layer's name.
+/// True if the path looks like a model's, not a layer's name.
 fn is_model(path: &Path) -> bool {
     has_models_ending(path) || path.is_file() || path == Path::new(files::STANDARD)
 }
@@ -229,7 +228,7 @@ fn has_models_ending(path: &Path) -> bool {
     path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| matches!(ending, "prnn" | "safetensors"))
 }
 
-/// The layers of a model that have masks, and its colour groups.
+/// Masked layers of a model, and its number of colour groups.
 fn layers(path: Option<&Path>) -> Result<(Vec<Layer>, usize), Failure> {
     Ok(match &AnyModel::read_or(path, BuiltIn::Digits)? {
         AnyModel::Blob(blob) => (masks::of_blob(&blob.model()?), blob.model()?.image().channels),
@@ -237,7 +236,7 @@ fn layers(path: Option<&Path>) -> Result<(Vec<Layer>, usize), Failure> {
     })
 }
 
-/// What a map is called: the file, or its folder where the file has the name that all models have.
+/// Title of a map: the file name, or the folder's for a file named `model`.
 fn title(path: &Path) -> String {
     let folder = path.parent().and_then(Path::file_name);
     match (path.file_stem(), folder) {

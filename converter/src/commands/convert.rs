@@ -15,43 +15,43 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Trained model (.safetensors), or a blob whose weights are to be laid out for another target
+    /// Trained model (.safetensors), or a blob to rearrange for another target
     model: PathBuf,
-    /// Images like those that the model was trained on, from which the ranges of the activations are taken. Without, the
-    /// model's own samples are used
+    /// Calibration images for the ranges of the activations, similar to the training images [default: samples of the
+    /// model]
     #[arg(long, value_name = "IMAGES")]
     calibrate: Option<PathBuf>,
-    /// Labels of the calibration images, for a model that has classes
+    /// Labels of the calibration images, for a model with classes
     #[arg(long, value_name = "FILE", requires = "calibrate")]
     labels: Option<PathBuf>,
-    /// How many levels the values of the calibration images are in, where that is not plain: as many as the model has, or 256
+    /// Levels of the image values, if ambiguous: the number of levels of the model, or 256
     #[arg(long, value_name = "L", requires = "calibrate", value_parser = clap::value_parser!(u16).range(2..=256))]
     levels_in: Option<u16>,
-    /// How many of the calibration images to use, spread evenly over the file
+    /// Number of calibration images, evenly spaced in the file
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     calibrate_count: u64,
-    /// How ranges follow from what was seen: `min-max`, `percentile` or `mse` (least mean square error)
+    /// Choice of activation ranges: `min-max`, `percentile` or `mse` (least mean square error)
     #[arg(long, value_enum, default_value_t = Ranges::Percentile)]
     ranges: Ranges,
-    /// Percent of the numbers kept inside the range, for `--ranges percentile`
+    /// Percentage of values inside the range, for `--ranges percentile`
     #[arg(long, default_value_t = 99.9, value_parser = percentile)]
     percentile: f64,
-    /// Type of the weights in the blob
+    /// Type of the weights
     #[arg(long, value_enum, default_value_t = WeightsArg::I8)]
     weights: WeightsArg,
-    /// Bits of the activations beside 8-bit weights. `auto` takes 16 where 8 change the calibration images' nats by more than 1 percent,
-    /// image by image, or do not hold the model's numbers
+    /// Bits of the activations, with 8-bit weights. `auto` takes 16 if 8 bits change the nats of the calibration images
+    /// by more than 1 percent on average, or cannot hold the values
     #[arg(long, value_enum, default_value_t = ActivationsArg::Auto)]
     activations: ActivationsArg,
-    /// Write nothing, and fail, where the calibration images' nats differ by more than this share of the float model's: `1%` or 0.01.
-    /// Differences are absolute, image by image
+    /// Fail and write nothing if the nats of the calibration images differ by more than this share on average: `1%` or
+    /// 0.01. Differences are absolute, per image
     #[arg(long, value_name = "SHARE", value_parser = share)]
     max_loss: Option<f64>,
-    /// How the weights lie. Every machine reads both, and the results are the same; what differs is the speed. Firmware
-    /// whose build script calls `pixelrnn_build::model` gets the right one from either
+    /// Target of the weight layout. Every machine runs both with the same results, at different speed. Firmware built
+    /// with `pixelrnn_build::model` gets the right layout from either
     #[arg(long, value_enum, default_value_t = Target::Any)]
     target: Target,
-    /// Where the blob goes; by default beside the model, with the ending .prnn
+    /// Output file; `-` is standard output [default: the model's name with .prnn]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Print the result as JSON
@@ -68,14 +68,14 @@ enum Ranges {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Target {
-    /// In rows: for hosts, for Cortex-M0 and M3, for Cortex-M55 with MVE
+    /// Row-major: hosts, Cortex-M0 and M3, Cortex-M55 with MVE
     Any,
-    /// In blocks of four by four: for Cortex-M4, M7 and M33 with the DSP instructions; a few bytes more
+    /// Tiled 4x4: Cortex-M4, M7 and M33 with the DSP extension; a few bytes more
     Dsp,
 }
 
 impl Target {
-    /// `blob` with its weights as the target wants them.
+    /// Rearranges the weights of `blob` for the target.
     fn arrange(self, blob: &Blob) -> Result<Blob, Error> {
         let layout = match self {
             Self::Any => Layout::RowMajor,
@@ -87,21 +87,21 @@ impl Target {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum ActivationsArg {
-    /// Eight bits where they are good enough
+    /// Eight bits if accurate enough
     Auto,
-    /// The least memory
+    /// Least memory
     #[value(name = "8")]
     Bits8,
-    /// Nearly what the float model has, in a little more memory
+    /// Nearly the accuracy of floats, with a little more memory
     #[value(name = "16")]
     Bits16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum WeightsArg {
-    /// 8-bit integers: smallest, the same results on every machine
+    /// 8-bit integers: smallest, identical results on every machine
     I8,
-    /// 16-bit floats, computed with 32 bits
+    /// 16-bit floats, with 32-bit arithmetic
     F16,
     /// 32-bit floats, for checking
     F32,
@@ -140,7 +140,7 @@ impl Args {
             ));
         }
         if floats && self.target != Target::Any {
-            return Err(Failure::Usage("--target dsp is for 8-bit weights: float weights lie in rows only".into()));
+            return Err(Failure::Usage("--target dsp is for 8-bit weights: float weights are always row-major".into()));
         }
         let method = match self.ranges {
             Ranges::MinMax => Method::MinMax,
@@ -229,7 +229,7 @@ impl Args {
         Ok(())
     }
 
-    /// The blob of the numbers that were asked for.
+    /// Converts to the requested number format.
     fn converted(&self, calibrated: &Calibrated<'_>) -> Result<Converted, Error> {
         match (self.weights, self.activations) {
             (WeightsArg::F16, _) => calibrated.convert(NumberFormat::F16),
@@ -246,14 +246,14 @@ impl Args {
         }
     }
 
-    /// Lays the weights of a blob out anew.
+    /// Rearranges the weights of a blob.
     fn arrange(&self, blob: &Blob) -> Result<(), Failure> {
         let name = files::display_name(&self.model);
         if self.calibrate.is_some() || self.weights != WeightsArg::I8 || self.activations != ActivationsArg::Auto {
             return Err(Error::NotTrained.in_file(name).into());
         }
         let Some(output) = &self.output else {
-            return Err(Failure::Usage(format!("{name} is a blob already: name another file for it with --output")));
+            return Err(Failure::Usage(format!("{name} is a blob already: give another file with --output")));
         };
         let arranged = self.target.arrange(blob).map_err(|e| e.in_file(name))?;
         files::write_output(output, |out| out.write_all(arranged.bytes()))?;

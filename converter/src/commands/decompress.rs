@@ -15,23 +15,24 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// Compressed file; `-` is standard input
     file: PathBuf,
-    /// Blob that the images were compressed with (.prnn); by default the built-in one that did it
+    /// Blob that compressed the images (.prnn) [default: the built-in one that did]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Where the images go: `.npy` gives the levels as numbers in the shape they came in, `.png` a picture where there is one image, a name
-    /// without an ending a folder of PNGs, with the names that they had in a folder; `-` is standard output, as .npy
+    /// Output: `.npy` for levels in their original shape, `.png` for a single image, no ending for a folder of PNGs,
+    /// with their original names if known; `-` is standard output (.npy)
     #[arg(short, long, value_name = "IMAGES")]
     output: PathBuf,
-    /// Where the labels go, where the model has classes: .npy of uint8, beyond 256 classes of uint16
+    /// Output file for the labels, for a model with classes: .npy of uint8, above 256 classes uint16
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Restore image N alone, counted from 0, without decoding what does not come before it in its block
+    /// Restore only image N, counted from 0. Decodes only the images before it in its block
     #[arg(long, value_name = "N")]
     image: Option<u32>,
-    /// Read the code of one image that `compress --bare` wrote: it has no checksum, damage and a wrong model or label go unnoticed
+    /// Read the code of one image written by `compress --bare`. It has no checksum: damage and a wrong model or label
+    /// go unnoticed
     #[arg(long, conflicts_with_all = ["image", "labels"])]
     bare: bool,
-    /// Class of that image, for a model that has classes
+    /// Class of that image, for a model with classes
     #[arg(long, value_name = "K", requires = "bare")]
     label: Option<usize>,
 }
@@ -46,7 +47,7 @@ impl Args {
             return self.restore_bare(&bytes);
         }
         let header = compress::header(&bytes).map_err(named)?;
-        let form = Images::of(&self.output, if self.image.is_some() { 1 } else { header.images })?;
+        let format = Images::of(&self.output, if self.image.is_some() { 1 } else { header.images })?;
         let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::of_identity(header.identity))?;
         let model = blob.model()?;
         if self.labels.is_some() && model.classes() == 0 {
@@ -58,7 +59,7 @@ impl Args {
         let bar = progress::bar("decompressing", header.images as usize);
         let restored = compress::decompress(model, &bytes, || bar.inc(1)).map_err(named)?;
         bar.finish_and_clear();
-        write_images(&restored.set, restored.names.as_deref(), model.image().levels, &self.output, form)?;
+        write_images(&restored.set, restored.names.as_deref(), model.image().levels, &self.output, format)?;
         if let (Some(path), Some(labels)) = (&self.labels, &restored.labels) {
             write_labels(path, labels, model.classes())?;
         }
@@ -75,7 +76,7 @@ impl Args {
         let set = compress::decompress_bare(model, bytes, self.label)
             .map_err(|e| e.in_file(files::display_name(&self.file)))?;
         write_images(&set, None, model.image().levels, &self.output, Images::of(&self.output, 1)?)?;
-        self.say("one image, which no checksum vouches for")
+        self.report("one image, with no checksum to verify it")
     }
 
     fn restore_one(&self, model: Model<'_>, bytes: &[u8], number: u32) -> Result<(), Failure> {
@@ -93,13 +94,16 @@ impl Args {
         if let (Some(path), Some(label)) = (&self.labels, one.label) {
             write_labels(path, &[label as Label], model.classes())?;
         }
-        let unchecked =
-            if one.checked { "" } else { ", without the checksum of its block, which covers later images too" };
-        self.say(&format!("image {number}{unchecked}"))
+        let unchecked = if one.checked {
+            ""
+        } else {
+            ", without verifying the checksum of its block, which covers later images too"
+        };
+        self.report(&format!("image {number}{unchecked}"))
     }
 
-    /// Prints the result, unless it went to standard output.
-    fn say(&self, what: &str) -> Result<(), Failure> {
+    /// Prints the result, unless the images go to standard output.
+    fn report(&self, what: &str) -> Result<(), Failure> {
         if self.output.as_path() != Path::new("-") {
             writeln!(std::io::stdout(), "{}: {what}", files::display_name(&self.output))?;
         }
@@ -107,7 +111,7 @@ impl Args {
     }
 }
 
-/// Writes labels of as few bytes as hold them all.
+/// Writes labels as uint8, or as uint16 above 256 classes.
 fn write_labels(path: &Path, labels: &[Label], classes: usize) -> Result<(), Error> {
     if classes > 256 {
         return npy::write(path, &[labels.len()], labels);
@@ -120,10 +124,10 @@ fn write_images(
     names: Option<&[String]>,
     levels: usize,
     path: &Path,
-    form: Images,
+    format: Images,
 ) -> Result<(), Failure> {
     let picture = |set: &ImageSet| Picture::grid(set, levels, Layout { columns: 1, scale: 1, gutter: 0 });
-    match form {
+    match format {
         Images::Npy => Ok(set.write_npy(path)?),
         Images::Png => Ok(picture(set).write_png(path)?),
         Images::Folder => {

@@ -1,4 +1,4 @@
-//! Images and labels that commands read, and what is said of the reading.
+//! Images and labels given to commands, with notices about their reading.
 
 use super::{Failure, model};
 use pixelrnn::network::Image;
@@ -6,29 +6,29 @@ use pixelrnn_converter::images::{Label, Labels, Loaded, Notice, Range, check_lab
 use pixelrnn_converter::{Error, ImageSet, files};
 use std::path::Path;
 
-/// What the command line says of images.
+/// Image options of a command line.
 pub struct Input<'a> {
     /// A file of labels.
     pub labels: Option<&'a Path>,
-    /// The first so many images only.
+    /// Limit on the number of images.
     pub count: Option<u64>,
-    /// The levels that the values are in.
+    /// Levels of the values, if given.
     pub levels_in: Option<u16>,
 }
 
-/// Images that fit a model.
+/// Images that fit the model.
 pub struct Read {
     pub set: ImageSet,
     pub labels: Option<Vec<Label>>,
-    /// File names, of a folder.
+    /// File names, for images from a folder.
     pub names: Vec<String>,
-    /// Changes to the values, not said yet.
+    /// Changes to the values, not reported yet.
     pub notice: Option<Notice>,
 }
 
 impl Read {
-    /// Says on standard error what was done to the values of the images in `path`.
-    pub fn say_notice(&self, path: &Path) {
+    /// Reports changes to the values of the images in `path` on standard error.
+    pub fn report_notice(&self, path: &Path) {
         if let Some(notice) = &self.notice {
             eprintln!("pixelrnn: {}: {notice}", files::display_name(path));
         }
@@ -36,7 +36,7 @@ impl Read {
 }
 
 impl Input<'_> {
-    /// Reads the images in `path`, and their labels for a model of so many `classes`.
+    /// Reads the images in `path`, and their labels for a model of `classes` classes.
     pub fn read(&self, path: &Path, image: &Image, classes: usize) -> Result<Read, Failure> {
         let range = match self.levels_in.map(usize::from) {
             None => None,
@@ -74,13 +74,13 @@ impl Input<'_> {
         let labels = labels.in_order_of(names).map_err(|e| e.in_file(&name))?;
         check_labels(&labels, count, classes).map_err(|e| e.in_file(&name))?;
         if let (true, [first, .., last]) = (by_order, names) {
-            eprintln!("pixelrnn: {name}: taken in the natural order of file names, {first} first and {last} last");
+            eprintln!("pixelrnn: {name}: assigned in natural order of the file names, from {first} to {last}");
         }
         Ok(Some(labels))
     }
 }
 
-/// Images that fit the model, and their labels.
+/// Reads images that fit the model, and their labels.
 pub fn read_images(
     path: &Path,
     count: Option<u64>,
@@ -90,6 +90,6 @@ pub fn read_images(
     levels_in: Option<u16>,
 ) -> Result<(ImageSet, Option<Vec<Label>>), Failure> {
     let read = Input { labels, count, levels_in }.read(path, image, classes)?;
-    read.say_notice(path);
+    read.report_notice(path);
     Ok((read.set, read.labels))
 }

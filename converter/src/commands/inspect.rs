@@ -12,14 +12,14 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Blob (.prnn) or trained model (.safetensors); by default the built-in digits
+    /// Blob (.prnn) or trained model (.safetensors) [default: built-in digits]
     model: Option<PathBuf>,
     /// Print as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// A row of the table.
+/// Row of the table.
 struct Row {
     name: String,
     op: String,
@@ -100,7 +100,7 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
         NumberFormat::F16 => ("f16", "f16 weights", "f32", "f32"),
         NumberFormat::F32 => ("f32", "f32 weights", "f32", "f32"),
     };
-    // Bytes of what each result of a matrix has beside its weights: factors where sums have any, and biases.
+    // Bytes per output of a matrix beside its weights: multiplier and biases.
     let factor = if weights.has_multipliers() { 4 } else { 0 };
     let biases = |[bias, class_bias]: [u32; 2]| {
         (if bias == 0 { 0 } else { 4 }) + (if class_bias == 0 { 0 } else { 4 * model.classes() })
@@ -152,9 +152,9 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
     }
     let header = model.header();
     let layout = match model.layout() {
-        Layout::RowMajor => "rows",
-        Layout::Tiled => "blocks",
-        Layout::TiledPairs => "blocks of pairs",
+        Layout::RowMajor => "row-major",
+        Layout::Tiled => "tiled 4x4",
+        Layout::TiledPairs => "tiled 4x4 for smlad",
     };
     let totals = json!({
         "kind": "blob", "layout": layout, "identity": format!("{:016x}", model.identity()), "image": describe(&image, model.output(), model.classes()), "weights": kind,

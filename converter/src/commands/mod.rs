@@ -1,4 +1,4 @@
-//! The commands, one file each.
+//! Subcommands, one module each.
 
 mod complete;
 mod compress;
@@ -19,11 +19,11 @@ use pixelrnn_converter::Error;
 use std::fmt;
 use std::io;
 
-/// Autoregressive image models for microcontrollers: convert them, draw from them, score images with them.
+/// Autoregressive image models for microcontrollers: convert, sample, score, compress
 ///
-/// A model is a blob (.prnn), which the integer engine runs the same on every machine, or a trained model
-/// (.safetensors), which the float reference runs. Where no model is named, a small one of handwritten digits that is
-/// built into the program is used.
+/// A model is a blob (.prnn), run by the integer engine with the same results on every machine, or a trained model
+/// (.safetensors), run by the float reference. Without a model, commands use a small built-in model of handwritten
+/// digits.
 #[derive(Debug, Parser)]
 #[command(name = "pixelrnn", version, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
@@ -33,26 +33,26 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Draw images: a PNG grid, and in the terminal
+    /// Sample images, as a PNG grid and in the terminal
     Sample(sample::Args),
     Complete(complete::Args),
     Context(context::Args),
-    /// How likely images are: nats an image, bits/dim
+    /// Score images: nats per image, bits/dim
     Score(score::Args),
-    /// Turn a trained model (.safetensors) into a blob (.prnn)
+    /// Convert a trained model (.safetensors) to a blob (.prnn)
     Convert(convert::Args),
-    /// Compress images without loss, as small as a model finds them likely
+    /// Compress images without loss
     Compress(compress::Args),
-    /// Restore compressed images, to the last bit
+    /// Decompress images, bit-exactly
     Decompress(decompress::Args),
-    /// Compare a trained model with its blob: likelihoods, logits, layer by layer
+    /// Compare a trained model with its blob: likelihoods, logits, errors by layer
     Verify(verify::Args),
-    /// What is in a model, op by op: shapes, flash, RAM, multiply-adds
+    /// Show the ops of a model: shapes, flash, RAM, multiply-adds
     Inspect(inspect::Args),
 }
 
 impl Cli {
-    /// Does what was asked for.
+    /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Sample(args) => args.run(),
@@ -68,19 +68,19 @@ impl Cli {
     }
 }
 
-/// Name of the engine that runs a blob.
+/// Name of the engine for a number format.
 pub fn engine_name(weights: pixelrnn::blob::NumberFormat) -> &'static str {
     if weights.is_integer() { "integer engine" } else { "float engine" }
 }
 
-/// Why a command failed.
+/// Failure of a command.
 #[derive(Debug)]
 pub enum Failure {
-    /// What was asked for makes no sense: exit status 2.
+    /// Invalid arguments: exit status 2.
     Usage(String),
-    /// Anything else: exit status 1.
+    /// Any other error: exit status 1.
     Other(Error),
-    /// Standard output is gone or full.
+    /// Error on standard output.
     Output(io::Error),
 }
 

@@ -1,4 +1,4 @@
-//! Which model a command works with.
+//! Selection and reading of models.
 
 use super::Failure;
 use pixelrnn::blob::MAGIC;
@@ -6,31 +6,31 @@ use pixelrnn_converter::{Blob, Error, TrainedModel, files};
 use std::path::Path;
 
 pixelrnn::include_model!(
-    /// The model that is used where none is named.
+    /// Built-in model without classes.
     mod digits = "../../models/mnist-pixelcnn.prnn"
 );
 
 pixelrnn::include_model!(
-    /// The model that is used where none is named, but a class is.
+    /// Built-in model with classes.
     mod labelled_digits = "../../models/mnist-class-pixelcnn.prnn"
 );
 
-/// What to take where no model is named.
+/// The built-in models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BuiltIn {
-    /// Digits of any class.
+    /// Digits, without classes.
     Digits,
-    /// Digits of the class asked for.
+    /// Digits with their classes.
     LabelledDigits,
 }
 
 impl BuiltIn {
-    /// The model for a command that was given a label, or was not.
+    /// The built-in model for a command with or without labels.
     pub fn for_labels(given: bool) -> Self {
         if given { Self::LabelledDigits } else { Self::Digits }
     }
 
-    /// The model that made a file of this `identity`; the digits where no built-in one did.
+    /// The built-in model with this `identity`, else the digits without classes.
     pub fn of_identity(identity: u64) -> Self {
         let is_it = |built_in: &Self| built_in.blob().model().is_ok_and(|model| model.identity() == identity);
         [Self::Digits, Self::LabelledDigits].into_iter().find(is_it).unwrap_or(Self::Digits)
@@ -44,14 +44,14 @@ impl BuiltIn {
     }
 }
 
-/// A model of either kind.
+/// A blob or a trained model.
 pub enum AnyModel {
     Blob(Blob),
     Trained(Box<TrainedModel>),
 }
 
 impl AnyModel {
-    /// Reads the file at `path`, whatever its name.
+    /// Reads a model from the file at `path`, with its kind detected by content.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let bytes = files::read(path)?;
         let named = |e: Error| e.in_file(files::display_name(path));
@@ -64,13 +64,13 @@ impl AnyModel {
         }
     }
 
-    /// Reads the file at `path` where there is one.
+    /// Reads a model from `path`, or returns the built-in one.
     pub fn read_or(path: Option<&Path>, built_in: BuiltIn) -> Result<Self, Error> {
         path.map_or_else(|| Ok(Self::Blob(built_in.blob())), Self::read)
     }
 }
 
-/// Reads a blob; a trained model is refused with a hint.
+/// Reads a blob. The error for a trained model suggests `convert`.
 pub fn read_blob(path: &Path) -> Result<Blob, Failure> {
     match AnyModel::read(path)? {
         AnyModel::Blob(blob) => Ok(blob),
@@ -92,19 +92,19 @@ pub fn read_pair(trained: &Path, blob: &Path) -> Result<(TrainedModel, Blob), Fa
     }
 }
 
-/// Says which stored weights count for nothing, where there are some; `path` is the file of the model.
+/// Reports nonzero weights under closed taps on standard error. `path` is the model's file.
 pub fn report_closed_weights(trained: &TrainedModel, path: Option<&Path>) {
     if let (Some(closed), Some(path)) = (trained.closed_weights(), path) {
         eprintln!("pixelrnn: {}: {closed}", files::display_name(path));
     }
 }
 
-/// Reads a blob where a file is named.
+/// Reads a blob from `path`, or returns the built-in one.
 pub fn read_blob_or(path: Option<&Path>, built_in: BuiltIn) -> Result<Blob, Failure> {
     path.map_or_else(|| Ok(built_in.blob()), read_blob)
 }
 
-/// Makes sure that a label is given where the model has classes, and is one of them.
+/// Requires a label in range for a model with classes, and none for others.
 pub fn check_label(label: Option<usize>, classes: usize) -> Result<(), Failure> {
     let what = match (classes, label) {
         (0, None) => return Ok(()),
@@ -116,10 +116,10 @@ pub fn check_label(label: Option<usize>, classes: usize) -> Result<(), Failure> 
     Err(Failure::Usage(format!("--label: {what}")))
 }
 
-/// Makes sure that a model with classes is given labels, by `option`.
+/// Requires `option` for a model with classes.
 pub fn require_labels(option: &str, given: bool, classes: usize) -> Result<(), Failure> {
     if classes == 0 || given {
         return Ok(());
     }
-    Err(Failure::Usage(format!("{option}: {}: name a file of labels", Error::NoLabel { classes })))
+    Err(Failure::Usage(format!("{option}: {}: give a file of labels", Error::NoLabel { classes })))
 }

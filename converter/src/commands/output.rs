@@ -1,14 +1,14 @@
-//! Names of files that commands write: the ending promises what is in them.
+//! Output formats, selected and checked by the ending of the file name.
 
 use super::Failure;
 use pixelrnn_converter::files;
 use std::path::Path;
 
-/// Endings of files that hold images, in formats of ours and of others.
+/// Endings of image files, our own formats and others.
 const PICTURES: [&str; 14] =
     ["avif", "bmp", "gif", "heic", "jp2", "jpeg", "jpg", "jxl", "npy", "npz", "png", "tif", "tiff", "webp"];
 
-/// The ending of `path`, in lower case.
+/// Ending of `path`, in lower case.
 fn ending(path: &Path) -> Option<String> {
     path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase())
 }
@@ -17,11 +17,11 @@ pub fn is_npy(path: &Path) -> bool {
     ending(path).is_some_and(|ending| ending == "npy")
 }
 
-/// Refuses an ending that is none of `ours`; a name without one is as good as the first of them.
+/// Rejects any ending other than `ours`. A name without an ending is accepted.
 pub fn check_ending(option: &str, path: Option<&Path>, ours: &[&str]) -> Result<(), Failure> {
     match path.and_then(|path| Some((path, ending(path)?))) {
         Some((path, ending)) if !ours.contains(&ending.as_str()) => Err(Failure::Usage(format!(
-            "{option}: {}: no .{ending} is written, expected the ending .{}",
+            "{option}: {}: cannot write .{ending}, expected the ending .{}",
             files::display_name(path),
             ours.join(" or .")
         ))),
@@ -29,30 +29,30 @@ pub fn check_ending(option: &str, path: Option<&Path>, ours: &[&str]) -> Result<
     }
 }
 
-/// Refuses an ending that promises images to look at where something else is written, which should end in `ours`.
+/// Rejects the ending of an image format for output that is none. `ours` is the suggested ending.
 pub fn refuse_pictures(option: &str, path: &Path, ours: &str) -> Result<(), Failure> {
     match ending(path) {
         Some(ending) if PICTURES.contains(&ending.as_str()) => Err(Failure::Usage(format!(
-            "{option}: {}: no .{ending} is written, expected the ending {ours}",
+            "{option}: {}: cannot write .{ending}, expected the ending {ours}",
             files::display_name(path)
         ))),
         _ => Ok(()),
     }
 }
 
-/// What restored images are written as.
+/// Output format of decompressed images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Images {
-    /// One array.
+    /// One `.npy` array.
     Npy,
-    /// One picture.
+    /// One PNG file.
     Png,
-    /// A picture each.
+    /// A folder with one PNG file per image.
     Folder,
 }
 
 impl Images {
-    /// What `path` asks for, given so many images.
+    /// Selects the format by `path`, for `count` images.
     pub fn of(path: &Path, count: u32) -> Result<Self, Failure> {
         if path == Path::new(files::STANDARD) {
             return Ok(Self::Npy);
@@ -65,12 +65,12 @@ impl Images {
             None => Ok(Self::Folder),
             Some("npy") => Ok(Self::Npy),
             Some("png") if count == 1 => Ok(Self::Png),
-            Some("png") => {
-                Err(Failure::Usage(format!("{name}: one picture for {count} images; name a folder, or a file .npy")))
-            }
+            Some("png") => Err(Failure::Usage(format!(
+                "{name}: a PNG file holds one image of {count}: give a folder or an .npy file"
+            ))),
             Some(ending) => Err(Failure::Usage(format!(
-                "--output: {name}: no .{ending} is written, expected the ending .npy or .png, or a folder, whose name ends in / \
-                 where it has a dot"
+                "--output: {name}: cannot write .{ending}, expected the ending .npy or .png, or a folder (with a final / if its \
+                 name has a dot)"
             ))),
         }
     }

@@ -1,3 +1,3 @@
-//! Progress bars, as `pixelrnn-train` has them.
+//! Progress bars, shared with `pixelrnn-train`.
 
 pub use pixelrnn_converter::progress::bar;

@@ -8,33 +8,33 @@ use pixelrnn_converter::{files, run};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-/// The most images of one run.
+/// Maximum number of images.
 const MAX: u64 = 65_536;
 
-/// Rows of images that the terminal shows.
+/// Maximum number of rows of images shown in the terminal.
 const SHOWN: usize = 16;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Blob to draw from (.prnn); by default the built-in digits
+    /// Blob to sample from (.prnn) [default: built-in digits]
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// How many images to draw, 1 to 65536; by default 64, with --argmax 1
+    /// Number of images, 1 to 65536 [default: 64, or 1 with --argmax]
     #[arg(short = 'n', long = "count", value_parser = clap::value_parser!(u64).range(1..=MAX))]
     count: Option<u64>,
-    /// Seed of the first image; image number i has the seed SEED + i
+    /// Seed of the first image; image I, from 0, has the seed SEED + I
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Below 1: bolder, above 1: wilder; 0.01 to 100
+    /// Sampling temperature, 0.01 to 100: below 1 for likelier images, above 1 for more varied ones
     #[arg(long, default_value = "1.0", value_parser = temperature_or_argmax)]
     temperature: Temperature,
-    /// Take the likeliest value at each place, given those before it, and draw nothing at random: the same image every time
+    /// Take the most probable value at each step, without randomness: always the same image
     #[arg(long, conflicts_with_all = ["seed", "temperature"])]
     argmax: bool,
-    /// Class to draw, for a model that has classes, as the digits 0 to 9 that are built in
+    /// Class to sample, for a model with classes, such as the built-in digits 0 to 9
     #[arg(long, value_name = "K")]
     label: Option<usize>,
-    /// Where the grid goes, a PNG file; `.npy` gives the levels as numbers; `-` is standard output
+    /// Output file: PNG grid, or .npy with the levels; `-` is standard output (PNG)
     #[arg(short, long, value_name = "FILE", default_value = "samples.png")]
     output: PathBuf,
 }
@@ -46,14 +46,14 @@ pub fn temperature(text: &str) -> Result<Temperature, String> {
     Temperature::from_milli(milli).ok_or_else(|| "expected a number from 0.01 to 100".to_string())
 }
 
-/// As [`temperature`], of a command that has `--argmax`.
+/// Like [`temperature`], with a hint at `--argmax` for 0.
 fn temperature_or_argmax(text: &str) -> Result<Temperature, String> {
     let cold = text.parse().is_ok_and(|number: f64| number == 0.0);
     temperature(text)
         .map_err(|error| if cold { format!("{error}; --argmax takes the likeliest values") } else { error })
 }
 
-/// Images, unless the command line says how many.
+/// Default number of images.
 const COUNT: u64 = 64;
 
 impl Args {
@@ -67,7 +67,7 @@ impl Args {
             if count > 1 {
                 eprintln!("pixelrnn: with --argmax all {count} images are equal");
             }
-            run::most_probable(model, self.label)?.picked(&vec![0; count])
+            run::argmax(model, self.label)?.picked(&vec![0; count])
         } else {
             let count = self.count.unwrap_or(COUNT) as usize;
             let bar = progress::bar("drawing", count);
@@ -82,7 +82,7 @@ impl Args {
         } else {
             Picture::grid(&set, levels, Layout::file(&set)).write_png(&self.output)?;
         }
-        // Not into a PNG on standard output, nor into a log.
+        // Terminal preview, except for a PNG on standard output or in a log.
         let mut out = std::io::stdout();
         if out.is_terminal() && self.output.as_path() != Path::new("-") {
             let columns = console_columns();
@@ -100,7 +100,7 @@ impl Args {
     }
 }
 
-/// Width of the terminal, 80 where it does not say.
+/// Width of the terminal, 80 if unknown.
 pub fn console_columns() -> usize {
     console::Term::stdout().size_checked().map_or(80, |(_, columns)| usize::from(columns))
 }

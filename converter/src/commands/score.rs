@@ -19,33 +19,33 @@ pub struct Args {
     /// Blob (.prnn), run by the integer engine, or trained model (.safetensors), run by the float reference
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Labels of the images, for a model that has classes: .npy or IDX; for a folder also lines `name,label`
+    /// Labels of the images, for a model with classes: .npy or IDX; for a folder also lines `name,label`
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// How many levels the values of the images are in, where that is not plain: as many as the model has, or 256
+    /// Levels of the image values, if ambiguous: the number of levels of the model, or 256
     #[arg(long, value_name = "L", value_parser = clap::value_parser!(u16).range(2..=256))]
     levels_in: Option<u16>,
-    /// Score the first N images only
+    /// Score only the first N images
     #[arg(short = 'n', long = "count", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Write the nats of each image: .npy of float64 [N]
     #[arg(long, value_name = "FILE")]
     nats: Option<PathBuf>,
-    /// Write all logits: .npy of float32 [N, C, L or 1, H, W]. Those of a blob with softmax are so but for a number that a value's
-    /// levels have in common
+    /// Write all logits: .npy of float32 [N, C, L or 1, H, W]. Softmax logits of a blob are determined up to a constant
+    /// per value
     #[arg(long, value_name = "FILE")]
     logits: Option<PathBuf>,
-    /// Other images, to be told from the first ones by their nats: prints the area under the ROC curve, that is how likely
-    /// one of them costs more than one of the first; 1 tells them apart, 0.5 is chance
+    /// Other images to distinguish from the first ones by their nats. Prints the area under the ROC curve: the
+    /// probability that one of these costs more than one of the first. 1 is perfect separation, 0.5 is chance
     #[arg(long, value_name = "IMAGES")]
     against: Option<PathBuf>,
-    /// Labels of the other images, for a model that has classes
+    /// Labels of the other images, for a model with classes
     #[arg(long, value_name = "FILE", requires = "against")]
     against_labels: Option<PathBuf>,
-    /// As --levels-in, of the other images
+    /// Levels of the other images' values; see --levels-in
     #[arg(long, value_name = "L", requires = "against", value_parser = clap::value_parser!(u16).range(2..=256))]
     against_levels_in: Option<u16>,
-    /// Draw the histograms of both sets' nats and the ROC curve, a PNG file
+    /// Draw both histograms of nats and the ROC curve, a PNG file
     #[arg(long, value_name = "FILE", requires = "against")]
     plot: Option<PathBuf>,
     /// Print the result as JSON
@@ -76,7 +76,7 @@ impl Args {
         if self.against.is_some() {
             model::require_labels("--against-labels", self.against_labels.is_some(), classes)?;
         }
-        // A bad file is to be known before the work is done.
+        // Read all inputs first: a bad file must fail before the work starts.
         let (labels_of_other, levels_in) = (self.against_labels.as_deref(), self.against_levels_in);
         let read_other = |path| read_images(path, self.count, labels_of_other, &image, classes, levels_in);
         let other = self.against.as_deref().map(read_other).transpose()?;
@@ -102,7 +102,7 @@ impl Args {
             npy::write(path, &logits_shape(&scorer, set.count), &logits)?;
         }
         if let (Some(plot), Some(path), Some((_, _, compared))) = (&self.plot, &self.against, &compared) {
-            // Without their folders: the legend has room for a name.
+            // File names only: the legend has no room for folders.
             let names = [&self.images, path].map(|path| {
                 path.file_name().map_or_else(|| files::display_name(path), |name| files::display_name(Path::new(name)))
             });

@@ -20,16 +20,16 @@ pub struct Args {
     blob: PathBuf,
     /// Images to compare on
     images: PathBuf,
-    /// Labels of the images, for a model that has classes
+    /// Labels of the images, for a model with classes
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// How many levels the values of the images are in, where that is not plain: as many as the model has, or 256
+    /// Levels of the image values, if ambiguous: the number of levels of the model, or 256
     #[arg(long, value_name = "L", value_parser = clap::value_parser!(u16).range(2..=256))]
     levels_in: Option<u16>,
-    /// Compare on the first N images only
+    /// Compare only the first N images
     #[arg(short = 'n', long = "count", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Images for the comparison layer by layer
+    /// Number of images for the comparison by layer
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..))]
     layer_images: u64,
     /// Print the result as JSON
@@ -137,7 +137,7 @@ impl Args {
     }
 }
 
-/// A failure where kernels differ or numbers are not finite.
+/// Fails if kernels disagree or an op's values are not finite.
 fn verdict(kernels: &[Agreement], layers: &[LayerError]) -> Result<(), Failure> {
     if let Some(kernel) = kernels.iter().find(|k| k.equal < k.images) {
         return Err(Error::KernelsDiffer { kernel: kernel.kernel }.into());
@@ -148,7 +148,7 @@ fn verdict(kernels: &[Agreement], layers: &[LayerError]) -> Result<(), Failure> 
     }
 }
 
-/// What all kernels gave, in a line.
+/// One-line summary of the agreement of the kernels.
 fn agreement_line(kernels: &[Agreement]) -> String {
     let names: Vec<_> = kernels.iter().map(|k| k.kernel).collect();
     let images = kernels.first().map_or(0, |k| k.images);
@@ -158,7 +158,7 @@ fn agreement_line(kernels: &[Agreement]) -> String {
     }
 }
 
-/// One image by both.
+/// Results for one image by reference and engine.
 struct Both {
     float: f64,
     quantized: f64,
@@ -166,11 +166,11 @@ struct Both {
     at_floor: usize,
 }
 
-/// Logits beyond this, in nats, are as sure as a blob can be.
+/// Magnitude in nats at which logits are clamped: beyond it, a blob is as certain as it can be.
 const SURE: f64 = 17.0;
 
-/// The largest difference between logits `[C, L or 1, H, W]` that makes a difference: of a Bernoulli's as far as it is not sure of its value, of
-/// a softmax's below the largest.
+/// Largest relevant difference between logits `[C, L or 1, H, W]`, each clamped at [`SURE`]. Softmax logits are taken
+/// relative to the largest.
 fn worst_logit(float: &[f32], blob: &[f32], model: pixelrnn::Model<'_>) -> f64 {
     let image = model.image();
     let (each, pixels) = (model.output().logits_per_channel(image.levels), image.height * image.width);

@@ -33,7 +33,7 @@ fn kept_rows_are_the_given_ones_in_all_channels() {
                     assert_eq!(own[..rows * image.width], given[..rows * image.width], "{rows} rows, completion {n}");
                 }
             }
-            // Nothing is left to draw where all rows are kept.
+            // Nothing is sampled if all rows are given.
             assert_eq!(done.image(0) == done.image(1), rows == image.height);
         }
     }
@@ -65,7 +65,7 @@ fn the_picture_has_the_kept_part_the_completions_and_the_original() {
     let strips = Strips { originals: &set, completions: &done, rows: 2, levels: 2 };
     assert_eq!((strips.each(), strips.scale()), (3, 12));
     let picture = strips.picture(8, 1);
-    // 5 images of 5 pixels and a line each, one line more, two gaps of 3.
+    // 5 images of 5 pixels and a line each, one more line, two gaps of 3.
     assert_eq!((picture.width, picture.height, picture.channels), (5 * 6 + 1 + 6, 2 * 5 + 1, 3));
     let pixel = |row: usize, column: usize| picture.data[(row * picture.width + column) * 3];
     for (row, column) in (0..4).flat_map(|row| (0..5).map(move |column| (row, column))) {
@@ -77,6 +77,6 @@ fn the_picture_has_the_kept_part_the_completions_and_the_original() {
             assert!(if row < 2 { kept == value(set.image(n)) } else { kept != 0 && kept != 255 }, "what is not known");
         }
     }
-    // As many completions as a terminal has room for.
+    // Number of completions that fit into a terminal.
     assert_eq!([0, 24, 25, 30, 31, 80].map(|columns| strips.fit(columns)), [1, 1, 1, 1, 2, 3]);
 }

@@ -1,6 +1,6 @@
-//! The code of one image alone: no header, no label, no checksum.
+//! Bare code of a single image: no header, label or checksum.
 //!
-//! It is the stream that `docs/compressed-format.md` calls bare, the bytes of [`pixelrnn::coder::Encoder`].
+//! The bytes of [`pixelrnn::coder::Encoder`], called a bare stream in `docs/compressed-format.md`.
 
 use super::{Compressed, header};
 use crate::error::Error;
@@ -11,9 +11,9 @@ use pixelrnn::batched::{Batch, Scorer};
 use pixelrnn::coder::{Decode, Decoder, Encode, Encoder};
 use pixelrnn::{Cost, Engine, Model, StepError};
 
-/// Codes `image`, `[C, H, W]` in levels of the model's, with its label where the model has classes.
+/// Encodes `image`, `[C, H, W]` levels, with its label if the model has classes.
 ///
-/// The code may be empty: of an image that the model all but expects.
+/// The code of a highly likely image may be empty.
 ///
 /// # Errors
 /// When the image or the label does not fit the model.
@@ -41,14 +41,13 @@ pub fn compress_bare(model: Model<'_>, image: &[u8], label: Option<usize>) -> Re
     Ok(Compressed { bytes, bits: cost.bits() })
 }
 
-/// Restores the image whose code `bytes` is. The label is that of the image, where the model has classes.
+/// Decodes the image from its code `bytes`, with its label if the model has classes.
 ///
-/// A code has no checksum. With another model or label, or with damaged bytes, it gives another image, but for the few cases in which no
-/// image has such a code.
+/// A bare code has no checksum. Damaged bytes, or another model or label, usually decode to a different image.
 ///
 /// # Errors
-/// [`Error::NotACode`] when no image has this code, [`Error::NotBare`] when the bytes begin with the header of a compressed file; when the
-/// label does not fit the model.
+/// [`Error::NotACode`] when `bytes` decode to no image, [`Error::NotBare`] when they start with the header of a
+/// compressed file, and when the label does not fit the model.
 pub fn decompress_bare(model: Model<'_>, bytes: &[u8], label: Option<usize>) -> Result<ImageSet, Error> {
     if header(bytes).is_ok() {
         return Err(Error::NotBare);

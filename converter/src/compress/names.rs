@@ -1,21 +1,21 @@
-//! File names of compressed images: a part of its own behind the last block, as `docs/compressed-format.md` says.
+//! File names of compressed images: an optional part after the last block, specified in `docs/compressed-format.md`.
 
 use crate::error::Error;
 use pixelrnn::blob::CRC32;
 use pixelrnn::coder::container::ContainerError;
 use std::collections::BTreeSet;
 
-/// Begins the part.
+/// Start of the part.
 const MAGIC: [u8; 4] = *b"NAME";
 
-/// The longest name, in bytes; file systems take no longer ones.
+/// Maximum length of a name in bytes, as in common file systems.
 const MAX_LENGTH: usize = 255;
 
-/// Adds the file names of a set of at least two images to its compressed file. Where it has none, or they cannot be kept,
-/// the file stays as it is; in the latter case the reason is given back.
+/// Appends the file names of a set of at least two images to its compressed file. Leaves the file unchanged if there
+/// are no names, or if they cannot be stored; then the reason is returned.
 pub fn add(names: &[String], file: &mut Vec<u8>) -> Option<String> {
     if names.len() == 1 {
-        return Some("a file of one image has none, so that devices read it".to_string());
+        return Some("a file of one image has no names, so that devices can read it".to_string());
     }
     let length = names.iter().map(|name| name.len() + 1).sum::<usize>();
     let length = match (check(names), u32::try_from(length)) {
@@ -36,10 +36,10 @@ pub fn add(names: &[String], file: &mut Vec<u8>) -> Option<String> {
     None
 }
 
-/// The names in `part`, all that follows the last block of a file of so many images; `None` where nothing does.
+/// Parses `part`, the rest of a file of `images` images after its last block. `None` if it is empty.
 ///
 /// # Errors
-/// When it is something else, or damaged, or has names that no folder of images has; and of a file of one image always.
+/// When the part is not a valid list of names, or when the file has one image.
 pub fn read(part: &[u8], images: usize) -> Result<Option<Vec<String>>, Error> {
     if part.is_empty() {
         return Ok(None);
@@ -49,21 +49,21 @@ pub fn read(part: &[u8], images: usize) -> Result<Option<Vec<String>>, Error> {
         return Err(Error::Compressed(ContainerError::Trailing));
     };
     if u32::from_le_bytes(*checksum) != CRC32.checksum(text) {
-        return Err(bad("their checksum does not fit".to_string()));
+        return Err(bad("the checksum does not match".to_string()));
     }
     let names = text.get(8..).filter(|names| text[4..8] == (names.len() as u32).to_le_bytes());
     let names = names.and_then(|names| str::from_utf8(names).ok()?.strip_suffix('\0'));
-    let names = names.ok_or_else(|| bad("their length or their encoding is wrong".to_string()))?;
+    let names = names.ok_or_else(|| bad("invalid length or encoding".to_string()))?;
     let names: Vec<String> = names.split('\0').map(String::from).collect();
     if names.len() != images {
-        return Err(bad(format!("{} for {images} images, expected one each", names.len())));
+        return Err(bad(format!("{} names for {images} images, expected one each", names.len())));
     }
     check(&names).map_err(bad)?;
     Ok(Some(names))
 }
 
-/// Whether these are names of PNG files in one folder on any system: a file from a stranger must not write elsewhere, nor
-/// one image over another.
+/// Rejects names that are unsafe as PNG files in one folder on any system. An untrusted file must not write elsewhere
+/// or overwrite its own images.
 fn check(names: &[String]) -> Result<(), String> {
     let mut seen = BTreeSet::new();
     for name in names {
@@ -76,10 +76,10 @@ fn check(names: &[String]) -> Result<(), String> {
             || name.contains(unfit)
         {
             let shown: String = name.chars().take(40).collect();
-            return Err(format!("{shown:?} is no name for a PNG file on every system"));
+            return Err(format!("{shown:?} is not a valid name of a PNG file on every system"));
         }
         if !seen.insert(lower) {
-            return Err(format!("two are {name:?}, but for upper and lower case"));
+            return Err(format!("two names equal {name:?} apart from case"));
         }
     }
     Ok(())

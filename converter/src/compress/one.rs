@@ -1,4 +1,4 @@
-//! One image out of a compressed file.
+//! Random access to one image of a compressed file.
 
 use super::{block_error, blocks, header};
 use crate::error::Error;
@@ -9,24 +9,24 @@ use pixelrnn::batched::Batch;
 use pixelrnn::coder::container::{BlockReader, HEADER_BYTES, MAX_IMAGES, read_together};
 use pixelrnn::{Engine, Model};
 
-/// An image of a compressed file.
+/// A single image of a compressed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OneImage {
-    /// The image, in levels of the model's.
+    /// The image, as levels.
     pub set: ImageSet,
-    /// Its label, where the model has classes.
+    /// Label of the image, for a model with classes.
     pub label: Option<usize>,
-    /// Whether its block's checksum was compared. The checksum covers all images of the block, so it is compared for the last one only.
+    /// True if the block's checksum was verified. It covers the whole block, so only its last image is verified.
     pub checked: bool,
 }
 
-/// Restores image `number` of the compressed file `bytes`, counted from 0.
+/// Decompresses image `number`, counted from 0, of the compressed file `bytes`.
 ///
-/// Blocks before that of the image are skipped by their lengths. Within the block, the images before it are decoded as well, because a
-/// block is one stream; those after it are not. `progress` is called with the number of decoded images and how many are needed.
+/// Earlier blocks are skipped by their lengths. Within the block, which is one stream, earlier images are decoded as
+/// well and later ones are not. `progress` is called with the number of decoded images and the number needed.
 ///
 /// # Errors
-/// [`Error::NoSuchImage`] when the file has fewer images; when it is damaged, or was made with another model.
+/// [`Error::NoSuchImage`] when the file has fewer images, and when it is damaged or was made with another model.
 pub fn decompress_one(
     model: Model<'_>,
     bytes: &[u8],

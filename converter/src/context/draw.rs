@@ -1,4 +1,4 @@
-//! Dependences as pictures.
+//! Pictures of dependences.
 
 use super::Dependence;
 use crate::error::Error;
@@ -8,10 +8,10 @@ use pixelrnn::Position;
 use pixelrnn::network::Image;
 use plotters::prelude::*;
 
-/// The most powers of ten that the colours reach over: changes below share the last colour.
+/// Maximum number of decades on the colour scale. Smaller changes get the lowest colour.
 const DECADES: i32 = 6;
 
-/// From the smallest change to the largest: the colours that Matplotlib calls plasma.
+/// Colour scale from the smallest to the largest change: plasma of Matplotlib.
 const HEAT: [[u8; 3]; 9] = [
     [13, 8, 135],
     [75, 3, 161],
@@ -30,18 +30,18 @@ const HATCH: RGBColor = RGBColor(228, 230, 235);
 const IDEAL: RGBColor = RGBColor(66, 133, 190);
 const TARGET: RGBColor = RGBColor(0, 190, 110);
 
-/// Side of a map, roughly; the space around it; the lines above it; the legend below all.
+/// Layout: approximate side of a map, gap between maps, height of a map's title, height of the legend.
 const SIDE: usize = 448;
 const GAP: usize = 40;
 const HEAD: usize = 104;
 const LEGEND: usize = 128;
 
-/// What one model's prediction depends on, under a title.
+/// Dependence of one model's prediction, with a title.
 #[derive(Clone, Debug)]
 pub struct Panel {
     /// The model's name.
     pub title: String,
-    /// What was measured.
+    /// The measured dependence.
     pub dependence: Dependence,
 }
 
@@ -51,12 +51,12 @@ struct Map<'a> {
     subtitle: String,
     image: Image,
     target: Position,
-    /// The channel whose change is shown; what could be read, where there is none.
+    /// Dependence and channel to show. `None` for the ideal.
     shown: Option<(&'a Dependence, usize)>,
 }
 
 impl<'a> Map<'a> {
-    /// What all of a model's pixels do, or one channel of it at a time.
+    /// Maps of a model, one per channel.
     fn of(panel: &'a Panel) -> Vec<Self> {
         let Panel { title, dependence } = panel;
         let (image, target) = (dependence.image(), dependence.target());
@@ -104,7 +104,7 @@ impl<'a> Map<'a> {
         canvas::centred(area, &self.title, (middle, (top + 32) as i32), 28, INK)?;
         canvas::centred(area, &self.subtitle, (middle, (top + 72) as i32), 22, FAINT)?;
         let top = top + HEAD;
-        // A line between cells where there is room for one.
+        // A separating line only between large cells.
         let line = usize::from(cell >= 6);
         let Position { row, column, channel } = self.target;
         for (i, j) in (0..self.image.height).flat_map(|i| (0..self.image.width).map(move |j| (i, j))) {
@@ -124,7 +124,7 @@ impl<'a> Map<'a> {
         Ok(())
     }
 
-    /// The colour of a pixel before the target.
+    /// Colour of a pixel before the target.
     fn colour(&self, i: usize, j: usize, scale: Scale) -> RGBColor {
         let Some((dependence, channel)) = self.shown else { return IDEAL };
         let at = (channel * self.image.height + i) * self.image.width + j;
@@ -134,7 +134,7 @@ impl<'a> Map<'a> {
 
 const NAMES: [&str; 3] = ["R", "G", "B"];
 
-/// What the colours stand for: changes between two powers of ten.
+/// Logarithmic colour scale between two powers of ten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Scale {
     low: i32,
@@ -142,7 +142,7 @@ struct Scale {
 }
 
 impl Scale {
-    /// A scale that all changes in the panels fit on, as far as [`DECADES`] allow.
+    /// The scale that covers all changes, up to [`DECADES`].
     fn over<'a>(changes: impl Iterator<Item = &'a f64>) -> Self {
         let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
         for change in changes.filter(|change| **change > 0.0) {
@@ -151,7 +151,7 @@ impl Scale {
         if most == 0.0 {
             return Self { low: -DECADES, high: 0 };
         }
-        // Total variation is at most 1, so that these are small whole numbers.
+        // Total variation is at most 1, so the exponents are small integers.
         let high = most.log10().ceil() as i32;
         Self { low: (least.log10().floor() as i32).clamp(high - DECADES, high - 1), high }
     }
@@ -160,13 +160,13 @@ impl Scale {
         self.high - self.low
     }
 
-    /// Where a change stands on the scale, 0 to 1.
+    /// Position of a change on the scale, 0 to 1.
     fn share(self, change: f64) -> f64 {
         ((change.log10() - f64::from(self.low)) / f64::from(self.decades())).clamp(0.0, 1.0)
     }
 }
 
-/// The colour of a share of the scale.
+/// Colour of a position on the scale.
 fn heat(share: f64) -> RGBColor {
     let place = share * (HEAT.len() - 1) as f64;
     let low = (place as usize).min(HEAT.len() - 2);
@@ -180,7 +180,7 @@ fn square(area: &Area<'_>, (x, y): (usize, usize), side: usize, colour: RGBColor
     area.draw(&Rectangle::new([(x, y), (x + last, y + last)], colour.filled()))
 }
 
-/// A pixel that is not known yet: hatched, in lines that go on from one to the next.
+/// Hatches a pixel that is not known yet; the lines continue across pixels.
 fn later(area: &Area<'_>, (x, y): (usize, usize), side: usize) -> Drawn {
     square(area, (x, y), side, LATER)?;
     for (v, u) in (0..side).flat_map(|v| (0..side).map(move |u| (v, u))) {
@@ -191,7 +191,7 @@ fn later(area: &Area<'_>, (x, y): (usize, usize), side: usize) -> Drawn {
     Ok(())
 }
 
-/// The target: filled, or a frame where it shows a channel of its own.
+/// Marks the target: filled, or a frame around the colour of an earlier channel.
 fn mark(area: &Area<'_>, (x, y): (usize, usize), side: usize, frame: bool) -> Drawn {
     if !frame {
         return square(area, (x, y), side, TARGET);
@@ -203,7 +203,8 @@ fn mark(area: &Area<'_>, (x, y): (usize, usize), side: usize, frame: bool) -> Dr
     Ok(())
 }
 
-/// The maps of all panels, line by line: gray models of one size side by side and the ideal once, else a line each.
+/// Maps in rows: one row, with one ideal, if all models are gray and have the same image and target; else one row per
+/// model.
 fn lines(panels: &[Panel]) -> Vec<Vec<Map<'_>>> {
     let shape = |panel: &Panel| (panel.dependence.image(), panel.dependence.target());
     let alike = panels.windows(2).all(|two| shape(&two[0]) == shape(&two[1]));
@@ -217,10 +218,11 @@ fn lines(panels: &[Panel]) -> Vec<Vec<Map<'_>>> {
     panels.iter().map(line).collect()
 }
 
-/// What models depend on, beside the ideal: all pixels above the target, and to the left of it in its row.
+/// Draws the dependence of each model, with the ideal for comparison: all pixels above the target, and to its left in
+/// its row.
 ///
 /// # Errors
-/// [`Error::Drawing`] when it cannot be drawn.
+/// [`Error::Drawing`] when drawing fails.
 pub fn picture(panels: &[Panel]) -> Result<Picture, Error> {
     let lines = lines(panels);
     let scale = Scale::over(panels.iter().flat_map(|panel| panel.dependence.change()));
@@ -242,7 +244,7 @@ pub fn picture(panels: &[Panel]) -> Result<Picture, Error> {
     })
 }
 
-/// Room that the legend needs.
+/// Minimum width, for the legend.
 const MINIMUM: usize = 980;
 
 fn legend(area: &Area<'_>, width: usize, top: usize, scale: Scale) -> Drawn {
@@ -274,7 +276,7 @@ fn legend(area: &Area<'_>, width: usize, top: usize, scale: Scale) -> Drawn {
     Ok(())
 }
 
-/// A power of ten: `10⁻³`, and 1.
+/// A power of ten, such as `10⁻³`.
 fn power(exponent: i32) -> String {
     let digit = |c: char| match c {
         '-' => '⁻',

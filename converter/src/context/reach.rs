@@ -1,10 +1,10 @@
-//! What the masks of a network let a prediction read: no weights could make it more.
+//! Receptive field allowed by the masks, whatever the weights.
 
 use pixelrnn::Position;
 use pixelrnn::network::taps::Offset;
 use pixelrnn::network::{Features, Image, MaskedConv, Node};
 
-/// Places, `[groups, height, width]`: of each colour group's features at each pixel.
+/// Set of positions `[groups, height, width]`: a colour group at a pixel.
 #[derive(Clone)]
 struct Places {
     height: usize,
@@ -17,14 +17,14 @@ impl Places {
         Self { height, width, set: vec![false; groups * height * width] }
     }
 
-    /// All that are set: group, row, column.
+    /// Members of the set: group, row, column.
     fn each(&self) -> impl Iterator<Item = (usize, usize, usize)> + use<'_> {
         let plane = self.height * self.width;
         let set = self.set.iter().enumerate().filter(|(_, set)| **set);
         set.map(move |(at, _)| (at / plane, at % plane / self.width, at % self.width))
     }
 
-    /// Sets a place, unless it lies outside the image.
+    /// Inserts a position if it lies inside the image.
     fn put(&mut self, group: usize, row: isize, column: isize) {
         let (Ok(row), Ok(column)) = (usize::try_from(row), usize::try_from(column)) else { return };
         if row < self.height && column < self.width {
@@ -51,9 +51,8 @@ impl Places {
         }
     }
 
-    /// Adds, for each place, those that lie `distances` away in all groups of `features`, until there are no more.
-    ///
-    /// Of the rows above and of the same row, an LSTM's states are read; each pass goes one step farther.
+    /// Transitive closure of an LSTM's recurrence: for each position, adds all groups of `features` at each of
+    /// `distances`, until nothing changes.
     fn follow(&mut self, features: &Features, distances: &[Offset]) {
         loop {
             let before = self.clone();
@@ -71,15 +70,15 @@ impl Places {
     }
 }
 
-/// The groups that have features.
+/// Colour groups that have features.
 fn groups(features: &Features) -> impl Iterator<Item = usize> + use<> {
     let features = *features;
     (0..features.groups).filter(move |group| (0..features.count).any(|f| features.group(f) == *group))
 }
 
-/// Which values of an image the network of `nodes` can read for the prediction at `target`, `[C, H, W]`.
+/// Values of an image, `[C, H, W]`, in the receptive field of the prediction at `target`.
 ///
-/// It follows the masks backwards from the target. [`super::Dependence`] finds these values or fewer.
+/// Follows the masks backwards from the target. [`super::Dependence`] finds these values or fewer.
 pub fn reach(nodes: &[Node], image: &Image, target: Position) -> Vec<bool> {
     let Image { height, width, channels, .. } = *image;
     let mut needed = vec![Places::none(channels, height, width); nodes.len() + 1];

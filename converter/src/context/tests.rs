@@ -20,7 +20,7 @@ fn at(row: usize, column: usize, channel: usize) -> Position {
     Position { row, column, channel }
 }
 
-/// A chain of convolutions without rectifiers, which pass on whatever they read: `(mask, rows, columns, dilation)`.
+/// A chain of convolutions `(mask, rows, columns, dilation)` without activations, so no dependence is lost.
 fn chain(image: &Image, output: &str, convs: &[(char, usize, usize, usize)]) -> TrainedModel {
     let logits = image.channels * if output == "bernoulli" { 1 } else { image.levels };
     let op = |(n, (mask, rows, columns, dilation)): (usize, &(char, usize, usize, usize))| {
@@ -51,7 +51,7 @@ fn by_blob(model: &TrainedModel, target: Position) -> Dependence {
     Dependence::measure(Scorer::Engine(blob.model().unwrap()), &set, target, None, || ()).unwrap()
 }
 
-/// The rows of a gray map, `#` where it is set.
+/// Rows of a gray map, `#` for set.
 fn rows(image: &Image, values: &[bool]) -> Vec<String> {
     values.chunks(image.width).map(|row| row.iter().map(|set| if *set { '#' } else { '.' }).collect()).collect()
 }
@@ -65,7 +65,7 @@ fn one_convolution_reads_its_open_taps() {
     assert_eq!((seen.pixels(), seen.ideal()), (4, 24));
     assert!(matches!(seen.farthest(), Some((2, 2 | 4))), "{:?}", seen.farthest());
     assert_eq!(by_blob(&model, at(3, 3, 0)).noticed(), seen.noticed());
-    // At the edge the rest is cut off, and in the corner there is nothing to read.
+    // The kernel is cut off at the edge, and the corner has nothing to read.
     assert_eq!(measured(&model, at(0, 3, 0)).pixels(), 1);
     let corner = measured(&model, at(0, 0, 0));
     assert_eq!((corner.pixels(), corner.ideal(), corner.farthest(), corner.most()), (0, 0, None, 0));
@@ -131,8 +131,8 @@ fn nothing_is_found_where_nothing_is_known_yet() {
 fn a_diagonal_bilstm_reaches_all_that_is_known_but_one() {
     let model = random_model(&Description::from(preset(Architecture::DiagonalBilstm, WIDE)), 2);
     let seen = measured(&model, at(4, 2, 0));
-    // By mask A a feature knows the pixels before its own, so the last pixel of a row is known to the next row alone, as
-    // far as the first kernel of 5 x 5 reads to its right: from column 2 up to column 4.
+    // With mask A a feature reads the pixels before its own. The last pixel of a row reaches only the next row, as far
+    // right as the first 5x5 kernel extends: from column 2 to column 4.
     let expected = ["#######", "#######", "#######", "######.", "##.....", "......."];
     assert_eq!(rows(&WIDE, seen.noticed()), expected);
     assert_eq!((seen.pixels(), seen.ideal(), seen.farthest()), (29, 30, Some((0, 6))));
@@ -167,7 +167,7 @@ fn what_does_not_fit_is_refused() {
     let set = images(&WIDE, 1);
     assert_eq!(measure(&set, at(6, 0, 0)), "row 6, column 0, channel 0, expected at most row 5, column 6, channel 0");
     assert!(measure(&images(&COLOUR, 1), at(0, 0, 0)).contains("values"));
-    assert_eq!(measure(&set.clone().truncated(0), at(0, 0, 0)), "there are no images in it");
+    assert_eq!(measure(&set.clone().truncated(0), at(0, 0, 0)), "it has no images");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn pictures_of_any_models_side_by_side_have_room() {
     assert!(one.width < two.width && one.height == two.height);
     let lines = picture(&[gray("one"), colour]).unwrap();
     assert!(lines.height > 2 * 400);
-    // The target's colour is in each, once a map at least.
+    // Every picture contains the target's colour, at least one square per map.
     for picture in [one, two, lines] {
         assert!(picture.data.chunks(3).filter(|pixel| **pixel == [0, 190, 110]).count() > 100);
     }

@@ -1,7 +1,7 @@
-//! The JSON form of a description.
+//! JSON format of a description.
 //!
-//! The two forms, preset and list of ops, are two types, told apart by a look at the keys: in this way each of them
-//! knows its own keys and refuses all others by name.
+//! Presets and lists of ops are separate types, selected by a look at the keys. Each type then rejects unknown keys by
+//! name.
 
 use super::{Description, NetworkSpec, OpSpec};
 use crate::error::Error;
@@ -121,7 +121,7 @@ fn yes() -> bool {
     true
 }
 
-/// What decides which of the two forms a description has.
+/// Keys that select the type of a description.
 #[derive(Deserialize)]
 struct Form {
     architecture: Option<serde_json::Value>,
@@ -143,7 +143,7 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
         let path = e.path().to_string();
-        // At the top there is no path to speak of, and a message about a key that names it already needs none.
+        // A top-level error has no path, and a message that names the key needs none.
         if path == "." || e.inner().to_string().contains(&format!("`{path}`")) {
             Error::Json(e.into_inner().to_string())
         } else {

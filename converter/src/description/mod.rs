@@ -1,4 +1,4 @@
-//! The description of a network as trained-model files carry it: a preset, or the list of ops itself.
+//! Network descriptions in trained-model files: a preset or a list of ops.
 
 mod json;
 mod ops;
@@ -9,7 +9,7 @@ use crate::error::Error;
 use pixelrnn::network::{ColourGroups, Image, InputMap, NetworkError, Node, Output, Preset, check_image};
 use std::collections::BTreeSet;
 
-/// What a model reads, what it gives, and the network between.
+/// Input, output and network of a model.
 ///
 /// ```
 /// use pixelrnn_converter::Description;
@@ -24,27 +24,27 @@ use std::collections::BTreeSet;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
-    /// The images.
+    /// Image dimensions and levels.
     pub image: Image,
-    /// How logits become a distribution.
+    /// Distribution that the logits parametrize.
     pub output: Output,
-    /// How a value becomes the number that the network reads.
+    /// Map from levels to the network's input.
     pub input: InputMap,
-    /// Classes to condition on; 0: none.
+    /// Number of classes to condition on, 0 if unconditional.
     pub classes: usize,
-    /// How features are dealt out to R, G and B.
+    /// Assignment of features to R, G and B.
     pub colour_groups: ColourGroups,
     /// The network.
     pub network: NetworkSpec,
 }
 
-/// A network, by a few numbers or op by op.
+/// A network, as a preset or as a list of ops.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NetworkSpec {
-    /// An architecture of the paper. Its image, output, classes and colour groups are those of the [`Description`],
-    /// whatever stands here.
+    /// An architecture of the paper. The image, output, classes and colour groups of the [`Description`] take
+    /// precedence over those in the preset.
     Preset(Preset),
-    /// The ops, first to last.
+    /// Ops, first to last.
     Ops(Vec<OpSpec>),
 }
 
@@ -63,31 +63,30 @@ impl From<Preset> for Description {
 }
 
 impl Description {
-    /// Reads the JSON that trained-model files carry, and checks the network that it describes.
+    /// Parses the JSON of a trained-model file and checks the network.
     ///
     /// # Errors
-    /// When it is not that JSON (an unknown key is named), or when the network is one that cannot be; see
-    /// [`Description::nodes`].
+    /// When the JSON is malformed or has an unknown key, and when the network is invalid; see [`Description::nodes`].
     pub fn from_json(text: &str) -> Result<Self, Error> {
         let description = json::read(text)?;
         description.nodes()?;
         Ok(description)
     }
 
-    /// The JSON that [`Description::from_json`] reads, on one line.
+    /// Serializes to single-line JSON for [`Description::from_json`].
     pub fn to_json(&self) -> String {
         json::write(self)
     }
 
-    /// Logits of one pixel: channels times logits a channel.
+    /// Logits per pixel: channels times logits per channel.
     pub fn logits(&self) -> usize {
         self.image.channels * self.output.logits_per_channel(self.image.levels)
     }
 
-    /// The network's nodes, in an order in which every value is made before it is read. The last gives the logits.
+    /// Nodes of the network in topological order. The last one computes the logits.
     ///
     /// # Errors
-    /// When a number is out of range, when two ops have one name, when a value could see itself or a later one, and when
+    /// When a number is out of range, when two ops share a name, when a value could see itself or a later one, and when
     /// the last op does not give the logits.
     pub fn nodes(&self) -> Result<Vec<Node>, Error> {
         check_image(&self.image, self.output)?;
@@ -104,7 +103,7 @@ impl Description {
         Ok(nodes)
     }
 
-    /// `preset` with what the description says of the images.
+    /// The preset with the description's image, output, classes and colour groups.
     fn completed(&self, preset: &Preset) -> Preset {
         let Self { image, output, classes, colour_groups, .. } = *self;
         Preset { image, output, classes, colour_groups, ..*preset }
@@ -125,7 +124,7 @@ impl Description {
         Ok(())
     }
 
-    /// Names of ops, and of the tensors that they make up, must differ: else two ops would share a tensor.
+    /// Rejects duplicate names of ops and of tensors: two ops must not share a tensor.
     fn check_names(&self, nodes: &[Node]) -> Result<(), Error> {
         let mut ops = BTreeSet::new();
         let mut tensors = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Networks that are spelled out op by op.
+//! Networks given as a list of ops.
 
 use super::Description;
 use super::json::MaskName;
@@ -6,22 +6,22 @@ use crate::error::Error;
 use pixelrnn::network::{Activation, Builder, Mask, NetworkError, Node, Op};
 use serde::{Deserialize, Serialize};
 
-/// One op of a list, with what the file says of it.
+/// One op of a list, with its parameters.
 ///
-/// Each op reads the value that the op before it made.
+/// Each op reads the output of the previous one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum OpSpec {
     /// Masked convolution with stride 1 and zero padding.
     MaskedConv {
-        /// Prefix of its tensors' names.
+        /// Prefix of its tensor names.
         name: String,
         /// Mask of the centre tap.
         #[serde(with = "MaskName")]
         mask: Mask,
-        /// Rows and columns.
+        /// Kernel height and width.
         kernel: [usize; 2],
-        /// Features made.
+        /// Output features.
         out: usize,
         /// Distance between taps.
         #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -42,7 +42,7 @@ pub enum OpSpec {
     Sigmoid {},
     /// Batch normalization as in inference.
     BatchNorm {
-        /// Prefix of its tensors' names.
+        /// Prefix of its tensor names.
         name: String,
         /// Added to the variance.
         #[serde(default = "default_eps")]
@@ -50,23 +50,23 @@ pub enum OpSpec {
     },
     /// Row LSTM.
     RowLstm {
-        /// Prefix of its tensors' names.
+        /// Prefix of its tensor names.
         name: String,
-        /// Features of its state.
+        /// Units.
         hidden: usize,
-        /// Columns of its kernels.
+        /// Kernel width.
         kernel: usize,
-        /// Whether its initial state is learned.
+        /// True when the initial state is learned.
         #[serde(default, skip_serializing_if = "is_false")]
         initial_state: bool,
     },
-    /// Diagonal `BiLSTM`: left plus lowered right.
+    /// Diagonal `BiLSTM`: the left map plus the right map moved down one row.
     DiagonalBilstm {
-        /// Prefix of its tensors' names.
+        /// Prefix of its tensor names.
         name: String,
-        /// Features of each direction's state.
+        /// Units of each direction.
         hidden: usize,
-        /// Whether its initial states are learned.
+        /// True when the initial states are learned.
         #[serde(default, skip_serializing_if = "is_false")]
         initial_state: bool,
     },
@@ -74,16 +74,16 @@ pub enum OpSpec {
     Residual {
         /// The branch.
         ops: Vec<OpSpec>,
-        /// Factor of x.
+        /// Factor of `x`.
         #[serde(default = "unit", skip_serializing_if = "is_unit")]
         scale: f32,
     },
-    /// Adds a 1x1 mask-B convolution of x to a running sum; x stays.
+    /// Adds a 1x1 mask-B convolution of `x` to the skip sum and passes `x` on.
     Skip {
-        /// Prefix of its tensors' names.
+        /// Prefix of its tensor names.
         name: String,
     },
-    /// Replaces x by the running sum.
+    /// Replaces `x` by the skip sum.
     SkipSum {},
 }
 
@@ -95,12 +95,12 @@ fn unit() -> f32 {
     1.0
 }
 
-/// `PyTorch`'s.
+/// Default of `PyTorch`.
 fn default_eps() -> f32 {
     1e-5
 }
 
-// serde passes what it would write by reference.
+// serde passes fields by reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_one(n: &usize) -> bool {
     *n == 1
@@ -117,7 +117,7 @@ fn is_false(b: &bool) -> bool {
 }
 
 impl OpSpec {
-    /// The op's name in files.
+    /// Name of the op kind in files.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::MaskedConv { .. } => "masked_conv",
@@ -135,7 +135,7 @@ impl OpSpec {
         }
     }
 
-    /// The prefix of the op's tensors, where it has any.
+    /// Prefix of the op's tensor names, if it has tensors.
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::MaskedConv { name, .. }
@@ -153,7 +153,7 @@ impl OpSpec {
         }
     }
 
-    /// What messages call it.
+    /// Name of the op in messages.
     fn shown(&self) -> String {
         match self.name() {
             Some(name) => format!("{} `{name}`", self.kind()),
@@ -162,12 +162,12 @@ impl OpSpec {
     }
 }
 
-/// The nodes of `list`.
+/// Expands `list` to nodes.
 pub(super) fn expand(description: &Description, list: &[OpSpec]) -> Result<Vec<Node>, Error> {
     let Some(first) = list.first() else {
         return Err(NetworkError::Empty.into());
     };
-    // What reads the image past this op would see the very value that it predicts.
+    // With any other first op, a prediction could read its own value.
     if !matches!(first, OpSpec::MaskedConv { mask: Mask::A, .. }) {
         let conv = matches!(first, OpSpec::MaskedConv { .. });
         let nodes = if conv { build(description, list).unwrap_or_default() } else { Vec::new() };
@@ -176,10 +176,10 @@ pub(super) fn expand(description: &Description, list: &[OpSpec]) -> Result<Vec<N
     build(description, list)
 }
 
-/// The op whose mask A hides from the logits what the first one shows: the pixel's own value. `None` where on some way to
-/// the logits there is none.
+/// Name of the op whose mask A hides the pixel's own value from the logits, when the first op exposes it. `None` if a
+/// path to the logits bypasses mask A.
 fn hidden_by(nodes: &[Node]) -> Option<String> {
-    // Of each value, whether a feature may depend on the image's own value at the pixel.
+    // For each value: may a feature depend on the level at its own pixel?
     let mut own = vec![true; nodes.len() + 1];
     let mut hides = None;
     for node in nodes {
@@ -195,7 +195,7 @@ fn hidden_by(nodes: &[Node]) -> Option<String> {
 }
 
 fn build(description: &Description, list: &[OpSpec]) -> Result<Vec<Node>, Error> {
-    // The first op is no `batch_norm`, so that there is one that is not.
+    // The first op is never `batch_norm`, so a match exists.
     let last = list.iter().rposition(|op| !matches!(op, OpSpec::BatchNorm { .. })).unwrap_or(0);
 
     let mut nodes = Vec::new();

@@ -7,7 +7,7 @@ const PRESET: &str = r#"{"architecture": "diagonal_bilstm",
     "hidden": 16, "layers": 7, "input_kernel": 7, "kernel": 3, "head": 32, "output": "bernoulli",
     "residual": true, "skip": false, "depth_gate": false, "classes": 0, "colour_groups": "cyclic"}"#;
 
-/// The example of the file format, and every other op.
+/// The example in the file format's documentation, extended to every op.
 const OPS: &str = r#"{"image": {"height": 28, "width": 28, "channels": 1, "levels": 2}, "output": "bernoulli",
     "input": {"scale": 2.0, "shift": -1.0}, "classes": 10,
     "ops": [{"op": "masked_conv", "name": "input", "mask": "A", "kernel": [7, 7], "out": 8},
@@ -103,7 +103,7 @@ fn every_op_becomes_its_nodes() {
     assert!(matches!(nodes[8].op, Op::Add { scale } if scale.to_bits() == 0.5_f32.to_bits()));
     assert!(matches!(nodes[11].op, Op::MaskedConv(conv) if conv.dilation == 2 && conv.mask == Mask::B));
     assert!(matches!(nodes[1].op, Op::DiagonalBilstm(lstm) if lstm.initial_state));
-    // The logits are channel-major whatever the other features are.
+    // Logits are channel-major, regardless of the colour grouping of other features.
     assert_eq!(nodes[13].features.order, ColourGroups::Contiguous);
 }
 
@@ -192,17 +192,17 @@ fn values_must_not_see_themselves() {
     refused(&with_ops(OUTPUT), &["first op is masked_conv `out` with mask B", "mask A"]);
     refused(&with_ops(&format!("{{\"op\": \"relu\"}}, {INPUT}, {OUTPUT}")), &["first op is relu"]);
     refused(&with_ops(&format!("{{\"op\": \"residual\", \"ops\": [{INPUT}]}}, {OUTPUT}")), &["first op is residual"]);
-    // A later mask A closes more than it must, and leaks nothing.
+    // A second mask A is stricter than necessary and leaks nothing.
     let later = INPUT.replace("\"in\"", "\"later\"");
     assert!(Description::from_json(&with_ops(&format!("{INPUT}, {later}, {OUTPUT}"))).is_ok());
-    // An engine has no value yet when it predicts it, even where a later mask A would hide it again.
+    // A value is unknown when it is predicted, even if a later mask A hides it again.
     let first_b = INPUT.replace("\"A\"", "\"B\"");
     let hidden = with_ops(&format!("{first_b}, {later}, {OUTPUT}"));
     refused(&hidden, &["first op is masked_conv `in` with mask B", "mask A of `later` hides", "before it is known"]);
-    // A way around mask A lets a value see itself.
+    // A path around mask A lets a value see itself.
     let around = with_ops(&format!("{first_b}, {{\"op\": \"residual\", \"ops\": [{later}]}}, {OUTPUT}"));
     refused(&around, &["first op is masked_conv `in` with mask B", "lets a value see itself"]);
-    // One op may be both the first and the last.
+    // One op may be both first and last.
     assert!(Description::from_json(&with_ops(&OUTPUT.replace("\"B\"", "\"A\""))).is_ok());
 }
 
@@ -222,7 +222,7 @@ fn ops_that_cannot_be_are_named() {
     let wider = INPUT.replace("\"in\"", "\"wide\"").replace('6', "7");
     refused(&middle(&format!(r#"{{"op": "residual", "ops": [{wider}]}}"#)), &["ops[1] (residual)", "6", "7"]);
     refused(&middle(&INPUT.replace("\"in\"", &format!("\"{}\"", "n".repeat(41)))), &["40 bytes"]);
-    // The convolution's `a.left.input_to_state.weight` would be the LSTM's as well.
+    // The convolution and the LSTM would share `a.left.input_to_state.weight`.
     let lstm = r#"{"op": "diagonal_bilstm", "name": "a", "hidden": 6}"#;
     let clash = INPUT.replace("\"in\"", "\"a.left.input_to_state\"");
     refused(&middle(&format!("{lstm}, {clash}")), &["both have a tensor `a.left.input_to_state.weight`"]);

@@ -100,7 +100,7 @@ fn permissions_links_and_devices_stay_as_they_are() {
     let (path, link) = (folder.path().join("file"), folder.path().join("link"));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
 
-    // What any other program would have made here.
+    // Permissions of a file created directly.
     let plain = folder.path().join("plain");
     fs::write(&plain, "").unwrap();
     write_atomically(&path, |out| out.write_all(b"1")).unwrap();

@@ -1,15 +1,15 @@
-//! Labels of images in a `.npy` file: whole numbers of any size.
+//! Integer labels in a `.npy` file.
 
 use super::Label;
 use crate::memory;
 
-/// The types of numbers that are read, for messages.
+/// Supported types, for messages.
 pub(super) const KNOWN: &str = "whole numbers, such as uint8 or int64";
 
-/// The labels in `data`, numbers of type `descr` as a header calls it.
+/// Parses labels from `data` of type `descr`, as in the header.
 ///
 /// # Errors
-/// With what is wrong, when the type is another or a number is no label.
+/// When the type is not an integer, and when a value is out of range for a label.
 pub(super) fn from_numbers(descr: &str, data: &[u8]) -> Result<Vec<Label>, String> {
     let unknown = || format!("labels of type `{descr}`, expected {KNOWN}");
     let (order, plain) = match descr.split_at_checked(1) {

@@ -1,21 +1,21 @@
-//! Making a set of images fit a model.
+//! Conversion of a set of images to a model's size and levels.
 
 use super::{ImageSet, Origin, Range};
 use crate::error::Error;
 use pixelrnn::network::Image;
 use std::fmt;
 
-/// Something that was done to a set of images and that its user should know.
+/// Change to a set of images that the user should know about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// Values 0 to 255 became levels.
+    /// Values 0 to 255 were quantized to levels.
     Quantized {
-        /// How many levels.
+        /// Number of levels.
         levels: usize,
-        /// How many values would come back changed.
+        /// Number of values that would not decode to their original.
         changed: usize,
-        /// How many values there are.
+        /// Number of values.
         values: usize,
     },
 }
@@ -26,36 +26,33 @@ impl fmt::Display for Notice {
         if *changed > 0 {
             write!(f, "the images hold values 0 to 255; quantized to the model's {levels} levels")
         } else {
-            write!(
-                f,
-                "the images hold values 0 to 255, all of them shades of the model's {levels} levels; nothing is lost"
-            )
+            write!(f, "the images hold values 0 to 255, all of them shades of the model's {levels} levels: lossless")
         }
     }
 }
 
-/// The value from which on images are surely of 0 to 255, for a model of `levels`: neither a dark picture nor levels with a
-/// stray value, or those of a model with a few more, reach it.
+/// Threshold above which values are certainly 0 to 255, for a model of `levels` levels. Well above the levels, so that
+/// neither a dark picture nor levels with an outlier, nor levels of a model with a few more, reach it.
 fn bright(levels: usize) -> usize {
     (levels + 16).max(128)
 }
 
 impl ImageSet {
-    /// Checks that the images are of the model's size and brings their values to its levels.
+    /// Checks the size of the images and converts their values to the model's levels.
     ///
-    /// A value `v` of 0 to 255 becomes the level `v * levels / 256`, rounded down; the notice says so. Values of
-    /// [`Range::Unstated`] are taken for what all of them together can be:
+    /// A value `v` of 0 to 255 becomes the level `v * levels / 256`, rounded down, with a notice. Values of
+    /// [`Range::Unstated`] are interpreted by all of them together:
     ///
     /// | values of all images, model of L levels | [`Origin::Array`] | [`Origin::Unit`] | [`Origin::Picture`] |
     /// |---|---|---|---|
-    /// | all 0, or L is 256 | levels | levels where all 0, else refused | levels |
-    /// | all below L | levels | levels where L is 2, else refused | refused |
+    /// | all 0, or L is 256 | levels | levels if all 0, else error | levels |
+    /// | all below L | levels | levels if L is 2, else error | error |
     /// | one of L or more; one of 128 and L + 16 or more, or all are shades of levels ([`level_to_byte`]) | 0 to 255 | | 0 to 255 |
-    /// | one of L or more, none so bright | refused | | refused |
+    /// | one of L or more, none so bright | error | | error |
     ///
     /// # Errors
     /// [`Error::ImageSize`] or [`Error::FlatSize`] when size or channels differ from the model's, [`Error::Value`] when
-    /// values that are levels by [`Range::Levels`] exceed the model's, [`Error::Reading`] where the table says refused.
+    /// values of [`Range::Levels`] exceed the model's levels, [`Error::Reading`] where the table says error.
     pub fn fit(mut self, image: &Image) -> Result<(Self, Option<Notice>), Error> {
         let expected = [image.channels, image.height, image.width];
         if self.flat {
@@ -84,7 +81,7 @@ impl ImageSet {
         Ok((self, notice))
     }
 
-    /// Whether the values are levels of a model of so many, or else 0 to 255.
+    /// True for levels, false for 0 to 255.
     fn are_levels(&self, levels: usize) -> Result<bool, Error> {
         match self.range {
             Range::Levels => return Ok(true),
@@ -111,7 +108,7 @@ impl ImageSet {
         }
     }
 
-    /// Makes levels of 0 to 255.
+    /// Quantizes values 0 to 255 to levels.
     fn quantize(&mut self, levels: usize) -> Option<Notice> {
         let table: [_; 256] =
             std::array::from_fn(|byte| (byte_to_level(byte as u8, levels), usize::from(!is_shade(byte as u8, levels))));
@@ -130,28 +127,28 @@ fn byte_to_level(byte: u8, levels: usize) -> u8 {
     (usize::from(byte) * levels / 256) as u8
 }
 
-/// Whether a level is shown as this byte, so that nothing is lost.
+/// True if quantization keeps this byte: some level is shown as it.
 fn is_shade(byte: u8, levels: usize) -> bool {
     level_to_byte(byte_to_level(byte, levels), levels) == byte
 }
 
-/// The byte 0 to 255 that shows a level: evenly spread from black to white, and such that [`ImageSet::fit`] makes it the
-/// same level again.
+/// Brightness of a level, 0 to 255: evenly spaced from black to white, and mapped back to the same level by
+/// [`ImageSet::fit`].
 ///
-/// `levels` is at least 2, and `level` below it.
+/// `levels` must be at least 2, and `level` below it.
 pub fn level_to_byte(level: u8, levels: usize) -> u8 {
     let level = usize::from(level);
     let even = (level * 255 + (levels - 1) / 2) / (levels - 1);
-    // The bytes v with v * levels / 256 == level.
+    // Range of the bytes v with v * levels / 256 == level.
     let first = (level * 256).div_ceil(levels);
     let last = ((level + 1) * 256).div_ceil(levels) - 1;
     even.clamp(first, last) as u8
 }
 
-/// The sentence of [`Error::FlatSize`].
+/// Message of [`Error::FlatSize`].
 pub(crate) fn flat_size(count: usize, got: usize, [channels, height, width]: [usize; 3]) -> String {
     if channels > 1 {
-        return format!("an array [{count}, {got}], expected [N, C, H, W]: it may be planes or pixels of colour");
+        return format!("an array [{count}, {got}], expected [N, C, H, W]: its channel order is ambiguous");
     }
     let hint = if (count, got) == (height, width) { "; a single image is `x[None]`" } else { "" };
     format!(
@@ -160,21 +157,21 @@ pub(crate) fn flat_size(count: usize, got: usize, [channels, height, width]: [us
     )
 }
 
-/// The sentence of [`Error::Reading`].
+/// Message of [`Error::Reading`].
 pub(crate) fn reading(origin: Origin, highest: u8, levels: usize) -> String {
-    let ask = format!("say which with `--levels-in {levels}` or `--levels-in 256`");
+    let ask = format!("choose with `--levels-in {levels}` or `--levels-in 256`");
     match origin {
         Origin::Unit if usize::from(highest) < levels => format!(
-            "0 and 1 alone, as truth values or floats, may be levels of the model's {levels} or black and white: say \
-             `--levels-in {levels}` for levels, or multiply by {} for white",
+            "booleans or floats of only 0 and 1 may be levels of the model's {levels} or black and white: choose levels with \
+             `--levels-in {levels}`, or multiply by {} for black and white",
             levels - 1
         ),
         _ if usize::from(highest) < levels => {
-            format!("values 0 to {highest} may be levels of the model's {levels} or nearly black of 0 to 255: {ask}")
+            format!("values 0 to {highest} may be levels of the model's {levels} or dark values of 0 to 255: {ask}")
         }
         _ => format!(
-            "values 0 to {highest} are too high for the model's {levels} levels and too dark to be surely of 0 to 255: \
-             if they are, say `--levels-in 256`, else quantize them to 0 to {}",
+            "values 0 to {highest} are too high for the model's {levels} levels and too dark to be certainly 0 to 255: \
+             if they are, use `--levels-in 256`, else quantize them to 0 to {}",
             levels - 1
         ),
     }

@@ -9,14 +9,14 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Entries of a folder that hold no images of a set.
+/// Folder entries that were skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
-    /// Files of other kinds.
+    /// Files of other formats.
     pub files: usize,
-    /// Folders, which are not entered.
+    /// Subfolders.
     pub folders: usize,
-    /// Files and folders whose names begin with a dot.
+    /// Entries with a leading dot in their name.
     pub hidden: usize,
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counted = [(self.files, "other file"), (self.folders, "folder"), (self.hidden, "hidden entry")];
         let parts: Vec<String> = counted.into_iter().filter(|(count, _)| *count > 0).map(plural).collect();
-        write!(f, "skipped {}: only the PNG files right in the folder are read", parts.join(", "))
+        write!(f, "skipped {}: only PNG files directly in the folder are read", parts.join(", "))
     }
 }
 
@@ -36,7 +36,7 @@ fn plural((count, what): (usize, &str)) -> String {
     }
 }
 
-/// All `.png` files of a folder, in natural order of their names: numbers in names by their size.
+/// Reads all `.png` files of a folder, in natural order of their names.
 pub(super) fn read(folder: &Path) -> Result<Loaded, Error> {
     let (paths, skipped) = pictures(folder)?;
     let mut all: Option<ImageSet> = None;
@@ -56,7 +56,7 @@ pub(super) fn read(folder: &Path) -> Result<Loaded, Error> {
 }
 
 fn append(all: &mut ImageSet, mut next: ImageSet) -> Result<(), Error> {
-    // Programs store a gray picture as gray, as colours or with a palette, whichever is shorter.
+    // Image programs store gray pictures as gray, as RGB or with a palette, whichever is smallest.
     if all.channels != next.channels {
         all.drop_equal_channels();
         next.drop_equal_channels();
@@ -98,8 +98,8 @@ fn pictures(folder: &Path) -> Result<(Vec<PathBuf>, Skipped), Error> {
     Ok((paths, skipped))
 }
 
-/// Natural order: runs of digits compare as numbers, all else byte by byte; names that are equal so, as `1` and `01`,
-/// byte by byte.
+/// Natural order: runs of digits compare as numbers, all else bytewise. Ties, such as `1` and `01`, are broken
+/// bytewise.
 pub(super) fn natural(a: &[u8], b: &[u8]) -> Ordering {
     let (mut left, mut right) = (a, b);
     loop {
@@ -121,7 +121,7 @@ pub(super) fn natural(a: &[u8], b: &[u8]) -> Ordering {
     }
 }
 
-/// Takes the digits that `text` begins with; gives them back without leading zeros.
+/// Takes the leading digits off `text` and returns them without leading zeros.
 fn number<'t>(text: &mut &'t [u8]) -> &'t [u8] {
     let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
@@ -130,7 +130,7 @@ fn number<'t>(text: &mut &'t [u8]) -> &'t [u8] {
 }
 
 impl ImageSet {
-    /// Makes a picture gray whose R, G and B are equal throughout; leaves any other set as it is.
+    /// Converts pictures to gray if R, G and B are equal throughout. Leaves other sets unchanged.
     pub(super) fn drop_equal_channels(&mut self) {
         let pixels = self.height * self.width;
         let gray =

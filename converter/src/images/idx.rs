@@ -1,14 +1,14 @@
-//! IDX, the format that MNIST ships in: two zeros, a type, a number of dimensions, big-endian sizes, row-major data.
+//! IDX, the format of MNIST: two zero bytes, a type, the number of dimensions, big-endian sizes, row-major data.
 
 use super::{ImageSet, Label, Origin, Range, channels_first};
 use crate::error::Error;
 use crate::memory;
 
-/// The type byte of unsigned bytes.
+/// Type byte of `u8`.
 const UNSIGNED_BYTE: u8 = 8;
 
 pub(super) fn is_idx(bytes: &[u8]) -> bool {
-    // The type bytes that the format knows; anything else that begins with two zeros is something else.
+    // Restricted to the type bytes of the format: other formats start with two zeros as well.
     matches!(bytes, [0, 0, 0x08 | 0x09 | 0x0b..=0x0e, _, ..])
 }
 
@@ -22,7 +22,7 @@ pub(super) fn images(bytes: &[u8]) -> Result<ImageSet, Error> {
         }
     };
     let set = ImageSet::new(size, memory::copy(data, memory::IMAGES)?, Range::Unstated)?;
-    // As MNIST ships them, these files hold pictures of 0 to 255.
+    // IDX files contain pictures of 0 to 255, as in MNIST.
     Ok(ImageSet { origin: Origin::Picture, ..set })
 }
 

@@ -1,4 +1,4 @@
-//! Labels of images: in the images' order, or by the names of a folder's files.
+//! Labels of images: in order, or by file name.
 
 use super::{Label, idx, npy, read_array_file};
 use crate::error::Error;
@@ -6,29 +6,29 @@ use crate::files;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Labels as a file has them.
+/// Labels of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Labels {
     /// In the order of the images.
     Ordered(Vec<Label>),
-    /// By file name, with or without the ending.
+    /// By file name, with or without its ending.
     Named(BTreeMap<String, Label>),
 }
 
 impl Labels {
-    /// Reads the file at `path`: an array or an IDX file in the order of the images, or lines `name,label`.
+    /// Reads the file at `path`: an array or IDX file in the order of the images, or lines `name,label`.
     ///
     /// # Errors
-    /// When it cannot be read, or is not whole, or not one of the formats.
+    /// When the file cannot be read, is damaged, or has an unknown format.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let bytes = read_array_file(path)?;
         Self::from_bytes(&bytes).map_err(|e| e.in_file(files::display_name(path)))
     }
 
-    /// Reads labels from the unpacked bytes of a file.
+    /// Parses the decompressed bytes of a file.
     ///
     /// # Errors
-    /// When they are not whole, or not in one of the formats.
+    /// When the bytes are damaged or have an unknown format.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         if npy::is_npy(bytes) {
             return npy::labels(bytes).map(Self::Ordered);
@@ -40,15 +40,15 @@ impl Labels {
         named(text.trim_start_matches('\u{feff}')).map(Self::Named)
     }
 
-    /// The labels in the order of the images of a folder, whose file names are `names`; of anything else there are none.
+    /// Labels in the order of a folder's images, given their file `names`. Images from other files have no names.
     ///
     /// # Errors
-    /// When labels by name do not have each of the names once, and no others.
+    /// When labels by name do not match the names one to one.
     pub fn in_order_of(self, names: &[String]) -> Result<Vec<Label>, Error> {
         let mut by_name = match self {
             Self::Ordered(labels) => return Ok(labels),
             Self::Named(_) if names.is_empty() => {
-                return Err(bad("no names to match: they are for a folder of PNG files".to_string()));
+                return Err(bad("the images have no names: use a folder of PNG files".to_string()));
             }
             Self::Named(by_name) => by_name,
         };
@@ -61,21 +61,19 @@ impl Labels {
             }
         }
         match by_name.first_key_value() {
-            Some((name, _)) => {
-                Err(bad(format!("no image `{name}` in the folder, expected labels of its images alone")))
-            }
+            Some((name, _)) => Err(bad(format!("no image `{name}` in the folder, expected labels of its images only"))),
             None => Ok(labels),
         }
     }
 }
 
-/// Parses lines `name,label`; the first may be a heading whose second word is `label`.
+/// Parses lines `name,label`. The first line may be a heading whose second column is `label`.
 fn named(text: &str) -> Result<BTreeMap<String, Label>, Error> {
     let mut labels = BTreeMap::new();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let fields = line.rsplit_once(',').map(|(name, label)| (unquoted(name), unquoted(label)));
         let Some((name, label)) = fields else {
-            // A file without a single comma is something else.
+            // A file without a comma has another format.
             return Err(if labels.is_empty() { Error::UnknownLabels } else { wrong(number, line) });
         };
         match label.parse() {

@@ -1,8 +1,8 @@
-//! Sets of images and their labels, in the formats that people keep them in.
+//! Sets of images and their labels, in common file formats.
 //!
-//! Read: `.npy` and `.npz` of whole numbers `[N, C, H, W]`, `[N, H, W]` or `[N, H·W]`, IDX as MNIST ships it, PNG, and a
-//! folder of PNG files. All but the last may be gzipped. What a file is shows in its first bytes; its name does not matter,
-//! and `-` is standard input. Written: `.npy`, and PNG by way of [`crate::picture`].
+//! Input formats: `.npy` and `.npz` arrays of whole numbers `[N, C, H, W]`, `[N, H, W]` or `[N, H·W]`, IDX as in MNIST,
+//! PNG, and folders of PNG files. Single files may be gzipped. The format is detected by the first bytes, not by the
+//! name; `-` is standard input. Output formats: `.npy`, and PNG through [`crate::picture`].
 
 mod class;
 mod fit;
@@ -23,71 +23,71 @@ use crate::error::Error;
 use crate::files;
 use std::path::Path;
 
-/// The class of an image.
+/// Class of an image.
 pub type Label = u16;
 
-/// What the numbers of a set are.
+/// Interpretation of a set's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {
-    /// Nobody said: [`ImageSet::fit`] decides by the values and by where they come from, or refuses.
+    /// Unknown: [`ImageSet::fit`] decides by the values and their origin, or returns an error.
     Unstated,
     /// 0 to 255.
     Bytes,
-    /// A model's levels.
+    /// Levels of a model.
     Levels,
 }
 
-/// The kind of file that a set comes from, which says what its values usually are.
+/// Kind of source, which suggests the interpretation of the values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
-    /// An array of integers, or no file at all: levels.
+    /// Integer array, or no file: usually levels.
     #[default]
     Array,
-    /// An array of truth values, or of the floats 0 and 1 alone: two levels, or black and white.
+    /// Array of booleans, or of floats that are all 0 or 1: two levels, or black and white.
     Unit,
-    /// A PNG or an IDX file: 0 to 255.
+    /// PNG or IDX file: usually 0 to 255.
     Picture,
 }
 
-/// Images of one size.
+/// Images of equal size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageSet {
-    /// How many there are.
+    /// Number of images.
     pub count: usize,
     /// 1 (gray) or 3 (R, G, B).
     pub channels: usize,
     /// Rows.
     pub height: usize,
-    /// Pixels in a row.
+    /// Pixels per row.
     pub width: usize,
-    /// All values, `[N, C, H, W]`.
+    /// Values, `[N, C, H, W]`.
     pub data: Vec<u8>,
-    /// What the values are.
+    /// Interpretation of the values.
     pub range: Range,
-    /// Whether the file has no axis of channels, `[N, H, W]`; of one channel only.
+    /// True if the file has no channel axis, `[N, H, W]`. Single-channel only.
     pub planes: bool,
-    /// Where the values come from.
+    /// Source of the values.
     pub origin: Origin,
-    /// Whether the file has no rows and columns, `[N, H·W]`: `height` is 1 until [`ImageSet::fit`] knows the model's.
+    /// True if the file has no row axis, `[N, H·W]`. `height` is 1 until [`ImageSet::fit`] sets it to the model's.
     pub flat: bool,
 }
 
-/// A set as it was read, and what is to be known of the reading.
+/// A set as read, with information for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// The images.
     pub set: ImageSet,
-    /// The file name of each, of a folder of files; else empty.
+    /// File name of each image of a folder. Empty for other sources.
     pub names: Vec<String>,
-    /// What of a folder was not read.
+    /// Skipped entries of a folder.
     pub skipped: Option<Skipped>,
 }
 
 impl Loaded {
-    /// Reads images from the file or folder at `path`; `FILE.npz:NAME` is one of several arrays.
+    /// Reads images from the file or folder at `path`. `FILE.npz:NAME` selects one of several arrays.
     ///
     /// # Errors
-    /// When it cannot be read, or is not whole, or not one of the formats.
+    /// When the file cannot be read, is damaged, or has an unknown format.
     pub fn read(path: &Path) -> Result<Self, Error> {
         if path.is_dir() {
             return folder::read(path);
@@ -98,25 +98,26 @@ impl Loaded {
     }
 }
 
-/// The unpacked bytes of the file at `path`; of an archive, those of the array that `path` names or of the only one.
+/// Decompressed bytes of the file at `path`; for an archive, of the array named in `path` or of its only array.
 fn read_array_file(path: &Path) -> Result<Vec<u8>, Error> {
     let (file, name) = npz::split_path(path);
     let bytes = files::read_unpacked(&file)?;
     let bytes = match (npz::is_npz(&bytes), name) {
         (true, name) => npz::array(&bytes, name.as_deref()),
         (false, None) => Ok(bytes),
-        (false, Some(_)) => {
-            Err(Error::Format { format: ".npz file", what: "it is none, so that it has no names".into() })
-        }
+        (false, Some(_)) => Err(Error::Format {
+            format: ".npz file",
+            what: "not an archive, so no array can be selected by name".into(),
+        }),
     };
     bytes.map_err(|e| e.in_file(files::display_name(path)))
 }
 
-/// Channels, rows and columns of images of `shape`, which has four dimensions.
+/// Channels, rows and columns of a four-dimensional `shape`.
 fn channels_first(shape: &[usize]) -> Result<[usize; 3], String> {
     match *shape {
         [_, c, h, w] if c != 1 && c != 3 && (w == 1 || w == 3) => Err(format!(
-            "shape [{}, {c}, {h}, {w}] looks like [N, H, W, C], expected [N, C, H, W]: turn it with \
+            "shape [{}, {c}, {h}, {w}] looks like [N, H, W, C], expected [N, C, H, W]: transpose it with \
              `np.transpose(x, (0, 3, 1, 2))`",
             shape[0]
         )),
@@ -126,10 +127,11 @@ fn channels_first(shape: &[usize]) -> Result<[usize; 3], String> {
 }
 
 impl ImageSet {
-    /// Puts a set together of `data`, `[N, C, H, W]`; N follows from its length.
+    /// A set from `data`, `[N, C, H, W]`. N is derived from its length.
     ///
     /// # Errors
-    /// When a side is 0, when there are neither 1 nor 3 channels, or when `data` does not divide into images.
+    /// When a dimension is 0, when the number of channels is neither 1 nor 3, and when the length of `data` is not a
+    /// multiple of the image size.
     pub fn new([channels, height, width]: [usize; 3], data: Vec<u8>, range: Range) -> Result<Self, Error> {
         let bad = |what: String| Error::Format { format: "images", what };
         if channels != 1 && channels != 3 {
@@ -149,7 +151,7 @@ impl ImageSet {
         }
     }
 
-    /// Values in one image.
+    /// Values per image.
     pub fn values(&self) -> usize {
         self.channels * self.height * self.width
     }
@@ -157,18 +159,18 @@ impl ImageSet {
     /// Image `n`, `[C, H, W]`.
     ///
     /// # Panics
-    /// When there is no such image.
+    /// When `n` is not below the number of images.
     pub fn image(&self, n: usize) -> &[u8] {
         let size = self.values();
         &self.data[n * size..(n + 1) * size]
     }
 
-    /// The images one after the other, each `[C, H, W]`.
+    /// All images in order, each `[C, H, W]`.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.data.chunks_exact(self.values())
     }
 
-    /// The first `count` images, or all where there are fewer.
+    /// Keeps at most the first `count` images.
     #[must_use]
     pub fn truncated(mut self, count: usize) -> Self {
         self.count = self.count.min(count);
@@ -176,34 +178,34 @@ impl ImageSet {
         self
     }
 
-    /// The numbers of `count` images at even distances, or of all where there are fewer: files are often sorted by class.
+    /// Numbers of at most `count` evenly spaced images. Files are often sorted by class.
     pub fn spread(&self, count: usize) -> Vec<usize> {
         let count = count.min(self.count);
         (0..count).map(|n| n * self.count / count).collect()
     }
 
-    /// The images of the given numbers.
+    /// The images `numbers`.
     ///
     /// # Panics
-    /// When there is no such image.
+    /// When an image number is out of range.
     #[must_use]
     pub fn picked(&self, numbers: &[usize]) -> Self {
         let data = numbers.iter().flat_map(|n| self.image(*n)).copied().collect();
         Self { count: numbers.len(), data, ..*self }
     }
 
-    /// Reads images from the file or folder at `path`, as [`Loaded::read`].
+    /// Reads images like [`Loaded::read`], without the information for the user.
     ///
     /// # Errors
-    /// When it cannot be read, or is not whole, or not one of the formats.
+    /// See [`Loaded::read`].
     pub fn read(path: &Path) -> Result<Self, Error> {
         Loaded::read(path).map(|loaded| loaded.set)
     }
 
-    /// Reads images from the unpacked bytes of a file.
+    /// Parses images from the decompressed bytes of a file.
     ///
     /// # Errors
-    /// When they are not whole, or not in one of the formats.
+    /// When the bytes are damaged or have an unknown format.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         if npy::is_npy(bytes) {
             npy::images(bytes)
@@ -216,8 +218,8 @@ impl ImageSet {
         }
     }
 
-    /// Writes the set to `path` as `.npy` of uint8 `[N, C, H, W]`, or `[N, H, W]` where the set has [`ImageSet::planes`],
-    /// whole or not at all; `-` is standard output.
+    /// Writes the set to `path` atomically as `.npy` of uint8, `[N, H, W]` if [`ImageSet::planes`] is set, else `[N, C,
+    /// H, W]`. `-` is standard output.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -229,23 +231,23 @@ impl ImageSet {
     }
 }
 
-/// Reads labels in the order of the images from the file at `path`: an array of whole numbers `[N]` or IDX, plain or gzipped.
+/// Reads labels in the order of the images from the file at `path`: an integer array `[N]` or IDX, plain or gzipped.
 ///
 /// # Errors
-/// When it cannot be read, or is not whole, or not one of the formats, or has labels by name.
+/// When the file cannot be read, is damaged, has an unknown format, or has labels by name.
 pub fn read_labels(path: &Path) -> Result<Vec<Label>, Error> {
     Labels::read(path)?.in_order_of(&[]).map_err(|e| e.in_file(files::display_name(path)))
 }
 
-/// As [`read_labels`], from the unpacked bytes of a file.
+/// Parses labels in the order of the images from the decompressed bytes of a file.
 ///
 /// # Errors
-/// When they are not whole, or not in one of the formats, or are labels by name.
+/// When the bytes are damaged, have an unknown format, or are labels by name.
 pub fn labels_from_bytes(bytes: &[u8]) -> Result<Vec<Label>, Error> {
     Labels::from_bytes(bytes)?.in_order_of(&[])
 }
 
-/// Checks that there is one label for each of `images` and that a model of `classes` classes has them all.
+/// Checks for one label per image, each below `classes`.
 ///
 /// # Errors
 /// [`Error::LabelCount`] or [`Error::Label`].

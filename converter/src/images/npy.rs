@@ -1,8 +1,8 @@
-//! `NumPy`'s `.npy` format, as far as it is used here: arrays of whole numbers 0 to 255 and labels in, arrays of uint8, uint16, float32 and
-//! float64 out.
+//! Subset of `NumPy`'s `.npy` format. Input: arrays of whole numbers 0 to 255, and labels. Output: arrays of uint8,
+//! uint16, float32 and float64.
 //!
-//! The header is a Python dictionary in one fixed shape. It is read by a scanner of that shape and nothing more, so that a
-//! file from outside has no grammar to play with.
+//! The header is a Python dictionary of a fixed form. A minimal scanner reads exactly this form, to keep the attack
+//! surface small.
 
 use super::numbers::{KNOWN, Kind, NumberType};
 use super::{ImageSet, Label, Origin, Range, channels_first, class};
@@ -26,7 +26,7 @@ pub(super) fn images(bytes: &[u8]) -> Result<ImageSet, Error> {
         [_, _, _, _] => channels_first(&shape).map_err(bad)?,
         _ => return Err(bad(format!("an array of shape {shape:?}, expected [N, C, H, W], [N, H, W] or [N, H·W]"))),
     };
-    // Truth values and floats come as 0 and 1 where something else would be a picture's black and white.
+    // Booleans, and floats of only 0 and 1, are ambiguous: two levels, or black and white.
     let unit = kind == Kind::Bool || (kind == Kind::Float && data.iter().all(|value| *value < 2));
     let set = ImageSet::new(size, data, Range::Unstated)?;
     let origin = if unit { Origin::Unit } else { Origin::Array };
@@ -45,11 +45,11 @@ pub(super) fn labels(bytes: &[u8]) -> Result<Vec<Label>, Error> {
     }
 }
 
-/// Reads an array of whole numbers 0 to 255, of whatever type: its shape, and its numbers in row-major order whatever order
-/// the file has.
+/// Parses an array of whole numbers 0 to 255 of any type. Returns its shape and its values in row-major order;
+/// column-major files are converted.
 ///
 /// # Errors
-/// When the bytes are not a whole `.npy` file, or hold other numbers.
+/// When the bytes are not a complete `.npy` file, or contain other values.
 pub fn read_u8(bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>), Error> {
     read(bytes).map(|(shape, data, _)| (shape, data))
 }
@@ -69,7 +69,7 @@ fn read(bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>, Kind), Error> {
     Ok((shape, bytes, number.kind))
 }
 
-/// Header text and data of a file of version 1, 2 or 3.
+/// Splits a file of version 1, 2 or 3 into header text and data.
 fn split(bytes: &[u8]) -> Result<(&str, &[u8]), Error> {
     let short = || bad("the header is cut short".to_string());
     let rest = bytes.strip_prefix(&MAGIC).ok_or(Error::UnknownFormat)?;
@@ -92,10 +92,9 @@ struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// Parses `{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }`, the keys in any order.
+    /// Parses `{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }` with keys in any order.
     fn parse(text: &'a str) -> Result<Self, Error> {
-        let unclear =
-            || bad(format!("a header that is not understood: {:?}", text.chars().take(200).collect::<String>()));
+        let unclear = || bad(format!("unsupported header: {:?}", text.chars().take(200).collect::<String>()));
         let (mut descr, mut fortran, mut shape) = (None, None, None);
         let mut rest = text.trim().strip_prefix('{').and_then(|t| t.strip_suffix('}')).ok_or_else(unclear)?.trim();
         while !rest.is_empty() {
@@ -138,7 +137,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The text between the quotes that `text` begins with, and what follows.
+/// Takes a quoted string off `text`. Returns the string and the rest.
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     text[1..].split_once(quote)
@@ -153,7 +152,7 @@ fn dimensions(tuple: &str) -> Option<Vec<usize>> {
     tuple.split(',').map(|n| n.trim().parse().ok()).collect()
 }
 
-/// Column-major to row-major. The data have as many bytes as the shape says.
+/// Converts column-major data to row-major. The length of `data` must match `shape`.
 fn to_row_major(shape: &[usize], data: &[u8]) -> Result<Vec<u8>, Error> {
     let mut steps = Vec::with_capacity(shape.len());
     let mut step = 1;
@@ -179,15 +178,15 @@ fn to_row_major(shape: &[usize], data: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
-/// A number that `.npy` files are written of.
+/// Element type of an output array.
 pub trait Element: Copy {
-    /// Its type, as the header calls it.
+    /// Type code for the header.
     const DESCR: &'static str;
 
-    /// Writes its bytes.
+    /// Writes the element in little-endian order.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// When `out` fails.
     fn write(self, out: &mut dyn Write) -> io::Result<()>;
 }
 
@@ -223,18 +222,18 @@ impl Element for f64 {
     }
 }
 
-/// Writes an array of `shape` to `path`, whole or not at all; `-` is standard output.
+/// Writes an array of `shape` to `path` atomically. `-` is standard output.
 ///
 /// # Errors
-/// When the file cannot be written, or `data` does not fill `shape`.
+/// When the file cannot be written, or when `data` does not fill `shape`.
 pub fn write<T: Element>(path: &Path, shape: &[usize], data: &[T]) -> Result<(), Error> {
     files::write_output(path, |out| write_to(out, shape, data))
 }
 
-/// Writes an array of `shape` to `out`, in row-major order.
+/// Writes an array of `shape`, row-major, to `out`.
 ///
 /// # Errors
-/// Those of `out`, and one of kind `InvalidInput` when `data` does not fill `shape`.
+/// When `out` fails, and with `InvalidInput` when `data` does not fill `shape`.
 pub fn write_to<T: Element>(out: &mut dyn Write, shape: &[usize], data: &[T]) -> io::Result<()> {
     if shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)) != Some(data.len()) {
         let what = format!("{} numbers do not fill an array of shape {shape:?}", data.len());
@@ -244,16 +243,16 @@ pub fn write_to<T: Element>(out: &mut dyn Write, shape: &[usize], data: &[T]) ->
     data.iter().try_for_each(|x| x.write(out))
 }
 
-/// Writes the header alone: the caller follows it with the numbers, in row-major order.
+/// Writes the header only. The caller appends the data, row-major.
 ///
 /// # Errors
-/// Those of `out`.
+/// When `out` fails.
 pub fn write_header<T: Element>(out: &mut dyn Write, shape: &[usize]) -> io::Result<()> {
-    // As NumPy does: data begin at a multiple of 64 bytes, after spaces and a newline.
+    // Padding as in NumPy: spaces and a newline, so that the data start at a multiple of 64 bytes.
     const ALIGN: usize = 64;
     let mut tuple = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
     if shape.len() == 1 {
-        // A tuple of one, in Python.
+        // Python tuple of one element.
         tuple.push(',');
     }
     let text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': ({tuple}), }}", T::DESCR);

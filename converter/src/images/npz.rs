@@ -7,14 +7,14 @@ use rawzip::{CompressionMethod, ZipArchive};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Names of arrays that a message lists.
+/// Maximum number of array names in a message.
 const SHOWN: usize = 8;
 
 pub(super) fn is_npz(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06")
 }
 
-/// The file that `path` names and, of `FILE.npz:NAME`, the array in it.
+/// Splits `FILE.npz:NAME` into the file and the array name.
 pub(super) fn split_path(path: &Path) -> (PathBuf, Option<String>) {
     let whole = || (path.to_path_buf(), None);
     if path.exists() {
@@ -27,10 +27,10 @@ pub(super) fn split_path(path: &Path) -> (PathBuf, Option<String>) {
     }
 }
 
-/// The `.npy` file of the array `name` in an archive, or of its only one; at most 1 GiB.
+/// Extracts the `.npy` file of the array `name`, or of the only array, up to 1 GiB.
 ///
 /// # Errors
-/// When the archive is damaged, has no such array, or has several and no name is given.
+/// When the archive is damaged, when it has no such array, and when it has several and `name` is `None`.
 pub fn array(bytes: &[u8], name: Option<&str>) -> Result<Vec<u8>, Error> {
     let damaged = |e: rawzip::Error| bad(e.to_string());
     let archive = ZipArchive::from_slice(bytes).map_err(damaged)?;
@@ -56,7 +56,11 @@ pub fn array(bytes: &[u8], name: Option<&str>) -> Result<Vec<u8>, Error> {
         (_, None) if names.is_empty() => return Err(bad("no arrays in it".to_string())),
         (Some(name), None) => return Err(bad(format!("no array `{name}` in it, expected one of {}", listed()))),
         (None, Some(_)) if names.len() > 1 => {
-            return Err(bad(format!("{} arrays, expected one: name it, FILE.npz:NAME, of {}", names.len(), listed())));
+            return Err(bad(format!(
+                "{} arrays, expected one: select it with FILE.npz:NAME, from {}",
+                names.len(),
+                listed()
+            )));
         }
         (_, Some(found)) => found,
         (None, None) => return Err(bad("no arrays in it".to_string())),
@@ -69,7 +73,7 @@ pub fn array(bytes: &[u8], name: Option<&str>) -> Result<Vec<u8>, Error> {
     };
     let mut array = Vec::new();
     let read = entry.verifying_reader(data).take(MAX_BYTES + 1).read_to_end(&mut array);
-    read.map_err(|e| bad(format!("an array that is damaged or cut short ({e})")))?;
+    read.map_err(|e| bad(format!("a damaged or truncated array ({e})")))?;
     if array.len() as u64 > MAX_BYTES {
         return Err(Error::TooLarge { limit: MAX_BYTES, unpacked: " when unpacked" });
     }

@@ -1,14 +1,14 @@
-//! Numbers of any type as bytes, where they are whole and 0 to 255.
+//! Conversion of arrays of any numeric type to bytes, for whole numbers 0 to 255.
 
 use crate::error::Error;
 use crate::memory;
 use half::f16;
 
-/// Type of the numbers in a file.
+/// Element type of a `.npy` array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NumberType {
     pub(super) kind: Kind,
-    /// Bytes of a number: 1, 2, 4 or 8.
+    /// Bytes per element: 1, 2, 4 or 8.
     pub(super) size: usize,
     big_endian: bool,
 }
@@ -21,11 +21,11 @@ pub(super) enum Kind {
     Float,
 }
 
-/// `NumberType` as messages list it.
+/// Supported types, for messages.
 pub(super) const KNOWN: &str = "uint8, or bool, integers or floats whose values are whole, 0 to 255";
 
 impl NumberType {
-    /// The type that `NumPy` calls `descr`, such as `<i8`.
+    /// Parses a type code of `NumPy`, such as `<i8`.
     pub(super) fn from_descr(descr: &str) -> Option<Self> {
         let (big_endian, name) = match descr.as_bytes().first()? {
             b'>' => (true, &descr[1..]),
@@ -51,10 +51,10 @@ impl NumberType {
         Some(Self { kind, size, big_endian })
     }
 
-    /// The numbers in `data`, a byte each.
+    /// Converts `data` to one byte per element.
     ///
     /// # Errors
-    /// What is wrong with the first one that is not whole, or not 0 to 255.
+    /// With the first element that is not a whole number 0 to 255.
     pub(super) fn to_bytes(self, data: &[u8], bad: impl Fn(String) -> Error) -> Result<Vec<u8>, Error> {
         if self.kind == Kind::Unsigned && self.size == 1 {
             return memory::copy(data, memory::IMAGES);
@@ -70,9 +70,9 @@ impl NumberType {
         Ok(out)
     }
 
-    /// The number in `bytes`; as text where it is no byte.
+    /// Converts one element. The error is its value as text.
     fn byte(self, bytes: &[u8]) -> Result<u8, String> {
-        // Highest byte first, from the end of eight.
+        // Big-endian, right-aligned in eight bytes.
         let mut wide = [0; 8];
         for (n, byte) in bytes.iter().enumerate() {
             wide[if self.big_endian { 8 - self.size + n } else { 7 - n }] = *byte;

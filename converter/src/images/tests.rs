@@ -50,7 +50,7 @@ fn npy_round_trips() {
     assert_eq!(set.count, 2);
     set.write_npy(&path).unwrap();
     assert_eq!(ImageSet::read(&path).unwrap(), set);
-    // As NumPy lays it out: data at a multiple of 64, after a newline.
+    // Layout as in NumPy: data at a multiple of 64 bytes, after a newline.
     let bytes = fs::read(&path).unwrap();
     assert_eq!((bytes.len() - 48) % 64, 0);
     assert_eq!(bytes[bytes.len() - 49], b'\n');
@@ -67,7 +67,7 @@ fn npy_of_three_dimensions_is_gray() {
 
 #[test]
 fn fortran_order_is_turned() {
-    // Number n of [2, 3, 2] in row-major order, stored with the first index running fastest.
+    // Element n of [2, 3, 2] in row-major order, stored column-major.
     let at = |a: usize, b: usize, c: usize| ((a * 3 + b) * 2 + c) as u8;
     let mut stored = Vec::new();
     for c in 0..2 {
@@ -189,13 +189,16 @@ fn unfit_png_files_are_explained() {
     use ::png::{BitDepth, ColorType};
     let clear = png_of(ColorType::GrayscaleAlpha, BitDepth::Eight, [2, 1], &[1, 255, 2, 254]);
     refused(&clear, "transparent pixels");
-    refused(&png_of(ColorType::Grayscale, BitDepth::Sixteen, [1, 1], &[1, 2]), "16 bits a channel that 8 do not hold");
+    refused(
+        &png_of(ColorType::Grayscale, BitDepth::Sixteen, [1, 1], &[1, 2]),
+        "16 bits per channel that 8 cannot hold",
+    );
     refused(include_bytes!("../../testdata/palette-of-4-bytes.png"), "a palette of 4 bytes");
     let whole = png_of(ColorType::Grayscale, BitDepth::Eight, [20, 20], &numbers(400));
     for length in 8..whole.len() {
         refused(&whole[..length], "PNG file");
     }
-    // A header that declares more pixels than anyone reads.
+    // A header that claims more pixels than the limit.
     let mut huge = whole;
     huge[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
     assert!(ImageSet::from_bytes(&huge).is_err());
@@ -217,7 +220,7 @@ fn other_values_are_quantized_with_a_notice() {
     assert!(notice.unwrap().to_string().contains("the model's 16 levels"));
     assert_eq!(fitted.clone().fit(&SMALL).unwrap(), (fitted, None));
 
-    // Somebody said that this is 0 to 255.
+    // Explicitly 0 to 255.
     let dark = ImageSet::new([1, 2, 3], vec![0, 1, 2, 3, 4, 15], Range::Bytes).unwrap();
     assert_eq!(dark.fit(&SMALL).unwrap().0.data, [0; 6]);
     let full = ImageSet::new([1, 2, 3], vec![0, 1, 2, 3, 4, 255], Range::Bytes).unwrap();

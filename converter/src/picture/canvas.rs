@@ -1,4 +1,4 @@
-//! Pictures with lines and text, by `plotters`, in a font of our own: the same on every machine, whatever fonts it has.
+//! Drawing of lines and text with `plotters` and an embedded font: identical on every machine.
 
 use super::Picture;
 use crate::error::Error;
@@ -7,28 +7,28 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::sync::OnceLock;
 
-/// What is drawn on.
+/// Drawing area.
 pub(crate) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
-/// What drawing gives.
+/// Result of a drawing operation.
 pub(crate) type Drawn = Result<(), DrawingAreaErrorKind<<BitMapBackend<'static> as DrawingBackend>::ErrorType>>;
 
-/// `DejaVu Sans` with the characters that we use.
+/// Subset of `DejaVu Sans` with the characters in use.
 static FONT: &[u8] = include_bytes!("../../fonts/DejaVuSans-subset.ttf");
 
-/// The name that `plotters` knows the font by.
+/// Font family registered with `plotters`.
 pub(crate) const FAMILY: &str = "pixelrnn";
 
-/// Text and axes.
+/// Colour of text.
 pub(crate) const INK: RGBColor = RGBColor(32, 36, 44);
 
-/// Text of lesser weight.
+/// Colour of axes and secondary text.
 pub(crate) const FAINT: RGBColor = RGBColor(110, 116, 128);
 
-/// Draws a picture of colours on white.
+/// Draws an RGB picture on white.
 ///
 /// # Errors
-/// [`Error::Drawing`] when it cannot be drawn, as where it has no room for what is in it.
+/// [`Error::Drawing`] when drawing fails, for example because the content does not fit.
 pub(crate) fn draw(width: usize, height: usize, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<Picture, Error> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let failed = |what: String| Error::Drawing(what);
@@ -46,25 +46,25 @@ pub(crate) fn draw(width: usize, height: usize, draw: impl FnOnce(&Area<'_>) -> 
     Ok(Picture { width, height, channels: 3, data })
 }
 
-/// The largest picture: 256 MiB.
+/// Maximum size of a picture: 256 MiB.
 const MAX_BYTES: usize = 1 << 28;
 
-/// A style of text: its height in pixels, its colour, and which of its points stands at the given one.
+/// Text style: height in pixels, colour, horizontal anchor.
 pub(crate) fn text(size: u32, colour: RGBColor, across: HPos) -> TextStyle<'static> {
     (FAMILY, size).into_font().color(&colour).pos(Pos::new(across, VPos::Center))
 }
 
-/// Text whose middle stands at `at`.
+/// Draws text centred at `at`.
 pub(crate) fn centred(area: &Area<'_>, what: &str, at: (i32, i32), size: u32, colour: RGBColor) -> Drawn {
     area.draw(&Text::new(what.to_string(), at, text(size, colour, HPos::Center)))
 }
 
-/// Text that begins at `at`.
+/// Draws text that starts at `at`.
 pub(crate) fn left(area: &Area<'_>, what: &str, at: (i32, i32), size: u32, colour: RGBColor) -> Drawn {
     area.draw(&Text::new(what.to_string(), at, text(size, colour, HPos::Left)))
 }
 
-/// `what`, cut in its middle to at most `most` characters.
+/// Shortens text to at most `most` characters, with an ellipsis in the middle.
 pub(crate) fn shortened(what: &str, most: usize) -> String {
     let count = what.chars().count();
     if count <= most {

@@ -1,4 +1,4 @@
-//! Curves in one chart.
+//! Line charts.
 
 use super::Picture;
 use super::canvas::{self, Area, Drawn, FAINT, FAMILY, INK, text};
@@ -7,29 +7,30 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 use std::ops::Range;
 
-/// A curve, and what it is called.
+/// A named curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve<'a> {
-    /// Its name in the legend.
+    /// Name in the legend.
     pub name: &'a str,
-    /// Its points, in the order in which they are joined.
+    /// Points, in the order in which they are joined.
     pub points: Vec<(f64, f64)>,
-    /// The number of its best point, which is marked in the chart and named in the legend.
+    /// Index of the best point, marked in the chart and in the legend.
     pub best: Option<usize>,
 }
 
-/// Colours of the first curves; more of them begin again.
+/// Colours of the curves, repeated cyclically.
 const COLOURS: [RGBColor; 4] =
     [RGBColor(33, 113, 181), RGBColor(230, 110, 20), RGBColor(35, 139, 69), RGBColor(129, 15, 124)];
 
 impl Picture {
-    /// Curves in one chart with a legend. The axes are called `x` and `y`; they reach as far as the points that are numbers.
+    /// Draws curves in one chart with a legend and the axis labels `x` and `y`. Points that are not finite are left
+    /// out.
     ///
-    /// First points that lie so far above all others that these would share less than half of the chart are left out of its
-    /// reach, and the chart names them: an untrained network must not flatten the curve of its training.
+    /// Leading points that would compress all others into less than half of the height are left out as well and listed
+    /// in a note: the first epochs of a training must not flatten its curve.
     ///
     /// # Errors
-    /// [`Error::Drawing`] when the picture cannot be drawn.
+    /// [`Error::Drawing`] when drawing fails.
     pub fn curves(curves: &[Curve<'_>], x: &str, y: &str) -> Result<Self, Error> {
         canvas::draw(1200, 720, |area| draw(area, curves, x, y))
     }
@@ -62,14 +63,14 @@ fn draw(area: &Area<'_>, curves: &[Curve<'_>], x: &str, y: &str) -> Drawn {
         .x_label_formatter(&|number| short(*number))
         .y_label_formatter(&|number| short(*number))
         .draw()?;
-    // The upper end leaves room for the note about points above.
+    // Room for the note about points above the chart.
     let below = top - (top - height.start) * 0.08;
     for (at, _) in curves.iter().filter_map(|curve| curve.best) {
         chart.draw_series(LineSeries::new([(at, height.start), (at, below)], FAINT.mix(0.6).stroke_width(2)))?;
     }
     for ((curve, from), colour) in curves.iter().zip(&above).zip(COLOURS.iter().cycle()) {
         let points = &curve.points[*from..];
-        // The line from the last point above begins where it enters the chart.
+        // The line from the last point above the chart starts at the chart's edge.
         let enters = from.checked_sub(1).and_then(|last| crossing(curve.points[last], *points.first()?, top));
         let line = enters.into_iter().chain(points.iter().copied());
         chart.draw_series(LineSeries::new(line, colour.stroke_width(4)))?;
@@ -101,7 +102,7 @@ fn draw(area: &Area<'_>, curves: &[Curve<'_>], x: &str, y: &str) -> Drawn {
     Ok(())
 }
 
-/// A curve's points that are numbers.
+/// A curve restricted to its finite points.
 struct Shown<'a> {
     name: &'a str,
     points: Vec<(f64, f64)>,
@@ -116,9 +117,9 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// The number of first points of each curve that lie above the chart.
+/// Number of leading points of each curve to leave out.
 ///
-/// The highest of all points is left out while it is the first of its curve and takes more than half of the height; each
+/// The highest of all points is removed while it is the first of its curve and takes more than half of the height. Each
 /// curve keeps at least three points, and its best one.
 fn far_above(curves: &[Shown<'_>]) -> Vec<usize> {
     let mut above = vec![0; curves.len()];
@@ -141,24 +142,24 @@ fn far_above(curves: &[Shown<'_>]) -> Vec<usize> {
     }
 }
 
-/// The point at the height `top` on the line from a point above it to one below.
+/// Intersection of the height `top` with the line from a point above it to one below.
 fn crossing((x0, y0): (f64, f64), (x1, y1): (f64, f64), top: f64) -> Option<(f64, f64)> {
     let part = (top - y1) / (y0 - y1);
     (0.0..=1.0).contains(&part).then_some((x1 + (x0 - x1) * part, top))
 }
 
-/// From a little below the least number to a little above the largest.
+/// Range of the values with a small margin.
 fn reach(numbers: impl Iterator<Item = f64>) -> Range<f64> {
     let (least, most) = numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), n| (a.min(n), b.max(n)));
     if least > most {
         return 0.0..1.0;
     }
     let room = ((most - least) * 0.04).max(1e-9 * most.abs()).max(f64::MIN_POSITIVE);
-    // One number alone stands in the middle of a unit.
+    // A single value gets a range of width 1.
     if least < most { least - room..most + room } else { least - 0.5..most + 0.5 }
 }
 
-/// A number on an axis.
+/// Label of a value: three decimals, without trailing zeros.
 fn short(number: f64) -> String {
     let text = format!("{number:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
@@ -169,7 +170,7 @@ fn short(number: f64) -> String {
 mod tests {
     use super::*;
 
-    /// How many pixels of these rows have exactly this colour.
+    /// Number of pixels in `rows` with exactly this colour.
     fn coloured(picture: &Picture, colour: RGBColor, rows: Range<usize>) -> usize {
         let row = picture.width * 3;
         let pixels = picture.data[rows.start * row..rows.end * row].chunks_exact(3);
@@ -183,7 +184,7 @@ mod tests {
         let one = Picture::curves(std::slice::from_ref(&steep), "epoch", "nats").unwrap();
         let same = Picture::curves(&[curve("steep", &[(1.0, 100.0), (3.0, 80.0)])], "epoch", "nats").unwrap();
         assert_eq!(one.data, same.data);
-        // From the upper left to the lower right: colour in the upper half and in the lower one, below the legend.
+        // From the upper left to the lower right: colour in both halves below the legend.
         assert!(coloured(&one, COLOURS[0], 80..360) > 500 && coloured(&one, COLOURS[0], 360..640) > 500);
         assert_eq!(coloured(&one, COLOURS[1], 0..720), 0);
         let two = Picture::curves(&[steep, curve("flat", &[(1.0, 90.0), (3.0, 90.0)])], "epoch", "nats").unwrap();
@@ -197,7 +198,7 @@ mod tests {
         }
     }
 
-    /// A first value and then some that fall from 90 to 80.
+    /// A curve that falls from 90 to 80 after its `first` value.
     fn falling(first: f64, best: Option<usize>) -> Picture {
         let points = [first, 90.0, 86.0, 83.0, 81.0, 80.0].into_iter().enumerate().map(|(n, y)| (n as f64 + 1.0, y));
         Picture::curves(&[Curve { name: "training", points: points.collect(), best }], "epoch", "nats").unwrap()
@@ -205,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_first_epoch_far_above_does_not_flatten_the_rest_and_is_named() {
-        // The rest has the same place below whether the first epoch is far above or very far.
+        // The rest looks the same for any first value far above.
         let (far, farther) = (falling(300.0, None), falling(900.0, None));
         let below = |picture: &Picture| picture.data[130 * 1200 * 3..].to_vec();
         assert!(coloured(&far, COLOURS[0], 300..632) > 2000, "the curve uses the lower half");
@@ -214,11 +215,11 @@ mod tests {
             coloured(&falling(90.5, None), COLOURS[0], 0..72),
             "the legend alone"
         );
-        // All but the steep line of the first epoch, within a few pixels.
+        // All but the steep first segment, within a few pixels.
         let differ = below(&far).iter().zip(below(&farther)).filter(|(a, b)| **a != *b).count();
         assert!(differ < 20_000, "{differ}");
         assert!(far.data != farther.data, "the note names the value");
-        // A first epoch that is no farther above than the others are apart is in the chart.
+        // A first value not far above the others stays in the chart.
         let shown = [Curve { name: "", points: vec![(1.0, 99.0), (2.0, 90.0), (3.0, 85.0), (4.0, 80.0)], best: None }];
         assert_eq!(far_above(&[Shown::new(&shown[0])]), [0]);
     }

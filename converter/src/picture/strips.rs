@@ -1,39 +1,39 @@
-//! Completed images as a picture, a line each.
+//! Picture of completed images, one line each.
 
 use super::{GUTTER, Picture, Shown};
 use crate::images::ImageSet;
 
-/// Stripes of what is not known, and the bars that say which rows of a completion are given.
+/// Stripes over unknown pixels, and the bar beside the given rows.
 const HATCH: [[u8; 3]; 2] = [[44, 52, 66], [70, 82, 102]];
 const GIVEN: [u8; 3] = [255, 166, 0];
 
-/// Images, what was kept of them, and how they were completed.
+/// Images with their completions.
 #[derive(Clone, Copy, Debug)]
 pub struct Strips<'a> {
-    /// The images as they are.
+    /// The original images.
     pub originals: &'a ImageSet,
-    /// Equally many completions of each, those of the first image first.
+    /// The completions, the same number for each image, in the images' order.
     pub completions: &'a ImageSet,
-    /// How many rows were kept.
+    /// Number of given rows.
     pub rows: usize,
-    /// Levels of a value.
+    /// Number of levels.
     pub levels: usize,
 }
 
 impl Strips<'_> {
-    /// Completions of each image.
+    /// Completions per image.
     pub fn each(&self) -> usize {
         self.completions.count.checked_div(self.originals.count).unwrap_or(0)
     }
 
-    /// How many completions of an image fit into a line of `columns` pixels, at least one, where pixels are not enlarged.
+    /// Number of completions that fit into `columns` pixels at scale 1, at least one.
     pub fn fit(&self, columns: usize) -> usize {
         let side = self.originals.width + 1;
         let others = 2 * side + 2 * Self::gap(1) + 1;
         (columns.saturating_sub(others) / side).clamp(1, self.each().max(1))
     }
 
-    /// How much a file enlarges the images.
+    /// Enlargement in a file.
     pub fn scale(&self) -> usize {
         (64 / self.originals.width.max(self.originals.height)).max(1)
     }
@@ -42,12 +42,12 @@ impl Strips<'_> {
         3 * scale
     }
 
-    /// A line for each image: what was kept of it, hatched below; the first `shown` completions; and the image itself.
+    /// Draws one line per image: the given rows, hatched below; the first `shown` completions; the original.
     ///
-    /// A pixel is a square of side `scale`. A bar to the left of each completion goes down as far as the rows are given.
+    /// Each pixel is a square of side `scale`. A bar to the left of each completion marks the given rows.
     ///
     /// # Panics
-    /// When the completions are not of the images' size, or `scale` is 0.
+    /// When the completions differ in size from the images, or `scale` is 0.
     pub fn picture(&self, shown: usize, scale: usize) -> Picture {
         let ImageSet { channels, height, width, .. } = *self.originals;
         let size = [channels, height, width];
@@ -89,7 +89,7 @@ impl Strips<'_> {
 }
 
 impl Picture {
-    /// Sets the pixel in row and column `at` of a picture of colours.
+    /// Sets the pixel in row and column `at` of an RGB picture.
     fn put(&mut self, [row, column]: [usize; 2], colour: [u8; 3]) {
         let at = (row * self.width + column) * 3;
         self.data[at..at + 3].copy_from_slice(&colour);

@@ -1,28 +1,28 @@
-//! Pictures as text.
+//! Pictures as terminal text.
 
 use super::{GUTTER, Picture};
 
-/// What a terminal can show.
+/// Capabilities of a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Terminal {
-    /// 24-bit colour and block characters: two pixels a character.
+    /// 24-bit colour and block characters: two pixels per character.
     TrueColour,
-    /// Unicode block characters without colour: two pixels a character where they are black or white, else the nearest shades.
+    /// Unicode block characters without colour: two pixels per character if black or white, else the nearest shade.
     Blocks,
-    /// The same in ASCII alone.
+    /// The same with ASCII characters.
     Ascii,
 }
 
 impl Terminal {
-    /// What the terminal says of itself in the environment. Whether there is a terminal at all is for the caller to ask.
+    /// Capabilities by the environment. The caller checks whether output is a terminal.
     pub fn from_env() -> Self {
         Self::detect(|key| std::env::var(key).ok())
     }
 
-    /// As [`Terminal::from_env`], from any environment.
+    /// Capabilities by the given variables.
     ///
-    /// `COLORTERM` of `truecolor` or `24bit` means colour, unless `NO_COLOR` is set or `TERM` is `dumb`. Block characters
-    /// need a locale of UTF-8: the first that is set of `LC_ALL`, `LC_CTYPE` and `LANG` decides.
+    /// `COLORTERM` of `truecolor` or `24bit` means colour, unless `NO_COLOR` is set or `TERM` is `dumb`. Block
+    /// characters need a UTF-8 locale, taken from the first of `LC_ALL`, `LC_CTYPE` and `LANG` that is set.
     pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |key: &str| variable(key).filter(|value| !value.is_empty());
         let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
@@ -38,8 +38,8 @@ impl Terminal {
 }
 
 impl Picture {
-    /// The picture as lines of at most `columns` characters, each two rows of pixels high. A wider picture is shrunk by a
-    /// whole factor; otherwise every pixel is shown, as the upper or the lower half of a character.
+    /// Renders lines of at most `columns` characters, each two pixel rows high. A wider picture is shrunk by an integer
+    /// factor. At full size every pixel is the upper or lower half of a character.
     ///
     /// ```
     /// use pixelrnn_converter::picture::{Picture, Terminal};
@@ -61,7 +61,7 @@ impl Picture {
         text
     }
 
-    /// The mean of each square of `factor` pixels; those at the right and lower edge may be cut off by it.
+    /// Box filter: the mean of each `factor` x `factor` square, cropped at the right and lower edge.
     fn shrunk(&self, factor: usize) -> Self {
         if factor == 1 {
             return self.clone();
@@ -82,7 +82,7 @@ impl Picture {
     }
 }
 
-/// The character of a pixel and the one below it; the last row may have none below.
+/// Character for a pixel and the one below it, if any.
 fn cell(terminal: Terminal, upper: [u8; 3], lower: Option<[u8; 3]>) -> String {
     let glyphs: &[Glyph] = match terminal {
         Terminal::TrueColour => {
@@ -95,14 +95,14 @@ fn cell(terminal: Terminal, upper: [u8; 3], lower: Option<[u8; 3]>) -> String {
     nearest(glyphs, upper, lower).to_string()
 }
 
-/// A character, and the brightness of its upper and of its lower half in thousandths.
+/// A character with the brightness of its upper and lower half, in thousandths.
 type Glyph = (char, i32, i32);
 
-/// Both halves, one of them, and shades: whatever two black or white pixels are, there is a character for them alone.
+/// Half blocks and shades: every pair of black or white pixels has its own character.
 const BLOCKS: [Glyph; 7] =
     [(' ', 0, 0), ('▀', 1000, 0), ('▄', 0, 1000), ('█', 1000, 1000), ('░', 250, 250), ('▒', 500, 500), ('▓', 750, 750)];
 
-/// The same in ASCII.
+/// ASCII counterparts.
 const ASCII: [Glyph; 12] = [
     (' ', 0, 0),
     ('"', 1000, 0),
@@ -118,12 +118,12 @@ const ASCII: [Glyph; 12] = [
     ('%', 889, 889),
 ];
 
-/// The character that looks most like a pixel and the one below it.
+/// Closest character for a pixel and the one below it.
 fn nearest(glyphs: &[Glyph], upper: [u8; 3], lower: Option<[u8; 3]>) -> char {
-    // Rec. 601 luma in thousandths of the brightest.
+    // Rec. 601 luma in thousandths.
     let luma = |[r, g, b]: [u8; 3]| (299 * i32::from(r) + 587 * i32::from(g) + 114 * i32::from(b)) / 255;
     let lower = lower.unwrap_or_default();
-    // A line between images must not make the pixel beside it look gray.
+    // A grid line must not brighten the pixel beside it.
     let line = |pixel| pixel == [GUTTER; 3];
     let shown = |pixel, other| if line(pixel) && !line(other) { 0 } else { luma(pixel) };
     let (top, bottom) = (shown(upper, lower), shown(lower, upper));

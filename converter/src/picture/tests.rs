@@ -59,7 +59,7 @@ fn an_empty_set_is_an_empty_picture() {
 }
 
 #[test]
-fn terminals_say_what_they_can() {
+fn terminal_capabilities_come_from_the_environment() {
     let detect = |variables: &[(&str, &str)]| {
         Terminal::detect(|key| variables.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_string()))
     };
@@ -88,7 +88,7 @@ fn two_rows_make_a_line() {
 fn wide_pictures_are_shrunk() {
     let picture = Picture { width: 5, height: 4, channels: 1, data: vec![255; 20] };
     assert_eq!(picture.to_text(Terminal::Ascii, 3), "@@@\n");
-    // One row of pixels is the upper half of a line.
+    // A single pixel row fills the upper half of a line.
     assert_eq!(picture.to_text(Terminal::Ascii, 0).lines().next(), Some("\""));
 }
 
@@ -111,7 +111,7 @@ fn every_pixel_of_two_levels_is_shown_with_colour_and_without() {
         }
         assert_eq!(read[..width * height], picture.data, "{text}");
     }
-    // With colour there is a character for every two pixels, in their colours.
+    // In colour, each pair of pixels has its own character and colours.
     let text = picture.to_text(Terminal::TrueColour, 80);
     let colours = text.split('\u{2580}').filter_map(|cell| cell.split_once("38;2;")).map(|(_, colours)| colours);
     for (n, colours) in colours.enumerate() {

@@ -1,15 +1,15 @@
-//! Proven ranges: interval arithmetic from the image's values through all ops.
+//! Proven ranges: interval arithmetic through all ops, from the image's levels on.
 //!
-//! Calibration shows the numbers of some images. These bounds hold for all: a range that reaches them clamps nothing.
+//! Calibration covers some images, these bounds cover all. A range that contains them never clamps.
 
 use super::activation;
 use crate::trained::{Tensor, TrainedModel};
 use pixelrnn::network::{MaskedConv, Node, Op};
 
-/// Least and greatest number of a feature.
+/// Lower and upper bound of a feature.
 pub(super) type Interval = (f64, f64);
 
-/// The intervals of all features of each value of a network, by its [`pixelrnn::network::ValueId`].
+/// Bounds of all features of each network value, indexed by [`pixelrnn::network::ValueId`].
 pub(super) fn of_values(model: &TrainedModel) -> Vec<Vec<Interval>> {
     let description = model.description();
     let (scale, shift) = (f64::from(description.input.scale), f64::from(description.input.shift));
@@ -27,7 +27,7 @@ pub(super) fn of_values(model: &TrainedModel) -> Vec<Vec<Interval>> {
             }
             Op::RowLstm(_) => vec![(-1.0, 1.0); node.features.count],
             Op::DiagonalBilstm(_) => vec![(-2.0, 2.0); node.features.count],
-            // Folded away before a blob is made.
+            // Folded before quantization.
             Op::BatchNorm { .. } => vec![(f64::NEG_INFINITY, f64::INFINITY); node.features.count],
         };
         values.push(made);
@@ -35,7 +35,7 @@ pub(super) fn of_values(model: &TrainedModel) -> Vec<Vec<Interval>> {
     values
 }
 
-/// The interval that holds all of `features`.
+/// Smallest interval that contains all `features` and 0.
 pub(super) fn hull(features: &[Interval]) -> Interval {
     features.iter().fold((0.0, 0.0), |(low, high), x| (x.0.min(low), x.1.max(high)))
 }
@@ -61,7 +61,7 @@ fn of_conv(model: &TrainedModel, node: &Node, conv: &MaskedConv, x: &[Interval])
     (0..conv.outputs.count).map(of_output).collect()
 }
 
-/// The biases of an output, over all classes.
+/// Bounds of an output's bias over all classes.
 pub(super) fn biases(bias: Option<&Tensor>, class: Option<&Tensor>, o: usize) -> Interval {
     let own = bias.map_or(0.0, |t| f64::from(t.data[o]));
     let Some(class) = class else { return (own, own) };
@@ -75,7 +75,7 @@ fn sum(a: Interval, b: Interval) -> Interval {
 }
 
 fn times(a: Interval, b: Interval) -> Interval {
-    // Infinity times 0, of a bound that was lost, stays lost.
+    // An infinite bound times 0 is unbounded.
     let all = [a.0 * b.0, a.0 * b.1, a.1 * b.0, a.1 * b.1];
     if all.iter().any(|x| x.is_nan()) {
         return (f64::NEG_INFINITY, f64::INFINITY);

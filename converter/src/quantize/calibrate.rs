@@ -1,4 +1,4 @@
-//! What values a network takes on real images, and the ranges that follow for its activations.
+//! Calibration: value ranges on real images, and the activation ranges derived from them.
 
 use super::inputs::{self, Inputs};
 use crate::error::Error;
@@ -8,41 +8,41 @@ use crate::trained::TrainedModel;
 use pixelrnn::network::Node;
 use rayon::prelude::*;
 
-/// How the range of 8-bit activations is chosen from what calibration saw.
+/// Choice of an 8-bit activation's range from its calibrated values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Method {
-    /// All that was seen, from the least to the greatest.
+    /// The full range, minimum to maximum.
     MinMax,
-    /// All but this share of the values, half of it at either end; 0.0001 leaves out one in ten thousand.
+    /// Clips this share of the values, half at either end: 0.0001 clips one in ten thousand.
     Percentile(f64),
-    /// The range whose quantization has the least mean square error.
+    /// The range with the least mean square quantization error.
     MeanSquare,
 }
 
 impl Default for Method {
-    /// All but one value in a thousand: what lost least on validation data of the shipped model.
+    /// Clips one value in a thousand. Least loss on validation data of the shipped model.
     fn default() -> Self {
         Self::Percentile(0.001)
     }
 }
 
-/// About how many numbers of each value are kept.
+/// Approximate number of elements sampled from each value.
 const SAMPLE: usize = 1 << 17;
 
-/// The least share of all that was seen that a range may be.
+/// Narrowest accepted range, as a share of the full range.
 const MIN_SHARE: f64 = 1.0 / 256.0;
 
-/// Candidates that the mean-square search tries.
+/// Candidates of the mean-square search.
 const CANDIDATES: u32 = 64;
 
-/// What calibration saw of one value of the network.
+/// Calibration statistics of one network value.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// The least number.
+    /// Minimum.
     pub min: f64,
-    /// The greatest number.
+    /// Maximum.
     pub max: f64,
-    /// How far the states go, of an LSTM's output, for each direction.
+    /// State ranges of the LSTM that computes this value, one per direction.
     pub states: Vec<StateRange>,
     sample: Vec<f64>,
 }
@@ -56,16 +56,16 @@ impl Seen {
         self.sample.extend(numbers.iter().skip(offset % stride).step_by(stride));
     }
 
-    /// The greatest distance from 0.
+    /// Maximum magnitude.
     pub fn most(&self) -> f64 {
         self.max.max(-self.min)
     }
 
-    /// The range for 8-bit activations, with 0 in it.
+    /// Range for 8-bit activations, always including 0.
     pub fn range(&self, method: Method) -> (f64, f64) {
         let (min, max) = (self.min.min(0.0), self.max.max(0.0));
         let (low, high) = self.chosen(method, min, max);
-        // No share of the numbers is left out where that would leave next to nothing.
+        // Clipping that would leave next to nothing falls back to the full range.
         if high - low < (max - min) * MIN_SHARE { (min, max) } else { (low, high) }
     }
 
@@ -73,7 +73,7 @@ impl Seen {
         match method {
             Method::MinMax => (min, max),
             Method::Percentile(left_out) => {
-                // Zeros need no range: of a feature that is rarely there, they would leave nothing.
+                // Zero is in every range. Counted here, the zeros of a sparse feature would fill the percentiles.
                 let mut sorted: Vec<f64> = self.sample.iter().copied().filter(|x| *x != 0.0).collect();
                 sorted.sort_by(f64::total_cmp);
                 let Some(last) = sorted.len().checked_sub(1) else { return (min, max) };
@@ -103,19 +103,19 @@ fn square_error(sample: &[f64], low: f64, high: f64) -> f64 {
     sample.iter().map(|x| (((x - low) * inverse).round_ties_even().clamp(0.0, 255.0) * step + low - x).powi(2)).sum()
 }
 
-/// What calibration saw.
+/// Calibration statistics of a network.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// Of each value of the network, by its [`pixelrnn::network::ValueId`].
+    /// Statistics of each value, indexed by [`pixelrnn::network::ValueId`].
     pub values: Vec<Seen>,
-    /// Of what each node's sums read: for a convolution one, for an LSTM one over its input and then one over the states
-    /// of each direction, for other ops none.
+    /// Input samples of each node's matrices: one entry for a convolution; for an LSTM one for its input, then one for
+    /// the states of each direction; none for other ops.
     pub inputs: Vec<Vec<Inputs>>,
 }
 
-/// Runs the float reference over `images` and gathers what each value of the network takes on.
+/// Runs the float reference over `images` and collects statistics of all values.
 ///
-/// `reference` is that of `model`. `progress` is called once an image.
+/// `reference` must be built from `model`. `progress` is called once per image.
 ///
 /// # Errors
 /// When an image or label does not fit the model.
@@ -141,7 +141,7 @@ pub fn observe(
                     why: "its numbers are not finite on the calibration images".into(),
                 });
             }
-            // Another offset each image, so that all places and features get their turn.
+            // A different offset per image, so that all positions and features are sampled.
             let offset = n.wrapping_mul(7919);
             let values = maps.iter().zip(&states).map(|(map, states)| {
                 let stride = (map.data.len() * images.len()).div_ceil(SAMPLE).max(1);

@@ -1,4 +1,4 @@
-//! Lowering of masked convolutions: weights packed to their open taps, and the record.
+//! Packing of convolution and state-to-state weights: open taps only.
 
 use super::linear::{Source, Unit};
 use super::plan::{Held, Target};
@@ -9,25 +9,25 @@ use crate::trained::Tensor;
 use pixelrnn::blob::{ConvRecord, kind};
 use pixelrnn::network::{Features, Mask, MaskedConv, Op};
 
-/// Features in the order of an engine: sorted by colour group, otherwise as they were.
+/// Feature order of the engine: stable sort by colour group.
 pub(crate) fn sorted(features: Features) -> Vec<usize> {
     let mut order: Vec<usize> = (0..features.count).collect();
     order.sort_by_key(|f| features.group(*f));
     order
 }
 
-/// Float weights in the engine's order, closed taps left out.
+/// Float weights in the engine's order, without closed taps.
 pub(super) struct Packed {
-    /// Weights of each output, in the engine's order of outputs.
+    /// Weights of each output, outputs in the engine's order.
     pub rows: Vec<Vec<f32>>,
-    /// The original number of each output.
+    /// Original index of each output.
     pub outputs: Vec<usize>,
-    /// Whether sums begin with a bias.
+    /// True when sums start from a bias.
     pub biased: bool,
 }
 
-/// Packs the weights of a masked convolution: for each of `outputs`, all past taps in raster order, then the centre from
-/// those inputs that are open to it.
+/// Packs the weights of a masked convolution. Each of `outputs` has all past taps in raster order, then the centre tap
+/// from the inputs that its mask opens.
 pub(super) fn pack(conv: &MaskedConv, weight: &Tensor, outputs: Vec<usize>) -> Packed {
     let inputs = sorted(conv.inputs);
     let [height, width] = conv.kernel;
@@ -46,7 +46,7 @@ pub(super) fn pack(conv: &MaskedConv, weight: &Tensor, outputs: Vec<usize>) -> P
     Packed { rows: outputs.iter().map(row).collect(), outputs, biased: true }
 }
 
-/// Packs state-to-state weights, `[outputs, hidden, taps]`: for each of `outputs`, tap by tap, `hidden` in its order.
+/// Packs state-to-state weights `[outputs, hidden, taps]`. Each of `outputs` is tap-major, `hidden` in its given order.
 pub(super) fn pack_state(weight: &Tensor, hidden: &[usize], outputs: Vec<usize>) -> Packed {
     let taps: usize = weight.shape.iter().skip(2).product();
     let at = |o: usize, c: usize, tap: usize| weight.data[(o * hidden.len() + c) * taps + tap];
@@ -54,7 +54,7 @@ pub(super) fn pack_state(weight: &Tensor, hidden: &[usize], outputs: Vec<usize>)
     Packed { rows: outputs.iter().map(row).collect(), outputs, biased: false }
 }
 
-/// The gates of an LSTM in the engine's order: for each unit its o, f, i, g.
+/// LSTM gates in the engine's order: o, f, i, g of each unit.
 pub(super) fn gates(hidden: &[usize]) -> Vec<usize> {
     hidden.iter().flat_map(|unit| (0..4).map(move |gate| gate * hidden.len() + unit)).collect()
 }

@@ -1,4 +1,4 @@
-//! What the sums of each op read on real images: samples of their inputs, in the order of the packed weights.
+//! Input samples of each matrix on the calibration images, in the order of the packed weights.
 
 use super::conv::sorted;
 use super::scale::Narrow;
@@ -7,14 +7,14 @@ use pixelrnn::network::taps::Offset;
 use pixelrnn::network::{MaskedConv, Node};
 use rayon::prelude::*;
 
-/// Numbers kept of the inputs of one matrix: 8 MiB.
+/// Elements sampled per matrix: 8 MiB.
 const NUMBERS: usize = 1 << 21;
 
-/// The longest sums whose inputs are looked at: their second moments take 128 MiB. No model that a microcontroller runs has longer ones;
-/// a file of any size may.
+/// Longest row with input samples: its second moments take 128 MiB. Models for microcontrollers stay below it, but a
+/// model file may hold any size.
 pub(super) const MAX_LENGTH: usize = 4096;
 
-/// Samples of the input of a matrix.
+/// Samples of a matrix's input vector.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inputs {
     length: usize,
@@ -29,13 +29,13 @@ impl Inputs {
         Self { length, samples }
     }
 
-    /// Adds the samples of another image.
+    /// Appends the samples of another image.
     pub(super) fn append(&mut self, other: Self) {
         self.length = other.length;
         self.samples.extend(other.samples);
     }
 
-    /// The mean of each number, and its mean as `form` rounds it; none where there are no samples.
+    /// Mean of each input, exact and as quantized by `form`. Empty without samples.
     pub(super) fn means(&self, form: &Narrow) -> Vec<[f64; 2]> {
         let count = self.samples.len() / self.length.max(1);
         let mut means = vec![[0.0; 2]; if count > 0 { self.length } else { 0 }];
@@ -48,15 +48,15 @@ impl Inputs {
         means
     }
 
-    /// `E[x xᵀ]` of the first `length` numbers of the samples, row-major, in units of the square of the largest number; 0 where there
-    /// are none.
+    /// `E[x xᵀ]` of the first `length` inputs, row-major, normalized by the square of the largest magnitude. Zeros
+    /// without samples.
     pub(super) fn second_moments(&self, length: usize) -> Vec<f64> {
         let count = self.samples.len() / self.length.max(1);
         let finite = self.samples.iter().filter(|x| x.is_finite());
         let largest = f64::from(finite.fold(0f32, |most, x| most.max(x.abs())));
         let unit = |x: f32| if largest > 0.0 { (f64::from(x) / largest).clamp(-1.0, 1.0) } else { 0.0 };
         let mut moments = vec![0.0; length * length];
-        // The lower half, row by row; each thread goes over all samples.
+        // Lower triangle, one row per task; each task reads all samples.
         moments.par_chunks_mut(length.max(1)).enumerate().for_each(|(i, row)| {
             for sample in self.samples.chunks_exact(self.length) {
                 let a = unit(sample[i]) / count as f64;
@@ -74,10 +74,10 @@ impl Inputs {
     }
 }
 
-/// Samples of the inputs of all matrices of `node` in one of `images` images: for a convolution one, for an LSTM one over its input
-/// and then one over the states of each direction.
+/// Samples the inputs of all matrices of `node` in one of `images` images: one entry for a convolution; for an LSTM one
+/// for its input, then one for the states of each direction.
 ///
-/// `x` is what the node reads, `hidden` the states of an LSTM, one map a direction. `seed` says which pixels are sampled.
+/// `x` is the node's input and `hidden` an LSTM's states, one map per direction. `seed` selects the sampled pixels.
 pub(super) fn of_node(node: &Node, x: &Map, hidden: &[Map], images: usize, seed: usize) -> Vec<Inputs> {
     // The directions of a Diagonal BiLSTM read the input alike.
     let input = node.op.convolutions().first().map(|(_, conv)| sample(x, &Taps::past_and_centre(conv), images, seed));
@@ -89,14 +89,14 @@ pub(super) fn of_node(node: &Node, x: &Map, hidden: &[Map], images: usize, seed:
     input.into_iter().chain(states).collect()
 }
 
-/// Which numbers a sum reads: all features, in their order, at each distance.
+/// Receptive field of a row: all features, in order, at each offset.
 struct Taps {
     away: Vec<Offset>,
     features: Vec<usize>,
 }
 
 impl Taps {
-    /// The past taps in raster order, then the centre.
+    /// Past taps in raster order, then the centre.
     fn past_and_centre(conv: &MaskedConv) -> Self {
         let away = conv.past().chain([(0, 0)]).collect();
         Self { away, features: sorted(conv.inputs) }
@@ -111,7 +111,7 @@ fn sample(map: &Map, taps: &Taps, images: usize, seed: usize) -> Inputs {
     let pixels = map.height * map.width;
     let wanted = (NUMBERS / length).max(2 * length).div_ceil(images).min(pixels);
     let mut samples = Vec::with_capacity(wanted * length);
-    // Even distances, from another pixel on in each image.
+    // Evenly spaced pixels, with a different start per image.
     for n in 0..wanted {
         let pixel = (n * pixels / wanted + seed) % pixels;
         let (row, column) = (pixel / map.width, pixel % map.width);

@@ -1,4 +1,4 @@
-//! The weights, biases and factors of one matrix, in the numbers of the blob.
+//! Quantization of one matrix: weights, biases and multipliers in the blob's number format.
 
 use super::Lowering;
 use super::bounds;
@@ -12,43 +12,43 @@ use crate::trained::Tensor;
 use half::f16;
 use pixelrnn::blob::NumberFormat;
 
-/// Where the parts of a matrix are in the blob.
+/// Offsets of a matrix's parts in the blob.
 pub(super) struct Linear {
     pub weights: u32,
-    /// 0: none.
+    /// 0 if absent.
     pub bias: u32,
-    /// 0: none.
+    /// 0 if absent.
     pub class_bias: u32,
     /// 0 in a float blob.
     pub multipliers: u32,
     pub left: u8,
-    /// Bits by which results are coarser than the unit that was asked for.
+    /// Bits by which results are coarser than the requested unit.
     pub coarser: u8,
 }
 
-/// The biases of a matrix: its own, and those of the classes.
+/// Bias and class biases of a matrix.
 type Biases<'t> = [Option<&'t Tensor>; 2];
 
-/// Inputs of a matrix.
+/// Input of a matrix.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'s> {
-    /// The form of the inputs.
+    /// Quantization of the input.
     pub form: Narrow,
-    /// Samples of them.
+    /// Samples of the input.
     pub seen: Option<&'s Inputs>,
 }
 
-/// Steps of a matrix's results.
+/// Output steps of a matrix.
 #[derive(Clone, Copy)]
 pub(super) struct Unit<'u> {
-    /// The step of each output, by its place.
+    /// Step of each output, by index.
     pub of: &'u dyn Fn(usize) -> f64,
-    /// Bits by which all steps may be coarser, where sums are too large otherwise.
+    /// Maximum number of bits by which all steps may be coarsened when sums are too large.
     pub coarsest: u8,
 }
 
 impl Lowering<'_> {
-    /// Puts a matrix into the blob.
+    /// Writes a matrix to the blob.
     pub(super) fn put_linear(
         &self,
         blob: &mut BlobWriter,
@@ -74,27 +74,27 @@ impl Lowering<'_> {
     }
 }
 
-/// A matrix in integers.
+/// A quantized matrix.
 #[derive(Debug, Default)]
 struct Quantized {
-    /// 8-bit weights, all rows after each other.
+    /// 8-bit weights, row-major.
     weights: Vec<i8>,
-    /// Folded biases: the zero point's share taken off.
+    /// Biases with the zero point folded in.
     bias: Vec<i32>,
-    /// The same of each class, `[classes, outputs]`.
+    /// Folded biases of each class, `[classes, outputs]`.
     class_bias: Vec<i32>,
     multipliers: Vec<i32>,
     left: u8,
     coarser: u8,
 }
 
-/// Results of sums are below 2³⁰, so that nothing that follows wraps; a little less, for the rounding of weights.
+/// Bound on rescaled sums: 2³⁰ less a margin for weight rounding, so that later additions cannot wrap.
 const MAX_RESULT: f64 = 0.95 * (1u32 << 30) as f64;
 
-/// Sums shifted left are below this.
+/// Bound on sums after the left shift.
 const MAX_SUM: f64 = (1u32 << 31) as f64;
 
-/// A matrix of floats, and what it reads.
+/// A float matrix and its input.
 struct Matrix<'m> {
     packed: &'m Packed,
     biases: Biases<'m>,
@@ -102,13 +102,13 @@ struct Matrix<'m> {
 }
 
 impl Matrix<'_> {
-    /// Rounds the weights of each output in steps of its own, such that
+    /// Quantizes the weights of each output with its own scale, such that
     ///
-    /// - no sum of any inputs wraps, even shifted left: proven from the rounded weights and the ends of the inputs' range;
-    /// - the factor to each output's unit is below `2^(left-1)`, as multipliers have 31 bits.
+    /// - no sum wraps for any inputs, even after the left shift: proven from the quantized weights and the input range;
+    /// - with a left shift of s bits, the factor to each output's unit is below `2^(s-1)`: multipliers have 31 bits.
     fn quantize(&self, unit: Unit<'_>) -> Result<Quantized, String> {
         let (mut coarser, bounds) = (0, self.result_bounds());
-        // The largest result of any inputs, in units.
+        // Largest result over all inputs, in units.
         let result = |coarser: u8| {
             let results =
                 bounds.iter().enumerate().map(|(o, bound)| bound / ((unit.of)(o) * f64::from(coarser).exp2()));
@@ -132,7 +132,7 @@ impl Matrix<'_> {
         let left = (0..31).find(|left| most < f64::from(*left - 1).exp2()).ok_or_else(|| {
             format!("a step of its sums is {most:.3e} steps of its results, and factors go up to 5.4e8")
         })?;
-        // Coarser where sums would wrap, and any step where there is nothing to round.
+        // A coarser scale where sums would wrap; any scale for a row of zeros.
         let mut scales: Vec<f64> = (natural.iter().zip(&bounds).enumerate())
             .map(|(o, (natural, bound))| {
                 let least = 1.01 * bound * f64::from(left).exp2() / (MAX_SUM * step);
@@ -160,7 +160,7 @@ impl Matrix<'_> {
         Ok(q)
     }
 
-    /// Biases of all outputs, with what rounding takes from the mean of each sum.
+    /// Folds biases, corrected for the mean error of weight and input rounding.
     fn fold_biases(&self, rows: &[Vec<i8>], scales: &[f64], q: &mut Quantized) {
         let Narrow { scale: step, zero_point, .. } = self.source.form;
         let [bias, class] = self.biases;
@@ -175,12 +175,12 @@ impl Matrix<'_> {
                 let lost: f64 = weights
                     .map(|((w, q), [x, rounded])| f64::from(*w) * x - f64::from(*q) * scales[at] * rounded)
                     .sum();
-                // Samples are held as f32, which may have cut off larger numbers.
+                // Samples are f32: larger values may have overflowed.
                 if lost.is_finite() { lost } else { 0.0 }
             });
             let own = bias.map_or(0.0, |t| f64::from(t.data[o])) + lost;
             let of_zero = row.iter().map(|w| i64::from(*w)).sum::<i64>() * i64::from(zero_point);
-            // Sums are taken modulo 2³², and whole ones fit.
+            // Accumulators wrap modulo 2³²; complete sums fit.
             let folded = |bias: f64| ((bias / unit).round() as i64 - of_zero) as i32;
             q.bias.push(folded(own));
             for k in 0..classes {
@@ -190,14 +190,14 @@ impl Matrix<'_> {
         }
     }
 
-    /// The largest bias of an output, in magnitude.
+    /// Largest bias of an output over all classes, in magnitude.
     fn bias(&self, at: usize) -> f64 {
         let [bias, class] = self.biases;
         let (low, high) = bounds::biases(bias, class, self.packed.outputs[at]);
         high.abs().max(low.abs())
     }
 
-    /// How far an output can be from 0, in real numbers, whatever the inputs are.
+    /// Bound on each output's magnitude in real units, for any inputs.
     fn result_bounds(&self) -> Vec<f64> {
         let reach = self.source.form.reach() as f64 * self.source.form.scale;
         let of_row = |(at, row): (usize, &Vec<f32>)| {
@@ -207,7 +207,7 @@ impl Matrix<'_> {
         self.packed.rows.iter().enumerate().map(of_row).collect()
     }
 
-    /// How far an output's sum can be from 0, in its units. What the mean's correction adds is less than a step of each input.
+    /// Bound on an output's accumulator. The mean correction is below one input step per weight.
     fn bound(&self, at: usize, row: &[i8], scale: f64) -> f64 {
         let reach = self.source.form.reach();
         let sum: i64 = row.iter().map(|w| i64::from(w.unsigned_abs()) * reach).sum();
@@ -220,10 +220,10 @@ fn largest(row: &[f32]) -> f64 {
     row.iter().fold(0.0, |most, w| most.max(f64::from(w.abs())))
 }
 
-/// The share of a row's largest weight that an `f16` may be off.
+/// Maximum f16 rounding error, as a share of the row's largest weight.
 const F16_ERROR: f64 = 1.0 / 256.0;
 
-/// The same in floats.
+/// Float counterpart of [`Lowering::put_linear`].
 fn put_floats(
     blob: &mut BlobWriter,
     packed: &Packed,
@@ -234,7 +234,7 @@ fn put_floats(
     let weights = if weights == NumberFormat::F16 {
         for row in &packed.rows {
             let allowed = largest(row) * F16_ERROR;
-            // Beyond the largest f16 the difference is infinite.
+            // Overflow to infinity gives an infinite difference.
             let lost = row.iter().find(|w| f64::from(**w - f16::from_f32(**w).to_f32()).abs() > allowed);
             if let Some(w) = lost {
                 return Err(format!(

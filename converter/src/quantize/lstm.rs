@@ -1,4 +1,4 @@
-//! LSTMs: a record for a Row LSTM, two for a Diagonal BiLSTM.
+//! LSTM lowering: one record for a Row LSTM, two for a Diagonal BiLSTM.
 
 use super::conv::{self, Packed};
 use super::linear::{Source, Unit};
@@ -12,41 +12,42 @@ use pixelrnn::arithmetic::Int8A16;
 use pixelrnn::blob::{LstmRecord, NumberFormat, kind};
 use pixelrnn::network::{Features, MaskedConv, Node, Op, ValueId};
 
-/// Headroom of a cell above what calibration saw: an open forget gate keeps cells as they are that use half of their range.
+/// Headroom of a cell above its calibrated range. An open forget gate leaves cells within half of their range
+/// unchanged.
 const CELL_HEADROOM: f64 = 2.0;
 
-/// Steps of 2⁻¹⁵ that the largest state takes at least.
+/// Minimum number of 2⁻¹⁵ steps that the largest state spans.
 const MIN_STEPS: f64 = 64.0;
 
-/// States below this are refused.
+/// Smallest accepted state range.
 const MIN_STATE: f64 = MIN_STEPS * STATE_STEP;
 
-/// Steps that states other than initial ones have at least where products read them.
+/// Minimum number of steps, as read by matrix products, for states other than the initial ones.
 const MIN_HIDDEN_STEPS: f64 = 24.0;
 
-/// Bits of a cell, at most.
+/// Maximum integer bits of a cell.
 const MAX_CELL_BITS: f64 = 15.0;
 
-/// One step of the pre-activations of the gates o, f and i.
+/// Step of the pre-activations of the gates o, f and i.
 const GATE_STEP: f64 = 1.0 / 2048.0;
 
-/// Headroom of gate g above what calibration saw.
+/// Headroom of gate g above its calibrated range.
 const GATE_HEADROOM: f64 = 2.0;
 
-/// Least and most bits of the fraction of gate g.
+/// Minimum and maximum fraction bits of gate g.
 const FRACTION: (f64, f64) = (7.0, 14.0);
 
-/// What one step of `h` is worth before it is narrowed.
+/// Step of `h` before it is narrowed.
 const STATE_STEP: f64 = 1.0 / 32768.0;
 
-/// One LSTM, or one half of a Diagonal BiLSTM.
+/// A Row LSTM, or one direction of a Diagonal BiLSTM.
 struct Part {
     kind: u8,
-    /// Prefix of the tensors' names after the node's.
+    /// Prefix of the tensor names after the node's name.
     prefix: &'static str,
-    /// The network's value that is whole after this part; 0: none is.
+    /// Network value completed by this part, 0 if none.
     makes: ValueId,
-    /// Which of the node's [`Inputs`](super::Inputs) are the states.
+    /// Index of the states in the node's [`Inputs`](super::Inputs).
     states: usize,
 }
 
@@ -68,7 +69,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// The form of the states that products read: large enough for the initial ones, and fine enough for the others.
+    /// Quantization of the states read by matrix products: wide enough for initial states, fine enough for the others.
     fn hidden_form(&self, node: &Node, states: Option<&StateRange>, initial: Option<&Tensor>) -> Result<Narrow, Error> {
         let running = states.map_or(1.0, |states| states.h);
         let initial = initial.map_or(0.0, largest);
@@ -199,12 +200,12 @@ impl Lowering<'_> {
     }
 }
 
-/// The largest magnitude of a tensor's numbers.
+/// Largest magnitude in a tensor.
 fn largest(tensor: &Tensor) -> f64 {
     tensor.data.iter().fold(0.0, |most, x| most.max(f64::from(x.abs())))
 }
 
-/// Initial states, `[rows, 2, hidden]`: `h`, then `c`; `of_c` is told the unit's place as well.
+/// Initial states, `[rows, 2, hidden]`: `h`, then `c`. `of_c` also receives the unit's index.
 fn initial_states<T>(
     h: &Tensor,
     c: &Tensor,

@@ -1,10 +1,10 @@
-//! From a trained model to a blob of 8-bit weights.
+//! Post-training quantization: from a trained model to a blob.
 //!
 //! 1. [`observe`] runs the float reference over calibration images.
-//! 2. A plan says in which form each value is held: 8-bit activations in front of convolutions, 16 bits in the residual
-//!    stream, and which ops become one.
-//! 3. Scales follow from what was seen; weights get one scale for each output feature.
-//! 4. The blob is written, its registers and state laid out.
+//! 2. The plan picks each value's number formats, 8-bit activations as convolution inputs and 16-bit residuals, and
+//!    fuses ops.
+//! 3. Scales come from the calibrated and proven ranges. Each output feature has its own weight scale.
+//! 4. Values get registers, and the blob is written.
 
 mod activation;
 mod bounds;
@@ -43,11 +43,11 @@ use std::collections::BTreeMap;
 pub enum Numbers<'a> {
     /// 8-bit weights.
     Int8 {
-        /// What calibration saw; see [`observe`].
+        /// Calibration statistics from [`observe`].
         seen: &'a Observed,
-        /// How ranges of 8-bit activations follow from it.
+        /// Choice of 8-bit activation ranges.
         method: Method,
-        /// Bits of the activations.
+        /// Width of the activations.
         activations: Activations,
     },
     /// `f16` weights, everything else `f32`.
@@ -56,12 +56,12 @@ pub enum Numbers<'a> {
     F32,
 }
 
-/// Bits of the activations of a blob with 8-bit weights.
+/// Width of the activations in a blob with 8-bit weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activations {
-    /// Eight: the least memory.
+    /// Eight bits: least memory.
     Bits8,
-    /// Sixteen, of which 14 are in use: for models that lose too much with eight.
+    /// Sixteen bits, 14 of them used: for models that lose too much accuracy with eight.
     Bits16,
 }
 
@@ -76,10 +76,10 @@ impl Numbers<'_> {
     }
 }
 
-/// Makes a blob of `model`, which has no batch normalization any more (see [`crate::fold`]).
+/// Converts `model` to a blob. Batch normalization must be folded first (see [`crate::fold`]).
 ///
 /// # Errors
-/// When the model has an op that the engine does not have, or numbers that those of the blob cannot hold.
+/// When the engine lacks an op of the model, or a value does not fit the blob's number format.
 pub fn quantize(model: &TrainedModel, numbers: Numbers<'_>) -> Result<Blob, Error> {
     let magnitudes = match numbers {
         Numbers::Int8 { seen, .. } => seen.values.iter().map(Seen::most).collect(),
@@ -100,9 +100,9 @@ struct Lowering<'a> {
     model: &'a TrainedModel,
     weights: NumberFormat,
     ranges: Ranges,
-    /// How far the states of the LSTMs go, by the value that each makes.
+    /// State ranges of each LSTM, by its output value.
     states: BTreeMap<ValueId, &'a [StateRange]>,
-    /// What the sums of each node read when calibrated; nothing in a float blob.
+    /// Calibrated inputs of each node's matrices. Empty for a float blob.
     inputs: &'a [Vec<Inputs>],
     places: BTreeMap<Held, u32>,
     register_bytes: u32,
@@ -126,7 +126,7 @@ impl<'a> Lowering<'a> {
         Self { model, weights, ranges, states, inputs, places, register_bytes }
     }
 
-    /// The activation of each level of the image.
+    /// Writes the input activation of each level.
     fn input_table(&self, blob: &mut write::BlobWriter) {
         let description = self.model.description();
         let real = |v: usize| v as f64 * f64::from(description.input.scale) + f64::from(description.input.shift);
@@ -143,7 +143,8 @@ impl<'a> Lowering<'a> {
         blob.input_table(at);
     }
 
-    /// A factor of the stream: between scales, or as a float. `v` is the value that is made with it.
+    /// Rescale factor between residuals: fixed-point in an integer blob, the `f32` itself in a float blob. `v` is the
+    /// op's output, named in errors.
     fn factor(&self, factor: f64, v: ValueId) -> Result<Rescale, Error> {
         match self.weights {
             NumberFormat::I8 | NumberFormat::I8A16 => scale::rescale(factor).ok_or_else(|| Error::OutOfScale {
@@ -158,7 +159,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The name of the op that makes a value, or its kind and place where it has none.
+    /// Name of the op that computes a value, or its index and kind if unnamed.
     fn name_of(&self, v: ValueId) -> String {
         match v.checked_sub(1).and_then(|n| self.model.nodes().get(n)) {
             Some(node) if !node.name.is_empty() => node.name.to_string(),
@@ -167,7 +168,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// How far a 16-bit value reaches.
+    /// Largest magnitude of a 16-bit value.
     fn reach(&self, v: ValueId) -> f64 {
         self.ranges.wide[&v] * f64::from(i16::MAX)
     }
@@ -197,7 +198,7 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// Floats stand for themselves.
+/// Unit scales for a float blob.
 fn real_numbers(steps: &[Step]) -> Ranges {
     let mut ranges = Ranges::default();
     for held in steps.iter().flat_map(Step::writes) {
@@ -209,7 +210,7 @@ fn real_numbers(steps: &[Step]) -> Ranges {
     ranges
 }
 
-/// The form of the image: exact where the input map allows it.
+/// Quantization of the image, exact if the input map allows it.
 fn input_form(model: &TrainedModel, weights: NumberFormat) -> Narrow {
     let description = model.description();
     let (scale, shift) = (f64::from(description.input.scale), f64::from(description.input.shift));
@@ -217,7 +218,7 @@ fn input_form(model: &TrainedModel, weights: NumberFormat) -> Narrow {
     let (last, steps) = (shift + scale * last_step, shift / scale);
     if weights == NumberFormat::I8A16 {
         if scale > 0.0 && steps.fract() == 0.0 && steps.abs() < 4096.0 {
-            // Few steps, so that sums stay small.
+            // A narrow integer range keeps sums small.
             let ends = [steps, steps + last_step].map(|q| q as i16);
             return Narrow { ends: [ends[0].min(0), ends[1].max(0)], ..Narrow::symmetric_16(scale) };
         }

@@ -1,4 +1,4 @@
-//! From the network's nodes to the steps of an engine: which values are held how, and what is fused with what.
+//! Lowering from network nodes to engine steps: number format of each value, and op fusion.
 
 use super::ranges::MAX_GROWTH;
 use crate::error::Error;
@@ -6,12 +6,12 @@ use crate::trained::TrainedModel;
 use pixelrnn::network::{Activation, Node, Op, ValueId};
 use std::collections::BTreeMap;
 
-/// What an engine does, in terms of the network's values.
+/// An engine op, in terms of network values.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
     /// Masked convolution of the node with this index.
     Conv { node: usize, to: Target },
-    /// The narrow form of `to` from the wide form of `from`; the same value, or `to` its ReLU.
+    /// Narrows a residual to an activation; `to` is the same value or its ReLU.
     Quantize { from: ValueId, to: ValueId },
     /// A function of each number, in 16 bits.
     Activation { activation: Activation, from: ValueId, to: ValueId },
@@ -23,20 +23,20 @@ pub(super) enum Step {
     Add { a: ValueId, b: ValueId, scale: f32, to: ValueId },
 }
 
-/// Where a convolution's results go.
+/// Destination of a convolution's results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// The narrow form of a value: the convolution's own, or its ReLU.
+    /// Activation of the convolution's own value or of its ReLU.
     Narrow(ValueId),
-    /// The wide form of the convolution's own value.
+    /// Residual of the convolution's own value.
     Wide(ValueId),
-    /// Added to the wide form of `onto`, which becomes that of `to`.
+    /// Added in place to the residual of `onto`, which becomes `to`.
     Accumulate { onto: ValueId, to: ValueId },
     /// The logits.
     Logits,
 }
 
-/// A value in one of its two forms.
+/// A value in one number format: activation (narrow) or residual (wide).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Held {
     Narrow(ValueId),
@@ -64,7 +64,7 @@ impl Target {
 }
 
 impl Step {
-    /// Ops of the blob: a Diagonal BiLSTM takes two.
+    /// Number of ops in the blob: two for a Diagonal BiLSTM.
     pub(super) fn ops(&self, model: &TrainedModel) -> usize {
         match *self {
             Step::Lstm { node, .. } if matches!(model.nodes()[node].op, Op::DiagonalBilstm(_)) => 2,
@@ -99,20 +99,20 @@ impl Step {
     }
 }
 
-/// In which forms a value is needed.
+/// Number formats in which a value is read.
 #[derive(Clone, Copy, Default)]
 struct Demand {
     wide: bool,
     narrow: bool,
 }
 
-/// How large the numbers of each value are; empty for floats, which have no scales.
+/// Largest magnitude of each value. Empty for a float blob, which has no scales.
 pub(super) type Magnitudes = Vec<f64>;
 
-/// Who reads which value, and in which forms.
+/// Readers of each value, and the number formats they need.
 struct Uses<'a> {
     nodes: &'a [Node],
-    /// For each value, the nodes that read it.
+    /// Nodes that read each value.
     readers: Vec<Vec<usize>>,
     demand: Vec<Demand>,
 }
@@ -133,7 +133,7 @@ impl<'a> Uses<'a> {
         Ok(uses)
     }
 
-    /// Notes what `node` needs of its inputs; all of its readers are known.
+    /// Records the formats that `node` needs of its inputs. Nodes must be visited last to first.
     fn demand_of(&mut self, node: &Node) -> Result<(), Error> {
         let [a, b, t] = node.inputs;
         let made = self.demand[node.output];
@@ -154,7 +154,7 @@ impl<'a> Uses<'a> {
         Ok(())
     }
 
-    /// The ReLU that is the only reader of a convolution, which can write that ReLU's narrow form at once.
+    /// The ReLU that is a convolution's only reader. The convolution can write its activation directly.
     fn only_relu(&self, v: ValueId) -> Option<ValueId> {
         let conv = v > 0 && matches!(self.nodes[v - 1].op, Op::MaskedConv(_));
         match self.readers[v].as_slice() {
@@ -163,7 +163,7 @@ impl<'a> Uses<'a> {
         }
     }
 
-    /// When the convolution at `n` does nothing but add to a value that nobody reads afterwards: that value, and the sum.
+    /// For a convolution that only adds to a value without later readers: that value, and the sum.
     fn accumulates(&self, n: usize) -> Option<(ValueId, ValueId)> {
         let made = self.nodes[n].output;
         let [sum] = self.readers[made].as_slice() else { return None };
@@ -178,19 +178,19 @@ impl<'a> Uses<'a> {
     }
 }
 
-/// The steps of a network. A convolution adds to a value of the stream in place where their sum is of about its size.
+/// Lowers nodes to steps. A convolution accumulates into a residual in place if the sum has a similar magnitude.
 ///
 /// # Errors
-/// When the network has an op that the engine does not have.
+/// When the engine lacks an op.
 pub(super) fn plan(nodes: &[Node], magnitudes: &Magnitudes) -> Result<Vec<Step>, Error> {
     let uses = Uses::new(nodes)?;
     let mut steps = Vec::new();
-    // The smallest and the largest magnitude of the values that share a scale, by the last of them.
+    // Smallest and largest magnitude among the values that share a scale, keyed by the last of them.
     let mut spans: BTreeMap<ValueId, (f64, f64)> = BTreeMap::new();
     let mut shares_scale = |onto: ValueId, sum: ValueId| {
         let of = |v: ValueId| magnitudes.get(v).copied().unwrap_or(1.0);
         let (low, high) = spans.get(&onto).copied().unwrap_or((of(onto), of(onto)));
-        // A value that is 0 everywhere goes with any scale.
+        // A value that is always 0 fits any scale.
         let span = if low > 0.0 { (low.min(of(sum)), high.max(of(sum))) } else { (of(sum), of(sum)) };
         let shares = span.1 <= span.0 * MAX_GROWTH;
         if shares {

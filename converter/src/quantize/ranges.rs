@@ -1,4 +1,4 @@
-//! Ranges of a blob's values: from what calibration saw, and from what is proven.
+//! Ranges of a blob's values, from calibration and from proven bounds.
 
 use super::activation;
 use super::bounds::{Interval, hull};
@@ -8,20 +8,20 @@ use super::scale::{Narrow, step};
 use pixelrnn::network::ValueId;
 use std::collections::BTreeMap;
 
-/// Headroom of 16-bit numbers above what calibration saw.
+/// Headroom of 16-bit values above their calibrated range.
 const HEADROOM: f64 = 1.5;
 
-/// A proven range is taken where it is at most so many times the one that calibration saw: nothing is clamped then, for a bit of
-/// precision at most.
+/// Largest ratio of proven to calibrated range at which the proven one is used. Nothing is clamped then, at the cost of
+/// at most one bit of precision.
 const PROVEN: f64 = 2.0;
 
 /// A sigmoid beyond this, on either side, is 0 or 1 to 15 bits.
 pub(super) const SIGMOID_END: f64 = 12.0;
 
-/// Growth of an accumulated stream beyond which it gets a scale of its own: four of its 16 bits.
+/// Growth of an accumulated residual beyond which it gets its own scale: four of its 16 bits.
 pub(super) const MAX_GROWTH: f64 = 16.0;
 
-/// The forms of all values.
+/// Quantization of all values.
 #[derive(Debug, Default)]
 pub(super) struct Ranges {
     pub narrow: BTreeMap<ValueId, Narrow>,
@@ -29,7 +29,7 @@ pub(super) struct Ranges {
     pub wide: BTreeMap<ValueId, f64>,
 }
 
-/// Chooses the forms of all values that `steps` write; `proven` are the bounds of each value's features.
+/// Chooses the quantization of all values that `steps` write. `proven` bounds the features of each value.
 pub(super) fn choose(
     seen: &Observed,
     proven: &[Vec<Interval>],
@@ -53,7 +53,7 @@ pub(super) fn choose(
                     ranges.narrow.insert(v, form);
                 }
                 Held::Wide(v) => {
-                    // Ops that work in place, or change no scale, tie their values' scales together.
+                    // In-place ops and ops without a rescale keep the scale of their input.
                     let root = match step {
                         Step::Conv { to: Target::Accumulate { onto, .. }, .. } => scale_of[onto],
                         Step::Activation { activation, from, .. } if activation::keeps_scale(*activation) => {
@@ -76,7 +76,7 @@ pub(super) fn choose(
     ranges
 }
 
-/// The ends beyond which no reader of a 16-bit value tells its numbers apart.
+/// Interval outside which all readers of a 16-bit value saturate.
 fn surviving(steps: &[Step], v: ValueId) -> Interval {
     let all = (f64::NEG_INFINITY, f64::INFINITY);
     let mut ends: Option<Interval> = None;
@@ -96,14 +96,14 @@ fn surviving(steps: &[Step], v: ValueId) -> Interval {
     ends.unwrap_or(all)
 }
 
-/// How far 16-bit numbers should reach on either side of 0.
+/// Magnitude that a 16-bit value must represent.
 fn magnitude(seen: Interval, proven: Interval, headroom: f64) -> f64 {
     let most = |(low, high): Interval| high.max(-low).max(0.0);
     let (seen, proven) = (most(seen), most(proven));
     if proven <= PROVEN * seen || (seen == 0.0 && proven.is_finite()) { proven } else { seen * headroom }
 }
 
-/// The range of 8-bit activations, with 0 in it.
+/// Range of an 8-bit activation, always including 0.
 fn narrow_range(seen: &Seen, proven: Interval, method: Method) -> Interval {
     let (low, high) = seen.range(method);
     let width = high - low;

@@ -1,14 +1,14 @@
-//! Where in the engine's small memory each value lies, and for how long.
+//! Register allocation: an offset for each value, by its live range.
 
 use super::plan::{Held, Step, Target};
 use crate::trained::TrainedModel;
 use pixelrnn::blob::NumberFormat;
 use std::collections::BTreeMap;
 
-/// Places all values in the registers. The image is at 0 and stays there.
+/// Allocates all values. The image is live throughout, at offset 0.
 pub(super) fn place(model: &TrainedModel, steps: &[Step], weights: NumberFormat) -> (BTreeMap<Held, u32>, u32) {
     let channels = model.description().image.channels;
-    // In a colour model a pixel takes three rounds, and later rounds read what earlier ones wrote.
+    // A colour pixel takes three passes, and later passes read values from earlier ones: nothing is freed.
     let forever = (channels > 1).then_some((0, steps.len()));
     let mut lives = vec![Life { bytes: (channels * weights.activation_bytes()) as u32, steps: (0, steps.len()) }];
     let mut life_of = BTreeMap::from([(Held::Narrow(0), 0)]);
@@ -39,7 +39,7 @@ pub(super) fn place(model: &TrainedModel, steps: &[Step], weights: NumberFormat)
     (life_of.into_iter().map(|(held, life)| (held, offsets[life])).collect(), bytes)
 }
 
-/// A value's place, from the step that first writes it to the step that last reads it.
+/// Live range of a value, from its first write to its last read.
 #[derive(Clone, Copy, Debug)]
 struct Life {
     /// Bytes.
@@ -48,9 +48,9 @@ struct Life {
     steps: (usize, usize),
 }
 
-/// An offset for each life, such that no two that overlap in time overlap in memory; and the bytes needed in all.
+/// First-fit allocation: overlapping live ranges get disjoint memory. Returns the offsets and the total size.
 ///
-/// Places are given out in order of birth, the earlier in the list first, each at the lowest offset that is free.
+/// Live ranges are placed by start, ties in list order, each at the lowest free offset.
 fn allocate(lives: &[Life]) -> (Vec<u32>, u32) {
     let mut order: Vec<usize> = (0..lives.len()).collect();
     order.sort_by_key(|i| lives[*i].steps.0);
@@ -79,7 +79,7 @@ fn allocate(lives: &[Life]) -> (Vec<u32>, u32) {
     (offsets, total)
 }
 
-/// Bytes, rounded up so that every place is aligned.
+/// Bytes, rounded up to keep offsets aligned.
 fn size(life: Life) -> u32 {
     life.bytes.next_multiple_of(4)
 }

@@ -1,27 +1,27 @@
-//! Rounds weights so that the *sums* they make are right, not each weight by itself.
+//! Rounds weights to minimize the error of their *sum*, not of each weight.
 //!
-//! With `x` the inputs of an output's sum, `w` its weights and `q` the rounded ones, the error of the sum is `(w - q)ᵀx`, and its
-//! mean square over the calibration images `(w - q)ᵀ H (w - q)` with `H = E[x xᵀ]`. As inputs depend on each other, what one
-//! weight's rounding did can be made up for by the next one's: with `H = R Rᵀ`, R upper triangular, the error is the
-//! length of `Rᵀ(w - q)`, whose entry `i` depends on the weights up to `i` alone. So they are rounded one after the other,
-//! each to what brings its entry nearest to 0 (Babai's nearest plane; the same roundings as those of Frantar et al., "GPTQ",
-//! arXiv 2210.17323).
+//! With `x` the inputs of an output's sum, `w` its weights and `q` the rounded ones, the error of the sum is `(w -
+//! q)ᵀx`, and its mean square over the calibration images is `(w - q)ᵀ H (w - q)` with `H = E[x xᵀ]`. Inputs are
+//! correlated, so later weights can compensate the rounding of earlier ones: with `H = R Rᵀ`, R upper triangular, the
+//! error is the length of `Rᵀ(w - q)`, whose entry `i` depends on the weights up to `i` only. Each weight in turn is
+//! rounded to bring its entry nearest to 0 (Babai's nearest plane; the same roundings as GPTQ, Frantar et al., arXiv
+//! 2210.17323).
 
 use super::inputs::{Inputs, MAX_LENGTH};
 use rayon::prelude::*;
 
-/// Share of the inputs' mean square that is added to each of them: inputs that calibration saw too rarely to tell apart
-/// are not played off against each other.
+/// Damping added to the diagonal of H, as a share of its mean: weights of inputs that calibration saw too rarely to
+/// tell apart do not compensate each other.
 const DAMPING: f64 = 0.01;
 
 /// The largest 8-bit weight. The range is symmetric.
 pub(super) const MAX: f64 = 127.0;
 
-/// Rounds each of `rows` in steps of its own of `scales`. A row reads the first of the `inputs`, as many as it has weights.
+/// Rounds each of `rows` to its own step in `scales`. A row of n weights reads the first n of `inputs`.
 pub(super) fn round(rows: &[Vec<f32>], scales: &[f64], inputs: &Inputs) -> Vec<Vec<i8>> {
     let mut rounded = vec![Vec::new(); rows.len()];
     let mut start = 0;
-    // Rows of one colour group lie together and have the same inputs.
+    // Rows of one colour group are adjacent and read the same inputs.
     for group in rows.chunk_by(|a, b| a.len() == b.len()) {
         let end = start + group.len();
         let targets = group.par_iter().zip(&scales[start..end]);
@@ -37,15 +37,15 @@ pub(super) fn round(rows: &[Vec<f32>], scales: &[f64], inputs: &Inputs) -> Vec<V
     rounded
 }
 
-/// Each weight to the nearest one that there is.
+/// Rounds each weight to nearest, ignoring the inputs.
 pub(super) fn each_by_itself(row: &[f32], scale: f64) -> Vec<i8> {
     row.iter().map(|weight| (f64::from(*weight) / scale).round().clamp(-MAX, MAX) as i8).collect()
 }
 
-/// `R`, and the order of its inputs: those of the greatest mean square first, as they matter most.
+/// Factor `R` of `H`, with inputs ordered by decreasing mean square: the most important are rounded first.
 struct Planes {
     order: Vec<usize>,
-    /// Row-major; 0 below the diagonal.
+    /// Row-major, zero below the diagonal.
     r: Vec<f64>,
 }
 
@@ -57,7 +57,7 @@ impl Planes {
         let mean = (0..length).map(|i| h[i * length + i]).sum::<f64>() / length.max(1) as f64;
         let damping = if mean > 0.0 { DAMPING * mean } else { 1.0 };
         let mut r = vec![0.0; length * length];
-        // From the last column back: H = R Rᵀ.
+        // Cholesky factorization from the last column back: H = R Rᵀ.
         for j in (0..length).rev() {
             let row = |r: &[f64], i: usize| r[i * length + j + 1..(i + 1) * length].to_vec();
             let last = row(&r, j);
@@ -77,7 +77,7 @@ impl Planes {
     fn nearest(&self, row: &[f32], scale: f64) -> Vec<i8> {
         let length = row.len();
         let mut rounded = vec![0; length];
-        // What the errors so far put into each entry of Rᵀ(w - q).
+        // Contribution of the errors so far to each entry of Rᵀ(w - q).
         let mut entries = vec![0.0; length];
         for (i, &at) in self.order.iter().enumerate() {
             let weight = f64::from(row[at]) / scale;
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_one_weight_loses_another_one_that_reads_the_same_makes_up_for() {
-        // Three inputs that are nearly equal: the sum of the weights is what matters.
+        // Three nearly equal inputs: only the sum of the weights matters.
         let inputs = Inputs::from_samples(3, vec![1.0, 1.0, 1.01, -2.0, -2.01, -2.0, 3.01, 3.0, 3.0]);
         let rows = [vec![0.4, 0.4, 0.4]];
         let q = round(&rows, &[1.0], &inputs);

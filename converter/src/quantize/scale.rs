@@ -1,62 +1,62 @@
-//! Scales, and the integer factors that lead from one to another.
+//! Scales, and fixed-point factors between them.
 
 use pixelrnn::arithmetic::Int8A16;
 use pixelrnn::fixed::Rescale;
 
-/// `real = scale · (q - zero_point)`, `q` an activation.
+/// Affine quantization of an activation: `real = scale · (q - zero_point)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Narrow {
-    /// What one step is worth.
+    /// Step size.
     pub scale: f64,
-    /// The `q` that means 0; always 0 for 16-bit activations.
+    /// The `q` of real 0. Always 0 for 16-bit activations.
     pub zero_point: i8,
-    /// The least `q` in use. For 16-bit activations it says, by being the zero point, that none is negative.
+    /// Smallest `q` in use. For 16-bit activations only a flag: no `q` is negative if it equals the zero point.
     pub low: i8,
-    /// Least and greatest `q`.
+    /// Limits of `q`.
     pub ends: [i16; 2],
 }
 
-/// Ends of 8-bit activations.
+/// Limits of 8-bit activations.
 const ENDS_8: [i16; 2] = [-128, 127];
 
-/// Ends of 16-bit activations.
+/// Limits of 16-bit activations.
 const ENDS_16: [i16; 2] = [-Int8A16::MAX - 1, Int8A16::MAX];
 
 impl Narrow {
-    /// Spreads `low..=high`, with 0 in it, over all 256 steps.
+    /// Maps `low..=high`, which includes 0, to all 256 steps.
     pub fn from_range((low, high): (f64, f64)) -> Self {
         let scale = step((high - low) / 255.0);
         let zero_point = (-128.0 - low / scale).round().clamp(-128.0, 127.0) as i8;
         Self { scale, zero_point, low: if low == 0.0 { zero_point } else { -128 }, ends: ENDS_8 }
     }
 
-    /// Steps of `scale` to either side of 0, an 8-bit number of them.
+    /// Symmetric 8-bit quantization with steps of `scale`.
     pub fn symmetric(scale: f64) -> Self {
         Self { scale, zero_point: 0, low: -128, ends: ENDS_8 }
     }
 
-    /// 16-bit activations that reach `most` on either side of 0.
+    /// 16-bit activations with magnitudes up to `most`.
     pub fn from_range_16(most: f64) -> Self {
         Self::symmetric_16(step(most / f64::from(Int8A16::MAX)))
     }
 
-    /// 16-bit activations in steps of `scale`.
+    /// 16-bit activations with steps of `scale`.
     pub fn symmetric_16(scale: f64) -> Self {
         Self { scale, zero_point: 0, low: -128, ends: ENDS_16 }
     }
 
-    /// The step nearest to `real`.
+    /// Nearest step to `real`, clamped.
     pub fn quantize(&self, real: f64) -> i16 {
         let [low, high] = self.ends.map(f64::from);
         (real / self.scale + f64::from(self.zero_point)).round().clamp(low, high) as i16
     }
 
-    /// What step `q` means.
+    /// Real value of step `q`.
     pub fn real(&self, q: i16) -> f64 {
         self.scale * (f64::from(q) - f64::from(self.zero_point))
     }
 
-    /// How far a step can be from the zero point.
+    /// Largest distance of a step from the zero point.
     pub fn reach(&self) -> i64 {
         let [low, high] = self.ends.map(i64::from);
         let zero = i64::from(self.zero_point);
@@ -64,22 +64,22 @@ impl Narrow {
     }
 }
 
-/// A step of a range: that of a range of nothing, whose numbers are all 0, is 1.
+/// The step of a range, or 1 for an empty range, whose values are all 0.
 pub(super) fn step(of_range: f64) -> f64 {
     if of_range > 0.0 { of_range } else { 1.0 }
 }
 
-/// The largest factor that a [`Rescale`] can express.
+/// Largest factor that a [`Rescale`] represents.
 pub(super) const MAX_FACTOR: f64 = 16383.0;
 
-/// The [`Rescale`] nearest to `factor`; `None` beyond [`MAX_FACTOR`].
+/// Nearest [`Rescale`] to `factor`. `None` beyond [`MAX_FACTOR`].
 ///
-/// A factor below 2⁻³¹ becomes 0. It takes 16 bits to less than half a step, as it should.
+/// Factors below 2⁻³¹ become 0: they take any 16-bit value to less than half a step.
 pub fn rescale(factor: f64) -> Option<Rescale> {
     if !(0.0..=MAX_FACTOR).contains(&factor) {
         return None;
     }
-    // The largest shift that leaves the multiplier below 2¹⁵.
+    // Largest shift with a multiplier below 2¹⁵.
     let mut shift = (14.0 - factor.log2().floor()).clamp(1.0, 30.0);
     if (factor * shift.exp2()).round() > f64::from(i16::MAX) {
         shift -= 1.0;

@@ -1,4 +1,4 @@
-//! Puts a blob's parts one after the other and fills in its header.
+//! Blob writer: places the parts, fills in the header, and checks the result.
 
 use crate::blob::Blob;
 use crate::description::Description;
@@ -9,10 +9,10 @@ use pixelrnn::network::Output;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
-/// Bytes that weights and numbers are aligned to.
+/// Alignment of weights and other arrays, in bytes.
 const ALIGN: usize = 4;
 
-/// A blob in the making. Parts go to `data`, with offsets from its start; the ops come between header and data.
+/// A blob under construction. Header and ops precede `data`; offsets are from the start of the blob.
 pub(super) struct BlobWriter {
     header: Header,
     weights: NumberFormat,
@@ -60,26 +60,26 @@ impl BlobWriter {
         self.put(bytemuck::cast_slice(weights))
     }
 
-    /// Numbers of two or four bytes.
+    /// Writes an array and returns its offset.
     pub(super) fn numbers<T: bytemuck::NoUninit>(&mut self, numbers: &[T]) -> u32 {
-        // Little-endian machines alone build the runtime.
+        // The runtime builds on little-endian targets only.
         self.put(bytemuck::cast_slice(numbers))
     }
 
-    /// Makes room for a patch of `length` activations.
+    /// Reserves an im2col buffer for `length` activations.
     pub(super) fn patch(&mut self, length: usize) {
         let bytes = (length * self.weights.activation_bytes()).next_multiple_of(ALIGN);
         self.header.im2col_bytes = self.header.im2col_bytes.max(bytes as u32);
     }
 
-    /// An op, and the note on it: see the blob format.
+    /// Appends an op and its note (see the blob format).
     pub(super) fn op(&mut self, record: Record, value: usize, step: f64, name: &str) {
         self.records.push(record);
         // Writing to a string cannot fail.
         let _ = writeln!(self.notes, "{value} {step:e} {name}");
     }
 
-    /// The finished blob, read back and checked as any engine would.
+    /// Completes the blob, then parses and checks it as an engine does.
     pub(super) fn finish(mut self, register_bytes: u32) -> Result<Blob, Error> {
         let notes = std::mem::take(&mut self.notes);
         self.header.notes = self.put(notes.as_bytes());
@@ -103,7 +103,7 @@ impl BlobWriter {
         blob.extend_from_slice(bytemuck::cast_slice(&self.records));
         blob.extend_from_slice(&self.data);
         let identity = std::mem::offset_of!(Header, identity);
-        // The checksum is 0 so far.
+        // The checksum field is still 0 here.
         let name = Sha256::digest(&blob);
         blob[identity..identity + 8].copy_from_slice(&name[..8]);
         let sum = checksum(&blob).to_le_bytes();

@@ -1,4 +1,4 @@
-//! The step that all LSTMs share.
+//! The LSTM cell, shared by the Row LSTM and the Diagonal `BiLSTM`.
 
 use super::Map;
 
@@ -6,30 +6,30 @@ pub(super) fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// `c = σ(f)·c_before + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)`, of the pre-activations `[o, f, i, g]` of one unit; gives back
-/// `(h, c)`.
+/// One cell update from the pre-activations `[o, f, i, g]` of a unit: `c = σ(f)·c_before + σ(i)·tanh(g)`, `h =
+/// σ(o)·tanh(c)`. Returns `(h, c)`.
 pub(super) fn step([o, f, i, g]: [f64; 4], c_before: f64) -> (f64, f64) {
     let c = sigmoid(f) * c_before + sigmoid(i) * g.tanh();
     (sigmoid(o) * c.tanh(), c)
 }
 
-/// The greatest magnitudes that the states of an LSTM's direction take on.
+/// Largest magnitudes of one LSTM direction's states.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateRange {
-    /// Of `h`, all units together; of the initial state not.
+    /// Maximum of `|h|` over all units, initial state excluded.
     pub h: f64,
-    /// Of the cell `c` of each unit.
+    /// Maximum of `|c|` for each unit, initial state included.
     pub cells: Vec<f64>,
-    /// Of the pre-activation of gate g of each unit.
+    /// Maximum pre-activation of gate g, in magnitude, for each unit.
     pub gates: Vec<f64>,
 }
 
-/// The states of an LSTM on one image; nothing for other ops.
+/// LSTM states on one image. Empty for other ops.
 #[derive(Clone, Debug, Default)]
 pub struct States {
-    /// How far they go, for each direction.
+    /// State ranges, one per direction.
     pub ranges: Vec<StateRange>,
-    /// `h` at each pixel, a map for each direction.
+    /// `h` at each pixel, one map per direction.
     pub hidden: Vec<Map>,
 }
 
@@ -38,7 +38,7 @@ impl StateRange {
         Self { h: 0.0, cells: vec![0.0; hidden], gates: vec![0.0; hidden] }
     }
 
-    /// Of a unit, `g` its pre-activation.
+    /// Widens the range by one cell update; `g` is the unit's pre-activation of gate g.
     pub(super) fn see(&mut self, unit: usize, (h, c): (f64, f64), g: f64) {
         self.h = self.h.max(h.abs());
         self.cells[unit] = self.cells[unit].max(c.abs());
@@ -49,7 +49,7 @@ impl StateRange {
         self.cells[unit] = self.cells[unit].max(c.abs());
     }
 
-    /// Widens the range to hold `other`, of the same units.
+    /// Widens the range to include `other`, which has the same units.
     pub fn widen(&mut self, other: &Self) {
         self.h = self.h.max(other.h);
         let units = self.cells.iter_mut().chain(&mut self.gates);

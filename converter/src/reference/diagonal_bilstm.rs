@@ -1,7 +1,7 @@
 //! Diagonal `BiLSTM`: `left[i, j] + right[i - 1, j]`.
 //!
-//! `left`: `z[i, j] = input_to_state(x)[i, j] + W0·h[i-1, j] + W1·h[i, j-1]`, `c` from `(i, j-1)`; `right` is its mirror
-//! image.
+//! `left` computes `z[i, j] = input_to_state(x)[i, j] + W0·h[i-1, j] + W1·h[i, j-1]` and takes `c` from `(i, j-1)`.
+//! `right` is its mirror image.
 
 use super::cell::{self, StateRange, States};
 use super::masked_conv::{MaskedConv, add_scaled};
@@ -18,8 +18,8 @@ pub(super) struct DiagonalBilstm {
 struct Direction {
     mirrored: bool,
     input_to_state: MaskedConv,
-    /// Weights of the state above and of the state beside, `[h, 4h]` each: input first, so that one input's
-    /// contributions to all gates lie side by side.
+    /// State-to-state weights for the row above and for the adjacent column, `[h, 4h]` each. Input-major: one input's
+    /// contributions to all gates are contiguous.
     above: Vec<f64>,
     beside: Vec<f64>,
     hidden: usize,
@@ -74,7 +74,7 @@ impl Direction {
         let (hidden, width) = (self.hidden, x.width);
         let mut out = Map::zeros(hidden, x.height, width);
         let mut range = StateRange::new(hidden);
-        // h of the row above where this row has not come yet, and of this row behind, `[W, h]`.
+        // `h` by column, `[W, h]`: the current row for columns already computed, the row above for the rest.
         let mut row = vec![0.0; width * hidden];
         let mut z = vec![0.0; 4 * hidden];
         for i in 0..x.height {
@@ -96,7 +96,7 @@ impl Direction {
                     add_scaled(&mut z, &self.beside[unit * 4 * hidden..][..4 * hidden], h[unit]);
                 }
                 for unit in 0..hidden {
-                    // All of z is known by now, so that the new state may take the old one's place.
+                    // `z` is complete, so the new state can overwrite the old one.
                     (h[unit], c[unit]) = cell::step([0, 1, 2, 3].map(|gate| z[gate * hidden + unit]), c[unit]);
                     range.see(unit, (h[unit], c[unit]), z[3 * hidden + unit]);
                     let index = out.index(unit, i, j);

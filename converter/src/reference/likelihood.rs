@@ -1,9 +1,9 @@
-//! From logits to likelihoods.
+//! Likelihoods from logits.
 
 use super::Map;
 use pixelrnn::network::{Image, Output};
 
-/// `ln Σ exp(x)`, without overflow; negative infinity for no numbers.
+/// `ln Σ exp(x)` without overflow. Negative infinity for an empty slice.
 pub fn log_sum_exp(x: &[f64]) -> f64 {
     let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if max == f64::NEG_INFINITY {
@@ -17,10 +17,10 @@ pub fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
-/// `-ln p(value)` in nats, of the logits of one value: one a level for softmax, that of value 1 for bernoulli.
+/// `-ln p(value)` in nats from the logits of one value: L logits for softmax, the logit of value 1 for bernoulli.
 ///
 /// # Panics
-/// When there are fewer logits.
+/// When `value` has no logit.
 pub fn value_nats(logits: &[f64], value: u8, output: Output) -> f64 {
     match output {
         Output::Softmax => log_sum_exp(logits) - logits[usize::from(value)],
@@ -29,19 +29,19 @@ pub fn value_nats(logits: &[f64], value: u8, output: Output) -> f64 {
     }
 }
 
-/// The logits of channel `c` at row `i`, column `j`, of channel-major logits `[C·L or C, H, W]`.
+/// Logits of channel `c` at row `i`, column `j`, from channel-major logits `[C·L or C, H, W]`.
 ///
 /// # Panics
-/// When there is no such value.
+/// When the position is outside the image.
 pub fn value_logits(logits: &Map, image: &Image, output: Output, [c, i, j]: [usize; 3]) -> Vec<f64> {
     let each = output.logits_per_channel(image.levels);
     (c * each..(c + 1) * each).map(|feature| logits.at(feature, i, j)).collect()
 }
 
-/// `-ln p` of each value of an image in nats, `[C, H, W]` as the image.
+/// `-ln p` of each value of an image in nats, in the image's layout `[C, H, W]`.
 ///
 /// # Panics
-/// When `values` or `logits` are not of the image's size, or a value is not below its levels.
+/// When `values` or `logits` differ in size from the image, or when a value is not below `image.levels`.
 pub fn values_nats(logits: &Map, values: &[u8], image: &Image, output: Output) -> Vec<f64> {
     assert_eq!(values.len(), image.values(), "the values of one image");
     let mut nats = Vec::with_capacity(values.len());
@@ -56,25 +56,25 @@ pub fn values_nats(logits: &Map, values: &[u8], image: &Image, output: Output) -
     nats
 }
 
-/// The most that a value can cost in a blob, in nats: its distributions leave each level a probability of at least 2⁻²⁴.
+/// Maximum cost of a value in a blob, in nats: every level has a probability of at least 2⁻²⁴.
 pub const MAX_VALUE_NATS: f64 = 24.0 * std::f64::consts::LN_2;
 
-/// `-ln p` of an image in nats: the sum over all its values.
+/// `-ln p` of an image in nats, summed over its values.
 ///
 /// # Panics
-/// As [`values_nats`].
+/// See [`values_nats`].
 pub fn image_nats(logits: &Map, values: &[u8], image: &Image, output: Output) -> f64 {
     values_nats(logits, values, image, output).iter().sum()
 }
 
-/// How many of some values cost [`MAX_VALUE_NATS`] or more, and what they all cost if none may cost more: the likelihood that blobs are to be
-/// compared with.
+/// Number of values that cost [`MAX_VALUE_NATS`] or more, and the total with each cost capped there. A blob's
+/// likelihood is compared with this capped total.
 pub fn floored(nats: &[f64]) -> (usize, f64) {
     let beyond = nats.iter().filter(|nats| **nats >= MAX_VALUE_NATS).count();
     (beyond, nats.iter().map(|nats| nats.min(MAX_VALUE_NATS)).sum())
 }
 
-/// Bits a dimension: `nats / (C·H·W·ln 2)`.
+/// Bits per dimension: `nats / (C·H·W·ln 2)`.
 pub fn bits_per_dim(nats: f64, image: &Image) -> f64 {
     nats / (image.values() as f64 * std::f64::consts::LN_2)
 }

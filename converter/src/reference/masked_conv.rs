@@ -5,7 +5,7 @@ use pixelrnn::network::MaskedConv as Definition;
 
 #[derive(Clone, Debug)]
 pub(super) struct MaskedConv {
-    /// For each output feature, its open taps.
+    /// Open taps of each output feature.
     taps: Vec<Vec<Tap>>,
     bias: Option<Vec<f64>>,
     /// `[out, classes]`.
@@ -22,8 +22,8 @@ struct Tap {
 }
 
 impl MaskedConv {
-    /// The convolution whose weight and bias have the prefix `part` in the node's tensors. A class bias belongs to the op
-    /// as a whole: to an LSTM's, not to its `input_to_state`.
+    /// Loads the convolution whose weight and bias have the prefix `part` in the node's tensors. An LSTM's class bias
+    /// belongs to the op, not to its `input_to_state`.
     pub(super) fn new(conv: &Definition, weights: &Weights, part: &str) -> Self {
         let class = part.strip_suffix("input_to_state.").unwrap_or(part);
         let weight = weights.required(&format!("{part}weight"));
@@ -56,7 +56,7 @@ impl MaskedConv {
         y
     }
 
-    /// Bias and class bias.
+    /// Bias plus class bias.
     fn constant(&self, to: usize, label: Option<usize>) -> f64 {
         let bias = self.bias.as_ref().map_or(0.0, |bias| bias[to]);
         let class = match (&self.class, label) {
@@ -67,21 +67,21 @@ impl MaskedConv {
     }
 }
 
-/// Adds `weight · x`, moved by the tap's distance, to a plane of rows of `width`; what falls outside counts as 0.
+/// Adds `weight · x`, shifted by the tap's offset, to the plane `y` of row length `width`. Zero padding.
 fn add_shifted(y: &mut [f64], x: &[f64], width: usize, tap: &Tap) {
     let height = y.len() / width;
     let (down, right) = (tap.row.unsigned_abs(), tap.column.unsigned_abs());
     if down >= height || right >= width {
         return;
     }
-    // Rows `rows` of y read rows `from_row..` of x; the same for columns.
+    // Rows `rows` of y read rows `from_row..` of x. Columns likewise.
     let rows = if tap.row < 0 { down..height } else { 0..height - down };
     let from_row = if tap.row < 0 { 0 } else { down };
     let columns = if tap.column < 0 { right..width } else { 0..width - right };
     let from_column = if tap.column < 0 { 0 } else { right };
     let count = columns.len();
     if count == width {
-        // Whole rows lie side by side.
+        // The tap covers whole rows, which are contiguous: one pass suffices.
         let (to, from, count) = (rows.start * width, from_row * width, rows.len() * width);
         add_scaled(&mut y[to..to + count], &x[from..from + count], tap.weight);
         return;

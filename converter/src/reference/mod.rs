@@ -1,6 +1,7 @@
-//! What a network means, in plain loops: f32 weights, everything else in f64, nothing clever.
+//! Float reference of every op, in plain loops: f32 weights, f64 arithmetic.
 //!
-//! This is the yardstick. Each op stands in a file of its own and reads like its definition; all maps are `[C, H, W]`.
+//! Quantized blobs are measured against it. Each op has its own file and follows its definition; all maps are `[C, H,
+//! W]`.
 
 pub(crate) mod activation;
 mod add;
@@ -24,10 +25,10 @@ use masked_conv::MaskedConv;
 use pixelrnn::network::{Activation, Image, InputMap, NetworkError, Node, Op, Output, ValueId};
 use row_lstm::RowLstm;
 
-/// The most numbers that the values of a network may have together for one image: 2 GiB of f64.
+/// Maximum number of elements of all of a network's values for one image: 2 GiB of f64.
 pub const MAX_VALUES: usize = 1 << 28;
 
-/// A trained network, ready to be computed. Cheap to share between threads.
+/// A trained network, ready to be evaluated. Cheap to share between threads.
 #[derive(Clone, Debug)]
 pub struct Reference {
     image: Image,
@@ -35,9 +36,9 @@ pub struct Reference {
     input: InputMap,
     classes: usize,
     steps: Vec<Step>,
-    /// For each value, the number of the last step that reads it.
+    /// Index of the last step that reads each value.
     last_read: Vec<usize>,
-    /// Numbers in all values together.
+    /// Elements of all values together.
     values: usize,
 }
 
@@ -86,7 +87,7 @@ impl Kernel {
     }
 }
 
-/// The tensors of one node.
+/// Tensors of one node.
 struct Weights<'a> {
     model: &'a TrainedModel,
     node: &'a Node,
@@ -130,7 +131,8 @@ impl Reference {
         }
     }
 
-    /// The same network for the upper `rows` of its images: as rows below are read by none above, it gives the same numbers.
+    /// The same network cropped to the top `rows` of its images. No row reads a row below it, so the results are the
+    /// same.
     #[must_use]
     pub fn top(&self, rows: usize) -> Self {
         let rows = rows.min(self.image.height);
@@ -138,49 +140,50 @@ impl Reference {
         Self { image, values: self.values / self.image.height * rows, ..self.clone() }
     }
 
-    /// The images that the network reads.
+    /// Dimensions of the images.
     pub fn image(&self) -> &Image {
         &self.image
     }
 
-    /// How its logits become a distribution.
+    /// Distribution that the logits parametrize.
     pub fn output(&self) -> Output {
         self.output
     }
 
-    /// All values of the network for `image`, `[C, H, W]` levels: index 0 is the input, `n` the output of node `n`.
+    /// Evaluates the network on `image`, `[C, H, W]` levels, and returns all of its values: index 0 is the input, `n`
+    /// the output of node `n`.
     ///
     /// # Errors
-    /// When `image` has another size than the model's or a value that the model does not have, when `label` is missing,
-    /// superfluous or out of range, and when the values exceed [`MAX_VALUES`].
+    /// When `image` has the wrong size or a level out of range, when `label` is missing, superfluous or out of range,
+    /// and when the values exceed [`MAX_VALUES`].
     pub fn run(&self, image: &[u8], label: Option<usize>) -> Result<Vec<Map>, Error> {
         self.run_with_states(image, label).map(|(values, _)| values)
     }
 
-    /// As [`Reference::run`], and for each value the states of the LSTM that makes it.
+    /// [`Reference::run`] that also returns, for each value, the states of the LSTM that computes it.
     ///
     /// # Errors
-    /// As [`Reference::run`].
+    /// See [`Reference::run`].
     pub fn run_with_states(&self, image: &[u8], label: Option<usize>) -> Result<(Vec<Map>, Vec<States>), Error> {
         let mut states = vec![States::default(); self.steps.len() + 1];
         let values = self.evaluate(image, label, true, &mut states)?;
         Ok((values.into_iter().flatten().collect(), states))
     }
 
-    /// The logits for `image`, `[C·L, H, W]`, or `[C, H, W]` where the output is bernoulli.
+    /// The logits for `image`, `[C·L, H, W]` for softmax, `[C, H, W]` for bernoulli.
     ///
     /// # Errors
-    /// As [`Reference::run`].
+    /// See [`Reference::run`].
     pub fn logits(&self, image: &[u8], label: Option<usize>) -> Result<Map, Error> {
         let mut states = vec![States::default(); self.steps.len() + 1];
         let mut values = self.evaluate(image, label, false, &mut states)?;
         Ok(values.pop().flatten().ok_or(NetworkError::Empty)?)
     }
 
-    /// The negative log-likelihood of `image` in nats: the sum over all its values.
+    /// Negative log-likelihood of `image` in nats.
     ///
     /// # Errors
-    /// As [`Reference::run`].
+    /// See [`Reference::run`].
     pub fn nats(&self, image: &[u8], label: Option<usize>) -> Result<f64, Error> {
         let logits = self.logits(image, label)?;
         Ok(likelihood::image_nats(&logits, image, &self.image, self.output))
@@ -209,10 +212,10 @@ impl Reference {
         Ok(values)
     }
 
-    /// The numbers that the network reads for `image`.
+    /// The network's input for `image`: levels through the input map.
     fn read(&self, image: &[u8]) -> Map {
         let InputMap { scale, shift } = self.input;
-        // The default is 1 / (levels - 1) itself, not the nearest f32.
+        // The default scale is exactly 1 / (levels - 1), not the nearest f32.
         let default = self.input == InputMap::unit(self.image.levels);
         let scale = if default { 1.0 / (self.image.levels - 1) as f64 } else { f64::from(scale) };
         let shift = f64::from(shift);

@@ -12,7 +12,7 @@ pub(super) struct RowLstm {
     state_to_state: Vec<f64>,
     kernel: usize,
     hidden: usize,
-    /// `h` and `c` of every column of the row above the image, `[h]` each.
+    /// `h` and `c` of the row above the image, `[h]` each, the same for every column.
     initial: Option<(Vec<f64>, Vec<f64>)>,
 }
 
@@ -31,7 +31,7 @@ impl RowLstm {
         let gates = self.input_to_state.apply(x, label);
         let (hidden, width) = (self.hidden, x.width);
         let mut out = Map::zeros(hidden, x.height, width);
-        // States of the row above, `[h, W]`.
+        // States of the previous row, `[h, W]`.
         let (mut h, mut c) = (vec![0.0; hidden * width], vec![0.0; hidden * width]);
         let mut range = StateRange::new(hidden);
         if let Some((first_h, first_c)) = &self.initial {
@@ -66,7 +66,7 @@ impl RowLstm {
         out
     }
 
-    /// Adds `state_to_state(h)` of one gate feature to a row of it.
+    /// Adds `state_to_state(h)` of one gate feature to its row `z`.
     fn add_state(&self, z: &mut [f64], h: &[f64], gate: usize) {
         let width = z.len();
         let centre = self.kernel / 2;

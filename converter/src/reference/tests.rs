@@ -1,4 +1,4 @@
-//! Hand-checked cases, the definition written a second time, and causality.
+//! Hand-computed cases, a second implementation of the definition, and causality.
 
 mod causality;
 mod definition;
@@ -10,7 +10,7 @@ use crate::trained::Tensor;
 use pixelrnn::network::{Architecture, Preset};
 use std::collections::BTreeMap;
 
-/// A model of listed ops over `image`, a JSON object.
+/// A description with the listed ops over `image`, a JSON object.
 fn described(image: &str, output: &str, rest: &str, ops: &str) -> Description {
     Description::from_json(&format!(r#"{{"image": {image}, "output": "{output}"{rest}, "ops": [{ops}]}}"#)).unwrap()
 }
@@ -36,11 +36,12 @@ fn close(got: &[f64], expected: &[f64]) {
 fn a_gray_convolution_by_hand() {
     let ops = r#"{"op": "masked_conv", "name": "a", "mask": "A", "kernel": [3, 3], "out": 4}"#;
     let description = described(GRAY_2X3, "softmax", r#", "input": {"scale": 2, "shift": 1}"#, ops);
-    // Feature 0 has each tap its own digit, so that the sum shows which were read; the closed ones would be seen.
+    // Each tap of feature 0 contributes its own decimal digit, so the sum shows which taps were read, closed ones
+    // included.
     let mut weight = [0.0; 36];
     weight[..9].copy_from_slice(&[1.0, 10.0, 100.0, 1000.0, 7e5, 7e6, 7e7, 7e8, 7e9]);
     let model = model(&description, &[("a.weight", &[4, 1, 3, 3], &weight), ("a.bias", &[4], &[0.5, 1.0, 2.0, 3.0])]);
-    // Read as 1 3 5 / 7 1 3; padding is 0 after the map.
+    // The input map gives 1 3 5 / 7 1 3. Padding is 0 after the map.
     let values = Reference::new(&model).run(&[0, 1, 2, 3, 0, 1], None).unwrap();
     assert_eq!(values[0].data, [1.0, 3.0, 5.0, 7.0, 1.0, 3.0]);
     assert_eq!(values[1].plane(0), [0.5, 1000.5, 3000.5, 310.5, 7531.5, 1053.5]);
@@ -49,7 +50,7 @@ fn a_gray_convolution_by_hand() {
 
 #[test]
 fn even_kernels_and_dilation_by_hand() {
-    // A kernel of 2 has its centre at index 1: one tap above, one to the left.
+    // The centre of a kernel of 2 is at index 1: one tap above, one to the left.
     let ops = r#"{"op": "masked_conv", "name": "a", "mask": "A", "kernel": [2, 2], "out": 1, "dilation": 2}"#;
     let image = r#"{"height": 3, "width": 3, "channels": 1, "levels": 2}"#;
     let description = described(image, "bernoulli", "", ops);
@@ -82,7 +83,7 @@ fn pointwise_ops_by_hand() {
         ("b.weight", &[1, 2, 1, 1], &[1.0, 10.0]),
         ("b.bias", &[1], &[100.0]),
     ];
-    // Only the second pixel sees the first, whose value is 1.
+    // The first pixel has value 1 and is read by the second only.
     let values = Reference::new(&model(&description, &tensors)).run(&[1, 0], None).unwrap();
     let second = |n: usize| [values[n].at(0, 0, 1), values[n].at(1, 0, 1)];
     let below = (-1.0_f64).exp() - 1.0;
@@ -157,7 +158,7 @@ fn likelihoods_are_stable_and_sum_to_one() {
     let total: f64 = (0..4).map(|value| (-value_nats(&logits, value, Output::Softmax)).exp()).sum();
     let bits: f64 = (0..2).map(|value| (-value_nats(&[1.5], value, Output::Bernoulli)).exp()).sum();
     close(&[total, bits], &[1.0, 1.0]);
-    // Softmax over (0, z) is bernoulli of z.
+    // Softmax over (0, z) equals bernoulli of z.
     let both = |value| (value_nats(&[0.0, 1.5], value, Output::Softmax), value_nats(&[1.5], value, Output::Bernoulli));
     for (softmax, bernoulli) in [both(0), both(1)] {
         close(&[softmax], &[bernoulli]);
@@ -189,7 +190,7 @@ fn nats_are_the_sum_over_values() {
     let pixels = Random(1).image(&RGB);
     let logits = reference.logits(&pixels, None).unwrap();
     let nats = reference.nats(&pixels, None).unwrap();
-    // By the channel-major layout: the logits of channel c are features 4c to 4c + 3.
+    // Logits are channel-major: channel c has features 4c to 4c + 3.
     let mut sum = 0.0;
     for (n, &value) in pixels.iter().enumerate() {
         let (c, i, j) = (n / 12, n / 4 % 3, n % 4);

@@ -16,7 +16,7 @@ fn areas_of_known_sets() {
         (&[3.0, 4.0], &[1.0, 2.0], 0.0),
         (&[1.0, 3.0], &[2.0, 4.0], 0.75),
         (&[1.0, 2.0, 3.0], &[2.5], 2.0 / 3.0),
-        // The example of scikit-learn's `roc_auc_score`.
+        // Example of scikit-learn's `roc_auc_score`.
         (&[0.1, 0.4], &[0.35, 0.8], 0.75),
     ] {
         assert_same(area(usual, other), expected, &format!("{usual:?} and {other:?}"));
@@ -36,7 +36,7 @@ fn ties_count_half() {
 }
 
 #[test]
-fn areas_are_the_shares_of_pairs_and_what_lies_under_the_curve() {
+fn area_equals_share_of_pairs_and_integral_of_curve() {
     let mut random = Random(11);
     for (a, b, values) in [(1, 1, 2), (9, 4, 3), (30, 50, 10), (64, 40, 1000)] {
         let mut draw = |count: usize| (0..count).map(|_| random.below(values) as f64 - 3.0).collect::<Vec<_>>();
@@ -94,7 +94,7 @@ fn the_curve_never_goes_down_and_ties_are_one_step_of_it() {
         let (usual, other) = (draw(300), draw(200));
         let curve = Comparison::new(&usual, &other).unwrap().curve();
         assert!(curve.windows(2).all(|p| p[0] != p[1] && p[0].0 <= p[1].0 && p[0].1 <= p[1].1), "{values} values");
-        // One step for each number that there is, and the start.
+        // One step per distinct value, plus the start.
         let mut all = [usual, other].concat();
         all.sort_by(f64::total_cmp);
         all.dedup();
@@ -113,7 +113,7 @@ fn the_drawn_curve_never_goes_down() {
         let picture = Comparison::new(&usual, &other).unwrap().picture(["a", "b"]).unwrap();
         let is_line =
             |x: usize, y: usize| picture.data[(y * picture.width + x) * 3..][..3] == [USUAL.0, USUAL.1, USUAL.2];
-        // The upper edge of the line, column by column of the right half.
+        // Upper edge of the line in each column of the right half.
         let edge: Vec<_> = (950..picture.width).filter_map(|x| (0..picture.height).find(|y| is_line(x, *y))).collect();
         assert!(edge.len() > 400, "{values} values, {count} images: a line of {} columns", edge.len());
         // The pen is round at the end.

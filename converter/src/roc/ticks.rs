@@ -1,17 +1,17 @@
-//! Labels of an axis that are not rounded to the same number.
+//! Axis labels, rounded without making neighbours equal.
 
 use plotters::coord::ranged1d::BoldPoints;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::Ranged;
 use std::ops::Range;
 
-/// How far rounding may move a label, in parts of the distance to the next tick.
+/// Maximum rounding error of a label, as a fraction of the distance to the next tick.
 const MAX_OFF: f64 = 0.1;
 
-/// More decimals than this are written as a power of ten.
+/// Labels with more decimals use scientific notation.
 const MAX_DECIMALS: usize = 6;
 
-/// The ticks of an axis, ascending, and their labels.
+/// Ticks of an axis, ascending, with their labels.
 #[derive(Debug)]
 pub struct Ticks {
     places: Vec<f64>,
@@ -19,16 +19,16 @@ pub struct Ticks {
 }
 
 impl Ticks {
-    /// The ticks that `plotters` draws on the axis `range` when it is asked for `most`. `value` is the number at a place.
+    /// Ticks that `plotters` draws on the axis `range` with a limit of `most`. `value` maps a position to its number.
     ///
-    /// On an axis whose ticks are equally far apart, all labels have the same number of decimals; `logarithmic` gives each its own.
+    /// Labels on a linear axis have the same number of decimals. On a `logarithmic` one each has its own.
     pub fn new(range: Range<f64>, most: usize, logarithmic: bool, value: impl Fn(f64) -> f64) -> Self {
         let places = RangedCoordf64::from(range).key_points(BoldPoints(most));
         let values: Vec<_> = places.iter().map(|place| value(*place)).collect();
         Self { places, labels: labels(&values, logarithmic) }
     }
 
-    /// The label of the tick at `place`, or next to it.
+    /// Label of the tick nearest to `place`.
     pub fn label(&self, place: f64) -> String {
         let off = |n: &usize| (self.places[*n] - place).abs();
         let nearest = (0..self.places.len()).min_by(|a, b| off(a).total_cmp(&off(b)));
@@ -36,13 +36,13 @@ impl Ticks {
     }
 }
 
-/// Each of `values`, ascending, with the fewest decimals that keep it apart from the one before and the one after.
+/// Formats `values`, ascending, with the fewest decimals that distinguish neighbours.
 fn labels(values: &[f64], logarithmic: bool) -> Vec<String> {
     let gap = |n: usize| {
         let before = n.checked_sub(1).map(|n| values[n]);
         let neighbours = before.into_iter().chain(values.get(n + 1).copied());
         let gap = neighbours.map(|other| (values[n] - other).abs()).reduce(f64::min);
-        // A single tick has only itself to be compared with, and on a logarithmic axis nothing is as good as 0.
+        // A single tick has no neighbour. On a logarithmic axis a label must not round to 0.
         gap.map_or(values[n].abs(), |gap| if logarithmic { gap.min(values[n].abs()) } else { gap })
     };
     let mut needed: Vec<_> = (0..values.len()).map(|n| decimals(values[n], gap(n))).collect();
@@ -53,7 +53,7 @@ fn labels(values: &[f64], logarithmic: bool) -> Vec<String> {
     values.iter().zip(needed).map(|(value, decimals)| written(*value, decimals)).collect()
 }
 
-/// The fewest decimals that move `value` by a small part of `gap` at most.
+/// Fewest decimals with a rounding error of at most [`MAX_OFF`] times `gap`.
 fn decimals(value: f64, gap: f64) -> usize {
     let off = |decimals: usize| format!("{value:.decimals$}").parse().map_or(f64::INFINITY, |n: f64| (n - value).abs());
     (0..=MAX_DECIMALS).find(|decimals| off(*decimals) <= MAX_OFF * gap).unwrap_or(MAX_DECIMALS + 1)
@@ -61,7 +61,7 @@ fn decimals(value: f64, gap: f64) -> usize {
 
 fn written(value: f64, decimals: usize) -> String {
     let text = if decimals > MAX_DECIMALS { format!("{value:.1e}") } else { format!("{value:.decimals$}") };
-    // What rounds to zero from below.
+    // Avoids a negative zero.
     match text.strip_prefix('-') {
         Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.to_string(),
         _ => text,

@@ -1,4 +1,4 @@
-//! Buffers that a `PyTorch` module saves beside its weights: counters of batch normalization, and masks.
+//! Buffers in the state dict of a `PyTorch` module: masks, and counters of batch normalization.
 
 use super::closed::each_tap;
 use crate::error::Error;
@@ -7,10 +7,10 @@ use pixelrnn::network::{MaskedConv, Node, Op};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
 
-/// The longest side of a picture of a mask.
+/// Maximum side of a mask's drawing.
 const SHOWN: usize = 15;
 
-/// A stored mask, and the convolution that it should be of.
+/// A stored mask with its convolution.
 pub(super) struct StoredMask<'a> {
     name: String,
     op: String,
@@ -18,13 +18,13 @@ pub(super) struct StoredMask<'a> {
     view: TensorView<'a>,
 }
 
-/// Takes the buffers of `nodes` out of `tensors`. The masks are given back, to be compared once the weights are known to
-/// have their shapes: a mask's work is that of its weights.
+/// Removes the buffers of `nodes` from `tensors`. Returns the masks, to be compared after the shapes of the weights are
+/// checked: the comparison takes time in proportion to the weights.
 pub(super) fn take<'a>(nodes: &[Node], tensors: &mut BTreeMap<String, TensorView<'a>>) -> Vec<StoredMask<'a>> {
     let mut masks = Vec::new();
     for node in nodes {
         if matches!(node.op, Op::BatchNorm { .. }) {
-            // How many batches training saw; inference does not read it.
+            // Number of batches seen in training; unused in inference.
             tensors.remove(node.tensor_name("num_batches_tracked").as_str());
         }
         for (prefix, conv) in node.op.convolutions() {
@@ -38,10 +38,10 @@ pub(super) fn take<'a>(nodes: &[Node], tensors: &mut BTreeMap<String, TensorView
 }
 
 impl StoredMask<'_> {
-    /// Compares the mask with that of its op. It may have any shape that broadcasts to the weight's, as in `PyTorch`.
+    /// Compares the mask with the op's. Any shape that broadcasts to the weight's is accepted, as in `PyTorch`.
     ///
     /// # Errors
-    /// When it has another shape, type or numbers, or closes other taps.
+    /// When the shape, the type or a value is invalid, and when the masks differ.
     pub(super) fn check(&self) -> Result<(), Error> {
         let (conv, shape) = (&self.conv, self.view.shape());
         let full = [conv.outputs.count, conv.inputs.count, conv.kernel[0], conv.kernel[1]];
@@ -53,7 +53,7 @@ impl StoredMask<'_> {
             return Err(Error::Shape { name: self.name.clone(), got: shape.to_vec(), expected: full.to_vec() });
         };
         let numbers = self.numbers()?;
-        // Of each dimension, the distance of its numbers; 0 where one stands for all.
+        // Stride of each dimension, 0 if it is broadcast.
         let mut steps = [0; 4];
         let mut step = 1;
         for (n, &size) in shape.iter().enumerate().rev() {
@@ -93,7 +93,7 @@ impl StoredMask<'_> {
         })
     }
 
-    /// The mask's numbers, which must be 0 and 1.
+    /// Values of the mask, which must be 0 or 1.
     fn numbers(&self) -> Result<Vec<bool>, Error> {
         let bytes = self.view.data();
         let read: Vec<f64> = match self.view.dtype() {
@@ -111,7 +111,7 @@ impl StoredMask<'_> {
             Dtype::F64 => numbers(bytes, f64::from_le_bytes),
             other => return Err(Error::Dtype { name: self.name.clone(), got: format!("{other:?}") }),
         };
-        // Exact: the numbers of a mask are written as 0 and 1.
+        // Exact comparison: masks store 0 and 1.
         #[allow(clippy::float_cmp)]
         match read.iter().position(|x| *x != 0.0 && *x != 1.0) {
             None => Ok(read.into_iter().map(|x| x != 0.0).collect()),

@@ -1,21 +1,21 @@
-//! Stored weights under taps that the masks close: they count as 0, whatever they are.
+//! Nonzero weights under closed taps, which count as 0.
 
 use super::TrainedModel;
 use pixelrnn::network::MaskedConv;
 use std::fmt;
 
-/// Weights that are not zero and that no prediction reads.
+/// Nonzero weights that no prediction reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClosedWeights {
-    /// How many there are.
+    /// Number of weights.
     pub count: usize,
-    /// The largest magnitude.
+    /// Largest magnitude.
     pub largest: f32,
-    /// Names of the ops that have some, in order.
+    /// Names of their ops, in order.
     pub ops: Vec<String>,
 }
 
-/// How many ops the sentence names.
+/// Maximum number of op names in the message.
 const NAMED: usize = 4;
 
 impl fmt::Display for ClosedWeights {
@@ -28,8 +28,8 @@ impl fmt::Display for ClosedWeights {
         let (weights, are) = if *count == 1 { ("weight", "is") } else { ("weights", "are") };
         write!(
             f,
-            "{count} {weights} of {}{more} {are} not zero under closed taps, the largest {largest}, and {are} taken as 0: \
-             a model that was trained without these masks predicts something else",
+            "{count} {weights} of {}{more} {are} not zero under closed taps, the largest {largest}, and {are} treated as 0: \
+             a model that was trained without these masks will predict differently",
             names.join(", ")
         )
     }

@@ -1,14 +1,14 @@
-//! Files of other kinds in the place of a trained model: what they are, by their first bytes or their names, and how a
-//! `.safetensors` file is made of them.
+//! Files of other kinds given as trained models: detection by content or name, and instructions for conversion to
+//! `.safetensors`.
 
 use crate::error::Error;
 use pixelrnn::{blob, coder::container};
 use std::path::Path;
 
-/// Bytes at both ends of an archive in which names are looked for.
+/// Bytes searched for names at either end of an archive.
 const ENDS: usize = 1 << 16;
 
-/// The end of the Python lines: the description, and where more is said.
+/// End of the Python commands: the metadata, and a pointer to the documentation.
 const METADATA: &str = "metadata={\"pixelrnn\": json.dumps(description)})` (README, \"From PyTorch\")";
 
 /// A kind of file.
@@ -40,20 +40,20 @@ enum Kind {
     WebPage,
 }
 
-/// The error for a file that is not `.safetensors`, where it is known what it is. `path` is its name, if it has one.
+/// Error for a file of a recognized kind other than `.safetensors`. `path` is its name, if known.
 pub(super) fn recognize(bytes: &[u8], path: Option<&Path>) -> Option<Error> {
-    // Its header begins: a damaged one, and the reader says how.
+    // Start of a safetensors header: a damaged file, which the reader explains.
     if bytes.get(8) == Some(&b'{') {
         return None;
     }
     let name = path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let kind = by_bytes(bytes, &name).or_else(|| by_name(&name))?;
-    let (is, fix) = kind.said_of(if name.is_empty() { "FILE" } else { &name });
+    let (is, fix) = kind.describe(if name.is_empty() { "FILE" } else { &name });
     Some(Error::NotSafetensors { is, fix })
 }
 
 fn by_bytes(bytes: &[u8], name: &str) -> Option<Kind> {
-    /// What `torch.save` wrote before it wrote archives.
+    /// Magic of `torch.save` before its zip format.
     const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
     let starts = |magic: &[u8]| bytes.starts_with(magic);
     let kind = match bytes {
@@ -70,7 +70,7 @@ fn by_bytes(bytes: &[u8], name: &str) -> Option<Kind> {
         _ if starts(b"\x89PNG") || starts(b"\xff\xd8\xff") => Kind::Picture,
         [0, 0, 8, 1 | 3 | 4, ..] => Kind::Idx,
         [0x1f, 0x8b, ..] => Kind::Gzip,
-        // Protocol buffers: the version of the format, then the producer or the graphs.
+        // Protocol buffers: the format version, then the producer or the graphs.
         [8, 1, 0x12, ..] => Kind::SavedModel,
         [8, 3..=20, 0x12 | 0x3a, ..] => Kind::Onnx,
         _ if bytes.ends_with(&0xdb47_7524_8b80_fb57_u64.to_le_bytes()) => Kind::Checkpoint,
@@ -85,7 +85,7 @@ fn by_bytes(bytes: &[u8], name: &str) -> Option<Kind> {
     Some(kind)
 }
 
-/// Kinds whose first bytes could be anything.
+/// Kinds without a distinctive magic.
 fn by_name(name: &str) -> Option<Kind> {
     let name = name.to_ascii_lowercase();
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
@@ -106,7 +106,7 @@ fn by_name(name: &str) -> Option<Kind> {
     }
 }
 
-/// What an archive holds: names stand before its first file, and all of them at its end.
+/// Kind of a zip archive, by the names of its files: local headers at the start, the central directory at the end.
 fn archive(bytes: &[u8]) -> Kind {
     let any = |name: &[u8]| ends(bytes).any(|end| has(end, name));
     if any(b"constants.pkl") {
@@ -131,12 +131,12 @@ fn has(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 impl Kind {
-    /// What the file is, and what to do with it; `name` is how it is called.
-    fn said_of(self, name: &str) -> (&'static str, String) {
+    /// Description of the kind, and how to convert the file `name`.
+    fn describe(self, name: &str) -> (&'static str, String) {
         let torch = |state: &str| {
             format!(
                 "in Python, `import json, torch; from safetensors.torch import save_file; state = {state}; save_file(state, \
-                 \"model.safetensors\", {METADATA}; where the weights are one entry of several, take that one, such as \
+                 \"model.safetensors\", {METADATA}; if the weights are one entry of several, take that one, such as \
                  `state[\"state_dict\"]`"
             )
         };
@@ -154,7 +154,7 @@ impl Kind {
             Self::Pickle => (
                 "a Python pickle",
                 format!(
-                    "a pickle can run any program: load it only if you trust it; {}",
+                    "a pickle can run arbitrary code: load it only if you trust it; {}",
                     arrays("pickle", SPELLED_OUT)
                 ),
             ),
@@ -178,7 +178,7 @@ impl Kind {
         }
     }
 
-    /// As [`Kind::said_of`], of files whose kernels are `[rows, columns, in, out]`.
+    /// [`Kind::describe`] for kinds with kernels `[rows, columns, in, out]`.
     fn channels_last(self, name: &str) -> (&'static str, String) {
         let (is, line) = match self {
             Self::Keras => (
@@ -208,27 +208,27 @@ impl Kind {
                 ),
             ),
         };
-        (
-            is,
-            line + "; kernels `[rows, columns, in, out]` are turned by `np.ascontiguousarray(k.transpose(3, 2, 0, 1))`",
-        )
+        (is, line + "; convert kernels `[rows, columns, in, out]` with `np.ascontiguousarray(k.transpose(3, 2, 0, 1))`")
     }
 
-    /// As [`Kind::said_of`], of files that no weights are taken from.
+    /// [`Kind::describe`] for kinds without usable weights.
     fn without_weights(self, name: &str) -> (&'static str, String) {
         let (is, fix) = match self {
             Self::Tflite => ("a TensorFlow Lite model", "take the float model that it was made from"),
-            Self::Gguf => ("a GGUF file", "it holds a language model; weights of an image model are expected"),
+            Self::Gguf => ("a GGUF file", "it holds a language model, expected an image model"),
             Self::Blob => ("a blob (.prnn)", "name the trained model that it was made from"),
             Self::Compressed => ("a file of compressed images", "restore it with `pixelrnn decompress`"),
             Self::Picture => ("a picture", "images go where the command takes IMAGES"),
             Self::Idx => ("a set of images or labels (IDX)", "images go where the command takes IMAGES"),
-            Self::LfsPointer => ("a Git LFS pointer in the place of a file", "fetch the file itself, `git lfs pull`"),
+            Self::LfsPointer => ("a Git LFS pointer instead of the file", "fetch the file itself, `git lfs pull`"),
             Self::WebPage => ("a web page", "download the file itself"),
             Self::Gzip => return ("a gzip file", format!("unpack it first, `gunzip -k {name:?}`")),
             Self::Text => {
                 let line = format!("in Python, `save_file(weights, \"model.safetensors\", {METADATA}");
-                return ("JSON alone", format!("a description goes into the metadata of the weights, {line}"));
+                return (
+                    "JSON without weights",
+                    format!("the description belongs in the metadata of the weights, {line}"),
+                );
             }
             _ => ("a zip archive", "unpack it first"),
         };
@@ -236,10 +236,10 @@ impl Kind {
     }
 }
 
-/// Weights that only the user can name.
+/// Placeholder for weights that only the user can name.
 const SPELLED_OUT: &str = "{\"first.weight\": …}";
 
-/// The Python line for arrays, which are named as docs/trained-model.md does.
+/// Python command that saves arrays with the names in `docs/trained-model.md`.
 fn arrays(import: &str, read: &str) -> String {
     format!(
         "in Python, `import json, {import}; from safetensors.numpy import save_file; save_file({read}, \

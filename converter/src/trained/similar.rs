@@ -1,6 +1,6 @@
-//! Tensors that look like missing ones: what a file calls them, and how to rename them.
+//! Hints for missing tensors: similar names in the file, and how to rename them.
 
-/// Endings of a weight that is stored in parts, and what makes it whole again.
+/// Suffixes of weights stored in parts, with the call that joins them.
 const PARTS: [(&str, &str); 5] = [
     (".weight_g", "`torch.nn.utils.remove_weight_norm(layer)`"),
     (".weight_v", "`torch.nn.utils.remove_weight_norm(layer)`"),
@@ -14,30 +14,30 @@ const PARTS: [(&str, &str); 5] = [
 
 const PARAMETRIZED: &str = "`torch.nn.utils.parametrize.remove_parametrizations(layer, \"weight\")`";
 
-/// Of a parametrization of one tensor.
+/// Suffix of a parametrization of a single tensor.
 const ORIGINAL: &str = ".parametrizations.weight.original";
 
-/// How a tensor of the file differs from the missing one.
+/// Difference between a tensor of the file and a missing one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Likeness<'a> {
-    /// It has more in front, which ends in a dot.
+    /// An extra prefix, including its dot.
     Prefix(&'a str),
-    /// Parts of a weight, to be joined by this call.
+    /// Parts of a weight, joined by this call.
     Parts(&'static str),
-    /// Other letters or separators.
+    /// Different case or separators.
     Spelling,
 }
 
-/// Missing tensors that are looked for: the message names few, and a file may have many tensors.
+/// Maximum number of missing tensors to search for. Messages name few, and files may be large.
 const LOOKED_FOR: usize = 16;
 
-/// A clause from a semicolon on: which of the tensors that no op reads look like the `missing` ones, and what to do; empty
-/// where none does.
+/// A clause, from a semicolon on, that names left-over tensors similar to `missing` ones and the fix. Empty if there
+/// are none.
 pub(super) fn hint(missing: &[String], left_over: &[String]) -> String {
     for name in missing.iter().take(LOOKED_FOR) {
         let mut found: Vec<(&str, Likeness<'_>)> =
             left_over.iter().filter_map(|there| Some((there.as_str(), likeness(there, name)?))).collect();
-        // The shortest is the nearest.
+        // The shortest name is the closest.
         found.sort_by_key(|(there, _)| there.len());
         let Some((_, first)) = found.first().copied() else { continue };
         found.retain(|(_, likeness)| *likeness == first);
@@ -48,14 +48,14 @@ pub(super) fn hint(missing: &[String], left_over: &[String]) -> String {
                 "save it without the prefix: `{{k.removeprefix({prefix:?}): v for k, v in model.state_dict().items()}}`"
             ),
             Likeness::Parts(call) => format!("call {call} before `model.state_dict()`"),
-            Likeness::Spelling => "rename it where the file is written, or name the op so".to_string(),
+            Likeness::Spelling => "rename the tensor when saving, or the op".to_string(),
         };
         return format!("; the file has {names}, which {look} like `{name}`: {what}");
     }
     String::new()
 }
 
-/// How `there` looks like `missing`, if it does.
+/// Difference between `there` and `missing`, if they are similar.
 fn likeness<'a>(there: &'a str, missing: &str) -> Option<Likeness<'a>> {
     let whole = |ending: &str| there.strip_suffix(ending).map(|stem| format!("{stem}.weight"));
     let parts = PARTS.iter().chain([&(ORIGINAL, PARAMETRIZED)]);
@@ -70,11 +70,11 @@ fn likeness<'a>(there: &'a str, missing: &str) -> Option<Likeness<'a>> {
     }
 }
 
-/// Whether `there` ends in `missing` at the beginning of a word, whatever the case and the separators.
+/// True if `there` ends with the words of `missing`, regardless of case and separators.
 fn ends_like(there: &str, missing: &str) -> bool {
     let letters = |text: &str| -> String { text.chars().filter(char::is_ascii_alphanumeric).collect() };
     let words = |text: &str| -> Vec<String> {
-        // Of `TensorFlow`, the number of the output.
+        // Output index of `TensorFlow`.
         let text = text.strip_suffix(":0").unwrap_or(text).to_ascii_lowercase();
         text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).map(letters).collect()
     };

@@ -10,7 +10,7 @@ fn description() -> Description {
     Description::from(Preset { classes: 3, skip: true, ..preset(Architecture::RowLstm, GRAY) })
 }
 
-/// A tensor of any type, for files that are wrong.
+/// A tensor of any type, for invalid files.
 #[derive(Clone)]
 struct Raw(Dtype, Vec<usize>, Vec<u8>);
 
@@ -40,7 +40,7 @@ fn file(tensors: &BTreeMap<String, Raw>, metadata: Option<&str>) -> Vec<u8> {
     safetensors::serialize(tensors, metadata).unwrap()
 }
 
-/// The error of a file whose tensors went through `change`.
+/// Error of a file after `change` to its tensors.
 fn error_of(change: impl FnOnce(&mut BTreeMap<String, Raw>)) -> Error {
     let description = description();
     let mut tensors = raw(&description);
@@ -48,7 +48,7 @@ fn error_of(change: impl FnOnce(&mut BTreeMap<String, Raw>)) -> Error {
     TrainedModel::from_bytes(&file(&tensors, Some(&description.to_json()))).unwrap_err()
 }
 
-/// A safetensors file of this header and `data` zeros.
+/// A safetensors file with this header and `data` zero bytes.
 fn handmade(header: &str, data: usize) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; data]].concat()
 }
@@ -188,7 +188,7 @@ fn wrong_shapes_are_named() {
     let mut tensors = random_tensors(&description(), 1);
     tensors.get_mut("head.1.bias").unwrap().data.clear();
     let error = TrainedModel::new(description(), tensors).unwrap_err();
-    assert_eq!(error.to_string(), "tensor `head.1.bias` has 0 numbers, expected the 1 of its shape");
+    assert_eq!(error.to_string(), "tensor `head.1.bias` has 0 values, expected 1 by its shape");
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn huge_declared_sizes_are_errors() {
         let bytes = [&length.to_le_bytes()[..], b"{}"].concat();
         assert!(matches!(TrainedModel::from_bytes(&bytes), Err(Error::Safetensors(_))));
     }
-    // A description of far more than there is needs no more memory than itself.
+    // A description of a huge model must not allocate memory for it.
     let large = r#"{"architecture": "diagonal_bilstm",
         "image": {"height": 4096, "width": 4096, "channels": 3, "levels": 256}, "hidden": 4096, "layers": 255,
         "input_kernel": 127, "kernel": 127, "head": 8192, "output": "softmax", "classes": 65535}"#;
@@ -265,7 +265,7 @@ fn the_file_is_named_once() {
     std::fs::write(&path, b"nothing").unwrap();
     let error = TrainedModel::read(&path).unwrap_err();
     let message = error.to_string();
-    assert!(message.starts_with(&format!("{}: not a whole safetensors file", path.display())), "{message}");
+    assert!(message.starts_with(&format!("{}: damaged or truncated safetensors file", path.display())), "{message}");
     assert!(matches!(error.cause(), Error::Safetensors(_)));
 }
 
@@ -283,6 +283,7 @@ fn closed_taps_are_zeroed() {
         assert!((masked - expected).abs() <= 0.0);
         open += usize::from(conv.open(u, v, from, to));
     }
-    // 12 taps above and to the left of each pair; at the centre only R to G, R to B and G to B, a third of 24 features each.
+    // 12 open taps above and to the left per pair of features. At the centre only R to G, R to B and G to B, with 8
+    // features per colour.
     assert_eq!(open, 24 * 3 * 12 + 3 * 8);
 }

@@ -45,7 +45,7 @@ fn names_that_lead_elsewhere_or_collide_are_neither_kept_nor_read() {
         let mut file = Vec::new();
         assert!(add(&both, &mut file).is_some(), "{bad:?}");
         assert!(file.is_empty());
-        // As somebody else may write it.
+        // Written by an untrusted program.
         let text = format!("{bad}\0b.png\0");
         let mut part = [&MAGIC[..], &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
         part.extend(CRC32.checksum(&part).to_le_bytes());

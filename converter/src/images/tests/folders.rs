@@ -1,4 +1,4 @@
-//! Folders: the order of their files, what is passed over, and labels by name.
+//! Folders: order of files, skipped entries, and labels by name.
 
 use super::*;
 use crate::images::folder::natural;
@@ -56,7 +56,7 @@ fn numbers_in_names_are_ordered_by_their_size() {
     let mut sorted = ordered;
     sorted.reverse();
     sorted.sort_by(|a, b| natural(a.as_bytes(), b.as_bytes()));
-    // Equal numbers are ordered byte by byte.
+    // Equal numbers are ordered bytewise.
     let mut expected = ordered;
     expected.swap(1, 2);
     assert_eq!(sorted, expected);
@@ -73,7 +73,7 @@ fn entries_of_a_folder_that_are_skipped_are_counted() {
     assert_eq!((loaded.set.count, loaded.names), (1, vec!["a.png".to_string()]));
     let skipped = loaded.skipped.unwrap();
     assert_eq!(skipped, Skipped { files: 2, folders: 1, hidden: 1 });
-    let said = "skipped 2 other files, 1 folder, 1 hidden entry: only the PNG files right in the folder are read";
+    let said = "skipped 2 other files, 1 folder, 1 hidden entry: only PNG files directly in the folder are read";
     assert_eq!(skipped.to_string(), said);
     assert!(Skipped { hidden: 2, ..Skipped::default() }.to_string().starts_with("skipped 2 hidden entries:"));
 }

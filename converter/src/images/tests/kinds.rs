@@ -1,4 +1,4 @@
-//! Kinds of files that hold whole numbers 0 to 255 in another guise.
+//! File formats and element types that represent whole numbers 0 to 255.
 
 use super::*;
 use flate2::write::DeflateEncoder;
@@ -8,7 +8,7 @@ fn array(descr: &str, data: &[u8]) -> Result<ImageSet, Error> {
     ImageSet::from_bytes(&npy(descr, "False", "(1, 2, 3)", data))
 }
 
-/// A file of each array, stored or deflated in turns.
+/// An archive of the arrays, alternately stored and deflated.
 fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut archive = ZipArchiveWriter::new(&mut bytes);
@@ -109,7 +109,7 @@ fn flat_arrays_get_the_rows_of_the_model() {
     assert!(message.contains("expected [N, C, H, W]"), "{message}");
     let one = ImageSet::from_bytes(&npy("|u1", "False", "(2, 3)", &numbers(6))).unwrap();
     assert!(one.fit(&SMALL).unwrap_err().to_string().ends_with("; a single image is `x[None]`"));
-    // A picture of one row is no flat array.
+    // An image of one row is not a flat array.
     let row = ImageSet::new([1, 1, 6], numbers(6), Range::Unstated).unwrap();
     assert!(matches!(row.fit(&SMALL).unwrap_err(), Error::ImageSize { .. }));
 }
@@ -160,7 +160,7 @@ fn damaged_archives_are_errors() {
     for at in 0..whole.len() {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);
-        // A flipped bit is found, or was of something that does not matter.
+        // A flipped bit is detected, or does not matter.
         if let Ok(array) = npz::array(&bytes, Some("x")) {
             assert_eq!(array, good, "byte {at}");
         }
@@ -174,12 +174,12 @@ fn colour_pictures_that_are_gray_throughout_fit_a_gray_model() {
         png_of(ColorType::Rgb, BitDepth::Eight, [3, 2], &[[200; 3], [0; 3], [1; 3], [2; 3], [3; 3], [4; 3]].concat());
     let set = ImageSet::from_bytes(&rgb).unwrap();
     assert_eq!(set.clone().fit(&Image { levels: 256, ..SMALL }).unwrap().0.data, [200, 0, 1, 2, 3, 4]);
-    // For a model of colours they stay what they are.
+    // RGB pictures stay RGB for a colour model.
     assert_eq!(set.fit(&Image { levels: 256, channels: 3, ..SMALL }).unwrap().0.channels, 3);
     let tinted =
         png_of(ColorType::Rgb, BitDepth::Eight, [3, 2], &[200; 17].into_iter().chain([201]).collect::<Vec<_>>());
     assert!(matches!(ImageSet::from_bytes(&tinted).unwrap().fit(&SMALL).unwrap_err(), Error::ImageSize { .. }));
-    // Arrays are what their shape says.
+    // Arrays keep the channels of their shape.
     let array = ImageSet::new([3, 2, 3], vec![1; 18], Range::Unstated).unwrap();
     assert!(matches!(array.fit(&SMALL).unwrap_err(), Error::ImageSize { .. }));
 
@@ -197,13 +197,13 @@ fn colour_pictures_that_are_gray_throughout_fit_a_gray_model() {
 fn sixteen_bits_that_hold_eight_are_taken() {
     use ::png::{BitDepth, ColorType};
     let of = |colour, size, data: &[u8]| ImageSet::from_bytes(&png_of(colour, BitDepth::Sixteen, size, data));
-    // Both ways in which 8 bits are widened.
+    // Both ways to widen 8 bits to 16.
     assert_eq!(of(ColorType::Grayscale, [3, 1], &[0, 0, 7, 7, 255, 255]).unwrap().data, [0, 7, 255]);
     assert_eq!(of(ColorType::Grayscale, [3, 1], &[0, 0, 7, 0, 255, 0]).unwrap().data, [0, 7, 255]);
     assert_eq!(of(ColorType::Rgb, [1, 1], &[1, 1, 2, 2, 3, 3]).unwrap().data, [1, 2, 3]);
     assert_eq!(of(ColorType::GrayscaleAlpha, [1, 1], &[7, 0, 255, 255]).unwrap().data, [7]);
     for data in [[7, 7, 8, 0, 0, 0], [7, 7, 8, 9, 0, 0], [0, 0, 0, 1, 0, 0]] {
         let message = of(ColorType::Grayscale, [3, 1], &data).unwrap_err().to_string();
-        assert!(message.contains("16 bits a channel that 8 do not hold"), "{message}");
+        assert!(message.contains("16 bits per channel that 8 cannot hold"), "{message}");
     }
 }

@@ -1,4 +1,4 @@
-//! Levels or 0 to 255: one reading where only one is possible, else none.
+//! Interpretation of values as levels or 0 to 255: unambiguous, or an error.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn of(origin: Origin, data: [u8; 6]) -> ImageSet {
     ImageSet { origin, ..ImageSet::new([1, 2, 3], data.to_vec(), Range::Unstated).unwrap() }
 }
 
-/// The values of a set that was read, and what was said.
+/// Values and notice of a set after fitting it to a model.
 fn read(origin: Origin, data: [u8; 6], image: &Image) -> Result<(Vec<u8>, Option<Notice>), Error> {
     of(origin, data).fit(image).map(|(set, notice)| (set.data, notice))
 }
@@ -22,7 +22,7 @@ fn asked(origin: Origin, data: [u8; 6], image: &Image, part: &str) {
 
 #[test]
 fn a_picture_of_0_and_1_is_asked_about() {
-    asked(Origin::Picture, [0, 1, 0, 1, 1, 0], &TWO, "say which with `--levels-in 2` or `--levels-in 256`");
+    asked(Origin::Picture, [0, 1, 0, 1, 1, 0], &TWO, "choose with `--levels-in 2` or `--levels-in 256`");
     asked(Origin::Picture, [0, 1, 2, 15, 1, 0], &SMALL, "values 0 to 15 may be levels");
     let said = |range| ImageSet { range, ..of(Origin::Picture, [0, 1, 0, 1, 1, 0]) }.fit(&TWO).unwrap().0.data;
     assert_eq!(said(Range::Levels), [0, 1, 0, 1, 1, 0]);
@@ -36,10 +36,7 @@ fn a_picture_of_black_and_white_is_read_without_loss() {
         assert_eq!(data, [0, 1, 0, 1, 1, 0]);
         let notice = notice.unwrap();
         assert_eq!(notice, Notice::Quantized { levels: 2, changed: 0, values: 6 });
-        assert!(
-            notice.to_string().ends_with("all of them shades of the model's 2 levels; nothing is lost"),
-            "{notice}"
-        );
+        assert!(notice.to_string().ends_with("all of them shades of the model's 2 levels: lossless"), "{notice}");
     }
 }
 
@@ -64,11 +61,11 @@ fn one_value_just_above_the_levels_does_not_make_all_of_them_0_to_255() {
             (vec![0, 0, 0, 0, 0, 1], Some(Notice::Quantized { levels: 2, changed: 4, values: 6 }))
         );
     }
-    // A level more than the model has, however many those are.
+    // One level more than the model has, for any number of levels.
     let many = Image { levels: 200, ..SMALL };
     asked(Origin::Array, [0, 1, 2, 3, 4, 200], &many, "too high for the model's 200 levels");
     assert!(read(Origin::Array, [0, 1, 2, 3, 4, 216], &many).is_ok());
-    // With no room above the levels for anything that is plain.
+    // No value is bright enough to be certain.
     asked(Origin::Array, [0, 1, 2, 3, 4, 255], &Image { levels: 255, ..SMALL }, "too high");
 }
 
@@ -115,7 +112,7 @@ fn all_pictures_of_a_folder_are_read_in_one_way() {
     assert!(matches!(fit().unwrap_err(), Error::Reading { highest: 1, .. }));
     put("b.png", BitDepth::Eight, &[0, 200, 0, 255, 0, 1]);
     assert_eq!(fit().unwrap().0.data, [0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
-    // The standard widens one bit to 0 and 255.
+    // PNG expands one bit to 0 and 255.
     fs::remove_file(folder.path().join("a.png")).unwrap();
     put("b.png", BitDepth::One, &[0b1010_0000, 0b0100_0000]);
     assert_eq!(fit().unwrap().0.data[..6], [1, 0, 1, 0, 1, 0]);

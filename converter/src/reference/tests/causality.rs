@@ -1,14 +1,15 @@
-//! No value sees itself or a later one: changing one changes no logit before it, bit for bit, and some after it.
+//! Causality by perturbation: changing a value leaves all logits up to its own bit-identical, and changes some later
+//! ones.
 
 use super::*;
 use pixelrnn::network::{ColourGroups, Preset};
 
-/// Which logits, as `[value][..]` in the order that values are predicted in.
+/// Logits of each value, `[value][..]`, in the order of prediction.
 fn in_order(logits: &Map, image: &Image, output: Output) -> Vec<Vec<f64>> {
     order(image).map(|place| likelihood::value_logits(logits, image, output, place)).collect()
 }
 
-/// Places `[c, i, j]` in raster order over pixels, and R, G, B within a pixel.
+/// Positions `[c, i, j]` in raster order over pixels, and R, G, B within a pixel.
 fn order(image: &Image) -> impl Iterator<Item = [usize; 3]> {
     let Image { height, width, channels, .. } = *image;
     (0..height * width * channels).map(move |n| [n % channels, n / channels / width, n / channels % width])
@@ -32,7 +33,8 @@ fn check(description: &Description, label: Option<usize>, what: &str) {
             direct += usize::from(before[n + 1] != after[n + 1]);
         }
     }
-    // Not all do: the first pixel of a row may be out of reach of the last of the row above, or a rectifier be closed.
+    // Not every value is read: the last pixel of a row may be out of reach of the next row's first, or a ReLU may be
+    // closed.
     assert!(3 * any > 2 * before.len(), "{what}: only {any} values are seen at all");
     assert!(4 * direct > before.len(), "{what}: only {direct} values are seen by the one just after");
 }

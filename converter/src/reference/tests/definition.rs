@@ -1,4 +1,4 @@
-//! The convolution and the LSTMs, written a second time as their formulas stand, by recursion and without buffers.
+//! Second implementation of the convolution and the LSTMs: recursive, unbuffered, straight from the formulas.
 
 use super::*;
 use crate::testing::{random_model, random_tensors};
@@ -16,13 +16,13 @@ impl Tensors {
     }
 }
 
-/// `x[c, i, j]`, 0 outside.
+/// `x[c, i, j]`, zero outside the image.
 fn padded(x: &Map, c: usize, i: isize, j: isize) -> f64 {
     let inside = (0..x.height as isize).contains(&i) && (0..x.width as isize).contains(&j);
     if inside { x.at(c, i as usize, j as usize) } else { 0.0 }
 }
 
-/// Colour of feature `f` among `count` that are dealt out in `parts`.
+/// Colour group of feature `f` among `count` features in `parts` equal parts.
 fn colour(f: usize, count: usize, parts: usize, contiguous: bool) -> usize {
     let part = count / parts;
     if contiguous { f % part / (part / 3) } else { f % part % 3 }
@@ -34,11 +34,11 @@ struct Grouping {
     contiguous: bool,
     /// 4 for the gates of an LSTM.
     parts: usize,
-    /// Whether the input is the image itself.
+    /// True when the input is the image itself.
     image: bool,
 }
 
-/// Mask A or B of section 2 of the definition: rows above and pixels to the left open, the centre by colour.
+/// Masks A and B of the definition: rows above and pixels to the left open, the centre by colour group.
 fn open(
     row: isize,
     column: isize,
@@ -58,7 +58,7 @@ fn open(
     if a { from < to } else { from <= to }
 }
 
-/// Masked convolution `name` at one place, without its bias.
+/// Masked convolution `name` at one position, without its bias.
 fn conv_at(tensors: &Tensors, name: &str, x: &Map, a: bool, by: Grouping, [to, i, j]: [usize; 3]) -> f64 {
     let weight = format!("{name}weight");
     let shape = tensors.0[&weight].shape.clone();
@@ -77,10 +77,10 @@ fn conv_at(tensors: &Tensors, name: &str, x: &Map, a: bool, by: Grouping, [to, i
     sum
 }
 
-/// h and c of one unit.
+/// `(h, c)` of one unit.
 type State = (f64, f64);
 
-/// One LSTM by its formulas. `side` is `""` for the Row LSTM, `"left."` or `"right."` for a direction.
+/// One LSTM by its formulas. `side` is empty for the Row LSTM, `"left."` or `"right."` for a direction of the BiLSTM.
 struct Lstm<'a> {
     tensors: &'a Tensors,
     name: String,
@@ -89,7 +89,7 @@ struct Lstm<'a> {
     x: &'a Map,
     by: Grouping,
     label: Option<usize>,
-    /// States that were asked for before: the recursion takes exponential time without.
+    /// Memoized states: the plain recursion takes exponential time.
     known: RefCell<BTreeMap<(usize, isize, isize), State>>,
 }
 
@@ -98,7 +98,7 @@ impl Lstm<'_> {
         self.tensors.at(&format!("{}.{}{suffix}", self.name, self.side), index)
     }
 
-    /// `(h, c)` of a unit at (i, j), which may be just outside.
+    /// `(h, c)` of a unit at `(i, j)`, which may be one step outside the image.
     fn state(&self, unit: usize, i: isize, j: isize) -> State {
         let (height, width) = (self.x.height as isize, self.x.width as isize);
         if self.side.is_empty() {
@@ -163,7 +163,7 @@ impl Lstm<'_> {
 
 fn small(architecture: Architecture, channels: usize) -> Preset {
     let image = Image { height: 3, width: 3, channels, levels: 2 };
-    // Two units in gray: each gate of each of them is told apart.
+    // Two units in gray images, so that every gate of every unit is distinguished.
     let hidden = if channels == 1 { 2 } else { 3 };
     Preset { layers: 1, hidden, input_kernel: 3, ..preset(architecture, image) }
 }
@@ -201,7 +201,7 @@ fn lstms_follow_the_definition() {
         for (channels, initial_state, classes, contiguous) in
             [(1, false, 0, false), (1, true, 0, false), (1, false, 2, false), (3, true, 2, false), (3, false, 0, true)]
         {
-            // An even kernel, too: its centre is not in the middle.
+            // Even kernels as well: their centre is off the middle.
             for kernel in [2, 3] {
                 let colour_groups = if contiguous { ColourGroups::Contiguous } else { ColourGroups::Cyclic };
                 let options = Preset { initial_state, classes, colour_groups, kernel, ..small(architecture, channels) };
@@ -245,7 +245,7 @@ fn classes_move_what_the_definition_says() {
     let image = Random(3).image(&options.image);
     let [first, second] = [0, 1].map(|label| reference.run(&image, Some(label)).unwrap());
     assert_eq!(first[2], second[2]);
-    // `reduce` is where a PixelCNN block learns its class.
+    // `reduce` receives the class bias of a PixelCNN block.
     for unit in 0..2 {
         let weight = |label| tensors.at("blocks.0.reduce.class.weight", &[unit, label]);
         close(&[second[3].at(unit, 1, 2) - first[3].at(unit, 1, 2)], &[weight(1) - weight(0)]);

@@ -1,4 +1,4 @@
-//! What a `PyTorch` module saves, and files in the place of it.
+//! State dicts of `PyTorch` modules, and files of other kinds.
 
 use super::{METADATA_KEY, Raw, file, raw};
 use crate::description::Description;
@@ -24,7 +24,7 @@ fn described(json: &str) -> Description {
     Description::from_json(json).unwrap()
 }
 
-/// Reads the model of `json` whose file went through `change`.
+/// Reads a model of `json` after `change` to the tensors of its file.
 fn read(json: &str, change: impl FnOnce(&mut BTreeMap<String, Raw>)) -> Result<TrainedModel, Error> {
     let description = described(json);
     let mut tensors = raw(&description);
@@ -53,7 +53,7 @@ fn the_batch_counter_of_a_batch_norm_is_ignored() {
     let counter = || Raw(Dtype::I64, vec![], 7_i64.to_le_bytes().to_vec());
     let model = with_mask(GRAY_OPS, "norm.num_batches_tracked", counter()).unwrap();
     assert_eq!(model, read(GRAY_OPS, |_| ()).unwrap());
-    // Of anything else it is left over, as any tensor that no op reads.
+    // A counter that belongs to no batch normalization is left over.
     let message = message(with_mask(GRAY_OPS, "a.num_batches_tracked", counter()));
     assert_eq!(message, "no op reads the tensor `a.num_batches_tracked`");
 }
@@ -99,10 +99,10 @@ fn another_mask_is_an_error_that_shows_both() {
     let b = bytes(&[1, 1, 3, 3], &[1, 1, 1, 1, 1, 0, 0, 0, 0]);
     assert_eq!(
         message(with_mask(GRAY_OPS, "a.mask", b)),
-        "tensor `a.mask` is another mask than A of `a`: from feature 0 to feature 0 the file has ### / ##. / ..., the op \
+        "tensor `a.mask` differs from mask A of `a`: from feature 0 to feature 0 it is ### / ##. / ..., expected \
          ### / #.. / ... (rows from the top, # open)"
     );
-    // Narrower than the op's between two features of G; from R it is as it should be.
+    // Stricter than the op's mask between two features of G, equal to it from R.
     let whole = [[1, 0, 0, 1, 0, 0], [1, 1, 0, 1, 1, 0], [1, 1, 1, 1, 1, 1]].concat();
     assert!(with_mask(COLOUR_OPS, "b.mask", bytes(&[3, 6, 1, 1], &whole)).is_ok());
     let mut narrow = whole;
@@ -116,8 +116,8 @@ fn masks_that_mix_colours_name_the_pair_of_features() {
     let message = message(with_mask(COLOUR_OPS, "b.mask", bytes(&[1, 1, 1, 1], &[1])));
     assert_eq!(
         message,
-        "tensor `b.mask` is another mask than B of `b`: from feature 1 to feature 0 the file has #, the op . (rows from the \
-         top, # open)"
+        "tensor `b.mask` differs from mask B of `b`: from feature 1 to feature 0 it is #, expected . (rows from the top, # \
+         open)"
     );
 }
 
@@ -130,7 +130,7 @@ fn masks_that_are_none_are_refused() {
     assert_eq!(text, "tensor `a.mask` has shape [2, 2], expected [2, 1, 3, 3]");
     let text = message(with_mask(GRAY_OPS, "a.mask", bytes(&[1, 2, 1, 3, 3], &[1; 18])));
     assert!(text.contains("expected [2, 1, 3, 3]"), "{text}");
-    // A mask of what has none is left over.
+    // A mask of an op without masks is left over.
     let text = message(with_mask(GRAY_OPS, "norm.mask", bytes(&[1], &[1])));
     assert_eq!(text, "no op reads the tensor `norm.mask`");
 }
@@ -163,7 +163,7 @@ fn weights_under_closed_taps_are_counted() {
     );
 }
 
-/// The error of a file that has `there` in the place of `missing`.
+/// Error of a file with `there` instead of `missing`.
 fn renamed(missing: &[&str], there: &[&str]) -> String {
     message(read(GRAY_OPS, |tensors| {
         for name in missing {
@@ -176,7 +176,7 @@ fn renamed(missing: &[&str], there: &[&str]) -> String {
 }
 
 #[test]
-fn a_missing_tensor_names_those_that_look_like_it() {
+fn a_missing_tensor_names_similar_ones() {
     let cases = [
         ("module.a.weight", "removeprefix(\"module.\")"),
         ("_orig_mod.a.weight", "removeprefix(\"_orig_mod.\")"),
@@ -199,7 +199,7 @@ fn a_missing_tensor_names_those_that_look_like_it() {
     }
     let both = renamed(&["a.weight"], &["a.weight_g", "a.weight_v"]);
     assert!(both.contains("`a.weight_g` and `a.weight_v`, which look like"), "{both}");
-    // A letter of another word is no likeness.
+    // Names that differ by a letter are not similar.
     for there in ["aa.weight", "lstm2.weight", "a.weights"] {
         let message = renamed(&["a.weight"], &[there]);
         assert!(!message.contains("looks like"), "{message}");
@@ -207,7 +207,7 @@ fn a_missing_tensor_names_those_that_look_like_it() {
 }
 
 #[test]
-fn files_of_other_kinds_say_what_they_are_and_what_to_do() {
+fn files_of_other_kinds_are_named_with_a_fix() {
     let zip = |inside: &str| [b"PK\x03\x04\x14\0\0\0\0\0", inside.as_bytes(), &[0; 40]].concat();
     let cases: Vec<(&str, Vec<u8>, &str, &str)> = vec![
         ("m.pth", zip("archive/data.pkl"), "a PyTorch file (zip)", "torch.load(\"m.pth\""),
@@ -238,7 +238,7 @@ fn files_of_other_kinds_say_what_they_are_and_what_to_do() {
         ("m.idx", vec![0, 0, 8, 3, 0, 0, 0, 1, 0], "IDX", "IMAGES"),
         ("m.gz", vec![0x1f, 0x8b, 8, 0, 0], "a gzip file", "gunzip -k \"m.gz\""),
         ("m.zip", zip("readme.txt"), "a zip archive", "unpack"),
-        ("m.json", b"{\"image\": {}}".to_vec(), "JSON alone", "metadata"),
+        ("m.json", b"{\"image\": {}}".to_vec(), "JSON without weights", "metadata"),
         ("m.safetensors", b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "Git LFS pointer", "git lfs pull"),
         ("m.safetensors", b"<!DOCTYPE html><html>".to_vec(), "a web page", "download"),
         ("m.prnn", b"PRNN\x01\0\0\0".to_vec(), "a blob", "made from"),
