@@ -107,7 +107,7 @@ impl Frame {
         Some(Rectangle::new(corner, Size::new_equal(self.scale)))
     }
 
-    /// Maps levels linearly to 0..=255, per channel or as grey.
+    /// Maps levels linearly to 0..=255, per channel or as gray.
     fn colour(&self, [first, green, blue]: [u8; 3]) -> Rgb888 {
         let highest = self.image.levels.saturating_sub(1).max(1);
         let full = |value: u8| ((usize::from(value) * 255 + highest / 2) / highest).min(255) as u8;

@@ -21,7 +21,7 @@ const GRAY: Entry = Entry {
     levels: crate::levels(include_bytes!("../../../../tests/golden/pixel_cnn_gray.prnn")),
 };
 
-/// A grey model of 4x7 pixels and 16 levels, a colour model of 3x4 pixels, 4 levels and 5 classes, and a damaged one.
+/// A gray model of 4x7 pixels and 16 levels, a colour model of 3x4 pixels, 4 levels and 5 classes, and a damaged one.
 const SMALL: &[Entry] = &[
     GRAY,
     Entry {
