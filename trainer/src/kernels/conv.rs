@@ -91,7 +91,8 @@ pub(super) unsafe fn forward<V: Lanes, const P2: usize, const P1: usize>(job: &m
 }
 
 /// # Safety
-/// The conditions of [`forward`], after its asserts. `o` is a multiple of the lane count, and `N` vectors from `o` fit the stride.
+/// The conditions of [`forward`], after its asserts. `o` is a multiple of the lane count, and `N` vectors from `o` fit
+/// the stride.
 #[inline(always)]
 unsafe fn forward_features<V: Lanes, const N: usize, const P: usize>(job: &mut Forward, o: usize) {
     for i in 0..job.rows {

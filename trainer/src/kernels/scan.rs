@@ -128,8 +128,8 @@ unsafe fn state(
 /// Computes a vector of features from `block` on, for P wave entries from `at` on.
 ///
 /// # Safety
-/// The conditions of [`scan`], after its asserts. The entries are in the wave that starts at `begin`, and `block` is a multiple of
-/// the lane count below `hidden`.
+/// The conditions of [`scan`], after its asserts. The entries are in the wave that starts at `begin`, and `block` is a
+/// multiple of the lane count, below `hidden`.
 #[inline(always)]
 unsafe fn scan_pixels<V: Lanes, const P: usize>(job: &mut Scan, begin: usize, at: usize, block: usize) {
     let (plan, h) = (job.plan, job.hidden);
@@ -325,7 +325,8 @@ unsafe fn gradient_gates<V: Lanes>(job: &mut ScanGradient, image: usize, pixel: 
 /// on.
 ///
 /// # Safety
-/// The conditions of [`scan_gradient`], after its asserts. The entries are within the images, the vectors within a row of weights.
+/// The conditions of [`scan_gradient`], after its asserts. The entries are within the images, the vectors within a row
+/// of weights.
 #[inline(always)]
 unsafe fn gradient_states<V: Lanes, const P: usize, const N: usize>(
     job: &mut ScanGradient,
