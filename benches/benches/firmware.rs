@@ -1,7 +1,7 @@
-//! Instructions that an image takes on microcontrollers, counted by the emulator; stack, and bytes of code.
+//! Instructions per image on emulated microcontrollers, stack use, and code size.
 //!
-//! Instructions are not cycles: a real core takes one or several cycles for each and waits for its flash. They are the same
-//! at every run, whatever the host does.
+//! Instructions are not cycles: a real core takes one or more cycles for each, plus flash wait states. The counts are
+//! reproducible and independent of the host.
 
 use object::{Object, ObjectSection};
 use pixelrnn::network::Architecture;
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// A line for each model that fits the machine.
+/// Prints a line for each model that fits the machine.
 fn count(machine: &Machine, subjects: &[Subject], folder: &Path) -> Result<(), String> {
     let models = folder.join("counted").join(machine.name);
     std::fs::create_dir_all(&models).map_err(|e| e.to_string())?;
@@ -73,7 +73,7 @@ fn count(machine: &Machine, subjects: &[Subject], folder: &Path) -> Result<(), S
     Ok(())
 }
 
-/// Bytes of `.text` and `.rodata` of a program that has the engine and nothing else.
+/// Sizes of `.text` and `.rodata` of a program that contains only the engine.
 fn size(level: &str, lstm: bool, folder: &Path) -> Option<[u64; 2]> {
     let machine = Machine::named("mps2-an386")?;
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

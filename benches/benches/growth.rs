@@ -1,7 +1,8 @@
-//! How time grows with the side of the image, with h and with layers, beside how the multiply-adds grow: the time of a multiply-add
-//! should stay, and sink where more of them share what each op costs by itself.
+//! Scaling of time with image side, h and layers, compared with the number of multiply-adds. The time per multiply-add
+//! should stay constant, or fall as the fixed cost per op is amortized.
 //!
-//! All networks of a table take turns. Figures are medians. `cargo bench -p pixelrnn-benches --bench growth`.
+//! All networks of a table run interleaved. Figures are medians. Run with `cargo bench -p pixelrnn-benches --bench
+//! growth`.
 
 use pixelrnn::batched::{Batch, PackedModel};
 use pixelrnn::network::Architecture;
@@ -10,10 +11,10 @@ use pixelrnn_benches::{Subject, Worker, kernel};
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Turns that each network gets.
+/// Rounds per network.
 const ROUNDS: usize = 5;
 
-/// Images of a large batch.
+/// Batch size.
 const MANY: usize = 16;
 
 /// Side, h and layers of a network.
@@ -87,7 +88,7 @@ fn measure(name: &str, architecture: Architecture, sizes: &[Size]) {
     }
 }
 
-/// Seconds that a task takes, at its best of a few.
+/// Best time of a task in seconds, over a few runs.
 fn time(mut task: impl FnMut()) -> f64 {
     let each = (0..3).map(|_| {
         let begin = Instant::now();

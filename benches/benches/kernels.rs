@@ -1,9 +1,9 @@
-//! Each kernel of this machine: images and multiply-adds a second, beside plain Rust and beside the peak of its
+//! Images and multiply-adds per second of each kernel, compared with portable Rust and with the peak of its
 //! instruction.
 //!
-//! Kernels take turns, so that whatever else the machine does slows all alike. Figures are medians; where the system tells
-//! how long a thread has run, time that others had the processor does not count. Arguments choose models
-//! by parts of their names, and kernels: `cargo bench -p pixelrnn-benches --bench kernels -- mnist h128 avx2 portable`.
+//! Kernels run interleaved, so that other load affects them equally. Figures are medians. On Linux, only the thread's
+//! own processor time counts. Arguments select models by parts of their names, and kernels: `cargo bench -p
+//! pixelrnn-benches --bench kernels -- mnist h128 avx2 portable`.
 
 use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::blob::Layout;
@@ -15,16 +15,16 @@ use pixelrnn_converter::layout::{arrange, for_dsp};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Turns that each kernel gets.
+/// Rounds per kernel.
 const ROUNDS: usize = 11;
 
-/// Turns that each kernel gets with packed weights.
+/// Rounds per kernel with packed weights.
 const PACKED_ROUNDS: usize = 3;
 
-/// Images of a batch.
+/// Batch size.
 const BATCH: usize = 32;
 
-/// About how long a turn takes.
+/// Approximate duration of a round.
 const TURN: Duration = Duration::from_millis(100);
 
 fn main() {
@@ -59,7 +59,7 @@ fn main() {
     }
 }
 
-/// The shipped models, and networks as large as those of the paper, with random weights.
+/// Shipped models, and networks of the paper's size with random weights.
 fn subjects(is_wanted: &dyn Fn(&str) -> bool) -> Vec<Subject> {
     let mut subjects = Subject::shipped().expect("shipped models are readable");
     subjects.retain(|subject| is_wanted(&subject.name));
@@ -78,7 +78,7 @@ fn subjects(is_wanted: &dyn Fn(&str) -> bool) -> Vec<Subject> {
     subjects
 }
 
-/// A line for each kernel; `times` is how many times as fast as the first it is.
+/// Prints a line per kernel. `times` is the speed relative to the first one.
 fn measure(subject: &Subject, layout: Layout, kernels: &[Native]) {
     let model = subject.model();
     let image = model.image();
@@ -107,7 +107,7 @@ fn measure(subject: &Subject, layout: Layout, kernels: &[Native]) {
     print(subject, &format!("{layout:?}").to_lowercase(), kernels, &mut seconds, work);
 }
 
-/// As [`measure`], of weights packed for vectors: a batch, and given images by rows.
+/// Like [`measure`], with weights packed for vectors: batched sampling and row-wise scoring.
 fn measure_packed(subject: &Subject, kernels: &[Native]) {
     let model = subject.model();
     let image = model.image();
@@ -145,7 +145,7 @@ fn measure_packed(subject: &Subject, kernels: &[Native]) {
     print(subject, "packed", kernels, &mut seconds, work);
 }
 
-/// A line for each kernel.
+/// Prints a line per kernel.
 fn print(subject: &Subject, how: &str, kernels: &[Native], seconds: &mut [[Vec<f64>; 2]], work: f64) {
     let median = |times: &mut Vec<f64>| {
         times.sort_by(f64::total_cmp);
@@ -165,7 +165,7 @@ fn print(subject: &Subject, how: &str, kernels: &[Native], seconds: &mut [[Vec<f
     }
 }
 
-/// Seconds that `task` takes an image.
+/// Seconds per image.
 fn time(images: u64, mut task: impl FnMut() -> Cost) -> f64 {
     let begin = (Instant::now(), running());
     for _ in 0..images {
@@ -178,7 +178,7 @@ fn time(images: u64, mut task: impl FnMut() -> Cost) -> f64 {
     seconds / images as f64
 }
 
-/// Seconds that this thread has had a processor, where Linux tells.
+/// Processor time of this thread in seconds, if available (Linux).
 fn running() -> Option<f64> {
     let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     Some(statistics.split(' ').next()?.parse::<u64>().ok()? as f64 / 1e9)

@@ -1,10 +1,10 @@
-//! One table: images a second of each model, one pixel after the other in an engine, several images together, and a given
-//! image a row at a time; on one thread and on all.
+//! Images per second of each model: pixel by pixel in an engine, in batches, and row by row for given images; on one
+//! thread and on all.
 //!
-//! All tasks of a model take turns, so that whatever else the machine does slows all alike. Figures are medians.
+//! All tasks of a model run interleaved, so that other load affects them equally. Figures are medians.
 //!
-//! `cargo bench -p pixelrnn-benches --bench packed -- mnist` measures models with `mnist` in their names only; `--rounds 1` takes
-//! that many turns, and `--json` prints a line of JSON a task, for programs that compare.
+//! `cargo bench -p pixelrnn-benches --bench packed -- mnist` measures only models with `mnist` in their names.
+//! `--rounds 1` sets the number of rounds, and `--json` prints one JSON object per task for comparison scripts.
 
 use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::{Cost, Plan, Sample, Temperature};
@@ -13,19 +13,19 @@ use rayon::prelude::*;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Turns that each task gets, where nobody says otherwise.
+/// Default number of rounds per task.
 const ROUNDS: usize = 9;
 
-/// About how long a turn takes, at least.
+/// Approximate minimum duration of a round.
 const TURN: Duration = Duration::from_millis(100);
 
-/// The task whose speed may be that of reading the weights.
+/// Task that may be limited by the memory bandwidth for weights.
 const ONE: &str = "sample, batch of 1";
 
-/// Images of a large batch.
+/// Batch size of a large batch.
 const MANY: usize = 64;
 
-/// Something to do, and the images that come of it.
+/// A task and the number of images it produces.
 struct Task<'t> {
     name: &'static str,
     images: usize,
@@ -36,9 +36,9 @@ fn draws(count: usize) -> Vec<Sample<pixelrnn::DefaultRng>> {
     (0..count as u64).map(|seed| Sample::seeded(seed, Temperature::ONE)).collect()
 }
 
-/// What the command line asks for.
+/// Command-line arguments.
 struct Args {
-    /// Part of the names of the models.
+    /// Substring of model names.
     name: String,
     rounds: usize,
     json: bool,
@@ -50,7 +50,7 @@ impl Args {
         let mut given = std::env::args().skip(1);
         while let Some(arg) = given.next() {
             match arg.as_str() {
-                "--bench" => {} // Cargo's
+                "--bench" => {} // added by Cargo
                 "--json" => args.json = true,
                 "--rounds" => {
                     let rounds = given.next().and_then(|rounds| rounds.parse().ok()).filter(|rounds| *rounds > 0);
@@ -139,7 +139,7 @@ fn measure(subject: &Subject, threads: usize, args: &Args) {
         if args.json {
             println!("{}", serde_json::json!({"model": name, "task": task, "images_per_second": speed}));
         } else {
-            // What the batch reads of its weights, beside what a thread can read of as much memory.
+            // Bandwidth used for weights, relative to the bandwidth of a thread for a buffer of this size.
             let read = (packed.weight_bytes() * model.image().height * model.image().width) as f64 / median;
             let share = if task == ONE { format!("{:.0}", 100.0 * read / bandwidth) } else { String::new() };
             let (work, ratio) = (work / median / 1e9, median / rows);
@@ -148,7 +148,7 @@ fn measure(subject: &Subject, threads: usize, args: &Args) {
     }
 }
 
-/// Seconds that a task takes.
+/// Seconds per run of a task.
 fn time(turns: u64, task: &mut Task<'_>) -> f64 {
     let begin = Instant::now();
     for _ in 0..turns {

@@ -1,6 +1,6 @@
-//! One table: speed, work and memory of each model, and what sampling costs against scoring.
+//! Speed, work and memory of each model, and the ratio of sampling to scoring time.
 //!
-//! Sampling and scoring take turns, so that whatever else the machine does slows both alike. Figures are medians.
+//! Sampling and scoring run interleaved, so that other load affects both equally. Figures are medians.
 
 use pixelrnn::{Cost, Model, Plan};
 use pixelrnn_benches::{Subject, Worker, kernel};
@@ -8,20 +8,20 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Turns that each task gets.
+/// Rounds per task.
 const ROUNDS: usize = 21;
 
-/// About how long a turn takes.
+/// Approximate duration of a round.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Sampling costs less than this many times scoring: one forward pass an image, both of them.
+/// Upper bound on the time of sampling relative to scoring. Both need one forward pass per image.
 const MAX_RATIO: f64 = 2.0;
 
 struct Row {
-    /// Seconds an image.
+    /// Seconds per image.
     sample: f64,
     score: f64,
-    /// Median over the rounds of sampling time / scoring time.
+    /// Median of sampling time / scoring time over the rounds.
     ratio: f64,
 }
 
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     for subject in &subjects {
         let model = subject.model();
         for plan in [Plan::Pixel, Plan::Row] {
-            // A model that has nothing to compute a row at a time runs the same under both.
+            // Without row-wise ops, both plans are identical.
             if plan == Plan::Row && model.state_words_for(plan) == model.state_words() {
                 continue;
             }
@@ -80,7 +80,7 @@ fn measure(model: Model<'_>, plan: Plan) -> Row {
     let images = (TURN.as_secs_f64() / one.max(1e-6)).ceil() as u64;
     let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
         .map(|round| {
-            // Neither is always the first, so that neither always gets the other's warm cache.
+            // Alternate the order, so that neither task always benefits from a warm cache.
             if round % 2 == 0 {
                 let sample = time(images, |seed| worker.sample(seed));
                 (sample, time(images, |_| worker.score()))
@@ -97,7 +97,7 @@ fn measure(model: Model<'_>, plan: Plan) -> Row {
     Row { sample: median(|r| r.0), score: median(|r| r.1), ratio: median(|r| r.0 / r.1) }
 }
 
-/// Seconds that `task` takes an image.
+/// Seconds per image.
 fn time(images: u64, mut task: impl FnMut(u64) -> Cost) -> f64 {
     let begin = Instant::now();
     for seed in 0..images {

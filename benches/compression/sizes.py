@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Bytes that a set of two-level images takes, by pixelrnn and by what people would use otherwise.
+"""Compressed size of two-level images with pixelrnn and with other codecs.
 
     python3 sizes.py IMAGES.npy MODEL.prnn [MODEL.prnn ...]
 
-Each codec is given every image by itself, as a file of its own, and all images as one tall picture (or one stream of packed bits):
-the first is what a device that sends images one by one would pay, the second what an archive would.
+Each codec compresses every image as a separate file, and all images as one tall picture (or one stream of packed bits). The first
+figure applies to a device that sends images one by one, the second to an archive.
 
-It needs Pillow, zopfli and zstandard (pip install pillow zopfli zstandard), `pixelrnn` in the path or named by PIXELRNN, and takes
-`pbmtojbg` (package jbigkit-bin) where it is installed.
+Needs Pillow, zopfli and zstandard (pip install pillow zopfli zstandard), and `pixelrnn` in the path or in PIXELRNN. Includes
+`pbmtojbg` (package jbigkit-bin) if it is installed.
 """
 
 import gzip
@@ -79,7 +79,7 @@ def pixelrnn(images, model):
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             return os.path.getsize(target)
 
-        # One by one: a stream of its own for each; every hundredth image is enough to know what that adds.
+        # Separate streams: every hundredth image suffices to estimate the overhead.
         every = range(0, len(images), 100)
         alone = np.mean([size(images[n : n + 1]) for n in every])
         bare = np.mean([size(images[n : n + 1], "--bare") for n in every])
@@ -105,7 +105,7 @@ def main():
         alone = np.mean([codec(image) for image in images[::10]])
         try:
             together = f"{codec(tall) / len(images):.1f}"
-        except Exception:  # a format that does not hold so tall a picture
+        except Exception:  # the format does not support this height
             together = "too tall"
         print(f"| {name} | {alone:.1f} | {together} |", flush=True)
     for model in sys.argv[2:]:

@@ -1,12 +1,12 @@
-"""JAX with a sampler that is one jitted function of a whole batch: the same caches as in numpy_peer.py, kept by `lax.scan`.
+"""JAX: a sampler jitted as one function over a whole batch, with the caches of numpy_peer.py carried by `lax.scan`.
 
-A scan over rows carries what each layer needs of the rows above, and computes by one product a layer what they add to the whole
-row; a scan over the columns within carries the current row alone, which XLA updates in place. Arrays are
+An outer scan over rows carries each layer's state from the rows above, and computes their contribution to the whole row with one
+product per layer. An inner scan over columns carries only the current row, which XLA updates in place. Arrays are
 `[column, image, feature]`, float32. Each layer is a class of pure functions:
 
 - `start()`: the state above the image.
-- `row(state)`: what a pixel of the next row reads: `(sums, here)`, the former constant, the latter carried along the row.
-- `pixel(sums, here, x, column)`: the layer's output at a pixel, and `here` from now on.
+- `row(state)`: inputs for the pixels of the next row: `(sums, here)`, constant and carried along the row respectively.
+- `pixel(sums, here, x, column)`: the layer's output at a pixel, and the updated `here`.
 - `end(state, sums, here)`: the state below the row.
 """
 
@@ -20,7 +20,7 @@ from network import Conv, DiagonalBilstm, Relu, Residual, RowLstm
 
 
 def gates(z, cell):
-    """State and cell of an LSTM whose gates o, f, i, g are about to be `z`."""
+    """New state and cell of an LSTM from its gate inputs `z`, in the order o, f, i, g."""
     o, f, i, g = jnp.split(z, 4, -1)
     cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(cell), cell
@@ -61,7 +61,7 @@ class Rectifier(Stateless):
 
 
 class Spatial:
-    """A masked convolution of several taps; its state is the rows of its input above, padded left and right."""
+    """A masked convolution with several taps. State: the input rows above, padded left and right."""
 
     def __init__(self, conv, width, batch):
         out, inputs, _, across = conv.weight.shape
@@ -90,7 +90,7 @@ class Spatial:
         return out, self.correct(here, x, column)
 
     def correct(self, here, x, column):
-        """Puts in the place of a pixel what it turned out to be."""
+        """Stores the final value of a pixel."""
         return put(here, column + self.left * self.step, x)
 
     def end(self, state, _sums, here):
@@ -102,7 +102,7 @@ def conv(op, width, batch):
 
 
 class Row:
-    """A Row LSTM; its state is h and c of the row above."""
+    """A Row LSTM. State: h and c of the row above."""
 
     def __init__(self, op, width, batch):
         hidden, self.taps = op.state.shape[1:]
@@ -133,7 +133,7 @@ class Row:
 
 
 class Diagonal:
-    """A Diagonal BiLSTM; its state is h of the row above, from both sides."""
+    """A Diagonal BiLSTM. State: h of the row above, for both directions."""
 
     def __init__(self, op, width, batch):
         hidden, inputs = op.left.above.shape[1], op.left.conv.weight.shape[1]
@@ -171,7 +171,7 @@ class Diagonal:
 
 
 class Chain:
-    """Layers one after the other; a block adds its input."""
+    """A sequence of layers. A residual block adds its input."""
 
     def __init__(self, ops, width, batch, residual=False):
         kinds = {Conv: conv, RowLstm: Row, DiagonalBilstm: Diagonal, Relu: lambda *_: Rectifier()}
@@ -196,7 +196,7 @@ class Chain:
 
 
 class Jax:
-    """Samples `batch` images a call."""
+    """Samples `batch` images per call."""
 
     name = "JAX, cached, jitted"
     threads = "default"
@@ -208,8 +208,8 @@ class Jax:
         self.key = jax.random.key(0)
         self._draw = jax.jit(self._sample, donate_argnums=0)
 
-    def _walk(self, choose, given):
-        """Goes over the image: `choose(logits, given pixel)` is a pixel, and what is to be kept of it. Returns the latter."""
+    def _forward(self, choose, given):
+        """Forward pass over the image. `choose(logits, given pixel)` returns a pixel and an output; the outputs are returned."""
         chain = self.chain
 
         def pixel(sums, here, inputs):
@@ -233,27 +233,27 @@ class Jax:
             value = (uniform < jax.nn.sigmoid(logits)).astype(jnp.float32)
             return value, value.astype(jnp.uint8)
 
-        return key, self._walk(choose, uniform)
+        return key, self._forward(choose, uniform)
 
     def draw(self):
-        """Draws whole images."""
+        """Samples whole images."""
         self.key, images = self._draw(self.key)
         return images.block_until_ready()
 
     def logits(self, given):
         """Logits `[N, H, W]` of given images."""
-        walk = jax.jit(partial(self._walk, lambda logits, given: (given, logits)))
-        return np.asarray(walk(given.transpose(1, 2, 0)[..., None]))[..., 0].transpose(2, 0, 1)
+        forward = jax.jit(partial(self._forward, lambda logits, given: (given, logits)))
+        return np.asarray(forward(given.transpose(1, 2, 0)[..., None]))[..., 0].transpose(2, 0, 1)
 
 
 class JaxByCore(Jax):
-    """Gives each core its part of the batch, as a device of its own: products this small do not occupy a pool of threads."""
+    """Splits the batch over one device per core, since products this small do not use a thread pool."""
 
     name = "JAX, cached, jitted, a device a core"
     threads = str(jax.device_count())
 
     def __init__(self, network, batch):
-        devices = jax.device_count()  # XLA_FLAGS says how many; `jit` alone uses the first
+        devices = jax.device_count()  # set by XLA_FLAGS; plain `jit` uses only the first
         super().__init__(network, batch // devices)
         self.images = self.batch * devices
         self.key = jax.random.split(self.key, devices)

@@ -1,6 +1,6 @@
-"""Reads a trained model, and lists what its network computes; docs/trained-model.md says what such a file holds.
+"""Reads a trained model and lists its ops. The file format is described in docs/trained-model.md.
 
-Only what the digits need: one channel, two levels, no classes, no initial state. Anything else is refused.
+Supports only the digit models: one channel, two levels, no classes, no initial state. Other models are rejected.
 """
 
 import json
@@ -13,7 +13,7 @@ from safetensors import safe_open
 
 @dataclass
 class Conv:
-    """A convolution, its mask applied to its weights `[out, in, kh, kw]`."""
+    """A convolution with weights `[out, in, kh, kw]`, mask already applied."""
 
     weight: np.ndarray
     bias: np.ndarray
@@ -30,7 +30,7 @@ class Conv:
 
 @dataclass
 class Relu:
-    """Elementwise."""
+    """Elementwise ReLU."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Direction:
 
 @dataclass
 class DiagonalBilstm:
-    """`left[i, j] + right[i-1, j]`; the right one is the mirror image of the left one."""
+    """`left[i, j] + right[i-1, j]`; the right direction mirrors the left one."""
 
     left: Direction
     right: Direction
@@ -76,10 +76,10 @@ class Network:
         image = described["image"]
         self.height, self.width = image["height"], image["width"]
         if image["channels"] != 1 or described["output"] != "bernoulli" or described.get("classes") or "input" in described:
-            raise ValueError(f"{path}: not a network of one channel, two levels and no classes")
+            raise ValueError(f"{path}: unsupported: expected one channel, two levels and no classes")
         self.ops = [self._op(op) for op in described.get("ops") or _expand(described)]
         if self._tensors:
-            raise ValueError(f"{path}: tensors that no op took: {', '.join(self._tensors)}")
+            raise ValueError(f"{path}: unused tensors: {', '.join(self._tensors)}")
 
     def _conv(self, name, mask=None, dilation=1):
         weight = self._tensors.pop(f"{name}.weight")
@@ -109,16 +109,16 @@ class Network:
                 return RowLstm(conv, self._tensors.pop(f"{name}.state_to_state.weight")[:, :, 0])
             case "diagonal_bilstm":
                 return DiagonalBilstm(self._direction(f"{name}.left"), self._direction(f"{name}.right"))
-        raise ValueError(f"an op that these peers do not know: {op}")
+        raise ValueError(f"unsupported op: {op}")
 
 
 def _expand(preset):
-    """The ops that a preset stands for."""
+    """The ops of a preset."""
     kind = preset["architecture"]
     if kind not in ("pixel_cnn", "row_lstm", "diagonal_bilstm") or not preset["residual"]:
-        raise ValueError(f"a preset that these peers do not know: {kind}")
+        raise ValueError(f"unsupported preset: {kind}")
     if preset["skip"] or preset["depth_gate"] or preset["initial_state"]:
-        raise ValueError("an option that these peers do not know")
+        raise ValueError("unsupported preset option")
 
     def conv(name, mask="B"):
         return {"op": "masked_conv", "name": name, "mask": mask}

@@ -1,7 +1,7 @@
-"""NumPy, incrementally: each pixel computes each layer at that pixel alone, from what earlier pixels left behind.
+"""Incremental NumPy: each layer is computed only at the current pixel, with caches from earlier pixels.
 
-What the rows above add to a row is computed for the whole row at once, by one product a layer, before the row begins; a pixel then
-adds what the taps beside it give. This is how one would write a fast sampler in plain NumPy. Arrays are `[column, image, feature]`.
+Before each row, one product per layer computes the contribution of the rows above for the whole row. Each pixel then adds the taps in
+its own row. This is a fast sampler in idiomatic NumPy. Arrays are `[column, image, feature]`.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ def sigmoid(x):
 
 
 def gates(z, cell):
-    """State and cell of an LSTM whose gates o, f, i, g are about to be `z`."""
+    """New state and cell of an LSTM from its gate inputs `z`, in the order o, f, i, g."""
     hidden = cell.shape[-1]
     oif = sigmoid(z[..., : 3 * hidden])
     cell = oif[..., hidden : 2 * hidden] * cell + oif[..., 2 * hidden :] * np.tanh(z[..., 3 * hidden :])
@@ -34,13 +34,13 @@ class Pointwise:
 
 
 class Spatial:
-    """A masked convolution of several taps, with the rows of its input that it still needs."""
+    """A masked convolution with several taps, and the input rows it still needs."""
 
     def __init__(self, conv, width, batch):
         out, inputs, _, across = conv.weight.shape
         (above, left), self.step = conv.centre, conv.dilation
         self.width, self.left = width, left
-        # [taps * inputs, out]: those above, and those to the left with the centre.
+        # [taps * inputs, out]: taps above, and taps to the left with the centre.
         taps = conv.weight.transpose(2, 3, 1, 0)
         self.above = np.ascontiguousarray(taps[:above].reshape(-1, out))
         self.beside = np.ascontiguousarray(taps[above, : left + 1].reshape(-1, out))
@@ -49,7 +49,7 @@ class Spatial:
         self.rows = np.zeros((above * self.step + 1, width + 2 * left * self.step, batch, inputs), np.float32)
 
     def row(self, row):
-        """Before a row: moves the rows up, and adds up what they give."""
+        """Starts a row: shifts the cached rows and sums their contribution."""
         if row == 0:
             self.rows[:] = 0
         self.rows[:-1] = self.rows[1:]
@@ -67,7 +67,7 @@ class Spatial:
         return np.concatenate(list(taps), -1) @ self.beside + self.sums[column]
 
     def correct(self, x, column):
-        """Puts in the place of a pixel what it turned out to be."""
+        """Stores the final value of a pixel."""
         self.rows[-1, column + self.left * self.step] = x
 
 
@@ -107,7 +107,7 @@ class Row:
 
 
 class Diagonal:
-    """A Diagonal BiLSTM: its right half runs over a row when that row is complete."""
+    """A Diagonal BiLSTM. The right direction processes a row once it is complete."""
 
     def __init__(self, op, width, batch):
         self.width, hidden = width, op.left.above.shape[1]
@@ -165,7 +165,7 @@ def layers(ops, width, batch):
 
 
 class NumPy:
-    """Samples `batch` images a call."""
+    """Samples `batch` images per call."""
 
     name = "NumPy, incremental"
     threads = "default"
@@ -175,12 +175,12 @@ class NumPy:
         self.layers = layers(network.ops, network.width, batch)
         self.random = np.random.default_rng(0)
 
-    def _walk(self, choose):
-        """Goes over the image; `choose(row, column, logits)` tells what a pixel becomes."""
+    def _forward(self, choose):
+        """Forward pass over the image. `choose(row, column, logits)` returns the pixel."""
         for row in range(self.height):
             for layer in self.layers:
                 layer.row(row)
-            # The network's first layer masks its centre, so a pixel's own value is not read before it is there: zero stands for it.
+            # The first layer masks its centre, so a pixel's own value is never read. Zero is a placeholder.
             for column in range(self.width):
                 x = np.zeros((self.images, 1), np.float32)
                 for layer in self.layers:
@@ -188,14 +188,14 @@ class NumPy:
                 self.layers[0].correct(choose(row, column, x), column)
 
     def draw(self):
-        """Draws whole images."""
+        """Samples whole images."""
         images = np.empty((self.height, self.width, self.images, 1), np.float32)
 
         def choose(row, column, logits):
             images[row, column] = self.random.random(logits.shape, np.float32) < sigmoid(logits)
             return images[row, column]
 
-        self._walk(choose)
+        self._forward(choose)
         return images
 
     def logits(self, given):
@@ -206,5 +206,5 @@ class NumPy:
             out[:, row, column] = logits[:, 0]
             return given[:, row, column, None]
 
-        self._walk(choose)
+        self._forward(choose)
         return out

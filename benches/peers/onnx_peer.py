@@ -1,8 +1,8 @@
-"""ONNX Runtime, once a pixel: the network as one ONNX graph of the whole image, which is evaluated anew for every pixel.
+"""ONNX Runtime: the network as one ONNX graph over the whole image, evaluated again for every pixel.
 
-That is what sampling from an exported model comes to, since a graph has no place for what it computed before. Arrays are
-`[N, C, H, W]`. A Row LSTM is a Scan over rows. A Diagonal BiLSTM is a Scan over diagonals, as in the paper: each row is shifted by
-one more column than the one above, so that a column of the skewed map needs the column before alone; both directions share a Scan.
+An exported graph cannot cache earlier results, so sampling must recompute everything. Arrays are `[N, C, H, W]`. A Row LSTM is a Scan
+over rows. A Diagonal BiLSTM is a Scan over diagonals, as in the paper: each row is shifted one column further than the row above, so
+that a column of the skewed map depends only on the previous column. Both directions share a Scan.
 """
 
 import itertools
@@ -13,12 +13,12 @@ import onnxruntime as ort
 from network import Conv, DiagonalBilstm, Relu, Residual, RowLstm
 from onnx import TensorProto, checker, helper, numpy_helper
 
-# What the gates read outside of the image: o, f and i close, so that h and c stay zero there.
+# Gate inputs outside the image: o, f and i close, so that h and c stay zero.
 CLOSED = -1e4
 
 
 class Graph:
-    """Nodes and constants, gathered one by one; each method returns the name of what it added."""
+    """Graph builder. Each method returns the name of the tensor it added."""
 
     count = itertools.count()
 
@@ -43,12 +43,12 @@ class Graph:
         return self.add("Conv", *inputs, **attributes)
 
     def masked(self, x, conv):
-        """A masked convolution that keeps the size of its input."""
+        """A masked convolution with "same" padding."""
         pads = [centre * conv.dilation for centre in conv.centre]
         return self.conv(x, conv.weight, conv.bias, pads=pads * 2, dilations=[conv.dilation] * 2)
 
     def gates(self, z, cell, axis):
-        """State and cell of an LSTM whose gates o, f, i, g are about to be `z`."""
+        """New state and cell of an LSTM from its gate inputs `z`, in the order o, f, i, g."""
         o, f, i, g = self.add("Split", z, outputs=4, axis=axis, num_outputs=4)
         o, f, i = (self.add("Sigmoid", gate) for gate in (o, f, i))
         kept = self.add("Mul", f, cell)
@@ -56,7 +56,7 @@ class Graph:
         return self.add("Mul", o, self.add("Tanh", cell)), cell
 
     def scan(self, z, body, state, cells, axis):
-        """Runs `body(graph, z, h, c) -> h, c` over an axis of `z`, and stacks h along the same axis; h and c begin as given."""
+        """Runs `body(graph, z, h, c) -> h, c` over an axis of `z` from the given h and c, and stacks h along that axis."""
         inner = Graph()
         h, c, step = (f"{inner.name}_{name}" for name in ("h", "c", "z"))
         new, cell = body(inner, step, h, c)
@@ -80,7 +80,7 @@ class Graph:
         return self.scan(self.masked(x, op.conv), body, start, start, axis=2)
 
     def flip(self, x):
-        """The mirror image."""
+        """Mirrors the columns."""
         return self.add("Slice", x, self.ints(-1), self.ints(-(2**31)), self.ints(3), self.ints(-1))
 
     def reshape(self, x, *shape):
@@ -97,7 +97,7 @@ class Graph:
         skewed, halves = width + height - 1, (op.left, op.right)
         z = [self.masked(x, half.conv) for half in halves]
         z = self.add("Concat", z[0], self.flip(z[1]), axis=1)
-        # A row more of padding than a row is long moves each row one column further to the right.
+        # The padded row stride exceeds the skewed width by one, which shifts each row one column further right.
         z = self.reshape(self.pad(z, (0, 0, 0, 0), (0, 0, 0, height), CLOSED), batch, 8 * hidden, -1)
         z = self.reshape(self.cut(z, 2, 0, height * skewed), batch, 8 * hidden, height, skewed)
         state = np.concatenate([np.stack([half.above, half.beside], -1) for half in halves])
@@ -132,7 +132,7 @@ class Graph:
 
 
 def export(network, batch):
-    """The network as an ONNX model, serialized: `image` `[N, 1, H, W]` to `logits`, the same."""
+    """Serialized ONNX model from `image` `[N, 1, H, W]` to `logits` of the same shape."""
     graph, shape = Graph(), (batch, 1, network.height, network.width)
     out = graph.add("Identity", graph.ops("image", network.ops, network, batch))
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)
@@ -144,7 +144,7 @@ def export(network, batch):
 
 
 class Onnx:
-    """Samples `PIXELS` pixels of `batch` images a call."""
+    """Samples `PIXELS` pixels of `batch` images per call."""
 
     PIXELS = 20
 
@@ -157,14 +157,14 @@ class Onnx:
         options.log_severity_level = 3
         self.session = ort.InferenceSession(export(network, batch), options, providers=["CPUExecutionProvider"])
         self.shape, self.random = (batch, 1, network.height, network.width), np.random.default_rng(0)
-        # A call is this part of the images that it draws; each pixel costs the same.
+        # Fraction of an image per call. Every pixel costs the same.
         self.images = batch * self.PIXELS / (network.height * network.width)
 
     def _run(self, image):
         return self.session.run(None, {"image": image})[0]
 
     def draw(self):
-        """Draws the first pixels of images in the middle row."""
+        """Samples the first pixels of the middle row."""
         image, row = np.zeros(self.shape, np.float32), self.shape[2] // 2
         for column in range(self.PIXELS):
             logits = self._run(image)[:, 0, row, column]

@@ -1,4 +1,4 @@
-"""pixelrnn itself: its bench `packed` for speed, and the float reference for what is right."""
+"""pixelrnn itself: the benchmark `packed` for speed, and the float reference for correctness."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Tasks of the bench, with their threads and images together; the bench rounds 64 images down to a multiple of its threads.
+# Tasks of the benchmark with threads and batch size. The benchmark rounds 64 images down to a multiple of the threads.
 TASKS = {
     "sample, engine": ("pixelrnn, engine", 1, 1),
     "sample, batch of 1": ("pixelrnn, packed", 1, 1),
@@ -21,7 +21,7 @@ TASKS = {
 
 
 def build(*command):
-    """Runs cargo, and returns the executable that it made."""
+    """Runs cargo and returns the built executable."""
     command = ["cargo", *command, "--quiet", "--message-format=json"]
     lines = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     return next(made for line in lines if (made := json.loads(line).get("executable")))
@@ -35,7 +35,7 @@ class Ours:
         self.bench = build("bench", "-p", "pixelrnn-benches", "--bench", "packed", "--no-run")
 
     def logits(self, model, images):
-        """Logits `[N, H, W]` that the float reference has for images."""
+        """Logits `[N, H, W]` of images from the float reference."""
         with tempfile.TemporaryDirectory() as folder:
             given, out = Path(folder, "images.npy"), Path(folder, "logits.npy")
             np.save(given, images)
@@ -44,7 +44,7 @@ class Ours:
             return np.load(out)[:, 0, 0]
 
     def turn(self, names):
-        """One turn of each task: images a second, by name of the model and task."""
+        """One round of each task: images per second by model and task."""
         environment = os.environ | {"RAYON_NUM_THREADS": str(os.cpu_count())}
         command = [self.bench, os.path.commonprefix(names), "--rounds", "1", "--json"]
         lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout.splitlines()

@@ -1,10 +1,10 @@
-"""Images a second that pixelrnn draws, and that what people would use instead draws, of the same networks.
+"""Sampling speed of pixelrnn and of alternatives, in images per second, on the same networks.
 
     run --images IMAGES.npy.gz [--markdown] [--rounds 7] [--check] [MODEL ...]
 
-Models are folders of models/; by default the three of digits. First, each peer's logits of some given images must be those of
-pixelrnn's float reference; `--check` stops there. Then all contestants take turns, so that whatever else the machine does slows all
-alike, and medians are printed: a table a model, and ratios. `--markdown` prints them for docs/performance.md.
+Models are folders in models/, by default the three digit models. First, each peer's logits for given images are compared with
+pixelrnn's float reference; `--check` stops there. Then all contestants run interleaved, so that other load affects them equally.
+Prints medians, a table per model, and ratios. `--markdown` prints them for docs/performance.md.
 """
 
 import argparse
@@ -22,26 +22,26 @@ from ours import ROOT, TASKS, Ours
 
 MODELS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 
-# Who computes logits in a way of its own, and who draws how many images together.
+# Independent implementations of the logits, and contestants with their batch sizes.
 PEERS = [Onnx, Jax, NumPy]
 CONTESTANTS = [(Onnx, 1), (Onnx, 64), (Jax, 1), (Jax, 64), (JaxByCore, 64), (NumPy, 1), (NumPy, 64)]
 
-# How far logits may be from the float reference.
+# Maximum error of logits against the float reference.
 TOLERANCE = 1e-3
 
-# Images that the check is about.
+# Number of images checked.
 CHECKED = 8
 
-# Seconds that a turn takes, at least, and a rest before it, in which threads of the contestant before come to an end.
+# Minimum seconds per round, and a pause before it for threads of the previous contestant to finish.
 TURN, REST = 0.5, 0.1
 
 
 def read_args():
     parser = argparse.ArgumentParser(prog="run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", metavar="MODEL", default=MODELS)
-    parser.add_argument("--images", required=True, help="images for the check: .npy of uint8, [N, H, W], perhaps gzipped")
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (default 7)")
-    parser.add_argument("--check", action="store_true", help="check the logits, and measure nothing")
+    parser.add_argument("--images", required=True, help="images for the check: .npy of uint8, [N, H, W], may be gzipped")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds per contestant (default 7)")
+    parser.add_argument("--check", action="store_true", help="only check the logits")
     parser.add_argument("--markdown", action="store_true")
     return parser.parse_args()
 
@@ -52,17 +52,17 @@ def read_images(path):
 
 
 def check(network, model, images, ours):
-    """The largest error of each peer's logits; raises where one is too large."""
+    """Maximum logit error of each peer. Exits if one is too large."""
     right = ours.logits(model, images)
     for peer in PEERS:
         error = np.abs(peer(network, len(images)).logits(images.astype(np.float32)) - right).max()
         print(f"{network.name}: {peer.name}: logits within {error:.1e} of the float reference", file=sys.stderr)
         if not error < TOLERANCE:
-            raise SystemExit(f"{network.name}: {peer.name} computes something else")
+            raise SystemExit(f"{network.name}: logits of {peer.name} differ from the reference")
 
 
 class Contestant:
-    """A peer with a network and a batch, ready to draw."""
+    """A peer prepared for a network and a batch size."""
 
     def __init__(self, peer, network, batch):
         self.key = (peer.name, peer.threads, batch)
@@ -73,7 +73,7 @@ class Contestant:
         self.turns = max(1, round(TURN / (time.perf_counter() - begin)))
 
     def turn(self):
-        """Images a second."""
+        """Images per second."""
         time.sleep(REST)
         begin = time.perf_counter()
         for _ in range(self.turns):

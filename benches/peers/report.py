@@ -1,4 +1,4 @@
-"""Tables and ratios, and what they were measured on."""
+"""Tables, ratios, and a description of the machine."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ def figure(number):
 
 
 def table(rows, markdown):
-    """Lines of a table; all columns but the first are numbers."""
+    """Formats a table. All columns except the first are numeric."""
     rows = [HEADS, *rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
     lines = [[row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))] for row in rows]
@@ -26,7 +26,7 @@ def table(rows, markdown):
 
 
 def lines(results, markdown):
-    """The table of one model, and the ratios that it comes to. `results` has the speeds of turns by contestant, threads, batch."""
+    """Table and ratios of one model. `results` maps (contestant, threads, batch) to the speeds of all rounds."""
     rows = [
         (name, str(threads), str(batch), figure(median(speeds)), f"{figure(min(speeds))} to {figure(max(speeds))}")
         for (name, threads, batch), speeds in results.items()
@@ -54,7 +54,7 @@ def output(*command):
 
 
 def machine():
-    """Lines on the machine, the date and the versions."""
+    """Describes machine, date and versions."""
     cpu = dict(line.split(":", 1) for line in output("lscpu").splitlines() if ":" in line)
     flags = cpu.get("Flags", "").split()
     has = ", ".join(f"{flag} {'yes' if flag in flags else 'no'}" for flag in ("avx2", "avx512f", "avx512_vnni"))

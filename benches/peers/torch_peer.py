@@ -1,7 +1,7 @@
-"""PyTorch, eager: the networks of trained models as modules, to train them.
+"""Eager PyTorch: trained models as modules, for training.
 
-Written as one would write them to be fast: convolutions of whole images, one product a step for an LSTM's state; the Diagonal
-BiLSTM runs over skewed maps, with both of its halves in one product.
+Written for speed: convolutions over whole images, one product per step for an LSTM's state. The Diagonal BiLSTM runs over skewed maps,
+with both directions in one product.
 """
 
 import torch
@@ -20,7 +20,7 @@ class Convolution(nn.Module):
         self.dilation, self.padding = op.dilation, (row * op.dilation, column * op.dilation)
         taps = torch.zeros(rows, columns)
         taps[:row] = 1
-        # The centre is open unless it had mask A, which leaves zeros there.
+        # The centre is open except with mask A, which leaves zero weights there.
         taps[row, : column + bool(op.weight[:, :, row, column].any())] = 1
         self.register_buffer("taps", None if rows * columns == 1 else taps, persistent=False)
 
@@ -30,7 +30,7 @@ class Convolution(nn.Module):
 
 
 def step(gates, cell):
-    """`h, c` of gates o, f, i, g."""
+    """`h, c` from the gates o, f, i, g."""
     hidden = cell.shape[-1]
     o, f, i = torch.sigmoid(gates[..., : 3 * hidden]).chunk(3, -1)
     cell = f * cell + i * torch.tanh(gates[..., 3 * hidden :])
@@ -76,7 +76,7 @@ class Diagonal(nn.Module):
         both = torch.stack([x, x.flip(3)]).permute(0, 1, 3, 4, 2)
         weight, bias = torch.stack(list(self.weight)).transpose(1, 2), torch.stack(list(self.bias)).view(2, 1, out)
         z = torch.baddbmm(bias, both.reshape(2, -1, inputs), weight).view(2, images, rows, columns, out)
-        # Each row is moved one column further to the right than the one above.
+        # Skew: each row is shifted one column further right than the row above.
         steps = columns + rows - 1
         z = F.pad(z, (0, 0, 0, rows)).view(2, images, rows * (columns + rows), out)[:, :, : rows * steps]
         z = z.view(2, images, rows, steps, out).permute(3, 0, 1, 2, 4).reshape(steps, 2, images * rows, out).unbind(0)
@@ -111,10 +111,10 @@ def module(op):
 
 
 def network(network):
-    """The module of a trained model; its inputs are images `[N, 1, H, W]` of 0 and 1, its outputs logits."""
+    """Module of a trained model, from images `[N, 1, H, W]` of 0 and 1 to logits."""
     return nn.Sequential(*map(module, network.ops))
 
 
 def nats(model, x):
-    """Mean nats an image."""
+    """Mean nats per image."""
     return F.binary_cross_entropy_with_logits(model(x), x, reduction="sum") / len(x)

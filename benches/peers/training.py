@@ -1,7 +1,7 @@
-"""Training by pixelrnn-train and by PyTorch, in one interleaved run; `benches/peers/training` installs what it needs.
+"""Training speed of pixelrnn-train and PyTorch in one interleaved run. `benches/peers/training` installs the requirements.
 
-Contestants take turns on the same images, threads and networks. Before the turns, the likelihoods of images that pixelrnn-train has
-measured are compared with those by PyTorch, of the same weights.
+Contestants run interleaved on the same images, threads and networks. First, the likelihoods measured by pixelrnn-train are compared
+with PyTorch's for the same weights.
 """
 
 import argparse
@@ -20,21 +20,21 @@ import torch_peer
 from network import Network
 
 ARCHITECTURES = ("pixel_cnn", "row_lstm", "diagonal_bilstm")
-# Images of a turn, so that one takes some seconds: ours, and PyTorch's.
+# Images per round, enough for a few seconds: pixelrnn-train, PyTorch.
 CPU_IMAGES = {"pixel_cnn": (3200, 1600), "row_lstm": (1600, 320), "diagonal_bilstm": (480, 160)}
 GPU_IMAGES = 10240
 PRECISIONS = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 def images(count):
-    """Blobs of ink, as large as digits; what is in them does not matter for the speed."""
+    """Blobs of ink the size of digits. The content does not affect the speed."""
     rng = np.random.default_rng(7)
     coarse = rng.random((count, 7, 7)).repeat(4, 1).repeat(4, 2)
     return (coarse > 0.62).astype(np.uint8)
 
 
 def ours(program, architecture, count, args, folder):
-    """Images a second of the last epoch, nats of the validation images, and the trained model. On a GPU, the first epoch compiles kernels."""
+    """Images per second in the last epoch, validation nats, and the trained model. On a GPU, the first epoch compiles kernels."""
     np.save(folder / "train.npy", images(count))
     np.save(folder / "valid.npy", images(64))
     command = [program, "--train", folder / "train.npy", "--valid", folder / "valid.npy", "--architecture", architecture]
@@ -46,7 +46,7 @@ def ours(program, architecture, count, args, folder):
     command += [word for key, value in settings.items() for word in (f"--{key}", value)]
     subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
     epochs = [json.loads(line) for line in (folder / "run/metrics.jsonl").read_text().splitlines()]
-    # The model is the best epoch's.
+    # The saved model belongs to the best epoch.
     return epochs[-1]["images_per_second"], min(e["valid_nats"] for e in epochs), folder / "run/model.safetensors"
 
 
@@ -55,7 +55,7 @@ def tensors(array, device):
 
 
 def peer(model, optimizer, count, args):
-    """One pass: images a second."""
+    """One epoch: images per second."""
     batches = tensors(images(count), args.peer).split(args.batch)
     wait = torch.accelerator.synchronize if args.peer != "cpu" else lambda: None
     wait()
@@ -79,14 +79,14 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--device", default="cpu", help="of pixelrnn-train; PyTorch takes its own name for the same GPU")
+    parser.add_argument("--device", default="cpu", help="device of pixelrnn-train; PyTorch uses its own name for the same GPU")
     parser.add_argument("--precision", choices=PRECISIONS, default="f32")
     args = parser.parse_intermixed_args()
     args.peer = "cpu"
     if not args.device.startswith("cpu"):
         gpu = torch.accelerator.current_accelerator(check_available=True)
         if gpu is None:
-            raise SystemExit(f"PyTorch finds no GPU to stand beside {args.device}")
+            raise SystemExit(f"PyTorch finds no GPU to compare with {args.device}")
         args.peer = gpu.type
     torch.set_num_threads(args.threads)
     where = f"{args.threads} threads" if args.peer == "cpu" else f"{args.device} beside {args.peer}"
@@ -105,7 +105,7 @@ def main():
                     model = torch_peer.network(Network(path)).to(args.peer)
                     with torch.no_grad():
                         got = torch_peer.nats(model, tensors(images(64), args.peer)).item()
-                    # On a GPU, PyTorch's convolutions have fewer digits than 32 bits by default.
+                    # On a GPU, PyTorch's convolutions use less than 32-bit precision by default.
                     exact = args.peer == "cpu" and args.precision == "f32"
                     if abs(got - nats) > (1e-4 if exact else 1e-2) * nats:
                         raise SystemExit(f"{architecture}: PyTorch gets {got} nats, pixelrnn-train {nats}: not the same network")

@@ -1,9 +1,13 @@
-//! What the benchmarks measure: all shipped models, and some with random weights.
+//! Benchmark subjects: all shipped models, and networks with random weights.
 //!
-//! `cargo bench -p pixelrnn-benches` runs all benchmarks: `engine`, a statistic of each task of each model; `table`, one
-//! line a model and task with everything per second, and the price of sampling against scoring; `kernels`, each kernel of
-//! this machine beside plain Rust and beside what its instructions could do at most; `packed`, images a second of hosts, one
-//! by one and many together; `growth`, how time grows with the network; `firmware`, instructions and bytes of small machines.
+//! `cargo bench -p pixelrnn-benches` runs all benchmarks:
+//!
+//! - `engine`: statistics for each task of each model;
+//! - `table`: speed, work and memory per model, and the ratio of sampling to scoring time;
+//! - `kernels`: each kernel of this machine, compared with portable Rust and with the peak of its instructions;
+//! - `packed`: images per second on hosts, singly and in batches;
+//! - `growth`: scaling of time with network size;
+//! - `firmware`: instruction counts and code size on microcontrollers.
 
 pub mod peak;
 
@@ -19,10 +23,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-/// A model to measure.
+/// A model to benchmark.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// The name of its folder under `models/`, or what it is.
+    /// Folder name under `models/`, or a description.
     pub name: String,
     /// The model.
     pub blob: Blob,
@@ -35,10 +39,10 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
-    /// All shipped models; with random weights, a larger PixelCNN and LSTMs of the paper's size for digits.
+    /// All shipped models, plus a larger PixelCNN and LSTMs of the paper's size for digits with random weights.
     ///
     /// # Panics
-    /// When a shipped model cannot be read.
+    /// Panics if a shipped model cannot be read.
     pub fn all() -> Vec<Self> {
         let mut subjects = Self::shipped().expect("shipped models are readable");
         let random = [
@@ -52,10 +56,10 @@ impl Subject {
         subjects
     }
 
-    /// The models in `models/`, by name.
+    /// Models in `models/`, by name.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// Fails if a model cannot be read.
     pub fn shipped() -> Result<Vec<Self>, Error> {
         let models = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../models"));
         let mut folders: Vec<_> = std::fs::read_dir(models)
@@ -71,11 +75,11 @@ impl Subject {
             .collect()
     }
 
-    /// Networks of the paper's size for colour images, with random weights: 32x32x3, 256 levels, h 128; those with `part` in their
-    /// names, as making one takes seconds.
+    /// Networks of the paper's size for colour images (32x32x3, 256 levels, h 128) with random weights. Only those
+    /// whose name contains `part` are built, since each takes seconds.
     ///
     /// # Panics
-    /// Never: presets convert.
+    /// Never: presets always convert.
     pub fn paper(part: &str) -> Vec<Self> {
         let models = [
             ("paper-cifar10-pixelcnn", Architecture::PixelCnn, 15, 1024),
@@ -89,19 +93,19 @@ impl Subject {
         models.into_iter().filter(|(name, ..)| name.contains(part)).map(make).collect()
     }
 
-    /// A model of seven blocks for images of 28x28 and two levels, with random weights: what it draws is noise, what it costs
-    /// is what a trained model of its size costs.
+    /// A seven-block model for 28x28 images with two levels and random weights. Its samples are noise, but its cost
+    /// equals the cost of a trained model of its size.
     ///
     /// # Errors
-    /// None that a user of this crate could cause.
+    /// Never fails for valid presets.
     pub fn random(name: &str, architecture: Architecture, hidden: usize) -> Result<Self, Error> {
         Self::of(name, Self::preset(architecture, hidden))
     }
 
-    /// As [`Subject::random`], of images of `side` times `side` and of `layers` blocks.
+    /// Like [`Subject::random`], for images of `side` by `side` pixels and `layers` blocks.
     ///
     /// # Errors
-    /// As there.
+    /// See [`Subject::random`].
     pub fn sized(
         name: &str,
         architecture: Architecture,
@@ -132,7 +136,7 @@ impl Subject {
         }
     }
 
-    /// A model with random weights.
+    /// Converts a model with random weights.
     fn of(name: &str, preset: Preset) -> Result<Self, Error> {
         let description = Description::from(preset);
         let trained = TrainedModel::new(description.clone(), random_tensors(&description)?)?;
@@ -141,16 +145,16 @@ impl Subject {
         Ok(Self { name: name.to_string(), blob: converted.blob })
     }
 
-    /// The checked model.
+    /// The model, opened from the blob.
     ///
     /// # Panics
-    /// Never: blobs are checked when they are read.
+    /// Never: the blob was already checked.
     pub fn model(&self) -> Model<'_> {
         self.blob.model().expect("the blob was checked")
     }
 }
 
-/// Weights that keep the size of what passes through them, the same at every run.
+/// Reproducible random weights that preserve the magnitude of activations.
 fn random_tensors(description: &Description) -> Result<BTreeMap<String, Tensor>, Error> {
     let mut random = pixelrnn::DefaultRng::seed_from_u64(1);
     let mut tensors = BTreeMap::new();
@@ -167,15 +171,15 @@ fn random_tensors(description: &Description) -> Result<BTreeMap<String, Tensor>,
     Ok(tensors)
 }
 
-/// The kernel that all benchmarks but `kernels` use: the fastest, or the one that `PIXELRNN_KERNEL` names.
+/// Kernel for all benchmarks except `kernels`: the fastest one, or the one named by `PIXELRNN_KERNEL`.
 ///
 /// # Panics
-/// When this machine has no kernel of that name.
+/// Panics if this machine has no kernel of that name.
 pub fn kernel() -> Native {
     Native::from_env().unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// One thread's workplace: an engine, an image to score, and a place for the results.
+/// Working set of a thread: an engine, an image to score, and an output buffer.
 #[derive(Debug)]
 pub struct Worker<'m, 'b, K = Native> {
     engine: Engine<'m, 'b, K>,
@@ -185,10 +189,10 @@ pub struct Worker<'m, 'b, K = Native> {
 }
 
 impl<'m, 'b, K: Kernel> Worker<'m, 'b, K> {
-    /// A worker with an image that the model drew to score; of a model with classes, class 0.
+    /// Creates a worker and samples the image to score. Class-conditional models use class 0.
     ///
     /// # Panics
-    /// When `state` is shorter than the model's under `plan`.
+    /// Panics if `state` is too short for the model and `plan`.
     pub fn new(model: Model<'m>, state: &'b mut [u32], kernel: K, plan: Plan) -> Self {
         let values = model.image().values();
         let label = (model.classes() > 0).then_some(0);
@@ -199,7 +203,7 @@ impl<'m, 'b, K: Kernel> Worker<'m, 'b, K> {
         worker
     }
 
-    /// Draws an image; gives its cost.
+    /// Samples an image and returns its cost.
     ///
     /// # Panics
     /// Never.
@@ -208,12 +212,12 @@ impl<'m, 'b, K: Kernel> Worker<'m, 'b, K> {
         self.engine.run(self.label, &mut source, &mut self.out).expect("a draw always has a value")
     }
 
-    /// The image that was made last, `[C, H, W]`.
+    /// The latest image, `[C, H, W]`.
     pub fn image(&self) -> &[u8] {
         &self.out
     }
 
-    /// Scores the image; gives its cost.
+    /// Scores the image and returns its cost.
     ///
     /// # Panics
     /// Never.
@@ -243,7 +247,7 @@ mod tests {
     }
 }
 
-/// The README's code compiles and runs.
+/// Compiles and runs the README's code.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;

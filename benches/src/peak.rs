@@ -1,15 +1,15 @@
-//! What the instruction that a kernel is built on could do at most: a loop that touches nothing but registers.
-#![allow(unsafe_code)] // calls of functions with instructions that the compiler does not take for granted
+//! Peak throughput of a kernel's main instruction, measured by a loop that uses only registers.
+#![allow(unsafe_code)] // calls functions with target features
 
 use pixelrnn::kernels::Native;
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Multiply-adds a second of `kernel`'s instruction with all operands in registers; `None` where no loop is written for it.
+/// Peak multiply-adds per second of `kernel`'s instruction. `None` if no loop exists for it.
 pub fn multiply_adds(kernel: Native) -> Option<f64> {
     let (spin, each): (fn(u64), u64) = match kernel {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a value of the kernel exists where the processor has its instructions alone.
+        // SAFETY: a kernel value exists only if the processor supports its instructions.
         Native::Avx2(_) => (|rounds| unsafe { x86::avx2(rounds) }, 16),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
@@ -19,7 +19,7 @@ pub fn multiply_adds(kernel: Native) -> Option<f64> {
     Some(most(spin, each))
 }
 
-/// As [`multiply_adds`], of floats: what training is made of.
+/// Peak float multiply-adds per second, the measure for training.
 pub fn float_multiply_adds(kernel: Native) -> Option<f64> {
     match kernel {
         #[cfg(target_arch = "x86_64")]
@@ -29,9 +29,9 @@ pub fn float_multiply_adds(kernel: Native) -> Option<f64> {
     }
 }
 
-/// Multiply-adds a second of a loop whose instructions do `each` of them.
+/// Best throughput of a loop with `each` multiply-adds per iteration.
 fn most(spin: fn(u64), each: u64) -> f64 {
-    // Long enough for a clock, short enough to be quick.
+    // Long enough for the clock's resolution.
     const ROUNDS: u64 = 1 << 22;
     let best = (0..5).map(|_| {
         let begin = Instant::now();
@@ -41,15 +41,15 @@ fn most(spin: fn(u64), each: u64) -> f64 {
     (ROUNDS * CHAINS as u64 * each) as f64 / best.fold(f64::INFINITY, f64::min)
 }
 
-/// Bytes a second that one thread reads of a buffer of `bytes` bytes, again and again: of whichever cache it fits.
+/// Read bandwidth of one thread over a buffer of `bytes` bytes, which selects the cache level.
 pub fn bandwidth(bytes: usize) -> f64 {
-    // Enough for a clock, whatever the size.
+    // Long enough for the clock's resolution at every size.
     const READ: usize = 1 << 28;
     let buffer = vec![1u64; (bytes / 8).max(8)];
     let turns = (READ / (buffer.len() * 8)).max(1);
     let sum = |buffer: &[u64]| match Native::default() {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a value of the kernel exists where the processor has its instructions alone.
+        // SAFETY: a kernel value exists only if the processor supports its instructions.
         Native::Avx512Vnni(_) => unsafe { x86::sum512(buffer) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
@@ -66,7 +66,7 @@ pub fn bandwidth(bytes: usize) -> f64 {
     (turns * buffer.len() * 8) as f64 / best.fold(f64::INFINITY, f64::min)
 }
 
-/// The sum of all numbers, in as many vectors at once as hide that each waits for the one before.
+/// Sum with enough independent accumulators to hide the latency of the additions.
 #[inline(always)]
 fn sum(buffer: &[u64]) -> u64 {
     let mut sums = [0u64; 64];
@@ -78,7 +78,7 @@ fn sum(buffer: &[u64]) -> u64 {
     sums.iter().fold(0, |a, b| a.wrapping_add(*b))
 }
 
-/// Independent sums, so that no multiplication waits for the one before.
+/// Number of independent accumulators, enough to hide the instruction latency.
 const CHAINS: usize = 12;
 
 #[cfg(target_arch = "x86_64")]

@@ -1,44 +1,45 @@
-//! Why a build script cannot make a model.
+//! Errors of the build helper.
 
 use crate::layout::LayoutError;
 use pixelrnn::BlobError;
 use std::path::PathBuf;
 use std::{fmt, io};
 
-/// Why a build script cannot make a model.
+/// Reason why a build script could not prepare a model.
 ///
-/// `Debug` is the same sentence as `Display`: it is what Cargo shows of a build script whose `main` gives an error back.
+/// `Debug` prints the same message as `Display`, since Cargo shows the `Debug` output of an error returned from a build
+/// script's `main`.
 #[non_exhaustive]
 pub enum Error {
     /// The file cannot be read.
     Read {
-        /// The file, as the build script names it.
+        /// Path as given by the build script.
         file: PathBuf,
-        /// What the system says.
+        /// Error from the system.
         source: io::Error,
     },
-    /// The file is no blob, or its weights cannot be laid out anew.
+    /// The file is not a blob, or its weight layout cannot be converted.
     Layout {
-        /// The file, as the build script names it.
+        /// Path as given by the build script.
         file: PathBuf,
-        /// What is wrong with it.
+        /// Cause.
         source: LayoutError,
     },
-    /// A name that no module can have.
+    /// The name is not a valid module name.
     Name {
         /// The name.
         name: String,
     },
-    /// The result cannot be written.
+    /// The output file cannot be written.
     Write {
-        /// The file in `OUT_DIR`.
+        /// Path in `OUT_DIR`.
         file: PathBuf,
-        /// What the system says.
+        /// Error from the system.
         source: io::Error,
     },
-    /// A variable that Cargo sets for build scripts is not set.
+    /// A variable that Cargo sets for build scripts is missing.
     NotInBuildScript {
-        /// Which variable.
+        /// Name of the variable.
         variable: &'static str,
     },
 }
@@ -49,25 +50,25 @@ impl fmt::Display for Error {
             Self::Read { file, source } => {
                 write!(f, "cannot read {}: {source}", file.display())?;
                 if file.is_relative() {
-                    f.write_str(" (a relative path begins at the folder of Cargo.toml)")?;
+                    f.write_str(" (relative paths start at the folder of Cargo.toml)")?;
                 }
                 Ok(())
             }
             Self::Layout { file, source } => {
                 write!(f, "{}: {source}", file.display())?;
                 if matches!(source, LayoutError::Blob(BlobError::Magic)) {
-                    f.write_str("; `pixelrnn convert` makes one of a trained model")?;
+                    f.write_str("; create one from a trained model with `pixelrnn convert`")?;
                 }
                 Ok(())
             }
             Self::Name { name } => {
-                write!(f, "`{name}` is no name of a module: expected ASCII letters, digits and `_`, and no digit first")
+                write!(f, "`{name}` is not a valid module name: use ASCII letters, digits and `_`, and no digit first")
             }
             Self::Write { file, source } => write!(f, "cannot write {}: {source}", file.display()),
             Self::NotInBuildScript { variable } => {
                 write!(
                     f,
-                    "{variable} is not set: `pixelrnn_build::model` is for build scripts, for which Cargo sets it"
+                    "{variable} is not set: call `pixelrnn_build::model` from a build script, where Cargo sets it"
                 )
             }
         }

@@ -1,4 +1,4 @@
-//! Lays a blob's weights out anew, for the instructions of another machine. What the model computes stays the same.
+//! Conversion of a blob's weights to another layout, without a change of the model's results.
 
 use pixelrnn::blob::{HEADER_BYTES, Header, Layout, NumberFormat, RECORD_BYTES, checksum};
 use pixelrnn::target::CortexM;
@@ -7,24 +7,24 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::mem::offset_of;
 
-/// Why a blob cannot be laid out anew.
+/// Reason why a blob cannot be converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LayoutError {
-    /// It is no blob.
+    /// The blob is invalid.
     Blob(BlobError),
     /// A layout that blobs of such weights do not have.
     Weights {
         /// How they should lie.
         layout: Layout,
-        /// What they are.
+        /// Number format of the weights.
         weights: NumberFormat,
     },
-    /// Weights share their bytes with something else.
+    /// Weights overlap another part of the blob.
     Shared,
-    /// The result is beyond what a blob's offsets can count.
+    /// The result exceeds 32-bit offsets.
     TooLarge {
-        /// How many bytes it takes.
+        /// Size of the result in bytes.
         bytes: usize,
     },
 }
@@ -46,14 +46,14 @@ impl fmt::Display for LayoutError {
 
 impl std::error::Error for LayoutError {}
 
-/// A part of a blob that an op or the header points to.
+/// A part of a blob referenced by an op or the header.
 struct Part {
     at: u32,
     content: Content,
 }
 
 enum Content {
-    /// So many bytes, which stay as they are.
+    /// Data of this length, copied unchanged.
     Bytes(usize),
     /// Matrices of weights, one a colour group: outputs and their inputs.
     Matrices(Vec<(usize, usize)>),
@@ -70,11 +70,11 @@ impl Part {
 
 const ALIGN: usize = 4;
 
-/// Copies the blob of `model` with its weights in `layout`.
+/// Copies the blob of `model` with its weights converted to `layout`.
 ///
 /// # Errors
-/// When blobs of such weights do not have the layout, or weights share their bytes with something else, as no converter writes
-/// them.
+/// Fails if the layout does not exist for this number format, or if weights overlap another part of the blob, which no
+/// converter produces.
 pub fn arrange(model: &Model<'_>, layout: Layout) -> Result<Vec<u8>, LayoutError> {
     let from = model.layout();
     if from == layout {
@@ -86,7 +86,7 @@ pub fn arrange(model: &Model<'_>, layout: Layout) -> Result<Vec<u8>, LayoutError
     let parts = parts(model);
     check_apart(&parts, from, model.header())?;
 
-    // Header and ops first, then each part once, in the old order.
+    // Header and op records first, followed by each distinct part in its original order.
     let old = model.blob();
     let ops = usize::from(model.header().op_count) * RECORD_BYTES;
     let mut new = vec![0; HEADER_BYTES + ops];
@@ -112,17 +112,17 @@ pub fn arrange(model: &Model<'_>, layout: Layout) -> Result<Vec<u8>, LayoutError
     finish(model, layout, new, |at| moves.get(&at).copied().unwrap_or(0))
 }
 
-/// What the instructions of Cortex-M4, M7 and M33 want of integer weights; float weights do not have it.
+/// Layout for the DSP instructions of Cortex-M4, M7 and M33. Integer weights only.
 pub const fn for_dsp(weights: NumberFormat) -> Layout {
     if matches!(weights, NumberFormat::I8A16) { Layout::TiledPairs } else { Layout::Tiled }
 }
 
-/// What `core` wants of such weights. All others want rows.
+/// Best layout for `core`. Tiled for integer weights on cores with DSP instructions, otherwise row-major.
 pub const fn suited(weights: NumberFormat, core: Option<CortexM>) -> Layout {
     if weights.is_integer() && matches!(core, Some(CortexM::Dsp)) { for_dsp(weights) } else { Layout::RowMajor }
 }
 
-/// All parts by offset, of those that begin at the same place the longest first.
+/// All parts sorted by offset, and by decreasing length at equal offsets.
 fn parts(model: &Model<'_>) -> Vec<Part> {
     let header = model.header();
     let (groups, classes) = (header.image().channels, model.classes());
@@ -152,7 +152,7 @@ fn parts(model: &Model<'_>) -> Vec<Part> {
     parts
 }
 
-/// Refuses weights that share a byte with another part, with the header or with the ops.
+/// Checks that weights do not overlap another part, the header or the op records.
 fn check_apart(parts: &[Part], layout: Layout, header: &Header) -> Result<(), LayoutError> {
     let fixed = [(0, HEADER_BYTES), (header.ops as usize, usize::from(header.op_count) * RECORD_BYTES)];
     for (n, part) in parts.iter().enumerate() {
@@ -170,7 +170,7 @@ fn check_apart(parts: &[Part], layout: Layout, header: &Header) -> Result<(), La
     Ok(())
 }
 
-/// Appends `[outputs, length]` weights to `to`, from one layout to the other.
+/// Appends `[outputs, length]` weights to `to`, converted between layouts.
 fn repack(from: &[u8], [old, new]: [Layout; 2], outputs: usize, length: usize, to: &mut Vec<u8>) {
     let start = to.len();
     to.resize(start + outputs * new.row(length), 0);
@@ -182,7 +182,7 @@ fn repack(from: &[u8], [old, new]: [Layout; 2], outputs: usize, length: usize, t
     }
 }
 
-/// Fills in the header and the ops of a rearranged blob.
+/// Writes the header and op records of a converted blob.
 fn finish(
     model: &Model<'_>,
     layout: Layout,
@@ -217,19 +217,19 @@ fn finish(
     bytes[..HEADER_BYTES].copy_from_slice(bytemuck::bytes_of(&header));
     let sum = checksum(&bytes).to_le_bytes();
     bytes[offset_of!(Header, checksum)..][..sum.len()].copy_from_slice(&sum);
-    // A blob that says something else than it means is refused here, and not by a device.
+    // Reject an inconsistent blob here rather than on the device.
     read(&aligned(&bytes), bytes.len())?;
     Ok(bytes)
 }
 
-/// `bytes` at a place where a blob can be read.
+/// Copies `bytes` to aligned memory, as needed to open a blob.
 pub(crate) fn aligned(bytes: &[u8]) -> Vec<u32> {
     let mut words = vec![0; bytes.len().div_ceil(4)];
     bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
     words
 }
 
-/// The model in the first `length` bytes of `words`.
+/// Opens the model in the first `length` bytes of `words`.
 pub(crate) fn read(words: &[u32], length: usize) -> Result<Model<'_>, LayoutError> {
     Model::new(&bytemuck::cast_slice(words)[..length]).map_err(LayoutError::Blob)
 }

@@ -1,10 +1,11 @@
-//! Build scripts for firmware with [`pixelrnn`]: a model whose weights lie as the core that is compiled for wants them.
+//! Build-script helper for firmware with [`pixelrnn`]: converts a model's weights to the best layout for the target
+//! core.
 //!
-//! A blob's weights lie in rows, as `pixelrnn convert` writes them, or in blocks. Every engine reads both and draws the same bytes; but
-//! the DSP instructions of a Cortex-M4, M7 or M33 are two to three times as fast with blocks, and every other core is better off with
-//! rows. This crate takes either and writes the right one, so that nobody has to know.
+//! Weights in a blob are row-major, as written by `pixelrnn convert`, or tiled. Every engine reads both layouts with
+//! identical results. The DSP instructions of a Cortex-M4, M7 or M33 are two to three times as fast with tiled weights;
+//! other cores are faster with row-major weights. This crate converts either one to the right layout automatically.
 //!
-//! `Cargo.toml`, with a path or a version of your own:
+//! `Cargo.toml`, with your own path or version:
 //!
 //! ```toml
 //! [dependencies]
@@ -30,8 +31,8 @@
 //! static STATE: ConstStaticCell<digits::State> = ConstStaticCell::new([0; digits::STATE_WORDS]);
 //! ```
 //!
-//! The target and the core (`-C target-cpu`) are those that Cargo tells every build script. To lay a blob out without one, for
-//! external flash for example, call [`laid_out`] or run `pixelrnn convert --target dsp`.
+//! The target and core (`-C target-cpu`) come from the variables that Cargo sets for build scripts. To convert a blob
+//! outside a build script, for example for external flash, call [`laid_out`] or run `pixelrnn convert --target dsp`.
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
@@ -46,14 +47,14 @@ use pixelrnn::target::CortexM;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// In a build script: makes the model of the file at `path` ready for `pixelrnn::include_model!(mod NAME);`.
+/// Prepares the model file at `path` for `pixelrnn::include_model!(mod NAME);`. Call it from a build script.
 ///
-/// The file's weights are laid out for the target that is compiled for, and what is made is `NAME.prnn` in `OUT_DIR`. The path begins
-/// at the folder of the package's `Cargo.toml`. Cargo runs the script again when the file changes.
+/// Converts the weights to the layout for the compilation target and writes `NAME.prnn` to `OUT_DIR`. A relative path
+/// starts at the folder of the package's `Cargo.toml`. Cargo reruns the script if the file changes.
 ///
 /// # Errors
-/// When the file cannot be read or is no blob, when `name` is no name of a module, when the result cannot be written, or outside a
-/// build script. The message names the file.
+/// Fails if the file cannot be read or is not a blob, if `name` is not a valid module name, if the result cannot be
+/// written, or outside a build script. The message names the file.
 pub fn model(name: &str, path: impl AsRef<Path>) -> Result<(), Error> {
     let path = path.as_ref();
     check_name(name)?;
@@ -66,24 +67,24 @@ pub fn model(name: &str, path: impl AsRef<Path>) -> Result<(), Error> {
     write(&to, &bytes).map_err(|source| Error::Write { file: to, source })
 }
 
-/// The blob in the file at `path`, its weights laid out for a `target` of Rust and its `flags`, the latter as
-/// [`CortexM::of`] has them.
+/// Reads the blob at `path` and converts its weights to the layout for a Rust `target` with `flags` in the format of
+/// [`CortexM::of`].
 ///
 /// # Errors
-/// When the file cannot be read or is no blob, or when its weights cannot be laid out anew.
+/// Fails if the file cannot be read or is not a blob, or if its weights cannot be converted.
 pub fn laid_out(path: &Path, target: &str, flags: &str) -> Result<Vec<u8>, Error> {
     let bytes = fs::read(path).map_err(|source| Error::Read { file: path.into(), source })?;
     let of_file = |source| Error::Layout { file: path.into(), source };
     let words = aligned(&bytes);
     let model = match read(&words, bytes.len()) {
-        // All that this build knows of float weights is that they lie in rows on every core.
+        // Built without float support. Float weights are row-major on every core, so no conversion is needed.
         Err(LayoutError::Blob(BlobError::Feature { feature: "float" })) => return Ok(bytes),
         model => model.map_err(of_file)?,
     };
     arrange(&model, suited(model.weights(), CortexM::of(target, flags))).map_err(of_file)
 }
 
-/// Refuses what cannot stand in `mod NAME` and in a file's name.
+/// Checks that `name` is usable as a module name and file name.
 fn check_name(name: &str) -> Result<(), Error> {
     let right = |c: char| c == '_' || c.is_ascii_alphanumeric();
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(right) {
@@ -92,11 +93,11 @@ fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes a file, all of it or nothing: beside it first, then in its place.
+/// Writes a file atomically: to a temporary file, then by renaming it.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_extension("prnn.part");
     fs::write(&part, bytes).and_then(|()| fs::rename(&part, path)).inspect_err(|_| {
-        // What went wrong is said by the caller; a leftover is no reason for another message.
+        // The caller reports the error. A leftover temporary file needs no report.
         let _ = fs::remove_file(&part);
     })
 }
@@ -117,7 +118,7 @@ mod tests {
         let bytes = laid_out(&golden(file), target, flags).unwrap();
         match read(&aligned(&bytes), bytes.len()) {
             Ok(model) => model.layout(),
-            // A build of this crate alone knows no floats.
+            // Built alone, this crate has no float support.
             Err(error) => {
                 assert_eq!(error, LayoutError::Blob(BlobError::Feature { feature: "float" }));
                 assert_eq!(bytes, fs::read(golden(file)).unwrap());
@@ -145,7 +146,7 @@ mod tests {
                 (narrow, blocks),
                 (wide, pairs),
                 ("v1/ops_rgb_nested_residuals-a16-blocks.prnn", pairs),
-                // Float weights have no other layout.
+                // Float weights are always row-major.
                 ("v1/ops_rgb_nested_residuals-f16.prnn", Layout::RowMajor),
                 ("v1/ops_rgb_nested_residuals-f32.prnn", Layout::RowMajor),
             ] {
@@ -162,35 +163,35 @@ mod tests {
             said.starts_with("cannot read models/none.prnn: ") && said.ends_with("the folder of Cargo.toml)"),
             "{said}"
         );
-        // Cargo prints `Debug` of what `main` gives back.
+        // Cargo prints the `Debug` output of an error from `main`.
         assert_eq!(format!("{error:?}"), said);
 
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let said = laid_out(&file, M4, "").unwrap_err().to_string();
         assert!(said.starts_with(&format!("{}: not a model blob", file.display())), "{said}");
-        assert!(said.ends_with("`pixelrnn convert` makes one of a trained model"), "{said}");
+        assert!(said.ends_with("create one from a trained model with `pixelrnn convert`"), "{said}");
     }
 
     #[test]
     fn a_name_that_no_module_can_have_and_a_call_outside_a_build_script_are_refused() {
         for name in ["", "1st", "my-digits", "../digits", "zi\u{301}ffer"] {
             let said = model(name, golden("pixel_cnn_gray.prnn")).unwrap_err().to_string();
-            assert!(said.starts_with(&format!("`{name}` is no name of a module")), "{said}");
+            assert!(said.starts_with(&format!("`{name}` is not a valid module name")), "{said}");
         }
-        // Cargo sets OUT_DIR for the tests of packages with a build script alone.
+        // Cargo sets OUT_DIR only for tests of packages with a build script.
         let said = model("digits", golden("pixel_cnn_gray.prnn")).unwrap_err().to_string();
-        assert_eq!(said, "OUT_DIR is not set: `pixelrnn_build::model` is for build scripts, for which Cargo sets it");
+        assert_eq!(said, "OUT_DIR is not set: call `pixelrnn_build::model` from a build script, where Cargo sets it");
     }
 
     #[test]
     fn a_result_that_cannot_be_written_leaves_nothing_behind() {
         let folder = env::temp_dir().join(format!("pixelrnn-build-{}", std::process::id()));
-        // A folder of the file's name.
+        // A folder in place of the output file.
         let to = folder.join("digits.prnn");
         fs::create_dir_all(&to).unwrap();
         assert!(write(&to, b"blob").is_err());
-        let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let remaining: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         fs::remove_dir_all(&folder).unwrap();
-        assert_eq!(left, [to]);
+        assert_eq!(remaining, [to]);
     }
 }

@@ -1,9 +1,10 @@
-//! Failures of a dialogue with a device.
+//! Errors of a session with a device.
 
 use std::{error, fmt, io};
 
-/// Why a request has no reply. After any of these but [`Error::Control`], [`Client::synchronize`](crate::Client::synchronize)
-/// makes the line usable again, if the port is still there.
+/// Reason why a request failed. After any of these except [`Error::Control`], call
+/// [`Client::synchronize`](crate::Client::synchronize) to make the line usable again, provided that the port still
+/// works.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -11,31 +12,32 @@ pub enum Error {
     Port(io::Error),
     /// The port was closed.
     Closed,
-    /// No reply came within the patience of the client.
+    /// No reply within the client's patience.
     Silent {
-        /// Timeouts of the port that were waited for.
+        /// Number of read timeouts.
         timeouts: usize,
     },
-    /// The device lost bytes of the line each time that it was sent.
+    /// The device lost bytes of the line in every attempt.
     Lost {
-        /// How often it was sent.
+        /// Number of attempts.
         attempts: usize,
     },
-    /// The device was reset: settings and the image in the making are gone.
+    /// The device was reset. Settings and the current image are lost.
     Restarted,
-    /// A line of the device's is no JSON object: something else is at the other end, or the baud rate is another.
+    /// The device sent a line that is not a JSON object. The other end is a different program, or the baud rate is
+    /// wrong.
     NotAReply {
-        /// The beginning of the line.
+        /// Beginning of the line.
         line: String,
     },
-    /// A request holds a byte that has a meaning of its own on the line: a line end, ENQ or SUB.
+    /// The request contains a byte with a special meaning on the line: a line end, ENQ or SUB.
     Control {
-        /// The byte.
+        /// The forbidden byte.
         byte: u8,
     },
-    /// The bytes of a reply are not two hexadecimal digits each.
+    /// The `bytes` field of a reply is not hexadecimal.
     Bytes {
-        /// The text in their place.
+        /// Contents of the field.
         text: String,
     },
 }
@@ -46,16 +48,13 @@ impl fmt::Display for Error {
             Self::Port(error) => write!(f, "the port failed: {error}"),
             Self::Closed => write!(f, "the port was closed"),
             Self::Silent { timeouts } => {
-                write!(
-                    f,
-                    "the device said nothing during {timeouts} read timeouts of the port: is `serve` running on it?"
-                )
+                write!(f, "no reply from the device within {timeouts} read timeouts: is `serve` running on it?")
             }
             Self::Lost { attempts } => write!(
                 f,
-                "the device lost bytes of the line each of {attempts} times: is anything else writing to the port?"
+                "the device lost bytes of the line in all {attempts} attempts: is anything else writing to the port?"
             ),
-            Self::Restarted => write!(f, "the device was reset: set the temperature and ask for the image again"),
+            Self::Restarted => write!(f, "the device was reset: set the temperature and request the image again"),
             Self::NotAReply { line } => {
                 write!(f, "the device sent {line:?}, expected a JSON object: is the baud rate 115200?")
             }
@@ -63,7 +62,7 @@ impl fmt::Display for Error {
                 write!(f, "the request holds the byte {byte:#04x}, expected none of 0x05, 0x0a, 0x0d and 0x1a")
             }
             Self::Bytes { text } => {
-                write!(f, "the device sent the bytes {text:?}, expected two hexadecimal digits a byte")
+                write!(f, "the device sent the bytes {text:?}, expected two hexadecimal digits per byte")
             }
         }
     }

@@ -1,13 +1,13 @@
-//! The host's end of the serial line to a microcontroller that runs the program `serve`, as `docs/device-protocol.md` of the
-//! repository asks it to be.
+//! Host side of the serial protocol of `serve`, the microcontroller program; see `docs/device-protocol.md` in the
+//! repository.
 //!
-//! A [`Client`] works over anything that reads and writes: a serial port, a socket of an emulator.
+//! A [`Client`] works over anything that reads and writes, such as a serial port or an emulator's socket.
 //!
-//! - **Pacing.** A device that computes a pixel queues 510 bytes and loses the others. Longer lines go out in pieces, each
-//!   of them after the device has said that it read the one before.
-//! - **Lost bytes.** A line that is answered with `lost` is sent again, in smaller pieces, five times in all.
-//! - **Lost line ends.** While nothing comes, a line end goes out at each read timeout of the port. It means nothing to a device that is merely
-//!   slow, so the timeout needs no care: some seconds are good, and it delays nothing but the recovery.
+//! - **Pacing.** A device that is computing a pixel queues 510 bytes and loses any excess. Longer lines are sent in
+//!   chunks, each after the device has confirmed the previous one.
+//! - **Lost bytes.** A line answered with `lost` is sent again in smaller chunks, up to five times in total.
+//! - **Lost line ends.** At each read timeout the client sends a line end. A slow device ignores it, so the timeout is
+//!   uncritical: a few seconds work well, and a longer one only delays recovery.
 //!
 //! ```no_run
 //! use pixelrnn_client::{Client, MAX_FILE_PIECE, file};
@@ -19,11 +19,11 @@
 //! let mut device = Client::new(port);
 //! device.synchronize()?;
 //!
-//! // Rows, and the end.
+//! // Rows and the final reply.
 //! for reply in device.ask(r#"{"cmd":"sample","seed":7}"#)? {
 //!     println!("{reply}");
 //! }
-//! // An image as a file, and back.
+//! // Compress an image and restore it.
 //! let compressed = file(&device.ask(format!(r#"{{"cmd":"compress","image":"{}"}}"#, "0".repeat(784)))?)?;
 //! let replies = device.ask_with_file(r#"{"cmd":"decompress"}"#, compressed.chunks(MAX_FILE_PIECE))?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -40,64 +40,67 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
 
-/// The most bytes of a file that one request may have.
+/// Maximum bytes of a file per request.
 pub const MAX_FILE_PIECE: usize = 192;
 
-/// Asks the device how much of the line it has read: ENQ.
+/// Asks the device for the number of bytes read from the line: ENQ.
 const ASK: u8 = 0x05;
-/// Stands for lost bytes: SUB.
+/// Marks lost bytes: SUB.
 const LOST: u8 = 0x1a;
 
-/// Bytes that go out at once. Two such pieces fit the queue of 510 bytes, so a reply that is taken for a later one loses nothing.
+/// Chunk size. Two chunks fit the device's queue of 510 bytes, so mistaking an early reply for a later one loses
+/// nothing.
 const PIECE: usize = 240;
-/// Times that a line is sent, each time in pieces of half the size.
+/// Attempts per line. Each one halves the chunk size.
 const ATTEMPTS: usize = 5;
 
-/// Read timeouts of the port that a client waits for a reply, unless told otherwise.
+/// Default number of read timeouts before the client gives up.
 const PATIENCE: usize = 24;
 
-/// Bytes of the longest reply that is waited for; `info` has about 150 a model.
+/// Maximum length of a reply in bytes. `info` needs about 150 per model.
 const MAX_REPLY: usize = 1 << 20;
 
-/// A device at the other end of a port.
+/// A device behind a port.
 #[derive(Debug)]
 pub struct Client<P> {
     port: P,
-    /// Bytes that came and were not read: the beginning of a reply, or several.
+    /// Received bytes that have not been parsed: part of a reply, or several.
     received: Vec<u8>,
-    /// Replies that came while another one was waited for.
+    /// Replies received while waiting for another one.
     replies: VecDeque<Value>,
     patience: usize,
 }
 
 impl<P: Read + Write> Client<P> {
-    /// A client of the device at `port`, which is set to 115,200 baud, 8 bits, no parity, one stop bit, no flow control.
+    /// Creates a client for the device at `port`. Set the port to 115,200 baud, 8 data bits, no parity, one stop bit,
+    /// no flow control.
     ///
-    /// The port should have a read timeout of some seconds. Without one, a lost line end is waited for without end.
+    /// Set a read timeout of a few seconds. Without a timeout, a lost line end blocks forever.
     pub fn new(port: P) -> Self {
         Self { port, received: Vec::new(), replies: VecDeque::new(), patience: PATIENCE }
     }
 
-    /// The same client, which gives up after so many read timeouts without a reply, at least one, in the place of 24.
+    /// Sets the number of read timeouts without a reply after which the client gives up. At least 1; the default is 24.
     pub fn with_patience(mut self, timeouts: usize) -> Self {
         self.patience = timeouts.max(1);
         self
     }
 
-    /// The port, to send what a client would not.
+    /// Direct access to the port.
     pub const fn port_mut(&mut self) -> &mut P {
         &mut self.port
     }
 
-    /// Waits until the device has read all that was sent to it, by whomever, and has no line begun. Replies to that are dropped.
+    /// Waits until the device has consumed all earlier input and is between lines. Discards any replies.
     ///
-    /// For a device whose start nobody saw, and after an error. An image in the making goes on; `stop` ends it.
+    /// Use it if the device was already running, and after an error. An image in progress continues; `stop` ends it.
     ///
     /// # Errors
-    /// When the port fails, or no device is there.
+    /// Fails if the port fails or no device responds.
     pub fn synchronize(&mut self) -> Result<(), Error> {
         self.replies.clear();
-        // A line of blanks means nothing. Their number tells the reply from the one to a question between two lines, or in a long one.
+        // The device ignores a blank line. The number of blanks distinguishes this reply from replies to other
+        // enquiries.
         for blanks in 1..=self.patience {
             let mut line = vec![b' '; blanks + 2];
             line[0] = b'\n';
@@ -108,7 +111,7 @@ impl<P: Read + Write> Client<P> {
                     Ok(Some(reply)) if read(&reply).is_some_and(|bytes| (1..=blanks as u64).contains(&bytes)) => {
                         return self.write(b"\n");
                     }
-                    // The rest of a line of which the beginning went to someone else.
+                    // Remainder of a line whose beginning was read by another host.
                     Ok(Some(_)) | Err(Error::NotAReply { .. }) => {}
                     Ok(None) => break,
                     Err(error) => return Err(error),
@@ -118,13 +121,14 @@ impl<P: Read + Write> Client<P> {
         Err(Error::Silent { timeouts: self.patience })
     }
 
-    /// Sends a request and gives the replies up to the one that ends it: after rows or bytes `done`, `saved` or `more`, the
+    /// Sends a request and returns all its replies. The last one is `done`, `saved` or `more` after rows or bytes, the
     /// reply to `info`, or an error.
     ///
-    /// While an image is in the making, what comes of it is among them, its end as well if that comes first.
+    /// During an image, the result includes the image's replies received meanwhile, even its end.
     ///
     /// # Errors
-    /// When the request holds a control byte of the protocol, and as [`Error`] says. An `error` of the device's is a reply.
+    /// Fails if the request contains a control byte of the protocol, or as listed in [`Error`]. An `error` reply of the
+    /// device is a normal result.
     pub fn ask(&mut self, line: impl AsRef<[u8]>) -> Result<Vec<Value>, Error> {
         let line = line.as_ref();
         if let Some(&byte) = line.iter().find(|byte| matches!(**byte, b'\n' | b'\r' | ASK | LOST)) {
@@ -153,18 +157,18 @@ impl<P: Read + Write> Client<P> {
         Err(Error::Lost { attempts: ATTEMPTS })
     }
 
-    /// Sends a request that takes a file, `decompress` or `resume` without its `bytes`, and the pieces of the file as the device asks for
-    /// them, each of at most [`MAX_FILE_PIECE`] bytes. Gives the replies but for those that ask.
+    /// Sends a request that takes a file: `decompress` or `resume` without `bytes`. Sends the pieces, of at most
+    /// [`MAX_FILE_PIECE`] bytes each, as the device asks for them. Returns all replies except `more`.
     ///
     /// # Errors
-    /// As [`Client::ask`].
+    /// See [`Client::ask`].
     pub fn ask_with_file<'f>(
         &mut self,
         request: &str,
         pieces: impl IntoIterator<Item = &'f [u8]>,
     ) -> Result<Vec<Value>, Error> {
         let mut pieces = pieces.into_iter();
-        // No bytes are the end of the file.
+        // An empty piece marks the end of the file.
         let mut next = || hex(pieces.next().unwrap_or_default());
         let mut line: Value = serde_json::from_str(request).unwrap_or_default();
         let mut all = Vec::new();
@@ -181,26 +185,26 @@ impl<P: Read + Write> Client<P> {
         }
     }
 
-    /// The next reply, whatever it belongs to.
+    /// Returns the next reply to any request.
     ///
     /// # Errors
-    /// As [`Error`] says.
+    /// See [`Error`].
     pub fn reply(&mut self) -> Result<Value, Error> {
         if let Some(reply) = self.replies.pop_front() {
             return Ok(reply);
         }
         let mut timeouts = 0;
         loop {
-            // The end of the line that was sent may be lost; to a device that has it, another one means nothing.
+            // The line end may have been lost. Otherwise an extra one is ignored.
             let reply = self.wait(b"\n", &mut timeouts)?;
-            // A question was asked twice, as the first answer was slow.
+            // Skip late answers to repeated enquiries.
             if read(&reply).is_none() {
                 return Ok(reply);
             }
         }
     }
 
-    /// Sends a line in pieces of `piece` bytes, of which the device has all but the last read when this returns.
+    /// Sends a line in chunks of `piece` bytes. On return, the device has read all but the last chunk.
     fn send(&mut self, line: &[u8], piece: usize) -> Result<(), Error> {
         let mut sent = 0;
         while line.len() - sent > piece {
@@ -211,10 +215,10 @@ impl<P: Read + Write> Client<P> {
                 let reply = self.wait(&[ASK], &mut timeouts)?;
                 match read(&reply) {
                     None => self.replies.push_back(reply),
-                    // The line will be refused: its end brings the error.
+                    // The line will be rejected. Its end triggers the error reply.
                     Some(0) => return self.write(b"\n"),
                     Some(bytes) if bytes == sent as u64 => break,
-                    // An earlier question was asked twice, as the first answer was slow.
+                    // Late answer to a repeated enquiry.
                     Some(_) => {}
                 }
             }
@@ -222,7 +226,7 @@ impl<P: Read + Write> Client<P> {
         self.write(&[&line[sent..], b"\n"].concat())
     }
 
-    /// The next reply. At each timeout of the port, `nudge` goes out.
+    /// Waits for a reply and sends `nudge` at each read timeout.
     fn wait(&mut self, nudge: &[u8], timeouts: &mut usize) -> Result<Value, Error> {
         loop {
             if let Some(reply) = self.receive()? {
@@ -241,7 +245,7 @@ impl<P: Read + Write> Client<P> {
         Ok(self.port.flush()?)
     }
 
-    /// The next reply; `None` when the port has waited in vain.
+    /// Reads the next reply. `None` on a timeout.
     fn receive(&mut self) -> Result<Option<Value>, Error> {
         loop {
             if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
@@ -273,15 +277,15 @@ fn not_a_reply(line: &[u8]) -> Error {
     Error::NotAReply { line }
 }
 
-/// Bytes that the device has read, of the reply that says it.
+/// Byte count of a reply to an enquiry.
 fn read(reply: &Value) -> Option<u64> {
     reply.get("read")?.as_u64()
 }
 
-/// Whether `reply` is the last to a request for `command`.
+/// True if `reply` is the last one to `command`.
 fn ends(command: &str, reply: &Value) -> bool {
     let has = |key| reply.get(key).is_some();
-    // Of an image in the making, to a request in the meantime.
+    // Replies that belong to the current image rather than to this request.
     let elsewhere = match command {
         "info" | "temperature" | "stop" | "save" => has("done") || has("more"),
         _ => false,
@@ -289,10 +293,10 @@ fn ends(command: &str, reply: &Value) -> bool {
     !(elsewhere || has("row") || reply["bytes"].is_string())
 }
 
-/// The file whose bytes are in `replies`: those to `compress` or `save`.
+/// Extracts the file from replies to `compress` or `save`.
 ///
 /// # Errors
-/// When they are not two hexadecimal digits each.
+/// Fails if a `bytes` field is not hexadecimal.
 pub fn file(replies: &[Value]) -> Result<Vec<u8>, Error> {
     let mut file = Vec::new();
     for text in replies.iter().filter_map(|reply| reply["bytes"].as_str()) {
@@ -305,7 +309,7 @@ pub fn file(replies: &[Value]) -> Result<Vec<u8>, Error> {
     Ok(file)
 }
 
-/// Bytes as a request has them.
+/// Hexadecimal encoding for requests.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

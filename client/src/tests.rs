@@ -1,9 +1,9 @@
-//! Ports with a script. `tests/tests/client.rs` of the repository has a device at the other end.
+//! Tests with scripted ports. `tests/tests/client.rs` in the repository tests against a device.
 
 use super::*;
 use std::io;
 
-/// A port that says these texts, each of them once something was sent; nothing where it is empty.
+/// Port that returns one text after each write. An empty text means a timeout.
 struct Script {
     says: VecDeque<&'static [u8]>,
     sent: Vec<u8>,
@@ -61,7 +61,7 @@ fn what_comes_of_an_image_does_not_end_the_replies_to_another_request() {
 fn a_lost_line_is_sent_five_times_in_smaller_pieces() {
     let mut client = script(&["{\"error\":\"lost\"}\n"; 5]);
     assert!(matches!(client.ask(INFO), Err(Error::Lost { attempts: 5 })));
-    // The last time in one piece as well: it is shorter than 15 bytes.
+    // The last attempt also uses a single chunk, as the line is shorter than 15 bytes.
     assert_eq!(client.port_mut().sent, b"{\"cmd\":\"info\"}\n".repeat(5));
 }
 

@@ -1,6 +1,6 @@
-//! What `src/bin/display.rs` shows on its display, as a PNG: `cargo run --example display -- out.png`.
+//! Renders the display contents of `src/bin/display.rs` as a PNG: `cargo run --example display -- out.png`.
 //!
-//! The line that it prints is the firmware's: the same bytes in the display, the same cost.
+//! The printed line equals the firmware's, with the same display checksum and the same cost.
 
 use embedded_graphics::pixelcolor::BinaryColor;
 use embedded_graphics::prelude::Size;

@@ -1,7 +1,7 @@
-//! Blobs that are no models, in flash beside the good ones: a device has to refuse each with the error that fits.
+//! Damaged blobs, stored in flash beside the valid ones. A device must reject each with the matching error.
 //!
-//! They are made from two small sound blobs, one of them of an LSTM, when the program is compiled. The sound ones are tried as well:
-//! what is refused is refused for its damage.
+//! They are derived at compile time from two small valid blobs, one of which has an LSTM. The valid blobs are checked
+//! too, so a rejection can only come from the damage.
 #![forbid(unsafe_code)]
 
 use core::fmt::{self, Write};
@@ -13,13 +13,13 @@ use pixelrnn::blob::{CRC32, ConvRecord, HEADER_BYTES, Header, LstmRecord, RECORD
 const SOUND: &[u8; BYTES] = include_bytes!("../../tests/golden/pixel_cnn_gray.prnn");
 const BYTES: usize = include_bytes!("../../tests/golden/pixel_cnn_gray.prnn").len();
 
-/// The last op.
+/// Index of the last op.
 const LAST: usize = short(SOUND, offset_of!(Header, op_count)) - 1;
 
 const LSTM: &[u8; LSTM_BYTES] = include_bytes!("../../tests/golden/row_lstm_rgb_classes.prnn");
 const LSTM_BYTES: usize = include_bytes!("../../tests/golden/row_lstm_rgb_classes.prnn").len();
 
-/// Where the LSTM's record begins, and which op it is.
+/// Offset of the LSTM's record, and its op index.
 const RECORD: (usize, usize) = {
     let (ops, mut op) = (number(LSTM, offset_of!(Header, ops)) as usize, 0);
     while LSTM[ops + RECORD_BYTES * op] != kind::ROW_LSTM {
@@ -28,30 +28,30 @@ const RECORD: (usize, usize) = {
     (ops + RECORD_BYTES * op, op)
 };
 
-/// At a multiple of four, as a blob has to be.
+/// Aligned to four bytes, as a blob must be.
 #[repr(C, align(4))]
 struct Aligned<T>(T);
 
 static AS_IT_IS: Aligned<[u8; BYTES]> = Aligned(*SOUND);
 
-/// One bit of a weight is wrong.
+/// One flipped bit in a weight.
 static FLIPPED: Aligned<[u8; BYTES]> = Aligned({
     let mut blob = *SOUND;
     blob[BYTES / 2] ^= 1 << 3;
     blob
 });
 
-/// What a later converter may write.
+/// Version number of a later format.
 static LATER: Aligned<[u8; BYTES]> =
     Aligned(sealed(put(*SOUND, offset_of!(Header, version), &(VERSION + 1).to_le_bytes())));
 
-/// The first op, a convolution, has its weights behind the blob's end; the checksum is right.
+/// Weights of the first op, a convolution, lie past the end of the blob. The checksum is valid.
 static OUTSIDE: Aligned<[u8; BYTES]> = Aligned({
     let weights = number(SOUND, offset_of!(Header, ops)) as usize + offset_of!(ConvRecord, weights);
     sealed(put(*SOUND, weights, &(BYTES as u32).to_le_bytes()))
 });
 
-/// The last op, which makes the logits, shifts them by one bit more than it may.
+/// Logit shift of the last op is one above its maximum.
 static SHIFTED_FAR: Aligned<[u8; BYTES]> = Aligned({
     let record = number(SOUND, offset_of!(Header, ops)) as usize + RECORD_BYTES * LAST;
     sealed(put(*SOUND, record + offset_of!(ConvRecord, logit_shift), &[17]))
@@ -59,27 +59,27 @@ static SHIFTED_FAR: Aligned<[u8; BYTES]> = Aligned({
 
 static LSTM_AS_IT_IS: Aligned<[u8; LSTM_BYTES]> = Aligned(*LSTM);
 
-/// The fraction of a unit's gate is 6.
+/// One LSTM unit has a gate fraction of 6.
 static WIDE_CELL: Aligned<[u8; LSTM_BYTES]> = Aligned({
     let bits = number(LSTM, RECORD.0 + offset_of!(LstmRecord, cell_bits)) as usize;
     sealed(put(*LSTM, bits, &[0x6f]))
 });
 
-/// The bits of the cells reach beyond the blob's end, by one.
+/// The cell bits extend one byte past the end of the blob.
 static CELLS_OUTSIDE: Aligned<[u8; LSTM_BYTES]> = Aligned({
     let hidden = short(LSTM, RECORD.0 + offset_of!(LstmRecord, hidden));
     let at = (LSTM_BYTES + 1 - hidden) as u32;
     sealed(put(*LSTM, RECORD.0 + offset_of!(LstmRecord, cell_bits), &at.to_le_bytes()))
 });
 
-/// Initial states are scaled by a factor that is none: its shift is 31.
+/// Rescale factor of the initial states has the invalid shift 31.
 static INITIAL: Aligned<[u8; LSTM_BYTES]> =
     Aligned(sealed(put(*LSTM, RECORD.0 + offset_of!(LstmRecord, initial_to_hidden), &[1, 0, 31, 0])));
 
-/// The sound blob, one byte further on.
+/// Valid blob at an unaligned address.
 static SHIFTED: Aligned<(u8, [u8; BYTES])> = Aligned((0, *SOUND));
 
-/// What is tried: its name, and its bytes.
+/// Names and bytes of all blobs under test.
 static BLOBS: [(&str, &[u8]); 12] = [
     ("sound", &AS_IT_IS.0),
     ("flipped bit", &FLIPPED.0),
@@ -95,23 +95,23 @@ static BLOBS: [(&str, &[u8]); 12] = [
     ("initial states", &INITIAL.0),
 ];
 
-/// Writes `part` over the bytes from `at` on.
+/// Overwrites the bytes from `at` on with `part`.
 const fn put<const N: usize>(mut blob: [u8; N], at: usize, part: &[u8]) -> [u8; N] {
     blob.split_at_mut(at).1.split_at_mut(part.len()).0.copy_from_slice(part);
     blob
 }
 
-/// The number at `at`.
+/// Reads a `u32` at `at`.
 const fn number(blob: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([blob[at], blob[at + 1], blob[at + 2], blob[at + 3]])
 }
 
-/// The number of 16 bits at `at`.
+/// Reads a `u16` at `at`.
 const fn short(blob: &[u8], at: usize) -> usize {
     u16::from_le_bytes([blob[at], blob[at + 1]]) as usize
 }
 
-/// Writes the checksum that belongs to the other bytes, so that it is not what gives the damage away.
+/// Recomputes the checksum, so that only the intended damage can be detected.
 const fn sealed<const N: usize>(blob: [u8; N]) -> [u8; N] {
     const FIELD: usize = offset_of!(Header, checksum);
     let mut digest = CRC32.digest();
@@ -120,13 +120,13 @@ const fn sealed<const N: usize>(blob: [u8; N]) -> [u8; N] {
     put(blob, FIELD, &digest.finalize().to_le_bytes())
 }
 
-/// A line on each blob: `blob NAME: refused, ERROR`, or `accepted`.
+/// Prints one line per blob: `blob NAME: refused, ERROR` or `blob NAME: accepted`.
 ///
 /// # Errors
-/// When `out` fails.
+/// Returns the error of `out`.
 pub fn print(out: &mut impl Write) -> fmt::Result {
     for (name, blob) in BLOBS {
-        // The compiler, which knows the bytes, is not to do what the device has to.
+        // Prevents the compiler from validating the constant blob at compile time.
         match Model::new(black_box(blob)) {
             Ok(_) => writeln!(out, "blob {name}: accepted")?,
             Err(error) => writeln!(out, "blob {name}: refused, {error:?}")?,

@@ -1,7 +1,7 @@
-//! Shows an image in the making on any display that has a driver for embedded-graphics.
+//! Shows an image while it is being generated, on any display with an embedded-graphics driver.
 //!
-//! The engine finishes a pixel a call, and that pixel can be on the display before the next one is begun: an image
-//! appears as it is drawn, and no buffer for it is needed beside the display's own.
+//! The engine returns one pixel per call, and that pixel can be on the display before the next one is computed. The
+//! image appears progressively and needs no buffer apart from the display's own.
 
 use core::fmt;
 use embedded_graphics::geometry::Dimensions;
@@ -12,7 +12,7 @@ use pixelrnn::kernels::Kernel;
 use pixelrnn::network::Image;
 use pixelrnn::{Engine, Pixel, StepError, SymbolSource};
 
-/// Where on a display an image stands, and how large: a pixel of the model is a square of the display's.
+/// Position and scale of an image on a display. Each pixel of the model covers a square of display pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
     image: Image,
@@ -20,21 +20,21 @@ pub struct Frame {
     scale: u32,
 }
 
-/// Why a pixel is not on the display. `S` is the error of the source of values, `T` that of the display.
+/// Reason why a pixel was not shown. `S` is the symbol source's error type, `T` the display's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure<S, T> {
     /// The engine stopped; it stands at the same pixel.
     Engine(StepError<S>),
     /// The display did not take the pixel; the engine has moved on.
     Display {
-        /// What the display's driver says.
+        /// Error of the display driver.
         error: T,
-        /// The pixel, for [`Frame::put`] to try again.
+        /// The rejected pixel. Pass it to [`Frame::put`] to retry.
         pixel: Pixel,
     },
 }
 
-// Drivers' errors are seldom more than `Debug`.
+// Most driver errors implement only `Debug`.
 impl<S: fmt::Display, T: fmt::Debug> fmt::Display for Failure<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -49,12 +49,13 @@ impl<S: fmt::Display, T: fmt::Debug> fmt::Display for Failure<S, T> {
 impl<S: core::error::Error, T: fmt::Debug> core::error::Error for Failure<S, T> {}
 
 impl Frame {
-    /// An image whose upper left corner is at `origin`, each of its pixels `scale` of the display's wide and high.
+    /// Places an image with its top-left corner at `origin` and `scale` by `scale` display pixels per image pixel.
     pub const fn new(image: Image, origin: Point, scale: u32) -> Self {
         Self { image, origin, scale }
     }
 
-    /// An image in the middle of a display, as large as whole squares allow; of one that is too large, its middle.
+    /// Centres an image at the largest integer scale that fits. An image larger than the display is cropped to its
+    /// centre.
     pub fn fitted(image: Image, display: &impl Dimensions) -> Self {
         let area = display.bounding_box();
         let (width, height) = (side(image.width), side(image.height));
@@ -65,16 +66,16 @@ impl Frame {
         Self { image, origin: Rectangle::with_center(area.center(), size).top_left, scale }
     }
 
-    /// What the image takes of the display.
+    /// Area of the display that the image covers.
     pub fn area(&self) -> Rectangle {
         let side = |pixels| side(pixels).saturating_mul(self.scale);
         Rectangle::new(self.origin, Size::new(side(self.image.width), side(self.image.height)))
     }
 
-    /// Makes the engine's next pixel and puts it on the display; `None` after the last one.
+    /// Generates the next pixel and draws it. Returns `None` after the last pixel.
     ///
     /// # Errors
-    /// When the engine stops or the display does not take the pixel.
+    /// Fails if the engine stops or the display rejects the pixel.
     pub fn step<K: Kernel, S: SymbolSource, T: DrawTarget<Color: From<Rgb888>>>(
         &self,
         engine: &mut Engine<'_, '_, K>,
@@ -86,16 +87,16 @@ impl Frame {
         Ok(Some(pixel))
     }
 
-    /// Puts a pixel on the display. What lies outside of it is left out.
+    /// Draws a pixel, clipped to the display.
     ///
     /// # Errors
-    /// What the display's driver says.
+    /// Returns the error of the display driver.
     pub fn put<T: DrawTarget<Color: From<Rgb888>>>(&self, pixel: &Pixel, display: &mut T) -> Result<(), T::Error> {
         let Some(square) = self.square(pixel.row, pixel.column) else { return Ok(()) };
         display.fill_solid(&square, self.colour(pixel.values).into())
     }
 
-    /// The square of a pixel, where coordinates reach that far.
+    /// Square of a pixel in display coordinates. `None` if it exceeds the coordinate range.
     fn square(&self, row: usize, column: usize) -> Option<Rectangle> {
         let scale = i32::try_from(self.scale).ok()?;
         let along = |origin: i32, at: usize| {
@@ -106,7 +107,7 @@ impl Frame {
         Some(Rectangle::new(corner, Size::new_equal(self.scale)))
     }
 
-    /// The lowest level is black, the highest white, or R, G or B in full.
+    /// Maps levels linearly to 0..=255, per channel or as gray.
     fn colour(&self, [first, green, blue]: [u8; 3]) -> Rgb888 {
         let highest = self.image.levels.saturating_sub(1).max(1);
         let full = |value: u8| ((usize::from(value) * 255 + highest / 2) / highest).min(255) as u8;
@@ -118,7 +119,7 @@ impl Frame {
     }
 }
 
-/// A number of pixels, as embedded-graphics has it.
+/// Converts a pixel count to the coordinate type of embedded-graphics, saturating.
 fn side(pixels: usize) -> u32 {
     u32::try_from(pixels).unwrap_or(u32::MAX)
 }
@@ -138,7 +139,7 @@ mod tests {
     use pixelrnn::{Cost, Engine, FromImage, Pixel, Sample, StepError, Temperature, TooShort};
 
     pixelrnn::include_model!(
-        /// Of two levels.
+        /// Two levels.
         mod digits = "../../models/mnist-pixelcnn/model.prnn"
     );
     pixelrnn::include_model!(
@@ -152,7 +153,7 @@ mod tests {
         Pixel { row, column, values, cost: Cost(0) }
     }
 
-    /// A display of 28 x 28 that is in order up to a row.
+    /// A 28x28 display that rejects pixels from row `rows` on.
     struct Broken {
         rows: i32,
         taken: usize,
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_pixel_is_a_square_at_its_place() {
-        // The mock accepts each of its pixels once, and none outside.
+        // The mock display panics on a pixel drawn twice or outside.
         let mut display = MockDisplay::<BinaryColor>::new();
         let frame = Frame::new(TWO, Point::new(1, 0), 2);
         for (row, column, value) in [(0, 0, 1), (0, 1, 0), (0, 2, 1), (1, 0, 0)] {
@@ -226,7 +227,7 @@ mod tests {
         assert_eq!(on(128, 64), Rectangle::new(Point::new(36, 4), Size::new(56, 56)));
         assert_eq!(on(240, 320), Rectangle::new(Point::new(8, 48), Size::new(224, 224)));
         assert_eq!(on(28, 28), Rectangle::new(Point::zero(), Size::new(28, 28)));
-        // Too small: the image's middle is seen.
+        // Display smaller than the image: the centre is visible.
         assert_eq!(on(20, 10), Rectangle::new(Point::new(-4, -9), Size::new(28, 28)));
     }
 
@@ -326,7 +327,7 @@ mod tests {
         assert_eq!(display.taken, 3 * 28);
         assert_eq!(failure.to_string(), "the display did not take row 3, column 0: \"no acknowledgement\"");
         assert_eq!(engine.position(), 3 * 28 + 1);
-        // The next try draws it, and the image goes on.
+        // The retry succeeds and the image continues.
         let Failure::Display { pixel, .. } = failure else { panic!("{failure}") };
         display.rows = 28;
         frame.put(&pixel, &mut display).unwrap();

@@ -1,26 +1,26 @@
-//! Bytes on their way from an interrupt, which takes them off the hardware, to the program, which reads them when it can.
+//! Byte queue between the receive interrupt and the main program.
 #![forbid(unsafe_code)]
 
 use crate::protocol::LOST;
 use heapless::spsc::{Consumer, Producer, QueueView};
 
-/// The end that an interrupt puts bytes into.
+/// Producer end, for the interrupt handler.
 pub struct Inbox<'q>(Producer<'q, u8>);
 
 impl<'q> Inbox<'q> {
-    /// Both ends of `queue`, of at least two places.
+    /// Splits `queue`, which needs a capacity of at least two, into both ends.
     pub fn new(queue: &'q mut QueueView<u8>) -> (Self, Consumer<'q, u8>) {
         let (producer, consumer) = queue.split();
         (Self(producer), consumer)
     }
 
-    /// Keeps `byte` until it is read, while there is room.
+    /// Queues `byte` if there is room.
     ///
-    /// The last place is for [`LOST`]: a full queue ends with it, and so it stands where bytes are missing, before those
-    /// that come after.
+    /// The last slot is reserved for [`LOST`]. A full queue ends with that marker, so it sits exactly where bytes are
+    /// missing.
     pub fn put(&mut self, byte: u8) {
         let room = self.0.capacity() - self.0.len();
-        // Nothing is lost twice: without room, the mark is there already.
+        // A full queue already ends with the marker, so a failed enqueue loses no information.
         let _ = self.0.enqueue(if room > 1 { byte } else { LOST });
     }
 }
@@ -30,8 +30,8 @@ mod tests {
     use super::*;
     use heapless::spsc::Queue;
 
-    fn read(bytes: &mut Consumer<'_, u8>, most: usize) -> Vec<u8> {
-        std::iter::from_fn(|| bytes.dequeue()).take(most).collect()
+    fn read(bytes: &mut Consumer<'_, u8>, max: usize) -> Vec<u8> {
+        std::iter::from_fn(|| bytes.dequeue()).take(max).collect()
     }
 
     #[test]
@@ -51,7 +51,7 @@ mod tests {
         let (mut inbox, mut bytes) = Inbox::new(&mut queue);
         b"abcdefgh".iter().for_each(|&byte| inbox.put(byte));
         assert_eq!(read(&mut bytes, 1), b"a");
-        // One place, which is the mark's.
+        // The one free slot is reserved for the marker.
         b"ij".iter().for_each(|&byte| inbox.put(byte));
         assert_eq!(read(&mut bytes, 3), [b'b', b'c', LOST]);
         b"kl".iter().for_each(|&byte| inbox.put(byte));
@@ -69,7 +69,7 @@ mod tests {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (random >> 16) as usize % limit
         };
-        // All lines are the same, so that any other without a mark is one whose bytes went missing.
+        // All lines are equal, so any other line without a marker has lost bytes unnoticed.
         let mut sent = b"123456789\n".iter().cycle();
         let (mut line, mut whole, mut marked) = (Vec::new(), 0, 0);
         for _ in 0..20_000 {

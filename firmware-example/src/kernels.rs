@@ -1,59 +1,60 @@
-//! Whether a kernel gives what its definition says, over lengths around its steps and over extreme values.
+//! Compares a kernel with its definition, over lengths around its step sizes and over extreme values.
 
 use pixelrnn::blob::Layout;
 use pixelrnn::fixed::{Rescale, requantize};
 use pixelrnn::kernels::{Gemv, Kernel, Portable};
 
-/// Whether the machine has vectors, and memory enough to try more.
+/// True on targets with vector units, which have the memory for more cases.
 const LARGE: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64", target_family = "wasm"));
 
-/// Inputs of the longest product that is tried.
+/// Largest number of inputs per product.
 const LENGTH: usize = if LARGE { 130 } else { 112 };
 
-/// The most outputs that are tried: two blocks and one more, or as many as a kernel computes at once and some more.
+/// Largest number of outputs: two tiles plus one, or more than a vector kernel computes at once.
 const OUTPUTS: usize = if LARGE { 37 } else { 9 };
 
-/// Lengths around the steps of two, four, eight, sixteen and, with vectors, 64 inputs at a time; and the multiples of sixteen that
-/// a kernel may hold in registers, and one more; and, of 16-bit inputs, each number of eights that it may hold.
+/// Input lengths around the step sizes 2, 4, 8, 16 and, with vectors, 64.
+/// Also the multiples of 16 that a kernel may hold in registers and the next one, and the multiples of 8 that it may hold
+/// of 16-bit inputs.
 const LENGTHS: &[usize] = if LARGE {
     &[0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 48, 63, 64, 68, LENGTH]
 } else {
     &[0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 48, 55, 60, 64, 80, 96, LENGTH]
 };
 
-/// The most numbers that are tried where each is for itself: units of an LSTM with four sums each.
-const EACH: usize = 8;
+/// Largest number of elements for elementwise operations. An LSTM has four sums per unit.
+const MAX_ELEMENTS: usize = 8;
 
-/// Stands behind the sums, and must stay.
+/// Sentinel after the sums, which a kernel must not overwrite.
 const GUARD: i32 = 0x5a5a_5a5a;
 
-/// What a kernel got wrong. Of the values, 0 to 3 are extreme ones, 4 random ones.
+/// Case in which a kernel is wrong. `values` 0 to 3 are extreme values, 4 is random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrong {
-    /// A product.
+    /// A matrix-vector product.
     Product {
-        /// How the weights lay.
+        /// Weight layout.
         layout: Layout,
-        /// How many outputs there were.
+        /// Number of outputs.
         outputs: usize,
-        /// How many inputs.
+        /// Number of inputs.
         length: usize,
-        /// The values.
+        /// Kind of values.
         values: u32,
     },
-    /// What happens to numbers one by one.
-    Each {
-        /// How many there were.
+    /// An elementwise operation.
+    Elementwise {
+        /// Number of elements.
         length: usize,
-        /// The values.
+        /// Kind of values.
         values: u32,
     },
 }
 
-/// Tries `kernel` on all cases and gives how many there were.
+/// Runs `kernel` on all cases and returns their number.
 ///
 /// # Errors
-/// The first case that is wrong.
+/// Returns the first case with a wrong result.
 pub fn check<K: Kernel>(kernel: K) -> Result<u32, Wrong> {
     let mut cases = 0;
     for layout in [Layout::RowMajor, Layout::Tiled] {
@@ -69,10 +70,10 @@ pub fn check<K: Kernel>(kernel: K) -> Result<u32, Wrong> {
             }
         }
     }
-    for length in 0..=EACH {
+    for length in 0..=MAX_ELEMENTS {
         for values in 0..5 {
-            if !each(kernel, length, values) {
-                return Err(Wrong::Each { length, values });
+            if !elementwise_agrees(kernel, length, values) {
+                return Err(Wrong::Elementwise { length, values });
             }
             cases += 1;
         }
@@ -80,7 +81,7 @@ pub fn check<K: Kernel>(kernel: K) -> Result<u32, Wrong> {
     Ok(cases)
 }
 
-/// Four-byte aligned, as weights in a blob are.
+/// Aligned to four bytes, like the weights in a blob.
 #[repr(align(4))]
 struct Aligned([i8; OUTPUTS * LENGTH.next_multiple_of(4)]);
 
@@ -107,7 +108,7 @@ fn agrees<K: Kernel>(kernel: K, layout: Layout, outputs: usize, length: usize, v
         Layout::RowMajor => kernel.gemv_row_major(bias, weights, x, out),
         _ => kernel.gemv_tiled(bias, weights, x, out),
     }
-    // Scaled: sums that are rounded, wrap and are the largest and the least.
+    // Scaled products: multipliers at both extremes, with rounding and wrapping.
     let left = values as u8 * 7;
     let mut scaled = [GUARD; OUTPUTS + 1];
     let multipliers: [i32; OUTPUTS] = core::array::from_fn(|n| [i32::MAX, 1, -1, i32::MIN, 0x4321_8765][n % 5]);
@@ -131,15 +132,15 @@ fn agrees<K: Kernel>(kernel: K, layout: Layout, outputs: usize, length: usize, v
         && sums.iter().enumerate().all(|(output, sum)| {
             let Some(bias) = bias.get(output) else { return *sum == GUARD };
             let product = |(input, x): (usize, &i8)| {
-                let at = place(layout, outputs, length, output, input);
+                let at = weight_index(layout, outputs, length, output, input);
                 i32::from(*x) * weights.get(at).map_or(0, |w| i32::from(*w))
             };
             *sum == x.iter().enumerate().map(product).fold(*bias, i32::wrapping_add)
         })
 }
 
-/// Whether sums that are scaled and stored at once, or added to others, are those of [`Portable`]: with and without a shift, and
-/// with activations of a part of their range and of all of it.
+/// Compares products fused with requantization, storing or accumulation with [`Portable`], with and without a left
+/// shift, and with full and partial activation ranges.
 #[inline(never)]
 fn stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i8], values: u32) -> bool {
     let multipliers = multipliers(values);
@@ -147,10 +148,10 @@ fn stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i8], v
     let same = |left| {
         let rows = Gemv { bias, weights, x, left_shift: left, multipliers };
         let narrow = |wide: [i16; OUTPUTS + 1]| wide.map(i32::from);
-        [(3, -128), (-128, -128), (-5, -5)].into_iter().all(|(zero_point, low)| {
+        [(3, -128), (-128, -128), (-5, -5)].into_iter().all(|(zero_point, clamp_min)| {
             let made = |k: &dyn Fn(&mut [i32], &mut [i8])| stored(bias.len(), 0x5a_i8, k).map(i32::from);
-            made(&|sums, y| kernel.gemv_activations(rows, zero_point, low, sums, y))
-                == made(&|sums, y| Portable.gemv_activations(rows, zero_point, low, sums, y))
+            made(&|sums, y| kernel.gemv_activations(rows, zero_point, clamp_min, sums, y))
+                == made(&|sums, y| Portable.gemv_activations(rows, zero_point, clamp_min, sums, y))
         }) && {
             let made = |k: &dyn Fn(&mut [i32], &mut [i16])| narrow(stored(bias.len(), 0x7ff0_i16, k));
             made(&|sums, y| kernel.gemv_accumulated(rows, sums, y))
@@ -172,12 +173,12 @@ fn stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i8], v
     same(0) && same(5)
 }
 
-/// Multipliers that are small, large and between.
+/// Small, medium and large multipliers.
 fn multipliers(values: u32) -> [i32; OUTPUTS] {
     core::array::from_fn(|n| [i32::MAX, 1, 1 << 30, 0x4321_8765, 0x1234][n % 5] >> values)
 }
 
-/// What `work` makes of numbers that are all `first`, and one behind them.
+/// Runs `work` on a buffer filled with `first` that has one guard element at its end.
 fn stored<T: Copy>(outputs: usize, first: T, mut work: impl FnMut(&mut [i32], &mut [T])) -> [T; OUTPUTS + 1] {
     let (mut sums, mut y) = ([0; OUTPUTS], [first; OUTPUTS + 1]);
     if let (Some(sums), Some(y)) = (sums.get_mut(..outputs), y.get_mut(..outputs)) {
@@ -186,12 +187,12 @@ fn stored<T: Copy>(outputs: usize, first: T, mut work: impl FnMut(&mut [i32], &m
     y
 }
 
-/// Four-byte aligned, as activations in a state are.
+/// Aligned to four bytes, like the activations in a state.
 #[cfg(feature = "a16")]
 #[repr(align(4))]
 struct AlignedWide([i16; LENGTH.next_multiple_of(4) + 1]);
 
-/// Whether products with 16-bit activations are those of [`Portable`].
+/// Compares products of 16-bit activations with [`Portable`].
 #[cfg(feature = "a16")]
 #[inline(never)]
 fn wide_agrees<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8], x: &[i8], values: u32) -> bool {
@@ -201,7 +202,7 @@ fn wide_agrees<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8
     }
     let mut sums = [[GUARD; OUTPUTS + 1]; 4];
     let outs = sums.each_mut().map(|sums| sums.get_mut(..bias.len()));
-    // Aligned, and at every other value so that it is not: a register may begin between words.
+    // Every other kind of values starts at an unaligned address, as 16-bit inputs may start between words.
     let begin = usize::from(values % 2 == 1);
     let (Some(wide), [Some(out), Some(expected), Some(pairs), Some(pairs_expected)]) =
         (wide.0.get(begin..begin + x.len()), outs)
@@ -226,7 +227,7 @@ fn wide_agrees<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8
         && (layout == Layout::Tiled || wide_stored_agrees(kernel, bias, weights, wide, values))
 }
 
-/// As [`stored_agrees`], of products with 16-bit activations.
+/// [`stored_agrees`] for 16-bit activations.
 #[cfg(feature = "a16")]
 #[inline(never)]
 fn wide_stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i16], values: u32) -> bool {
@@ -235,9 +236,9 @@ fn wide_stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i
     let same = |left| {
         let rows = Gemv { bias, weights, x, left_shift: left, multipliers };
         let made = |k: &dyn Fn(&mut [i32], &mut [i16])| stored(bias.len(), 0x7ff0_i16, k);
-        [0, -8192].into_iter().all(|low| {
-            made(&|sums, y| kernel.gemv_activations_i16(rows, low, 8191, sums, y))
-                == made(&|sums, y| Portable.gemv_activations_i16(rows, low, 8191, sums, y))
+        [0, -8192].into_iter().all(|clamp_min| {
+            made(&|sums, y| kernel.gemv_activations_i16(rows, clamp_min, 8191, sums, y))
+                == made(&|sums, y| Portable.gemv_activations_i16(rows, clamp_min, 8191, sums, y))
         }) && made(&|sums, y| kernel.gemv_accumulated_i16(rows, sums, y))
             == made(&|sums, y| Portable.gemv_accumulated_i16(rows, sums, y))
             && stored(bias.len(), GUARD, |_, y| kernel.gemv_sums_i16(rows, y))
@@ -246,31 +247,33 @@ fn wide_stored_agrees<K: Kernel>(kernel: K, bias: &[i32], weights: &[i8], x: &[i
     same(0) && same(5)
 }
 
-/// There are none.
+/// No 16-bit activations in this build.
 #[cfg(not(feature = "a16"))]
 fn wide_agrees<K: Kernel>(_: K, _: Layout, _: &[i32], _: &[i8], _: &[i8], _: u32) -> bool {
     true
 }
 
-/// Fills memory of three sorts.
+/// Fills three output buffers.
 type Task<'a> = dyn FnMut(&mut [i8], &mut [i16], &mut [i16]) + 'a;
 
-/// Whether `kernel` does to `length` numbers, each for itself, what [`Portable`] does.
-fn each<K: Kernel>(kernel: K, length: usize, values: u32) -> bool {
+/// Compares elementwise operations on `length` elements with [`Portable`].
+fn elementwise_agrees<K: Kernel>(kernel: K, length: usize, values: u32) -> bool {
     let mut random = 0x1234_5678 ^ length as u32;
     let mut number = || {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        // What is scaled has 30 bits and a sign.
+        // Rescaled values have 30 bits and a sign.
         [-1 << 30, 1 << 30, 0, -1].get(values as usize).copied().unwrap_or((random as i32) >> (random >> 27).max(1))
     };
-    let sums: [[i32; 4 * EACH]; 2] = [(); 2].map(|()| [(); 4 * EACH].map(|()| number()));
-    let residual: [[i16; EACH]; 2] = [(); 2].map(|()| [(); EACH].map(|()| number().clamp(-32_768, 32_767) as i16));
-    let (zero_point, low) = [(-128, -128), (127, 127), (0, 0), (-5, -5), (7, -128)][values as usize % 5];
+    let sums: [[i32; 4 * MAX_ELEMENTS]; 2] = [(); 2].map(|()| [(); 4 * MAX_ELEMENTS].map(|()| number()));
+    let residual: [[i16; MAX_ELEMENTS]; 2] =
+        [(); 2].map(|()| [(); MAX_ELEMENTS].map(|()| number().clamp(-32_768, 32_767) as i16));
+    let (zero_point, clamp_min) = [(-128, -128), (127, 127), (0, 0), (-5, -5), (7, -128)][values as usize % 5];
     let rescale = [(i16::MAX, 1), (i16::MAX, 30), (1, 1), (16_384, 15), (12_345, 13)][values as usize % 5];
     let rescale = Rescale { multiplier: rescale.0, shift: rescale.1 };
     let all = |try_it: &mut Task<'_>| {
-        // What they begin with is behind the numbers as well, and stays there.
-        let (mut narrow, mut wide, mut more) = ([0x5a; EACH + 1], [0x5a5a; EACH + 1], [0x5a5a; EACH + 1]);
+        // The initial contents double as guard elements at the end.
+        let (mut narrow, mut wide, mut more) =
+            ([0x5a; MAX_ELEMENTS + 1], [0x5a5a; MAX_ELEMENTS + 1], [0x5a5a; MAX_ELEMENTS + 1]);
         if let (Some(old), Some(to)) = (residual[1].get(..length), wide.get_mut(..length)) {
             to.copy_from_slice(old);
         }
@@ -286,7 +289,7 @@ fn each<K: Kernel>(kernel: K, length: usize, values: u32) -> bool {
         return false;
     };
     let gates = [sums[0].get(..4 * length).unwrap_or_default(), h];
-    /// The same of both kernels.
+    /// True if both kernels leave the same outputs.
     macro_rules! same {
         (|$kernel:ident, $narrow:pat_param, $wide:pat_param, $more:pat_param| $work:expr) => {
             all(&mut |$narrow, $wide, $more| {
@@ -298,15 +301,15 @@ fn each<K: Kernel>(kernel: K, length: usize, values: u32) -> bool {
             })
         };
     }
-    same!(|k, y, _, _| k.activations(v, zero_point, low, y))
+    same!(|k, y, _, _| k.activations(v, zero_point, clamp_min, y))
         && same!(|k, _, y, _| k.residuals(v, -8192, 8191, y))
         && same!(|k, _, y, _| k.accumulate(v, y))
-        && same!(|k, y, _, _| k.rescaled_i8(x, rescale, zero_point, low, y))
+        && same!(|k, y, _, _| k.rescaled_i8(x, rescale, zero_point, clamp_min, y))
         && same!(|k, _, y, _| k.rescaled_i16(x, rescale, -32_768, 32_767, y))
         && same!(|k, _, y, _| k.rescaled_onto(x, rescale, y))
-        // Bits of each unit's own, so that each value meets each place in a vector.
+        // Rotates the per-unit bits, so that each value occurs in every vector lane.
         && (0..16).all(|first| {
-            let bits: [u8; EACH] = core::array::from_fn(|unit| 0x70 + ((first + 7 * unit) % 128) as u8);
+            let bits: [u8; MAX_ELEMENTS] = core::array::from_fn(|unit| 0x70 + ((first + 7 * unit) % 128) as u8);
             let bits = bits.get(..length).unwrap_or_default();
             same!(|k, _, c, h| k.units(gates, before, bits, c, h))
                 && same!(|k, _, c, h| k.summed_units(gates[1], before, bits, c, h))
@@ -314,11 +317,11 @@ fn each<K: Kernel>(kernel: K, length: usize, values: u32) -> bool {
         && (0..=h.len()).rev().step_by(3).all(|levels| h.get(..levels).is_some_and(|h| softmax_agrees(kernel, h)))
 }
 
-/// Whether the steps of a softmax of `logits` are those of [`Portable`], at temperatures from low to high.
+/// Compares the steps of a softmax over `logits` with [`Portable`], at low to high temperatures.
 fn softmax_agrees<K: Kernel>(kernel: K, logits: &[i32]) -> bool {
-    let mut memory = [[0x5a5a_5a5a; 4 * EACH + 1]; 2];
+    let mut memory = [[0x5a5a_5a5a; 4 * MAX_ELEMENTS + 1]; 2];
     [1 << 16, 655, 6_553_600, 40_000].into_iter().all(|inverse| {
-        // Near to each other and far apart.
+        // Logits close together and far apart.
         [0, 8, 15].into_iter().all(|shift| {
             let [mine, portable] = memory.each_mut().map(|memory| {
                 for (to, logit) in memory.iter_mut().zip(logits) {
@@ -333,7 +336,8 @@ fn softmax_agrees<K: Kernel>(kernel: K, logits: &[i32]) -> bool {
     })
 }
 
-/// The largest of the first logits and where it is, and the sums of weights and frequencies, which are left in their place.
+/// Maximum of the first logits, its index, and the sums of weights and frequencies. Both are written in place of the
+/// logits.
 fn softmax_steps<K: Kernel>(
     kernel: K,
     memory: &mut [u32],
@@ -346,8 +350,8 @@ fn softmax_steps<K: Kernel>(
     Some((largest, at, sum, kernel.frequencies(logits, 0x1234_5678)))
 }
 
-/// Where a weight lies among those of `outputs` outputs with `length` inputs each: the blob format's definition.
-fn place(layout: Layout, outputs: usize, length: usize, output: usize, input: usize) -> usize {
+/// Index of a weight in a matrix of `outputs` x `length`, as defined by the blob format.
+fn weight_index(layout: Layout, outputs: usize, length: usize, output: usize, input: usize) -> usize {
     match layout {
         Layout::RowMajor => output * length + input,
         _ => {
@@ -369,7 +373,7 @@ mod tests {
         assert_eq!(check(Native::default()), check(Portable));
     }
 
-    /// Forgets the last input, as a loop that is unrolled wrongly does.
+    /// Skips the last input at one length, like a wrongly unrolled loop.
     #[derive(Clone, Copy)]
     struct Short;
 

@@ -1,4 +1,5 @@
-//! What the programs for microcontrollers have in common: models, a report on each, and the means to measure.
+//! Shared code of the microcontroller programs: embedded models, a report on each model, and measurement of
+//! instructions and stack.
 #![cfg_attr(not(test), no_std)]
 
 pub mod bad_blobs;
@@ -13,30 +14,30 @@ pub mod uart;
 
 use pixelrnn::{BlobError, Model};
 
-/// A model that is part of the program.
+/// A model embedded in the program.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// Its name: that of its folder or file.
+    /// Name, taken from the model's folder or file.
     pub name: &'static str,
-    /// Checks the blob.
+    /// Validates and opens the blob.
     pub model: fn() -> Result<Model<'static>, BlobError>,
-    /// Words of state that an engine needs.
+    /// Words of state required by an engine.
     pub state_words: usize,
-    /// Values of an image.
+    /// Values per image.
     pub values: usize,
-    /// How many values a channel can take.
+    /// Number of levels of a channel.
     pub levels: usize,
 }
 
 include!(concat!(env!("OUT_DIR"), "/models.rs"));
 
-/// Words of the largest state of [`MODELS`].
+/// State words required by the largest of [`MODELS`].
 pub const STATE_WORDS: usize = largest().0;
 
-/// Values of the largest image of [`MODELS`].
+/// Image values required by the largest of [`MODELS`].
 pub const VALUES: usize = largest().1;
 
-/// Levels of a blob that [`pixelrnn::include_model`] found to be one.
+/// Number of levels in the header of a blob already validated by [`pixelrnn::include_model`].
 const fn levels(blob: &[u8]) -> usize {
     const LEVELS: usize = core::mem::offset_of!(pixelrnn::blob::Header, levels);
     u16::from_le_bytes([blob[LEVELS], blob[LEVELS + 1]]) as usize

@@ -1,23 +1,24 @@
-//! Instructions and stack, measured from inside.
+//! Instruction count and stack use, measured on the device itself.
 //!
-//! Under QEMU's `-icount shift=6` every instruction takes 64 ns of virtual time, whatever the host does, and SysTick counts
-//! that time. What comes out is instructions, not cycles: a real core takes one or several cycles for each, and waits for
-//! its flash.
+//! Under QEMU's `-icount shift=6` every instruction takes 64 ns of virtual time, independent of the host, and SysTick
+//! counts that time. The result is a number of instructions. Cycles on a real core differ: an instruction takes one or
+//! more, plus flash wait states.
 
 #[cfg(target_arch = "arm")]
 pub use arm::instructions;
 
-/// Bytes of stack that `work` takes, at most `LIMIT`, found by painting what lies below.
+/// Stack use of `work` in bytes, at most `LIMIT`. Fills the memory below the stack pointer with a pattern and finds the
+/// deepest overwritten word.
 #[cfg(target_arch = "arm")]
 #[inline(never)]
 pub fn stack<const LIMIT: usize>(work: impl FnOnce()) -> usize {
     const PAINT: u32 = 0xcccc_cccc;
     let top: usize;
-    // SAFETY: it reads a register and nothing else.
+    // SAFETY: only reads a register.
     unsafe { core::arch::asm!("mov {}, sp", out(reg) top, options(nomem, nostack, preserves_flags)) };
     let bottom = (top - LIMIT) as *mut u32;
     for at in 0..LIMIT / 4 {
-        // SAFETY: below the stack pointer stands nothing that is in use, and the programs leave LIMIT bytes to the stack.
+        // SAFETY: memory below the stack pointer is unused, and the programs leave LIMIT bytes of it to the stack.
         unsafe { bottom.add(at).write_volatile(PAINT) };
     }
     work();
@@ -34,10 +35,10 @@ mod arm {
     use cortex_m_rt::exception;
     use critical_section::Mutex;
 
-    /// What SysTick counts down from.
+    /// SysTick reload value.
     const TOP: u32 = 0xff_ffff;
 
-    /// How often SysTick has run out.
+    /// Number of SysTick wraparounds.
     static ROUNDS: Mutex<Cell<u32>> = Mutex::new(Cell::new(0));
 
     #[exception]
@@ -76,7 +77,7 @@ mod arm {
     /// Runs `2 · rounds` instructions.
     #[inline(never)]
     fn spin(rounds: u32) {
-        // SAFETY: it counts a register down and touches nothing else.
+        // SAFETY: only decrements a register.
         unsafe {
             core::arch::asm!("2:", "subs {0}, #1", "bne 2b", inout(reg) rounds => _, options(nomem, nostack));
         }
@@ -90,13 +91,13 @@ mod arm {
         ticks() - begin
     }
 
-    /// Instructions that `work` takes, exact to a few in ten thousand.
+    /// Number of instructions executed by `work`, accurate to a few parts in ten thousand.
     pub fn instructions(work: &mut dyn FnMut()) -> u64 {
         const SPINS: u32 = 1_000_000;
         if let Some(mut core) = cortex_m::Peripherals::take() {
             start(&mut core.SYST);
         }
-        // The clock of the board does not matter: a loop of known length shows how many ticks an instruction takes.
+        // Calibration by a loop of known length gives ticks per instruction, independent of the board's clock.
         let empty = time(&mut || ());
         let known = time(&mut || spin(SPINS)).saturating_sub(empty).max(1);
         (time(work).saturating_sub(empty) * u64::from(2 * SPINS) + known / 2) / known

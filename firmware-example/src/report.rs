@@ -1,4 +1,4 @@
-//! Samples, completes and scores an image of each model, and says what came out.
+//! Samples, completes and scores an image of each model, and prints the result.
 
 use crate::Entry;
 use core::convert::Infallible;
@@ -8,13 +8,13 @@ use pixelrnn::{
     BlobError, Complete, Engine, FromImage, Model, Sample, SetupError, StepError, SymbolSource, Temperature, TooShort,
 };
 
-/// The seed of what the report draws.
+/// Seed for sampling.
 pub const SEED: u64 = 7;
 
-/// What did not go well.
+/// Reason why a report failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// The blob is no model.
+    /// The blob is not a valid model.
     Blob(BlobError),
     /// The engine does not run, or stopped while it drew.
     Engine(StepError<Infallible>),
@@ -22,7 +22,7 @@ pub enum Failure {
     FromImage(StepError<TooShort>),
     /// The image is larger than the memory for it.
     Image,
-    /// The report could not be written.
+    /// The output rejected the report.
     Write,
 }
 
@@ -68,18 +68,18 @@ impl From<fmt::Error> for Failure {
     }
 }
 
-/// A checksum of values and costs, the same on every machine.
+/// Checksum of values and costs, identical on every machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// CRC-32 of the values that were drawn, then of those that were completed.
+    /// CRC-32 of the sampled values followed by the completed values.
     pub crc: u32,
-    /// Sum of the costs of drawing, scoring and completing, in units of 2⁻²⁴ bit.
+    /// Total cost of sampling, scoring and completing, in units of 2⁻²⁴ bit.
     pub cost: u64,
 }
 
-/// Draws an image, scores it, keeps its upper half and completes that anew.
+/// Samples an image, scores it, then completes it from its upper half.
 ///
-/// `image` has room for one image, `state` for the model's.
+/// `image` must hold one image and `state` the model's state.
 ///
 /// # Errors
 /// See [`Failure`].
@@ -91,7 +91,7 @@ pub fn outcome(model: Model<'_>, state: &mut [u32], image: &mut [u8]) -> Result<
     let mut digest = CRC32.digest();
     let drawn = engine.run(label, &mut Sample::seeded(SEED, Temperature::ONE), image)?;
     digest.update(image);
-    let scored = walk(&mut engine, label, &mut FromImage::new(image, shape))?;
+    let scored = total_cost(&mut engine, label, &mut FromImage::new(image, shape))?;
     let draw = Sample::seeded(SEED + 1, Temperature::ONE);
     engine.restart(label)?;
     let mut completed = 0;
@@ -103,11 +103,11 @@ pub fn outcome(model: Model<'_>, state: &mut [u32], image: &mut [u8]) -> Result<
     Ok(Outcome { crc: digest.finalize(), cost: drawn.0 + scored + completed })
 }
 
-/// The cost of an image whose values come from `source`, in units of 2⁻²⁴ bit.
+/// Total cost of an image with values from `source`, in units of 2⁻²⁴ bit.
 ///
 /// # Errors
-/// [`Failure::Engine`] and [`Failure::FromImage`].
-pub fn walk<S: SymbolSource<Error = TooShort>>(
+/// Returns [`Failure::Engine`] or [`Failure::FromImage`].
+pub fn total_cost<S: SymbolSource<Error = TooShort>>(
     engine: &mut Engine<'_, '_>,
     label: Option<usize>,
     source: &mut S,
@@ -120,7 +120,7 @@ pub fn walk<S: SymbolSource<Error = TooShort>>(
     Ok(cost)
 }
 
-/// One line on a model, `NAME crc=… cost=…`, and the image that it drew.
+/// Prints the sampled image and one line, `NAME crc=… cost=…`.
 ///
 /// # Errors
 /// See [`Failure`].
@@ -133,7 +133,7 @@ pub fn print(entry: &Entry, state: &mut [u32], image: &mut [u8], out: &mut impl 
     Ok(())
 }
 
-/// The image as text, two columns a pixel; of a colour image, the mean of its channels.
+/// Prints the image as text, two characters per pixel. Colour images are shown as the mean of their channels.
 fn picture(model: Model<'_>, image: &[u8], out: &mut impl Write) -> fmt::Result {
     const SHADES: &[u8] = b" .:-=+*#%@";
     let shape = model.image();
@@ -157,7 +157,7 @@ mod tests {
     use super::{Failure, outcome};
 
     pixelrnn::include_model!(
-        /// With classes.
+        /// Class-conditional.
         mod classes = "../../tests/golden/row_lstm_rgb_classes.prnn"
     );
 

@@ -1,11 +1,11 @@
-//! What the programs have in common.
+//! Shared code of the fuzz programs.
 
 use std::sync::Once;
 
 /// Runs the target `name`.
 pub fn run(name: &str, bytes: &[u8]) {
     static ONE_THREAD: Once = Once::new();
-    // A fuzzer runs as many processes as there are cores, and each run is short.
+    // A fuzzer runs one process per core, and each run is short.
     ONE_THREAD.call_once(|| {
         let _ = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global();
     });

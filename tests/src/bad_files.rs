@@ -1,8 +1,8 @@
-//! Files that no program should believe.
+//! Malformed input files.
 
 use crate::integer_model::bytes::{blob_checksum, crc32};
 
-/// What the file should have been.
+/// Expected file type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `.safetensors`.
@@ -17,7 +17,7 @@ pub enum Kind {
     Compressed,
 }
 
-/// Bad files in the place of one of `kind`, each with what is wrong with it; `good` is one that is not bad.
+/// Returns malformed variants of a file of type `kind`, each with a description. `good` is a valid file.
 pub fn of(kind: Kind, good: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<(String, Vec<u8>)> = vec![
         ("empty".into(), Vec::new()),
@@ -86,14 +86,14 @@ pub fn of(kind: Kind, good: &[u8]) -> Vec<(String, Vec<u8>)> {
     };
     if kind == Kind::Compressed {
         files.extend((0..good.len()).map(|length| (format!("its first {length} bytes"), good[..length].to_vec())));
-        // Of each byte another bit, which costs a run of a program.
+        // One flipped bit per byte, a different bit each time. More would cost a program run each.
         files.extend((0..good.len()).map(|at| (format!("a flipped bit of byte {at}"), flipped_at(good, at, at % 8))));
     }
     files.extend(huge.into_iter().map(|(what, bytes)| (what.to_string(), bytes)));
     files
 }
 
-/// A `.npy` file of uint8 that declares `shape` and holds `count` bytes.
+/// A uint8 `.npy` file that declares `shape` and holds `count` bytes.
 fn npy(shape: &str, count: usize) -> Vec<u8> {
     let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
     let header = format!("{header:<117}\n");
@@ -101,7 +101,7 @@ fn npy(shape: &str, count: usize) -> Vec<u8> {
     [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), &vec![0; count]].concat()
 }
 
-/// `blob` with words of its header replaced and a checksum that agrees.
+/// Replaces header words of `blob` and updates the checksum.
 fn patched(blob: &[u8], words: &[(usize, u32)]) -> Vec<u8> {
     let mut blob = blob.to_vec();
     for (at, word) in words {
@@ -122,7 +122,7 @@ fn flipped_at(file: &[u8], at: usize, bit: usize) -> Vec<u8> {
     file
 }
 
-/// `compressed` with bytes of its header replaced and a checksum that agrees.
+/// Replaces header bytes of `compressed` and updates the checksum.
 fn header_patched(compressed: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut file = compressed.to_vec();
     file[at..at + bytes.len()].copy_from_slice(bytes);
@@ -141,7 +141,7 @@ fn huge_tensor() -> Vec<u8> {
     )
 }
 
-/// A sound description of a model too large for anyone, and none of its tensors.
+/// A valid description of an excessively large model, without tensors.
 fn huge_model() -> Vec<u8> {
     let description = r#"{\"image\":{\"height\":4096,\"width\":4096,\"channels\":1,\"levels\":2},\"output\":\"bernoulli\",
         \"ops\":[{\"op\":\"masked_conv\",\"name\":\"a\",\"mask\":\"A\",\"kernel\":[127,127],\"out\":16384},
@@ -150,7 +150,7 @@ fn huge_model() -> Vec<u8> {
     safetensors(&format!(r#"{{"__metadata__":{{"pixelrnn":"{description}"}}}}"#))
 }
 
-/// The signature and a header chunk, and nothing after.
+/// A PNG signature and header chunk with nothing after them.
 fn huge_png() -> Vec<u8> {
     let mut chunk = b"IHDR\x7f\xff\xff\xff\x7f\xff\xff\xff\x08\x02\x00\x00\x00".to_vec();
     let crc = crc32(chunk.iter().copied());

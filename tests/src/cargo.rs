@@ -1,10 +1,10 @@
-//! Programs that tests build for themselves.
+//! Programs built by the tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Cargo, of the toolchain that runs the tests, without the settings that it gave to this process.
+/// Cargo from the toolchain that runs the tests, without the package settings inherited by this process.
 pub fn command() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {
@@ -15,12 +15,12 @@ pub fn command() -> Command {
     command
 }
 
-/// The command line's program, built on the first call.
+/// The command-line program, built on the first call.
 ///
-/// It is built with the test profile, so that the libraries that the tests were linked with serve it as well.
+/// Uses the test profile, so that libraries compiled for the tests are reused.
 ///
 /// # Panics
-/// When it cannot be built.
+/// Panics if the build fails.
 pub fn pixelrnn() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {

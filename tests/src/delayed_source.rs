@@ -1,21 +1,21 @@
-//! Bytes that come late, as over a slow line.
+//! Byte source that simulates a slow line.
 
 use pixelrnn::Engine;
 use pixelrnn::coder::ByteSource;
 use pixelrnn::coder::container::{BlockError, BlockReader, Restored};
 use pixelrnn::kernels::Kernel;
 
-/// Bytes, of which each comes late once: who first asks for it does so in vain.
+/// Byte source that fails once before it returns a byte.
 #[derive(Clone, Debug)]
 pub struct DelayedSource<'a> {
     bytes: &'a [u8],
     read: usize,
-    /// The byte that has not been late.
+    /// Index of the next byte whose read will fail.
     next: usize,
 }
 
 impl<'a> DelayedSource<'a> {
-    /// `bytes`, those from number `first` on late.
+    /// Reads `bytes`, with delays from index `first` on.
     pub fn new(bytes: &'a [u8], first: usize) -> Self {
         Self { bytes, read: 0, next: first }
     }
@@ -34,18 +34,18 @@ impl ByteSource for DelayedSource<'_> {
     }
 }
 
-/// What reading a block of such bytes came to.
+/// Result of reading a block.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The pixels that were restored.
+    /// Restored pixels.
     pub pixels: Vec<Restored>,
-    /// How often bytes came late.
+    /// Number of failed reads.
     pub failures: usize,
-    /// Why it did not go on to the end; `None` where it did.
+    /// Error that ended the block early.
     pub error: Option<BlockError<()>>,
 }
 
-/// Reads a block from `source`; each time a byte is late, `reader` is asked again.
+/// Reads a block from `source`, and retries after each delayed byte.
 pub fn read<K: Kernel>(
     engine: &mut Engine<'_, '_, K>,
     reader: &mut BlockReader,

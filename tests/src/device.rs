@@ -1,4 +1,4 @@
-//! Boards in QEMU with the program `serve`, asked over their serial port.
+//! QEMU boards that run `serve`, accessed over their serial port.
 
 use crate::golden;
 use crate::machines::Machine;
@@ -16,12 +16,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// After so long without a reply, the client sees to it that the end of its line was not lost. Where it was not, nothing depends on this.
+/// Read timeout, after which the client checks whether a line end was lost. Correctness does not depend on its value.
 const SILENCE: Duration = Duration::from_secs(10);
-/// So many of them end a test that hangs.
+/// Number of timeouts after which a test is considered hung.
 const SILENCES: usize = 180;
 
-/// A board in QEMU, with `serve` in its flash.
+/// A QEMU board with `serve` in flash.
 #[derive(Debug)]
 pub struct Device {
     qemu: Child,
@@ -37,25 +37,26 @@ impl Drop for Device {
 }
 
 impl Device {
-    /// Builds `serve` with `models` for a board in the folder `build`, and starts it; `None` where that is not possible.
+    /// Builds `serve` with `models` in the folder `build` and starts it on a board. `None` if the tools are missing.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if the board does not start.
     pub fn start(board: &str, models: &[PathBuf], build: &Path) -> Option<Self> {
         Self::start_at(board, models, build, &[])
     }
 
-    /// As [`Device::start`], at a million instructions a second: a pixel takes longer than a request to come in.
+    /// Like [`Device::start`], at a million instructions per second. A pixel then takes longer than the transmission of
+    /// a request.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if the board does not start.
     pub fn start_slow(board: &str, models: &[PathBuf], build: &Path) -> Option<Self> {
         Self::start_at(board, models, build, &["-icount", "shift=10,align=on"])
     }
 
     fn start_at(board: &str, models: &[PathBuf], build: &Path, speed: &[&str]) -> Option<Self> {
         let machine = Machine::named(board).expect("a machine of the firmware's");
-        // Boards of one target are built into the same file, by tests that run at the same time.
+        // Concurrent tests build boards of one target to the same file.
         std::fs::create_dir_all(build).unwrap();
         let lock = File::create(build.join("lock")).unwrap();
         lock.lock().unwrap();
@@ -87,7 +88,7 @@ impl Device {
         let port = loop {
             match UnixStream::connect(&socket) {
                 Ok(port) => break port,
-                // It is on its way to its socket.
+                // QEMU has not created its socket yet.
                 Err(_) if qemu.try_wait().unwrap().is_none() => std::thread::sleep(Duration::from_millis(20)),
                 Err(error) => panic!("QEMU does not listen: {error}, {:?}", qemu.wait()),
             }
@@ -99,54 +100,56 @@ impl Device {
         Some(device)
     }
 
-    /// Sends bytes as they are: less than 510, or more than the device can hold.
+    /// Sends raw bytes. Fewer than 510 are never lost; more test the overflow of the queue.
     ///
     /// # Panics
-    /// When the device does not read them.
+    /// Panics if the device does not read them.
     pub fn send(&mut self, bytes: &[u8]) {
         self.client.port_mut().write_all(bytes).expect("the device reads");
     }
 
-    /// The next reply.
+    /// Reads the next reply.
     ///
     /// # Panics
-    /// When there is none.
+    /// Panics if there is none.
     pub fn reply(&mut self) -> Value {
         self.client.reply().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Replies to a line, to the one that ends them.
+    /// Sends a line and returns all its replies.
     ///
     /// # Panics
-    /// When the device does not answer.
+    /// Panics if the device does not answer.
     pub fn ask(&mut self, line: impl AsRef<[u8]>) -> Vec<Value> {
         let line = line.as_ref();
         self.client.ask(line).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(line)))
     }
 
-    /// Replies to a request with a file, which the device gets in pieces of `piece` bytes.
+    /// Sends a request with a file in chunks of `piece` bytes, and returns all replies.
     ///
     /// # Panics
-    /// When the device does not answer.
+    /// Panics if the device does not answer.
     pub fn ask_with_file(&mut self, request: &str, file: &[u8], piece: usize) -> Vec<Value> {
         self.client.ask_with_file(request, file.chunks(piece)).unwrap_or_else(|error| panic!("{error}: {request}"))
     }
 
-    /// Sends a line again and again, and reads no reply, until the device cannot send any and bytes are lost to it. How often it was sent.
+    /// Sends a line repeatedly without reading replies, until the device's output blocks and it loses input. Returns
+    /// the number of lines sent.
     ///
-    /// A socket holds some hundreds of packets. Once there is no room for more of ours, each further line is one that QEMU has given to the
-    /// board. The board sends each byte in a packet of its own, and cannot have sent more bytes than we packets.
+    /// A socket buffers some hundreds of packets. Once this side's buffer is full, each further line has been delivered
+    /// to the board by QEMU. The board sends every byte in its own packet, so it cannot have sent more bytes than this
+    /// side sent packets.
     ///
     /// # Panics
-    /// When the device does not read.
+    /// Panics if the device does not read.
     pub fn flood(&mut self, line: &[u8]) -> usize {
-        /// More lines than the device's queue and a line have room for.
+        /// Number of lines that exceeds the device's queue plus one line.
         const FURTHER: usize = 100;
         let port = self.client.port_mut();
         port.set_nonblocking(true).unwrap();
         let mut packets = 0;
         let full = loop {
-            // A part of a line is lost as well as a whole one.
+            // A partially written line is lost too.
             match port.write(line) {
                 Ok(written) => packets += usize::from(written > 0),
                 Err(error) => break error,
@@ -154,7 +157,7 @@ impl Device {
         };
         assert_eq!(full.kind(), ErrorKind::WouldBlock, "{full}");
         port.set_nonblocking(false).unwrap();
-        // As many replies as fit the board's side of the socket have no more bytes than it holds packets.
+        // The board's side of the socket holds at most this number of reply bytes, one per packet.
         let further = FURTHER + packets / line.len();
         for _ in 0..further {
             self.send(line);
@@ -162,42 +165,42 @@ impl Device {
         packets + further
     }
 
-    /// Waits until the device has read all that was sent, and drops the replies to it.
+    /// Waits until the device has read all input, and discards its replies.
     ///
     /// # Panics
-    /// When it does not read it.
+    /// Panics if the device does not read it.
     pub fn synchronize(&mut self) {
         self.client.synchronize().unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// Leaves the port to another host, which gets the path of its socket.
+    /// Releases the port and passes the path of its socket to `host`.
     ///
     /// # Panics
-    /// When the port is gone.
+    /// Panics if the port is gone.
     pub fn hand_over<T>(mut self, host: impl FnOnce(&Path) -> T) -> T {
         self.client.port_mut().shutdown(Shutdown::Both).expect("a port");
         host(&self.folder.path().join("port"))
     }
 }
 
-/// A model of the device, here.
+/// Host copy of a model on the device.
 #[derive(Debug)]
 pub struct Served {
-    /// Its name there.
+    /// Name on the device.
     pub name: &'static str,
-    /// Its file here.
+    /// Path of the blob.
     pub path: PathBuf,
-    /// What is in that.
+    /// The blob.
     pub blob: Blob,
-    /// A label, where it has classes.
+    /// Label for models with classes.
     pub label: Option<usize>,
 }
 
 impl Served {
-    /// The blob at `path`.
+    /// Reads the blob at `path`.
     ///
     /// # Panics
-    /// When it cannot be read.
+    /// Panics if the blob cannot be read.
     pub fn new(name: &'static str, path: PathBuf, label: Option<usize>) -> Self {
         let blob = Blob::read(&path).unwrap();
         Self { name, path, blob, label }
@@ -206,16 +209,16 @@ impl Served {
     /// The shipped `PixelCNN`.
     ///
     /// # Panics
-    /// When it is not there.
+    /// Panics if it is missing.
     pub fn built_in() -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(golden::BUILT_IN);
         Self::new("mnist-pixelcnn", path.canonicalize().expect("the built-in model"), None)
     }
 
-    /// An image of the engine's, and its cost.
+    /// Runs the engine and returns an image and its cost.
     ///
     /// # Panics
-    /// When the engine fails.
+    /// Panics if the engine fails.
     pub fn run<S: SymbolSource<Error: std::fmt::Debug>>(&self, mut source: S) -> (Vec<u8>, Cost) {
         let model = self.blob.model().unwrap();
         let (mut state, mut image) = (vec![0; model.state_words()], vec![0; model.image().values()]);
@@ -224,19 +227,19 @@ impl Served {
         (image, cost)
     }
 
-    /// Values as a request has them.
+    /// Encodes values as in a request.
     ///
     /// # Panics
-    /// When the model is damaged.
+    /// Panics if the model is invalid.
     pub fn text(&self, values: &[u8]) -> String {
         let digits = if self.blob.model().unwrap().image().levels <= 16 { 1 } else { 2 };
         values.iter().fold(String::new(), |text, value| format!("{text}{value:0digits$x}"))
     }
 
-    /// The replies to `command` that are due for an image, with its rows where there is a seed.
+    /// Expected replies to `command` for an image. Includes rows if there is a seed.
     ///
     /// # Panics
-    /// When the model is damaged.
+    /// Panics if the model is invalid.
     pub fn due(&self, command: &str, seed: Option<u64>, (image, cost): &(Vec<u8>, Cost)) -> Vec<Value> {
         let shape = self.blob.model().unwrap().image();
         let planes = || image.chunks(shape.height * shape.width);
@@ -254,7 +257,7 @@ impl Served {
         }
     }
 
-    /// A request with the model's name, and its label.
+    /// Request with the model's name and label.
     pub fn request(&self, mut fields: Value) -> String {
         fields["model"] = self.name.into();
         if let Some(label) = self.label {
@@ -264,10 +267,10 @@ impl Served {
     }
 }
 
-/// Draws with a seed, at a temperature of `milli` thousandths.
+/// Sampler with a seed and a temperature of `milli` thousandths.
 ///
 /// # Panics
-/// When there is no such temperature.
+/// Panics if the temperature is out of range.
 pub fn draw(seed: u64, milli: u32) -> Sample<pixelrnn::DefaultRng> {
     Sample::seeded(seed, Temperature::from_milli(milli).expect("a temperature in range"))
 }

@@ -1,4 +1,5 @@
-//! The models with known results in `fixtures/`, which an independent NumPy implementation of a model's definition made.
+//! Models with reference results in `fixtures/`, computed by an independent NumPy implementation of the model
+//! definition.
 
 use crate::npy;
 use pixelrnn::blob::NumberFormat;
@@ -8,20 +9,20 @@ use pixelrnn_converter::quantize::Method;
 use pixelrnn_converter::{Blob, Error, TrainedModel};
 use std::path::{Path, PathBuf};
 
-/// A model, images, and what the definition of a model gives for them.
+/// A model, images and their reference results.
 #[derive(Debug)]
 pub struct Fixture {
-    /// The file names' first part.
+    /// Common prefix of the file names.
     pub name: String,
     /// The model.
     pub trained: TrainedModel,
     /// The images.
     pub images: ImageSet,
-    /// A label for each, where the model has classes.
+    /// Labels of the images, for models with classes.
     pub labels: Option<Vec<Label>>,
-    /// `[N, C, L or 1, H, W]` and its shape.
+    /// Values and shape `[N, C, L or 1, H, W]`.
     pub logits: (Vec<usize>, Vec<f32>),
-    /// Nats of each image.
+    /// Negative log-likelihood of each image in nats.
     pub nats: Vec<f64>,
 }
 
@@ -36,15 +37,15 @@ struct Case {
     labels: bool,
 }
 
-/// The folder of the fixtures.
+/// Folder of the fixtures.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-/// All fixtures of `cases.json`.
+/// All fixtures listed in `cases.json`.
 ///
 /// # Panics
-/// When one cannot be read: they are part of the source.
+/// Panics if one cannot be read, as they are part of the source.
 pub fn all() -> Vec<Fixture> {
     let text = std::fs::read_to_string(folder().join("cases.json")).expect("cases.json");
     let Cases { cases } = serde_json::from_str(&text).expect("cases.json");
@@ -54,7 +55,7 @@ pub fn all() -> Vec<Fixture> {
 /// The fixture `name`.
 ///
 /// # Panics
-/// When there is none.
+/// Panics if it does not exist.
 pub fn named(name: &str) -> Fixture {
     let labels = folder().join(format!("{name}.labels.npy")).exists();
     Case { name: name.into(), labels }.read()
@@ -77,26 +78,25 @@ impl Case {
 }
 
 impl Fixture {
-    /// The label of image `n`.
+    /// Label of image `n`.
     pub fn label(&self, n: usize) -> Option<usize> {
         self.labels.as_ref().map(|labels| labels[n].into())
     }
 
-    /// The images and labels as calibration.
+    /// Calibration on the images and labels.
     pub fn calibration(&self) -> Calibration {
         Calibration::Images { set: self.images.clone(), labels: self.labels.clone(), count: self.images.count }
     }
 
-    /// The blob of 8-bit weights; see [`Fixture::blob_of`].
+    /// Blob with 8-bit weights; see [`Fixture::blob_of`].
     pub fn blob(&self) -> Option<Blob> {
         self.blob_of(NumberFormat::I8)
     }
 
-    /// The blob, calibrated on the fixture's own images; `None`, with a line to say so, where the model has an op that the
-    /// engine does not have.
+    /// Blob calibrated on the fixture's own images. `None`, with a message, if the engine lacks one of the model's ops.
     ///
     /// # Panics
-    /// When conversion fails for any other reason.
+    /// Panics if conversion fails for any other reason.
     pub fn blob_of(&self, weights: NumberFormat) -> Option<Blob> {
         match convert(&self.trained, &self.calibration(), weights, Method::default(), || ()) {
             Ok(converted) => Some(converted.blob),
@@ -112,7 +112,7 @@ impl Fixture {
 /// All fixtures that the engine can run, with their blobs.
 ///
 /// # Panics
-/// When there are none.
+/// Panics if there are none.
 pub fn converted() -> Vec<(Fixture, Blob)> {
     let all: Vec<_> = all().into_iter().filter_map(|fixture| fixture.blob().map(|blob| (fixture, blob))).collect();
     assert!(!all.is_empty(), "no fixture runs in the engine");

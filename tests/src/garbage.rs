@@ -1,26 +1,26 @@
-//! What hosts send to a device in a long time: requests of all kinds, and what noise makes of them.
+//! Long dialogues with a device: requests of all kinds, and corrupted ones.
 
+use crate::forward;
 use crate::golden;
 use crate::random::Random;
 use crate::targets::changed;
 use crate::targets::protocol::{MODELS, STATE_WORDS, VALUES};
-use crate::walk;
 use heapless::Vec as Fixed;
 use pixelrnn_converter::compress::compress;
 use pixelrnn_converter::images::Range;
 use pixelrnn_converter::{Blob, ImageSet};
 use pixelrnn_firmware::protocol::{HELD_BYTES, MAX_BYTES, Session, line_bytes};
 
-/// Ends what is in the making, and makes the next image one that is known.
+/// Stops the current image and resets the temperature, so that the next sample is reproducible.
 pub const CALM: [&str; 2] = [r#"{"cmd":"stop"}"#, r#"{"cmd":"temperature","value":1}"#];
 
-/// A model that is asked for, and files for it.
+/// A model with files for requests.
 #[derive(Clone, Debug)]
 pub struct Asked {
     name: String,
-    /// `,"label":3`, where the model has classes.
+    /// `,"label":3` if the model has classes.
     label: String,
-    /// An image, as requests have it.
+    /// An image encoded as in a request.
     image: String,
     height: usize,
     compressed: Vec<u8>,
@@ -32,15 +32,15 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl Asked {
-    /// The model `number` of [`MODELS`], that of the golden blob `file`, under the name `name`.
+    /// Model `number` of [`MODELS`], stored in the golden blob `file` and called `name`.
     ///
     /// # Panics
-    /// When the blob is not there.
+    /// Panics if the blob is missing.
     pub fn new(number: usize, file: &str, name: &str) -> Self {
         let blob = Blob::read(&golden::folder().join(file)).expect("a golden blob");
         let model = blob.model().expect("a golden blob");
         let (shape, label) = (model.image(), (model.classes() > 0).then_some(3));
-        let image = walk::sample(model, 4, 1000, label).image;
+        let image = forward::sample(model, 4, 1000, label).image;
         let digits = if shape.levels <= 16 { 1 } else { 2 };
         let set = ImageSet::new([shape.channels, shape.height, shape.width], image.clone(), Range::Levels);
         let labels = label.map(|label| vec![label as u16]);
@@ -62,12 +62,12 @@ impl Asked {
         format!("{{\"cmd\":\"{command}\",\"model\":\"{}\"{}{more}}}", self.name, self.label)
     }
 
-    /// A request for the image of a seed.
+    /// Request for a sample with a seed.
     pub fn sample(&self, seed: u64) -> String {
         self.line("sample", &format!(",\"seed\":{seed}"))
     }
 
-    /// The lines of a request of any kind: the first, and those to send when the device asks for more.
+    /// Lines of a random request: the first one, followed by the lines sent when the device asks for more bytes.
     pub fn request(&self, random: &mut Random) -> Vec<String> {
         let image = format!(",\"image\":\"{}\"", self.image);
         let line = match random.below(9) {
@@ -94,7 +94,7 @@ impl Asked {
         std::iter::once(first).chain(more).collect()
     }
 
-    /// What is no request, or one by chance: a request with changes, or bytes of any kind. It is one line, and not an empty one.
+    /// Random garbage in one non-empty line: a mutated request or random bytes. It may be a valid request by chance.
     pub fn garbage(&self, random: &mut Random) -> Vec<u8> {
         let mut bytes = if random.once_in(4) {
             (0..random.between(1, 300)).map(|_| random.below(256) as u8).collect()
@@ -108,7 +108,7 @@ impl Asked {
     }
 }
 
-/// The file of an image that a device was making when it was told to save it, after `pixels` pixels.
+/// File of an image saved after `pixels` pixels.
 fn saved(request: &str, pixels: usize) -> Vec<u8> {
     let (mut state, mut image) = (vec![0; STATE_WORDS], vec![0; VALUES]);
     let (mut line, mut held) = (Fixed::<u8, { line_bytes(MODELS) }>::new(), Fixed::<u8, HELD_BYTES>::new());

@@ -1,49 +1,49 @@
-//! Small blobs that are part of the source, and what they must draw on every machine.
+//! Small blobs in the source tree, with the images that they must produce on every machine.
 //!
-//! `golden.json` holds, for each blob, a checksum of the images that it draws and the sum of their costs. Hosts, emulators
-//! and browsers all read that one file.
+//! `golden.json` holds a checksum of the images and their total cost for each blob. Hosts, emulators and browsers all
+//! read this file.
 //!
-//! After a deliberate change of the arithmetic, or when the built-in model was replaced, one command takes the new numbers:
+//! After a deliberate change of the arithmetic, or if the built-in model was replaced, update the results:
 //!
 //! ```text
 //! PIXELRNN_BLESS=1 cargo test -p pixelrnn-tests --test golden
 //! ```
 //!
-//! `PIXELRNN_BLESS=blobs` makes the golden blobs themselves again from their fixtures before that, which a change of the
-//! format needs; otherwise only those that are missing are made.
+//! `PIXELRNN_BLESS=blobs` first rebuilds the golden blobs from their fixtures, as needed after a format change.
+//! Otherwise only missing blobs are built.
 
 use crate::integer_model::bytes::crc32;
-use crate::{fixtures, walk};
+use crate::{fixtures, forward};
 use pixelrnn::Model;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// The file of results.
+/// Contents of `golden.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Golden {
-    /// What the numbers are, for whoever opens the file.
+    /// Explanation for readers of the file.
     pub about: String,
-    /// Images drawn, image number `n` with the seed `n` at temperature 1.
+    /// Number of images. Image `n` uses seed `n` and temperature 1.
     pub images: u32,
-    /// The blobs.
+    /// Results per blob.
     pub models: Vec<Entry>,
 }
 
-/// What a blob draws.
+/// Results for a blob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// The blob, seen from the folder of `golden.json`.
+    /// Path of the blob, relative to `golden.json`.
     pub blob: String,
     /// CRC-32 of all values of all images, each image `[C, H, W]`, in hexadecimal.
     pub crc32: String,
-    /// Sum of the costs of all images, in units of 2⁻²⁴ bit.
+    /// Total cost of all images, in units of 2⁻²⁴ bit.
     pub cost: u64,
-    /// What the firmware reports of it, which draws an image, scores it and completes its upper half.
+    /// Result of the firmware's report, which samples an image, scores it and completes its upper half.
     pub report: Report,
 }
 
 impl Entry {
-    /// The name of a shipped model's folder, or of the blob's file.
+    /// Folder name of a shipped model, or file name of the blob.
     pub fn name(&self) -> String {
         let path = Path::new(&self.blob);
         let stem = path.file_stem().unwrap_or_default();
@@ -55,16 +55,16 @@ impl Entry {
 /// A checksum and a cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// CRC-32 of all values that were drawn and completed, in hexadecimal.
+    /// CRC-32 of all sampled and completed values, in hexadecimal.
     pub crc32: String,
-    /// Sum of all costs, in units of 2⁻²⁴ bit.
+    /// Total cost, in units of 2⁻²⁴ bit.
     pub cost: u64,
 }
 
-/// Images drawn of each blob.
+/// Number of images per blob.
 pub const IMAGES: u32 = 16;
 
-/// The golden blobs and the fixtures that they were made from.
+/// The golden blobs with their source fixtures.
 pub const MADE_FROM: [(&str, &str); 4] = [
     ("pixel_cnn_gray.prnn", "pixel_cnn_gray_softmax_full_description"),
     ("pixel_cnn_rgb.prnn", "pixel_cnn_rgb_cyclic"),
@@ -72,13 +72,13 @@ pub const MADE_FROM: [(&str, &str); 4] = [
     ("diagonal_bilstm_gray.prnn", "ops_diagonal_bilstm_2_layers"),
 ];
 
-/// The model that is built into the command line, seen from the folder of `golden.json`.
+/// Built-in model of the command-line program, relative to `golden.json`.
 pub const BUILT_IN: &str = "../models/mnist-pixelcnn/model.prnn";
 
-/// The shipped models, seen from the folder of `golden.json`, sorted by name.
+/// Paths of the shipped models relative to `golden.json`, sorted by name.
 ///
 /// # Panics
-/// When `models/` cannot be listed.
+/// Panics if `models/` cannot be listed.
 pub fn shipped() -> Vec<String> {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
     let folders = std::fs::read_dir(models).expect("shipped models").map(|entry| entry.expect("a folder").path());
@@ -89,25 +89,25 @@ pub fn shipped() -> Vec<String> {
     names.iter().map(|name| format!("../models/{name}/model.prnn")).collect()
 }
 
-/// The folder of the golden blobs.
+/// Folder of the golden blobs.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
 }
 
-/// The file of results.
+/// Path of `golden.json`.
 pub fn file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden.json")
 }
 
-/// All blobs that `golden.json` has results of, seen from its folder.
+/// Paths of all blobs with results, relative to `golden.json`.
 pub fn blobs() -> Vec<String> {
     MADE_FROM.iter().map(|(blob, _)| format!("golden/{blob}")).chain(shipped()).collect()
 }
 
-/// Makes the golden blobs that are not there, or `all`.
+/// Builds the missing golden blobs, or `all` of them.
 ///
 /// # Panics
-/// When a blob cannot be made or written.
+/// Panics if a blob cannot be built or written.
 pub fn make(all: bool) {
     for (blob, fixture) in MADE_FROM {
         let path = folder().join(blob);
@@ -119,7 +119,7 @@ pub fn make(all: bool) {
     }
 }
 
-/// What the firmware reports of `model`, computed here.
+/// Runs the firmware's report for `model` on the host.
 fn report(model: Model<'_>) -> Report {
     let mut state = vec![0; model.state_words()];
     let mut image = vec![0; model.image().values()];
@@ -127,14 +127,14 @@ fn report(model: Model<'_>) -> Report {
     Report { crc32: format!("{:08x}", outcome.crc), cost: outcome.cost }
 }
 
-/// Draws the images of `model`, whose classes take turns, and sums them up.
+/// Samples the images of `model`, cycling through its classes, and computes their checksum and cost.
 pub fn entry(blob: &str, model: Model<'_>) -> Entry {
     let label = |n: u32| (model.classes() > 0).then(|| n as usize % model.classes());
-    let walks: Vec<_> = (0..IMAGES).map(|n| walk::sample(model, n.into(), 1000, label(n))).collect();
+    let passes: Vec<_> = (0..IMAGES).map(|n| forward::sample(model, n.into(), 1000, label(n))).collect();
     Entry {
         blob: blob.into(),
-        crc32: format!("{:08x}", crc32(walks.iter().flat_map(|walk| walk.image.iter().copied()))),
-        cost: walks.iter().map(|walk| walk.cost.0).sum(),
+        crc32: format!("{:08x}", crc32(passes.iter().flat_map(|pass| pass.image.iter().copied()))),
+        cost: passes.iter().map(|pass| pass.cost.0).sum(),
         report: report(model),
     }
 }

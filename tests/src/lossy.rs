@@ -1,4 +1,4 @@
-//! A device on this machine, at a line that loses bytes: the firmware's session behind its queue, without an emulator or a clock.
+//! In-process device on a lossy line: the firmware's session and receive queue, without emulator or clock.
 
 use heapless::spsc::{Consumer, Queue};
 use heapless::{Vec as Fixed, VecView};
@@ -11,27 +11,27 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-/// Places of the firmware's queue.
-const PLACES: usize = 512;
+/// Size of the firmware's queue.
+const QUEUE: usize = 512;
 
-/// Events at the host's end.
+/// Events received by the host.
 enum Event {
     Said(String),
-    /// All that was sent is read, and nothing more comes.
+    /// All input is read and no further reply will come.
     Silence,
 }
 
-/// The host's end of the line.
+/// Host end of the line.
 ///
-/// The device gets all that is written between two reads at once, while it reads nothing: more than its queue holds is lost. Where it has
-/// nothing to say, a read ends as one does that was waited for in vain.
+/// Bytes written between two reads reach the device at once while it is not reading, so any excess over its queue is
+/// lost. If the device has nothing to send, a read fails like a timeout.
 #[derive(Debug)]
 pub struct Line {
     to: Sender<Vec<u8>>,
     from: Receiver<Event>,
     written: Vec<u8>,
     said: VecDeque<u8>,
-    /// Lumps that the device has not read to their end.
+    /// Batches that the device has not read completely.
     unread: usize,
     carried: usize,
     lost: Range<usize>,
@@ -40,43 +40,43 @@ pub struct Line {
 }
 
 impl Line {
-    /// A line to the device with the small models.
+    /// Connects to a device with the small models.
     pub fn to_small_models() -> Self {
         use crate::targets::protocol::MODELS;
         Self::start::<{ line_bytes(MODELS) }>(MODELS)
     }
 
-    /// A line to the device with the built-in model.
+    /// Connects to a device with the built-in model.
     pub fn to_built_in_model() -> Self {
         use pixelrnn_firmware::MODELS;
         Self::start::<{ line_bytes(MODELS) }>(MODELS)
     }
 
     fn start<const LINE: usize>(models: &'static [Entry]) -> Self {
-        let ((to, lumps), (said, from)) = (channel(), channel());
-        thread::spawn(move || serve(models, &mut Fixed::<u8, LINE>::new(), &lumps, &said));
+        let ((to, batches), (said, from)) = (channel(), channel());
+        thread::spawn(move || serve(models, &mut Fixed::<u8, LINE>::new(), &batches, &said));
         let (written, said) = (Vec::new(), VecDeque::new());
         Self { to, from, written, said, unread: 1, carried: 0, lost: 0..0, hesitant: false, hesitated: false }
     }
 
-    /// The same line, on which the bytes with these numbers are lost.
+    /// Drops the bytes with indices in `bytes`.
     pub fn losing(mut self, bytes: Range<usize>) -> Self {
         self.lost = bytes;
         self
     }
 
-    /// The same line, on which every read is in vain before it succeeds.
+    /// Makes every read fail once before it succeeds.
     pub fn hesitant(mut self) -> Self {
         self.hesitant = true;
         self
     }
 
-    /// Loses the next `count` bytes.
+    /// Drops the next `count` bytes.
     pub fn lose(&mut self, count: usize) {
         self.lost = self.carried..self.carried.saturating_add(count);
     }
 
-    /// Bytes that were written so far.
+    /// Number of bytes written.
     pub const fn carried(&self) -> usize {
         self.carried
     }
@@ -85,7 +85,7 @@ impl Line {
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         for &byte in bytes {
-            // A UART that was overrun says so.
+            // A UART reports an overrun with this marker.
             self.written.push(if self.lost.contains(&self.carried) { LOST } else { byte });
             self.carried += 1;
         }
@@ -104,8 +104,8 @@ impl Read for Line {
             return Err(ErrorKind::TimedOut.into());
         }
         if !self.written.is_empty() {
-            let lump = std::mem::take(&mut self.written);
-            self.to.send(lump).map_err(|_| ErrorKind::BrokenPipe)?;
+            let batch = std::mem::take(&mut self.written);
+            self.to.send(batch).map_err(|_| ErrorKind::BrokenPipe)?;
             self.unread += 1;
         }
         while self.said.is_empty() {
@@ -122,22 +122,22 @@ impl Read for Line {
     }
 }
 
-/// The firmware's loop, until the line is gone.
+/// The firmware's main loop. Ends when the line is dropped.
 fn serve(
     models: &'static [Entry],
     line: &mut VecView<u8>,
-    lumps: &Receiver<Vec<u8>>,
+    batches: &Receiver<Vec<u8>>,
     said: &Sender<Event>,
 ) -> Option<()> {
-    let most = |size: fn(&Entry) -> usize| models.iter().map(size).max().unwrap_or_default();
-    let (mut state, mut image) = (vec![0; most(|model| model.state_words)], vec![0; most(|model| model.values)]);
-    let (mut held, mut queue) = (Fixed::<u8, HELD_BYTES>::new(), Queue::<u8, PLACES>::new());
+    let largest = |size: fn(&Entry) -> usize| models.iter().map(size).max().unwrap_or_default();
+    let (mut state, mut image) = (vec![0; largest(|model| model.state_words)], vec![0; largest(|model| model.values)]);
+    let (mut held, mut queue) = (Fixed::<u8, HELD_BYTES>::new(), Queue::<u8, QUEUE>::new());
     let (mut inbox, mut bytes) = Inbox::new(&mut queue);
-    // Waits for the next lump where nothing is left to read.
+    // Blocks for the next batch once all input is read.
     let mut next = |bytes: &mut Consumer<'_, u8>| {
         if bytes.peek().is_none() {
             said.send(Event::Silence).ok()?;
-            lumps.recv().ok()?.into_iter().for_each(|byte| inbox.put(byte));
+            batches.recv().ok()?.into_iter().for_each(|byte| inbox.put(byte));
         }
         bytes.dequeue()
     };

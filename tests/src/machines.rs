@@ -1,6 +1,6 @@
-//! The emulated machines that the firmware runs on: how each is built for and run.
+//! Emulated machines for the firmware, with their build and run commands.
 //!
-//! `firmware-example/set-up` installs what they need. Where something is missing, [`Machine::build`] says what.
+//! `firmware-example/set-up` installs the requirements. [`Machine::build`] reports any that are missing.
 
 use crate::cargo;
 use pixelrnn::blob::Layout;
@@ -12,37 +12,37 @@ use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// What runs the program.
+/// Emulator or runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Emulator {
-    /// `qemu-system-arm`, which counts instructions as well.
+    /// `qemu-system-arm`, which also counts instructions.
     Arm,
     /// `qemu-system-riscv32`.
     Riscv,
-    /// `qemu-aarch64`, which runs programs and not whole machines.
+    /// `qemu-aarch64`, which runs programs rather than whole machines.
     Aarch64,
     /// Node.js.
     Node,
 }
 
-/// A machine.
+/// A target machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine {
-    /// Its name, which is also that of its linker script and, in QEMU, of the board.
+    /// Name of the machine, its linker script and the QEMU board.
     pub name: &'static str,
-    /// Its processor, for people.
+    /// Processor name for display.
     pub core: &'static str,
-    /// Rust's target.
+    /// Rust target.
     pub target: &'static str,
-    /// The processor as the compiler calls it, where the target alone does not say it.
+    /// CPU name for the compiler, if the target does not imply it.
     pub cpu: Option<&'static str>,
-    /// An instruction set that the target does not have by itself.
+    /// Target feature to enable.
     pub feature: Option<&'static str>,
-    /// What runs it.
+    /// Emulator.
     pub emulator: Emulator,
-    /// Bytes of flash and of RAM for programs.
+    /// Bytes of flash and RAM available to programs.
     pub memory: [usize; 2],
-    /// Whether it has the DSP instructions, which want weights in blocks.
+    /// True if it has DSP instructions, which need tiled weights.
     pub dsp: bool,
 }
 
@@ -53,7 +53,7 @@ const fn arm(name: &'static str, core: &'static str, target: &'static str, memor
     Machine { name, core, target, cpu: None, feature: None, emulator: Emulator::Arm, memory, dsp }
 }
 
-/// All machines that the firmware is tested on.
+/// All machines on which the firmware is tested.
 pub const MACHINES: [Machine; 12] = [
     arm("microbit", "Cortex-M0", "thumbv6m-none-eabi", [256 * K, 16 * K], false),
     arm("mps2-an385", "Cortex-M3", "thumbv7m-none-eabi", [4 * M, 4 * M], false),
@@ -92,25 +92,26 @@ pub const MACHINES: [Machine; 12] = [
     },
 ];
 
-/// Bytes that a program takes beside models, their states and an image, in flash and in RAM: more than the largest of the
-/// firmware's, and in RAM what its `build.rs` leaves to it.
+/// Flash and RAM of a program apart from models, their states and an image. The flash size exceeds the firmware's
+/// largest program; the RAM size is the reserve in its `build.rs`.
 const PROGRAM: [usize; 2] = [176 * K, 4 * K];
 
-/// How long a program may run before it counts as hanging: the slowest takes seconds, on a machine with nothing else to do.
+/// Timeout of a program. The slowest one takes seconds on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 impl Machine {
-    /// The machine called `name`.
+    /// Finds a machine by name.
     pub fn named(name: &str) -> Option<Self> {
         MACHINES.into_iter().find(|machine| machine.name == name)
     }
 
-    /// Bytes of flash that the model takes, its weights as the machine likes them, if it fits beside others of `beside` bytes.
+    /// Returns the flash size of the model in the layout preferred by the machine. `None` if it does not fit beside
+    /// other models of `beside` bytes.
     ///
-    /// Models share the memory for a state and an image, and so only their blobs add up.
+    /// Models share one buffer for state and image, so only the blobs add up.
     ///
     /// # Errors
-    /// When the weights cannot be laid out anew, which the firmware's build script does.
+    /// Fails if the weights cannot be converted to the layout, a step that the firmware's build script performs too.
     pub fn fits(&self, blob: &Blob, beside: usize) -> Result<Option<usize>, Error> {
         let blob = arrange(blob, if self.dsp { for_dsp(blob.model()?.weights()) } else { Layout::RowMajor })?;
         let model = blob.model()?;
@@ -129,19 +130,19 @@ impl Machine {
         }
     }
 
-    /// Whether the machine's emulator is here.
+    /// Checks that the machine's emulator is installed.
     ///
     /// # Errors
-    /// What is missing.
+    /// Returns a message about the missing emulator.
     pub fn ready(&self) -> Result<(), String> {
         let found = Command::new(self.program()).arg("--version").output();
-        found.map(drop).map_err(|_| format!("there is no {} here", self.program()))
+        found.map(drop).map_err(|_| format!("{} not found", self.program()))
     }
 
-    /// A compiler that has the machine's target: the one that runs the tests, or that of `set-up`.
+    /// A compiler with the machine's target: the current one, or the one built by `set-up`.
     ///
     /// # Errors
-    /// When there is none here.
+    /// Returns a message if there is none.
     pub fn compiler(&self) -> Result<OsString, String> {
         let own = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
@@ -156,20 +157,20 @@ impl Machine {
         all.into_iter().flatten().find(has_target).ok_or_else(|| format!("this Rust has no target {}", self.target))
     }
 
-    /// Builds the firmware's program `bin` with `models`, paths of blobs, into `folder`, and gives its path.
+    /// Builds the firmware's program `bin` with the blobs at `models` into `folder`, and returns its path.
     ///
     /// # Errors
-    /// What is missing on this machine.
+    /// Returns a message about a missing requirement.
     ///
     /// # Panics
-    /// When the program does not compile.
+    /// Panics if the program does not compile.
     pub fn build(&self, bin: &str, models: &[PathBuf], folder: &Path) -> Result<PathBuf, String> {
         self.ready()?;
         let compiler = self.compiler()?;
         let models: Vec<_> = models.iter().map(|path| path.display().to_string()).collect();
         let mut build = cargo::command();
         build.args(["build", "--quiet", "--release", "--target", self.target, "--target-dir"]);
-        // What the host is compiled with is not for these machines.
+        // Flags for the host do not apply to these targets.
         build.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         build.arg(folder).current_dir(firmware()).env("RUSTC", compiler).env("PIXELRNN_MODELS", models.join(":"));
         match self.emulator {
@@ -191,7 +192,7 @@ impl Machine {
         Ok(folder.join(if self.emulator == Emulator::Node { "pixelrnn_wasm.wasm" } else { bin }))
     }
 
-    /// The command that runs `program`; `counting` makes every instruction take 64 ns of virtual time.
+    /// Command that runs `program`. `counting` makes every instruction take 64 ns of virtual time.
     pub fn command(&self, program: &Path, counting: bool) -> Command {
         let mut command = Command::new(self.program());
         match self.emulator {
@@ -217,10 +218,10 @@ impl Machine {
         command
     }
 
-    /// Runs `program` to its end and gives what it printed.
+    /// Runs `program` to its end and returns its output.
     ///
     /// # Panics
-    /// When it fails or does not end.
+    /// Panics if it fails or hangs.
     pub fn run(&self, program: &Path, counting: bool) -> String {
         let output = finish(self.command(program, counting), PATIENCE);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -230,12 +231,12 @@ impl Machine {
     }
 }
 
-/// The folder of the firmware.
+/// Folder of the firmware.
 pub fn firmware() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example")
 }
 
-/// Runs a command, which is stopped when it takes longer than `patience`.
+/// Runs a command and kills it after `patience`.
 fn finish(mut command: Command, patience: Duration) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the emulator starts");
     let (stdout, stderr) = (child.stdout.take().expect("a pipe"), child.stderr.take().expect("a pipe"));
@@ -246,7 +247,7 @@ fn finish(mut command: Command, patience: Duration) -> Output {
         text
     });
     let stderr = std::thread::spawn(|| std::io::read_to_string(stderr));
-    // The emulator's output ends when the emulator does.
+    // The output pipe closes when the emulator exits.
     if end.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
         let _ = child.kill();
         let _ = child.wait();

@@ -1,4 +1,4 @@
-//! Random networks with random weights, presets and op lists, of every setting that a description has.
+//! Random models: presets and op lists over all settings of a description, with random weights.
 
 use crate::random::Random;
 use pixelrnn::blob::NumberFormat;
@@ -9,20 +9,18 @@ use pixelrnn_converter::quantize::Method;
 use pixelrnn_converter::{Blob, Description, Error, ImageSet, NetworkSpec, OpSpec, Tensor, TrainedModel};
 use std::collections::BTreeMap;
 
-/// A trained model with random weights and settings; equal seeds give equal models.
-///
-/// One in three has weights or biases of extreme sizes.
+/// A random model, determined by its seed. One in three has extreme weights or biases.
 ///
 /// # Panics
-/// When the description that it made up is not one, which is an error of this function.
+/// Panics if the generated description is invalid, which is a bug in this function.
 pub fn random(seed: u64) -> TrainedModel {
     random_of(seed, None)
 }
 
-/// As [`random`], of images of `size` `[height, width]` where one is given.
+/// Like [`random`], with an optional image size `[height, width]`.
 ///
 /// # Panics
-/// As [`random`].
+/// See [`random`].
 pub fn random_of(seed: u64, size: Option<[usize; 2]>) -> TrainedModel {
     let mut random = Random::new(seed);
     let description = if random.once_in(2) { preset(&mut random, size) } else { op_list(&mut random, size) };
@@ -30,24 +28,24 @@ pub fn random_of(seed: u64, size: Option<[usize; 2]>) -> TrainedModel {
     TrainedModel::new(description, tensors).unwrap_or_else(|e| panic!("model {seed}: {e}"))
 }
 
-/// A blob of 8-bit weights; see [`random_blob_of`].
+/// Random blob with 8-bit weights; see [`random_blob_of`].
 pub fn random_blob(seed: u64) -> Option<(TrainedModel, Blob)> {
     random_blob_of(seed, NumberFormat::I8)
 }
 
-/// A blob of [`random`], calibrated on a few random images; `None` where the converter refuses the model, because the
-/// engine lacks an op or its numbers are beyond what integers can scale.
+/// Blob of [`random`], calibrated on a few random images. `None` if the converter rejects the model because the engine
+/// lacks an op or a scale is out of range.
 ///
 /// # Panics
-/// When conversion fails for any other reason.
+/// Panics if conversion fails for any other reason.
 pub fn random_blob_of(seed: u64, weights: NumberFormat) -> Option<(TrainedModel, Blob)> {
     converted(random(seed), seed, weights)
 }
 
-/// As [`random_blob`], of images of one `[height, width]`.
+/// Like [`random_blob`], with a fixed image size `[height, width]`.
 ///
 /// # Panics
-/// As [`random_blob`].
+/// See [`random_blob`].
 pub fn random_blob_sized(seed: u64, size: [usize; 2]) -> Option<(TrainedModel, Blob)> {
     converted(random_of(seed, Some(size)), seed, NumberFormat::I8)
 }
@@ -114,10 +112,10 @@ fn preset(random: &mut Random, size: Option<[usize; 2]>) -> Description {
     Description { input: input(&image, random), ..Description::from(preset) }
 }
 
-/// Makes up ops, and knows how many features the last of them made.
+/// Generator of random op lists.
 struct OpList<'r> {
     random: &'r mut Random,
-    /// Features come in multiples of this.
+    /// Feature counts are multiples of this.
     threes: usize,
     names: usize,
     skip_features: Option<usize>,
@@ -164,7 +162,7 @@ impl OpList<'_> {
         OpSpec::MaskedConv { name: self.name(), mask, kernel, out, dilation: self.random.choose(&[1, 1, 1, 2, 3]) }
     }
 
-    /// One op, which makes `features` out of as many.
+    /// A random op with `features` inputs and outputs.
     fn any(&mut self, features: &mut usize, depth: usize) -> OpSpec {
         let initial_state = self.random.once_in(2);
         match self.random.below(12) {
@@ -227,7 +225,8 @@ fn tensors(description: &Description, random: &mut Random) -> BTreeMap<String, T
                 return;
             }
             let fan_in: usize = spec.shape.iter().skip(1).product();
-            // Sums of about 1: nothing saturates and no rectifier stays closed, save where it is meant to.
+            // Keeps sums near 1, so that values neither saturate nor disable a ReLU, except for deliberately extreme
+            // tensors.
             let size = if spec.shape.len() == 1 { 0.25 * biases } else { 2.5 * weights / (fan_in as f32).sqrt() };
             let variance = spec.name.ends_with("running_var");
             let mut number = || {
@@ -241,10 +240,10 @@ fn tensors(description: &Description, random: &mut Random) -> BTreeMap<String, T
     tensors
 }
 
-/// As [`random`], with numbers unlike those of trained networks: large biases, tiny, huge and dead rows, single outliers.
+/// Like [`random`], with weights unlike trained ones: large biases; tiny, huge and zero rows; single outliers.
 ///
 /// # Panics
-/// As [`random`].
+/// See [`random`].
 pub fn odd(seed: u64) -> TrainedModel {
     let (description, _, mut tensors) = random(seed).into_parts();
     let mut random = Random::new(seed ^ 0x0dd);
@@ -263,7 +262,7 @@ pub fn odd(seed: u64) -> TrainedModel {
                 row[outlier] *= 30.0;
             }
         }
-        // A bias that drowns everything, or that all outputs have in common.
+        // A dominating bias on one output, or on all outputs.
         if name.ends_with("bias") && random.once_in(6) {
             let offset = random.choose(&[-1000.0, -20.0, 20.0, 1000.0]);
             let all = random.once_in(2);

@@ -1,7 +1,7 @@
-//! Blobs that no converter would write.
+//! Mutated blobs that no converter would write.
 //!
-//! A converter chooses numbers so that nothing overflows, and registers so that each op reads what was meant for it. An
-//! engine has to give what the page says for all others too, as far as a reader accepts them.
+//! A converter picks constants that avoid overflow, and registers that match the dataflow. For any other blob that the
+//! reader accepts, the engine must still follow the format specification.
 
 use crate::integer_model::bytes::{blob_checksum, offset_at, u16_at, u32_at};
 use crate::integer_model::header::Header;
@@ -10,28 +10,27 @@ use pixelrnn::blob::RECORD_BYTES;
 use pixelrnn::{BlobError, Model};
 use pixelrnn_converter::Blob;
 
-/// Replaces the numbers of `blob` by random and extreme ones, each with a chance, and puts the checksum right. The shape
-/// stays as it is.
+/// Replaces constants of `blob` at random by random and extreme values, and updates the checksum. The network structure
+/// is unchanged.
 ///
 /// # Panics
-/// When `blob` is none.
-pub fn numbers(blob: &mut [u8], random: &mut Random) {
+/// Panics if `blob` is invalid.
+pub fn constants(blob: &mut [u8], random: &mut Random) {
     let header = Header::parse(blob).expect("a blob");
-    let mut numbers = Numbers { blob, random };
+    let mut mutator = Mutator { blob, random };
     for value in 0..header.levels {
-        numbers.byte(header.input_table + value, i8::MIN, i8::MAX);
+        mutator.byte(header.input_table + value, i8::MIN, i8::MAX);
     }
     for op in 0..header.op_count {
-        numbers.op(header.ops + 64 * op, &header);
+        mutator.op(header.ops + 64 * op, &header);
     }
     seal(blob);
 }
 
-/// Moves an input or an output of one op of `blob` to other registers, puts the checksum right, and gives the op's number
-/// and kind.
+/// Moves an input or output of one op to other registers and updates the checksum. Returns the op's index and kind.
 ///
 /// # Panics
-/// When `blob` is none.
+/// Panics if `blob` is invalid.
 pub fn register(blob: &mut [u8], random: &mut Random) -> (usize, u8) {
     let header = Header::parse(blob).expect("a blob");
     let op = random.below(header.op_count);
@@ -50,11 +49,10 @@ pub fn register(blob: &mut [u8], random: &mut Random) -> (usize, u8) {
     (op, kind)
 }
 
-/// Moves something that the header or one op of `blob` points to elsewhere, most of the time to where something else is, and
-/// puts the checksum right.
+/// Changes an offset in the header or in one op, usually to another section of the blob, and updates the checksum.
 ///
 /// # Panics
-/// When `blob` is none.
+/// Panics if `blob` is invalid.
 pub fn offset(blob: &mut [u8], random: &mut Random) {
     let header = Header::parse(blob).expect("a blob");
     let at = header.ops + 64 * random.below(header.op_count);
@@ -73,13 +71,13 @@ pub fn offset(blob: &mut [u8], random: &mut Random) {
     seal(blob);
 }
 
-/// `blob` with its op `op` standing there `times` times more, each with the same weights.
+/// Repeats op `op` of `blob` `times` more times with shared weights.
 ///
 /// # Errors
-/// When that is no blob.
+/// Fails if the result is not a valid blob.
 ///
 /// # Panics
-/// When `blob` is none.
+/// Panics if `blob` is invalid.
 pub fn repeated(blob: &[u8], op: usize, times: usize) -> Result<Vec<u8>, BlobError> {
     let header = Header::parse(blob).expect("a blob");
     let mut ops: Vec<&[u8]> = blob[header.ops..].chunks_exact(RECORD_BYTES).take(header.op_count).collect();
@@ -101,11 +99,11 @@ pub fn repeated(blob: &[u8], op: usize, times: usize) -> Result<Vec<u8>, BlobErr
     Ok(bytes)
 }
 
-/// `blob` with biases beside those of its classes, which are less by these: random ones for each op that had none. Gives how many ops
-/// these are as well.
+/// Adds a random bias to each op that has only class biases, and subtracts it from the class biases. Returns the new
+/// blob and the number of changed ops.
 ///
 /// # Panics
-/// When `blob` is none.
+/// Panics if `blob` is invalid.
 pub fn with_biases(blob: &[u8], random: &mut Random) -> (Vec<u8>, usize) {
     let header = Header::parse(blob).expect("a blob");
     let mut bytes = blob.to_vec();
@@ -135,11 +133,11 @@ pub fn with_biases(blob: &[u8], random: &mut Random) -> (Vec<u8>, usize) {
     (bytes, changed)
 }
 
-/// Makes the sums of the logits of `blob` quarters of what they begin with: biases of up to 2²⁶ in size, more by `4 · by`, and one
-/// factor for all. Their logits are shifted by `shift`.
+/// Gives the logits of `blob` multipliers of one quarter and random biases of magnitude up to 2²⁶ plus `4 · by`. Sets
+/// the logit shift to `shift`.
 ///
 /// # Panics
-/// When `blob` is none.
+/// Panics if `blob` is invalid.
 pub fn logits(blob: &mut [u8], shift: u8, by: i32, random: &mut Random) {
     let header = Header::parse(blob).expect("a blob");
     let at = header.ops + RECORD_BYTES * (header.op_count - 1);
@@ -148,32 +146,32 @@ pub fn logits(blob: &mut [u8], shift: u8, by: i32, random: &mut Random) {
     blob[at + 22] = shift;
     let [bias, multipliers, class_bias] = [28, 32, 36].map(|field| offset_at(blob, at + field));
     words(blob, multipliers, outputs, || 1 << 30);
-    // Where an op has biases beside those of its classes, the latter stay.
+    // An op with biases keeps its class biases.
     let (table, count) = if bias == 0 { (class_bias, outputs * header.classes) } else { (bias, outputs) };
     words(blob, table, count, || ((random.bits() as i32) >> random.between(5, 30)) + 4 * by);
     seal(blob);
 }
 
-/// Puts `count` words at `at`.
+/// Writes `count` words from `at` on.
 fn words(blob: &mut [u8], at: usize, count: usize, mut word: impl FnMut() -> i32) {
-    for place in blob[at..at + 4 * count].as_chunks_mut().0 {
-        *place = word().to_le_bytes();
+    for word_bytes in blob[at..at + 4 * count].as_chunks_mut().0 {
+        *word_bytes = word().to_le_bytes();
     }
 }
 
-/// Puts a word at `at`, and the checksum right.
+/// Writes a word at `at` and updates the checksum.
 ///
 /// # Panics
-/// When `blob` is none.
+/// Panics if `blob` is invalid.
 pub fn word(blob: &mut [u8], at: usize, word: u32) {
     blob[at..at + 4].copy_from_slice(&word.to_le_bytes());
     seal(blob);
 }
 
-/// `blob` without the biases of any class.
+/// Removes all class biases from `blob`.
 ///
 /// # Panics
-/// When `blob` is none.
+/// Panics if `blob` is invalid.
 pub fn without_class_biases(blob: &[u8]) -> Vec<u8> {
     let header = Header::parse(blob).expect("a blob");
     let mut bytes = blob.to_vec();
@@ -186,7 +184,7 @@ pub fn without_class_biases(blob: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Where the op at `at` says where its biases and those of its classes are, if it is one that has any.
+/// Offsets of the fields that point to the biases and class biases. `None` for ops without biases.
 fn bias_fields(blob: &[u8], at: usize) -> Option<[usize; 2]> {
     match blob[at] {
         1 => Some([at + 28, at + 36]),
@@ -195,25 +193,25 @@ fn bias_fields(blob: &[u8], at: usize) -> Option<[usize; 2]> {
     }
 }
 
-/// Puts the checksum right.
+/// Updates the checksum.
 fn seal(blob: &mut [u8]) {
     let checksum = blob_checksum(blob);
     blob[12..16].copy_from_slice(&checksum.to_le_bytes());
 }
 
-struct Numbers<'a> {
+struct Mutator<'a> {
     blob: &'a mut [u8],
     random: &'a mut Random,
 }
 
-impl Numbers<'_> {
-    /// Three in four numbers stay: where all change, all results sit at an end of their range.
-    fn stays(&mut self) -> bool {
+impl Mutator<'_> {
+    /// Keeps three in four constants. With all of them changed, every result saturates.
+    fn keeps(&mut self) -> bool {
         !self.random.once_in(4)
     }
 
     fn byte(&mut self, at: usize, low: i8, high: i8) {
-        if !self.stays() {
+        if !self.keeps() {
             let any =
                 (i64::from(low) + self.random.below((i64::from(high) - i64::from(low) + 1) as usize) as i64) as i8;
             self.blob[at] = self.random.choose(&[low, high, any]) as u8;
@@ -221,7 +219,7 @@ impl Numbers<'_> {
     }
 
     fn word(&mut self, at: usize) {
-        if !self.stays() {
+        if !self.keeps() {
             let any = self.random.bits() as i32;
             let small = any >> self.random.below(31);
             let value = self.random.choose(&[i32::MIN, i32::MAX, any, small]);
@@ -229,16 +227,16 @@ impl Numbers<'_> {
         }
     }
 
-    /// Those at `at`; where that is 0, there are none.
+    /// Mutates `count` words at `at`, unless `at` is 0 (absent).
     fn words(&mut self, at: usize, count: usize) {
         if at != 0 {
             (0..count).for_each(|n| self.word(at + 4 * n));
         }
     }
 
-    /// Any factor below 2¹⁵ and any shift from 1 to 30.
+    /// Random factor below 2¹⁵ and shift from 1 to 30.
     fn rescale(&mut self, at: usize) {
-        if !self.stays() {
+        if !self.keeps() {
             let any = self.random.below(1 << 15) as u16;
             let m = self.random.choose(&[0, 1, 32767, any, any]);
             let n = self.random.between(1, 30) as u16;
@@ -299,7 +297,7 @@ impl Numbers<'_> {
         let record = self.blob[at..at + 64].to_vec();
         let (inputs, hidden) = (usize::from(u16_at(&record, 16)), usize::from(u16_at(&record, 18)));
         for unit in 0..hidden {
-            // The fraction of gate g is 7, or 8 to 14.
+            // Fraction 7 for gate g, or 8 to 14.
             let at = offset_at(&record, 56) + unit;
             if self.random.once_in(2) { self.byte(at, 0x70, 0x7f) } else { self.byte(at, -0x80, -0x11) }
         }
@@ -320,8 +318,8 @@ impl Numbers<'_> {
         for n in 0..4 * hidden * pixels * hidden {
             self.byte(offset_at(&record, 40) + n, i8::MIN, i8::MAX);
         }
-        for numbers in [32, 36, 44] {
-            self.words(offset_at(&record, numbers), 4 * hidden);
+        for table in [32, 36, 44] {
+            self.words(offset_at(&record, table), 4 * hidden);
         }
         self.words(offset_at(&record, 48), 4 * hidden * header.classes);
         let rows = if record[0] == 7 { 1 } else { header.height };

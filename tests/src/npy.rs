@@ -1,35 +1,35 @@
-//! Reads the `.npy` files of the fixtures: little-endian numbers in row-major order, as NumPy writes them.
+//! Reader for the fixtures' `.npy` files: little-endian, row-major.
 
 use std::path::Path;
 
-/// Reads float32 numbers from the file at `path`, with their shape.
+/// Reads shape and float32 values.
 ///
 /// # Panics
-/// When the file is not a whole `.npy` file of float32.
+/// Panics if the file is not a complete float32 `.npy` file.
 pub fn read_f32(path: &Path) -> (Vec<usize>, Vec<f32>) {
     let (shape, data) = read(path, "<f4");
     (shape, data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
 }
 
-/// Reads float64 numbers from the file at `path`, with their shape.
+/// Reads shape and float64 values.
 ///
 /// # Panics
-/// When the file is not a whole `.npy` file of float64.
+/// Panics if the file is not a complete float64 `.npy` file.
 pub fn read_f64(path: &Path) -> (Vec<usize>, Vec<f64>) {
     let (shape, data) = read(path, "<f8");
     let number = |b: &[u8]| f64::from_le_bytes(b.try_into().expect("eight bytes"));
     (shape, data.chunks_exact(8).map(number).collect())
 }
 
-/// Reads uint8 numbers from the file at `path`, with their shape.
+/// Reads shape and uint8 values.
 ///
 /// # Panics
-/// When the file is not a whole `.npy` file of uint8.
+/// Panics if the file is not a complete uint8 `.npy` file.
 pub fn read_u8(path: &Path) -> (Vec<usize>, Vec<u8>) {
     read(path, "|u1")
 }
 
-/// The shape and the bytes of the numbers, whose type must be `descr`.
+/// Reads shape and raw data of element type `descr`.
 fn read(path: &Path, descr: &str) -> (Vec<usize>, Vec<u8>) {
     let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     assert!(bytes.starts_with(b"\x93NUMPY\x01\x00"), "{}: no .npy file of version 1", path.display());

@@ -1,4 +1,4 @@
-//! Runs of the command line's program, in folders of their own.
+//! Runs of the command-line program, each in a separate folder.
 
 use crate::{cargo, fixtures};
 use std::ffi::OsStr;
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// For a shell, before it sets a limit on address space: as many threads and heaps on every machine. Each reserves some, and a heap is made
-/// where two threads meet in the allocator.
+/// Shell setup that fixes the number of threads and malloc arenas before an address-space limit is set. Both reserve
+/// address space, and the allocator creates arenas when threads contend.
 pub const SAME_THREADS: &str = "export RAYON_NUM_THREADS=2 MALLOC_ARENA_MAX=1";
 
-/// What a run of the program came to.
+/// Result of a program run.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Exit status; `None` where a signal ended it.
+    /// Exit status. `None` if killed by a signal.
     pub status: Option<i32>,
     /// Standard output.
     pub stdout: Vec<u8>,
@@ -22,7 +22,7 @@ pub struct Run {
     pub stderr: String,
 }
 
-/// A folder to run the program in, which goes when it is dropped.
+/// Temporary working folder, deleted on drop.
 #[derive(Debug)]
 pub struct Folder {
     folder: TempDir,
@@ -35,15 +35,15 @@ impl Default for Folder {
 }
 
 impl Folder {
-    /// An empty folder.
+    /// Creates an empty folder.
     ///
     /// # Panics
-    /// When there can be none.
+    /// Panics if the folder cannot be created.
     pub fn new() -> Self {
         Self { folder: TempDir::new().expect("a temporary folder") }
     }
 
-    /// The file `name` in it.
+    /// Path of the file `name`.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -51,7 +51,7 @@ impl Folder {
     /// Writes the file `name`.
     ///
     /// # Panics
-    /// When it cannot be written.
+    /// Panics if writing fails.
     pub fn write(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.path(name), bytes).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
@@ -59,15 +59,15 @@ impl Folder {
     /// Reads the file `name`.
     ///
     /// # Panics
-    /// When it cannot be read.
+    /// Panics if reading fails.
     pub fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// Names of all files in it, sorted.
+    /// Sorted names of all files.
     ///
     /// # Panics
-    /// When it cannot be read.
+    /// Panics if the folder cannot be read.
     pub fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.folder.path()).expect("the folder");
         let mut names: Vec<String> =
@@ -76,11 +76,11 @@ impl Folder {
         names
     }
 
-    /// Copies the files of a fixture: `model.safetensors`, `images.npy` and, where there is one, `labels.npy`; makes
-    /// `model.prnn` of them.
+    /// Copies a fixture as `model.safetensors`, `images.npy` and, if present, `labels.npy`, and converts it to
+    /// `model.prnn`.
     ///
     /// # Panics
-    /// When that fails.
+    /// Panics on any failure.
     pub fn fixture(&self, name: &str) {
         for file in ["safetensors", "images.npy", "labels.npy"] {
             let from = fixtures::folder().join(format!("{name}.{file}"));
@@ -92,32 +92,32 @@ impl Folder {
         self.write("model.prnn", fixtures::named(name).blob().expect("the engine has all its ops").bytes());
     }
 
-    /// Runs the program here with the words of `line`.
+    /// Runs the program with arguments split from `line`.
     pub fn run(&self, line: &str) -> Run {
         self.run_with(line.split_whitespace(), &[])
     }
 
-    /// Runs the program here with `input` on standard input.
+    /// Runs the program with `input` on standard input.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// Panics if the program does not start.
     pub fn run_with(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>, input: &[u8]) -> Run {
         let mut command = self.command(cargo::pixelrnn());
         command.args(arguments);
         run(&mut command, input)
     }
 
-    /// As [`Folder::run`], by a shell that has done `before`, such as setting a limit.
+    /// Like [`Folder::run`], in a shell after `before`, for example with a resource limit.
     ///
     /// # Panics
-    /// When there is no shell.
+    /// Panics if there is no shell.
     pub fn run_after(&self, before: &str, line: &str) -> Run {
         let mut command = self.command(Path::new("/bin/sh"));
         command.args(["-c", &format!(r#"{before} && exec "$0" "$@""#)]).arg(cargo::pixelrnn());
         run(command.args(line.split_whitespace()), &[])
     }
 
-    /// `program` in this folder.
+    /// Command for `program` in this folder.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.folder.path()).env_remove("RUST_BACKTRACE");
@@ -128,13 +128,13 @@ impl Folder {
 /// Runs `command` with `input` on standard input.
 ///
 /// # Panics
-/// When it cannot be started.
+/// Panics if it does not start.
 pub fn run(command: &mut Command, input: &[u8]) -> Run {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("a pipe");
     let input = input.to_vec();
-    // A program that does not read everything must not stop the test.
+    // Ignores the write error of a program that stops reading early.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().expect("the program ends");
     writer.join().expect("the writer ends");
@@ -146,19 +146,19 @@ pub fn run(command: &mut Command, input: &[u8]) -> Run {
 }
 
 impl Run {
-    /// The same run, which must have ended well.
+    /// Asserts success and returns the run.
     ///
     /// # Panics
-    /// When it did not.
+    /// Panics if the program failed.
     pub fn good(self) -> Self {
         assert_eq!(self.status, Some(0), "{}", self.stderr);
         self
     }
 
-    /// Standard output as JSON.
+    /// Parses standard output as JSON.
     ///
     /// # Panics
-    /// When the run failed or printed anything else.
+    /// Panics if the run failed or printed anything else.
     pub fn json(self) -> serde_json::Value {
         let run = self.good();
         serde_json::from_slice(&run.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&run.stdout)))

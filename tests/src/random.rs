@@ -1,18 +1,18 @@
-//! Random numbers for tests: small, and the same everywhere.
+//! Small, reproducible random number generator for tests.
 
 use pixelrnn::network::Image;
 
-/// A generator of 64-bit numbers (`SplitMix64`).
+/// `SplitMix64`.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// Equal seeds give equal numbers.
+    /// Seeds the generator.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next 64 bits.
+    /// Next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,32 +20,32 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `n`, which is not 0.
+    /// Uniform in `0..n`. `n` must not be 0.
     pub fn below(&mut self, n: usize) -> usize {
         (self.bits() % n as u64) as usize
     }
 
-    /// A number from `low` to `high`, both included.
+    /// Uniform in `low..=high`.
     pub fn between(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high - low + 1)
     }
 
-    /// True once in `n` times.
+    /// True with probability `1 / n`.
     pub fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    /// One of `choices`.
+    /// A random element of `choices`.
     pub fn choose<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
 
-    /// -1 to 1.
+    /// Uniform in [-1, 1).
     pub fn unit(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
 
-    /// An image of random values, `[C, H, W]`.
+    /// Random image values, `[C, H, W]`.
     pub fn image(&mut self, image: &Image) -> Vec<u8> {
         (0..image.values()).map(|_| self.below(image.levels) as u8).collect()
     }

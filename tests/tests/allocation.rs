@@ -1,5 +1,5 @@
-//! The engine takes no memory but its buffer.
-#![allow(unsafe_code)] // an allocator that counts has to be one
+//! The engine allocates no memory beyond its buffer.
+#![allow(unsafe_code)] // the counting allocator implements GlobalAlloc
 
 use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::{Cost, Engine, FromImage, Sample, Temperature};
@@ -8,7 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 thread_local! {
-    /// Calls of the allocator by this thread. The test harness's own threads go on allocating as they like.
+    /// Allocator calls on this thread. Threads of the test harness keep allocating.
     static CALLS: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -16,16 +16,16 @@ struct Counting;
 
 impl Counting {
     fn count() {
-        // While a thread ends its counter is gone; nobody asks for it any more.
+        // The thread-local counter is gone while its thread exits, and no longer read.
         let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
     }
 }
 
-// SAFETY: everything is left to the system's allocator.
+// SAFETY: delegates to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         Self::count();
-        // SAFETY: the caller's promises are those that `System` asks for.
+        // SAFETY: the caller upholds the contract of `System`.
         unsafe { System.alloc(layout) }
     }
 
@@ -45,7 +45,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Calls of the allocator while `work` runs.
+/// Number of allocator calls during `work`.
 fn calls(work: impl FnOnce()) -> usize {
     let before = CALLS.with(Cell::get);
     work();

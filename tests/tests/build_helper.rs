@@ -1,16 +1,16 @@
-//! A build script with `pixelrnn-build`: what it makes is what the program includes and runs.
+//! Build scripts with `pixelrnn-build`: the program includes and runs the generated model.
 
 use pixelrnn::blob::Layout;
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_tests::machines::Machine;
 use pixelrnn_tests::project::{Project, errors, printed, root};
-use pixelrnn_tests::{golden, walk};
+use pixelrnn_tests::{forward, golden};
 use std::path::Path;
 
-/// A program that says how the weights of its model lie and what an image cost.
+/// Program that prints the weight layout of its model and the cost of an image.
 const MAIN: &str = r#"
-use pixelrnn::{Draw, Engine, Temperature};
+use pixelrnn::{Engine, Sample, Temperature};
 
 pixelrnn::include_model!(mod digits);
 
@@ -20,13 +20,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = digits::model()?;
     let state = &mut *STATE.lock()?;
     let mut image = [0; digits::VALUES];
-    let cost = Engine::new(model, state)?.run(None, &mut Draw::seeded(3, Temperature::ONE), &mut image)?;
+    let cost = Engine::new(model, state)?.run(None, &mut Sample::seeded(3, Temperature::ONE), &mut image)?;
     println!("{:?} {} {image:?}", model.layout(), cost.0);
     Ok(())
 }
 "#;
 
-/// The program in a crate called `name`, with `model` as `models/digits.prnn`.
+/// Crate `name` with the program and with `model` as `models/digits.prnn`.
 fn project(name: &str, model: &[u8]) -> Project {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_helper");
     let project = Project::new(&folder, name, &root().join("Cargo.lock"));
@@ -54,10 +54,10 @@ fn blob(name: &str) -> Blob {
     Blob::read(&golden::folder().join(name)).unwrap()
 }
 
-/// What the program is to print of a model.
+/// Expected output for a model.
 fn expected(blob: &Blob) -> String {
-    let walk::Walk { cost, image, .. } = walk::sample(blob.model().unwrap(), 3, 1000, None);
-    format!("Rows {} {image:?}\n", cost.0)
+    let forward::Pass { cost, image, .. } = forward::sample(blob.model().unwrap(), 3, 1000, None);
+    format!("RowMajor {} {image:?}\n", cost.0)
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_build_with_a_file_that_is_no_blob_fails_with_a_sentence_that_names_the_file
     assert!(said.contains("Error: models/digits.prnn: not a model blob: it does not begin with `PRNN`"), "{said}");
 }
 
-/// The same source for a Cortex-M33, with the DSP instructions or without: the flags alone say so.
+/// Same source for a Cortex-M33 with and without DSP instructions. Compiler flags alone decide.
 #[test]
 fn flags_that_name_another_core_lay_the_model_out_anew() {
     let machine = Machine::named("mps2-an505").unwrap();
@@ -111,7 +111,7 @@ fn flags_that_name_another_core_lay_the_model_out_anew() {
     }
 }
 
-/// The last `OUT_DIR` of the crate that Cargo names.
+/// Last `OUT_DIR` of the crate in Cargo's messages.
 fn out_dir(messages: &str) -> String {
     let message = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
     let of_crate = |message: &serde_json::Value| message["package_id"].as_str().is_some_and(|id| id.contains("flags"));

@@ -1,43 +1,43 @@
-//! What the engine predicts for a value depends on the values before it and on nothing else, down to the colour.
+//! Causality by perturbation: a prediction depends only on earlier values, down to the colour.
 //!
-//! The engine asks for a value when it has predicted it, so it could see a later one only in memory that another image left
-//! behind. One engine therefore takes all images of a test, one after the other, in one buffer.
+//! The engine requests a value after predicting it, so later values could leak only through memory left by a previous
+//! image. A single engine therefore processes all images of a test in one buffer.
 
 use pixelrnn::{Engine, FromImage, Model};
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{fixtures, models, walk};
+use pixelrnn_tests::{fixtures, forward, models};
 
-/// Index in `[C, H, W]` of the value that is number `n` in the order in which values are predicted.
-fn place(model: &Model<'_>, n: usize) -> usize {
+/// Index in `[C, H, W]` of the `n`th value in prediction order.
+fn value_index(model: &Model<'_>, n: usize) -> usize {
     let shape = model.image();
     let (pixel, channel) = (n / shape.channels, n % shape.channels);
     channel * shape.height * shape.width + pixel
 }
 
-/// The logits in the order in which values are predicted, `[value][L or 1]`.
+/// Logits in prediction order, `[value][L or 1]`.
 fn in_order(model: &Model<'_>, logits: &[i32]) -> Vec<Vec<i32>> {
     let shape = model.image();
     let pixels = shape.height * shape.width;
-    let each = logits.len() / shape.values();
+    let logits_per_value = logits.len() / shape.values();
     let of = |n: usize| {
         let (pixel, channel) = (n / shape.channels, n % shape.channels);
-        (0..each).map(|logit| logits[(channel * each + logit) * pixels + pixel]).collect()
+        (0..logits_per_value).map(|logit| logits[(channel * logits_per_value + logit) * pixels + pixel]).collect()
     };
     (0..shape.values()).map(of).collect()
 }
 
-/// Changes each value of `image` in turn, and gives the share of changes that any later logits noticed.
+/// Perturbs each value of `image` in turn. Returns the share of perturbations that changed later logits.
 fn perturb(name: &str, model: Model<'_>, image: &[u8], label: Option<usize>, random: &mut Random) -> f64 {
     let shape = model.image();
     let mut state = vec![0x0bad_cafe; model.state_words()];
     let mut engine = Engine::new(model, &mut state).unwrap();
     let mut logits =
-        |image: &[u8]| in_order(&model, &walk::walk(&mut engine, label, FromImage::new(image, shape)).logits);
+        |image: &[u8]| in_order(&model, &forward::run(&mut engine, label, FromImage::new(image, shape)).logits);
     let before = logits(image);
     let mut noticed = 0;
     for n in 0..shape.values() {
         let mut changed = image.to_vec();
-        let value = &mut changed[place(&model, n)];
+        let value = &mut changed[value_index(&model, n)];
         *value = ((usize::from(*value) + random.between(1, shape.levels - 1)) % shape.levels) as u8;
         let after = logits(&changed);
         assert_eq!(before[..=n], after[..=n], "{name}: a change of value {n} shows at or before it");
@@ -58,7 +58,7 @@ fn no_fixture_sees_a_value_at_or_after_the_one_it_predicts() {
             shares.push(share);
         }
     }
-    // Else the equalities above would prove little.
+    // Without a visible effect of most perturbations, the equalities above would prove little.
     let mean = shares.iter().sum::<f64>() / shares.len() as f64;
     assert!(mean > 0.9, "only {mean} of the changes show in later logits: {shares:?}");
 }

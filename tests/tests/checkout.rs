@@ -1,4 +1,4 @@
-//! The checkout as its user finds it: what the commands of the front page compile, and what they leave behind.
+//! A fresh checkout: the README's commands compile only the necessary crates and leave no untracked files.
 
 use pixelrnn_tests::cargo;
 use serde_json::Value;
@@ -27,7 +27,7 @@ fn cargo_run_at_the_root_compiles_the_converter_alone() {
 #[test]
 fn the_default_outputs_of_the_commands_are_ignored_by_git() {
     let ignored = std::fs::read_to_string(root().join(".gitignore")).unwrap();
-    // Anchored, as the models' cards have pictures of the same names.
+    // Anchored patterns, as model cards contain pictures of the same names.
     for output in ["/samples.png", "/context.png", "/runs/"] {
         assert!(ignored.lines().any(|line| line == output), "{output}");
     }

@@ -1,4 +1,4 @@
-//! The client of `client/` gets its replies over a line that loses bytes, whichever these are.
+//! The client in `client/` receives its replies over a line that loses any bytes.
 
 use pixelrnn::{Engine, Sample, Temperature};
 use pixelrnn_client::{Client, Error, MAX_FILE_PIECE, file};
@@ -6,15 +6,15 @@ use pixelrnn_tests::lossy::Line;
 use serde_json::{Value, json};
 use std::io::Write;
 
-/// A client of a device that was on before.
+/// Client of a device that was started earlier.
 fn client(line: Line) -> Client<Line> {
-    // More than bytes are lost, as each may be an attempt to find out why nothing comes.
+    // More attempts than lost bytes, as every lost byte may cause a timeout.
     let mut client = Client::new(line).with_patience(300);
     client.synchronize().unwrap();
     client
 }
 
-/// Requests of all kinds, and their replies.
+/// Sends requests of all kinds and returns the replies.
 fn converse(line: Line) -> (Vec<Value>, Line) {
     let mut device = client(line);
     let image = "0123456789abcdef0123456789ab";
@@ -22,14 +22,14 @@ fn converse(line: Line) -> (Vec<Value>, Line) {
     all.extend(device.ask(r#"{"cmd":"temperature","value":0.8}"#).unwrap());
     all.extend(device.ask(r#"{"cmd":"sample","model":"colour","label":3,"seed":7}"#).unwrap());
     all.extend(device.ask(format!(r#"{{"cmd":"score","image":"{image}"}}"#)).unwrap());
-    // As long as a line may be, most of it blanks.
+    // A line of maximum length, padded with blanks.
     let long = format!(r#"{{"cmd":"complete","image":"{image}",{}"rows":2,"seed":7}}"#, " ".repeat(440));
     all.extend(device.ask(long).unwrap());
     let compressed = device.ask(format!(r#"{{"cmd":"compress","image":"{image}"}}"#)).unwrap();
     let bytes = file(&compressed).unwrap();
     all.extend(compressed);
     all.extend(device.ask_with_file(r#"{"cmd":"decompress"}"#, bytes.chunks(20)).unwrap());
-    // No saved image: it is refused once there is enough of it.
+    // Invalid saved image. It is rejected once enough bytes have arrived.
     all.extend(device.ask_with_file(r#"{"cmd":"resume"}"#, [0x50; 600].chunks(MAX_FILE_PIECE)).unwrap());
     assert!(matches!(device.ask("}").unwrap()[..], [ref reply] if reply["error"] == "not_json"));
     (all, std::mem::replace(device.port_mut(), Line::to_small_models()))
@@ -42,7 +42,7 @@ fn whichever_bytes_are_lost_every_request_is_answered() {
     let all = line.carried();
     assert!(all > 1000, "only {all} bytes were sent");
     for run in [1, 2, 250] {
-        // Each byte by itself; several at once, from every fifth on.
+        // Every single byte; then runs of several bytes, starting at every fifth.
         for first in (0..all).step_by(if run == 1 { 1 } else { 5 }) {
             let (replies, _) = converse(Line::to_small_models().losing(first..first + run));
             assert!(replies == expected, "bytes {first} to {} were lost: {replies:?}", first + run - 1);
@@ -50,7 +50,7 @@ fn whichever_bytes_are_lost_every_request_is_answered() {
     }
 }
 
-/// Timeouts that are too short for the device: more line ends than it needs, and questions that are asked twice.
+/// Timeouts too short for the device cause extra line ends and repeated enquiries.
 #[test]
 fn timeouts_while_the_device_is_merely_slow_change_nothing() {
     let (expected, _) = converse(Line::to_small_models());
@@ -58,7 +58,7 @@ fn timeouts_while_the_device_is_merely_slow_change_nothing() {
     assert_eq!(replies, expected);
 }
 
-/// The request for an image of 28x28 pixels is longer than the queue, which is read when the device has time.
+/// A request for an image of 28x28 pixels exceeds the device's queue.
 #[test]
 fn a_line_longer_than_the_queue_comes_through_at_once() {
     let mut image = vec![0; 784];
@@ -76,7 +76,7 @@ fn a_line_longer_than_the_queue_comes_through_at_once() {
     let sent = device.port_mut().carried() - before;
     assert_eq!(sent, line.len() + 1 + line.len() / 240, "it was sent once, and with a question behind each piece");
 
-    // In one piece, it is lost.
+    // Sent in one piece, it overflows the queue.
     device.port_mut().write_all(format!("{line}\n").as_bytes()).unwrap();
     assert_eq!(device.reply().unwrap()["error"], "lost");
     device.synchronize().unwrap();
@@ -92,7 +92,7 @@ fn a_line_that_is_always_lost_is_given_up_and_the_next_one_is_not() {
     device.synchronize().unwrap();
     assert!(device.ask(r#"{"cmd":"info"}"#).unwrap()[0]["models"].is_array());
 
-    // It looks like a loss to the device, and comes each time.
+    // Looks like a loss to the device, every time.
     device.port_mut().write_all(b"\x1a\n").unwrap();
     assert_eq!(device.reply().unwrap()["error"], "lost");
     assert!(matches!(device.ask("\u{1a}"), Err(Error::Control { byte: 0x1a })));

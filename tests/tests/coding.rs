@@ -1,4 +1,4 @@
-//! Compression gives back what went in, is as short as the model's likelihood says, and refuses what is damaged.
+//! Compression is lossless, its size matches the model's likelihood, and damaged files are rejected.
 
 use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::coder::container::{
@@ -13,15 +13,15 @@ use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::{Blob, Error, ImageSet};
 use pixelrnn_tests::delayed_source::{self, DelayedSource};
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{fixtures, golden, models, walk};
+use pixelrnn_tests::{fixtures, forward, golden, models};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Images that a model draws, random ones, and one of all lowest values.
+/// Samples from the model, random images, and an all-zero image.
 fn images(model: Model<'_>, random: &mut Random, label: Option<usize>) -> ImageSet {
     let shape = model.image();
-    let mut data = walk::sample(model, 1, 1000, label).image;
-    data.extend(walk::sample(model, 2, 3000, label).image);
+    let mut data = forward::sample(model, 1, 1000, label).image;
+    data.extend(forward::sample(model, 2, 3000, label).image);
     data.extend(random.image(&shape));
     data.extend(vec![0; shape.values()]);
     ImageSet::new([shape.channels, shape.height, shape.width], data, images::Range::Levels).unwrap()
@@ -41,20 +41,20 @@ fn goes_there_and_back(name: &str, model: Model<'_>, seed: u64) {
     assert_eq!(back.set, set, "{name}");
     assert_eq!(back.labels, labels, "{name}");
 
-    // A row at a time on a host, a pixel at a time on a device.
+    // Row-wise coding on a host and pixel-wise coding on a device give the same bytes.
     let block = block_by_engine(model, &set, 0..set.count, labels.as_deref());
     assert!(file.bytes[HEADER_BYTES..] == block, "{name}: an engine writes other bytes");
     let (mut data, values) = (vec![0; set.data.len()], model.image().values());
     let mut state = vec![0; model.state_words()];
     let mut engine = Engine::new(model, &mut state).unwrap();
     read_block(&mut engine, MAX_IMAGES, &file.bytes[HEADER_BYTES..], |image, _, pixel| {
-        walk::put(pixel, model.image(), &mut data[image as usize * values..]);
+        forward::put(pixel, model.image(), &mut data[image as usize * values..]);
     })
     .unwrap();
     assert!(data == set.data, "{name}: an engine reads other images");
 }
 
-/// A block of some images of a set, pixel by pixel.
+/// Compresses images of a set into a block, pixel by pixel.
 fn block_by_engine(model: Model<'_>, set: &ImageSet, images: Range<usize>, labels: Option<&[u16]>) -> Vec<u8> {
     let mut state = vec![0; model.state_words()];
     let mut engine = Engine::new(model, &mut state).unwrap();
@@ -97,7 +97,7 @@ fn a_stream_is_as_long_as_the_likelihood_says() {
             let mut encoder = Encoder::new(&mut stream);
             let mut out = vec![0; model.image().values()];
             for seed in 0..count {
-                let image = walk::sample(model, seed, 1000, label).image;
+                let image = forward::sample(model, seed, 1000, label).image;
                 cost += engine.run(label, &mut Encode::new(&image, model.image(), &mut encoder), &mut out).unwrap();
                 assert_eq!(out, image);
             }
@@ -108,13 +108,13 @@ fn a_stream_is_as_long_as_the_likelihood_says() {
             let mut decoder = Decoder::new(&stream[..]).unwrap();
             for seed in 0..count {
                 engine.run(label, &mut Decode::new(&mut decoder), &mut out).unwrap();
-                assert_eq!(out, walk::sample(model, seed, 1000, label).image);
+                assert_eq!(out, forward::sample(model, seed, 1000, label).image);
             }
         }
     }
 }
 
-/// A small file and the blob that it was made with.
+/// A small compressed file with its model and images.
 fn small_file() -> (Blob, Vec<u8>, ImageSet) {
     let blob = Blob::read(&golden::folder().join("row_lstm_rgb_classes.prnn")).unwrap();
     let model = blob.model().unwrap();
@@ -162,7 +162,7 @@ fn absurd_headers_are_refused_before_anything_is_decoded() {
     }
 }
 
-/// A few hundred kilobytes whose header and blocks agree that there are more images than anyone has memory for.
+/// A file of a few hundred kilobytes with consistent headers that declares more images than fit in memory.
 #[test]
 fn more_images_than_a_file_may_unpack_to_are_refused_before_anything_is_decoded() {
     let (blob, bytes, set) = small_file();
@@ -173,7 +173,7 @@ fn more_images_than_a_file_may_unpack_to_are_refused_before_anything_is_decoded(
     let forged = [&header.to_bytes()[..], &block.repeat(blocks)].concat();
     let refused = decompress(blob.model().unwrap(), &forged, || unreachable!()).unwrap_err();
     assert!(matches!(refused, Error::TooLarge { .. }), "{refused}");
-    // One block less is not too much, and then it is seen that there is nothing in them.
+    // One block fewer is within the limit. Decoding then finds the blocks empty.
     header.images -= 1024;
     let forged = [&header.to_bytes()[..], &block.repeat(blocks - 1)].concat();
     let refused = decompress(blob.model().unwrap(), &forged, || ()).unwrap_err();
@@ -203,13 +203,13 @@ fn blocks_of_any_lengths_are_restored_together_and_each_is_checked() {
         let blocks = [0..3, 3..4, 4..9].map(|images| block_by_engine(model, &set, images, None));
         let header = Header::new(&model, 9).to_bytes();
         let file = [&header[..], &blocks.concat()].concat();
-        // More blocks than are advanced together, on one thread.
+        // More blocks than one thread decodes at the same time.
         let many = [&Header::new(&model, 70).to_bytes()[..], &blocks[1].repeat(70)].concat();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         let back = pool.install(|| decompress(model, &many, || ())).unwrap().set;
         assert_eq!(back.count, 70, "{name}");
         assert!(back.iter().all(|image| image == set.image(3)), "{name}: many blocks");
-        // As many blocks together as there are, and some of them.
+        // Blocks decoded by one thread and by two.
         for threads in [1, 2] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let back = pool.install(|| decompress(model, &file, || ()));
@@ -218,7 +218,7 @@ fn blocks_of_any_lengths_are_restored_together_and_each_is_checked() {
             for block in &blocks {
                 start += block.len();
                 let mut damaged = file.clone();
-                // The last byte of the block: of its checksum.
+                // Last byte of the block's checksum.
                 damaged[start - 1] ^= 1;
                 let refused = pool.install(|| decompress(model, &damaged, || ()));
                 assert!(matches!(refused, Err(Error::Compressed(ContainerError::Checksum))), "{name}: {refused:?}");

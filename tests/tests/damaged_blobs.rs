@@ -1,10 +1,10 @@
-//! A blob that was damaged on its way is refused; one whose checksum someone put right is refused or does no harm.
+//! Blobs damaged in transit are rejected. With a repaired checksum they are rejected or harmless.
 
 use pixelrnn_converter::Blob;
 use pixelrnn_tests::{golden, targets};
 use rayon::prelude::*;
 
-/// Small ones: a `PixelCNN` of one channel, a Row LSTM in colour with classes.
+/// Two small blobs: a `PixelCNN` with one channel, and a class-conditional Row LSTM in colour.
 fn blobs() -> [Vec<u8>; 2] {
     ["pixel_cnn_gray", "row_lstm_rgb_classes"]
         .map(|name| std::fs::read(golden::folder().join(format!("{name}.prnn"))).unwrap())
@@ -12,7 +12,7 @@ fn blobs() -> [Vec<u8>; 2] {
 
 fn refused_and_harmless(damaged: &[u8], what: &str) {
     assert!(Blob::new(damaged).model().is_err(), "{what} is accepted");
-    // With a length and a checksum that fit, too, it must run to its end and depend on nothing but its bytes.
+    // With length and checksum repaired, it must still run to its end and depend only on its bytes.
     let run = std::panic::catch_unwind(|| (targets::named("blob").run)(damaged));
     assert!(run.is_ok(), "{what} does harm");
 }

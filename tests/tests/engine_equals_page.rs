@@ -1,4 +1,4 @@
-//! The engine gives what `docs/blob-format.md` says, bit for bit: logits, costs, samples and the memory it asks for.
+//! The engine matches `docs/blob-format.md` bit for bit in logits, costs, samples and state size.
 
 use pixelrnn::blob::{Layout, NumberFormat};
 use pixelrnn::network::{Image, Output};
@@ -7,7 +7,7 @@ use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_tests::integer_model::IntegerModel;
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{fixtures, golden, models, mutate, walk};
+use pixelrnn_tests::{fixtures, forward, golden, models, mutate};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn check(name: &str, model: Model<'_>, images: &[(&[u8], Option<usize>)]) {
         assert_eq!(arranged.layout(), *layout, "{name}");
         check_layout(&format!("{name} in {layout:?}"), arranged, images);
         for (n, (image, label)) in images.iter().enumerate() {
-            let [rows, others] = [model, arranged].map(|model| walk::score(model, image, *label));
+            let [rows, others] = [model, arranged].map(|model| forward::score(model, image, *label));
             assert_eq!(rows, others, "{name}: image {n} in {layout:?}");
         }
     }
@@ -33,18 +33,18 @@ fn check_layout(name: &str, model: Model<'_>, images: &[(&[u8], Option<usize>)])
     assert_eq!(page.header.state_bytes, page.state_bytes(), "{name}: bytes of state");
     assert_eq!(page.header.im2col_bytes, page.im2col_bytes(), "{name}: bytes of the longest dot product");
     for (n, (image, label)) in images.iter().enumerate() {
-        let engine = walk::score(model, image, *label);
+        let engine = forward::score(model, image, *label);
         assert_eq!(engine.image, *image, "{name}: image {n} comes out as it was given");
         assert_eq!(engine.logits, page.logits(image, *label), "{name}: logits of image {n}");
         assert_eq!(engine.cost.0, page.cost(image, *label), "{name}: cost of image {n}");
-        assert_eq!(engine, walk::score_under(Plan::Row, model, image, *label), "{name}: image {n} row by row");
+        assert_eq!(engine, forward::score_under(Plan::Row, model, image, *label), "{name}: image {n} row by row");
     }
 }
 
 fn check_samples(name: &str, model: Model<'_>, label: Option<usize>, draws: &[(u64, u32)]) {
     let page = IntegerModel::parse(model.blob()).unwrap_or_else(|e| panic!("{name}: {e}"));
     for &(seed, milli) in draws {
-        let engine = walk::sample(model, seed, milli, label);
+        let engine = forward::sample(model, seed, milli, label);
         let (image, cost) = page.sample(seed, milli, label);
         assert_eq!(engine.image, image, "{name}: seed {seed}, temperature {milli}");
         assert_eq!(engine.cost.0, cost, "{name}: cost with seed {seed}, temperature {milli}");
@@ -67,7 +67,7 @@ fn samples_of_the_fixtures() {
     }
 }
 
-/// Random images, and one of all lowest and one of all highest values, which calibration has hardly seen.
+/// Random images plus all-lowest and all-highest values, which calibration has hardly seen.
 fn extreme_images(shape: &Image, random: &mut Random) -> Vec<Vec<u8>> {
     let last = (shape.levels - 1) as u8;
     vec![random.image(shape), random.image(shape), vec![0; shape.values()], vec![last; shape.values()]]
@@ -83,7 +83,7 @@ fn check_random(seed: u64, model: Model<'_>) {
     check_samples(&name, model, label, &[(seed, random.choose(&[10, 900, 1000, 3000]))]);
 }
 
-/// Random models with these weights, a fifth of which at least must be convertible.
+/// Random models with one weight format. At least a fifth must be convertible.
 fn random_models_of(weights: NumberFormat, seeds: Range<u64>) {
     let tried = seeds.end - seeds.start;
     let ran: usize = seeds
@@ -129,7 +129,7 @@ fn numbers_that_no_converter_would_choose() {
             let weights = if seed % 3 == 0 { NumberFormat::I8A16 } else { NumberFormat::I8 };
             let Some((_, blob)) = models::random_blob_of(seed, weights) else { return 0 };
             let mut bytes = blob.bytes().to_vec();
-            mutate::numbers(&mut bytes, &mut Random::new(seed));
+            mutate::constants(&mut bytes, &mut Random::new(seed));
             let blob = Blob::new(&bytes);
             let Ok(model) = blob.model() else { return 0 };
             check_random(seed, model);
@@ -140,8 +140,8 @@ fn numbers_that_no_converter_would_choose() {
     assert!(ran * 5 >= tried as usize, "only {ran} of {tried} blobs were accepted");
 }
 
-/// Logits of all sizes, most of which are beyond what 32 bits hold when they have been shifted, in steps that are none, small and the
-/// largest: of a softmax and of a Bernoulli output.
+/// Logits of all magnitudes, most of which overflow 32 bits when shifted, with zero, small and maximum shifts. Covers
+/// softmax and Bernoulli outputs.
 #[test]
 fn logits_that_saturate() {
     let ran: usize = (0..160)
@@ -158,7 +158,7 @@ fn logits_that_saturate() {
     assert!(ran >= 32, "only {ran} models ran");
 }
 
-/// Its sums would leave 32 bits when they are shifted, their distances do not.
+/// The shifted sums would overflow 32 bits, but their differences do not.
 #[test]
 fn a_number_common_to_all_logits_of_a_softmax_changes_nothing() {
     let mut ran = 0;
@@ -178,7 +178,7 @@ fn a_number_common_to_all_logits_of_a_softmax_changes_nothing() {
         ran += 1;
         let label = (first.classes() > 0).then_some(0);
         for other in others {
-            let [a, b] = [first, other].map(|model| walk::sample(model, seed, 3000, label));
+            let [a, b] = [first, other].map(|model| forward::sample(model, seed, 3000, label));
             assert_eq!((a.image, a.cost), (b.image, b.cost), "random model {seed}, shift {shift}");
             assert_eq!(a.logits == b.logits, shift != 0, "random model {seed}, shift {shift}");
         }
@@ -186,9 +186,9 @@ fn a_number_common_to_all_logits_of_a_softmax_changes_nothing() {
     assert!(ran > 20, "only {ran} models ran");
 }
 
-/// Images that a blob itself draws: in a trained model they look like what it was trained on.
+/// Samples drawn by a blob. For a trained model these resemble its training data.
 fn own_samples(model: Model<'_>, count: u64, label: Option<usize>) -> Vec<Vec<u8>> {
-    (0..count).map(|seed| walk::sample(model, seed, 1000, label).image).collect()
+    (0..count).map(|seed| forward::sample(model, seed, 1000, label).image).collect()
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn golden_blobs() {
     }
 }
 
-/// They are too large to be drawn by computing the whole image for every value, and soon scored.
+/// Sampling with the whole-image reference is too slow for them; scoring is fast.
 #[test]
 fn shipped_models() {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");

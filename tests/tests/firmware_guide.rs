@@ -1,12 +1,12 @@
-//! `docs/firmware.md`, followed: its program, as printed there, in a folder of its own, built for a Cortex-M4 and run.
+//! Follows `docs/firmware.md`: extracts its program into a separate folder, builds it for a Cortex-M4 and runs it.
 //!
-//! Where the target or the emulator is missing it says so; `firmware-example/set-up` installs them.
+//! Skipped with a message if the target or the emulator is missing; `firmware-example/set-up` installs both.
 
 use pixelrnn::blob::Layout;
 use pixelrnn_converter::Blob;
 use pixelrnn_tests::machines::Machine;
 use pixelrnn_tests::project::{Project, errors, printed, root};
-use pixelrnn_tests::{golden, walk};
+use pixelrnn_tests::{forward, golden};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -14,13 +14,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const TARGET: &str = "thumbv7em-none-eabihf";
 
-/// The warning about a layout that is slow on this core, as it begins.
+/// Beginning of the warning about a layout that is slow on this core.
 const HINT: &str = "the model's weights lie in rows, and this core has DSP instructions";
 
-/// Programs of one name in one folder take turns.
+/// Serializes builds of programs with the same name in one folder.
 static BUILDING: Mutex<()> = Mutex::new(());
 
-/// The machine of the guide, a compiler for it, and the turn.
+/// Machine of the guide, a compiler for it, and the build lock.
 fn machine() -> Option<(Machine, OsString, MutexGuard<'static, ()>)> {
     let turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let machine = Machine::named("netduinoplus2")?;
@@ -33,7 +33,7 @@ fn machine() -> Option<(Machine, OsString, MutexGuard<'static, ()>)> {
     }
 }
 
-/// The code that stands in the guide below a line that begins with a file's name and ends with a colon.
+/// Code block in the guide below the line that starts with a file name and ends with a colon.
 fn below(guide: &str, file: &str) -> String {
     let begins = |line: &&str| line.starts_with(&format!("`{file}`")) && line.ends_with(':');
     let line = guide.lines().find(begins).unwrap_or_else(|| panic!("the guide has no {file}"));
@@ -43,12 +43,12 @@ fn below(guide: &str, file: &str) -> String {
     code.split_once('\n').expect("the language's name").1.to_owned() + "\n"
 }
 
-/// The folder that the guide makes, for the model in `blob`.
+/// Folder created by following the guide, for the model `blob`.
 fn follow(name: &str, blob: &[u8]) -> Project {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware_guide");
     let project = Project::new(&folder, name, &root().join("firmware-example/Cargo.lock"));
     let guide = std::fs::read_to_string(root().join("docs/firmware.md")).unwrap();
-    // For `…` the reader puts the path to the repository.
+    // `…` stands for the repository path.
     for file in ["Cargo.toml", "build.rs", "memory.x", ".cargo/config.toml", "src/main.rs"] {
         let code = below(&guide, file);
         let code = code.replace("…/pixelrnn", &root().display().to_string());
@@ -67,10 +67,10 @@ fn program(project: &Project) -> PathBuf {
     project.target().join(TARGET).join("release/my-board")
 }
 
-/// What the guide's program prints of a model: the image, and what it cost.
+/// Expected output: the image and its cost.
 fn expected(blob: &Blob) -> String {
     let model = blob.model().unwrap();
-    let drawn = walk::sample(model, 7, 1000, None);
+    let drawn = forward::sample(model, 7, 1000, None);
     let rows = drawn.image[..model.image().height * model.image().width].chunks(model.image().width);
     let row = |row: &[u8]| row.iter().map(|value| if *value == 0 { "  " } else { "##" }).collect::<String>() + "\n";
     rows.map(row).collect::<String>() + &format!("{} bits\n", drawn.cost.0 >> 24)
@@ -92,7 +92,7 @@ fn the_guides_program_draws_what_the_host_draws_from_weights_in_blocks() {
     let text = machine.run(&program(&project), false);
     assert_eq!(text, expected(&blob));
     assert!(text.ends_with("\n116 bits\n"), "{text}");
-    // What is in flash are blocks, and no rows.
+    // Flash holds the tiled weights and not the row-major ones.
     let elf = std::fs::read(program(&project)).unwrap();
     let holds = |bytes: &[u8]| elf.windows(bytes.len()).any(|window| window == bytes);
     let laid_out = |target| pixelrnn_build::laid_out(&project.path("model.prnn"), target, "").unwrap();
@@ -107,7 +107,7 @@ fn the_guides_program_prints_images_of_any_width_and_says_why_it_draws_none() {
     printed(&build(&project, &compiler));
     assert_eq!(machine.run(&program(&project), false), expected(&narrow));
 
-    // It wants a label, which the program gives none.
+    // A class-conditional model. The program passes no label.
     project.write("model.prnn", read("models/mnist-class-pixelcnn/model.prnn").bytes());
     printed(&build(&project, &compiler));
     let output = machine.command(&program(&project), false).output().unwrap();
@@ -129,7 +129,7 @@ fn a_blob_in_rows_that_is_included_as_it_is_makes_a_warning_on_a_core_with_dsp_i
         printed(&output);
         assert_eq!(errors(&output).matches(HINT).count(), hints, "{}", errors(&output));
     }
-    // As `pixelrnn convert --target dsp` makes it.
+    // Like `pixelrnn convert --target dsp`.
     project.write("model.prnn", pixelrnn_build::laid_out(&project.path("model.prnn"), TARGET, "").unwrap());
     project.write("src/main.rs", as_it_is(""));
     let output = build(&project, &compiler);

@@ -1,7 +1,7 @@
-//! Blobs of float weights give what the definition of a model gives, but for rounding.
+//! Blobs with float weights match the model definition up to rounding.
 //!
-//! Where the integer engine is compared with itself and its page, this compares the engine's walk with the definition: no
-//! quantization stands between a wrong tap, gate or state and a difference that shows.
+//! Integer blobs are compared with the format specification. This test compares the forward pass with the definition:
+//! without quantization, a wrong tap, gate or state shows directly.
 
 use pixelrnn::blob::{NumberFormat, RECORD_BYTES, kind};
 use pixelrnn::network::{Image, Output};
@@ -9,24 +9,24 @@ use pixelrnn::{FromImage, Model, StepError};
 use pixelrnn_converter::{Blob, Reference};
 use pixelrnn_tests::integer_model::bytes::{offset_at, u16_at};
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{fixtures, models, mutate, walk};
+use pixelrnn_tests::{fixtures, forward, models, mutate};
 
-/// Nats that one step of an engine's logits is worth.
+/// One step of an engine's logits in nats.
 const UNIT: f64 = std::f64::consts::LN_2 / 65536.0;
 
-/// The greatest distance between logits of `blob` and `expected` ones, in nats; of a softmax's, between their distances to the largest of a
-/// value's.
+/// Maximum distance between the logits of `blob` and the expected ones, in nats. Softmax logits are compared relative
+/// to the largest logit of the value.
 fn worst(blob: &Blob, image: &[u8], label: Option<usize>, expected: &[f64]) -> f64 {
     let model = blob.model().unwrap();
-    let got: Vec<_> = walk::score(model, image, label).logits.iter().map(|logit| f64::from(*logit) * UNIT).collect();
+    let got: Vec<_> = forward::score(model, image, label).logits.iter().map(|logit| f64::from(*logit) * UNIT).collect();
     assert_eq!(got.len(), expected.len());
-    let [got, expected] = [&got[..], expected].map(|logits| walk::relative(model, logits));
+    let [got, expected] = [&got[..], expected].map(|logits| forward::relative(model, logits));
     got.iter().zip(&expected).map(|(got, expected)| (got - expected).abs()).fold(0.0, f64::max)
 }
 
 #[test]
 fn every_logit_of_every_fixture() {
-    // The second: weights that are no f16 lose up to 2⁻¹¹ of themselves.
+    // Weights that are not exact in f16 lose up to 2⁻¹¹ of their value.
     for (weights, tolerance) in [(NumberFormat::F32, 1e-4), (NumberFormat::F16, 0.05)] {
         for fixture in fixtures::all() {
             let Some(blob) = fixture.blob_of(weights) else { continue };
@@ -50,8 +50,8 @@ fn random_models() {
         let image = random.image(&description.image);
         let label = (description.classes > 0).then(|| random.below(description.classes));
         let expected = Reference::new(&trained).logits(&image, label).unwrap().data;
-        let largest = expected.iter().fold(1.0, |most: f64, logit| most.max(logit.abs()));
-        // An engine's logits end at 2¹⁵ octaves.
+        let largest = expected.iter().fold(1.0, |max: f64, logit| max.max(logit.abs()));
+        // Engine logits saturate at 2¹⁵ octaves.
         if largest < 20_000.0 {
             let worst = worst(&blob, &image, label, &expected);
             assert!(worst < 1e-4 * largest, "random model {seed}: a logit of up to {largest} is off by {worst}");
@@ -59,13 +59,13 @@ fn random_models() {
     }
 }
 
-/// Whether `model` stops at an image because a sum is no finite number, under both plans.
+/// True if `model` stops with a non-finite sum on an image, with both plans.
 fn stops(model: Model<'_>, image: &[u8], label: Option<usize>) -> bool {
-    let results = walk::PLANS.map(|plan| {
+    let results = forward::PLANS.map(|plan| {
         let mut state = vec![0; model.state_words_for(plan)];
         let mut out = vec![0; image.len()];
         let mut given = FromImage::new(image, model.image());
-        walk::engine(model, &mut state, plan).run(label, &mut given, &mut out)
+        forward::engine(model, &mut state, plan).run(label, &mut given, &mut out)
     });
     assert_eq!(results[0], results[1]);
     match &results[0] {
@@ -77,17 +77,17 @@ fn stops(model: Model<'_>, image: &[u8], label: Option<usize>) -> bool {
     }
 }
 
-/// Where the blob has floats that every image meets: the table of its inputs, and of each op its first bias, of a class where it has
-/// none of its own, and the first weight of a convolution of one tap; all of an LSTM's initial states.
+/// Offsets of floats used by every image: the input table; for each op its first bias (or class bias) and the first
+/// weight of single-tap convolutions; all initial states of LSTMs.
 fn floats(blob: &[u8], model: Model<'_>) -> Vec<(String, Vec<usize>)> {
-    let numbers = |at: usize, count: usize| (0..count).map(|n| at + 4 * n).collect::<Vec<_>>();
-    let mut places = vec![("input_table".to_string(), numbers(offset_at(blob, 40), model.image().levels))];
+    let entries = |at: usize, count: usize| (0..count).map(|n| at + 4 * n).collect::<Vec<_>>();
+    let mut offsets = vec![("input_table".to_string(), entries(offset_at(blob, 40), model.image().levels))];
     for op in 0..model.instructions().len() {
         let at = offset_at(blob, 44) + RECORD_BYTES * op;
         let mut add = |name: &str, field: usize, count: usize| {
-            let place = offset_at(blob, at + field);
-            if place != 0 {
-                places.push((format!("{name} of op {op}"), numbers(place, count)));
+            let offset = offset_at(blob, at + field);
+            if offset != 0 {
+                offsets.push((format!("{name} of op {op}"), entries(offset, count)));
             }
         };
         match blob[at] {
@@ -107,10 +107,10 @@ fn floats(blob: &[u8], model: Model<'_>) -> Vec<(String, Vec<usize>)> {
             _ => {}
         }
     }
-    places
+    offsets
 }
 
-/// No ReLU, gate or state makes a number of what is none, so that some sum finds it.
+/// ReLUs, gates and states propagate NaN, so that it reaches a sum.
 #[test]
 fn what_is_no_number_anywhere_in_a_blob_stops_the_engine() {
     let mut tried = 0;
@@ -119,15 +119,15 @@ fn what_is_no_number_anywhere_in_a_blob_stops_the_engine() {
         let (image, label) = (fixture.images.image(0), fixture.label(0).map(|_| 0));
         let model = blob.model().unwrap();
         assert!(!stops(model, image, label), "{}", fixture.name);
-        // Where there is no earlier pixel, or no row above, some numbers are read by nothing.
+        // Without an earlier pixel or row, some numbers are never read.
         if model.image().height == 1 || model.image().width == 1 {
             continue;
         }
-        for (name, places) in floats(blob.bytes(), model) {
-            // A gate at infinity is open or shut for good, and a state at infinity has a hyperbolic tangent: those are numbers.
+        for (name, offsets) in floats(blob.bytes(), model) {
+            // A gate at infinity saturates, and an infinite state has a finite tanh, so both yield finite results.
             for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let mut bytes = blob.bytes().to_vec();
-                for at in &places {
+                for at in &offsets {
                     mutate::word(&mut bytes, *at, value.to_bits());
                 }
                 let stopped = stops(Blob::new(&bytes).model().unwrap(), image, label);
@@ -141,7 +141,7 @@ fn what_is_no_number_anywhere_in_a_blob_stops_the_engine() {
     assert!(tried > 300, "only {tried} numbers were tried");
 }
 
-/// Makes the logits of `blob` these at each value, whatever came before.
+/// Replaces the logits of `blob` by constants at every value.
 fn constant_logits(blob: &Blob, logits: &[f32]) -> Blob {
     let mut bytes = blob.bytes().to_vec();
     let model = blob.model().unwrap();
@@ -160,10 +160,10 @@ fn bits_of(blob: &Blob, value: u8, label: Option<usize>) -> f64 {
     let model = blob.model().unwrap();
     let Image { height, width, channels, .. } = model.image();
     let values = height * width * channels;
-    walk::score(model, &vec![value; values], label).cost.bits() / values as f64
+    forward::score(model, &vec![value; values], label).cost.bits() / values as f64
 }
 
-/// 32 bits hold logits up to 2¹⁵ octaves. Those of floats may be anything, and only their distances count.
+/// 32 bits hold logits up to 2¹⁵ octaves. Float logits are unbounded, and only their differences matter.
 #[test]
 fn huge_logits_have_the_likelihoods_of_their_distances() {
     let mut tried = [0; 2];

@@ -1,4 +1,4 @@
-//! What fuzzers run, run for a moment: on all seeds, among which are the files that once were trouble, and on changes of them.
+//! Short runs of the fuzz targets on all seeds, including former failures, and on mutations of them.
 
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::compress::decompress;
@@ -7,7 +7,7 @@ use pixelrnn_tests::random::Random;
 use pixelrnn_tests::targets::{Target, changed, named};
 use rayon::prelude::*;
 
-/// Runs a target on its seeds, and on `count` changes of each.
+/// Runs a target on its seeds and on `count` mutations of each.
 fn runs(name: &str, count: u64) {
     let target: Target = named(name);
     let seeds = target.seeds();
@@ -24,7 +24,7 @@ fn runs(name: &str, count: u64) {
     });
 }
 
-/// Seeds that are refused at once would leave what lies behind the reader untried.
+/// Seeds in an outdated format would be rejected early and leave code behind the reader untested.
 #[test]
 fn seeds_are_of_the_formats_of_today() {
     let golden = golden::MADE_FROM.map(|(name, _)| (name, Blob::read(&golden::folder().join(name)).unwrap()));
@@ -43,7 +43,8 @@ fn seeds_are_of_the_formats_of_today() {
     assert!(blobs > 10 && files > 5, "{blobs} blobs and {files} compressed files");
 }
 
-/// Else a sum that wraps by mistake would go unseen here. `Cargo.toml` says so for tests, `fuzz/Cargo.toml` for fuzzers.
+/// Overflow checks detect sums that wrap unintentionally. `Cargo.toml` enables them for tests, `fuzz/Cargo.toml` for
+/// fuzzers.
 #[cfg(debug_assertions)]
 #[test]
 fn sums_that_wrap_are_found() {

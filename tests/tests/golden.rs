@@ -1,12 +1,12 @@
-//! The same blob and seed give the same image today, tomorrow and on every machine: `golden.json` says which.
+//! Reproducibility over time and machines: blob and seed determine the image, as recorded in `golden.json`.
 //!
-//! `PIXELRNN_BLESS=1 cargo test -p pixelrnn-tests --test golden` takes today's results as the right ones, and
-//! `PIXELRNN_BLESS=blobs` makes the golden blobs from their fixtures again before that.
+//! `PIXELRNN_BLESS=1 cargo test -p pixelrnn-tests --test golden` records the current results. `PIXELRNN_BLESS=blobs`
+//! first rebuilds the golden blobs from their fixtures.
 
 use pixelrnn_converter::Blob;
 use pixelrnn_tests::golden::{self, Golden, IMAGES};
 
-/// What the engine draws today, and what went wrong.
+/// Current results, and the errors of blobs that cannot be read.
 fn today() -> (Golden, Vec<String>) {
     let folder = golden::file().parent().unwrap().to_path_buf();
     let (mut models, mut failures) = (Vec::new(), Vec::new());

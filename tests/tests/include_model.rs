@@ -1,4 +1,4 @@
-//! What `include_model!` refuses while a program is compiled, and in what words.
+//! Compile errors of `include_model!`, with their messages.
 
 use pixelrnn_tests::golden;
 use pixelrnn_tests::project::{Project, errors, printed, root};
@@ -19,7 +19,7 @@ fn project(name: &str, features: &str, source: &str) -> Project {
     project
 }
 
-/// A model for each feature that a blob may need, and what the compiler is to say where the feature is left out.
+/// A model for each optional feature, with the expected message if the feature is disabled.
 const MODELS: [(&str, &str, &str); 5] = [
     ("row", "row_lstm_rgb_classes.prnn", "the model has LSTMs: add \"lstm\" to the features of `pixelrnn`"),
     ("diagonal", "diagonal_bilstm_gray.prnn", "the model has LSTMs: add \"lstm\" to the features of `pixelrnn`"),
@@ -54,7 +54,7 @@ fn a_blob_whose_feature_is_left_out_does_not_compile_and_the_error_names_the_fea
         let output = project(&format!("without-{name}"), "", &includes(&[model])).run(&["check", "--quiet"]);
         let said = errors(&output);
         assert!(!output.status.success(), "{name} compiled");
-        // Rust breaks no string that stands in a panic.
+        // rustc does not break lines within a panic message.
         assert_eq!(said.matches(expected).count(), 1, "{name}: {said}");
     }
 }

@@ -1,4 +1,4 @@
-//! A program that is killed while it writes, and a disk that is full, leave every file whole: the old one or the new one.
+//! Killed programs and full disks leave every file whole, either the old or the new version.
 #![cfg(target_os = "linux")]
 
 use pixelrnn_tests::cargo;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// What is written, with a file in the place of `OUT`: by each command that somebody would miss the old file of.
+/// Commands that overwrite an existing file, with `OUT` as its placeholder.
 const WRITES: [&str; 6] = [
     "compress images.npy -m model.prnn --labels labels.npy -o OUT",
     "convert model.safetensors --calibrate images.npy --labels labels.npy -o OUT",
@@ -17,12 +17,12 @@ const WRITES: [&str; 6] = [
     "score images.npy -m model.prnn --labels labels.npy --logits OUT",
 ];
 
-/// Bytes of a block, as `ulimit -f` of a POSIX shell counts them.
+/// Unit of `ulimit -f` in a POSIX shell, in bytes.
 const BLOCK: usize = 512;
 
 const OLD: &[u8] = b"an old file that somebody needs";
 
-/// A folder with files for each of [`WRITES`]; images enough that what is made of them does not go to the disk in one piece.
+/// A folder with input files for [`WRITES`], with enough images that results are written in several pieces.
 fn files() -> Folder {
     let folder = Folder::new();
     folder.fixture("pixel_cnn_depth_gate_classes");
@@ -39,13 +39,13 @@ fn out(line: &str) -> (String, &'static str) {
     (line.replace("OUT", "out"), name)
 }
 
-/// What the command writes when nothing goes wrong.
+/// Result of the command in an undisturbed run.
 fn whole(folder: &Folder, line: &str, name: &str) -> Vec<u8> {
     folder.run(line).good();
     folder.read(name)
 }
 
-/// Files that a killed program could not take away.
+/// Temporary files left behind by a killed program.
 fn parts(folder: &Folder) -> Vec<String> {
     folder.names().into_iter().filter(|name| name.starts_with(".pixelrnn-")).collect()
 }
@@ -56,8 +56,8 @@ fn remove_parts(folder: &Folder) {
     }
 }
 
-/// Runs each of [`WRITES`] where its file may have no block, one, two or three, if that is not all of it; `before` says to the shell
-/// what becomes of a program that writes more. How many runs there were.
+/// Runs each of [`WRITES`] with the file size limited to zero, one, two and three blocks, where that is less than the
+/// result. `before` sets the shell's behaviour at the limit. Returns the number of runs.
 fn at_each_limit(before: &str, check: impl Fn(&str, &Folder, &Run, &str)) -> usize {
     let folder = files();
     let mut runs = 0;
@@ -71,7 +71,7 @@ fn at_each_limit(before: &str, check: impl Fn(&str, &Folder, &Run, &str)) -> usi
             check(&format!("{line}, {blocks} blocks"), &folder, &run, name);
             remove_parts(&folder);
         }
-        // What was left of it would be in nobody's way.
+        // Leftover temporary files must not disturb the next run.
         folder.write(".pixelrnn-left.part", b"half of");
         assert_eq!(whole(&folder, &line, name), new, "{line}: again");
         remove_parts(&folder);
@@ -80,7 +80,7 @@ fn at_each_limit(before: &str, check: impl Fn(&str, &Folder, &Run, &str)) -> usi
     runs
 }
 
-/// The system kills a program that writes beyond a limit, at that very byte: so the kill does not depend on the clock.
+/// SIGXFSZ kills the program at an exact byte, independent of timing.
 #[test]
 fn a_program_that_is_killed_in_mid_write_leaves_the_old_file() {
     let kills = at_each_limit("ulimit -c 0", |what, folder, run, name| {
@@ -91,7 +91,7 @@ fn a_program_that_is_killed_in_mid_write_leaves_the_old_file() {
     println!("{kills} programs killed in mid-write");
 }
 
-/// Killed at any time, there is the old file or the new one.
+/// A kill at any time leaves the old or the new file.
 #[test]
 fn a_program_that_is_killed_at_any_time_leaves_a_whole_file() {
     let folder = files();
@@ -106,7 +106,7 @@ fn a_program_that_is_killed_at_any_time_leaves_a_whole_file() {
             let mut command = folder.command(cargo::pixelrnn());
             command.args(line.split_whitespace()).stdout(Stdio::null()).stderr(Stdio::null());
             let mut child = command.spawn().unwrap();
-            // Half of the rounds end as soon as a file is being written, the others anywhere.
+            // Half of the rounds kill the program once a temporary file exists, the others at any time.
             let until = begun + (begun.elapsed() + takes * round / 24);
             while Instant::now() < until && child.try_wait().unwrap().is_none() {
                 if round % 2 == 0 && !parts(&folder).is_empty() {
@@ -125,7 +125,7 @@ fn a_program_that_is_killed_at_any_time_leaves_a_whole_file() {
     println!("{kills} programs killed, {in_mid_write} of them in mid-write");
 }
 
-/// With the signal ignored, a file at its limit is a disk that has no room: a write fails in the midst of a file.
+/// With SIGXFSZ ignored, the limit acts like a full disk: a write fails in the middle of a file.
 #[test]
 fn a_write_that_fails_in_the_midst_leaves_the_old_file_and_nothing_else() {
     let failures = at_each_limit("trap '' XFSZ", |what, folder, run, name| {
@@ -138,7 +138,7 @@ fn a_write_that_fails_in_the_midst_leaves_the_old_file_and_nothing_else() {
     println!("{failures} failed writes");
 }
 
-/// A disk of 12 KiB that is really full. It needs Linux to let us have one, and is skipped where it does not.
+/// A tmpfs of 12 KiB that is really full. Skipped if Linux does not permit mounting it.
 #[test]
 fn a_disk_that_is_full_leaves_the_old_file() {
     let folder = files();
@@ -157,7 +157,7 @@ fn a_disk_that_is_full_leaves_the_old_file() {
     };
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.code() == Some(99) || !said.contains("status") {
-        println!("skipped: a disk of our own is not to be had: {errors}");
+        println!("skipped: cannot mount a tmpfs: {errors}");
         return;
     }
     assert_eq!(said, "status 1\nstatus 1\nout\nold", "{errors}");

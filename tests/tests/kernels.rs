@@ -1,4 +1,4 @@
-//! Every kernel that this machine has gives what plain Rust gives, number by number and image by image.
+//! Every kernel of this machine equals portable Rust, operation by operation and image by image.
 
 use pixelrnn::arithmetic::{Arithmetic, Int8};
 use pixelrnn::blob::Layout;
@@ -7,22 +7,22 @@ use pixelrnn::kernels::{Kernel, KernelError, Native, Portable};
 use pixelrnn::{Engine, Sample, Temperature};
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::{arrange, for_dsp};
+use pixelrnn_tests::forward::{self, PLANS};
 use pixelrnn_tests::golden::{self, Golden};
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::walk::{self, PLANS};
 use pixelrnn_tests::{cargo, integer_model::bytes::crc32};
 use rayon::prelude::*;
 
-/// Around every step that a kernel takes: 4, 16 and 64 inputs, and some of these.
+/// Lengths around the step sizes of the kernels: 4, 16 and 64 inputs and multiples.
 const LENGTHS: [usize; 32] = [
     0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 20, 31, 32, 33, 48, 60, 63, 64, 65, 68, 80, 100, 127, 128, 129, 144,
     191, 192, 193,
 ];
 
-/// Stands where nothing may be written.
+/// Sentinel that must not be overwritten.
 const GUARD: i32 = 0x5a5a_5a5a;
 
-/// Extreme values in pairs, weight and input, and then random ones.
+/// Pairs of extreme weights and inputs, followed by random ones.
 const VALUES: [Option<(i8, i8)>; 7] =
     [Some((-128, -128)), Some((-128, 127)), Some((127, -128)), Some((127, 127)), Some((-1, -128)), None, None];
 
@@ -30,14 +30,14 @@ fn kernels() -> impl Iterator<Item = Native> {
     Native::all().filter(|kernel| kernel.name() != "portable")
 }
 
-/// Room for weights and inputs, at an offset that no vector likes.
-struct Room {
+/// Buffers for weights and inputs, at an unaligned offset.
+struct Buffers {
     weights: Vec<i8>,
     x: Vec<i8>,
     bias: Vec<i32>,
 }
 
-impl Room {
+impl Buffers {
     fn new(values: Option<(i8, i8)>, random: &mut Random) -> Self {
         let mut byte = |fixed: Option<i8>| fixed.unwrap_or_else(|| random.below(256) as u8 as i8);
         let weights = (0..71 * 200).map(|_| byte(values.map(|v| v.0))).collect();
@@ -46,7 +46,7 @@ impl Room {
         Self { weights, x, bias }
     }
 
-    /// The sums of `outputs` outputs, of `given` weights that begin at byte `at`.
+    /// Sums of `outputs` outputs, from `given` weights that start at byte `at`.
     fn sums<K: Kernel>(&self, kernel: K, layout: Layout, [length, outputs, given, at]: [usize; 4]) -> Vec<i32> {
         let mut sums = vec![GUARD; outputs + 3];
         let (weights, x) = (&self.weights[at..at + given], &self.x[at % 5..at % 5 + length]);
@@ -63,18 +63,18 @@ impl Room {
 fn products_are_those_of_plain_rust() {
     let mut random = Random::new(1);
     for values in VALUES {
-        let room = Room::new(values, &mut random);
+        let buffers = Buffers::new(values, &mut random);
         for layout in [Layout::RowMajor, Layout::Tiled] {
             for length in LENGTHS.map(|length| layout.row(length)) {
                 for outputs in 0..=70 {
-                    // Just as many weights as there are outputs, some behind them, and some too few.
+                    // Exactly enough weights, too many, and too few.
                     let all = length * outputs;
                     for given in [all, all + 61, all.saturating_sub(1)] {
                         let case = [length, outputs, given, random.below(16)];
-                        let expected = room.sums(Portable, layout, case);
+                        let expected = buffers.sums(Portable, layout, case);
                         assert_eq!([expected[0], expected[outputs + 1], expected[outputs + 2]], [GUARD; 3]);
                         for kernel in kernels() {
-                            let got = room.sums(kernel, layout, case);
+                            let got = buffers.sums(kernel, layout, case);
                             assert_eq!(got, expected, "{} {layout:?} {case:?} {values:?}", kernel.name());
                         }
                     }
@@ -87,13 +87,13 @@ fn products_are_those_of_plain_rust() {
 #[test]
 fn products_of_16_bit_activations_are_sums_over_the_places_of_weights() {
     let mut random = Random::new(7);
-    let room = Room::new(None, &mut random);
+    let buffers = Buffers::new(None, &mut random);
     for length in LENGTHS {
         let x: Vec<i16> = (0..length.next_multiple_of(4)).map(|_| random.below(1 << 14) as i16 - (1 << 13)).collect();
         for layout in [Layout::RowMajor, Layout::Tiled, Layout::TiledPairs] {
             let row = layout.row(length);
             for outputs in [1, 2, 3, 4, 5, 8, 15, 19, 70] {
-                let (weights, bias, x) = (&room.weights[..outputs * row], &room.bias[..outputs], &x[..row]);
+                let (weights, bias, x) = (&buffers.weights[..outputs * row], &buffers.bias[..outputs], &x[..row]);
                 let product = |output, input: usize| {
                     i32::from(weights[layout.index(outputs, row, output, input)]) * i32::from(x[input])
                 };
@@ -115,13 +115,13 @@ fn products_of_16_bit_activations_are_sums_over_the_places_of_weights() {
 
 #[test]
 fn nothing_is_written_behind_the_shortest_of_biases_and_sums() {
-    let room = Room::new(None, &mut Random::new(2));
+    let buffers = Buffers::new(None, &mut Random::new(2));
     for kernel in Native::all() {
         for layout in [Layout::RowMajor, Layout::Tiled] {
             let mut few = [GUARD; 40];
             let mut many = [GUARD; 40];
-            let (weights, x) = (&room.weights[..40 * 64], &room.x[..64]);
-            for (bias, sums) in [(&room.bias[..40], &mut few[..37]), (&room.bias[..37], &mut many[..])] {
+            let (weights, x) = (&buffers.weights[..40 * 64], &buffers.x[..64]);
+            for (bias, sums) in [(&buffers.bias[..40], &mut few[..37]), (&buffers.bias[..37], &mut many[..])] {
                 match layout {
                     Layout::RowMajor => kernel.gemv_row_major(bias, weights, x, sums),
                     _ => kernel.gemv_tiled(bias, weights, x, sums),
@@ -129,24 +129,24 @@ fn nothing_is_written_behind_the_shortest_of_biases_and_sums() {
             }
             assert_eq!(few[37..], [GUARD; 3], "{} {layout:?}", kernel.name());
             assert_eq!(many[37..], [GUARD; 3], "{} {layout:?}", kernel.name());
-            // In blocks, the shorter one decides where the last block ends.
+            // In tiled layout the shorter slice determines the end of the last tile.
             assert_eq!(few, many, "{} {layout:?}", kernel.name());
         }
     }
 }
 
-/// Numbers of 16 bits, half of them at the ends or near 0.
+/// Random i16 values, half of them extreme or near 0.
 fn extremes(count: usize, random: &mut Random) -> Vec<i16> {
     let extremes = [i16::MIN, i16::MIN + 1, -1, 0, 1, i16::MAX];
     (0..count).map(|_| extremes.get(random.below(12)).copied().unwrap_or(random.below(1 << 16) as u16 as i16)).collect()
 }
 
-/// Each number of bits of a cell with the coarsest gate, and each fraction of a gate.
+/// All cell bits with the coarsest gate, and all gate fractions.
 fn all_bits() -> impl Iterator<Item = u8> {
     (0x70..=0x7f).chain((7..=14).map(|fraction| 16 * fraction + 3))
 }
 
-/// Each gate g of all fractions, through an input gate that is open.
+/// All values and fractions of gate g, with the input gate open.
 #[test]
 fn gates_of_all_values_and_fractions_are_those_of_the_definition() {
     for bits in all_bits() {
@@ -156,7 +156,7 @@ fn gates_of_all_values_and_fractions_are_those_of_the_definition() {
     }
 }
 
-/// The cells of each kernel against the definition, unit by unit.
+/// Compares the cells of every kernel with the definition, unit by unit.
 fn check_cells(gates: &[i16], before: &[i16], cell_bits: &[u8]) {
     let units = before.len();
     let expected: Vec<_> = (gates.as_chunks().0.iter().zip(before).zip(cell_bits))
@@ -193,7 +193,7 @@ fn cells_with_bits_of_their_own_are_those_of_the_definition() {
     }
 }
 
-/// Each cell of all bits, through an output gate that is open: what `tanh` is given is shifted to either side, and saturates.
+/// All cell values and bits, with the output gate open. The shifts of `tanh`'s argument go both ways and saturate.
 #[test]
 fn cells_of_all_values_and_bits_are_those_of_the_definition() {
     for bits in all_bits() {
@@ -219,7 +219,7 @@ fn cells_stop_where_the_shortest_of_their_slices_ends() {
     }
 }
 
-/// All numbers that `tanh` and `sigmoid` can be given.
+/// All inputs of `tanh` and `sigmoid`.
 #[test]
 fn gates_of_all_values_are_those_of_the_definition() {
     let gates: Vec<i16> = (i16::MIN..=i16::MAX).flat_map(|z| [z, !z, z.wrapping_add(99), z]).collect();
@@ -227,7 +227,7 @@ fn gates_of_all_values_are_those_of_the_definition() {
     check_cells(&gates, &before, &vec![3; before.len()]);
 }
 
-/// By the page: `top` and `limit` in 64 bits.
+/// Logit computation from the specification, in 64-bit arithmetic.
 fn lifted(sums: &[i32], softmax: bool, shift: u8) -> Vec<u32> {
     let limit = (1_i64 << (31 - shift)) - 1;
     let top = if softmax && shift != 0 { sums.iter().copied().max().unwrap_or(0) } else { 0 };
@@ -238,7 +238,7 @@ fn lifted(sums: &[i32], softmax: bool, shift: u8) -> Vec<u32> {
 #[test]
 fn logits_are_lifted_as_the_page_says() {
     let mut random = Random::new(5);
-    // What a requantization gives at most.
+    // Extreme results of a requantization.
     let ends = [-(1 << 30) + 1, -1, 0, 1, 1 << 30];
     for count in (1..=70).chain([127, 128, 255, 256]) {
         for shift in 0..=16 {
@@ -280,9 +280,9 @@ fn golden_images_are_the_same_with_each_kernel_layout_and_plan() {
                 let (mut images, mut cost) = (Vec::new(), 0u64);
                 for n in 0..golden.images {
                     let label = (model.classes() > 0).then(|| n as usize % model.classes());
-                    let walk = walk::walk(&mut engine, label, Sample::seeded(n.into(), Temperature::ONE));
-                    images.extend(walk.image);
-                    cost += walk.cost.0;
+                    let pass = forward::run(&mut engine, label, Sample::seeded(n.into(), Temperature::ONE));
+                    images.extend(pass.image);
+                    cost += pass.cost.0;
                 }
                 let got = (format!("{:08x}", crc32(images.iter().copied())), cost);
                 assert_eq!(got, (entry.crc32.clone(), entry.cost), "{} {} {plan:?}", entry.name(), kernel.name());

@@ -1,4 +1,4 @@
-//! A blob whose weights are laid out anew is the same model, or is refused.
+//! Changing the weight layout preserves the model. Invalid blobs are rejected.
 
 use pixelrnn::Model;
 use pixelrnn::blob::{BlobError, Header, Layout, NumberFormat, checksum};
@@ -6,21 +6,21 @@ use pixelrnn_build::layout::LayoutError;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::{Blob, Error};
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{golden, mutate, walk};
+use pixelrnn_tests::{forward, golden, mutate};
 use std::mem::offset_of;
 
 fn golden_blobs() -> Vec<Blob> {
     golden::MADE_FROM.iter().map(|(name, _)| Blob::read(&golden::folder().join(name)).unwrap()).collect()
 }
 
-/// Of 16-bit activations.
+/// Blob with 16-bit activations.
 fn wide_blob() -> Blob {
     Blob::read(&golden::folder().join("v1/ops_rgb_nested_residuals-a16.prnn")).unwrap()
 }
 
-fn draw(blob: &Blob) -> walk::Walk {
+fn draw(blob: &Blob) -> forward::Pass {
     let model = blob.model().unwrap();
-    walk::sample(model, 3, 1000, (model.classes() > 0).then_some(0))
+    forward::sample(model, 3, 1000, (model.classes() > 0).then_some(0))
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn layouts_that_the_weights_do_not_have_are_refused() {
     let error = arrange(&narrow, Layout::TiledPairs).unwrap_err();
     let expected = LayoutError::Weights { layout: Layout::TiledPairs, weights: NumberFormat::I8 };
     assert!(matches!(error, Error::Layout(error) if error == expected), "{error}");
-    // A header that says so all the same.
+    // Headers that declare the layout directly.
     for (blob, layout, valid) in [(wide_blob(), 2, true), (wide_blob(), 3, false), (narrow, 2, false)] {
         let blob = if valid { arrange(&blob, Layout::TiledPairs).unwrap() } else { blob };
         let mut bytes = blob.bytes().to_vec();
@@ -59,7 +59,7 @@ fn layouts_that_the_weights_do_not_have_are_refused() {
     }
 }
 
-/// Offsets that no converter writes: parts that touch, overlap, or lie in another order.
+/// Offsets that no converter writes: adjacent, overlapping or reordered sections.
 #[test]
 fn odd_blobs_keep_their_meaning_or_are_refused() {
     let (mut same, mut refused) = (0, 0);

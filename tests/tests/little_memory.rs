@@ -1,6 +1,6 @@
-//! Where an input asks for more memory than there is, the command line ends with a sentence and status 1; it is not killed.
+//! Inputs that need more memory than available end with a message and status 1, without a kill by the system.
 //!
-//! The program runs in 256 MiB of address space, and everything here asks for more.
+//! The program runs in 256 MiB of address space, and every input asks for more.
 #![cfg(target_os = "linux")]
 
 use pixelrnn_converter::{Description, Tensor, TrainedModel};
@@ -12,7 +12,7 @@ use std::io::Write;
 
 const MIB: usize = 1 << 20;
 
-/// Address space, in KiB as `ulimit` has it.
+/// Address space in KiB, the unit of `ulimit -v`.
 const SPACE: usize = 256 * 1024;
 
 fn run_in_little_memory(folder: &Folder, line: &str) -> Run {
@@ -27,7 +27,7 @@ fn refused(folder: &Folder, line: &str, expected: &str) {
     assert!(!folder.path("out").exists(), "{line}: an output");
 }
 
-/// A file that begins with `start` and goes on with zeros, which take no room on the disk.
+/// Sparse file with contents `start` followed by zeros.
 fn write_long(folder: &Folder, name: &str, start: &[u8], length: usize) {
     let mut file = File::create(folder.path(name)).unwrap();
     file.write_all(start).unwrap();
@@ -84,12 +84,13 @@ fn a_set_of_images_larger_than_memory_is_refused() {
     }
 }
 
-/// Files that are small and say that they are large.
+/// Small files that declare large sizes.
 #[test]
 fn what_unpacks_to_more_than_memory_is_refused() {
     let folder = Folder::new();
     folder.fixture("pixel_cnn_gray_bernoulli");
-    // A picture of 4 x 134217731 pixels would be half a gibibyte, one of 4096 x 4096 fits the memory; neither has any pixels.
+    // A picture of 4 x 134217731 pixels would take half a gibibyte; one of 4096 x 4096 fits in memory. Both lack pixel
+    // data.
     for (sides, expected) in [
         (b"\x00\x00\x00\x04\x08\x00\x00\x03", "134217731 rows and 4 columns, expected at most 4096 of each"),
         (b"\x00\x00\x10\x00\x00\x00\x10\x00", "large.png: PNG file: "),
@@ -100,7 +101,7 @@ fn what_unpacks_to_more_than_memory_is_refused() {
         folder.write("large.png", &[b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0d", &chunk[..], data].concat());
         refused(&folder, "score large.png -m model.prnn --nats out", expected);
     }
-    // A mebibyte of zeros in gzip, four hundred times.
+    // 400 gzip members of a mebibyte of zeros each.
     let packed = std::process::Command::new("/bin/sh")
         .args(["-c", "head -c 1048576 /dev/zero | gzip -c"])
         .output()
@@ -111,7 +112,7 @@ fn what_unpacks_to_more_than_memory_is_refused() {
     refused(&folder, "compress bomb.gz -m model.prnn -o out", expected);
 }
 
-/// A blob whose engine would need 512 MiB.
+/// A blob with a state of 512 MiB.
 #[test]
 fn a_model_whose_state_is_larger_than_memory_is_refused() {
     let folder = Folder::new();
@@ -139,7 +140,7 @@ fn a_model_whose_state_is_larger_than_memory_is_refused() {
     run_in_little_memory(&folder, "inspect model.prnn").good();
 }
 
-/// Weights that fit the memory as they stand in the file, and not as numbers to compute with.
+/// Weights that fit in memory as stored, but not converted to floats.
 #[test]
 fn a_trained_model_larger_than_memory_is_refused() {
     let folder = Folder::new();
@@ -173,7 +174,7 @@ fn a_trained_model_larger_than_memory_is_refused() {
     }
 }
 
-/// Half a megabyte that once asked for 133 GB: how each two of a sum's 129040 inputs go together.
+/// A half-megabyte model that once needed 133 GB for the pairwise input statistics of sums over 129040 inputs.
 #[test]
 fn a_sum_of_very_many_inputs_is_converted() {
     let description = Description::from_json(

@@ -1,5 +1,5 @@
-//! Ten thousand requests with nonsense among them, to one device that is never started anew: all are answered, and what it makes
-//! is what it should be.
+//! Ten thousand requests, mixed with garbage, to one device without restart. Every line is answered and every image is
+//! correct.
 
 use heapless::Vec as Fixed;
 use pixelrnn_firmware::protocol::{HELD_BYTES, Session, line_bytes};
@@ -9,7 +9,8 @@ use pixelrnn_tests::targets::protocol::{MODELS, STATE_WORDS, VALUES};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Sends a line, and while an image is in the making what `between` gives: asked after each pixel, and told whether the device waits.
+/// Sends a line. During an image, calls `between` after each pixel with a flag for a waiting device, and sends its
+/// result.
 fn send(session: &mut Session<'_>, line: &[u8], mut between: impl FnMut(bool) -> Option<Vec<u8>>) -> Vec<Value> {
     let mut text = String::new();
     line.iter().chain(b"\n").for_each(|&byte| session.push(byte, &mut text).unwrap());
@@ -26,7 +27,7 @@ fn send(session: &mut Session<'_>, line: &[u8], mut between: impl FnMut(bool) ->
     replies.inspect(|reply: &Value| assert!(reply.is_object(), "{reply}")).collect()
 }
 
-/// The image of a seed, which whatever was before must not change.
+/// Sample with a fixed seed, independent of earlier requests.
 fn known(session: &mut Session<'_>, asked: &Asked) -> Vec<Value> {
     for line in CALM {
         send(session, line.as_bytes(), |_| None);
@@ -80,7 +81,7 @@ fn a_device_keeps_its_state_through_ten_thousand_requests_and_nonsense() {
     assert!(errors >= 10, "{errors} kinds of errors: {seen:?}");
 }
 
-/// The same in QEMU, over the serial port. It takes minutes.
+/// The same in QEMU over the serial port. Takes minutes.
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "minutes; tests/long runs it"]
@@ -92,7 +93,8 @@ fn a_board_keeps_its_state_through_ten_thousand_requests_and_nonsense() {
     let build = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware");
     let Some(mut device) = Device::start("mps2-an386", &paths, &build) else { return };
     let asked = [0, 1].map(|number| Asked::new(number, &format!("{}.prnn", names[number]), names[number]));
-    // What a client does not send as it means something on the line is nonsense as well, and gets one reply.
+    // Bytes with a special meaning on the line would be sent differently by a client. As garbage they get a single
+    // reply.
     let ask = |device: &mut Device, line: &[u8]| {
         let line: Vec<u8> = line.iter().copied().filter(|byte| !matches!(byte, 0x05 | 0x1a)).collect();
         device.ask(line)

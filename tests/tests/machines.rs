@@ -1,8 +1,8 @@
-//! The firmware on all machines: the same blobs give the checksums of `golden.json`, whatever the processor.
+//! Firmware on all machines: blobs give the checksums of `golden.json` on every processor.
 //!
-//! It prints a line for each machine and model, for each blob that the machine has to refuse, and one on the engine's code:
-//! no panic can be reached from it, and where there is no FPU it computes no floats. Where an emulator or a target is missing
-//! it says so; `firmware-example/set-up` installs them.
+//! Prints one line per machine and model and per blob that must be rejected, and one about the engine's code: it
+//! contains no reachable panic, and no floating-point arithmetic on cores without an FPU. Missing emulators and targets
+//! are reported; `firmware-example/set-up` installs them.
 
 use object::{Object, ObjectSection, ObjectSymbol};
 use pixelrnn::BlobError;
@@ -13,7 +13,7 @@ use pixelrnn_tests::machines::{Emulator, MACHINES, Machine};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// A model, as a file for the machine.
+/// A model as a file for the machine.
 struct Subject {
     name: String,
     blob: Blob,
@@ -21,7 +21,7 @@ struct Subject {
 }
 
 fn main() -> ExitCode {
-    // What the harness of other tests understands: a list is asked for by tools that run tests one by one.
+    // Test runners request a list in the format of the default harness.
     if std::env::args().any(|argument| argument == "--list") {
         println!("machines: test");
         return ExitCode::SUCCESS;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Builds and runs one machine's programs; a result for each model.
+/// Builds and runs the programs of a machine. One result per model.
 fn run(machine: &Machine, golden: &Golden) -> Result<Vec<bool>, String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware");
     let models = folder.join("models").join(machine.name);
@@ -64,7 +64,7 @@ fn run(machine: &Machine, golden: &Golden) -> Result<Vec<bool>, String> {
         results.extend(models_drawn(machine, subjects, &text));
         if number == 0 {
             results.extend(others_said(machine, &text));
-            // It links only where nothing that the engine does can panic.
+            // Links only if the engine cannot panic.
             if machine.emulator != Emulator::Node {
                 results.push(proved(machine, &machine.build("proof", &paths, &folder)?));
             }
@@ -73,7 +73,7 @@ fn run(machine: &Machine, golden: &Golden) -> Result<Vec<bool>, String> {
     Ok(results)
 }
 
-/// Whether the program drew what it should of each model.
+/// Checks the report of each model.
 fn models_drawn(machine: &Machine, subjects: &[Subject], text: &str) -> Vec<bool> {
     let lines = subjects.iter().map(|subject| {
         let golden::Report { crc32, cost } = &subject.expected;
@@ -82,9 +82,9 @@ fn models_drawn(machine: &Machine, subjects: &[Subject], text: &str) -> Vec<bool
     lines.map(|(beginning, expected)| said(machine, text, &beginning, &expected)).collect()
 }
 
-/// Whether it said what it should of blobs to refuse, and of its kernel.
+/// Checks the results for blobs to reject and for the kernel.
 fn others_said(machine: &Machine, text: &str) -> Vec<bool> {
-    // Machines with vectors try more outputs.
+    // Machines with vectors check more outputs.
     let large = matches!(machine.emulator, Emulator::Aarch64 | Emulator::Node);
     let cases = if large { 8025 } else { 2345 };
     let kernels = ("kernels".to_string(), format!("kernels {cases} cases right"));
@@ -92,7 +92,7 @@ fn others_said(machine: &Machine, text: &str) -> Vec<bool> {
     lines.map(|(beginning, expected)| said(machine, text, &beginning, &expected)).collect()
 }
 
-/// Whether the line of `text` with this `beginning` is the `expected` one; prints it.
+/// Checks and prints the line of `text` that starts with `beginning`.
 fn said(machine: &Machine, text: &str, beginning: &str, expected: &str) -> bool {
     let said = text.lines().find(|line| line.starts_with(beginning));
     let right = said == Some(expected);
@@ -102,7 +102,7 @@ fn said(machine: &Machine, text: &str, beginning: &str, expected: &str) -> bool 
     right
 }
 
-/// Whether the program that proves that nothing panics has no floats either; prints it.
+/// Checks that the panic-free program contains no soft-float functions, and prints the result.
 fn proved(machine: &Machine, proof: &Path) -> bool {
     let floats = soft_floats(proof);
     let verdict = if floats.is_empty() {
@@ -114,7 +114,7 @@ fn proved(machine: &Machine, proof: &Path) -> bool {
     floats.is_empty()
 }
 
-/// What the firmware is to say of the blobs that it tries: the beginning of each line, and the whole.
+/// Expected lines for the blobs to reject: prefix and full text.
 fn blobs() -> [(String, String); 12] {
     let read = |name: &str| Blob::read(&golden::folder().join(name)).unwrap_or_else(|e| panic!("{e}"));
     let (gray, lstm) = (read("pixel_cnn_gray.prnn"), read("row_lstm_rgb_classes.prnn"));
@@ -144,11 +144,11 @@ fn blobs() -> [(String, String); 12] {
     })
 }
 
-/// Functions that compute floats where there is no FPU; a program that has none of them computes none.
+/// Soft-float functions in a program. A program without them computes no floats on a core without an FPU.
 fn soft_floats(program: &Path) -> Vec<String> {
     let bytes = std::fs::read(program).expect("the program was built");
     let elf = object::File::parse(&*bytes).expect("an ELF file");
-    // Else the compiler has found out that the program does nothing, and it proves nothing.
+    // A tiny program means that the compiler optimized the engine away, so it proves nothing.
     let code = elf.section_by_name(".text").map_or(0, |section| section.size());
     assert!(code > 16 << 10, "the engine has {code} bytes of code, expected more than 16 KiB");
     let is_float = |name: &&str| {
@@ -160,13 +160,13 @@ fn soft_floats(program: &Path) -> Vec<String> {
     elf.symbols().filter_map(|symbol| symbol.name().ok()).filter(is_float).map(String::from).collect()
 }
 
-/// The models that fit the machine, in as many programs as that takes. How their weights lie is for the firmware's build script.
+/// Models that fit the machine, distributed over programs. The firmware's build script picks the layout.
 fn programs(machine: &Machine, golden: &Golden) -> Vec<Vec<Subject>> {
     let read = |entry: &'_ golden::Entry| {
         Blob::read(&golden::file().with_file_name(&entry.blob)).unwrap_or_else(|e| panic!("{e}"))
     };
     let mut entries: Vec<_> = golden.models.iter().map(|entry| (entry, read(entry))).collect();
-    // As many in one as fit: the smallest first.
+    // First-fit by ascending size.
     entries.sort_by_key(|(_, blob)| blob.bytes().len());
     let mut taken = 0;
     let mut programs: Vec<Vec<Subject>> = Vec::new();

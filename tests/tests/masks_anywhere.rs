@@ -1,5 +1,5 @@
-//! Mask A at any later place of a network: no prediction sees its own value, and the reference, the blobs, the page and the
-//! context agree on what it sees.
+//! Mask A at later positions of a network: no prediction sees its own value. Reference, blobs, specification and
+//! context agree on the receptive field.
 
 use pixelrnn::blob::NumberFormat;
 use pixelrnn::network::Mask;
@@ -12,9 +12,9 @@ use pixelrnn_converter::run::Scorer;
 use pixelrnn_converter::{Blob, Error, ImageSet, NetworkSpec, OpSpec, Reference, TrainedModel};
 use pixelrnn_tests::integer_model::IntegerModel;
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{models, walk};
+use pixelrnn_tests::{forward, models};
 
-/// A later `masked_conv` in two gets mask A.
+/// Changes half of the later `masked_conv` ops to mask A.
 fn narrow(ops: &mut [OpSpec], random: &mut Random) -> usize {
     let mut narrowed = 0;
     for op in ops {
@@ -30,7 +30,7 @@ fn narrow(ops: &mut [OpSpec], random: &mut Random) -> usize {
     narrowed
 }
 
-/// Random lists of ops with mask A at later places too.
+/// Random op lists, with mask A also at later positions.
 fn models_with_later_masks() -> impl Iterator<Item = (u64, TrainedModel)> {
     (5000..5120).filter_map(|seed| {
         let (mut description, _, tensors) = models::random(seed).into_parts();
@@ -45,7 +45,7 @@ fn label(trained: &TrainedModel) -> Option<usize> {
     (classes > 0).then(|| classes - 1)
 }
 
-/// A blob, calibrated on two images; `None` where numbers are beyond what integers can scale.
+/// Blob calibrated on two images. `None` if a scale is out of range.
 fn blob(trained: &TrainedModel, weights: NumberFormat) -> Option<Blob> {
     let image = trained.description().image;
     let mut random = Random::new(1);
@@ -59,7 +59,7 @@ fn blob(trained: &TrainedModel, weights: NumberFormat) -> Option<Blob> {
     }
 }
 
-/// Indices in `[C, H, W]`, in the order in which values are predicted.
+/// Indices into `[C, H, W]` in prediction order.
 fn order(model: &Model<'_>) -> Vec<usize> {
     let shape = model.image();
     let pixels = shape.height * shape.width;
@@ -75,11 +75,11 @@ fn no_prediction_sees_its_own_value_or_a_later_one() {
         let float = blob(&trained, NumberFormat::F32).unwrap();
         let model = float.model().unwrap();
         let order = order(&model);
-        let (plane, each) = (image.height * image.width, model.output().logits_per_channel(image.levels));
+        let (plane, logits_per_channel) = (image.height * image.width, model.output().logits_per_channel(image.levels));
         let mut random = Random::new(seed);
         let values = random.image(&image);
         let by_reference = |values: &[u8]| reference.logits(values, label(&trained)).unwrap().data;
-        let by_engine = |values: &[u8]| walk::score(model, values, label(&trained)).logits;
+        let by_engine = |values: &[u8]| forward::score(model, values, label(&trained)).logits;
         let (before, engine_before) = (by_reference(&values), by_engine(&values));
         for (n, &at) in order.iter().enumerate() {
             let mut changed = values.clone();
@@ -88,7 +88,8 @@ fn no_prediction_sees_its_own_value_or_a_later_one() {
             for (m, &place) in order.iter().enumerate() {
                 let (channel, pixel) = (place / plane, place % plane);
                 let target = Position { row: pixel / image.width, column: pixel % image.width, channel };
-                let logits = || (0..each).map(|logit| (channel * each + logit) * plane + pixel);
+                let logits =
+                    || (0..logits_per_channel).map(|logit| (channel * logits_per_channel + logit) * plane + pixel);
                 let differ = logits().any(|l| before[l].to_bits() != after[l].to_bits());
                 noticed += usize::from(differ);
                 assert!(!differ || m > n, "model {seed}: the reference's prediction {m} sees value {n}");
@@ -112,15 +113,15 @@ fn float_blobs_give_what_the_reference_gives() {
         let Some(blob) = blob(&trained, NumberFormat::F32) else { continue };
         let image = Random::new(seed).image(&trained.description().image);
         let expected = Reference::new(&trained).logits(&image, label(&trained)).unwrap().data;
-        let largest = expected.iter().fold(1.0, |most: f64, logit| most.max(logit.abs()));
-        // An engine's logits have an end.
+        let largest = expected.iter().fold(1.0, |max: f64, logit| max.max(logit.abs()));
+        // Engine logits saturate.
         if largest < 10_000.0 {
             let score = Scorer::Engine(blob.model().unwrap()).score(&image, label(&trained), true).unwrap();
             let got: Vec<f64> = score.logits.iter().map(|logit| f64::from(*logit)).collect();
             let model = blob.model().unwrap();
-            let [got, expected] = [got, expected].map(|logits| walk::relative(model, &logits));
-            let apart = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            assert!(apart < 1e-3 * largest, "model {seed}: a logit of up to {largest} is off by {apart}");
+            let [got, expected] = [got, expected].map(|logits| forward::relative(model, &logits));
+            let distance = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(distance < 1e-3 * largest, "model {seed}: a logit of up to {largest} is off by {distance}");
         }
     }
 }
@@ -134,9 +135,9 @@ fn integer_blobs_give_what_the_page_says() {
             let model = blob.model().unwrap();
             let image = Random::new(seed).image(&model.image());
             let page = IntegerModel::parse(blob.bytes()).unwrap_or_else(|e| panic!("model {seed}: {e}"));
-            let engine = walk::score(model, &image, label(&trained));
+            let engine = forward::score(model, &image, label(&trained));
             assert_eq!(engine.logits, page.logits(&image, label(&trained)), "model {seed}");
-            // Rows at once, with all kernels of this machine behind it.
+            // Row-wise scoring with all kernels of this machine.
             let shape = [model.image().channels, model.image().height, model.image().width];
             let set = ImageSet::new(shape, image, Range::Levels).unwrap();
             let labels = label(&trained).map(|label| vec![label as u16]);

@@ -1,23 +1,23 @@
-//! The library needs neither `std` nor `alloc`: a program that has neither links with it, runs, and draws the same.
+//! The library needs neither `std` nor `alloc`: a program without them links, runs and draws the same image.
 //!
-//! The program is the crate in `no_std/`. It is built for the machine that the tests run on, where it can be run as well;
-//! that the library compiles for machines without an operating system is for their own targets to show.
+//! The program is the crate in `no_std/`, built for the host so that it can be run. Compilation for bare-metal targets
+//! is tested elsewhere.
 #![cfg(target_os = "linux")]
 
 use pixelrnn_converter::Blob;
-use pixelrnn_tests::{cargo, golden, walk};
+use pixelrnn_tests::{cargo, forward, golden};
 use std::path::Path;
 use std::process::Output;
 use std::sync::Mutex;
 
-/// Builds with different features take turns: they are one program in one folder.
+/// Serializes builds with different features, which share a folder.
 static BUILDING: Mutex<()> = Mutex::new(());
 
-/// Builds the program, and runs it where it can be built.
+/// Builds the program and runs it if the build succeeded.
 fn build_and_run(features: &str) -> Result<Output, String> {
     let _turn = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("no_std");
-    // The same versions as everywhere else, which are here already: nothing is looked up or fetched.
+    // Same dependency versions as the workspace, already downloaded.
     std::fs::copy(folder.join("../../Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no_std");
     let built = cargo::command()
@@ -35,7 +35,7 @@ fn build_and_run(features: &str) -> Result<Output, String> {
 #[test]
 fn a_program_without_std_alloc_and_allocator_draws_the_same_image() {
     let blob = Blob::read(&golden::folder().join("row_lstm_rgb_classes.prnn")).unwrap();
-    let expected = walk::sample(blob.model().unwrap(), 1, 1000, Some(1)).cost.0;
+    let expected = forward::sample(blob.model().unwrap(), 1, 1000, Some(1)).cost.0;
     for features in ["", "float"] {
         let output = build_and_run(features).unwrap_or_else(|e| panic!("{e}"));
         assert!(output.status.success(), "{output:?}");
@@ -43,7 +43,7 @@ fn a_program_without_std_alloc_and_allocator_draws_the_same_image() {
     }
 }
 
-/// Else the test above would prove nothing.
+/// Ensures that the test above is meaningful.
 #[test]
 fn the_program_does_not_link_with_std_or_alloc() {
     let error = build_and_run("std").unwrap_err();

@@ -1,4 +1,4 @@
-//! The functions of one number give what `docs/blob-format.md` says, everywhere or nearly so.
+//! Scalar functions match `docs/blob-format.md`, exhaustively or nearly.
 
 use pixelrnn::Temperature;
 use pixelrnn::arithmetic::{Arithmetic, Int8};
@@ -41,13 +41,13 @@ fn every_temperature() {
     }
 }
 
-/// Any number, often one of the ends.
+/// Random i32, often an extreme one.
 fn extreme(random: &mut Random) -> i32 {
     let any = random.bits() as i32;
     random.choose(&[any, any >> 16, i32::MIN, i32::MAX, 0, -1])
 }
 
-/// As [`extreme`], of 16 bits.
+/// Random i16, often an extreme one.
 fn extreme16(random: &mut Random) -> i16 {
     let any = random.bits() as i16;
     random.choose(&[any, any, any, any >> 8, i16::MIN, i16::MAX])
@@ -57,16 +57,16 @@ fn extreme16(random: &mut Random) -> i16 {
 fn requantization() {
     let mut random = Random::new(0);
     for _ in 0..200_000 {
-        let (sum, multiplier, left) = (extreme(&mut random), extreme(&mut random), random.below(32) as u8);
-        let expected = numbers::requantize(sum, left, multiplier);
-        assert_eq!(requantize(sum, left.into(), multiplier), expected, "{sum}, {left}, {multiplier}");
+        let (sum, multiplier, left_shift) = (extreme(&mut random), extreme(&mut random), random.below(32) as u8);
+        let expected = numbers::requantize(sum, left_shift, multiplier);
+        assert_eq!(requantize(sum, left_shift.into(), multiplier), expected, "{sum}, {left_shift}, {multiplier}");
     }
 }
 
 #[test]
 fn the_sum_of_a_gate() {
     let mut random = Random::new(1);
-    // The greatest that a requantization gives.
+    // Maximum result of a requantization.
     let top = 1 << 30;
     for _ in 0..200_000 {
         let [x, h] = [0, 1].map(|_| extreme(&mut random).clamp(-top, top));
@@ -74,7 +74,7 @@ fn the_sum_of_a_gate() {
     }
 }
 
-/// So many that a half that is rounded the wrong way, one case in 2¹⁵, cannot hide.
+/// Enough cases that wrongly rounded halves, one in 2¹⁵, cannot stay hidden.
 #[test]
 fn steps_of_an_lstm_unit() {
     let mut random = Random::new(2);
@@ -94,7 +94,7 @@ fn gates_over_depth() {
     let mut random = Random::new(3);
     for _ in 0..500_000 {
         let values = [0; 3].map(|_: i16| extreme16(&mut random));
-        // Half of the factors are 1: others leave little between 0 and the ends.
+        // Half of the factors are 1, as others rarely give results between 0 and saturation.
         let any = |random: &mut Random| (random.below(1 << 15) as i16, random.between(1, 30) as u16);
         let factors = [0; 3].map(|_| if random.once_in(2) { (1 << 14, 14) } else { any(&mut random) });
         let expected = gates::depth_gate(values, factors.map(|(m, n)| numbers::Rescale::new(m, n)));

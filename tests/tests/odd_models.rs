@@ -1,6 +1,6 @@
-//! Models whose numbers are unlike those of trained networks: each blob that the converter writes is close to the float reference.
+//! Models with weights unlike trained ones: every blob that the converter writes is close to the float reference.
 //!
-//! The cases are small networks that once came out wrong, with exit status 0, or were refused without need.
+//! The cases are small networks that were once converted wrongly with exit status 0, or rejected unnecessarily.
 
 use pixelrnn::blob::NumberFormat;
 use pixelrnn_converter::convert::{Calibrated, Calibration, Converted};
@@ -14,7 +14,7 @@ use pixelrnn_tests::random::Random;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// A model in the making, and the images that it is calibrated on and scored with.
+/// A model under construction, with its calibration and test images.
 struct Case {
     description: Value,
     tensors: BTreeMap<String, Tensor>,
@@ -47,7 +47,7 @@ fn conv(name: &str, mask: &str, kernel: [usize; 2], out: usize) -> Value {
     json!({"op": "masked_conv", "name": name, "mask": mask, "kernel": kernel, "out": out})
 }
 
-/// A 1x2 convolution `a` that sees the pixel to the left, other ops, and a 1x1 convolution `o` that makes the logits.
+/// A 1x2 convolution `a` that sees the pixel to the left, other ops, and a 1x1 convolution `o` for the logits.
 fn ops(first: usize, between: &[Value], last: usize) -> Value {
     let mut ops = vec![conv("a", "A", [1, 2], first)];
     ops.extend_from_slice(between);
@@ -60,7 +60,7 @@ impl Case {
         Self { description, tensors: BTreeMap::new(), calibrate, test }
     }
 
-    /// A tensor that is zero but for the numbers at some places.
+    /// Adds a tensor that is zero except for the given elements.
     fn tensor(mut self, name: &str, shape: &[usize], numbers: &[(usize, f32)]) -> Self {
         let mut data = vec![0.0; shape.iter().product()];
         for (at, x) in numbers {
@@ -75,7 +75,7 @@ impl Case {
         TrainedModel::new(description, self.tensors.clone()).unwrap()
     }
 
-    /// The likelihood of the test images by the float reference, with no probability below 2⁻²⁴.
+    /// Reference likelihood of the test images, with probabilities clamped to at least 2⁻²⁴.
     fn right(&self) -> f64 {
         mean_nats(Scorer::Reference(&Reference::new(&self.model())), &self.test)
     }
@@ -86,7 +86,8 @@ impl Case {
         use_it(Calibrated::new(&model, &calibration, Method::default(), || ()).unwrap())
     }
 
-    /// Blobs of the numbers are within 2 % or 0.02 nats of `right`, which is known to be `known` where it is no matter of noise.
+    /// Asserts that blobs of all formats are within 2 % or 0.02 nats of the reference, and that the reference equals
+    /// `known`, if given.
     fn is_right_in(&self, all: &[NumberFormat], known: Option<f64>) {
         let right = self.right();
         if let Some(known) = known {
@@ -166,7 +167,7 @@ fn a_depth_gate_is_right_where_its_branch_is_larger_than_its_result() {
     case.is_right(Some(0.036));
 }
 
-/// A Row LSTM of some units over an input that is 0.01 behind black pixels, as the network's only layer.
+/// A single Row LSTM layer whose input is 0.01 after black pixels.
 fn row_lstm(height: usize, width: usize, units: usize, initial_state: bool) -> Value {
     let lstm = json!({"op": "row_lstm", "name": "l", "hidden": units, "kernel": 1, "initial_state": initial_state});
     bernoulli(height, width, &json!([conv("a", "A", [2, 1], 1), lstm, conv("o", "B", [1, 1], 1)]))
@@ -248,7 +249,7 @@ fn cells_that_16_bits_do_not_hold_are_refused() {
     assert!(why.contains("`l`: the cell of unit 0 reaches 100000.0"), "{why}");
 }
 
-/// Three white pixels in a black image of 128x128, seen by one feature.
+/// A black 128x128 image with three white pixels, seen by one feature.
 fn sparse(over_the_stream: bool, weight: f32) -> Case {
     let mut values = vec![0; 4 * 128 * 128];
     for image in 0..4 {
@@ -407,7 +408,7 @@ fn a_gate_without_weights_stands_beside_one_with_large_ones() {
     case.is_right(None);
 }
 
-/// Images to calibrate on: noise, black, white, or one image of noise.
+/// Calibration images: noise, black, white, or a single noise image.
 fn odd_images(model: &TrainedModel, random: &mut Random, kind: usize) -> ImageSet {
     let image = model.description().image;
     let count = if kind == 3 { 1 } else { 8 };
@@ -420,7 +421,8 @@ fn odd_images(model: &TrainedModel, random: &mut Random, kind: usize) -> ImageSe
     ImageSet::new([image.channels, image.height, image.width], data, Range::Levels).unwrap()
 }
 
-/// Converts an odd model; what was written without a word is close to the float reference on other images like those of its calibration.
+/// Converts an odd model. A conversion without a warning must be close to the reference on images similar to the
+/// calibration set.
 fn odd_model_is_close(seed: u64) -> Option<Converted> {
     let model = models::odd(seed);
     let mut random = Random::new(seed ^ 0x5eed);
@@ -436,7 +438,7 @@ fn odd_model_is_close(seed: u64) -> Option<Converted> {
         Err(Error::OutOfScale { .. } | Error::InfiniteLikelihood) => return None,
         Err(error) => panic!("model {seed}: {error}"),
     };
-    // One image says little about others: what it does not show is told by nobody.
+    // A single calibration image says little about others, and no warning can cover the difference.
     if converted.advice(true).unwrap().is_some() || !converted.notes.is_empty() || kind == 3 {
         return Some(converted);
     }
@@ -444,15 +446,15 @@ fn odd_model_is_close(seed: u64) -> Option<Converted> {
     let all = [Scorer::Reference(&reference), Scorer::Engine(converted.blob.model().unwrap())];
     let labels = labels.map(|labels| labels.into_iter().cycle().take(test.count).collect::<Vec<_>>());
     let [float, blob] = all.map(|scorer| scorer.score_all(&test, labels.as_deref(), false, || ()).unwrap());
-    let apart = float.iter().zip(&blob).map(|(a, b)| (a.floored - b.nats).abs()).sum::<f64>() / test.count as f64;
+    let distance = float.iter().zip(&blob).map(|(a, b)| (a.floored - b.nats).abs()).sum::<f64>() / test.count as f64;
     let nats = float.iter().map(|score| score.floored).sum::<f64>() / test.count as f64;
-    assert!(apart <= (0.05 * nats).max(0.05), "model {seed}: {apart} nats apart of {nats}");
+    assert!(distance <= (0.05 * nats).max(0.05), "model {seed}: {distance} nats distance of {nats}");
     Some(converted)
 }
 
 #[test]
 fn odd_models_that_are_written_without_a_word_are_close_to_the_float_reference() {
-    // `tests/long` sets how many more.
+    // Set to a higher count by `tests/long`.
     let count = std::env::var("PIXELRNN_ODD_MODELS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
     let written = (0..count).filter_map(odd_model_is_close).filter(|c| c.advice(true).unwrap().is_none()).count();
     assert!(written as u64 > count / 2, "{written} of {count} were written without a word");

@@ -1,8 +1,8 @@
-//! Files of all versions of the formats are read by today's programs, and mean what they meant.
+//! Files of all format versions are readable by the current programs, with unchanged meaning.
 //!
-//! `golden/v1/` holds files of version 1, and `results.json` what they must give. Nothing writes there, no blessing either: the files
-//! are those of the day when they were made. A new version gets a folder of its own; this test then fails, and says what
-//! `results.json` of that folder would be.
+//! `golden/v1/` holds files of version 1, with expected results in `results.json`. Nothing writes there, not even
+//! blessing: the files stay as they were first written. A new version needs a new folder; this test then fails and
+//! prints the `results.json` for it.
 
 use pixelrnn::Model;
 use pixelrnn::blob::VERSION;
@@ -10,23 +10,24 @@ use pixelrnn::coder::container;
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::compress::decompress;
 use pixelrnn_tests::integer_model::bytes::crc32;
-use pixelrnn_tests::{golden, walk};
+use pixelrnn_tests::{forward, golden};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What a file is and gives.
+/// Properties and results of a file.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Result {
     /// CRC-32 of the file itself.
     file: String,
-    /// CRC-32 of the values that come out: of four drawn images, or of those restored. None is promised of float blobs.
+    /// CRC-32 of the resulting values: of four sampled images, or of the restored images. Float blobs do not promise
+    /// one.
     #[serde(skip_serializing_if = "Option::is_none")]
     values: Option<String>,
-    /// Sum of the costs of the four images, in units of 2^-24 bit.
+    /// Total cost of the four images, in units of 2^-24 bit.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<u64>,
-    /// Bits of an image of all zeros, for a float blob, rounded.
+    /// Rounded cost of an all-zero image in bits, for float blobs.
     #[serde(skip_serializing_if = "Option::is_none")]
     bits: Option<u64>,
 }
@@ -38,20 +39,20 @@ fn hex(bytes: impl IntoIterator<Item = u8>) -> String {
 fn of_blob(file: &[u8], model: Model<'_>) -> Result {
     let label = (model.classes() > 0).then_some(1);
     if !model.weights().is_integer() {
-        let zeros = walk::score(model, &vec![0; model.image().values()], label).cost;
+        let zeros = forward::score(model, &vec![0; model.image().values()], label).cost;
         let bits = zeros.bits().round() as u64;
         return Result { file: hex(file.iter().copied()), values: None, cost: None, bits: Some(bits) };
     }
-    let walks: Vec<_> = (0..4).map(|seed| walk::sample(model, seed, 1000, label)).collect();
+    let passes: Vec<_> = (0..4).map(|seed| forward::sample(model, seed, 1000, label)).collect();
     Result {
         file: hex(file.iter().copied()),
-        values: Some(hex(walks.iter().flat_map(|walk| walk.image.iter().copied()))),
-        cost: Some(walks.iter().map(|walk| walk.cost.0).sum()),
+        values: Some(hex(passes.iter().flat_map(|pass| pass.image.iter().copied()))),
+        cost: Some(passes.iter().map(|pass| pass.cost.0).sum()),
         bits: None,
     }
 }
 
-/// What the files of a folder give today, by name. A compressed file goes with the blob of its name.
+/// Current results by file name. A compressed file belongs to the blob with the same stem.
 fn today(folder: &Path) -> BTreeMap<String, Result> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -64,7 +65,7 @@ fn today(folder: &Path) -> BTreeMap<String, Result> {
             Some("prnz") => {
                 let blob = blob(&path.with_extension("prnn"));
                 let restored = decompress(blob.model().unwrap(), &file, || ()).unwrap_or_else(|e| panic!("{e}"));
-                // The labels of these files are bytes.
+                // Labels in these files fit a byte.
                 let labels = restored.labels.iter().flatten().map(|label| u8::try_from(*label).unwrap());
                 let values = restored.set.data.iter().copied().chain(labels);
                 let values = Some(hex(values));

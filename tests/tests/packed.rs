@@ -1,4 +1,4 @@
-//! Batches and row-wise scoring give what the engine gives, bit for bit, with every kernel of this machine.
+//! Batched sampling and row-wise scoring match the engine bit for bit, with every kernel of this machine.
 
 use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::blob::{Layout, NumberFormat};
@@ -12,11 +12,11 @@ use pixelrnn_converter::images::Range;
 use pixelrnn_converter::layout::arrange;
 use pixelrnn_converter::{Blob, ImageSet, run};
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{fixtures, golden, models, mutate, walk};
+use pixelrnn_tests::{fixtures, forward, golden, models, mutate};
 use rayon::prelude::*;
 use std::path::Path;
 
-/// Gives an image's values, and keeps all that was predicted.
+/// Returns the values of an image and records all distributions.
 struct Recorder<'a> {
     given: FromImage<'a>,
     frequencies: Vec<u32>,
@@ -52,7 +52,7 @@ fn check(name: &str, model: Model<'_>, seed: u64) {
     for kernel in Host::all() {
         let name = format!("{name}, {}", kernel.name());
         let mut scorer = Scorer::with(&packed, kernel).unwrap();
-        // Twice: what an image leaves behind is not seen by the next one.
+        // Runs twice to detect state leaking from one image to the next.
         for turn in ["first", "second"] {
             let mut recorder = Recorder::new(&model, &given);
             let got = scorer.visit(label, &given, &mut recorder).unwrap();
@@ -60,16 +60,16 @@ fn check(name: &str, model: Model<'_>, seed: u64) {
             assert!(same, "{name}: predictions row by row, {turn} time");
             assert_eq!(got, cost, "{name}: cost row by row, {turn} time");
         }
-        // All images at one temperature, and each at its own.
+        // One temperature for all images, and a different one for each.
         for (count, milli) in [(1, 0), (2, 0), (5, 150), (17, 0)] {
             let milli = |n: usize| 800 + milli * n as u32;
             let mut batch = Batch::with(&packed, count, kernel).unwrap();
             let mut sources: Vec<_> =
-                (0..count).map(|n| Sample::seeded(seed + n as u64, walk::temperature(milli(n)))).collect();
+                (0..count).map(|n| Sample::seeded(seed + n as u64, forward::temperature(milli(n)))).collect();
             let (mut images, mut costs) = (vec![0; count * shape.values()], vec![Cost(0); count]);
             batch.run(label, &mut sources, &mut images, &mut costs).unwrap();
             for n in [0, count / 2, count - 1] {
-                let alone = walk::sample(model, seed + n as u64, milli(n), label);
+                let alone = forward::sample(model, seed + n as u64, milli(n), label);
                 let image = &images[n * shape.values()..(n + 1) * shape.values()];
                 assert!(image == alone.image && costs[n] == alone.cost, "{name}: image {n} of {count}");
             }
@@ -97,11 +97,11 @@ fn fixtures_with_16_bit_activations() {
     }
 }
 
-/// What a source says when it has had enough.
+/// Error of a source that stops early.
 #[derive(Debug, PartialEq)]
 struct Stopped;
 
-/// Draws `left` values and then no more.
+/// Draws a limited number of values, then fails.
 struct Stops(Sample<DefaultRng>, usize);
 
 impl SymbolSource for Stops {
@@ -113,7 +113,7 @@ impl SymbolSource for Stops {
     }
 }
 
-/// Of each image, whatever came before it: another class, or an image that was given up in the middle of a row.
+/// Independence of earlier images, with another class or abandoned in mid-row.
 #[test]
 fn what_a_batch_of_one_did_before_is_not_seen_in_its_next_image() {
     for (fixture, blob) in fixtures::converted() {
@@ -124,13 +124,13 @@ fn what_a_batch_of_one_did_before_is_not_seen_in_its_next_image() {
         let (mut image, mut cost) = (vec![0; values], [Cost(0)]);
         for seed in 0..6 {
             let label = (model.classes() > 0).then(|| seed as usize % model.classes());
-            let mut stops = [Stops(Sample::seeded(seed, walk::temperature(1000)), seed as usize * values / 7)];
+            let mut stops = [Stops(Sample::seeded(seed, forward::temperature(1000)), seed as usize * values / 7)];
             let stopped = batch.run(label, &mut stops, &mut image, &mut cost).unwrap_err();
             assert!(matches!(stopped, StepError::Source(Stopped)), "{}: {stopped:?}", fixture.name);
             let label = label.map(|label| (label + 1) % model.classes());
-            let mut draw = [Sample::seeded(seed, walk::temperature(1000))];
+            let mut draw = [Sample::seeded(seed, forward::temperature(1000))];
             batch.run(label, &mut draw, &mut image, &mut cost).unwrap();
-            let expected = walk::sample(model, seed, 1000, label);
+            let expected = forward::sample(model, seed, 1000, label);
             assert!(image == expected.image && cost[0] == expected.cost, "{}: image {seed}", fixture.name);
         }
     }
@@ -179,7 +179,7 @@ fn numbers_that_no_converter_would_choose() {
         .filter_map(|seed| {
             let weights = if seed % 3 == 0 { NumberFormat::I8A16 } else { NumberFormat::I8 };
             let mut bytes = models::random_blob_of(seed, weights)?.1.bytes().to_vec();
-            mutate::numbers(&mut bytes, &mut Random::new(seed));
+            mutate::constants(&mut bytes, &mut Random::new(seed));
             check(&format!("random model {seed}"), Blob::new(&bytes).model().ok()?, seed);
             Some(())
         })
@@ -201,18 +201,19 @@ fn shipped_models() {
         batch.run(label, &mut sources, &mut images, &mut costs).unwrap();
         let mut scorer = Scorer::new(&packed).unwrap();
         for (n, image) in images.chunks(values).enumerate() {
-            let alone = walk::sample(model, 7 + n as u64, 1000, label);
+            let alone = forward::sample(model, 7 + n as u64, 1000, label);
             assert!(image == alone.image && costs[n] == alone.cost, "{name}: image {n}");
             assert_eq!(scorer.score(label, image).unwrap(), costs[n], "{name}: cost of image {n}");
         }
     }
 }
 
-/// A file whose packed weights would be many times as large, and of another one thousands of times: only an engine runs it, in the memory that it declares.
+/// Packing would multiply the size of one file, and of another one a thousandfold. Only an engine runs them, in the
+/// declared state size.
 #[test]
 fn ops_that_share_their_weights_are_not_packed() {
     let small = Blob::read(&golden::file().parent().unwrap().join(golden::BUILT_IN)).unwrap();
-    let expected = walk::sample(small.model().unwrap(), 3, 1000, None).image;
+    let expected = forward::sample(small.model().unwrap(), 3, 1000, None).image;
     let mut found = 0;
     for op in 0..small.model().unwrap().instructions().len() {
         let Ok(bytes) = mutate::repeated(small.bytes(), op, 20) else { continue };
@@ -223,7 +224,7 @@ fn ops_that_share_their_weights_are_not_packed() {
             continue;
         }
         assert!(PackedModel::new(model).is_none(), "op {op}");
-        // The op makes the same of the same again, unless it adds.
+        // Repeating the op has no effect unless it adds.
         let drawn = run::sample(model, 1, 3, Temperature::ONE, None, || ()).unwrap();
         found += usize::from(drawn.image(0) == expected);
         if found > 0 {

@@ -1,18 +1,18 @@
-//! Products of packed weights: every kernel of this machine gives what plain loops give, and reads and writes nothing where a slice is too
-//! short.
+//! Products of packed weights: every kernel of this machine equals plain loops, and never accesses memory beyond slices
+//! that are too short.
 
 use pixelrnn::kernels::gemm::{Inputs, LANES, Piece};
 use pixelrnn::kernels::{Host, Kernel};
 use pixelrnn_tests::random::Random;
 
-/// Pieces as convolutions and LSTMs have them: none, one, unequal ones, an empty one, overlapping ones.
+/// Pieces like those from convolutions and LSTMs: none, one, of unequal length, empty, and overlapping.
 const PIECES: [&[(usize, usize)]; 7] =
     [&[], &[(0, 1)], &[(3, 8)], &[(0, 12), (101, 8)], &[(7, 0), (9, 3)], &[(0, 5), (2, 5), (4, 1)], &[(1, 33)]];
 
-/// Around every number of places that a kernel takes at once.
-const PLACES: [usize; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 17, 28];
+/// Column counts around the column-block sizes of the kernels.
+const COLUMNS: [usize; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 17, 28];
 
-/// A product's numbers, with inputs and weights of `EACH` to a word.
+/// Operands of a product, with `PER_WORD` inputs and weights per word.
 struct Case<X, W> {
     inputs: Vec<X>,
     weights: Vec<W>,
@@ -20,30 +20,30 @@ struct Case<X, W> {
     pieces: Vec<Piece>,
     stride: usize,
     vectors: usize,
-    places: usize,
+    columns: usize,
 }
 
 impl<X: Copy + Into<i64>, W: Copy + Into<i64>> Case<X, W> {
-    const EACH: usize = 4 / size_of::<X>();
+    const PER_WORD: usize = 4 / size_of::<X>();
 
     fn new(
-        (pieces, vectors, places): (&[(usize, usize)], usize, usize),
+        (pieces, vectors, columns): (&[(usize, usize)], usize, usize),
         random: &mut Random,
         mut input: impl FnMut(&mut Random) -> X,
         mut weight: impl FnMut(&mut Random) -> W,
     ) -> Self {
         let words: usize = pieces.iter().map(|(_, words)| words).sum();
         let stride = random.below(40);
-        let end = pieces.iter().map(|(start, words)| start + words * Self::EACH).max().unwrap_or(0);
+        let end = pieces.iter().map(|(start, words)| start + words * Self::PER_WORD).max().unwrap_or(0);
         let outputs = vectors * LANES;
         Self {
-            inputs: (0..end + (places - 1) * stride).map(|_| input(random)).collect(),
-            weights: (0..words * outputs * Self::EACH).map(|_| weight(random)).collect(),
+            inputs: (0..end + (columns - 1) * stride).map(|_| input(random)).collect(),
+            weights: (0..words * outputs * Self::PER_WORD).map(|_| weight(random)).collect(),
             bias: (0..outputs).map(|_| random.bits() as i32).collect(),
             pieces: pieces.iter().map(|&(start, words)| Piece { start, words }).collect(),
             stride,
             vectors,
-            places,
+            columns,
         }
     }
 
@@ -51,20 +51,20 @@ impl<X: Copy + Into<i64>, W: Copy + Into<i64>> Case<X, W> {
         Inputs { numbers: &self.inputs, stride: self.stride, pieces: &self.pieces }
     }
 
-    /// By the definition, with `offset` taken off each input.
+    /// Result by definition, with `offset` subtracted from each input.
     fn expected(&self, offset: i32) -> Vec<i32> {
         let outputs = self.vectors * LANES;
         let mut sums = Vec::new();
-        for place in 0..self.places {
+        for place in 0..self.columns {
             for output in 0..outputs {
                 let mut sum = i64::from(self.bias[output]);
                 let mut word = 0;
                 for piece in &self.pieces {
-                    for step in 0..piece.words * Self::EACH {
+                    for step in 0..piece.words * Self::PER_WORD {
                         let x = self.inputs[piece.start + place * self.stride + step];
-                        let line = (word + step / Self::EACH) * outputs + output;
-                        sum +=
-                            self.weights[line * Self::EACH + step % Self::EACH].into() * (x.into() - i64::from(offset));
+                        let line = (word + step / Self::PER_WORD) * outputs + output;
+                        sum += self.weights[line * Self::PER_WORD + step % Self::PER_WORD].into()
+                            * (x.into() - i64::from(offset));
                     }
                     word += piece.words;
                 }
@@ -75,22 +75,22 @@ impl<X: Copy + Into<i64>, W: Copy + Into<i64>> Case<X, W> {
     }
 }
 
-/// Both extremes, and numbers between them.
-fn extreme(random: &mut Random, least: i32, most: i32) -> i32 {
+/// Both extremes, and values between them.
+fn extreme(random: &mut Random, min: i32, max: i32) -> i32 {
     match random.below(4) {
-        0 => least,
-        1 => most,
-        _ => least + random.below((most - least) as usize + 1) as i32,
+        0 => min,
+        1 => max,
+        _ => min + random.below((max - min) as usize + 1) as i32,
     }
 }
 
 fn shapes() -> impl Iterator<Item = (&'static [(usize, usize)], usize, usize)> {
     PIECES.into_iter().flat_map(|pieces| {
-        (1..=4).flat_map(move |vectors| PLACES.into_iter().map(move |places| (pieces, vectors, places)))
+        (1..=4).flat_map(move |vectors| COLUMNS.into_iter().map(move |columns| (pieces, vectors, columns)))
     })
 }
 
-/// All shapes of products, with `panel` and what it takes off each input.
+/// Runs `panel` on all product shapes. `offset` returns the value subtracted from each input.
 fn all_shapes<X: Copy + Into<i64>, W: Copy + Into<i64>>(
     seed: u64,
     input: impl Fn(&mut Random) -> X,
@@ -105,8 +105,8 @@ fn all_shapes<X: Copy + Into<i64>, W: Copy + Into<i64>>(
             let expected = case.expected(offset(kernel));
             let mut sums = vec![0; expected.len()];
             panel(kernel, &case, &mut sums);
-            let (name, (pieces, vectors, places)) = (kernel.name(), shape);
-            assert!(sums == expected, "{name}: pieces {pieces:?}, {vectors} vectors, {places} places");
+            let (name, (pieces, vectors, columns)) = (kernel.name(), shape);
+            assert!(sums == expected, "{name}: pieces {pieces:?}, {vectors} vectors, {columns} columns");
         }
     }
 }
@@ -134,8 +134,8 @@ fn sums_of_16_bit_numbers() {
     );
 }
 
-/// One place, by the functions whose sums stay in registers, of all words that a kernel takes at once and some more.
-fn places_of_vectors<const V: usize>() {
+/// A single column, with sums kept in registers, over word counts around the block size.
+fn columns_of_vectors<const V: usize>() {
     let mut random = Random::new(5);
     for words in 0..=11 {
         let case = Case::new(
@@ -151,7 +151,7 @@ fn places_of_vectors<const V: usize>() {
             pieces: case.pieces.clone(),
             stride: case.stride,
             vectors: V,
-            places: 1,
+            columns: 1,
         };
         for kernel in Host::all() {
             let bias = *case.bias.as_chunks().0.first_chunk::<V>().unwrap();
@@ -167,11 +167,11 @@ fn places_of_vectors<const V: usize>() {
 }
 
 #[test]
-fn sums_of_one_place() {
-    places_of_vectors::<1>();
-    places_of_vectors::<2>();
-    places_of_vectors::<3>();
-    places_of_vectors::<4>();
+fn sums_of_one_column() {
+    columns_of_vectors::<1>();
+    columns_of_vectors::<2>();
+    columns_of_vectors::<3>();
+    columns_of_vectors::<4>();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The command line gives what the libraries give, the same every time.
+//! The command-line program gives the same results as the libraries, reproducibly.
 
 use pixelrnn::blob::NumberFormat;
 use pixelrnn::{Complete, Engine, Sample, Temperature};
@@ -6,7 +6,7 @@ use pixelrnn_converter::images::ImageSet;
 use pixelrnn_converter::{Blob, TrainedModel};
 use pixelrnn_tests::integer_model::bytes::offset_at;
 use pixelrnn_tests::program::Folder;
-use pixelrnn_tests::{fixtures, golden, npy, walk};
+use pixelrnn_tests::{fixtures, forward, golden, npy};
 
 const GRAY: &str = "pixel_cnn_gray_softmax_full_description";
 const CLASSES: &str = "pixel_cnn_depth_gate_classes";
@@ -35,9 +35,9 @@ fn samples_are_those_of_the_engine_image_by_image() {
     let blob = Blob::read(&folder.path("model.prnn")).unwrap();
     assert_eq!(set.count, 5);
     for (n, image) in set.iter().enumerate() {
-        // Seeds go round.
+        // Seeds wrap around.
         let seed = (u64::MAX - 1).wrapping_add(n as u64);
-        assert_eq!(image, walk::sample(blob.model().unwrap(), seed, 1500, Some(1)).image, "image {n}");
+        assert_eq!(image, forward::sample(blob.model().unwrap(), seed, 1500, Some(1)).image, "image {n}");
     }
 }
 
@@ -64,7 +64,7 @@ fn completions_keep_the_rows_above_and_are_those_of_the_engine() {
         assert_eq!(image, expected, "completion {n}");
         assert_eq!(image[..kept], given[..kept], "completion {n}");
     }
-    // More of them, and of fewer images, are the same ones; half the rows are kept by default.
+    // More completions per image, or fewer images, leave the common results unchanged. By default half the rows are kept.
     folder
         .run("complete images.npy -m model.prnn --labels labels.npy --rows 2 -n 5 --count 1 --seed 5 -o more.npy")
         .good();
@@ -95,7 +95,7 @@ fn a_prediction_depends_on_what_its_masks_allow() {
     }
     assert!(folder.read("context.png").starts_with(b"\x89PNG"));
     assert!(folder.read("blob.png").starts_with(b"\x89PNG"));
-    // The same images, the same picture.
+    // Equal images give equal pictures.
     for name in ["a.png", "b.png"] {
         folder.run(&format!("context model.prnn model.safetensors -n 2 --row 2 --seed 3 -o {name}")).good();
     }
@@ -121,7 +121,7 @@ fn masks_are_listed_and_drawn() {
 fn sets_of_images_are_told_apart_by_their_nats() {
     let folder = Folder::new();
     folder.fixture(GRAY);
-    // Noise over all levels, beside images that the model draws itself.
+    // Noise over all levels, beside samples from the model.
     folder.run("sample -m model.prnn -n 40 -o usual.npy").good();
     let image = Blob::read(&folder.path("model.prnn")).unwrap().model().unwrap().image();
     let mut random = pixelrnn_tests::random::Random::new(1);
@@ -223,7 +223,7 @@ fn activations_get_16_bits_where_8_lose_too_much() {
     assert!(loss(&wide).abs() < 0.003, "{wide}");
     assert!(narrow["ram_bytes"].as_u64() < wide["ram_bytes"].as_u64());
 
-    // A model of two levels does with 8.
+    // For this model with two levels, `auto` selects 8-bit activations.
     let built_in = golden::folder().join("../../models/mnist-pixelcnn/model.safetensors");
     std::fs::copy(built_in, folder.path("model.safetensors")).unwrap();
     folder.run("convert model.safetensors --calibrate-count 20 -o auto.prnn").good();
@@ -262,16 +262,16 @@ fn scores_of_blobs_are_those_of_the_engine() {
     folder.run("score images.npy -m model.prnn --labels labels.npy --nats nats.npy --logits logits.npy").good();
     let fixture = fixtures::named(CLASSES);
     let blob = Blob::read(&folder.path("model.prnn")).unwrap();
-    let walks: Vec<_> = (0..fixture.images.count)
-        .map(|n| walk::score(blob.model().unwrap(), fixture.images.image(n), fixture.label(n)))
+    let passes: Vec<_> = (0..fixture.images.count)
+        .map(|n| forward::score(blob.model().unwrap(), fixture.images.image(n), fixture.label(n)))
         .collect();
-    let nats: Vec<f64> = walks.iter().map(|walk| walk.cost.nats()).collect();
+    let nats: Vec<f64> = passes.iter().map(|pass| pass.cost.nats()).collect();
     assert_eq!(npy::read_f64(&folder.path("nats.npy")), (vec![nats.len()], nats));
     let (shape, logits) = npy::read_f32(&folder.path("logits.npy"));
     assert_eq!(shape, fixture.logits.0);
     let unit = std::f64::consts::LN_2 / 65536.0;
     let expected: Vec<f32> =
-        walks.iter().flat_map(|walk| &walk.logits).map(|logit| (f64::from(*logit) * unit) as f32).collect();
+        passes.iter().flat_map(|pass| &pass.logits).map(|logit| (f64::from(*logit) * unit) as f32).collect();
     assert_eq!(logits, expected);
 }
 

@@ -1,4 +1,5 @@
-//! `compress --bare`, `decompress --bare` and `decompress --image`: an image as its code alone, and one image out of a file.
+//! `compress --bare`, `decompress --bare` and `decompress --image`: the bare code of one image, and single images from
+//! a file.
 
 use pixelrnn::coder::container::HEADER_BYTES;
 use pixelrnn::coder::{Decode, Decoder, Encode, Encoder};
@@ -8,9 +9,9 @@ use pixelrnn_converter::images::{Range, npy};
 use pixelrnn_converter::{Blob, Error, ImageSet};
 use pixelrnn_tests::program::Folder;
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{golden, walk};
+use pixelrnn_tests::{forward, golden};
 
-/// Bytes of a compressed file of one image before and behind its stream, where that fits into one segment.
+/// Bytes before and after the stream in a compressed file of one image with one segment.
 const BEFORE: usize = HEADER_BYTES + 4 + 2;
 const BEHIND: usize = 2 + 4;
 
@@ -18,7 +19,7 @@ fn golden_blob(name: &str) -> Blob {
     Blob::read(&golden::folder().join("..").join(name)).unwrap()
 }
 
-/// Those that threads and rows can speed up, and one of float weights, which an engine runs pixel by pixel.
+/// Golden blobs, which use threads and rows, and a blob with float weights, which an engine runs pixel by pixel.
 fn all_blobs() -> Vec<String> {
     [golden::blobs(), vec!["golden/v1/ops_rgb_nested_residuals-f32.prnn".to_string()]].concat()
 }
@@ -29,7 +30,7 @@ fn noise(model: Model<'_>, count: usize) -> ImageSet {
     ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels).unwrap()
 }
 
-/// The last class of a model that has classes.
+/// Last class of a class-conditional model.
 fn last_label(model: Model<'_>) -> Option<usize> {
     model.classes().checked_sub(1)
 }
@@ -70,7 +71,7 @@ fn a_bare_code_is_the_same_from_an_engine_pixel_by_pixel_and_is_read_by_one() {
         let bare = compress_bare(model, set.image(0), label).unwrap().bytes;
         assert_eq!(decompress_bare(model, &bare, label).unwrap(), set, "{name}");
 
-        // On a device: constant memory, a pixel a call.
+        // Like on a device: constant memory, one pixel per call.
         let mut state = vec![0; model.state_words()];
         let mut engine = Engine::new(model, &mut state).unwrap();
         engine.restart(label).unwrap();
@@ -84,7 +85,7 @@ fn a_bare_code_is_the_same_from_an_engine_pixel_by_pixel_and_is_read_by_one() {
         let mut decoder = Decoder::new(&bare[..]).unwrap();
         let mut image = vec![0; model.image().values()];
         while let Some(pixel) = engine.step(&mut Decode::new(&mut decoder)).unwrap() {
-            walk::put(&pixel, model.image(), &mut image);
+            forward::put(&pixel, model.image(), &mut image);
         }
         assert!(image == set.image(0), "{name}: an engine reads another image");
         assert!(decoder.into_source().is_empty(), "{name}: bytes are left");
@@ -107,7 +108,7 @@ fn a_bare_code_is_read_with_the_label_that_it_was_written_with() {
         folder.run(&format!("decompress bare --bare --label 7 {line} -o back.npy")).good();
         assert_eq!(folder.read("back.npy"), folder.read("seven.npy"), "{line}");
     }
-    // The label is not in the code: with another one comes another image, or none.
+    // The code does not contain the label. Another label gives another image or an error.
     let run = folder.run("decompress bare --bare --label 1 -o other.npy");
     assert!(run.status == Some(1) || folder.read("other.npy") != folder.read("seven.npy"), "{}", run.stderr);
 
@@ -142,7 +143,7 @@ fn several_images_and_files_of_the_other_form_are_refused() {
         let run = folder.run(line);
         assert!(run.status == Some(status) && run.stderr.contains(expected), "{line}: {}", run.stderr);
     }
-    // A decoder reads up to seven zeros behind a code that ends in zeros, which are not written.
+    // A decoder appends up to seven zero bytes, as trailing zeros are not stored.
     let longer = [&folder.read("bare")[..], &[0; 8]].concat();
     folder.write("longer", &longer);
     let run = folder.run("decompress longer --bare -o out.npy");
@@ -182,7 +183,7 @@ fn any_bytes_are_a_bare_code_or_refused_and_images_that_do_not_fit_are_refused()
 fn a_bare_file_may_be_empty_and_is_an_image_then() {
     let folder = Folder::new();
     folder.fixture("diagonal_bilstm_one_pixel");
-    // The lowest value begins at 0, and costs less than a byte.
+    // The interval of the lowest value starts at 0 and costs less than a byte.
     let image = ImageSet::new([1, 1, 1], vec![0], Range::Levels).unwrap();
     image.write_npy(&folder.path("dark.npy")).unwrap();
     folder.run("compress dark.npy -m model.prnn --bare -o bare").good();
@@ -216,7 +217,7 @@ fn one_image_is_restored_without_decoding_what_does_not_come_before_it_in_its_bl
     let folder = Folder::new();
     let blob = golden_blob("golden/pixel_cnn_gray.prnn");
     folder.write("model.prnn", blob.bytes());
-    // A block of 1024 images, and one of six.
+    // A block of 1024 images and one of six.
     let set = noise(blob.model().unwrap(), 1030);
     let file = compress(blob.model().unwrap(), &set, None, || ()).unwrap().bytes;
     folder.write("file", &file);
@@ -231,10 +232,10 @@ fn one_image_is_restored_without_decoding_what_does_not_come_before_it_in_its_bl
     decompress_one(blob.model().unwrap(), &file, 1026, count).unwrap();
     assert_eq!(decoded.get(), 3, "those before it in its block, and itself");
 
-    // Damage elsewhere does no harm to it: in a segment of the block before, and behind it in its own.
+    // Damage outside the image's own data is harmless: in the previous block, and behind the image in its block.
     let mut damaged = file.clone();
     damaged[HEADER_BYTES + 100] ^= 1;
-    // The last byte may be any of several.
+    // The last byte of a stream can have several valid values.
     damaged[file.len() - BEHIND - 4] ^= 1;
     folder.write("damaged", &damaged);
     assert_ne!(one("damaged", 1023).status, Some(0), "the last image of a block is checked");

@@ -1,4 +1,4 @@
-//! `compress` and `decompress`, and which model commands take when none is named.
+//! `compress` and `decompress`, and the default model of each command.
 
 use pixelrnn::Model;
 use pixelrnn::network::Op;
@@ -6,9 +6,10 @@ use pixelrnn_converter::images::{Range, npy};
 use pixelrnn_converter::{Blob, ImageSet, TrainedModel};
 use pixelrnn_tests::program::Folder;
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{golden, models, walk};
+use pixelrnn_tests::{forward, golden, models};
 
-/// Writes `images.npy` of noise and, for a model with classes, `labels.npy`; gives back what the command line says of labels.
+/// Writes noise as `images.npy` and, for a class-conditional model, `labels.npy`. Returns the label arguments for the
+/// command line.
 fn write_noise(folder: &Folder, model: Model<'_>, count: usize) -> &'static str {
     let (shape, mut random) = (model.image(), Random::new(1));
     let data = (0..count).flat_map(|_| random.image(&shape)).collect();
@@ -22,7 +23,7 @@ fn write_noise(folder: &Folder, model: Model<'_>, count: usize) -> &'static str 
     "--labels labels.npy"
 }
 
-/// Noise goes into a file and comes back.
+/// Round trip of noise through a compressed file.
 fn noise_comes_back(name: &str, blob: &Blob) {
     let folder = Folder::new();
     folder.write("model.prnn", blob.bytes());
@@ -74,7 +75,7 @@ fn the_built_in_model_is_the_one_that_a_label_asks_for() {
     folder.run("sample --label 7 -n 2 --seed 3 -o sevens.npy").good();
     let drawn = ImageSet::read(&folder.path("sevens.npy")).unwrap();
     for (n, image) in drawn.iter().enumerate() {
-        assert_eq!(image, walk::sample(blob.model().unwrap(), 3 + n as u64, 1000, Some(7)).image);
+        assert_eq!(image, forward::sample(blob.model().unwrap(), 3 + n as u64, 1000, Some(7)).image);
     }
     npy::write(&folder.path("labels.npy"), &[2], &[7_u8, 7]).unwrap();
     for line in [
@@ -86,7 +87,7 @@ fn the_built_in_model_is_the_one_that_a_label_asks_for() {
         assert_eq!(folder.run(line).good().stdout, folder.run(&named).good().stdout, "{line}");
     }
     folder.run("context --label 7 -n 1 --row 3 --column 3 -o context.png").good();
-    // A compressed file knows its model.
+    // A compressed file identifies its model.
     folder.run("compress sevens.npy --labels labels.npy -o file").good();
     folder.run("decompress file -o back.npy --labels back-labels.npy").good();
     assert_eq!(folder.read("back.npy"), folder.read("sevens.npy"));
@@ -94,7 +95,7 @@ fn the_built_in_model_is_the_one_that_a_label_asks_for() {
     folder.run("compress sevens.npy -o file").good();
     folder.run("decompress file -o back.npy").good();
     assert_eq!(folder.read("back.npy"), folder.read("sevens.npy"));
-    // Ten digits, and no more.
+    // The built-in labels are the ten digits.
     let run = folder.run("sample --label 10 -o out.npy");
     assert!(run.status == Some(2) && run.stderr.contains("0 to 9"), "{}", run.stderr);
 }

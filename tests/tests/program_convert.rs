@@ -1,4 +1,4 @@
-//! `convert`, `verify` and `score` as a person meets them who wants to know what quantization cost.
+//! `convert`, `verify` and `score`, from the view of a user who checks the cost of quantization.
 
 use pixelrnn_converter::Description;
 use pixelrnn_converter::trained::{Tensor, TrainedModel};
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 const CLASSES: &str = "pixel_cnn_depth_gate_classes";
 
-/// Writes a model of a 1x2 and a 1x1 convolution of one feature each, of two levels: `model.safetensors`.
+/// Writes `model.safetensors`: a 1x2 and a 1x1 convolution with one feature each and two levels.
 fn small_model(folder: &Folder, [first, first_bias]: [f32; 2], [last, last_bias]: [f32; 2]) {
     let description = r#"{"image": {"height": 4, "width": 4, "channels": 1, "levels": 2}, "output": "bernoulli", "ops": [
         {"op": "masked_conv", "name": "a", "mask": "A", "kernel": [1, 2], "out": 1},
@@ -23,7 +23,7 @@ fn small_model(folder: &Folder, [first, first_bias]: [f32; 2], [last, last_bias]
     model.write(&folder.path("model.safetensors")).unwrap();
 }
 
-/// Writes `images.npy`, of the model above.
+/// Writes `images.npy` for this model.
 fn small_images(folder: &Folder, count: usize, value: impl Fn(usize) -> u8) {
     let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({count}, 4, 4), }}");
     let values: Vec<u8> = (0..16 * count).map(value).collect();
@@ -93,7 +93,7 @@ fn numbers_that_are_not_finite_are_an_error_wherever_they_show() {
     let folder = Folder::new();
     small_model(&folder, [3e38, 3e38], [3e38, 0.0]);
     small_images(&folder, 2, |n| (n % 3 == 0).into());
-    // The reference computes in f64, whose likelihood of 10⁷⁶ nats is a number still; no f32 holds it.
+    // The reference computes in f64, where 10⁷⁶ nats is finite. It overflows f32.
     let run = folder.run("convert model.safetensors --calibrate images.npy --weights f32 -o out.prnn");
     assert_eq!(run.status, Some(1), "{}", run.stderr);
     assert!(run.stderr.contains("not a finite number"), "{}", run.stderr);

@@ -1,5 +1,5 @@
-//! The command line refuses what it cannot do: exit status 2 for what makes no sense, 1 for all else with one sentence that
-//! names the file, and every file as it was before.
+//! Failures of the command-line program: exit status 2 for usage errors, otherwise 1 with a one-sentence message that
+//! names the file. Existing files stay unchanged.
 #![cfg(unix)]
 
 use pixelrnn_tests::bad_files::{self, Kind};
@@ -7,7 +7,7 @@ use pixelrnn_tests::cargo;
 use pixelrnn_tests::program::{Folder, Run, SAME_THREADS, run};
 use std::path::Path;
 
-/// Every file that a command reads: the command's line with `BAD` in the file's place, and what the file should be.
+/// Commands with the file type of each input, marked by `BAD`.
 const READS: [(&str, Kind); 27] = [
     ("sample --model BAD --label 0 -n 1 --output out", Kind::Blob),
     ("score images.npy --model BAD --labels labels.npy --nats out", Kind::Blob),
@@ -46,7 +46,7 @@ const READS: [(&str, Kind); 27] = [
 
 const MODEL: &str = "pixel_cnn_depth_gate_classes";
 
-/// A folder with a file of each kind that is not bad.
+/// A folder with a valid file of each type.
 fn good_files() -> Folder {
     let folder = Folder::new();
     folder.fixture(MODEL);
@@ -54,7 +54,7 @@ fn good_files() -> Folder {
     folder
 }
 
-/// A run that must have failed over the file `named`, and said so in one sentence.
+/// Asserts that the run failed with a one-sentence message that names the file `named`.
 fn check_failure(what: &str, run: &Run, named: &str) {
     assert_eq!(run.status, Some(1), "{what}: {}", run.stderr);
     assert_eq!(String::from_utf8_lossy(&run.stdout), "", "{what}");
@@ -63,9 +63,9 @@ fn check_failure(what: &str, run: &Run, named: &str) {
     assert!(run.stderr.starts_with("pixelrnn: "), "{what}: {}", run.stderr);
 }
 
-/// As [`Folder::run`], in a GiB of address space: nobody allocates what a file merely declares.
+/// Like [`Folder::run`], limited to a GiB of address space, so that sizes declared by a file are not allocated.
 ///
-/// `AddressSanitizer` reserves terabytes of address space. Who runs the tests under it sets a limit among its options.
+/// `AddressSanitizer` reserves terabytes of address space. Under it, set a memory limit in its options instead.
 fn run_in_a_gibibyte(folder: &Folder, line: &str) -> Run {
     let limited = if std::env::var_os("ASAN_OPTIONS").is_none() { "ulimit -v 1048576" } else { "true" };
     folder.run_after(&format!("{SAME_THREADS} && {limited}"), line)
@@ -93,7 +93,7 @@ fn bad_files_are_refused_by_name() {
             Kind::Labels => "labels.npy",
             Kind::Compressed => "images.prnz",
         });
-        // That the line works with the good file is part of the test: else anything would fail.
+        // The command must succeed with the good file; otherwise its failure would prove nothing.
         folder.write("bad-file", &good);
         run_in_a_gibibyte(&folder, &line.replace("BAD", "bad-file")).good();
         let out = if line.contains("out.npy") { "out.npy" } else { "out" };
@@ -143,7 +143,7 @@ fn files_of_the_wrong_type_are_refused_by_name() {
             ("labels.npy", Kind::Labels),
             ("images.prnz", Kind::Compressed),
         ] {
-            // Either kind of model can be scored, inspected and looked into.
+            // `score`, `inspect` and `context` accept both kinds of model.
             let either = ["score images.npy --model BAD", "inspect", "context BAD"].iter().any(|l| line.starts_with(l));
             if is != kind && !(either && matches!(is, Kind::Trained | Kind::Blob)) {
                 folder.write("bad-file", &folder.read(file));
@@ -261,7 +261,7 @@ fn outputs_that_cannot_be_written_are_named() {
         "decompress images.prnz -m model.prnn -o OUT.npy",
     ] {
         for place in ["no-such-folder/out", "model.prnn/out", "a-folder"] {
-            // A folder is no place for a file, whatever the ending.
+            // A folder cannot be overwritten by a file, whatever its extension.
             if place == "a-folder" && line.ends_with("OUT.npy") {
                 continue;
             }
@@ -299,7 +299,7 @@ fn images_and_models_that_do_not_fit_each_other_are_refused_by_name() {
     }
 }
 
-/// A disk that is full, and a reader who has left.
+/// A full disk and a closed pipe.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_an_error_and_a_closed_pipe_is_none() {

@@ -1,15 +1,15 @@
-//! Images in and out of the command line: nothing is lost, guessed or passed over without a word.
+//! Image input and output of the command-line program: no silent loss, guess or omission.
 
 use pixelrnn_converter::images::{Range, level_to_byte, npy};
 use pixelrnn_converter::{ImageSet, Picture};
 use pixelrnn_tests::program::{Folder, Run};
 
-/// 4 rows of 7 columns, 16 levels.
+/// 4x7 pixels, 16 levels.
 const GRAY: &str = "pixel_cnn_gray_softmax_full_description";
-/// 5 rows of 6 columns, 4 levels, classes.
+/// 5x6 pixels, 4 levels, class-conditional.
 const CLASSES: &str = "pixel_cnn_depth_gate_classes";
 
-/// A PNG file of 28x28 bytes.
+/// A 28x28 PNG file.
 fn digit(value: impl Fn(usize) -> u8) -> Vec<u8> {
     png(28, 28, &(0..784).map(value).collect::<Vec<_>>())
 }
@@ -18,7 +18,7 @@ fn png(height: usize, width: usize, data: &[u8]) -> Vec<u8> {
     Picture { width, height, channels: 1, data: data.to_vec() }.to_png().unwrap()
 }
 
-/// A cross, which the built-in model can read.
+/// A cross, in the format of the built-in model.
 fn cross(n: usize) -> bool {
     (12..16).contains(&(n % 28)) || (12..16).contains(&(n / 28))
 }
@@ -27,7 +27,7 @@ fn set(size: [usize; 3], data: Vec<u8>) -> ImageSet {
     ImageSet::new(size, data, Range::Levels).unwrap()
 }
 
-/// A run that was refused with `status`, and said `part`.
+/// Asserts that the run failed with `status` and a message that contains `part`.
 #[track_caller]
 fn refused(run: &Run, status: i32, part: &str) {
     assert_eq!(run.status, Some(status), "{}", run.stderr);
@@ -92,7 +92,7 @@ fn a_mask_of_0_and_1_is_asked_about_and_read_as_said() {
     refused(&folder.run("score mask.png --levels-in 7"), 2, "--levels-in: 7, expected the model's 2 or 256");
     refused(&folder.run("score ink.png --levels-in 2"), 1, "value 255 at index 12, expected 0 to 1");
     refused(&folder.run("score mask.png --levels-in 257"), 2, "257");
-    // The same pictures under other names.
+    // The same pictures under different names.
     folder.run("score ink.png --against mask.png --against-levels-in 2").good();
 }
 
@@ -148,7 +148,7 @@ fn idx_files_of_0_to_255_are_quantized_and_said_so() {
     assert_eq!(nats(run).to_bits(), nats(folder.run("score ink.png --json")).to_bits());
 }
 
-/// A folder `set` of pictures of one level each, of the model of [`GRAY`], or of black and white.
+/// A folder `set` of pictures with a single level each, sized for the model of [`GRAY`], or black and white.
 fn pictures(folder: &Folder, names: &[&str], size: [usize; 2], value: impl Fn(usize) -> u8) {
     std::fs::create_dir(folder.path("set")).unwrap();
     for (n, name) in names.iter().enumerate() {
@@ -191,16 +191,16 @@ fn names_of_a_folder_come_back() {
     for name in names {
         assert_eq!(folder.read(&format!("back/{name}")), folder.read(&format!("set/{name}")), "{name}");
     }
-    // The first images have the first names.
+    // The first images keep the first names.
     folder.run("compress set -m model.prnn -n 2 -o two.prnz").good();
     folder.run("decompress two.prnz -m model.prnn -o two").good();
     assert!(folder.path("two/cat 2.PNG").exists() && !folder.path("two/cat 10.png").exists());
-    // Anything else has numbers.
+    // Other formats number the images.
     folder.run("decompress out.prnz -m model.prnn -o back.npy").good();
     folder.run("compress back.npy -m model.prnn -o again.prnz").good();
     folder.run("decompress again.prnz -m model.prnn -o numbered").good();
     assert_eq!(folder.read("numbered/1.png"), folder.read("set/cat 2.PNG"));
-    // A file of one image is for devices too, which know no names.
+    // A file of one image is also meant for devices and stores no names.
     std::fs::remove_file(folder.path("set/cat 1.png")).unwrap();
     std::fs::remove_file(folder.path("set/cat 2.PNG")).unwrap();
     said(folder.run("compress set -m model.prnn -o one.prnz"), "set: file names are not stored");
@@ -232,7 +232,7 @@ fn labels_of_a_folder_go_by_name_or_by_natural_order() {
     let image = ImageSet::read(&folder.path("images.npy")).unwrap();
     let (height, width) = (image.height, image.width);
     let names = ["2.png", "9.png", "10.png"];
-    // White rows, from the top.
+    // Pictures with one, two and three white rows at the top.
     std::fs::create_dir(folder.path("set")).unwrap();
     let mut all = Vec::new();
     for (n, name) in names.iter().enumerate() {
@@ -300,7 +300,7 @@ fn endings_of_other_formats_are_usage_errors_before_any_work() {
         ("compress images.npy -m model.prnn -o t.png", "png"),
         ("decompress images.prnz -m model.prnn -o back.jpg", "jpg"),
         ("decompress images.prnz -m model.prnn -o back.npy --labels t.csv", "csv"),
-        // The name is refused whatever the files are.
+        // Unsupported extensions are rejected before the input is read.
         ("decompress not-there -o back.jpg", "jpg"),
         ("complete not-there -o t.webp", "webp"),
     ] {

@@ -1,18 +1,18 @@
-//! Which models the program takes and what it says of them: state dicts as saved, files of other kinds, more classes than a
-//! byte counts, the likeliest values, and words in another order than expected.
+//! Models accepted by the command-line program, and its messages about them: state dicts with extra tensors, other file
+//! types, more than 256 classes, likeliest values, and arguments in other orders.
 
 use pixelrnn::Position;
 use pixelrnn_converter::images::npy;
 use pixelrnn_converter::{Description, ImageSet, Tensor, TrainedModel};
 use pixelrnn_tests::program::{Folder, Run};
-use pixelrnn_tests::{fixtures, npy as read, walk};
+use pixelrnn_tests::{fixtures, forward, npy as read};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// A fixture without classes.
 const GRAY: &str = "pixel_cnn_gray_bernoulli";
 
-/// A fixture with classes.
+/// A class-conditional fixture.
 const CLASSES: &str = "pixel_cnn_depth_gate_classes";
 
 fn folder(name: &str) -> Folder {
@@ -21,7 +21,7 @@ fn folder(name: &str) -> Folder {
     folder
 }
 
-/// A run that failed with one sentence, which has all of `parts`.
+/// Asserts that the run failed with a one-sentence message that contains all `parts`.
 #[track_caller]
 fn refused(run: &Run, status: i32, parts: &[&str]) {
     assert_eq!(run.status, Some(status), "{}", run.stderr);
@@ -31,7 +31,7 @@ fn refused(run: &Run, status: i32, parts: &[&str]) {
     }
 }
 
-/// The `.safetensors` file `bytes` with further tensors: name, type, shape, bytes.
+/// Adds tensors to the `.safetensors` file `bytes`: name, type, shape, data.
 fn with_tensors(bytes: &[u8], more: &[(&str, &str, &[usize], Vec<u8>)]) -> Vec<u8> {
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let mut header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
@@ -66,7 +66,7 @@ fn a_state_dict_with_its_buffers_gives_the_same_likelihoods() {
     folder.run("convert model.safetensors --calibrate images.npy -o model.prnn").good();
     assert_eq!(folder.read("saved.prnn"), folder.read("model.prnn"));
 
-    // A mask of its own is no longer dropped in silence.
+    // A custom mask is no longer dropped silently.
     let wider: Vec<u8> = taps.iter().map(|_| 1).collect();
     folder.write("wider.safetensors", &with_tensors(&own, &[batches, (&mask, "BOOL", &shape, wider)]));
     for command in ["inspect wider.safetensors", "score images.npy -m wider.safetensors", "convert wider.safetensors"] {
@@ -84,7 +84,7 @@ fn weights_under_closed_taps_are_said_by_convert_score_and_inspect() {
         weight.data = pixelrnn_converter::trained::masked_weight(&conv, weight);
     }
     TrainedModel::new(description.clone(), tensors.clone()).unwrap().write(&folder.path("masked.safetensors")).unwrap();
-    // The last taps of a kernel are those below.
+    // The last taps of a kernel are the lowest ones.
     let input = tensors.get_mut("input.weight").unwrap();
     *input.data.last_mut().unwrap() = -0.75;
     TrainedModel::new(description, tensors).unwrap().write(&folder.path("open.safetensors")).unwrap();
@@ -134,7 +134,7 @@ fn argmax_draws_the_likeliest_values() {
     let source = pixelrnn::Inspect::new(pixelrnn::Argmax, |_: Position, predicted: &pixelrnn::Distribution<'_>| {
         seen.push(predicted.most_probable());
     });
-    let expected = walk::walk(&mut engine, None, source).image;
+    let expected = forward::run(&mut engine, None, source).image;
     assert_eq!((one.count, one.image(0), &seen), (1, &expected[..], &expected));
 
     let run = folder.run("sample -m model.prnn --argmax -n 3 -o three.npy").good();
@@ -188,9 +188,9 @@ fn masks_takes_a_model_behind_it_for_no_layer() {
             std::fs::remove_file(folder.path("mask.png")).unwrap();
         }
     }
-    // A path that is not there is a model's as well, by its ending.
+    // A missing path is recognized as a model by its extension.
     refused(&folder.run("context --masks none.prnn"), 1, &["none.prnn"]);
-    // A layer of the built-in model is one, whatever files there are.
+    // Names of built-in layers take precedence over files.
     folder.write("input", b"not a model");
     folder.run("context --masks input -o mask.png").good();
     folder.run("context model.prnn --masks input -o mask.png").good();
@@ -212,7 +212,7 @@ fn arrays_without_channels_come_back_without_them() {
     }
 }
 
-/// A model of 300 classes: 299 draws white, all others black.
+/// A model with 300 classes: class 299 draws white, all others black.
 fn of_many_classes(folder: &Folder) {
     let description = Description::from_json(
         r#"{"image": {"height": 2, "width": 3, "channels": 1, "levels": 2}, "output": "bernoulli", "classes": 300,
@@ -231,7 +231,7 @@ fn of_many_classes(folder: &Folder) {
     TrainedModel::new(description, tensors).unwrap().write(&folder.path("model.safetensors")).unwrap();
 }
 
-/// The `.npy` file of int64 `labels`, as NumPy makes it of a list.
+/// `.npy` file of int64 `labels`, as written by NumPy for a list.
 fn int64(labels: &[i64]) -> Vec<u8> {
     let mut text = format!("{{'descr': '<i8', 'fortran_order': False, 'shape': ({},), }}", labels.len());
     while (text.len() + 11) % 64 != 0 {
@@ -247,7 +247,7 @@ fn int64(labels: &[i64]) -> Vec<u8> {
 fn more_than_256_classes_keep_their_own_labels() {
     let folder = Folder::new();
     of_many_classes(&folder);
-    // The draft draws its own samples of all classes.
+    // Calibration samples cover all classes.
     folder.run("convert model.safetensors --calibrate-count 300 -o model.prnn").good();
     for (label, value) in [(299, 1), (43, 0)] {
         folder.run(&format!("sample -m model.prnn --label {label} -n 2 -o drawn.npy")).good();

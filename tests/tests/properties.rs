@@ -1,7 +1,7 @@
-//! For any model, any images and any place to stop: what was compressed is restored, and what was broken off goes on as it would have.
+//! Properties for any model, images and stopping point: compression is lossless, and an interrupted image continues
+//! unchanged.
 //!
-//! The cases are random and the same every time. A case that fails is made as small as it can be and is printed; it then becomes a test
-//! of its own.
+//! Cases are random but reproducible. A failing case is shrunk and printed, and then becomes a separate test.
 
 use heapless::{Vec as Fixed, VecView};
 use pixelrnn::coder::container::{BlockReader, BlockWriter, Segments, read_block};
@@ -11,16 +11,16 @@ use pixelrnn_converter::compress::{compress, decompress};
 use pixelrnn_converter::images::Range;
 use pixelrnn_converter::{Blob, ImageSet};
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{fixtures, models, walk};
+use pixelrnn_tests::{fixtures, forward, models};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::sync::LazyLock;
 
-/// The blobs of all fixtures: each architecture with each option.
+/// Blobs of all fixtures: each architecture with each option.
 static FIXTURES: LazyLock<Vec<(String, Blob)>> =
     LazyLock::new(|| fixtures::converted().into_iter().map(|(fixture, blob)| (fixture.name, blob)).collect());
 
-/// Where a model comes from.
+/// Origin of a model.
 #[derive(Clone, Copy, Debug)]
 enum Origin {
     Fixture(usize),
@@ -28,7 +28,7 @@ enum Origin {
 }
 
 impl Origin {
-    /// `None` for a random model that the engine cannot have.
+    /// `None` for a random model that the engine does not support.
     fn blob(self) -> Option<Blob> {
         match self {
             Self::Fixture(number) => Some(FIXTURES[number % FIXTURES.len()].1.clone()),
@@ -37,14 +37,14 @@ impl Origin {
     }
 }
 
-/// What images show.
+/// Image content.
 #[derive(Clone, Copy, Debug)]
 enum Picture {
-    /// One value, of many or few levels.
+    /// A single value, among many or few levels.
     Constant(u8),
-    /// Any values.
+    /// Uniform noise.
     Noise(u64),
-    /// What the model finds likely, or at a high temperature less so.
+    /// A sample from the model. High temperatures make it less likely.
     Drawn { seed: u64, milli: u32 },
 }
 
@@ -54,7 +54,7 @@ impl Picture {
         match self {
             Self::Constant(value) => vec![(usize::from(value) % shape.levels) as u8; shape.values()],
             Self::Noise(seed) => Random::new(seed).image(&shape),
-            Self::Drawn { seed, milli } => walk::sample(model, seed, milli, label).image,
+            Self::Drawn { seed, milli } => forward::sample(model, seed, milli, label).image,
         }
     }
 }
@@ -76,7 +76,7 @@ fn picture() -> impl Strategy<Value = Picture> {
     ]
 }
 
-/// The same cases every time, and no files.
+/// Fixed seed and no failure files.
 fn cases(count: u32) -> ProptestConfig {
     ProptestConfig { cases: count, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() }
 }
@@ -104,7 +104,7 @@ proptest! {
         let restored = decompress(model, &file.bytes, || ()).unwrap();
         prop_assert_eq!(&restored.set, &set);
         prop_assert_eq!(&restored.labels, &labels);
-        // A header, a block with its lengths, and the end of a stream take no more than this.
+        // Upper bound on the overhead for header, block lengths and stream end.
         prop_assert!(8.0 * file.bytes.len() as f64 <= file.bits * 1.001 + 8.0 * (32.0 + 10.0 + 8.0));
     }
 
@@ -134,7 +134,7 @@ proptest! {
         writer.finish(&mut segments).unwrap();
 
         let mut image = vec![0; shape.values()];
-        read_block(&mut engine, 1, &block[..], |_, _, pixel| walk::put(pixel, shape, &mut image)).unwrap();
+        read_block(&mut engine, 1, &block[..], |_, _, pixel| forward::put(pixel, shape, &mut image)).unwrap();
         prop_assert_eq!(&image, &values);
         let mut reader = BlockReader::new(1);
         let mut source = &block[..];
@@ -152,7 +152,7 @@ proptest! {
         origin in origin(),
         (given, any) in (picture(), any::<usize>()),
         (seed, milli) in (any::<u64>(), 100u32..5000),
-        places in prop::collection::vec(any::<usize>(), 1..4),
+        stops in prop::collection::vec(any::<usize>(), 1..4),
         rows in any::<usize>(),
         plan in prop_oneof![Just(Plan::Pixel), Just(Plan::Row)],
     ) {
@@ -160,25 +160,25 @@ proptest! {
         let model = blob.model().unwrap();
         let (shape, label) = (model.image(), label(model, any));
         let values = given.values(model, label);
-        let draw = pixelrnn::Sample::seeded(seed, walk::temperature(milli));
+        let draw = pixelrnn::Sample::seeded(seed, forward::temperature(milli));
         let mut source = Complete::new(&values, shape, rows % (shape.height + 1), draw);
         let mut state = vec![0; model.state_words_for(plan)];
-        let whole = walk::walk(&mut walk::engine(model, &mut state, plan), label, source.clone());
+        let whole = forward::run(&mut forward::engine(model, &mut state, plan), label, source.clone());
 
         let pixels = shape.height * shape.width;
-        let mut stops: Vec<usize> = places.iter().map(|place| place % (pixels + 1)).collect();
+        let mut stops: Vec<usize> = stops.iter().map(|stop| stop % (pixels + 1)).collect();
         stops.push(pixels);
         stops.sort_unstable();
         let (mut image, mut cost, mut at) = (vec![0; shape.values()], Cost(0), 0);
         let mut saved: Vec<u32> = vec![0x5a5a_5a5a; model.state_words_for(plan)];
         for stop in stops {
-            // Another engine each time, in another place, with a kernel that all machines have.
+            // A fresh engine each time, in new memory, with the portable kernel.
             let mut memory = saved.clone();
             let mut engine = Engine::with(model, &mut memory, Portable, plan).unwrap();
             engine.resume(label, at).unwrap();
             while engine.position() < stop {
                 let pixel = engine.step(&mut source).unwrap().unwrap();
-                walk::put(&pixel, shape, &mut image);
+                forward::put(&pixel, shape, &mut image);
                 cost += pixel.cost;
             }
             at = stop;

@@ -1,6 +1,6 @@
-//! The host in Python of `docs/device-protocol.md` runs as it stands there: against an emulated board, and over a line that loses bytes.
+//! The Python host of `docs/device-protocol.md`, run unmodified against an emulated board and over a lossy line.
 //!
-//! Where Python or QEMU is missing, the tests say so and pass.
+//! Skipped with a message if Python or QEMU is missing.
 #![cfg(target_os = "linux")]
 
 use pixelrnn::FromImage;
@@ -15,7 +15,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// The program on the page, for the device at `socket`.
+/// The program from the documentation, for the device at `socket`.
 fn program(socket: &Path) -> String {
     let page = include_str!("../../docs/device-protocol.md");
     let (_, rest) = page.split_once("```python\n").expect("a program in Python");
@@ -28,7 +28,7 @@ fn program(socket: &Path) -> String {
 fn there_is_python() -> bool {
     let there = Command::new("python3").arg("--version").output().is_ok_and(|out| out.status.success());
     if !there {
-        println!("skipped: there is no python3 here");
+        println!("skipped: python3 not found");
     }
     there
 }
@@ -37,7 +37,7 @@ fn run(program: &str) -> Output {
     Command::new("python3").args(["-c", program]).output().expect("python3 is there")
 }
 
-/// What the program prints.
+/// Expected output of the program.
 fn expected(model: &Served) -> String {
     let parsed = model.blob.model().unwrap();
     let shape = parsed.image();
@@ -69,17 +69,17 @@ fn the_host_of_the_page_talks_to_an_emulated_board() {
     }
 }
 
-/// Runs the program over `line`; gives that back.
+/// Runs the program over `line` and returns both the output and the line.
 fn run_over(mut line: Line) -> (Output, Line) {
     let folder = Folder::new();
     let socket = folder.path("device");
     let listener = UnixListener::bind(&socket).unwrap();
-    // Sooner than a device answers, so that it sends more than it must as well.
+    // A timeout shorter than the device's response time, to provoke repeated requests.
     let program = program(&socket).replace("settimeout(5)", "settimeout(0.05)");
     std::thread::scope(|scope| {
         let python = scope.spawn(|| {
             let output = run(&program);
-            // One that ended before it came to the port would be waited for.
+            // Unblocks the accept loop if the program exited without connecting.
             let _ = UnixStream::connect(&socket);
             output
         });
@@ -89,7 +89,7 @@ fn run_over(mut line: Line) -> (Output, Line) {
             match line.read(&mut bytes) {
                 Ok(count) if port.write_all(&bytes[..count]).is_ok() => {}
                 Ok(_) => break,
-                // The device waits for the host.
+                // The device waits for input.
                 Err(error) => {
                     assert_eq!(error.kind(), ErrorKind::WouldBlock);
                     match port.read(&mut bytes) {

@@ -1,9 +1,9 @@
-//! The float reference gives what the definition of a model gives, as an independent NumPy program computed it.
+//! The float reference matches the model definition, as computed by an independent NumPy program.
 
 use pixelrnn_converter::Reference;
 use pixelrnn_tests::fixtures;
 
-/// Far above float32 rounding (3·10⁻⁶ in these models), far below any error of meaning (10⁻² and more).
+/// Far above float32 rounding (3·10⁻⁶ in these models), far below any semantic error (10⁻² and more).
 const TOLERANCE: f64 = 1e-4;
 
 #[test]
@@ -12,9 +12,13 @@ fn every_logit_of_every_fixture() {
         let name = &fixture.name;
         let description = fixture.trained.description();
         let image = description.image;
-        let each = description.output.logits_per_channel(image.levels);
+        let logits_per_channel = description.output.logits_per_channel(image.levels);
         let (shape, logits) = &fixture.logits;
-        assert_eq!(*shape, [fixture.images.count, image.channels, each, image.height, image.width], "{name}: shape");
+        assert_eq!(
+            *shape,
+            [fixture.images.count, image.channels, logits_per_channel, image.height, image.width],
+            "{name}: shape"
+        );
         let reference = Reference::new(&fixture.trained);
         let per_image = logits.len() / fixture.images.count;
         for n in 0..fixture.images.count {
@@ -22,8 +26,8 @@ fn every_logit_of_every_fixture() {
             let expected = &logits[n * per_image..(n + 1) * per_image];
             assert_eq!(got.data.len(), per_image, "{name}: logits of an image");
             for (at, (got, expected)) in got.data.iter().zip(expected).enumerate() {
-                let apart = (got - f64::from(*expected)).abs();
-                assert!(apart <= TOLERANCE, "{name}: logit {at} of image {n} is {got}, expected {expected}");
+                let distance = (got - f64::from(*expected)).abs();
+                assert!(distance <= TOLERANCE, "{name}: logit {at} of image {n} is {got}, expected {expected}");
             }
         }
     }

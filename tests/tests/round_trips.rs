@@ -1,4 +1,4 @@
-//! What the converter writes is what it read, and the same every time.
+//! The converter's output reads back unchanged and is reproducible.
 
 use pixelrnn_converter::run::Scorer;
 use pixelrnn_converter::{Description, Reference, TrainedModel};

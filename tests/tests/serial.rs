@@ -1,7 +1,7 @@
-//! Boards in QEMU, asked over their serial port as `docs/device-protocol.md` says: they draw what the engine draws here, and
-//! nothing that comes in makes them lose their place.
+//! QEMU boards over their serial port, following `docs/device-protocol.md`: they draw the engine's images, and no input
+//! disturbs them.
 //!
-//! Where QEMU or Rust's target is missing, the test says so and passes.
+//! Skipped with a message if QEMU or the Rust target is missing.
 #![cfg(target_os = "linux")]
 
 use pixelrnn::{Complete, FromImage};
@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// Where firmware is built.
+/// Target folder for firmware.
 fn build() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware")
 }
 
-/// All that a host may ask, for each of the models.
+/// Every kind of request, for each model.
 fn answers(device: &mut Device, models: &[Served]) {
     let info = device.ask(r#"{"cmd":"info"}"#).remove(0);
     assert_eq!(info["temperature"], 1.0);
@@ -48,12 +48,12 @@ fn answers(device: &mut Device, models: &[Served]) {
     let replies = device.ask(r#"{"cmd":"sample","seed":11}"#);
     assert_eq!(replies, model.due("sample", Some(11), &model.run(draw(11, 650))));
     assert_eq!(device.ask(r#"{"cmd":"temperature","value":1}"#), [json!({"temperature": 1.0})]);
-    // Without a seed, that after the last one.
+    // Without a seed, the successor of the last one is used.
     let replies = device.ask(r#"{"cmd":"sample"}"#);
     assert_eq!(replies, model.due("sample", Some(12), &model.run(draw(12, 1000))));
 }
 
-/// What is no request, or no good one, gets its error, and changes nothing.
+/// Invalid requests get an error and change nothing.
 fn survives(device: &mut Device, model: &Served) {
     let zeros = "0".repeat(model.blob.model().unwrap().image().values());
     let image = |text: &str, more: &str| format!(r#"{{"cmd":"complete","image":"{text}"{more}}}"#).into_bytes();
@@ -86,7 +86,7 @@ fn survives(device: &mut Device, model: &Served) {
         assert_eq!(reply["error"], kind, "{}: {reply}", String::from_utf8_lossy(&line));
         assert!(reply["message"].is_string());
     }
-    // The mark of a loss, which a client does not send.
+    // The loss marker, which a client never sends.
     device.send(b"{\"cmd\":\x1a\n");
     assert_eq!(device.reply()["error"], "lost");
 
@@ -109,7 +109,7 @@ fn survives(device: &mut Device, model: &Served) {
         if last.get("stopped").is_some() {
             break (replies, last);
         }
-        // The image was done before the line came.
+        // The image finished before the line arrived.
         assert_eq!((last["error"].as_str(), replies), (Some("idle"), expected.clone()));
     };
     assert_eq!(stopped["stopped"], true, "{stopped}");
@@ -120,8 +120,8 @@ fn survives(device: &mut Device, model: &Served) {
     assert_eq!(device.ask(r#"{"cmd":"sample","seed":7}"#), expected);
 }
 
-/// The reply to a line that comes while an image is in the making, which is as `expected`. An image that is done before the line comes, as
-/// `in_time` says of the reply, is drawn again.
+/// Sends a line during an image and returns its reply. The image must equal `expected`. Repeats if the image finished
+/// before the line arrived, as determined by `in_time` from the reply.
 fn while_it_draws(device: &mut Device, line: &str, expected: &[Value], in_time: impl Fn(&Value) -> bool) -> Value {
     loop {
         device.send(format!("{{\"cmd\":\"sample\",\"seed\":7}}\n{line}\n").as_bytes());
@@ -169,11 +169,12 @@ fn a_board_with_16_kib_of_ram_serves_the_built_in_model() {
     notices_what_it_missed(&mut device);
 }
 
-/// Requests that come in one burst while a pixel is computed are all answered after it.
+/// A burst of requests during the computation of a pixel is answered completely afterwards.
 ///
-/// QEMU gives a byte only to who took the one before. A device that looks for bytes between pixels gets one, or the few that
-/// its UART holds, a pixel: it takes 76 pixels at least to read this burst, however often that is tried. To one that interrupts itself it
-/// takes as long as QEMU needs to hand the bytes over: more pixels when this machine has other work, and few when it has not.
+/// QEMU delivers a byte only after the previous one was taken. A device that polls between pixels takes one byte per
+/// pixel, or the few that its UART buffers. It needs at least 76 pixels for this burst, at every attempt. An
+/// interrupt-driven device takes only the time QEMU needs for delivery: few pixels on an idle host, more on a loaded
+/// one.
 fn listens_while_it_draws(device: &mut Device) {
     const FEW: u64 = 40;
     const TRIES: usize = 100;
@@ -201,9 +202,10 @@ fn listens_while_it_draws(device: &mut Device) {
     }
 }
 
-/// More than the device can hold while it waits for the host to read: what is missing is noticed, and nothing else is wrong.
+/// Overflows the device's queue while the device waits for the host to read. The loss must be detected, without further
+/// errors.
 ///
-/// QEMU would keep the bytes for a device that did not interrupt itself to take them.
+/// Without an interrupt handler on the device, QEMU would hold the bytes back.
 fn notices_what_it_missed(device: &mut Device) {
     let lines = device.flood(b"{\"cmd\":\"info\"}\n");
     let mut answered = 0;
@@ -216,7 +218,7 @@ fn notices_what_it_missed(device: &mut Device) {
         assert!(answered < lines, "nothing was lost: the device does not listen while it sends");
     };
     assert_eq!(lost["error"], "lost", "{lost}, after {answered} replies");
-    // What is left of the lines comes in as it can.
+    // Discards the remaining lines.
     device.synchronize();
     assert_eq!(device.ask(r#"{"cmd":"temperature","value":1}"#), [json!({"temperature": 1.0})]);
 }

@@ -1,6 +1,6 @@
-//! Boards in QEMU compress what hosts restore, restore what hosts compressed, and go on with images that others saved.
+//! QEMU boards and hosts decode each other's compressed images, and boards resume images saved by others.
 //!
-//! Where QEMU or Rust's target is missing, the test says so and passes.
+//! Skipped with a message if QEMU or the Rust target is missing.
 #![cfg(target_os = "linux")]
 
 use heapless::Vec as Fixed;
@@ -19,7 +19,7 @@ use pixelrnn_tests::random::Random;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Where firmware is built.
+/// Target folder for firmware.
 fn build() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("firmware")
 }
@@ -28,7 +28,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// The bytes of the replies up to one that is of another kind, and that one.
+/// Reads `bytes` replies up to the first reply of another kind, and returns both.
 fn read_bytes(device: &mut Device) -> (Vec<u8>, Value) {
     let mut replies = Vec::new();
     loop {
@@ -40,19 +40,19 @@ fn read_bytes(device: &mut Device) -> (Vec<u8>, Value) {
     }
 }
 
-/// The file that a request's replies hold, and the last of them.
+/// File from the replies to a request, and the final reply.
 fn ask_for_file(device: &mut Device, request: &str) -> (Vec<u8>, Value) {
     let mut replies = device.ask(request);
     let last = replies.pop().unwrap();
     (file(&replies).unwrap(), last)
 }
 
-/// Sends a file, `piece` bytes at a time, whenever the device asks. The replies but for those that ask.
+/// Sends a file in chunks of `piece` bytes on demand. Returns the replies without `more`.
 fn send_bytes(device: &mut Device, command: &str, model: &str, bytes: &[u8], piece: usize) -> Vec<Value> {
     device.ask_with_file(&json!({"cmd": command, "model": model}).to_string(), bytes, piece)
 }
 
-/// The file that a host makes of an image.
+/// Compresses an image on the host.
 fn on_host(model: &Served, image: &[u8]) -> Vec<u8> {
     let parsed = model.blob.model().unwrap();
     let shape = parsed.image();
@@ -61,7 +61,7 @@ fn on_host(model: &Served, image: &[u8]) -> Vec<u8> {
     compress(parsed, &set, labels.as_deref(), || ()).unwrap().bytes
 }
 
-/// The device's bytes are those of the host, and each restores the other's image.
+/// Device and host produce identical files and decode each other's.
 fn codes(device: &mut Device, model: &Served) {
     let shape = model.blob.model().unwrap().image();
     let noise = Random::new(4).image(&shape);
@@ -86,7 +86,7 @@ fn codes(device: &mut Device, model: &Served) {
     }
 }
 
-/// The program of the command line restores what a device wrote, and writes what a device restores.
+/// The command-line program and the device decode each other's files.
 fn the_program_agrees(device: &mut Device, model: &Served) {
     let shape = model.blob.model().unwrap().image();
     let image = model.run(draw(21, 1000)).0;
@@ -144,7 +144,7 @@ fn a_cortex_m4f_and_a_host_read_each_others_compressed_images() {
     refuses(&mut device, &models[0], &models[2]);
 }
 
-/// What a device on this machine says that has drawn `pixels` pixels of a request when it is told to save and to stop.
+/// Output of an in-process device that is told to save and stop after `pixels` pixels of a request.
 fn saved_here(request: &str, pixels: usize) -> Vec<u8> {
     let (mut state, mut image) = (vec![0; STATE_WORDS], vec![0; VALUES]);
     let (mut line, mut held) = (Fixed::<u8, { line_bytes(MODELS) }>::new(), Fixed::<u8, HELD_BYTES>::new());
@@ -160,7 +160,7 @@ fn saved_here(request: &str, pixels: usize) -> Vec<u8> {
     file(&replies).unwrap()
 }
 
-/// After a start, that is after a loss of power, a device goes on with images that were saved at many places, here and there.
+/// After a restart, as after power loss, a device resumes images saved at many positions on boards and hosts.
 #[test]
 fn an_image_goes_on_on_another_board_and_is_the_same() {
     let model = Served::built_in();
@@ -173,11 +173,11 @@ fn an_image_goes_on_on_another_board_and_is_the_same() {
         for file in &saved {
             assert_eq!(send_bytes(&mut device, "resume", model.name, file, MAX_BYTES), expected, "{board}");
         }
-        // One that this board saves, for the next one. The image goes on meanwhile.
+        // Saves an image on this board for the next one. The image continues meanwhile.
         let file = loop {
             device.send(format!("{request}\n").as_bytes());
             let (file, said) = ask_for_file(&mut device, r#"{"cmd":"save"}"#);
-            // The image was done before the line came.
+            // The image finished before the line arrived.
             if said["error"] == "idle" {
                 continue;
             }
@@ -189,8 +189,8 @@ fn an_image_goes_on_on_another_board_and_is_the_same() {
     }
 }
 
-/// A saved image goes on, and is saved again as soon as it has another pixel: the file, and after how many pixels. `None` where
-/// the image was done sooner, and was as `expected`.
+/// Resumes an image and saves it again after at least one more pixel. Returns the file and its pixel count, or `None`
+/// if the image finished first and equals `expected`.
 fn goes_on_and_is_saved(
     device: &mut Device,
     model: &Served,
@@ -216,7 +216,7 @@ fn goes_on_and_is_saved(
             assert_eq!(device.reply()["error"], "idle");
             return None;
         }
-        // The device may not have got to the last piece.
+        // The device may not have read the last chunk yet.
         if said["error"] == "not_saved" {
             continue;
         }
@@ -228,10 +228,10 @@ fn goes_on_and_is_saved(
     }
 }
 
-/// As above from every pixel, on a board that loses its power at the end of each row.
+/// The same from every pixel, on a board that loses power at the end of each row.
 ///
-/// From some pixels the board draws to the end. From the others it goes on for a pixel, or for as many as it has drawn when it is
-/// told to save. It writes down what an engine here writes down after so many: so it goes on as from there, to the same end.
+/// From some pixels the board draws to the end. From the others it continues for at least a pixel and is then told to
+/// save. Its file equals the one saved in-process at the same pixel, so both continue to the same image.
 #[test]
 #[ignore = "minutes; tests/long runs it"]
 fn an_image_goes_on_from_every_pixel_after_a_loss_of_power() {
@@ -243,7 +243,7 @@ fn an_image_goes_on_from_every_pixel_after_a_loss_of_power() {
     let (mut to_the_end, mut by_one, mut by_more) = (0, 0, 0);
     for pixels in 0..28 * 28 {
         if pixels % 28 == 0 {
-            // The power goes: nothing of the board is left but its flash.
+            // Power loss: only flash contents survive.
             drop(device.take());
             device = Device::start("microbit", paths, &build());
         }

@@ -1,4 +1,4 @@
-//! An engine lives in the buffer that it was given: in all of it, in nothing beside it, whatever stood there before.
+//! An engine uses exactly its buffer and does not depend on the initial contents.
 
 use pixelrnn::blob::Layout;
 use pixelrnn::kernels::Portable;
@@ -7,16 +7,16 @@ use pixelrnn::{
 };
 use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::arrange;
+use pixelrnn_tests::forward::PLANS;
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::walk::PLANS;
-use pixelrnn_tests::{fixtures, golden, models, walk};
+use pixelrnn_tests::{fixtures, forward, golden, models};
 
 pixelrnn::include_model!(
-    /// A golden blob, included as firmware does it.
+    /// A golden blob, included as in firmware.
     mod included = "../golden/pixel_cnn_gray.prnn"
 );
 
-/// The blobs of the fixtures and of some random models, each with a label that fits.
+/// Blobs of the fixtures and of random models, each with a valid label.
 fn blobs() -> Vec<(String, Blob, Option<usize>)> {
     let fixtures = fixtures::converted().into_iter().map(|(f, blob)| (f.name.clone(), blob, f.label(0)));
     let random = (2000..2040).filter_map(|seed| {
@@ -37,8 +37,8 @@ fn nothing_beside_the_buffer_is_touched() {
             let mut random = Random::new(1);
             let mut memory: Vec<u32> = (0..words + 2 * GUARD).map(|_| random.bits() as u32).collect();
             let before = memory.clone();
-            let mut engine = walk::engine(model, &mut memory[GUARD..GUARD + words], plan);
-            walk::walk(&mut engine, label, Sample::seeded(0, Temperature::ONE));
+            let mut engine = forward::engine(model, &mut memory[GUARD..GUARD + words], plan);
+            forward::run(&mut engine, label, Sample::seeded(0, Temperature::ONE));
             assert_eq!(memory[..GUARD], before[..GUARD], "{name}, {plan:?}: before the buffer");
             assert_eq!(memory[GUARD + words..], before[GUARD + words..], "{name}, {plan:?}: after the buffer");
         }
@@ -52,7 +52,7 @@ fn a_larger_buffer_is_left_alone_beyond_the_state() {
         let words = model.state_words();
         let mut memory = vec![0xa5a5_5a5a; words + 100];
         let mut engine = Engine::new(model, &mut memory).unwrap();
-        walk::walk(&mut engine, label, Sample::seeded(0, Temperature::ONE));
+        forward::run(&mut engine, label, Sample::seeded(0, Temperature::ONE));
         assert!(memory[words..].iter().all(|word| *word == 0xa5a5_5a5a), "{name}");
     }
 }
@@ -71,11 +71,11 @@ fn a_smaller_buffer_is_refused() {
     }
 }
 
-/// Words that change in a walk over a buffer full of `fill`.
+/// Words that a forward pass changes in a buffer filled with `fill`.
 fn touched(model: Model<'_>, label: Option<usize>, fill: u32, plan: Plan) -> Vec<bool> {
     let mut memory = vec![fill; model.state_words_for(plan)];
-    let mut engine = walk::engine(model, &mut memory, plan);
-    walk::walk(&mut engine, label, Sample::seeded(0, Temperature::ONE));
+    let mut engine = forward::engine(model, &mut memory, plan);
+    forward::run(&mut engine, label, Sample::seeded(0, Temperature::ONE));
     memory.iter().map(|word| *word != fill).collect()
 }
 
@@ -83,7 +83,7 @@ fn touched(model: Model<'_>, label: Option<usize>, fill: u32, plan: Plan) -> Vec
 fn the_whole_state_is_used() {
     for (fixture, blob) in fixtures::converted() {
         let model = blob.model().unwrap();
-        // The memory of an LSTM counts on a row above.
+        // LSTM state is only used with a row above.
         if model.image().height == 1 {
             continue;
         }
@@ -99,18 +99,18 @@ fn the_whole_state_is_used() {
 fn what_stood_in_the_buffer_does_not_matter() {
     for (name, blob, label) in blobs() {
         let model = blob.model().unwrap();
-        let clean = walk::sample(model, 5, 1000, label);
+        let clean = forward::sample(model, 5, 1000, label);
         let mut random = Random::new(3);
         let fills = [0, u32::MAX, 0x8080_8080, 0x7f7f_7f7f];
         for (fill, plan) in fills.into_iter().flat_map(|fill| PLANS.map(|plan| (fill, plan))) {
             let words = model.state_words_for(plan);
             let mut memory: Vec<u32> = (0..words).map(|_| random.bits() as u32 ^ fill).collect();
-            let mut engine = walk::engine(model, &mut memory, plan);
-            let dirty = walk::walk(&mut engine, label, Sample::seeded(5, Temperature::ONE));
+            let mut engine = forward::engine(model, &mut memory, plan);
+            let dirty = forward::run(&mut engine, label, Sample::seeded(5, Temperature::ONE));
             assert_eq!(dirty, clean, "{name}");
-            // And once more in what the first image left.
-            walk::walk(&mut engine, label, Sample::seeded(6, Temperature::ONE));
-            let again = walk::walk(&mut engine, label, Sample::seeded(5, Temperature::ONE));
+            // Also on leftovers of the first image.
+            forward::run(&mut engine, label, Sample::seeded(6, Temperature::ONE));
+            let again = forward::run(&mut engine, label, Sample::seeded(5, Temperature::ONE));
             assert_eq!(again, clean, "{name}");
         }
     }
@@ -120,21 +120,25 @@ fn what_stood_in_the_buffer_does_not_matter() {
 fn an_image_broken_off_leaves_nothing_behind() {
     for (name, blob, label) in blobs() {
         let model = blob.model().unwrap();
-        let clean = walk::sample(model, 5, 1000, label);
+        let clean = forward::sample(model, 5, 1000, label);
         for plan in PLANS {
             let mut memory = vec![0; model.state_words_for(plan)];
-            let mut engine = walk::engine(model, &mut memory, plan);
+            let mut engine = forward::engine(model, &mut memory, plan);
             engine.restart(label).unwrap();
             let shape = model.image();
             for _ in 0..shape.height * shape.width / 2 {
                 engine.step(&mut Sample::seeded(9, Temperature::ONE)).unwrap();
             }
-            assert_eq!(walk::walk(&mut engine, label, Sample::seeded(5, Temperature::ONE)), clean, "{name}, {plan:?}");
+            assert_eq!(
+                forward::run(&mut engine, label, Sample::seeded(5, Temperature::ONE)),
+                clean,
+                "{name}, {plan:?}"
+            );
         }
     }
 }
 
-/// Has no value when it is asked for the first time, at each place anew.
+/// Fails at the first request for each value.
 struct Hesitant {
     draw: Sample<pixelrnn::DefaultRng>,
     asked: Vec<Position>,
@@ -157,7 +161,7 @@ fn a_source_that_had_no_value_can_be_asked_again() {
     for ((name, blob, label), plan) in blobs().iter().flat_map(|blob| PLANS.map(|plan| (blob, plan))) {
         let (model, label) = (blob.model().unwrap(), *label);
         let mut memory = vec![0; model.state_words_for(plan)];
-        let mut engine = walk::engine(model, &mut memory, plan);
+        let mut engine = forward::engine(model, &mut memory, plan);
         engine.restart(label).unwrap();
         let mut source = Hesitant { draw: Sample::seeded(5, Temperature::ONE), asked: Vec::new() };
         let mut cost = Cost(0);
@@ -174,7 +178,7 @@ fn a_source_that_had_no_value_can_be_asked_again() {
             }
         }
         assert_eq!(source.asked.len(), model.image().values(), "{name}: every value was refused once");
-        assert_eq!(cost, walk::sample(model, 5, 1000, label).cost, "{name}");
+        assert_eq!(cost, forward::sample(model, 5, 1000, label).cost, "{name}");
     }
 }
 
@@ -184,7 +188,7 @@ fn two_engines_that_take_turns_share_nothing() {
     for pair in blobs.windows(2) {
         let [(name, first, first_label), (_, second, second_label)] = pair else { unreachable!("windows of two") };
         let both = [(first.model().unwrap(), *first_label), (second.model().unwrap(), *second_label)];
-        let alone = both.map(|(model, label)| walk::sample(model, 11, 1000, label).cost);
+        let alone = both.map(|(model, label)| forward::sample(model, 11, 1000, label).cost);
 
         let mut memories = both.map(|(model, _)| vec![0; model.state_words()]);
         let [memory, other] = &mut memories;
@@ -208,7 +212,7 @@ fn two_engines_that_take_turns_share_nothing() {
     }
 }
 
-/// One blob, read in place by four engines in four threads, and its neighbour by as many, all at once.
+/// Four engines in four threads use one blob in place, and four more use a second blob, concurrently.
 #[test]
 fn engines_in_threads_share_nothing_but_the_blob() {
     const ENGINES: u64 = 4;
@@ -221,9 +225,9 @@ fn engines_in_threads_share_nothing_but_the_blob() {
             for ((name, model, label), seed) in jobs {
                 let start = &start;
                 scope.spawn(move || {
-                    let alone = walk::sample(model, seed, 1000, label);
+                    let alone = forward::sample(model, seed, 1000, label);
                     start.wait();
-                    assert_eq!(walk::sample(model, seed, 1000, label), alone, "{name}, seed {seed}");
+                    assert_eq!(forward::sample(model, seed, 1000, label), alone, "{name}, seed {seed}");
                 });
             }
         });
@@ -242,8 +246,8 @@ fn an_included_model_knows_its_size_before_it_runs() {
 
     let mut state: included::State = [0; included::STATE_WORDS];
     let mut engine = Engine::new(model, &mut state).unwrap();
-    let walked = walk::walk(&mut engine, None, Sample::seeded(0, Temperature::ONE));
-    assert_eq!(walked, walk::sample(file.model().unwrap(), 0, 1000, None));
+    let walked = forward::run(&mut engine, None, Sample::seeded(0, Temperature::ONE));
+    assert_eq!(walked, forward::sample(file.model().unwrap(), 0, 1000, None));
 }
 
 #[test]
@@ -252,11 +256,11 @@ fn an_image_goes_on_from_any_pixel_in_another_engine_with_another_kernel() {
         let model = blob.model().unwrap();
         let pixels = model.image().height * model.image().width;
         for plan in PLANS {
-            let whole = walk::score_under(plan, model, &walk::sample(model, 5, 1000, label).image, label);
+            let whole = forward::score_under(plan, model, &forward::sample(model, 5, 1000, label).image, label);
             for position in [0, 1, pixels / 2, pixels - 1, pixels] {
                 let mut source = Sample::seeded(5, Temperature::ONE);
                 let mut first = vec![0; model.state_words_for(plan)];
-                let mut engine = walk::engine(model, &mut first, plan);
+                let mut engine = forward::engine(model, &mut first, plan);
                 engine.restart(label).unwrap();
                 let mut cost = Cost(0);
                 for _ in 0..position {
@@ -286,7 +290,7 @@ fn an_image_cannot_go_on_behind_its_end() {
     assert_eq!(engine.resume(label, pixels + 1), Err(SetupError::Position { pixels, got: pixels + 1 }));
 }
 
-/// The weights of a model may be laid out for one processor or another: what is saved is the same.
+/// Saved files do not depend on the weight layout.
 #[test]
 fn what_is_saved_does_not_depend_on_the_layout_of_weights() {
     let blob = Blob::read(&golden::file().with_file_name(golden::BUILT_IN)).unwrap();

@@ -1,4 +1,4 @@
-//! What the crates are made of beside themselves: little, from one registry, and for the compiler that is promised.
+//! Dependencies: few, from a single registry, and compatible with the promised compiler.
 
 use pixelrnn_tests::cargo;
 use serde_json::Value;
@@ -9,14 +9,14 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// What `cargo` prints when it is asked with these words, of what is here already.
+/// Output of `cargo` with these arguments, offline.
 fn ask(words: &[&str]) -> String {
     let output = cargo::command().args(words).args(["--offline", "--locked"]).current_dir(root()).output().unwrap();
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The crates that are compiled into a program with `package`, for the machine that the tests run on.
+/// Crates compiled into a program with `package` for the host.
 fn needs(package: &str, features: &[&str]) -> BTreeSet<String> {
     let words =
         ["tree", "--package", package, "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"];
@@ -25,8 +25,8 @@ fn needs(package: &str, features: &[&str]) -> BTreeSet<String> {
     tree.lines().filter_map(|line| line.split_whitespace().next()).map(String::from).collect()
 }
 
-/// In firmware: a checksum, a vector of a fixed size, random numbers, and casts that are checked. Each crate here is one that somebody
-/// has to trust, and a new one is to be thought about.
+/// Firmware dependencies: a checksum, fixed-capacity vectors, random numbers, and checked casts. Every crate here must
+/// be trusted, so review any addition.
 #[test]
 fn the_runtime_needs_few_crates() {
     let least = [
@@ -47,7 +47,7 @@ fn the_runtime_needs_few_crates() {
     assert_eq!(needs("pixelrnn", &[]), all);
 }
 
-/// Whoever builds firmware compiles it first: no command line, no pictures, no floats.
+/// Firmware compiles the build helper first, so it stays free of command line, image formats and floats.
 #[test]
 fn the_build_helper_needs_no_crate_that_firmware_does_not_compile_anyway() {
     let mut all = needs("pixelrnn", &["--no-default-features"]);
@@ -55,19 +55,20 @@ fn the_build_helper_needs_no_crate_that_firmware_does_not_compile_anyway() {
     assert_eq!(needs("pixelrnn-build", &[]), all);
 }
 
-/// All packages that are compiled for the machine that the tests run on: those for others may not be here.
+/// Packages compiled for the host. Packages for other platforms may not be downloaded.
 fn metadata() -> Value {
     let said = ask(&["--version", "--verbose"]);
     let host = said.lines().find_map(|line| line.strip_prefix("host: ")).expect("cargo says which machine this is");
     serde_json::from_str(&ask(&["metadata", "--format-version", "1", "--filter-platform", host])).unwrap()
 }
 
-/// `1.90` or `1.90.0` as numbers.
+/// Parses `1.90` or `1.90.0`.
 fn version(text: &str) -> Vec<u32> {
     text.split('.').map(|number| number.parse().unwrap_or_else(|e| panic!("{text}: {e}"))).collect()
 }
 
-/// The promise is in each crate's `Cargo.toml`; clippy's `incompatible_msrv` holds our own sources against it, and this what they need.
+/// Each `Cargo.toml` declares the minimum version. Clippy's `incompatible_msrv` checks our sources, this test the
+/// dependencies.
 #[test]
 fn no_dependency_asks_for_a_newer_compiler_than_is_promised() {
     let metadata = metadata();

@@ -1,4 +1,4 @@
-//! What a reader accepts must mean one thing: also a blob that no converter wrote.
+//! Accepted blobs have a single meaning, even if no converter wrote them.
 
 use pixelrnn::batched::{PackedModel, Scorer};
 use pixelrnn::blob::{MAX_MULTIPLY_ADDS, NumberFormat};
@@ -8,10 +8,9 @@ use pixelrnn_converter::quantize::Method;
 use pixelrnn_converter::{Blob, Description, Tensor, TrainedModel};
 use pixelrnn_tests::integer_model::IntegerModel;
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{golden, models, mutate, walk};
+use pixelrnn_tests::{forward, golden, models, mutate};
 
-/// An op that reads bytes which no op before it wrote would make the image depend on what stood in the buffer: on the image
-/// before it, or on whatever else the memory was used for.
+/// An op that reads bytes before any op has written them would depend on the previous contents of the buffer.
 #[test]
 fn what_an_accepted_blob_draws_depends_on_nothing_but_the_blob() {
     let mut accepted = 0;
@@ -28,7 +27,7 @@ fn what_an_accepted_blob_draws_depends_on_nothing_but_the_blob() {
             let [a, b] = [0, 0x3131_7171].map(|fill| {
                 let mut memory = vec![fill; model.state_words()];
                 let mut engine = Engine::new(model, &mut memory).unwrap();
-                walk::walk(&mut engine, label, Sample::seeded(5, Temperature::ONE))
+                forward::run(&mut engine, label, Sample::seeded(5, Temperature::ONE))
             });
             assert_eq!(a, b, "{what}: what stood in the buffer matters");
             let page = IntegerModel::parse(&bytes).unwrap();
@@ -38,7 +37,7 @@ fn what_an_accepted_blob_draws_depends_on_nothing_but_the_blob() {
     println!("{accepted} blobs were accepted");
 }
 
-/// Ops that share their weights take time that no size of a file limits.
+/// With shared weights, the file size does not bound the computing time.
 #[test]
 fn a_pixel_that_would_take_too_long_is_refused() {
     let description = Description::from_json(
@@ -73,7 +72,7 @@ fn a_pixel_that_would_take_too_long_is_refused() {
     assert_eq!(mutate::repeated(blob.bytes(), op, times + 1), Err(BlobError::Work { multiply_adds: more }));
 }
 
-/// A converter writes biases of classes with the ops' own biases in them. Readers take them apart as well.
+/// A converter folds the op biases into the class biases. Readers also accept them separately.
 #[test]
 fn biases_may_stand_beside_those_of_classes() {
     let mut models = 0;
@@ -85,7 +84,7 @@ fn biases_may_stand_beside_those_of_classes() {
         }
         models += 1;
         let both = Blob::new(&both);
-        let drawn = [&blob, &both].map(|blob| walk::sample(blob.model().unwrap(), 4, 1000, Some(0)));
+        let drawn = [&blob, &both].map(|blob| forward::sample(blob.model().unwrap(), 4, 1000, Some(0)));
         assert_eq!(drawn[0], drawn[1], "random model {seed}, pixel by pixel");
         for blob in [&blob, &both] {
             let packed = PackedModel::new(blob.model().unwrap()).unwrap();
@@ -96,7 +95,7 @@ fn biases_may_stand_beside_those_of_classes() {
     assert!(models >= 5, "{models} models have classes");
 }
 
-/// Without either, sums would begin with nothing that the page names.
+/// With neither kind of bias, the specification does not define the sums.
 #[test]
 fn an_op_without_any_biases_is_refused() {
     let blob = Blob::read(&golden::folder().join("../../models/mnist-class-pixelcnn/model.prnn")).unwrap();

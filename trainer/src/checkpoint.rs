@@ -1,4 +1,4 @@
-//! Checkpoints: all that a run needs to go on as if it had not stopped.
+//! Checkpoints, from which a run resumes with an identical result.
 
 use crate::error::Error;
 use crate::trainer::Trainer;
@@ -10,27 +10,27 @@ use std::path::Path;
 
 const KEY: &str = "pixelrnn-train";
 
-/// What a checkpoint knows beside its tensors.
+/// Metadata of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Progress {
-    /// The settings of the run, as JSON, the model's and those of its training: another run cannot go on from here.
+    /// Settings of model and training as JSON. A run with different settings cannot resume.
     pub settings: String,
-    /// The images to train on and to measure on, in words that tell them from others.
+    /// Identities of the training and validation images.
     #[serde(default)]
     pub data: BTreeMap<String, String>,
-    /// Epochs done.
+    /// Completed epochs.
     pub epochs: u64,
-    /// Steps done.
+    /// Completed steps.
     pub steps: u64,
-    /// The best validation likelihood so far, in nats an image.
+    /// Best validation likelihood so far, in nats per image.
     pub best: Option<f64>,
-    /// Epochs done since that one.
+    /// Epochs since the best one.
     #[serde(default)]
     pub since_best: u64,
 }
 
-/// The tensors of a checkpoint by group, in the order of the network's.
+/// Tensor groups of a checkpoint, each in network order.
 const GROUPS: [&str; 4] = ["weight", "first", "second", "average"];
 
 fn groups(trainer: &Trainer) -> [&Vec<Vec<f32>>; 4] {
@@ -38,7 +38,7 @@ fn groups(trainer: &Trainer) -> [&Vec<Vec<f32>>; 4] {
     [&trainer.weights, &o.first, &o.second, &o.average]
 }
 
-/// Writes a checkpoint to `path`, whole or not at all.
+/// Writes a checkpoint to `path` atomically.
 pub(crate) fn save(path: &Path, trainer: &Trainer, progress: &Progress) -> Result<(), Error> {
     let mut raw = Vec::new();
     for (group, tensors) in GROUPS.iter().zip(groups(trainer)) {
@@ -71,12 +71,12 @@ fn read(path: &Path) -> Result<(Vec<u8>, Progress), Error> {
     Ok((bytes, progress))
 }
 
-/// How far the run of the checkpoint at `path` had come.
+/// Progress stored in the checkpoint at `path`.
 pub(crate) fn progress(path: &Path) -> Result<Progress, Error> {
     read(path).map(|(_, progress)| progress)
 }
 
-/// Reads the checkpoint at `path` into `trainer`.
+/// Restores `trainer` from the checkpoint at `path`.
 pub(crate) fn load(path: &Path, trainer: &mut Trainer) -> Result<(), Error> {
     let damaged = |e: &dyn std::fmt::Display| damaged(path, e);
     let (bytes, progress) = self::read(path)?;

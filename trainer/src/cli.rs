@@ -1,4 +1,4 @@
-//! The command line.
+//! Command line.
 
 use crate::back_end::{BackEnd, Name, Precision};
 use crate::data::{self, Set};
@@ -22,11 +22,11 @@ use std::time::Instant;
 #[derive(Parser, Clone, Debug)]
 #[command(name = "pixelrnn-train", version, args_conflicts_with_subcommands = true)]
 pub struct Command {
-    /// What to do in the place of training
+    /// Command other than training
     #[command(subcommand)]
     pub other: Option<Other>,
-    /// Recipe file (TOML) with the tables `data`, `model` and `training`, whose keys are the long flags below (`model`:
-    /// those of the trained-model file); flags take precedence over it, and paths in it begin at the current folder
+    /// Recipe file (TOML) with tables `data`, `model` and `training`. Keys are the long flags below; for `model`, the
+    /// keys of a trained-model file. Flags override the recipe. Paths are relative to the current folder
     #[arg(value_name = "RECIPE")]
     pub recipe: Option<PathBuf>,
     /// Folder for the trained model, checkpoints and metrics [default: `runs/` and the name of the recipe's folder]
@@ -35,20 +35,20 @@ pub struct Command {
     /// Images to draw after each epoch, into the folder `samples`; 0: none [default: 16 for small images, else 0]
     #[arg(long, value_name = "N")]
     pub samples: Option<usize>,
-    /// Go on from the checkpoint in the output folder; the result is that of a run that never stopped
+    /// Resume from the checkpoint in the output folder; the result equals an uninterrupted run
     #[arg(long, conflicts_with = "overwrite")]
     pub resume: bool,
-    /// Delete the run that the output folder holds, and train anew
+    /// Delete the run in the output folder and start again
     #[arg(long)]
     pub overwrite: bool,
-    /// Threads on the CPU [default: one a core]
+    /// CPU threads [default: one per core]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// What to compute on, by names in the list that `pixelrnn-train devices` prints; several, with commas between, share each batch
-    /// [default: the first]
+    /// Devices to compute on, by the names that `pixelrnn-train devices` prints; several, separated by commas, share
+    /// each batch [default: the first]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub device: Vec<Name>,
-    /// The numbers that a GPU computes in; weights and the loss have 32 bits in any case
+    /// Number format on a GPU; weights and the loss always use 32 bits
     #[arg(long, value_enum, value_name = "NUMBERS", default_value_t)]
     pub precision: Precision,
     #[command(flatten)]
@@ -62,19 +62,19 @@ pub struct Command {
     pub training: Training,
 }
 
-/// What there is beside training.
+/// Commands other than training.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Other {
-    /// Lists what this program can compute on
+    /// Lists the available devices
     Devices,
-    /// Lets other machines compute on this one's devices, which they call `ws://THIS:PORT`; in a trusted network only: nothing is
-    /// encrypted, and nobody is asked who they are
+    /// Serves this machine's devices to other machines as `ws://THIS:PORT`; use it in a trusted network only, as
+    /// connections are neither encrypted nor authenticated
     #[cfg(feature = "remote")]
     Serve {
-        /// Which GPUs, by their names with commas between; what Burn has for processors cannot be served
+        /// GPUs to serve, by name, separated by commas; Burn cannot serve CPU back ends
         #[arg(long, value_name = "NAMES", value_delimiter = ',', required = true)]
         device: Vec<Name>,
-        /// The port to listen on
+        /// Port to listen on
         #[arg(long, default_value_t = 3000)]
         port: u16,
     },
@@ -106,7 +106,7 @@ impl Other {
 }
 
 impl Command {
-    /// Does what the command line says.
+    /// Runs the command.
     ///
     /// # Errors
     /// See [`Error`].
@@ -140,7 +140,8 @@ impl Command {
         let weights: usize = Network::new(&description)?.parameters().map(Parameter::count).sum();
         println!("{weights} weights, {} images to train on, {} to measure on", train.len(), valid.len());
         let image = description.image;
-        // Drawing takes a forward pass for each value: images this small take seconds, larger ones only on request.
+        // Sampling takes a forward pass per value: seconds for small images, so larger ones are sampled only on
+        // request.
         let samples = self.samples.unwrap_or(if image.values() <= 1024 { 16 } else { 0 });
         let run = Run {
             train,
@@ -160,8 +161,9 @@ impl Command {
     }
 }
 
-/// The model, and the images to train on and to measure on; `describe` makes the model of the images' channels, height and width
-/// and of their number of levels. Where that is not `named` by anyone, why it is what it is is said with it.
+/// Loads the model description and the training and validation images. `describe` builds the description from the
+/// images' channels, height and width and their number of levels. Unless `named`, also reports the reason for the
+/// number of levels.
 fn sets(
     data: &Data,
     seed: u64,
@@ -212,48 +214,48 @@ fn sets(
             return Err(Error::usage(message));
         }
     };
-    // Drawn once, of a turn that no epoch reaches.
+    // Drawn once, with a turn number that no epoch uses.
     let valid = valid.drawn(seed, u64::MAX).into_owned();
     let once = data.binarize == Some(Binarize::Fixed);
     let train = if once { train.drawn(seed, 0).into_owned() } else { train };
     Ok((description, train, valid))
 }
 
-/// `runs/NAME` of the recipe `NAME/recipe.toml`, or `NAME.toml`.
+/// Default output folder: `runs/NAME` for the recipe `NAME/recipe.toml` or `NAME.toml`.
 fn folder_of(recipe: &Path) -> Option<PathBuf> {
     let named = if recipe.file_stem()? == "recipe" { recipe.parent()?.file_name() } else { recipe.file_stem() };
     Some(Path::new("runs").join(named?))
 }
 
-/// Size, colours and levels.
+/// Size, colours and levels as text.
 fn in_words(image: Image) -> String {
     let colours = if image.channels == 1 { "gray" } else { "RGB" };
     format!("images of {}x{}, {colours}, {} levels", image.height, image.width, image.levels)
 }
 
-/// Shows a bar where standard error is a terminal, and prints a line an epoch.
+/// Progress display: a bar if standard error is a terminal, and a line per epoch.
 struct Progress {
     bar: ProgressBar,
     state: Mutex<State>,
 }
 
-/// How far a run is.
+/// Progress of a run.
 struct State {
     pace: Pace,
-    /// When the epoch began.
+    /// Start of the current epoch.
     begun: Instant,
-    /// Epochs that are not done, this one among them.
+    /// Remaining epochs, including the current one.
     left: u64,
     nats: Option<f64>,
 }
 
 impl State {
-    /// Time left of the run, when the part `done` of the epoch is done.
+    /// Remaining time of the run, with the fraction `done` of the epoch completed.
     fn time_left(&self, done: f64) -> Option<String> {
         self.pace.left(self.left, done, self.begun.elapsed()).map(pace::short)
     }
 
-    /// The end of the bar's line.
+    /// Text after the bar.
     fn message(&self, done: f64) -> String {
         let nats = self.nats.map(|nats| format!(", {nats:.2} nats"));
         let left = self.time_left(done).map(|left| format!("; whole run: {left} left"));
@@ -268,7 +270,7 @@ impl Progress {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Numbers alone: none is half written.
+        // A poisoned lock is harmless, as the state holds only plain numbers.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

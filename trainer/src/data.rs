@@ -1,4 +1,4 @@
-//! Sets of images as training reads them, and the order it reads them in.
+//! Image sets for training, and the order of images in an epoch.
 
 use crate::error::Error;
 use pixelrnn::network::Image;
@@ -9,22 +9,23 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::borrow::Cow;
 use std::path::Path;
 
-/// Images of levels, and their classes if they have any.
+/// Images as levels, with optional class labels.
 #[derive(Clone, Debug)]
 pub struct Set {
     /// `[N, H, W, C]`.
     levels: Vec<u8>,
-    /// Whether these are not levels but the chances of each value to be 1, in 255ths.
+    /// True if `levels` holds probabilities of the value 1, in units of 1/255.
     are_chances: bool,
     labels: Option<Vec<Label>>,
     image: Image,
 }
 
 impl Set {
-    /// Puts a set together of `levels` `[N, H, W, C]` and a class for each image.
+    /// Creates a set from `levels` `[N, H, W, C]` and a class per image.
     ///
     /// # Errors
-    /// When the values do not divide into images, a level or class is too high, or labels are missing or left over.
+    /// Fails if the values do not divide into images, if a level or class is out of range, or if the number of labels
+    /// is wrong.
     pub fn new(image: Image, levels: Vec<u8>, labels: Option<Vec<Label>>, classes: usize) -> Result<Self, Error> {
         if levels.is_empty() || !levels.len().is_multiple_of(image.values()) {
             return Err(Error::other(format!(
@@ -54,11 +55,11 @@ impl Set {
         Ok(Self { levels, are_chances: false, labels, image })
     }
 
-    /// Takes the values of `images`, 0 to 255, for the chances of each pixel to be 1, as in the digits of Salakhutdinov and Murray;
-    /// [`Set::drawn`] draws. The rest is as in [`Set::fit`].
+    /// Interprets the values 0 to 255 of `images` as probabilities of the pixel value 1, as in the binarized digits of
+    /// Salakhutdinov and Murray. Draw from them with [`Set::drawn`]. Otherwise like [`Set::fit`].
     ///
     /// # Errors
-    /// As [`Set::fit`], and when the model has more than two levels or the images have just two values.
+    /// See [`Set::fit`]. Also fails if the model has more than two levels, or if the images contain only two values.
     pub fn chances(images: ImageSet, labels: Option<&Path>, image: Image, classes: usize) -> Result<Self, Error> {
         if image.levels != 2 {
             return Err(Error::usage(format!("`binarize` makes 2 levels, but the model has {}", image.levels)));
@@ -71,22 +72,22 @@ impl Set {
         Ok(Self { are_chances: true, image, ..set })
     }
 
-    /// These images or, where they are chances, images drawn from them; the same `seed` and `turn` draw the same.
+    /// Returns the images, or a binarization drawn from probabilities. Equal `seed` and `turn` give the same result.
     pub fn drawn(&self, seed: u64, turn: u64) -> Cow<'_, Self> {
         if !self.are_chances {
             return Cow::Borrowed(self);
         }
         let mut rng = generator(!seed, turn);
-        // Of 255 chances, as many as the value says; 256 values would make white pixels black once in 256 times.
+        // Scale of 255, since 256 would turn a white pixel black once in 256 draws.
         let draw = |chance: &u8| u8::from(rng.next_u64() % 255 < u64::from(*chance));
         let levels = self.levels.iter().map(draw).collect();
         Cow::Owned(Self { levels, are_chances: false, labels: self.labels.clone(), image: self.image })
     }
 
-    /// All images but the last `count`, and these.
+    /// Splits off the last `count` images.
     ///
     /// # Errors
-    /// When one of both would be empty.
+    /// Fails if either part would be empty.
     pub fn split(mut self, count: usize) -> Result<(Self, Self), Error> {
         let first = self.len().checked_sub(count).filter(|first| *first > 0 && count > 0);
         let Some(first) = first else {
@@ -103,11 +104,12 @@ impl Set {
         Ok((self, last))
     }
 
-    /// Makes `images` fit a model of `image`, and reads their classes from `labels`; a notice says if values changed.
+    /// Converts `images` to the levels of `image`, and reads class labels from `labels`. The notice reports changed
+    /// values.
     ///
     /// # Errors
-    /// When the images do not fit the model, when the file of labels cannot be read, and when a model without classes is
-    /// given labels or one with classes is not.
+    /// Fails if the images do not fit the model, if the labels cannot be read, or if labels are given exactly when the
+    /// model has no classes.
     pub fn fit(
         images: ImageSet,
         labels: Option<&Path>,
@@ -136,9 +138,9 @@ impl Set {
         Ok((Self::new(image, levels, labels, classes)?, notice))
     }
 
-    /// Tells these images, their order and classes from others, in words: how many there are, and a digest of them.
+    /// Identifies images, their order and classes by count and digest.
     pub(crate) fn identity(&self) -> String {
-        // FNV-1a, 64 bits: against mistakes, and not against somebody who looks for equal digests.
+        // 64-bit FNV-1a, which protects against mistakes but not against deliberate collisions.
         let labels = self.labels.iter().flatten().flat_map(|label| label.to_le_bytes());
         let digest = (self.levels.iter().copied().chain(labels))
             .fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
@@ -146,17 +148,17 @@ impl Set {
         format!("{} images (digest {digest:016x}{drawn})", self.len())
     }
 
-    /// How many images.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.levels.len() / self.image.values()
     }
 
-    /// Whether there are none; never, since an empty set is refused.
+    /// Always false, since empty sets are rejected.
     pub fn is_empty(&self) -> bool {
         self.levels.is_empty()
     }
 
-    /// Levels `[n, H, W, C]` and classes of the images numbered `which`.
+    /// Levels `[n, H, W, C]` and classes of the images `which`.
     pub(crate) fn batch(&self, which: &[usize]) -> (Vec<f32>, Option<Vec<i32>>) {
         let size = self.image.values();
         let mut levels = Vec::with_capacity(which.len() * size);
@@ -168,7 +170,7 @@ impl Set {
     }
 }
 
-/// The number of levels that a model of `images` has where nobody names one, and why: two where these keep all values apart.
+/// Default number of levels for `images`, with the reason: two if that keeps all values distinct.
 pub(crate) fn levels(images: &ImageSet, binarized: bool) -> (usize, String) {
     if binarized {
         return (2, "drawn with the gray values as chances".to_string());
@@ -183,7 +185,7 @@ pub(crate) fn levels(images: &ImageSet, binarized: bool) -> (usize, String) {
     }
     let all = if least == most { format!("{least}") } else { format!("{least} and {most}") };
     let why = format!("the training images hold {all} alone");
-    // By the rule that the images themselves will go by.
+    // The same conversion as for the images themselves.
     let (image, count) = (Image { height: 1, width: values.len(), channels: 1, levels: 2 }, values.len());
     let sample = ImageSet::new([1, 1, count.max(1)], values, images.range);
     match sample.and_then(|sample| sample.fit(&image)) {
@@ -192,20 +194,20 @@ pub(crate) fn levels(images: &ImageSet, binarized: bool) -> (usize, String) {
     }
 }
 
-/// The order of `count` images in epoch `epoch`: it depends on the two numbers and `seed` alone, so that a resumed run
-/// needs no state of a generator.
+/// Order of `count` images in epoch `epoch`. It depends only on `seed` and the two numbers, so resuming needs no
+/// generator state.
 pub(crate) fn order(count: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut rng = generator(seed, epoch);
     let mut order: Vec<usize> = (0..count).collect();
     for last in (1..count).rev() {
-        // The bias of a 64-bit number times a count this small is far below one in a billion.
+        // The bias of a 64-bit multiply-high for such small counts is far below one in a billion.
         let at = ((u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64) as usize;
         order.swap(last, at);
     }
     order
 }
 
-/// Random numbers of turn `turn`.
+/// Generator for turn `turn`.
 fn generator(seed: u64, turn: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed ^ turn.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
@@ -223,7 +225,7 @@ mod tests {
         assert!(sorted.into_iter().eq(0..1000));
         assert_eq!(first, order(1000, 3, 0));
         assert!(first != order(1000, 3, 1) && first != order(1000, 4, 0));
-        // No place keeps its image more often than chance has it.
+        // Fixed points are no more frequent than expected by chance.
         assert!(first.iter().enumerate().filter(|&(at, &n)| at == n).count() < 10);
     }
 
@@ -257,7 +259,7 @@ mod tests {
         let ones = |pixel: usize| first.levels.iter().skip(pixel).step_by(4).map(|v| usize::from(*v)).sum::<usize>();
         assert_eq!((ones(0), ones(3)), (0, 2000));
         assert!(ones(1).abs_diff(400) < 80 && ones(2).abs_diff(1600) < 80, "{} {}", ones(1), ones(2));
-        // Levels are never drawn.
+        // Levels need no drawing.
         assert!(matches!(first.drawn(7, 3), Cow::Borrowed(_)));
         let two = ImageSet::new([1, 1, 4], vec![0, 1, 1, 0], Range::Unstated).unwrap();
         assert!(Set::chances(two, None, image, 0).unwrap_err().to_string().contains("0 and 1 alone"));
@@ -279,7 +281,7 @@ mod tests {
             assert_eq!(of(&[0, 128, 255], range).0, 256);
             assert_eq!(of(&[0, 0], range).0, 2);
         }
-        // Levels in a file of numbers, but nearly black in a picture.
+        // Levels in a numeric file; in a picture the same bytes are nearly black.
         assert_eq!(of(&[0, 1], Range::Unstated).0, 2);
         let (count, why) = of(&[0, 1], Range::Bytes);
         assert!(count == 256 && why.contains("would make one"), "{why}");

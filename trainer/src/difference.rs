@@ -1,21 +1,21 @@
-//! Recipes that a run began with and goes on with: the keys in which they differ.
+//! Comparison of a checkpoint's recipe with the current one, by keys.
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Keys that may change while a run is stopped: how long it goes on, and not what is learned or how.
+/// Keys that may change between stopping and resuming. They affect only the length of the run.
 pub(crate) const CHANGEABLE: [&str; 2] = ["training.epochs", "training.patience"];
 
-/// Differences beyond these are counted only.
+/// Number of differences listed; further ones are only counted.
 const NAMED: usize = 6;
 
-/// A recipe as a flat list of keys, as `training.rate` or `model.ops[2].out`.
+/// A recipe as flat keys, such as `training.rate` or `model.ops[2].out`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Keys(BTreeMap<String, Value>);
 
 impl Keys {
-    /// The keys of a checkpoint's `settings`, the JSON of a model and that of its training, and those of its images; `None` where it
-    /// is something else.
+    /// Keys of a checkpoint: its `settings` (JSON of the model and of its training) and the identities of its images.
+    /// `None` if the settings have another format.
     pub(crate) fn new(settings: &str, data: &BTreeMap<String, String>) -> Option<Self> {
         let mut parts = serde_json::Deserializer::from_str(settings).into_iter::<Map<String, Value>>();
         let mut keys = BTreeMap::new();
@@ -26,13 +26,13 @@ impl Keys {
         parts.next().is_none().then_some(Self(keys))
     }
 
-    /// The number of epochs.
+    /// Number of epochs.
     pub(crate) fn epochs(&self) -> Option<u64> {
         self.0.get("training.epochs")?.as_u64()
     }
 
-    /// Says which keys that must not change differ from those of `here`; `None` where there are none. A checkpoint without a word of
-    /// its images is one of before they were written down.
+    /// Message about fixed keys that differ from `here`, or `None`. Checkpoints without image identities predate them
+    /// and are accepted.
     pub(crate) fn difference(&self, here: &Self) -> Option<String> {
         let has_data = self.0.keys().any(|key| key.starts_with("data."));
         let keys = self.0.keys().chain(here.0.keys().filter(|key| !self.0.contains_key(*key)));

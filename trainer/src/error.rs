@@ -1,13 +1,13 @@
-//! What can go wrong.
+//! Errors.
 
 use std::fmt;
 
-/// Why training cannot go on, in one sentence.
+/// Reason why training stopped, as one sentence.
 #[derive(Debug)]
 pub enum Error {
-    /// The command line or the recipe is wrong.
+    /// Invalid command line or recipe.
     Usage(String),
-    /// Anything else.
+    /// Any other error.
     Other(String),
 }
 
@@ -22,7 +22,7 @@ impl Error {
 }
 
 impl Error {
-    /// The exit status of the program: 2 on a usage error, 1 on any other.
+    /// Exit status of the program: 2 for usage errors, otherwise 1.
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,

@@ -1,4 +1,4 @@
-//! The folder of a run: the names of its files, and what a run may do to those of an earlier one.
+//! Output folder of a run: file names, and protection of earlier runs.
 
 use crate::checkpoint;
 use crate::error::Error;
@@ -8,31 +8,31 @@ pub(crate) const CHECKPOINT: &str = "checkpoint.safetensors";
 pub(crate) const METRICS: &str = "metrics.jsonl";
 pub(crate) const PLOT: &str = "metrics.png";
 pub(crate) const SAMPLES: &str = "samples";
-/// The model of the best epoch.
+/// Model of the best epoch.
 pub const MODEL: &str = "model.safetensors";
 
-/// What to do with a run that the folder holds already.
+/// Treatment of an earlier run in the folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Existing {
-    /// Leave it as it is, and do nothing: an error.
+    /// Keep it and fail.
     #[default]
     Keep,
-    /// Go on from its checkpoint; a folder without any run gets a new one.
+    /// Resume from its checkpoint, or start a new run in an empty folder.
     Resume,
-    /// Delete it, and begin anew.
+    /// Delete it and start again.
     Overwrite,
 }
 
-/// The file of images that are drawn after an epoch.
+/// File name of the samples after an epoch.
 pub(crate) fn sample_name(epoch: u64) -> String {
     format!("epoch-{epoch:04}.png")
 }
 
-/// Checks that `existing` allows to train into `folder`, without a change to anything.
+/// Checks that `existing` permits training into `folder`, without side effects.
 ///
 /// # Errors
-/// A usage error when the folder holds a run that would be lost: any, where it is to be kept, and one without a checkpoint where a run
-/// is to go on.
+/// Returns a usage error if an earlier run would be lost: any run if it must be kept, or a run without a checkpoint if
+/// it should resume.
 pub(crate) fn check(folder: &Path, existing: Existing) -> Result<(), Error> {
     let ways = "replace it with --overwrite, or name another folder with --output";
     let name = folder.display();
@@ -48,7 +48,7 @@ pub(crate) fn check(folder: &Path, existing: Existing) -> Result<(), Error> {
     }
 }
 
-/// Says what of a run is in the folder and would be missed: a checkpoint from before the first epoch would not.
+/// Describes the run in the folder, if there is anything worth keeping. A checkpoint before the first epoch is not.
 fn held(folder: &Path) -> Option<String> {
     let checkpoint = folder.join(CHECKPOINT);
     if checkpoint.exists() {
@@ -62,16 +62,16 @@ fn held(folder: &Path) -> Option<String> {
             Err(_) => return Some(CHECKPOINT.to_string()),
         }
     }
-    // An empty list of epochs is one of none.
+    // An empty metrics file means that no epoch was completed.
     let there = |name: &&&str| std::fs::metadata(folder.join(name)).is_ok_and(|file| file.len() > 0);
     [MODEL, METRICS].iter().find(there).map(ToString::to_string)
 }
 
-/// Deletes the files of a run from `folder`, and no others. The checkpoint goes first, so that none ever stands beside files that
-/// are not its own.
+/// Deletes only the files of a run from `folder`. The checkpoint is deleted first, so that it never remains beside
+/// files of another run.
 ///
 /// # Errors
-/// When a file is there and cannot be deleted.
+/// Fails if a file cannot be deleted.
 pub(crate) fn clear(folder: &Path) -> Result<(), Error> {
     let samples = folder.join(SAMPLES);
     let drawn = std::fs::read_dir(&samples).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -88,7 +88,7 @@ pub(crate) fn clear(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a file of this name is one that [`sample_name`] names.
+/// True for names produced by [`sample_name`].
 fn is_sample(name: &str) -> bool {
     let number = name.strip_prefix("epoch-").and_then(|rest| rest.strip_suffix(".png"));
     number.and_then(|number| number.parse().ok()).is_some_and(|epoch| sample_name(epoch) == name)

@@ -1,12 +1,13 @@
-//! Trains the models of `pixelrnn`: PixelCNN, Row LSTM and Diagonal BiLSTM, gray or colour, with or without classes.
+//! Trainer for the models of `pixelrnn`: PixelCNN, Row LSTM and Diagonal BiLSTM, gray or colour, optionally
+//! class-conditional.
 //!
-//! The program `pixelrnn-train` is this library with a command line: [`cli`]. A [`run::Run`] trains a network that a
-//! [`Description`](pixelrnn_converter::Description) describes on a [`data::Set`] of images, and writes into a folder
+//! The program `pixelrnn-train` is a command line for this library: [`cli`]. A [`run::Run`] trains the network of a
+//! [`Description`](pixelrnn_converter::Description) on a [`data::Set`] of images and writes to a folder:
 //!
-//! - `model.safetensors`: the trained model of the best epoch so far, which `pixelrnn convert` turns into a blob,
-//! - `metrics.jsonl`: one line of JSON for each epoch, see [`run::Epoch`], and `metrics.png`, its curves,
-//! - `samples/epoch-0001.png`, …: images drawn after each epoch,
-//! - `checkpoint.safetensors`: all that the run needs to go on as if it had not been stopped.
+//! - `model.safetensors`: the trained model of the best epoch so far, the input of `pixelrnn convert`,
+//! - `metrics.jsonl`: one line of JSON per epoch, see [`run::Epoch`], and `metrics.png`, its curves,
+//! - `samples/epoch-0001.png`, …: images sampled after each epoch,
+//! - `checkpoint.safetensors`: the complete state needed to resume the run.
 //!
 //! ```
 //! use pixelrnn_converter::Description;
@@ -21,7 +22,7 @@
 //!     r#"{"architecture": "pixel_cnn", "image": {"height": 4, "width": 4, "channels": 1, "levels": 2}, "hidden": 4,
 //!         "layers": 1, "input_kernel": 3, "kernel": 3, "head": 4, "output": "bernoulli"}"#,
 //! )?;
-//! // Images whose columns are all 0 or all 1, in turn.
+//! // Images with columns of alternating 0 and 1.
 //! let stripes = [0, 1].repeat(8 * 20);
 //! let train = Set::new(description.image, stripes, None, 0)?;
 //! # let folder = tempfile::tempdir()?;
@@ -37,21 +38,21 @@
 //!     start: None,
 //!     description,
 //! };
-//! // An image that may be anything has 16 bits, 11 nats.
+//! // A uniformly random image has 16 bits, 11 nats.
 //! assert!(run.train(&())?.is_some_and(|nats| nats < 3.0));
 //! # }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # How it computes
+//! # Implementation
 //!
-//! The network is the op list of [`pixelrnn::network`], interpreted with Burn's tensors and automatic differentiation. On
-//! the CPU (feature `flex`, the default) masked convolutions and LSTM scans are operations of their own with
-//! hand-written backward passes, in AVX-512, AVX2 or plain Rust, whatever the machine has; they leave out closed taps
-//! and compute an LSTM by wavefronts in place. The result does not depend on the number of threads. On GPUs (features
-//! `wgpu` and `cuda`) these two are kernels of our own that Burn's compiler makes for the GPU at hand. Each is tested
-//! against Burn's own operations and against the float reference of `pixelrnn-converter`.
+//! The network is the op list of [`pixelrnn::network`], interpreted with Burn's tensors and automatic differentiation.
+//! On the CPU (feature `flex`, the default) masked convolutions and LSTM scans are custom operations with hand-written
+//! backward passes in AVX-512, AVX2 or portable Rust, selected at run time. They skip closed taps and compute LSTMs by
+//! wavefronts without skewing. Results do not depend on the number of threads. On GPUs (features `wgpu` and `cuda`)
+//! these two operations are custom CubeCL kernels. Each implementation is tested against Burn's own operations and
+//! against the float reference of `pixelrnn-converter`.
 
 pub mod back_end;
 mod checkpoint;

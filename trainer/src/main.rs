@@ -4,7 +4,7 @@ use clap::Parser;
 use pixelrnn_trainer::cli::Command;
 use std::process::ExitCode;
 
-// The C library's allocator gives the memory of each step back to the system, only to ask for it again.
+// The C library's allocator would return the memory of each step to the system and request it again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

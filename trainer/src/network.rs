@@ -1,4 +1,4 @@
-//! A network as Burn computes it: the op list, interpreted.
+//! Networks in Burn: an interpreter of the op list.
 
 use crate::error::Error;
 use crate::ops::{self, Context, ConvTensors, Convolution, DirectionTensors, Initial, Path, RowTensors};
@@ -8,7 +8,7 @@ use burn::tensor::{Int, activation};
 use pixelrnn::network::{Activation, DiagonalBilstm, Image, InputMap, MaskedConv, Node, Op, Output, Presence, RowLstm};
 use pixelrnn_converter::Description;
 
-/// What a network reads and makes, and the ops in between.
+/// A network: its inputs, outputs and ops.
 #[derive(Clone, Debug)]
 pub struct Network {
     image: Image,
@@ -16,22 +16,22 @@ pub struct Network {
     input: InputMap,
     classes: usize,
     nodes: Vec<Node>,
-    /// The tensors of each node.
+    /// Parameters of each node.
     parameters: Vec<Vec<Parameter>>,
-    /// The convolution of each node, in an LSTM that to its gates.
+    /// Convolution of each node. For an LSTM, the input-to-state convolution.
     convolutions: Vec<Option<Convolution>>,
-    /// For each node, whether it is a ReLU that the one convolution reading it takes over.
+    /// For each node, true for a ReLU fused into the single convolution that reads it.
     fused: Vec<bool>,
-    /// For each value, the node that reads it last.
+    /// For each value, the last node that reads it.
     last_use: Vec<usize>,
 }
 
-/// A network's tensors on a device, flat, in the order of its nodes.
+/// A network's tensors on a device, flattened, in node order.
 #[derive(Clone, Debug)]
 pub struct Leaves(Vec<Vec<Tensor<1>>>);
 
 impl Leaves {
-    /// Puts the numbers of all tensors of `network` onto `device`; if `track`, their gradients are computed.
+    /// Uploads all tensors of `network` to `device`. Gradients are tracked if `track`.
     pub(crate) fn new(network: &Network, values: &[Vec<f32>], device: &Device, track: bool) -> Self {
         let mut values = values.iter();
         let mut put = |_: &Parameter| {
@@ -42,17 +42,17 @@ impl Leaves {
         Self(network.parameters.iter().map(|node| node.iter().map(&mut put).collect()).collect())
     }
 
-    /// The tensors in one list.
+    /// All tensors in one list.
     pub(crate) fn flat(&self) -> impl Iterator<Item = &Tensor<1>> {
         self.0.iter().flatten()
     }
 }
 
 impl Network {
-    /// The network that `description` describes.
+    /// Builds the network of `description`.
     ///
     /// # Errors
-    /// When it does not describe one, or has an op that cannot be trained.
+    /// Fails if the description is invalid, or contains an op that cannot be trained.
     pub fn new(description: &Description) -> Result<Self, Error> {
         let Description { image, output, input, classes, .. } = *description;
         let nodes = description.nodes().map_err(|e| Error::usage(e.to_string()))?;
@@ -85,34 +85,34 @@ impl Network {
         Ok(Self { image, output, input, classes, nodes, parameters, convolutions, fused, last_use })
     }
 
-    /// The images that it predicts.
+    /// Image size and levels.
     pub fn image(&self) -> Image {
         self.image
     }
 
-    /// How its logits become a distribution.
+    /// Output distribution.
     pub fn output(&self) -> Output {
         self.output
     }
 
-    /// How many classes it is conditioned on; 0: none.
+    /// Number of classes; 0 if unconditional.
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// All tensors, in the order of the op list.
+    /// All parameters, in op order.
     pub fn parameters(&self) -> impl Iterator<Item = &Parameter> {
         self.parameters.iter().flatten()
     }
 
-    /// The op list.
+    /// Op list.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
     /// Logits `[N, H, W, channels · logits]` of images `[N, H, W, channels]` of levels.
     ///
-    /// The images may have fewer rows than the network's: a row does not depend on those below.
+    /// Images may have fewer rows than the network's, since a row does not depend on the rows below.
     pub(crate) fn logits(
         &self,
         leaves: &Leaves,
@@ -123,7 +123,7 @@ impl Network {
         self.walk(leaves, levels, labels, path, |_, _| {})
     }
 
-    /// As [`Network::logits`], showing each node's value to `see`.
+    /// Like [`Network::logits`], passing each node's value to `see`.
     pub(crate) fn walk(
         &self,
         leaves: &Leaves,
@@ -175,7 +175,7 @@ impl Network {
     }
 }
 
-/// A node's tensors in the order of `Node::tensors`, handed out one after the other.
+/// Iterator over a node's tensors, in the order of `Node::tensors`.
 struct Tensors<I> {
     rest: I,
     classes: usize,
@@ -199,7 +199,7 @@ impl<I: Iterator<Item = Tensor<1>>> Tensors<I> {
         (conv.class != Presence::Absent).then(|| self.next([conv.outputs.count, self.classes]))
     }
 
-    /// A convolution to gates, the tensor after its bias, and its class bias.
+    /// Input-to-state convolution with its class bias, and the state-to-state tensor stored after its bias.
     fn gates(&mut self, conv: &MaskedConv, state_to_state: [usize; 4]) -> (ConvTensors, Tensor<4>) {
         let gates = self.conv(&MaskedConv { class: Presence::Absent, ..*conv });
         let state_to_state = self.next(state_to_state);

@@ -1,12 +1,12 @@
-//! Adam and `RMSProp`, with gradient clipping and a moving average of the weights.
+//! Adam and `RMSProp`, with gradient clipping and an exponential moving average of the weights.
 //!
-//! All of it works on plain arrays: a step over so few numbers takes microseconds, its order is fixed, and saving and
-//! restoring it exactly is a copy.
+//! Operates on plain arrays. A step takes microseconds at this size, has a fixed order, and its state is saved and
+//! restored exactly by copying.
 
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
 
-/// The rule by which gradients change weights.
+/// Update rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
@@ -18,21 +18,21 @@ pub enum Rule {
     RmsProp,
 }
 
-/// An optimizer and what it remembers.
+/// Optimizer state.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Optimizer {
     pub rule: Rule,
-    /// Steps made.
+    /// Number of steps.
     pub step: u64,
     /// Adam's first moments; unused by `RMSProp`.
     pub first: Vec<Vec<f32>>,
-    /// Means of squared gradients.
+    /// Moving averages of squared gradients.
     pub second: Vec<Vec<f32>>,
-    /// The moving average of the weights.
+    /// Moving averages of the weights.
     pub average: Vec<Vec<f32>>,
-    /// How much of the average stays at each step; 0: no average.
+    /// Decay of the average; 0 disables averaging.
     pub decay: f32,
-    /// The longest gradient; longer ones are shortened to it. 0: no limit.
+    /// Maximum gradient norm; 0 disables clipping.
     pub clip: f64,
 }
 
@@ -42,10 +42,10 @@ impl Optimizer {
         Self { rule, step: 0, first: zeros.clone(), second: zeros, average: weights.to_vec(), decay, clip }
     }
 
-    /// Changes `weights` by one step, and gives back the length of the gradient before clipping.
+    /// Updates `weights` and returns the gradient norm before clipping.
     ///
     /// # Errors
-    /// The number of the first tensor whose gradient is not finite.
+    /// Returns the index of the first tensor with a non-finite gradient.
     pub(crate) fn step(&mut self, weights: &mut [Vec<f32>], gradients: &[Vec<f32>], rate: f64) -> Result<f64, usize> {
         let mut squares = 0.0;
         for (at, gradient) in gradients.iter().enumerate() {
@@ -65,7 +65,7 @@ impl Optimizer {
                 Rule::RmsProp => rms_prop(weights, gradients, second, scale, rate),
             }
         }
-        // Early averages forget the random start quickly.
+        // A smaller decay at the start forgets the random initialization quickly.
         let decay = self.decay.min((1.0 + self.step as f32) / (10.0 + self.step as f32));
         let decay = if self.decay > 0.0 { decay } else { 0.0 };
         for (average, weights) in self.average.iter_mut().zip(weights) {
@@ -76,7 +76,7 @@ impl Optimizer {
         Ok(norm)
     }
 
-    /// Fails with a usage error unless the settings make sense.
+    /// Rejects invalid settings with a usage error.
     pub(crate) fn check(clip: f64, decay: f64) -> Result<(), Error> {
         if !(clip.is_finite() && clip >= 0.0) {
             return Err(Error::usage(format!("`clip` is {clip}, expected 0 or more")));
@@ -133,7 +133,7 @@ mod tests {
         let mut weights = start.clone();
         let mut adam = Optimizer::new(Rule::Adam, 0.0, 0.0, &start);
         let norm = adam.step(&mut weights, &gradients, 0.1).unwrap();
-        // Adam's first step is the rate, whatever the size of the gradient.
+        // Adam's first step has the size of the rate, independent of the gradient.
         assert!((weights[0][0] - 0.9).abs() < 1e-6 && (weights[0][1] + 1.9).abs() < 1e-6);
         assert!((weights[1][0] - 0.5).abs() < f32::EPSILON);
         assert!((norm - (900.16_f64).sqrt()).abs() < 1e-5);

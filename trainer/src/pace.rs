@@ -1,9 +1,9 @@
-//! How long a run still takes.
+//! Estimate of the remaining time of a run.
 
 use indicatif::HumanDuration;
 use std::time::Duration;
 
-/// The speed of a run: that of its whole epochs, and before there is one that of the epoch in progress.
+/// Speed of a run, from its complete epochs or, before there are any, from the current one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
     epochs: u32,
@@ -11,14 +11,14 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// An epoch is done and took `time`.
+    /// Records an epoch that took `time`.
     pub(crate) fn add(&mut self, time: Duration) {
         self.epochs += 1;
         self.time += time;
     }
 
-    /// The time that `left` epochs will take, the one in progress among them, of which the part `done` took `time`; `None` before
-    /// anything was measured.
+    /// Remaining time for `left` epochs including the current one, of which the fraction `done` took `time`. `None`
+    /// before any measurement.
     pub(crate) fn left(self, left: u64, done: f64, time: Duration) -> Option<Duration> {
         let whole = match self.epochs {
             0 if done > 0.0 => time.as_secs_f64() / done,
@@ -29,7 +29,7 @@ impl Pace {
     }
 }
 
-/// A time as bars show it, as `12m`.
+/// Formats a time for progress bars, such as `12m`.
 pub(crate) fn short(time: Duration) -> String {
     format!("{:#}", HumanDuration(time))
 }

@@ -1,4 +1,4 @@
-//! The tensors of a network: their names and shapes, how they start, and their values between two steps.
+//! Trainable tensors of a network: names, shapes, initialization, and current values.
 
 use crate::error::Error;
 use crate::network::Network;
@@ -7,23 +7,23 @@ use pixelrnn_converter::TrainedModel;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// A tensor that is trained: what it is called and how large it is.
+/// Name and shape of a trainable tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
     /// Full name, as in the trained-model file.
     pub name: String,
-    /// Shape, as PyTorch has it.
+    /// Shape, in PyTorch's convention.
     pub shape: Vec<usize>,
 }
 
 impl Parameter {
-    /// How many numbers it has.
+    /// Number of elements.
     pub fn count(&self) -> usize {
         self.shape.iter().product()
     }
 }
 
-/// The tensors of each of `nodes`.
+/// Parameters of each of `nodes`.
 pub(crate) fn list(nodes: &[Node], classes: usize) -> Vec<Vec<Parameter>> {
     nodes
         .iter()
@@ -37,10 +37,10 @@ pub(crate) fn list(nodes: &[Node], classes: usize) -> Vec<Vec<Parameter>> {
         .collect()
 }
 
-/// The numbers of all tensors of `network`, as `model` has them.
+/// Values of all parameters of `network`, taken from `model`.
 ///
 /// # Errors
-/// When `model` is of another network.
+/// Fails if `model` belongs to another network.
 pub(crate) fn of(model: &TrainedModel, network: &Network) -> Result<Vec<Vec<f32>>, Error> {
     let numbers = |parameter: &Parameter| {
         let tensor = model.tensors().get(&parameter.name).filter(|tensor| tensor.shape == parameter.shape);
@@ -50,10 +50,10 @@ pub(crate) fn of(model: &TrainedModel, network: &Network) -> Result<Vec<Vec<f32>
     network.parameters().map(numbers).collect()
 }
 
-/// The numbers of all tensors of `nodes`, in the nodes' order, as they are before training.
+/// Initial values of all parameters of `nodes`, in node order.
 ///
-/// Weights are uniform with variance 1 / (numbers read), closed taps not counted and 0; biases are 0 except those of
-/// forget gates, which are 1, so that a cell keeps its state at first; initial states and class biases are 0.
+/// Weights are uniform with variance 1 / fan-in, where closed taps are zero and do not count. Biases are 0, except 1
+/// for forget gates, so that a cell initially keeps its state. Initial states and class biases are 0.
 pub(crate) fn initialize(nodes: &[Node], classes: usize, seed: u64) -> Vec<Vec<f32>> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let parameters = list(nodes, classes);
@@ -100,7 +100,7 @@ fn fill_masked(conv: &MaskedConv, values: &mut [f32], rng: &mut impl Rng) {
     }
 }
 
-/// A number from -`bound` to `bound`.
+/// Uniform in [-`bound`, `bound`).
 fn uniform(rng: &mut impl Rng, bound: f32) -> f32 {
     ((rng.next_u32() >> 8) as f32 / (1_u32 << 23) as f32 - 1.0) * bound
 }

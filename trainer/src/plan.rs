@@ -1,43 +1,43 @@
-//! In which order an LSTM computes the pixels of an image.
+//! Order of an LSTM's computation over the pixels of an image.
 
-/// In which order the pixels of an image are computed, and whose states each of them reads.
+/// Wavefront plan: the order of the pixels, and the states that each one reads.
 ///
-/// States are numbered: first those of the pixels, then one that is always zero, then the initial ones.
+/// States are numbered: pixels first, then a constant zero state, then the initial states.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) pixels: usize,
     pub(crate) initials: usize,
     pub(crate) taps: usize,
-    /// Where each wave ends in `order`.
+    /// End of each wave in `order`.
     pub(crate) ends: Vec<usize>,
-    /// The pixels, wave by wave.
+    /// Pixels in wave order.
     pub(crate) order: Vec<usize>,
-    /// For each pixel the states that its taps read, `[pixels, taps]`.
+    /// For each pixel, the states read by its taps, `[pixels, taps]`.
     pub(crate) outputs: Vec<usize>,
-    /// For each pixel the state whose cell it continues.
+    /// For each pixel, the state whose cell it continues.
     pub(crate) cells: Vec<usize>,
-    /// The numbers of states where those of pixels are counted wave by wave.
+    /// State numbers with pixels counted in wave order.
     #[cfg(feature = "gpu")]
     pub(crate) ranks: Vec<usize>,
 }
 
-/// The two numbers that a pixel may read beside those of other pixels.
+/// A state read by a pixel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum State {
-    /// That of a pixel.
+    /// State of a pixel.
     Pixel(usize),
-    /// Zero.
+    /// Zero state.
     Zero,
-    /// One of the initial ones.
+    /// An initial state.
     Initial(usize),
 }
 
 impl Plan {
-    /// A plan for `pixels` pixels and `initials` initial states. `waves` gives the pixels in order; `reads` gives, for
-    /// each pixel, the states that its `taps` taps read, and the one whose cell it continues.
+    /// Creates a plan for `pixels` pixels and `initials` initial states. `waves` lists the pixels in order; `reads`
+    /// returns the states read by a pixel's `taps` taps and the state whose cell it continues.
     ///
     /// # Panics
-    /// When a pixel is missing or reads one that comes no earlier: every caller's numbers follow from its geometry.
+    /// Panics if a pixel is missing or reads a later one. Callers derive both from the geometry.
     pub(crate) fn new(
         pixels: usize,
         initials: usize,
@@ -90,7 +90,7 @@ impl Plan {
         }
     }
 
-    /// Pixels of an image.
+    /// Pixels per image.
     pub(crate) fn pixels(&self) -> usize {
         self.pixels
     }
@@ -100,12 +100,12 @@ impl Plan {
         self.taps
     }
 
-    /// States of an image: its pixels', zero, and the initial ones.
+    /// States per image: pixels, zero, and initial states.
     pub(crate) fn states(&self) -> usize {
         self.pixels + 1 + self.initials
     }
 
-    /// The state that tap `tap` of pixel `at` reads.
+    /// State read by tap `tap` of pixel `at`.
     pub(crate) fn output(&self, at: usize, tap: usize) -> usize {
         self.outputs[at * self.taps + tap]
     }

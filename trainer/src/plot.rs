@@ -1,14 +1,14 @@
-//! The curves of a run: training and validation likelihood by epochs.
+//! Learning curves: training and validation likelihood by epoch.
 
 use crate::error::Error;
 use crate::run::{self, Epoch};
 use pixelrnn_converter::picture::{Curve, Picture};
 use std::path::Path;
 
-/// Draws the curves of the lines of `metrics` into the picture `to`.
+/// Plots the curves of `metrics` to the picture `to`.
 ///
 /// # Errors
-/// When `metrics` cannot be read or has a line that is no epoch, and when `to` cannot be drawn or written.
+/// Fails if `metrics` cannot be read or has an invalid line, or if `to` cannot be drawn or written.
 pub(crate) fn write(metrics: &Path, to: &Path) -> Result<(), Error> {
     let text = std::fs::read_to_string(metrics)
         .map_err(|e| Error::other(format!("cannot read {}: {e}", metrics.display())))?;

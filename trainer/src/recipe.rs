@@ -1,4 +1,4 @@
-//! Recipes: what to train, on what and how, in a TOML file or on the command line.
+//! Recipes: data, model and training settings, from a TOML file or the command line.
 
 use crate::error::Error;
 use crate::optimizer::{Optimizer, Rule};
@@ -9,55 +9,55 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
-/// A recipe file. Flags of the same names take precedence.
+/// A recipe file. Flags of the same names override it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
-    /// Where the images are.
+    /// Location of the images.
     pub data: Data,
-    /// The model: the keys of the JSON that trained-model files carry.
+    /// Model description, with the keys of the JSON in trained-model files.
     pub model: Map<String, Value>,
-    /// How it is trained.
+    /// Training settings.
     pub training: Training,
 }
 
-/// Where the images are.
+/// Location of the images.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[command(next_help_heading = "Images")]
 pub struct Data {
-    /// Images to learn from: .npy, IDX (both may be gzipped), PNG or a folder of PNG files
+    /// Training images: .npy, IDX (both may be gzipped), PNG or a folder of PNG files
     #[arg(long, value_name = "IMAGES")]
     pub train: Option<PathBuf>,
-    /// Images to measure on after each epoch and to choose the best model by; not those of the final test
+    /// Validation images, evaluated after each epoch to select the best model; do not use the final test set
     #[arg(long, value_name = "IMAGES")]
     pub valid: Option<PathBuf>,
-    /// Measure on the last so many of the training images, which are not learned from, in the place of `valid`
+    /// Hold out this number of images at the end of the training set for validation, instead of `valid`
     #[arg(long, value_name = "N", conflicts_with = "valid")]
     pub hold_out: Option<usize>,
-    /// Take gray values for the chances of a pixel to be 1; for models of two levels
+    /// Treat gray values as probabilities that a pixel is 1; for models of two levels
     #[arg(long, value_name = "HOW", value_enum)]
     pub binarize: Option<Binarize>,
-    /// The class of each training image: .npy or IDX; for models with classes
+    /// Class labels of the training images: .npy or IDX; for models with classes
     #[arg(long, value_name = "LABELS")]
     pub train_labels: Option<PathBuf>,
-    /// The class of each validation image
+    /// Class labels of the validation images
     #[arg(long, value_name = "LABELS")]
     pub valid_labels: Option<PathBuf>,
 }
 
-/// How gray images become images of two levels.
+/// Conversion of gray images to two levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum Binarize {
-    /// Drawn once
+    /// Draw all images once
     Fixed,
-    /// Training images are drawn anew in each epoch, those to measure on once
+    /// Draw the training images again in each epoch, the validation images once
     Random,
 }
 
-/// The model, as flags.
+/// Model flags.
 #[derive(Args, Clone, Debug, Default, Serialize)]
 #[command(next_help_heading = "Model")]
 pub struct Model {
@@ -65,7 +65,7 @@ pub struct Model {
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
-    /// Features h of a layer; the stream between layers has 2h [default: 16]
+    /// Features h of a layer; the residual between layers has 2h [default: 16]
     #[arg(long, value_name = "H")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<usize>,
@@ -73,7 +73,7 @@ pub struct Model {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layers: Option<usize>,
-    /// Features between the two last layers [default: 32]
+    /// Features between the last two layers [default: 32]
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head: Option<usize>,
@@ -89,59 +89,60 @@ pub struct Model {
     #[arg(long = "output-kind", id = "output_kind", value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    /// Values that a pixel's channel can take; images of more are quantized [default: 2 where the training images hold two values, else 256]
+    /// Levels per channel; images with more are quantized [default: 2 if the training images contain only two values,
+    /// else 256]
     #[arg(long, value_name = "N")]
     #[serde(skip)]
     pub levels: Option<usize>,
-    /// Classes to condition on [default: 0, none]
+    /// Number of classes to condition on [default: 0, none]
     #[arg(long, value_name = "K")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
-    /// A trained model (.safetensors) to begin with, in the place of all of these and of random weights
+    /// Trained model (.safetensors) to start from, instead of the flags above and random weights
     #[arg(long, value_name = "MODEL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
 }
 
-/// How a model is trained.
+/// Training settings.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[command(next_help_heading = "Training")]
 pub struct Training {
-    /// How many times to go through the images [default: 30]
+    /// Number of epochs [default: 30]
     #[arg(long, value_name = "N")]
     pub epochs: Option<u64>,
-    /// Images in a step [default: 16]
+    /// Images per step [default: 16]
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
-    /// The rule by which gradients change weights [default: adam]
+    /// Update rule [default: adam]
     #[arg(long, value_name = "RULE", value_enum)]
     pub optimizer: Option<Rule>,
-    /// The highest learning rate [default: 0.002]
+    /// Maximum learning rate [default: 0.002]
     #[arg(long, value_name = "RATE")]
     pub rate: Option<f64>,
-    /// How the learning rate goes down [default: cosine]
+    /// Decay of the learning rate [default: cosine]
     #[arg(long, value_name = "SHAPE", value_enum)]
     pub schedule: Option<Shape>,
-    /// Steps over which the learning rate goes up at first [default: 500]
+    /// Warm-up steps of the learning rate [default: 500]
     #[arg(long, value_name = "STEPS")]
     pub warmup: Option<u64>,
-    /// Gradients longer than this are shortened to it; 0: never [default: 0]
+    /// Maximum gradient norm; longer gradients are clipped; 0: no clipping [default: 0]
     #[arg(long, value_name = "LENGTH")]
     pub clip: Option<f64>,
-    /// How much of the weights' moving average stays at each step; that average is measured and written. 0: none
-    /// [default: 0.999]
+    /// Decay per step of the moving average of the weights, which is validated and saved; 0: no averaging [default:
+    /// 0.999]
     #[arg(long, value_name = "DECAY")]
     pub average: Option<f64>,
-    /// Stop when so many epochs in a row were no better than the best; 0: never [default: 0]
+    /// Stop after this number of epochs without improvement; 0: never [default: 0]
     #[arg(long, value_name = "EPOCHS")]
     pub patience: Option<u64>,
-    /// The same seed gives the same model [default: 0]
+    /// Random seed; equal seeds give equal models [default: 0]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 }
 
-/// [`Training`] with all defaults filled in.
+/// [`Training`] with defaults filled in.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[allow(missing_docs)] // as in `Training`
 pub struct Settings {
@@ -158,7 +159,7 @@ pub struct Settings {
     pub seed: u64,
 }
 
-/// So that checkpoints of before there was such a setting stay what they are.
+/// Keeps the serialized form of checkpoints from before this setting existed.
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's form
 fn is_never(patience: &u64) -> bool {
     *patience == 0
@@ -168,23 +169,23 @@ impl Recipe {
     /// Reads a recipe file.
     ///
     /// # Errors
-    /// When it cannot be read, is not TOML, or has a key that is not known.
+    /// Fails if the file cannot be read, is not TOML, or has an unknown key.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text =
             std::fs::read_to_string(path).map_err(|e| Error::other(format!("cannot read {}: {e}", path.display())))?;
         Self::from_toml(&text).map_err(|e| Error::usage(format!("{}: {e}", path.display())))
     }
 
-    /// Reads the text of a recipe file.
+    /// Parses a recipe.
     ///
     /// # Errors
-    /// When it is not TOML, or has a key that is not known.
+    /// Fails if the text is not TOML or has an unknown key.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
         toml::from_str(text).map_err(|e| Error::usage(one_line(&e.to_string())))
     }
 }
 
-/// A parser's message without its picture of the place.
+/// Shortens a parser's message to one line, without the source excerpt.
 fn one_line(message: &str) -> String {
     let mut lines = message.lines();
     let place = lines.next().unwrap_or_default();
@@ -193,10 +194,10 @@ fn one_line(message: &str) -> String {
 }
 
 impl Data {
-    /// These settings, and where there are none those of `other`.
+    /// Fills missing settings from `other`.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        // A flag for either kind of images to measure on takes the place of both.
+        // Either validation flag replaces both keys of the recipe.
         let measured = self.valid.is_some() || self.hold_out.is_some();
         Self {
             train: self.train.or(other.train),
@@ -210,7 +211,7 @@ impl Data {
 }
 
 impl Training {
-    /// These settings, and where there are none those of `other`.
+    /// Fills missing settings from `other`.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
         Self {
@@ -227,10 +228,10 @@ impl Training {
         }
     }
 
-    /// These settings, and where there are none the defaults.
+    /// Fills missing settings with defaults.
     ///
     /// # Errors
-    /// When a number is out of range.
+    /// Fails if a number is out of range.
     pub fn settings(self) -> Result<Settings, Error> {
         let settings = Settings {
             epochs: self.epochs.unwrap_or(30),
@@ -256,10 +257,10 @@ impl Training {
 }
 
 impl Model {
-    /// The trained model to begin with, named by these flags or else by the keys of a recipe; `None` where none is.
+    /// Reads the trained model to start from, named by these flags or by the recipe. `None` if there is none.
     ///
     /// # Errors
-    /// When it cannot be read, and when there are other keys: a trained model has all of them.
+    /// Fails if the model cannot be read, or if other model keys are given, as a trained model defines all of them.
     pub fn start(&self, recipe: &Map<String, Value>) -> Result<Option<TrainedModel>, Error> {
         let mut keys = self.over(recipe);
         let Some(from) = keys.remove("from") else { return Ok(None) };
@@ -272,7 +273,7 @@ impl Model {
         TrainedModel::read(Path::new(from)).map(Some).map_err(|e| Error::other(e.to_string()))
     }
 
-    /// These flags over the keys of a recipe.
+    /// Merges these flags over the keys of a recipe.
     fn over(&self, recipe: &Map<String, Value>) -> Map<String, Value> {
         let mut keys = recipe.clone();
         let flags = serde_json::to_value(self).ok().and_then(|v| v.as_object().cloned()).unwrap_or_default();
@@ -284,16 +285,16 @@ impl Model {
         keys
     }
 
-    /// Whether these flags or the keys of a recipe say how many levels there are.
+    /// True if the flags or the recipe set the number of levels.
     pub fn names_levels(&self, recipe: &Map<String, Value>) -> bool {
         self.over(recipe).get("image").is_some_and(|image| image.get("levels").is_some())
     }
 
-    /// The description of a model: these flags over the keys of a recipe over defaults, for images of `size` (channels,
-    /// height, width) and `levels` levels.
+    /// Builds the model description from these flags, the recipe and defaults, in this order of precedence, for images
+    /// of `size` (channels, height, width) and `levels` levels.
     ///
     /// # Errors
-    /// When they do not make a network.
+    /// Fails if they do not describe a valid network.
     pub fn describe(&self, recipe: &Map<String, Value>, size: [usize; 3], levels: usize) -> Result<Description, Error> {
         let mut keys = self.over(recipe);
         let image = keys.entry("image").or_insert_with(|| Value::Object(Map::new()));
@@ -332,7 +333,7 @@ mod tests {
         include_str!("../../models/cifar10-pixelcnn/recipe.toml"),
     ];
 
-    /// All that is done with a recipe before anything is trained; `None` where it is refused, which is in one line.
+    /// Performs all steps that precede training. `None` if the recipe is rejected, which must take one line.
     fn understood(text: &str) -> Option<()> {
         let refused = |error: Error| {
             assert_eq!(error.exit_status(), 2, "{error}\n{text}");
@@ -352,7 +353,7 @@ mod tests {
         }
     }
 
-    /// As a fuzzer would change them, but the same every time.
+    /// Fuzzer-like mutations, but reproducible.
     #[test]
     fn recipes_that_were_changed_at_random_are_understood_or_refused_in_one_line() {
         const PIECES: [&str; 20] = [
@@ -381,7 +382,7 @@ mod tests {
         let mut below = |limit: usize| (rng.next_u64() >> 33) as usize % limit;
         let mut understood_ones = 0;
         for round in 0..8000 {
-            // Recipes are ASCII but for what is put into them.
+            // Recipes are ASCII except for inserted pieces.
             let mut recipe: Vec<char> = RECIPES[round % RECIPES.len()].chars().collect();
             for _ in 0..=below(3) {
                 let at = below(recipe.len().max(1));

@@ -1,4 +1,4 @@
-//! A training run from the first epoch to the last, with everything it writes.
+//! A complete training run with all its output.
 
 use crate::back_end::BackEnd;
 use crate::checkpoint::{self, Progress};
@@ -24,82 +24,82 @@ use std::time::Instant;
 
 pub use crate::folder::{Existing, MODEL};
 
-/// All that a run needs.
+/// Inputs of a run.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// The model.
+    /// Model.
     pub description: Description,
-    /// Images to learn from; chances are drawn from anew in each epoch.
+    /// Training images. Probabilities are drawn from again in each epoch.
     pub train: Set,
-    /// Images to measure on; chances must have been drawn from.
+    /// Validation images. Probabilities must already be drawn.
     pub valid: Set,
-    /// How to train.
+    /// Training settings.
     pub settings: Settings,
-    /// Where it is computed.
+    /// Compute devices.
     pub back_end: BackEnd,
-    /// The folder that everything is written to.
+    /// Output folder.
     pub folder: PathBuf,
-    /// How many images to draw after each epoch; 0: none.
+    /// Number of images to sample after each epoch; 0 for none.
     pub samples: usize,
-    /// What to do with a run that the folder holds already.
+    /// Treatment of an earlier run in the folder.
     pub existing: Existing,
-    /// Weights to begin with, of a model of the same description; random ones where there are none.
+    /// Weights to start from, of a model with the same description. Random if absent.
     pub start: Option<TrainedModel>,
 }
 
-/// What an epoch came to: a line of `metrics.jsonl`.
+/// Results of an epoch: a line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
-    /// Its number, from 1.
+    /// Epoch number, from 1.
     pub epoch: u64,
-    /// Steps done since the beginning of the run.
+    /// Steps since the start of the run.
     pub steps: u64,
-    /// The learning rate of its last step.
+    /// Learning rate of the last step.
     pub rate: f64,
-    /// Mean nats of the training images, each measured before the step that learned from it.
+    /// Mean nats of the training images, each measured before its update.
     pub train_nats: f64,
-    /// Mean nats of the validation images under the averaged weights.
+    /// Mean nats of the validation images with averaged weights.
     pub valid_nats: f64,
-    /// The same as bits for each value of an image.
+    /// `valid_nats` as bits per dimension.
     pub valid_bits_per_dim: f64,
-    /// Training images a second.
+    /// Training images per second.
     pub images_per_second: f64,
-    /// Seconds in all.
+    /// Duration in seconds.
     pub seconds: f64,
-    /// Whether no epoch before was better.
+    /// True for the best epoch so far.
     pub best: bool,
 }
 
-/// Somebody who wants to know how a run goes on.
+/// Receiver of progress reports.
 pub trait Observer: Sync {
-    /// Epoch `epoch` of `epochs` begins; it has `images` images to train on and to measure on.
+    /// Epoch `epoch` of `epochs` begins, with `images` training and validation images in total.
     fn begins(&self, epoch: u64, epochs: u64, images: u64) {
         let _ = (epoch, epochs, images);
     }
 
-    /// `images` more images are done; `nats` is the mean of the epoch's training images so far, and missing while
-    /// measuring.
+    /// `images` more images are done. `nats` is the mean over the epoch's training images so far, or `None` during
+    /// validation.
     fn did(&self, images: u64, nats: Option<f64>) {
         let _ = (images, nats);
     }
 
-    /// An epoch is done.
+    /// The epoch is complete.
     fn ends(&self, epoch: &Epoch) {
         let _ = epoch;
     }
 
-    /// Something about the run as a whole that its user should know, in a sentence without a full stop.
+    /// A message about the whole run, as a sentence without a full stop.
     fn notes(&self, note: &str) {
         let _ = note;
     }
 
-    /// The run ends before its last epoch, since the last `epochs` were no better than the best.
+    /// The run stops early, without improvement in the last `epochs` epochs.
     fn gives_up(&self, epochs: u64) {
         let _ = epochs;
     }
 }
 
-/// An observer that keeps quiet.
+/// An observer that ignores all reports.
 impl Observer for () {}
 
 fn io(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
@@ -108,12 +108,12 @@ fn io(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Error {
 }
 
 impl Run {
-    /// Trains, writes into the folder as it goes, and gives back the best epoch's mean validation nats; none where there
-    /// was no epoch to be done.
+    /// Trains and writes results to the folder. Returns the best epoch's mean validation nats, or `None` if there was
+    /// no epoch to run.
     ///
     /// # Errors
-    /// When the folder holds a run that would be lost or is one of another recipe, the network cannot be trained, a number is not finite
-    /// any more, or a file cannot be written.
+    /// Fails if the folder holds a run that would be lost or has another recipe, if the network cannot be trained, if a
+    /// value becomes non-finite, or if a file cannot be written.
     pub fn train(&self, observer: &dyn Observer) -> Result<Option<f64>, Error> {
         folder::check(&self.folder, self.existing)?;
         std::fs::create_dir_all(&self.folder).map_err(io("create", &self.folder))?;
@@ -148,7 +148,7 @@ impl Run {
                 folder::clear(&self.folder)?;
             }
             write(&metrics, b"")?;
-            // From here on, the folder's run is known by its recipe.
+            // From here on, the checkpoint identifies the folder's recipe.
             checkpoint::save(&checkpoint, &trainer, &progress)?;
         }
         while progress.epochs < s.epochs {
@@ -173,7 +173,7 @@ impl Run {
         Ok(progress.best)
     }
 
-    /// Checks that the run of a checkpoint can go on as this one, and gives back the number of epochs that it was to have.
+    /// Checks that a checkpoint's run can resume with this recipe, and returns its planned number of epochs.
     fn check_recipe(&self, found: &Progress, here: &Progress) -> Result<u64, Error> {
         let path = self.folder.join(CHECKPOINT);
         let keys = |progress: &Progress| {
@@ -252,7 +252,7 @@ impl Run {
         write(&self.folder.join(MODEL), &bytes)
     }
 
-    /// Draws a grid of images.
+    /// Writes a grid of samples.
     fn draw(&self, trainer: &Trainer, epoch: u64) -> Result<(), Error> {
         let images = sample(trainer, self.samples, self.settings.seed ^ epoch)?;
         let picture = Picture::grid(&images, self.description.image.levels, Layout::file(&images));
@@ -267,12 +267,12 @@ fn json(value: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|e| Error::other(e.to_string()))
 }
 
-/// Writes a file, whole or not at all.
+/// Writes a file atomically.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_atomically(path, |out| out.write_all(bytes)).map_err(|e| Error::other(e.to_string()))
 }
 
-/// Drops the lines of epochs that the checkpoint does not have.
+/// Removes metrics of epochs after the checkpoint.
 fn cut_metrics(metrics: &Path, epochs: u64) -> Result<(), Error> {
     let text = std::fs::read_to_string(metrics).unwrap_or_default();
     let kept: String = text.lines().take(epochs as usize).flat_map(|line| [line, "\n"]).collect();

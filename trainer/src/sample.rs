@@ -1,4 +1,4 @@
-//! Drawing images with a network in training: plain and slow, to see what it has learned.
+//! Sampling during training: simple and slow, for a visual check of progress.
 
 use crate::error::Error;
 use crate::network::Leaves;
@@ -10,8 +10,8 @@ use pixelrnn_converter::images::Range;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// Draws `count` images with the averaged weights; in a model with classes, image `n` is of class `n` modulo their
-/// number.
+/// Samples `count` images with the averaged weights. In class-conditional models, image `n` has class `n` modulo the
+/// number of classes.
 pub(crate) fn sample(trainer: &Trainer, count: usize, seed: u64) -> Result<ImageSet, Error> {
     let image = trainer.network.image();
     let leaves = Leaves::new(&trainer.network, &trainer.optimizer.average, trainer.back_end.first(), false);
@@ -26,7 +26,7 @@ pub(crate) fn sample(trainer: &Trainer, count: usize, seed: u64) -> Result<Image
         .map_err(|e| Error::other(e.to_string()))
 }
 
-/// Levels `[H, W, C]` of the images numbered `which`.
+/// Levels `[H, W, C]` of the images `which`.
 fn draw(trainer: &Trainer, leaves: &Leaves, which: &[usize], seed: u64) -> Result<Vec<Vec<u8>>, Error> {
     let (network, device) = (&trainer.network, trainer.back_end.first());
     let image = network.image();
@@ -36,7 +36,7 @@ fn draw(trainer: &Trainer, leaves: &Leaves, which: &[usize], seed: u64) -> Resul
     let row = image.width * image.channels;
     let logits_a_value = network.output().logits_per_channel(image.levels);
     for value in 0..image.values() {
-        // Rows below do not matter: only those down to this value's are computed.
+        // Computes only the rows down to the current value, since lower rows have no effect.
         let rows = value / row + 1;
         let levels = images.iter().flat_map(|image| image[..rows * row].iter().map(|&l| f32::from(l))).collect();
         let shape = [which.len(), rows, image.width, image.channels];
@@ -56,7 +56,7 @@ fn draw(trainer: &Trainer, leaves: &Leaves, which: &[usize], seed: u64) -> Resul
     Ok(images)
 }
 
-/// The level that a uniform number from 0 to 1 stands for.
+/// Level selected by a uniform number in [0, 1).
 fn choose(output: Output, logits: &[f32], uniform: f64) -> u8 {
     match output {
         Output::Bernoulli => u8::from(uniform < 1.0 / (1.0 + f64::from(-logits[0]).exp())),

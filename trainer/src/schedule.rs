@@ -1,13 +1,13 @@
-//! How the learning rate goes up and down over a run.
+//! Learning-rate schedule.
 
 use serde::{Deserialize, Serialize};
 
-/// Shape of the learning rate after the warm-up.
+/// Decay of the learning rate after the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum Shape {
-    /// The same to the end.
+    /// Constant.
     Constant,
     /// Half a cosine, down to 0 at the end.
     #[default]
@@ -16,7 +16,7 @@ pub enum Shape {
     Step,
 }
 
-/// The learning rate at each step.
+/// Learning rate by step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
     pub rate: f64,
@@ -26,7 +26,7 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// The rate at `step`, counted from 0.
+    /// Rate at `step`, counted from 0.
     pub(crate) fn at(&self, step: u64) -> f64 {
         let warm = if step < self.warmup { (step + 1) as f64 / self.warmup as f64 } else { 1.0 };
         let rest = self.total.saturating_sub(self.warmup).max(1);

@@ -1,4 +1,4 @@
-//! Networks and numbers that the tests share.
+//! Networks and values shared by tests.
 
 use crate::data::Set;
 use crate::network::Network;
@@ -7,13 +7,13 @@ use pixelrnn_converter::Description;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// `count` numbers from -1 to 1.
+/// `count` uniform values in [-1, 1).
 pub(crate) fn numbers(seed: u64, count: usize) -> Vec<f32> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     (0..count).map(|_| (rng.next_u32() >> 8) as f32 / (1_u32 << 23) as f32 - 1.0).collect()
 }
 
-/// Fails unless `a` is `b`, up to `tolerance` of the largest number.
+/// Asserts that `a` equals `b` up to `tolerance` times the largest magnitude.
 pub(crate) fn close(a: &[f32], b: &[f32], tolerance: f32, what: &impl std::fmt::Debug) {
     assert_eq!(a.len(), b.len());
     let scale = b.iter().fold(1.0_f32, |m, x| m.max(x.abs()));
@@ -22,8 +22,8 @@ pub(crate) fn close(a: &[f32], b: &[f32], tolerance: f32, what: &impl std::fmt::
     }
 }
 
-/// Convolutions of all kinds: both masks, gray and colour, both orders, odd channel counts, even and wide kernels,
-/// dilation.
+/// Convolutions of all kinds: both masks, gray and colour, both group orders, odd channel counts, even and wide
+/// kernels, dilation.
 pub(crate) fn conv_cases() -> Vec<MaskedConv> {
     let mut cases = Vec::new();
     for (groups, order) in [(1, ColourGroups::Cyclic), (3, ColourGroups::Cyclic), (3, ColourGroups::Contiguous)] {
@@ -49,7 +49,7 @@ pub(crate) fn conv_cases() -> Vec<MaskedConv> {
     cases
 }
 
-/// A preset small enough for tests, to be changed by `change`.
+/// A small preset, modified by `change`.
 fn preset(
     architecture: &str,
     channels: usize,
@@ -125,7 +125,7 @@ pub(crate) fn networks() -> Vec<(&'static str, Description, Network)> {
     all.into_iter().map(|(name, (description, network))| (name, description, network)).collect()
 }
 
-/// `count` random images for `network`, with classes if it has any.
+/// `count` random images for `network`, with labels if class-conditional.
 pub(crate) fn set(network: &Network, count: usize) -> Set {
     let image = network.image();
     let random = |n: usize, below: usize| -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Training steps, and measuring what they achieved.
+//! Training steps and evaluation.
 
 use crate::back_end::BackEnd;
 use crate::data::Set;
@@ -10,20 +10,20 @@ use crate::optimizer::Optimizer;
 use burn::prelude::*;
 use burn::tensor::{FloatDType, Int, Transaction};
 
-/// A network while it is trained.
+/// A network during training.
 #[derive(Clone, Debug)]
 pub(crate) struct Trainer {
     pub network: Network,
     pub back_end: BackEnd,
-    /// The numbers of each tensor.
+    /// Values of each parameter.
     pub weights: Vec<Vec<f32>>,
     pub optimizer: Optimizer,
 }
 
-/// Images that a GPU evaluates at once, if it does not even train on more.
+/// Minimum evaluation batch on a GPU.
 const EVALUATION_BATCH: usize = 50;
 
-/// Nats and gradients of some images together.
+/// Nats and gradients of a part of a batch.
 #[derive(Default)]
 struct Part {
     nats: f64,
@@ -41,7 +41,7 @@ fn batch(set: &Set, which: &[usize], network: &Network, device: &Device) -> (Ten
     (Tensor::from_data(TensorData::new(levels, shape), device), labels)
 }
 
-/// The numbers of a tensor, row-major.
+/// Elements of a tensor, row-major.
 pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
     of_data(tensor.try_into_data().map_err(|e| failed(&e))?)
 }
@@ -54,10 +54,10 @@ fn failed(e: &dyn std::fmt::Debug) -> Error {
     Error::other(format!("the back end failed: {e:?}"))
 }
 
-/// The numbers of some tensors, in one answer: a GPU's takes its time, however little it says.
+/// Elements of several tensors in one transfer, as each read from a GPU has a fixed latency.
 fn all_numbers(tensors: Vec<Tensor<1>>, path: Path) -> Result<Vec<Vec<f32>>, Error> {
     if path == Path::Stock {
-        // On other machines, Burn reads a transaction tensor by tensor, so they go as one.
+        // Burn reads a remote transaction tensor by tensor, so concatenate them.
         let lengths: Vec<usize> = tensors.iter().map(|tensor| tensor.dims()[0]).collect();
         let tensors = tensors.into_iter().map(|tensor| tensor.cast(FloatDType::F32)).collect();
         let mut all = numbers(Tensor::cat(tensors, 0))?.into_iter();
@@ -68,13 +68,13 @@ fn all_numbers(tensors: Vec<Tensor<1>>, path: Path) -> Result<Vec<Vec<f32>>, Err
 }
 
 impl Trainer {
-    /// One step on the images numbered `which`; gives back their mean nats.
+    /// Trains one step on the images `which` and returns their mean nats.
     ///
     /// # Errors
-    /// When a number is not finite any more; the sentence names the layer.
+    /// Fails if a value becomes non-finite. The message names the layer.
     pub(crate) fn step(&mut self, set: &Set, which: &[usize], rate: f64) -> Result<f64, Error> {
-        // Each part is a graph of its own, worked through by one thread: that takes less waiting than sharing the work
-        // of each operation, and what a part reads and writes fits a cache.
+        // Each part is a separate autodiff graph processed by one thread. This waits less than parallel operations, and
+        // its working set fits a cache.
         let devices = self.back_end.devices();
         let each = which.len().div_ceil(devices.len());
         let work = |device: usize, which: &[usize]| self.part(set, which, &devices[device]);
@@ -102,14 +102,14 @@ impl Trainer {
         Ok(nats)
     }
 
-    /// Nats of the images numbered `which` together, and their gradients, computed on `device`.
+    /// Total nats of the images `which` and their gradients, computed on `device`.
     fn part(&self, set: &Set, which: &[usize], device: &Device) -> Result<Part, Error> {
         let device = device.clone().autodiff();
         let leaves = Leaves::new(&self.network, &self.weights, &device, true);
         let (levels, labels) = batch(set, which, &self.network, &device);
         let logits = self.network.logits(&leaves, levels.clone(), labels, self.back_end.path());
         let nats = loss::nats(self.network.image(), self.network.output(), logits, levels);
-        // Of the mean: sums over many images may be more than 16 bits can hold.
+        // Gradient of the mean, since sums over many images may overflow 16 bits.
         let count = which.len() as f32;
         let grads = (nats.clone() / count).backward();
         let found: Vec<Option<Tensor<1>>> = leaves.flat().map(|leaf| leaf.grad(&grads)).collect();
@@ -126,7 +126,7 @@ impl Trainer {
         Ok(Part { nats, gradients })
     }
 
-    /// Says which layer first makes a number that is not finite.
+    /// Error that names the first layer with a non-finite value.
     fn blame(&self, set: &Set, which: &[usize], step: u64) -> Error {
         let device = self.back_end.first();
         let leaves = Leaves::new(&self.network, &self.weights, device, false);
@@ -148,13 +148,13 @@ impl Trainer {
         ))
     }
 
-    /// Mean nats of all images of `set` under the averaged weights; a GPU takes `at_once` of them, or more.
+    /// Mean nats of all images of `set` with the averaged weights. A GPU evaluates at least `at_once` images at a time.
     pub(crate) fn evaluate(&self, set: &Set, at_once: usize, progress: impl Fn(usize) + Sync) -> Result<f64, Error> {
         let devices = self.back_end.devices();
         let put = |device: &Device| Leaves::new(&self.network, &self.optimizer.average, device, false);
         let leaves: Vec<Leaves> = devices.iter().map(put).collect();
         let all: Vec<usize> = (0..set.len()).collect();
-        // Where the gradients of so many images have room, their likelihoods have it.
+        // Evaluation needs less memory than training on a batch of the same size.
         let each = EVALUATION_BATCH.max(at_once.div_ceil(devices.len()));
         let nats = |device: usize, which: &[usize]| {
             let (levels, labels) = batch(set, which, &self.network, &devices[device]);
@@ -166,7 +166,7 @@ impl Trainer {
         Ok(sum / set.len() as f64)
     }
 
-    /// A trainer that begins with `weights`.
+    /// A trainer that starts with `weights`.
     pub(crate) fn new(
         network: Network,
         back_end: BackEnd,
@@ -190,7 +190,7 @@ mod tests {
         Trainer::new(network, BackEnd::processor(path), weights.to_vec(), |w| Optimizer::new(Rule::Adam, 0.0, 0.0, w))
     }
 
-    /// Weights that are random everywhere, biases and initial states too.
+    /// Random weights, biases and initial states.
     fn weights(network: &Network) -> Vec<Vec<f32>> {
         let started = parameters::initialize(network.nodes(), network.classes(), 1);
         let noise = |(i, w): (usize, &Vec<f32>)| {
@@ -199,7 +199,7 @@ mod tests {
         started.iter().enumerate().map(noise).collect()
     }
 
-    /// Nats and gradients on `path` and `device` are those of stock operations on the processor.
+    /// Compares nats and gradients on `path` and `device` with stock operations on the CPU.
     fn equals_stock(path: Path, device: &Device) {
         for (name, _, network) in networks() {
             let set = set(&network, 5);
@@ -225,7 +225,7 @@ mod tests {
         equals_stock(Path::Gpu, BackEnd::gpu().first());
     }
 
-    /// The network with `weights` in the plain loops and double precision of the float reference.
+    /// The network in the float reference, with simple loops and double precision.
     fn reference(description: &Description, network: &Network, weights: &[Vec<f32>]) -> Reference {
         let tensor = |(p, w): (&parameters::Parameter, &Vec<f32>)| {
             (p.name.clone(), pixelrnn_converter::Tensor { shape: p.shape.clone(), data: w.clone() })
@@ -234,7 +234,7 @@ mod tests {
         Reference::new(&TrainedModel::new(description.clone(), tensors).unwrap())
     }
 
-    /// Image `n` as the reference reads it, `[C, H, W]`, and its class.
+    /// Image `n` in the reference's layout, `[C, H, W]`, with its class.
     fn image(network: &Network, set: &Set, n: usize) -> (Vec<u8>, Option<usize>) {
         let image = network.image();
         let (levels, label) = set.batch(&[n]);
@@ -275,7 +275,7 @@ mod tests {
             let images = [0, 1].map(|n| image(&network, &set, n));
             for (n, parameter) in network.parameters().enumerate() {
                 let length = gradients[n].iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
-                // Of an image of one row, the right direction only hands on to rows that are not there.
+                // In an image with one row, the right direction only contributes to rows outside the image.
                 let unused = name.ends_with("one row") && parameter.name.contains("right");
                 assert!((length > 1e-3) != unused, "{name}: gradient {length} for {}", parameter.name);
                 if unused {
@@ -290,7 +290,8 @@ mod tests {
                     let nats: f64 = images.iter().map(|(i, l)| reference.nats(i, *l).unwrap()).sum();
                     (nats, weights[n].clone())
                 };
-                // Small enough that hardly a ReLU changes sides; the reference's double precision bears it.
+                // Step size small enough that hardly any ReLU changes sides. Double precision in the reference permits
+                // it.
                 let (above, to) = moved(2e-5);
                 let (below, from) = moved(-2e-5);
                 let expected: f64 = to

@@ -1,4 +1,4 @@
-//! The program itself: what it says, and with which status it ends.
+//! The program: messages and exit statuses.
 
 #![cfg(feature = "flex")]
 
@@ -11,7 +11,7 @@ fn train(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_pixelrnn-train")).args(arguments).current_dir(folder).output().unwrap()
 }
 
-/// A folder with the images `gray.npy`, 0 to 255.
+/// A folder with images `gray.npy`, 0 to 255.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let data = (0..8 * 25).map(|i| (i * 37 % 256) as u8).collect();
@@ -66,7 +66,7 @@ fn training_says_when_it_quantizes() {
     }
 }
 
-/// What a run with these flags prints, whose exit status has to be `status`: standard output or, where it fails, standard error.
+/// Output of a run with these flags, which must exit with `status`: standard output, or standard error on failure.
 fn says(folder: &Path, status: i32, more: &[&str]) -> String {
     let small = ["--hidden", "2", "--layers", "1", "--input-kernel", "3", "--head", "2", "--samples", "0"];
     let output = train(folder, &[&small[..], more].concat());
@@ -87,7 +87,7 @@ fn a_second_run_into_a_folder_is_refused_before_any_work_unless_it_overwrites() 
     let err = says(folder.path(), 2, &[&images[..], &["--epochs", "1"]].concat());
     let words = ["run holds a run of 2 epochs", "nats", "--resume", "--overwrite", "--output"];
     assert!(err.lines().count() == 1 && words.iter().all(|word| err.contains(word)), "{err}");
-    // Before the images are read: these do not exist.
+    // The error precedes reading of the images, which do not exist.
     let missing = ["--train", "missing.npy", "--hold-out", "2", "-o", "run"];
     assert_eq!(says(folder.path(), 2, &missing), err);
     assert!(first == read());
@@ -101,7 +101,7 @@ fn a_second_run_into_a_folder_is_refused_before_any_work_unless_it_overwrites() 
     let metrics = String::from_utf8(read()[2].clone()).unwrap();
     assert_eq!(metrics.lines().count(), 1);
     assert!(!folder.path().join("run/samples/epoch-0002.png").exists());
-    // A model whose checkpoint is gone cannot be gone on from.
+    // A run without a checkpoint cannot resume.
     std::fs::remove_file(folder.path().join("run/checkpoint.safetensors")).unwrap();
     let err = says(folder.path(), 2, &[&images[..], &["--resume"]].concat());
     assert!(err.contains("run holds model.safetensors but no checkpoint.safetensors"), "{err}");
@@ -191,7 +191,7 @@ fn a_run_goes_on_from_a_trained_model() {
     }
 }
 
-/// The training nats of each epoch of a run on binarized images.
+/// Training nats of each epoch of a run on binarized images.
 fn binarized(folder: &Path, how: &str, more: &[&str]) -> (String, Vec<f64>) {
     let images = ["--train", "gray.npy", "--hold-out", "2", "--binarize", how, "--hidden", "2", "--layers", "1"];
     let run = ["--input-kernel", "3", "--head", "2", "--warmup", "0", "--samples", "0", "--average", "0", "-o", how];
@@ -216,7 +216,7 @@ fn gray_images_are_binarized_once_or_anew_in_each_epoch() {
 #[test]
 fn a_run_that_gets_no_better_gives_up() {
     let folder = folder();
-    // A rate at which nothing is learned: no epoch is better than the first.
+    // At this rate nothing is learned, so no epoch beats the first.
     let (out, nats) = binarized(folder.path(), "fixed", &["--epochs", "9", "--patience", "2", "--rate", "1e-30"]);
     assert!(nats.len() == 3 && out.contains("no better in the last 2"), "{out}");
 }
@@ -239,7 +239,7 @@ fn devices_are_listed() {
     assert!(output.status.success() && out.lines().any(|line| line.starts_with("cpu:0 ")), "{out}");
 }
 
-/// Nats that a run of [`RECIPE`] ends with, training and validation.
+/// Final training and validation nats of a run of [`RECIPE`].
 fn nats(folder: &Path, more: &[&str], kernel: &str) -> [f64; 2] {
     std::fs::write(folder.join("recipe.toml"), RECIPE).unwrap();
     let arguments = [&["recipe.toml", "-o", "out", "--overwrite", "--samples", "0"], more].concat();
@@ -269,7 +269,7 @@ fn devices_kernels_and_precisions_agree() {
                 "{arguments:?} {kernel}: {got} nats, expected {expected}"
             );
         }
-        // 16 bits are not 32.
+        // 16-bit results differ from 32-bit results.
         assert!(arguments.len() < 4 || got.map(f64::to_bits) != expected.map(f64::to_bits), "{arguments:?}");
     }
 }

@@ -1,8 +1,8 @@
-//! A GPU computes what the processor does: for each architecture, some steps of training give the same likelihoods, and in 16 bits nearly
-//! the same.
+//! GPU and CPU agree: for each architecture, a few training steps give the same likelihoods, and nearly the same in 16
+//! bits.
 //!
-//! `cargo test -p pixelrnn-trainer --features wgpu --test gpu -- --nocapture`, on a machine that has Vulkan, Metal or DirectX 12. A Vulkan that
-//! computes on the processor, such as Mesa's, will do. Without the feature there is nothing to test.
+//! `cargo test -p pixelrnn-trainer --features wgpu --test gpu -- --nocapture`, on a machine with Vulkan, Metal or
+//! DirectX 12. A software Vulkan such as Mesa's is sufficient. Without the feature there is nothing to test.
 
 #![cfg(all(feature = "flex", feature = "wgpu"))]
 
@@ -15,19 +15,19 @@ use pixelrnn_trainer::run::{Epoch, Existing, Observer, Run};
 use std::process::Command;
 use std::sync::Mutex;
 
-/// Steps of 16 images in an epoch.
+/// Steps of 16 images per epoch.
 const STEPS: usize = 3;
 
-/// Rows and columns of an image.
+/// Image height and width.
 const SIDE: usize = 8;
 
-/// Images of a diagonal edge, whose place takes turns.
+/// Images of a diagonal edge with cycling positions.
 fn edges(count: usize) -> Vec<u8> {
     let places = (0..SIDE).flat_map(|i| (0..SIDE).map(move |j| (i, j)));
     (0..count).flat_map(|n| places.clone().map(move |(i, j)| u8::from((i + n) % SIDE < j))).collect()
 }
 
-/// The same, whose classes take turns as well.
+/// The same images with cycling classes.
 fn set(description: &Description, count: usize) -> Set {
     let labels = (0..count).map(|n| (n % 2) as u16).collect();
     Set::new(description.image, edges(count), Some(labels), 2).expect("the images fit")
@@ -42,7 +42,7 @@ impl Observer for Epochs {
     }
 }
 
-/// Likelihoods of the training and of the other images in each of two epochs.
+/// Training and validation likelihoods of two epochs.
 fn likelihoods(architecture: &str, device: &str) -> Vec<f64> {
     let json = format!(
         r#"{{"architecture": "{architecture}", "image": {{"height": {SIDE}, "width": {SIDE}, "channels": 1, "levels": 2}},
@@ -85,7 +85,7 @@ fn a_gpu_trains_as_the_processor_does() {
     }
 }
 
-/// The likelihood of the training images at the end of a run of the program in numbers of `precision`, or why there is none.
+/// Final training likelihood of a program run in `precision`, or the error.
 fn nats_in(precision: &str, architecture: &str) -> Result<f64, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let images = ImageSet::new([1, SIDE, SIDE], edges(16 * STEPS), Range::Unstated).expect("the images fit");

@@ -1,4 +1,4 @@
-//! Whole runs, on images small enough that each takes a second or so.
+//! Complete runs on images small enough to take about a second each.
 
 #![cfg(feature = "flex")]
 
@@ -18,7 +18,7 @@ fn description(architecture: &str) -> Description {
     Description::from_json(&json).unwrap()
 }
 
-/// Stripes: rows in class 0, columns in class 1, beginning with either value.
+/// Stripes: rows in class 0, columns in class 1, starting with either value.
 fn stripes(description: &Description, count: usize) -> Set {
     let image = description.image;
     let (mut levels, mut labels) = (Vec::new(), Vec::new());
@@ -70,10 +70,10 @@ fn every_architecture_learns_stripes() {
         let epochs = Epochs::default();
         let best = run.train(&epochs).unwrap().unwrap();
         let epochs = epochs.0.into_inner().unwrap();
-        // An image without any pattern has 36 bits, 25 nats; knowing the class, one bit decides an image.
+        // An image without any pattern has 36 bits, 25 nats. Given the class, one bit determines an image.
         assert!(epochs[0].valid_nats > 5.0 && best < 3.0, "{architecture}: {best}");
 
-        // The model on disk is the best epoch's, and means in the reference what was measured.
+        // The saved model belongs to the best epoch, and the reference reproduces its measured likelihood.
         let model = TrainedModel::read(&folder.path().join(MODEL)).unwrap();
         let reference = Reference::new(&model);
         let image = |n: usize| -> Vec<u8> {
@@ -87,7 +87,7 @@ fn every_architecture_learns_stripes() {
     }
 }
 
-/// Stops a run when epoch `1` is done.
+/// Stops a run after this epoch.
 struct Stop(u64);
 
 impl Observer for Stop {
@@ -109,9 +109,9 @@ fn a_resumed_run_ends_as_one_that_never_stopped() {
         let read = |folder: &tempfile::TempDir| std::fs::read(folder.path().join(file)).unwrap();
         assert!(read(&whole) == read(&stopped), "{file}");
     }
-    // Once more: there is nothing left to do.
+    // Resuming again: nothing is left to do.
     assert!(run("row_lstm", settings(4), stopped.path()).train(&Stop(0)).unwrap().is_some());
-    // A damaged checkpoint is not taken for an early one.
+    // A damaged checkpoint is not mistaken for an early one.
     let checkpoint = stopped.path().join("checkpoint.safetensors");
     let bytes = std::fs::read(&checkpoint).unwrap();
     std::fs::write(&checkpoint, &bytes[..bytes.len() - 9]).unwrap();
@@ -120,7 +120,7 @@ fn a_resumed_run_ends_as_one_that_never_stopped() {
     assert!(error.to_string().contains("checkpoint.safetensors"), "{error}");
 }
 
-/// What a run says about itself.
+/// Collects the notes of a run.
 #[derive(Default)]
 struct Notes(Mutex<Vec<String>>);
 
@@ -179,7 +179,7 @@ fn a_run_that_goes_on_can_have_more_epochs_and_says_how_its_learning_rate_goes_o
     assert!(text.contains("goes on after epoch 2 of 3") && text.contains("`epochs` was 2 and is 3"), "{text}");
     let metrics = std::fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
     assert_eq!(metrics.lines().count(), 3);
-    // The recipe that it goes on with is its own from then on.
+    // The resumed recipe becomes the run's recipe.
     let notes = Notes::default();
     run("pixel_cnn", settings(3), folder.path()).train(&notes).unwrap();
     assert!(!notes.text().contains("`epochs` was"));
@@ -193,7 +193,7 @@ fn a_run_that_stopped_in_its_first_epoch_goes_on_or_is_replaced_without_a_questi
     let rate = Settings { rate: 0.5, ..settings(2) };
     assert!(run("pixel_cnn", rate.clone(), folder.path()).train(&()).unwrap_err().to_string().contains("rate"));
     run("pixel_cnn", settings(2), folder.path()).train(&()).unwrap();
-    // Nothing is lost: another recipe needs no flag.
+    // Nothing would be lost, so another recipe needs no flag.
     let folder = tempfile::tempdir().unwrap();
     let keep = |settings| Run { existing: Existing::Keep, ..run("pixel_cnn", settings, folder.path()) };
     let stopped = keep(settings(2));
@@ -206,12 +206,12 @@ fn a_run_begins_with_the_weights_of_a_trained_model() {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let best = run("pixel_cnn", settings(15), first.path()).train(&()).unwrap().unwrap();
     let start = TrainedModel::read(&first.path().join(MODEL)).unwrap();
-    // Steps too small to matter: what is measured is what was there.
+    // With a negligible rate, the measured likelihood stays the initial one.
     let settings = Settings { rate: 1e-9, warmup: 0, ..settings(1) };
     let run = Run { start: Some(start.clone()), ..run("pixel_cnn", settings.clone(), second.path()) };
     let again = run.train(&()).unwrap().unwrap();
     assert!((again - best).abs() < 1e-3, "{again} nats, expected {best}");
-    // Weights of another network are refused.
+    // Weights of another network are rejected.
     let other = Run { description: description("row_lstm"), existing: Existing::Overwrite, start: Some(start), ..run };
     let error = other.train(&()).unwrap_err();
     assert!(error.exit_status() == 2 && error.to_string().contains("blocks.0"), "{error}");

@@ -1,6 +1,6 @@
-//! Counts the instructions that an image takes, and the stack: a line of JSON a model.
+//! Counts the instructions and stack that an image needs, and prints one JSON object per model.
 //!
-//! The counts mean something under QEMU's `-icount shift=6` alone; see `measure`.
+//! The counts are meaningful only under QEMU's `-icount shift=6`; see `measure`.
 #![no_std]
 #![no_main]
 
@@ -16,7 +16,7 @@ use static_cell::ConstStaticCell;
 static STATE: ConstStaticCell<[u32; STATE_WORDS]> = ConstStaticCell::new([0; STATE_WORDS]);
 static IMAGE: ConstStaticCell<[u8; VALUES]> = ConstStaticCell::new([0; VALUES]);
 
-/// Stack that is painted: more than an engine takes, less than the smallest board leaves.
+/// Painted stack: more than an engine uses, less than the smallest board leaves free.
 const STACK: usize = 2048;
 
 #[panic_handler]
@@ -25,7 +25,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     process::exit(101)
 }
 
-/// Where the program begins.
+/// Entry point.
 #[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
 fn main() -> ! {
     let (state, image) = (STATE.take(), IMAGE.take());
@@ -38,7 +38,7 @@ fn main() -> ! {
     process::exit(0)
 }
 
-/// Counts what an image of one model takes, and prints it.
+/// Measures one image of a model and prints the counts.
 fn count(entry: &Entry, state: &mut [u32], image: &mut [u8]) -> Result<(), Failure> {
     let model = (entry.model)()?;
     let shape = model.image();
@@ -52,7 +52,7 @@ fn count(entry: &Entry, state: &mut [u32], image: &mut [u8]) -> Result<(), Failu
     let mut scored = Ok(0);
     let given = FromImage::new(image, shape);
     let score = measure::instructions(&mut || {
-        scored = report::walk(&mut engine, label, &mut { given });
+        scored = report::total_cost(&mut engine, label, &mut { given });
     });
     let (drawn, scored) = (drawn?, scored?);
     if drawn != scored {

@@ -1,7 +1,7 @@
-//! Draws an image of each model onto a display while it is made, and prints the checksum of what the display shows.
+//! Draws an image of each model onto a display while it is generated, and prints a checksum of the display contents.
 //!
-//! The display is a framebuffer in RAM, of the size and colours of an SSD1306: no emulated board has one. On a real
-//! board its driver takes the place of `DISPLAY.take()`; `docs/firmware.md` has a program.
+//! The display is a framebuffer in RAM with the size and colours of an SSD1306, since no emulated board has a display.
+//! On real hardware the display driver replaces `DISPLAY.take()`; see `docs/firmware.md` for a complete program.
 #![no_std]
 #![no_main]
 
@@ -33,14 +33,15 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     process::exit(101)
 }
 
-/// Where the program begins.
+/// Entry point.
 #[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
 #[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
 #[cfg_attr(target_arch = "aarch64", unsafe(export_name = "_start"))]
 fn main() -> ! {
     let state = STATE.take();
-    // A real display goes here. The crate `ssd1306` drives OLEDs of 128x64, with I2C and SPI, and `mipidsi` drives
-    // colour displays with an ST7789, ILI9341 and others. They too are a `DrawTarget`, of `BinaryColor` and `Rgb565`.
+    // Replace with a real display. The crate `ssd1306` drives 128x64 OLEDs over I2C and SPI, and `mipidsi` drives
+    // colour displays with an ST7789, ILI9341 and others. Both implement `DrawTarget`, with `BinaryColor` and `Rgb565`
+    // respectively.
     let display = DISPLAY.take();
     for entry in MODELS {
         match draw(entry, state, display) {
@@ -54,7 +55,7 @@ fn main() -> ! {
     process::exit(0)
 }
 
-/// Draws an image, and gives what it cost.
+/// Draws an image and returns its cost.
 fn draw(entry: &Entry, state: &mut [u32], display: &mut Display) -> Result<u64, Failure> {
     let model = (entry.model)()?;
     let frame = Frame::fitted(model.image(), display);
@@ -63,14 +64,14 @@ fn draw(entry: &Entry, state: &mut [u32], display: &mut Display) -> Result<u64, 
     let Ok(()) = display.clear(BinaryColor::Off);
     engine.restart((model.classes() > 0).then_some(0))?;
     let mut cost = 0;
-    // Between two pixels is the time for a watchdog, and after a row for a driver that wants a `flush`.
+    // Feed a watchdog between two pixels. Drivers with a `flush` can flush after each row.
     while let Some(pixel) = frame.step(&mut engine, &mut source, display).map_err(of_engine)? {
         cost += pixel.cost.0;
     }
     Ok(cost)
 }
 
-/// A framebuffer takes every pixel.
+/// Converts the error. A framebuffer accepts every pixel.
 fn of_engine(failure: display::Failure<Infallible, Infallible>) -> Failure {
     match failure {
         display::Failure::Engine(error) => Failure::Engine(error),

@@ -1,5 +1,5 @@
-//! Draws, completes and scores an image of each model, and prints what it drew and a line that is the same on every machine.
-//! Then it tries blobs that are none, and the kernels.
+//! Samples, completes and scores an image of each model. Prints the image and a line that is identical on every
+//! machine. Then checks that damaged blobs are rejected, and verifies the kernels.
 #![no_std]
 #![no_main]
 
@@ -11,7 +11,7 @@ use static_cell::ConstStaticCell;
 static STATE: ConstStaticCell<[u32; STATE_WORDS]> = ConstStaticCell::new([0; STATE_WORDS]);
 static IMAGE: ConstStaticCell<[u8; VALUES]> = ConstStaticCell::new([0; VALUES]);
 
-/// The console of the machine that the probe, or the emulator, runs on.
+/// Semihosting console of the debug probe's or emulator's host.
 struct Console;
 
 impl core::fmt::Write for Console {
@@ -27,7 +27,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     process::exit(101)
 }
 
-/// Where the program begins.
+/// Entry point.
 #[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
 #[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
 #[cfg_attr(target_arch = "aarch64", unsafe(export_name = "_start"))]

@@ -1,5 +1,5 @@
-//! The engine and nothing else. It links only if nothing that the engine does can panic: the panic handler calls a function
-//! that does not exist. Its size is that of the runtime.
+//! Proof that the engine cannot panic. The panic handler calls an undefined function, so the program links only if the
+//! optimizer removed every panic. The program contains nothing but the engine, so its size is the size of the runtime.
 #![no_std]
 #![no_main]
 
@@ -19,16 +19,16 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     the_engine_can_panic()
 }
 
-/// Words of state; what matters is that the compiler does not know the model.
+/// Words of state. The compiler must not know the model, so any size will do.
 const WORDS: usize = 1024;
 
 static STATE: ConstStaticCell<[u32; WORDS]> = ConstStaticCell::new([0; WORDS]);
 
-/// Checks a blob and makes an image of it, one pixel a call.
+/// Opens a blob and generates an image from it pixel by pixel.
 #[inline(never)]
-fn walk<S: SymbolSource>(blob: &[u8], state: &mut [u32], label: Option<usize>, mut source: S) -> u64 {
+fn generate<S: SymbolSource>(blob: &[u8], state: &mut [u32], label: Option<usize>, mut source: S) -> u64 {
     let Ok(model) = Model::new(blob) else { return 0 };
-    // Whatever models there will be: the compiler is not to conclude anything from this program's plan.
+    // Hides the plan from the optimizer, so that the proof holds for every plan.
     let plan = if cfg!(feature = "every-entry") { black_box(Plan::Row) } else { Plan::Pixel };
     let Ok(mut engine) = Engine::with(model, state, Native::default(), plan) else { return 0 };
     if engine.restart(label).is_err() {
@@ -48,23 +48,23 @@ fn walk<S: SymbolSource>(blob: &[u8], state: &mut [u32], label: Option<usize>, m
     cost
 }
 
-/// Where the program begins.
+/// Entry point.
 #[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
 #[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
 #[cfg_attr(target_arch = "aarch64", unsafe(export_name = "_start"))]
 fn main() -> ! {
     static BLOB: [u8; 4] = [0; 4];
     if let Some(state) = STATE.try_take() {
-        // Neither the bytes nor how many there are is known to the compiler.
+        // Hides contents and length of the blob from the optimizer.
         let blob: &[u8] = black_box(&BLOB[..]);
         let draw = Sample::seeded(black_box(1), black_box(Temperature::ONE));
-        black_box(walk(blob, state, black_box(None), draw.clone()));
+        black_box(generate(blob, state, black_box(None), draw.clone()));
         if cfg!(feature = "every-entry")
             && let Ok(model) = Model::new(blob)
         {
             let (image, shape): (&[u8], _) = (black_box(&[0; 16][..]), model.image());
-            black_box(walk(blob, state, black_box(None), FromImage::new(image, shape)));
-            black_box(walk(blob, state, black_box(None), Complete::new(image, shape, black_box(1), draw)));
+            black_box(generate(blob, state, black_box(None), FromImage::new(image, shape)));
+            black_box(generate(blob, state, black_box(None), Complete::new(image, shape, black_box(1), draw)));
         }
     }
     loop {

@@ -1,8 +1,8 @@
-//! Answers requests over the board's serial port; `docs/device-protocol.md` says how to ask.
+//! Answers requests over the board's serial port. See `docs/device-protocol.md` for the protocol.
 #![no_std]
 #![no_main]
 
-/// Where the program begins.
+/// Entry point.
 #[cfg_attr(target_arch = "arm", cortex_m_rt::entry)]
 #[cfg_attr(target_arch = "riscv32", riscv_rt::entry)]
 #[cfg_attr(target_arch = "aarch64", unsafe(export_name = "_start"))]
@@ -23,7 +23,7 @@ fn serve() -> ! {
 
     let Some(mut uart) = Uart::take() else { stop() };
     let mut session = protocol::Session::new(MODELS, STATE.take(), IMAGE.take(), LINE.take(), HELD.take());
-    // The port cannot fail, and so nothing below does.
+    // The serial port is infallible, so the results below can be ignored.
     let _ = session.greet(&mut uart);
     loop {
         if let Some(byte) = uart.read() {
@@ -38,10 +38,10 @@ fn serve() -> ! {
     }
 }
 
-/// Says why there is nothing to serve.
+/// Exits with a message, since the board has no UART driver.
 #[cfg(not(uart))]
 fn serve() -> ! {
-    semihosting::println!("there is no driver for a UART of this board");
+    semihosting::println!("this board has no UART driver");
     semihosting::process::exit(1)
 }
 
@@ -50,7 +50,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     stop()
 }
 
-/// What is left when there is nobody to tell.
+/// Halts, as there is no console for a message.
 fn stop() -> ! {
     loop {
         core::hint::spin_loop();

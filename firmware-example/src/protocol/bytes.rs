@@ -1,4 +1,4 @@
-//! Files over the line: written as replies with `bytes`, read from requests with `bytes`.
+//! Transfer of files over the line: replies and requests with a `bytes` field.
 
 use super::error::Error;
 use super::values;
@@ -6,14 +6,14 @@ use core::fmt::{self, Write};
 use heapless::VecView;
 use pixelrnn::coder::{ByteSink, ByteSource};
 
-/// Bytes of a reply.
+/// Bytes of a file per reply.
 const A_LINE: usize = 64;
 
-/// Writes bytes as replies of up to [`A_LINE`] bytes.
+/// Writes a file as replies of up to [`A_LINE`] bytes.
 #[derive(Debug)]
 pub(super) struct Lines<'o, W> {
     out: &'o mut W,
-    /// Bytes in the line that is begun.
+    /// Bytes in the current line.
     filled: usize,
     /// Bytes of the file so far.
     count: &'o mut usize,
@@ -24,7 +24,7 @@ impl<'o, W: Write> Lines<'o, W> {
         Self { out, filled: 0, count }
     }
 
-    /// Ends the line that is begun: before anything else may be said.
+    /// Ends the current line. Call it before any other reply.
     pub(super) fn end(&mut self) -> fmt::Result {
         if self.filled > 0 {
             self.filled = 0;
@@ -48,17 +48,17 @@ impl<W: Write> ByteSink for Lines<'_, W> {
     }
 }
 
-/// The bytes that have come and were not read yet.
+/// Received bytes that have not been read.
 #[derive(Debug)]
 pub(super) struct Arrived<'a> {
     pub(super) bytes: &'a [u8],
-    /// How many of them are read.
+    /// Number of bytes read.
     pub(super) read: usize,
-    /// Whether these are the last.
+    /// True if no further bytes follow.
     pub(super) ended: bool,
 }
 
-/// What comes next is not there yet.
+/// The next byte has not arrived yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Starved;
 
@@ -77,10 +77,10 @@ impl ByteSource for Arrived<'_> {
     }
 }
 
-/// Adds the bytes of a request, and gives how many there were. After an error, none are added.
-pub(super) fn receive(text: &str, most: usize, held: &mut VecView<u8>) -> Result<usize, Error> {
+/// Appends the bytes of a request and returns their number. On an error nothing is appended.
+pub(super) fn receive(text: &str, max: usize, held: &mut VecView<u8>) -> Result<usize, Error> {
     let (before, count) = (held.len(), text.len() / 2);
-    if count > most || held.resize(before + count, 0).is_err() {
+    if count > max || held.resize(before + count, 0).is_err() {
         return Err(Error::TooManyBytes { got: count });
     }
     values::read(text, 256, held.get_mut(before..).unwrap_or_default()).map_err(|_| {

@@ -1,4 +1,4 @@
-//! What is asked for, checked and kept.
+//! Validation and execution of requests, and the settings that persist between them.
 
 use super::error::Error;
 use super::request::{Command, Request};
@@ -9,54 +9,55 @@ use heapless::VecView;
 use pixelrnn::{DefaultRng, Model, Temperature};
 use rand_core::SeedableRng;
 
-/// An image that a request asked for.
+/// An image job from a request.
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) command: Command,
     pub(super) model: Model<'static>,
     pub(super) label: Option<usize>,
-    /// Rows that are given; the others are drawn.
+    /// Number of given rows. The other rows are drawn.
     pub(super) rows: usize,
     pub(super) seed: u64,
     pub(super) rng: DefaultRng,
-    /// The temperature, and the same in thousandths.
+    /// The temperature, also in thousandths as `milli`.
     pub(super) temperature: Temperature,
     pub(super) milli: u32,
-    /// Cost of the pixels so far, in units of 2⁻²⁴ bit.
+    /// Cost so far, in units of 2⁻²⁴ bit.
     pub(super) cost: u64,
     /// Pixels so far.
     pub(super) pixels: usize,
-    /// Whether an engine makes it.
+    /// True once an engine has started on it.
     pub(super) started: bool,
-    /// Whether it needs bytes that have not come.
+    /// True while it waits for bytes from the host.
     pub(super) waits: bool,
-    /// Whether the last of them have come.
+    /// True once the last bytes have arrived.
     pub(super) ended: bool,
 }
 
-/// Takes requests, and holds what lasts.
+/// Handles requests and owns the persistent settings.
 #[derive(Debug)]
 pub(super) struct Dispatcher<'s> {
     models: &'static [Entry],
-    /// The image in the making, or the one before.
+    /// The current image, or the previous one when idle.
     pub(super) image: &'s mut [u8],
-    /// Bytes of a compressed or saved image: of one that is written, those that wait for a segment to be full, else those that came.
+    /// Buffer for a compressed or saved image. When writing, bytes of an incomplete segment; when reading, bytes
+    /// received.
     pub(super) held: &'s mut VecView<u8>,
-    /// Words that there are for a model's state.
+    /// Words available for a model's state.
     state_words: usize,
-    /// The temperature of requests that say none, in thousandths.
+    /// Default temperature in thousandths.
     temperature: u32,
-    /// The seed of a request that says none.
+    /// Default seed.
     seed: u64,
     pub(super) task: Option<Task>,
 }
 
-/// What a request came to, if an answer is due at once.
+/// Outcome of a request.
 enum Done {
     Info,
     Temperature,
     Stopped(usize),
-    /// The image in the making is to be written down.
+    /// The current image must be saved.
     Save,
     Begun,
 }
@@ -71,7 +72,7 @@ impl<'s> Dispatcher<'s> {
         Self { models, image, held, state_words, temperature: 1000, seed: 0, task: None }
     }
 
-    /// Does what a request asks for. `state` is that of the engine that makes the image.
+    /// Handles a request. `state` belongs to the engine of the current image.
     pub(super) fn answer(&mut self, request: &Request<'_>, state: &[u32], out: &mut impl Write) -> fmt::Result {
         match self.obey(request) {
             Ok(Done::Info) => reply::info(self.models, self.temperature, self.task.as_ref(), out),
@@ -125,7 +126,7 @@ impl<'s> Dispatcher<'s> {
         }
     }
 
-    /// Takes the bytes of a request, if it has some: none at all are the end.
+    /// Takes the bytes of a request, if present. An empty field marks the end of the file.
     fn receive(&mut self, request: &Request<'_>) -> Result<(), Error> {
         if let (Some(text), Some(task)) = (request.bytes, &mut self.task) {
             task.ended = bytes::receive(text, MAX_BYTES, self.held)? == 0;
@@ -134,12 +135,12 @@ impl<'s> Dispatcher<'s> {
         Ok(())
     }
 
-    /// That `seed` was used, which the next image has one more of.
+    /// Records that `seed` was used. The next image defaults to the successor.
     pub(super) const fn used(&mut self, seed: u64) {
         self.seed = seed.wrapping_add(1);
     }
 
-    /// Checks a request for an image, and takes the values that it gives.
+    /// Validates a request for an image and reads its values.
     fn task(&mut self, command: Command, request: &Request<'_>) -> Result<Task, Error> {
         let entry = match request.model {
             Some(name) => self.models.iter().find(|entry| entry.name == name),
@@ -150,7 +151,7 @@ impl<'s> Dispatcher<'s> {
         if model.state_words() > self.state_words {
             return Err(Error::Memory);
         }
-        // The label of a compressed or saved image is in its bytes.
+        // The label of a compressed or saved image is stored in its bytes.
         let label = if matches!(command, Command::Decompress | Command::Resume) {
             None
         } else {
@@ -165,14 +166,14 @@ impl<'s> Dispatcher<'s> {
         let milli = match (command, request.temperature) {
             (Command::Sample | Command::Complete, Some(milli)) => milli,
             (Command::Sample | Command::Complete, None) => self.temperature,
-            // A likelihood is that of the model as it is, and so is a code.
+            // Scores and codes use the unmodified model distribution.
             _ => 1000,
         };
         let temperature = Temperature::from_milli(milli).ok_or(Error::Temperature)?;
         let image = self.image.get_mut(..shape.values()).ok_or(Error::Memory)?;
         match request.image {
             Some(text) => values::read(text, shape.levels, image)?,
-            // Of the image before, which may be another model's, nothing is to be saved.
+            // Clears the previous image, which may belong to another model, so that it cannot be saved.
             None => image.fill(0),
         }
         let seed = request.seed.unwrap_or(self.seed);
@@ -197,7 +198,7 @@ impl<'s> Dispatcher<'s> {
     }
 }
 
-/// The label that a request has, which is one of the model's where that has classes.
+/// Validates the label of a request. Models with classes need one.
 fn label(request: &Request<'_>, classes: usize) -> Result<Option<usize>, Error> {
     let label = match request.label {
         Some(label) => Some(usize::try_from(label).ok().filter(|&label| label < classes)),

@@ -1,4 +1,4 @@
-//! What can be wrong with a request.
+//! Request errors.
 
 use super::MAX_BYTES;
 use super::request::{Command, Field};
@@ -7,104 +7,104 @@ use core::fmt;
 use pixelrnn::coder::container::ContainerError;
 use pixelrnn::{BlobError, Temperature};
 
-/// Why a request was not done.
+/// Reason why a request was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The line is longer than the memory for it.
+    /// The line is longer than its buffer.
     TooLong {
-        /// Bytes that there are.
+        /// Size of the buffer in bytes.
         limit: usize,
     },
-    /// Bytes of the line were lost on the way.
+    /// Bytes of the line were lost in transmission.
     Lost,
     /// The line is not a JSON object.
     NotJson,
-    /// There is no `cmd`.
+    /// The field `cmd` is missing.
     NoCommand,
-    /// There is no such command.
+    /// Unknown command.
     UnknownCommand,
-    /// No command has such a field.
+    /// Unknown field.
     UnknownField,
-    /// The field stands there twice.
+    /// The field occurs twice.
     Twice(Field),
-    /// The field has another type.
+    /// The field has the wrong type.
     Wrong(Field),
-    /// The command needs the field.
+    /// The command requires the field.
     Missing {
         /// The command.
         command: Command,
         /// The field.
         field: Field,
     },
-    /// The command has no such field.
+    /// The command does not accept the field.
     NotTaken {
         /// The command.
         command: Command,
         /// The field.
         field: Field,
     },
-    /// There is no such model.
+    /// Unknown model.
     UnknownModel,
-    /// The model has no such class, or has classes and was given none.
+    /// The label is out of range or missing.
     Label {
-        /// How many classes it has.
+        /// Number of classes.
         classes: usize,
     },
-    /// The image has another length.
+    /// The image has the wrong length.
     ImageLength {
-        /// Digits of the model's images.
+        /// Expected number of digits.
         expected: usize,
-        /// Bytes that there are.
+        /// Actual length in bytes.
         got: usize,
     },
-    /// A value of the image is no level.
+    /// An image value is not a valid level.
     ImageValue {
-        /// Number of the value, from 0.
+        /// Index of the value.
         at: usize,
-        /// How many levels there are.
+        /// Number of levels.
         levels: usize,
     },
-    /// They are no bytes: a digit is missing, or is none.
+    /// `bytes` is not hexadecimal, or has an odd number of digits.
     Bytes,
-    /// They are more bytes than a request may have.
+    /// `bytes` exceeds the maximum per request.
     TooManyBytes {
-        /// Bytes that there are.
+        /// Number of bytes received.
         got: usize,
     },
-    /// Bytes came that were not asked for.
+    /// Bytes arrived that were not requested.
     Unasked,
-    /// A compressed file is refused.
+    /// The compressed file was rejected.
     Container(ContainerError),
-    /// A compressed file has another number of images than one.
+    /// The compressed file does not hold exactly one image.
     Images {
-        /// How many it has.
+        /// Number of images.
         got: u32,
     },
-    /// A saved image is refused.
+    /// The saved image was rejected.
     Saved(SavedError),
-    /// What the command does cannot be saved.
+    /// The command's image cannot be saved.
     NotSaved(Command),
-    /// The model's images have fewer rows.
+    /// More rows given than the image has.
     Rows {
-        /// How many they have.
+        /// Image height.
         height: usize,
     },
-    /// It is no temperature of the engine's.
+    /// The temperature is out of range.
     Temperature,
-    /// An image is in the making.
+    /// An image is in progress.
     Busy(Command),
-    /// No image is in the making.
+    /// No image is in progress.
     Idle,
-    /// The model is damaged.
+    /// The model's blob is invalid.
     Blob(BlobError),
-    /// The model is larger than the memory for it.
+    /// The model exceeds the program's memory.
     Memory,
-    /// The engine stopped.
+    /// The engine failed.
     Engine,
 }
 
 impl Error {
-    /// Its kind, as a host reads it.
+    /// Error code in the reply.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::TooLong { .. } => "too_long",
@@ -198,7 +198,7 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// Names, each in its quotes.
+/// Writes names in backquotes, separated by commas.
 fn list<'n>(names: impl Iterator<Item = &'n str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (n, name) in names.enumerate() {
         write!(f, "{} `{name}`", if n == 0 { "" } else { "," })?;

@@ -1,4 +1,4 @@
-//! An image in the making.
+//! Generation of one image.
 
 use super::bytes::{Arrived, Lines, Starved};
 use super::dispatcher::{Dispatcher, Task};
@@ -12,49 +12,49 @@ use pixelrnn::coder::ByteSink;
 use pixelrnn::coder::container::{BlockError, BlockReader, BlockWriter, ContainerError, Header, Segments};
 use pixelrnn::{Complete, Engine, Pixel, Sample};
 
-/// An image in the making.
+/// An image in progress.
 #[derive(Debug)]
 pub struct Job<'a, 's> {
     line: &'a mut Line<'s>,
     dispatcher: &'a mut Dispatcher<'s>,
     engine: Engine<'static, 'a>,
     work: Work,
-    /// Bytes that were written.
+    /// Bytes written so far.
     written: usize,
 }
 
-/// What an image is made from, or into.
+/// Source or target of the image.
 #[derive(Debug)]
 enum Work {
-    /// Given rows and drawn ones.
+    /// Given rows followed by drawn rows.
     Complete,
-    /// A given image into a compressed one, once that is begun.
+    /// Compression of a given image. `None` until the header is written.
     Write(Option<BlockWriter>),
-    /// A compressed one, once its header is read.
+    /// Decompression. `None` until the header is read.
     Read(Option<BlockReader>),
-    /// A saved one, which then becomes what it was.
+    /// Restoring a saved image, which then continues as `Complete`.
     Load(Loader),
 }
 
-/// What a step came to.
+/// Result of a step.
 enum Step {
-    /// A compressed image was begun.
+    /// The header of a compressed image was written or read.
     Begun,
-    /// A saved image is there, to go on with.
+    /// A saved image was restored and can continue.
     Loaded,
     /// The next pixel.
     Pixel(Pixel),
-    /// The bytes that came are not enough.
+    /// More bytes are needed.
     Waits,
     /// A compressed image was read to its end.
     Restored,
 }
 
-/// Why an image is not made any further.
+/// Reason why the image was abandoned.
 enum Broken {
-    /// The host is told why.
+    /// Reported to the host.
     Error(Error),
-    /// The host cannot be told.
+    /// The host cannot be reached.
     Out(fmt::Error),
 }
 
@@ -90,28 +90,29 @@ impl<'a, 's> Job<'a, 's> {
         Self { line, dispatcher, engine, work, written: 0 }
     }
 
-    /// Takes a byte, as [`Session::push`](super::Session::push) does: requests that concern this image are answered, and those for
-    /// information, others refused.
+    /// Takes a byte, like [`Session::push`](super::Session::push). Requests for information or about this image are
+    /// answered, others rejected.
     ///
     /// # Errors
-    /// When `out` fails.
+    /// Returns the error of `out`.
     pub fn push(&mut self, byte: u8, out: &mut impl Write) -> fmt::Result {
         push(self.line, self.dispatcher, self.engine.state(), byte, out)
     }
 
-    /// Whether it can do nothing until more bytes come from the host: time to sleep until the next interrupt.
+    /// True if the job is blocked until the host sends more bytes. The program may sleep until the next interrupt.
     pub fn waits(&self) -> bool {
         self.dispatcher.task.as_ref().is_some_and(|task| task.waits)
     }
 
-    /// Makes the next pixel, and writes what became complete with it: a row, the image.
+    /// Generates the next pixel and writes any row that it completes, and the final reply after the last one.
     ///
-    /// `false` when this image is done, or was stopped. While it waits for bytes of the host's, nothing happens, and it is `true`.
+    /// Returns `false` once the image is done or stopped. While the job waits for bytes, it does nothing and returns
+    /// `true`.
     ///
     /// # Errors
-    /// When `out` fails.
+    /// Returns the error of `out`.
     pub fn step(&mut self, out: &mut impl Write) -> Result<bool, fmt::Error> {
-        // After a `stop`, the task may be the next one already, which is not this engine's.
+        // After a `stop`, the task may already belong to the next image and another engine.
         let Some(task) = self.dispatcher.task.as_ref().filter(|task| task.started) else { return Ok(false) };
         if task.waits {
             return Ok(true);
@@ -152,16 +153,16 @@ impl<'a, 's> Job<'a, 's> {
             }
             Step::Pixel(pixel) => {
                 let from = pixel.row * shape.width + pixel.column;
-                let places = image.iter_mut().skip(from).step_by(shape.height * shape.width);
-                for (place, value) in places.zip(pixel.values) {
-                    *place = value;
+                let targets = image.iter_mut().skip(from).step_by(shape.height * shape.width);
+                for (target, value) in targets.zip(pixel.values) {
+                    *target = value;
                 }
                 task.cost = task.cost.saturating_add(pixel.cost.0);
                 task.pixels += 1;
                 if pixel.column + 1 == shape.width && shows(task) {
                     reply::row(pixel.row, image, shape, out)?;
                 }
-                // What a compressed image has behind its last pixel is to be read first.
+                // A compressed image continues past its last pixel with an end marker.
                 task.pixels == shape.height * shape.width && task.command != Command::Decompress
             }
             Step::Restored => true,
@@ -174,14 +175,14 @@ impl<'a, 's> Job<'a, 's> {
     }
 }
 
-/// Whether the host is to see the rows of what is made.
+/// True for commands that show rows to the host.
 fn shows(task: &Task) -> bool {
     !matches!(task.command, Command::Score | Command::Compress)
 }
 
-// The four below are functions of their own for the stack's sake: what one of them needs is not there while another computes.
+// Not inlined, so that the stack frames of the four kinds of work are never live at the same time.
 
-/// The next pixel of `sample`, `score` and `complete`: images of which no rows are given, all, or some.
+/// Next pixel for `sample`, `score` and `complete`, which have no, all, or some rows given.
 #[inline(never)]
 fn complete(engine: &mut Engine<'static, '_>, dispatcher: &mut Dispatcher<'_>) -> Result<Step, Broken> {
     let Dispatcher { task: Some(task), image, .. } = dispatcher else { return Err(Error::Engine.into()) };
@@ -191,7 +192,7 @@ fn complete(engine: &mut Engine<'static, '_>, dispatcher: &mut Dispatcher<'_>) -
     Ok(Step::Pixel(pixel.ok_or(Error::Engine)?))
 }
 
-/// Writes the next pixel, before the first one the header, and behind the last one the end.
+/// Writes the header, or else the next pixel, followed by the end after the last pixel.
 #[inline(never)]
 fn write(
     writer: &mut Option<BlockWriter>,
@@ -222,7 +223,7 @@ fn write(
     Ok(step)
 }
 
-/// Reads the next pixel, before the first one the header, and behind the last one the end.
+/// Reads the header, the next pixel, or the end after the last pixel.
 #[inline(never)]
 fn read(
     reader: &mut Option<BlockReader>,
@@ -262,14 +263,14 @@ fn read(
             }
             Ok(step)
         }
-        // What was read of a pixel is read again when there is all of it.
+        // The bytes read so far stay buffered, and the pixel is decoded again once all of it has arrived.
         Err(BlockError::Bytes(Starved)) => Ok(Step::Waits),
         Err(BlockError::Container(error)) => Err(Error::Container(error).into()),
         Err(_) => Err(Error::Engine.into()),
     }
 }
 
-/// Reads what has come of a saved image; when that is all, shows the rows that it has.
+/// Reads the received part of a saved image. Once complete, shows the rows it contains.
 #[inline(never)]
 fn load(
     loader: &mut Loader,

@@ -1,16 +1,16 @@
-//! The line that comes in.
+//! Assembly of input lines.
 
 use super::error::Error;
 use super::request::Request;
 use heapless::VecView;
 
-/// Stands in a line for bytes that were lost on the way: the ASCII character for that, SUB.
+/// Marks lost bytes within a line. ASCII SUB (substitute).
 pub const LOST: u8 = 0x1a;
 
-/// Asks how much of the line was read, and is no part of it: the ASCII character for that, ENQ.
+/// Asks for the number of bytes read from the current line, without being part of it. ASCII ENQ (enquiry).
 pub const ASK: u8 = 0x05;
 
-/// The bytes of a line so far, in memory that the caller owns.
+/// Current input line, in a buffer owned by the caller.
 #[derive(Debug)]
 pub(super) struct Line<'s> {
     bytes: &'s mut VecView<u8>,
@@ -24,9 +24,9 @@ impl<'s> Line<'s> {
         Self { bytes, too_long: false, lost: false }
     }
 
-    /// Takes a byte; `true` for one that ends the line.
+    /// Takes a byte and returns `true` at a line end.
     ///
-    /// A terminal may end lines with either byte or with both; the line between the two is empty.
+    /// Lines may end in LF, CR or both. The line between the two is empty.
     pub(super) fn push(&mut self, byte: u8) -> bool {
         match byte {
             b'\n' | b'\r' => return true,
@@ -36,7 +36,7 @@ impl<'s> Line<'s> {
         false
     }
 
-    /// The request in the line; `None` in an empty one.
+    /// Parses the request. `None` for an empty line.
     pub(super) fn request(&self) -> Result<Option<Request<'_>>, Error> {
         if self.lost {
             return Err(Error::Lost);
@@ -50,7 +50,7 @@ impl<'s> Line<'s> {
         Request::read(self.bytes).map(Some)
     }
 
-    /// Bytes of the line so far; 0 for a line that can only be refused, so that the host need not send the rest of it.
+    /// Bytes of the line so far. 0 if the line will be rejected anyway, so the host need not send the rest.
     pub(super) fn read(&self) -> usize {
         if self.lost || self.too_long { 0 } else { self.bytes.len() }
     }

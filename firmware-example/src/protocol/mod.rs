@@ -1,8 +1,8 @@
-//! The line protocol of the program `serve`: a JSON object a line asks for something, JSON objects answer.
+//! Line protocol of the program `serve`: requests and replies are JSON objects, one per line.
 //!
-//! `docs/device-protocol.md` specifies it. There is no hardware here: a [`Session`] takes bytes from wherever they come,
-//! and writes to a [`core::fmt::Write`]. While an image is in the making, the session is lent to a [`Job`], which
-//! advances by one pixel a call and takes bytes in between:
+//! See `docs/device-protocol.md` for the specification. This module is independent of hardware: a [`Session`] takes
+//! bytes from any source and writes to a [`core::fmt::Write`]. During an image the session is lent to a [`Job`], which
+//! advances by one pixel per call and takes bytes in between:
 //!
 //! ```
 //! use core::fmt::Write;
@@ -18,7 +18,7 @@
 //!         session.push(byte, out)?;
 //!         if let Some(mut job) = session.start() {
 //!             while job.step(out)? {
-//!                 // Another byte, if one is there: it may be one of a `stop`.
+//!                 // Pass on a byte, if available. It may belong to a `stop`.
 //!                 if let Some(byte) = bytes.next() {
 //!                     job.push(byte, out)?;
 //!                 }
@@ -58,24 +58,24 @@ use pixelrnn::coder::container::SMALL_SEGMENT;
 pub use request::{Command, Field};
 pub use saved::SavedError;
 
-/// The version of the protocol.
+/// Protocol version.
 pub const VERSION: u32 = 1;
 
-/// Bytes that a request may have beside the digits of an image and the name of a model.
+/// Bytes of a request apart from image digits and model name.
 const REST: usize = 160;
 
-/// The most bytes of a file that one request may have: with these, it fits the queue of what comes in while the device is busy.
+/// Maximum bytes of a file per request. Such a request fits the receive queue while the device is busy.
 pub const MAX_BYTES: usize = 192;
 
-/// Bytes of the memory for what is written of a compressed image or has come of one.
+/// Size of the buffer for the bytes of a compressed or saved image.
 ///
-/// Of what came, a request's bytes must fit beside those that were not enough for another pixel: 61 at most, a header or what
-/// comes before the first pixel of a block, each byte of it in a segment of its own.
+/// When reading, a request's bytes must fit beside bytes left over from an incomplete step. These are at most 61: a
+/// header, or the bytes before the first pixel of a block if each is in a separate segment.
 pub const HELD_BYTES: usize = SMALL_SEGMENT;
 
 const _: () = assert!(HELD_BYTES >= MAX_BYTES + 61);
 
-/// Bytes of the longest line that requests to `models` need: one that holds an image, or bytes of a file.
+/// Length of the longest line needed by requests to `models`, which holds an image or bytes of a file.
 pub const fn line_bytes(models: &[Entry]) -> usize {
     let (mut image, mut name, mut at) = (2 * MAX_BYTES, 0, 0);
     while at < models.len() {
@@ -88,7 +88,7 @@ pub const fn line_bytes(models: &[Entry]) -> usize {
     image + name + REST
 }
 
-/// What a host talks to: reads requests, answers them, and keeps what lasts from one to the next.
+/// A session with a host. Parses requests, answers them, and keeps settings between them.
 #[derive(Debug)]
 pub struct Session<'s> {
     line: Line<'s>,
@@ -97,10 +97,10 @@ pub struct Session<'s> {
 }
 
 impl<'s> Session<'s> {
-    /// A session that serves `models`, the first of them where a request names none.
+    /// Creates a session that serves `models`. The first model is the default.
     ///
-    /// `state` and `image` have room for the largest of the models and its images; `line` has [`line_bytes`] and `held`
-    /// [`HELD_BYTES`].
+    /// `state` and `image` must hold the largest state and image among the models. `line` needs a capacity of
+    /// [`line_bytes`], `held` of [`HELD_BYTES`].
     pub fn new(
         models: &'static [Entry],
         state: &'s mut [u32],
@@ -111,34 +111,35 @@ impl<'s> Session<'s> {
         Self { line: Line::new(line), dispatcher: Dispatcher::new(models, image, held, state.len()), state }
     }
 
-    /// Says that the device is there, so that a host notices when it started anew.
+    /// Announces the device, so that a host notices a restart.
     ///
     /// # Errors
-    /// When `out` fails.
+    /// Returns the error of `out`.
     pub fn greet(&self, out: &mut impl Write) -> fmt::Result {
         reply::ready(out)
     }
 
-    /// Takes a byte; the one that ends a line has the request in it answered, or an image begun. [`ASK`] is answered at once.
+    /// Takes a byte. A line end triggers the reply to the line's request or creates an image task. [`ASK`] is answered
+    /// at once.
     ///
     /// # Errors
-    /// When `out` fails.
+    /// Returns the error of `out`.
     pub fn push(&mut self, byte: u8, out: &mut impl Write) -> fmt::Result {
         push(&mut self.line, &mut self.dispatcher, self.state, byte, out)
     }
 
-    /// The image that a request asked for; `None` while there is none to make.
+    /// Starts the requested image. `None` if there is none.
     pub fn start(&mut self) -> Option<Job<'_, 's>> {
         let task = self.dispatcher.task.as_mut()?;
         let engine = Engine::new(task.model, self.state).and_then(|mut engine| {
-            // One whose label comes later starts when it is there.
+            // Jobs that read the label from a file start the engine later.
             if !matches!(task.command, Command::Decompress | Command::Resume) {
                 engine.restart(task.label)?;
             }
             Ok(engine)
         });
         let Ok(engine) = engine else {
-            // Not reached: the request was refused where the memory or the label does not fit.
+            // Unreachable: the request was already checked for memory and label.
             self.dispatcher.task = None;
             return None;
         };
@@ -147,7 +148,7 @@ impl<'s> Session<'s> {
     }
 }
 
-/// Takes a byte, and answers the line that it ends, or how much of the line there is.
+/// Takes a byte. Answers the request at a line end, and [`ASK`] at once.
 fn push(
     line: &mut Line<'_>,
     dispatcher: &mut Dispatcher<'_>,

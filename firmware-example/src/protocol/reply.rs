@@ -1,4 +1,4 @@
-//! Replies, written as JSON.
+//! Replies, as JSON.
 
 use super::dispatcher::Task;
 use super::error::Error;
@@ -9,17 +9,17 @@ use core::fmt::{self, Write};
 use pixelrnn::blob::CRC32;
 use pixelrnn::network::Image;
 
-/// The device is there.
+/// Greeting after a reset.
 pub(super) fn ready(out: &mut impl Write) -> fmt::Result {
     writeln!(out, r#"{{"ready":true,"protocol":{VERSION}}}"#)
 }
 
-/// Bytes of a line were read.
+/// Number of bytes read from the current line.
 pub(super) fn read(bytes: usize, out: &mut impl Write) -> fmt::Result {
     writeln!(out, r#"{{"read":{bytes}}}"#)
 }
 
-/// What the device has, and what it is doing.
+/// Models, settings and current job.
 pub(super) fn info(models: &[Entry], temperature: u32, task: Option<&Task>, out: &mut impl Write) -> fmt::Result {
     write!(out, r#"{{"protocol":{VERSION},"models":["#)?;
     for (n, entry) in models.iter().enumerate() {
@@ -48,17 +48,17 @@ pub(super) fn info(models: &[Entry], temperature: u32, task: Option<&Task>, out:
     }
 }
 
-/// The temperature that holds from now on.
+/// The new default temperature.
 pub(super) fn temperature(milli: u32, out: &mut impl Write) -> fmt::Result {
     writeln!(out, r#"{{"temperature":{}}}"#, Milli(milli))
 }
 
-/// The image in the making was stopped.
+/// The image was stopped.
 pub(super) fn stopped(pixels: usize, out: &mut impl Write) -> fmt::Result {
     writeln!(out, r#"{{"stopped":true,"pixels":{pixels}}}"#)
 }
 
-/// A row of an image: that of the first channel, then those of the others.
+/// One row of an image, channel by channel.
 pub(super) fn row(row: usize, image: &[u8], shape: Image, out: &mut impl Write) -> fmt::Result {
     write!(out, r#"{{"row":{row},"values":""#)?;
     for plane in image.chunks_exact(shape.height * shape.width) {
@@ -67,18 +67,18 @@ pub(super) fn row(row: usize, image: &[u8], shape: Image, out: &mut impl Write) 
     out.write_str("\"}\n")
 }
 
-/// The image in the making was written down, in so many bytes.
+/// The image was saved in `bytes` bytes.
 pub(super) fn saved(task: &Task, bytes: usize, out: &mut impl Write) -> fmt::Result {
     let Task { command, pixels, .. } = task;
     writeln!(out, r#"{{"saved":"{}","pixels":{pixels},"bytes":{bytes}}}"#, command.name())
 }
 
-/// All bytes that came are read, and there must be more.
+/// Asks for more bytes of a file.
 pub(super) fn more(out: &mut impl Write) -> fmt::Result {
     out.write_str("{\"more\":true}\n")
 }
 
-/// An image is done; `bytes` is how many it was compressed to.
+/// The image is complete. `bytes` is its compressed size.
 pub(super) fn done(task: &Task, image: &[u8], bytes: usize, out: &mut impl Write) -> fmt::Result {
     let Task { command, seed, cost, label, .. } = task;
     write!(out, r#"{{"done":"{}""#, command.name())?;
@@ -92,14 +92,14 @@ pub(super) fn done(task: &Task, image: &[u8], bytes: usize, out: &mut impl Write
     writeln!(out, r#","nats":{nats},"cost":{cost},"crc":"{crc:08x}"}}"#)
 }
 
-/// A request was not done.
+/// The request was rejected.
 pub(super) fn error(error: &Error, out: &mut impl Write) -> fmt::Result {
     write!(out, r#"{{"error":"{}","message":""#, error.kind())?;
     write!(Escaped(out), "{error}")?;
     out.write_str("\"}\n")
 }
 
-/// Text inside JSON's quotes.
+/// Escapes text within a JSON string.
 struct Escaped<'w, W>(&'w mut W);
 
 impl<W: Write> Write for Escaped<'_, W> {
@@ -115,7 +115,7 @@ impl<W: Write> Write for Escaped<'_, W> {
     }
 }
 
-/// Thousandths as a decimal number.
+/// Displays thousandths as a decimal number.
 struct Milli(u32);
 
 impl fmt::Display for Milli {
@@ -124,16 +124,16 @@ impl fmt::Display for Milli {
     }
 }
 
-/// A cost in units of 2⁻²⁴ bit as nats, to four decimal places, without a float.
+/// Displays a cost in units of 2⁻²⁴ bit as nats with four decimals, in integer arithmetic.
 struct Nats(u64);
 
 impl fmt::Display for Nats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Ten-thousandths of a nat in a bit, in units of 2⁻²⁴: ln 2 · 10⁴ · 2²⁴.
+        /// 10⁴ · ln 2 in units of 2⁻²⁴.
         const SCALE: u64 = 116_290_799_680;
         let (bits, rest) = (self.0 >> 24, self.0 & 0xff_ffff);
-        // A value costs at most 24 bits: this is right to the last place for images of 40,000 values, and does not saturate
-        // for a hundred times that.
+        // A value costs at most 24 bits. The result is exact to the last decimal for images of 40,000 values and
+        // saturates only beyond a hundred times that size.
         let sum = bits.saturating_mul(SCALE).saturating_add((rest * SCALE) >> 24).saturating_add(1 << 23);
         let nats = sum >> 24;
         write!(f, "{}.{:04}", nats / 10_000, nats % 10_000)

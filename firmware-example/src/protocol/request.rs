@@ -1,40 +1,40 @@
-//! Requests, read from JSON.
+//! Request parser.
 //!
-//! Every field is read as the type that it has, and one that no command knows ends the reading at once: nothing is skipped,
-//! so that no nesting of brackets can take the stack away.
+//! Every field is parsed as its declared type, and an unknown field ends parsing at once. Nothing nested is ever
+//! skipped, so deep nesting cannot exhaust the stack.
 //!
-//! The parser could only give a temperature as a float, at the price of 14 KB of flash and 1.7 KB of stack on a core without
-//! an FPU. So it steps over numbers, and they are read here.
+//! The JSON parser could return a temperature only as a float, at a cost of 14 KB of flash and 1.7 KB of stack on a
+//! core without an FPU. Numbers are therefore skipped in the JSON parser and parsed here.
 
 use super::error::Error;
 use core::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json_core::de::Error as Json;
 
-/// What a request asks for.
+/// Command of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// What the device has.
+    /// Describes the device's models and settings.
     Info,
-    /// Sets the temperature of requests that say none.
+    /// Sets the default temperature.
     Temperature,
-    /// Draws an image.
+    /// Samples an image.
     Sample,
-    /// The likelihood of an image.
+    /// Computes the likelihood of an image.
     Score,
-    /// Draws an image below given rows.
+    /// Keeps given rows and samples the rest.
     Complete,
-    /// Writes an image in as few bytes as the model can.
+    /// Compresses an image.
     Compress,
-    /// Restores an image from these.
+    /// Restores a compressed image.
     Decompress,
-    /// Goes on with an image that was saved.
+    /// Continues a saved image.
     Resume,
-    /// More of the bytes that one of the last two reads.
+    /// Sends more bytes for `decompress` or `resume`.
     More,
-    /// Writes down the image in the making, to go on with it later.
+    /// Saves the image in progress, so that it can be resumed later.
     Save,
-    /// Stops the image in the making.
+    /// Stops the image in progress.
     Stop,
 }
 
@@ -53,7 +53,7 @@ impl Command {
         Self::Stop,
     ];
 
-    /// Its name.
+    /// Command name in the protocol.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Info => "info",
@@ -70,7 +70,7 @@ impl Command {
         }
     }
 
-    /// The fields that it may have, and whether it must have them.
+    /// Accepted fields, each with a flag for required ones.
     const fn fields(self) -> &'static [(Field, bool)] {
         use Field::{Bytes, Image, Label, Model, Rows, Seed, Temperature, Value};
         match self {
@@ -90,23 +90,23 @@ impl Command {
 /// A field of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
-    /// What to do.
+    /// Command name.
     Cmd,
-    /// Name of the model.
+    /// Model name.
     Model,
-    /// All values of an image, in digits.
+    /// All image values, as hexadecimal digits.
     Image,
-    /// Bytes of a file, in digits.
+    /// Bytes of a file, as hexadecimal digits.
     Bytes,
-    /// How many rows are given.
+    /// Number of given rows.
     Rows,
-    /// The seed of the draws.
+    /// Random seed.
     Seed,
-    /// The class.
+    /// Class label.
     Label,
-    /// The temperature of this image.
+    /// Temperature for this image.
     Temperature,
-    /// The temperature of images from now on.
+    /// New default temperature.
     Value,
 }
 
@@ -123,7 +123,7 @@ impl Field {
         Self::Value,
     ];
 
-    /// Its name.
+    /// Field name in the protocol.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Cmd => "cmd",
@@ -138,7 +138,7 @@ impl Field {
         }
     }
 
-    /// What it must be, for messages.
+    /// Expected type, for messages.
     pub(super) const fn expected(self) -> &'static str {
         match self {
             Self::Cmd | Self::Model => "a text",
@@ -149,7 +149,7 @@ impl Field {
     }
 }
 
-/// A request whose fields are those of its command; what they say is not checked yet.
+/// A request with the fields that its command accepts. Their values are not validated yet.
 #[derive(Debug, Default)]
 pub(super) struct Request<'a> {
     name: Option<&'a str>,
@@ -164,14 +164,14 @@ pub(super) struct Request<'a> {
     /// In thousandths.
     pub(super) value: Option<u32>,
     line: &'a [u8],
-    /// The field that is being read, or was read last.
+    /// The current or last field.
     at: Option<Field>,
-    /// What is wrong, where it is not for the JSON parser to say.
+    /// Error found outside the JSON parser.
     fault: Option<Error>,
 }
 
 impl<'a> Request<'a> {
-    /// Reads a line.
+    /// Parses a line.
     pub(super) fn read(line: &'a [u8]) -> Result<Self, Error> {
         let mut request = Self { line, ..Self::default() };
         let mut json = serde_json_core::de::Deserializer::new(line, None);
@@ -191,7 +191,7 @@ impl<'a> Request<'a> {
     fn check(&self) -> Result<(), Error> {
         let command = self.command()?;
         for field in Field::ALL {
-            let rule = command.fields().iter().find(|(named, _)| *named == field);
+            let rule = command.fields().iter().find(|(accepted, _)| *accepted == field);
             match (self.has(field), rule) {
                 (true, None) if field != Field::Cmd => return Err(Error::NotTaken { command, field }),
                 (false, Some((_, true))) => return Err(Error::Missing { command, field }),
@@ -201,7 +201,7 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    /// What it asks for.
+    /// Command of the request.
     pub(super) fn command(&self) -> Result<Command, Error> {
         let name = self.name.ok_or(Error::NoCommand)?;
         Command::ALL.into_iter().find(|command| command.name() == name).ok_or(Error::UnknownCommand)
@@ -221,7 +221,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The number that is the value of `key`, which stands in the line.
+    /// Text of the number that follows `key`, which must be a slice of the line.
     fn number<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<&'a [u8], A::Error> {
         map.next_value::<Skipped>()?;
         let after_key = (key.as_ptr().addr() + key.len() + 1).wrapping_sub(self.line.as_ptr().addr());
@@ -229,7 +229,7 @@ impl<'a> Request<'a> {
         Ok(value.and_then(|value| value.split(|byte| b",}]".contains(byte)).next()).unwrap_or_default().trim_ascii())
     }
 
-    /// Keeps what is wrong, and ends the reading.
+    /// Records the error and aborts parsing.
     fn fail<E: serde::de::Error>(&mut self, fault: Error) -> E {
         self.fault = Some(fault);
         E::custom("")
@@ -279,7 +279,7 @@ impl<'a> Visitor<'a> for &mut Request<'a> {
     }
 }
 
-/// A value that is neither a text, a list nor an object, stepped over.
+/// Skips a number, boolean or null.
 struct Skipped;
 
 impl<'a> Deserialize<'a> for Skipped {
@@ -300,7 +300,7 @@ impl Visitor<'_> for Skipped {
     }
 }
 
-/// A whole number as JSON has it; `None` for anything else, and for what is too large.
+/// Parses a JSON integer. `None` if it has another form or exceeds `u64`.
 fn whole(text: &[u8]) -> Option<u64> {
     if text.is_empty() || (text.len() > 1 && text.starts_with(b"0")) {
         return None;
@@ -311,9 +311,9 @@ fn whole(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// A decimal number in thousandths, rounded to the nearest; `None` for anything else.
+/// Parses a decimal number as thousandths, rounded to nearest. `None` if it has another form.
 ///
-/// What is negative becomes 0 and what is too large the largest number: neither is a temperature.
+/// Negative numbers become 0 and large ones saturate. Both are outside the temperature range.
 fn thousandths(text: &[u8]) -> Option<u32> {
     let magnitude = text.strip_prefix(b"-").unwrap_or(text);
     let mut parts = magnitude.splitn(2, |&byte| byte == b'.');
@@ -322,7 +322,7 @@ fn thousandths(text: &[u8]) -> Option<u32> {
     if !is_decimal(units) || !is_decimal(fraction) || (units.len() > 1 && units.starts_with(b"0")) {
         return None;
     }
-    // Four digits of the fraction, the last of them to round with.
+    // Four decimals, the last one for rounding.
     let digits = units.iter().copied().chain(fraction.iter().copied().chain(core::iter::repeat(b'0')).take(4));
     let sum = digits.fold(0u32, |sum, digit| sum.saturating_mul(10).saturating_add(u32::from(digit - b'0')));
     Some(if magnitude.len() < text.len() { 0 } else { sum.saturating_add(5) / 10 })

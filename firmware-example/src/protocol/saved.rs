@@ -1,6 +1,6 @@
-//! An image in the making as bytes, to go on with it after a reset or on another device.
+//! Serialized image in progress, which can be resumed after a reset or on another device.
 //!
-//! | at | type | what |
+//! | offset | type | content |
 //! |---|---|---|
 //! | 0 | [u8; 4] | `PRNS` |
 //! | 4 | u16 | version |
@@ -16,7 +16,7 @@
 //! | 46 | u16 | label; 65535: none |
 //! | 48 | | the image's values, the engine's state, and the CRC-32 of all bytes before it |
 //!
-//! Numbers are little-endian. The random numbers need not be kept: each value that was drawn took one.
+//! Numbers are little-endian. The generator state is not stored: every drawn value consumed exactly one random number.
 
 use super::bytes::{Arrived, Lines, Starved};
 use super::dispatcher::Task;
@@ -28,40 +28,40 @@ use pixelrnn::coder::{ByteSink, ByteSource};
 use pixelrnn::{DefaultRng, Temperature};
 use rand_core::{Rng, SeedableRng};
 
-/// The version that is written and read.
+/// Format version.
 const VERSION: u16 = 1;
 
 const MAGIC: [u8; 4] = *b"PRNS";
 const HEADER: usize = 48;
 const NO_LABEL: u16 = u16::MAX;
 
-/// The commands that can be saved, in the order of their numbers, from 1.
+/// Commands that can be saved, in the order of their codes, from 1.
 const COMMANDS: [Command; 3] = [Command::Sample, Command::Score, Command::Complete];
 
-/// Whether what `command` makes can be saved.
+/// True if an image of `command` can be saved.
 pub(super) fn can_be(command: Command) -> bool {
     COMMANDS.contains(&command)
 }
 
-/// Why a saved image is refused.
+/// Reason why a saved image was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SavedError {
-    /// The first bytes are others.
+    /// Wrong magic number.
     Magic,
-    /// It has another version.
+    /// Unsupported version.
     Version {
-        /// Its version.
+        /// Version of the file.
         got: u16,
     },
-    /// It was made with another model.
+    /// Saved with another model.
     Model,
-    /// Something in it is out of range.
+    /// A field is out of range.
     Field(&'static str),
-    /// It ends early.
+    /// The file is truncated.
     Truncated,
-    /// Something follows it.
+    /// Trailing bytes after the end.
     Trailing,
-    /// The checksum is not that of its bytes.
+    /// Checksum mismatch.
     Checksum,
 }
 
@@ -81,7 +81,7 @@ impl fmt::Display for SavedError {
 
 impl core::error::Error for SavedError {}
 
-/// Writes down `task`, whose image and engine's state these are, and gives how many bytes it took.
+/// Saves `task` with its image and engine state, and returns the number of bytes written.
 pub(super) fn write(task: &Task, image: &[u8], state: &[u32], out: &mut impl Write) -> Result<usize, fmt::Error> {
     let mut count = 0;
     let mut lines = Lines::new(out, &mut count);
@@ -104,7 +104,7 @@ pub(super) fn write(task: &Task, image: &[u8], state: &[u32], out: &mut impl Wri
     put(&(task.rows as u16).to_le_bytes())?;
     put(&task.label.map_or(NO_LABEL, |label| label as u16).to_le_bytes())?;
     put(image.get(..task.model.image().values()).unwrap_or_default())?;
-    // An image that no engine has begun has no state yet, and any will do.
+    // Before the engine has started there is no state yet, and zeros are equally valid.
     for word in state.iter().copied().chain(core::iter::repeat(0)).take(words) {
         put(&word.to_le_bytes())?;
     }
@@ -114,9 +114,9 @@ pub(super) fn write(task: &Task, image: &[u8], state: &[u32], out: &mut impl Wri
     Ok(count)
 }
 
-/// Reads a saved image, in as many pieces as it comes in.
+/// Incremental reader of a saved image.
 pub(super) struct Loader {
-    /// Bytes so far.
+    /// Bytes read so far.
     at: usize,
     header: [u8; HEADER],
     digest: Digest<'static, u32, Table<1>>,
@@ -129,7 +129,7 @@ impl fmt::Debug for Loader {
     }
 }
 
-/// Why there is no image yet.
+/// Reason why the image is not complete.
 pub(super) enum NotYet {
     Starved,
     Bad(SavedError),
@@ -146,7 +146,7 @@ impl Loader {
         Self { at: 0, header: [0; HEADER], digest: CRC32.digest(), sum: [0; 4] }
     }
 
-    /// Reads what has arrived into `image` and `state`. When that is all, `task` becomes what was saved.
+    /// Reads the received bytes into `image` and `state`. At the end restores `task`.
     pub(super) fn load(
         &mut self,
         arrived: &mut Arrived<'_>,
@@ -171,22 +171,22 @@ impl Loader {
             if summed {
                 self.digest.update(&[byte]);
             }
-            if let Some(place) = self.header.get_mut(at) {
-                *place = byte;
+            if let Some(target) = self.header.get_mut(at) {
+                *target = byte;
                 if self.at == HEADER {
                     self.header(task)?;
                 }
             } else if at < HEADER + values {
-                let place = image.get_mut(at - HEADER).filter(|_| usize::from(byte) < shape.levels);
-                *place.ok_or(SavedError::Field("image"))? = byte;
+                let target = image.get_mut(at - HEADER).filter(|_| usize::from(byte) < shape.levels);
+                *target.ok_or(SavedError::Field("image"))? = byte;
             } else if summed {
                 let at = at - HEADER - values;
                 let shift = 8 * (at % 4);
                 if let Some(word) = state.get_mut(at / 4) {
                     *word = *word & !(0xff << shift) | u32::from(byte) << shift;
                 }
-            } else if let Some(place) = self.sum.get_mut(at - HEADER - values - bytes) {
-                *place = byte;
+            } else if let Some(target) = self.sum.get_mut(at - HEADER - values - bytes) {
+                *target = byte;
             }
         }
         if arrived.read < arrived.bytes.len() {
@@ -202,7 +202,7 @@ impl Loader {
         self.header.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
     }
 
-    /// Checks the header by itself and against the model, before anything behind it is believed.
+    /// Validates the header, also against the model, before the rest is read.
     fn header(&self, task: &Task) -> Result<(), SavedError> {
         let version = u16::from_le_bytes(self.number(4));
         if !self.header.starts_with(&MAGIC) {
@@ -235,7 +235,7 @@ impl Loader {
         }
     }
 
-    /// Makes `task` that of the header.
+    /// Restores `task` from the header.
     fn restore(&self, task: &mut Task) -> Result<(), SavedError> {
         let [command, _] = self.number(6);
         let command = COMMANDS.get(usize::from(command).wrapping_sub(1));

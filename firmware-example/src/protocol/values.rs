@@ -1,14 +1,14 @@
-//! Values as text: hexadecimal digits.
+//! Image values as hexadecimal text.
 
 use super::error::Error;
 use core::fmt::{self, Write};
 
-/// Digits of a value of a model with `levels` levels.
+/// Digits per value for `levels` levels.
 pub(super) const fn digits(levels: usize) -> usize {
     if levels <= 16 { 1 } else { 2 }
 }
 
-/// Reads all of `values` from `text`.
+/// Parses exactly `values.len()` values.
 pub(super) fn read(text: &str, levels: usize, values: &mut [u8]) -> Result<(), Error> {
     let digits = digits(levels);
     let (expected, got) = (values.len() * digits, text.len());
@@ -25,7 +25,7 @@ pub(super) fn read(text: &str, levels: usize, values: &mut [u8]) -> Result<(), E
     Ok(())
 }
 
-/// Writes `values`.
+/// Writes `values` as hexadecimal digits.
 pub(super) fn write(values: &[u8], levels: usize, out: &mut impl Write) -> fmt::Result {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
     for &value in values {

@@ -1,4 +1,4 @@
-//! The UART of Arm's Cortex-M System Design Kit, which the FPGA images of MPS2 and MPS3 boards have.
+//! UART of Arm's Cortex-M System Design Kit, as found in the FPGA images of MPS2 and MPS3 boards.
 
 use super::board::{BASE, BIT};
 use super::{get, set};
@@ -16,11 +16,11 @@ const RECEIVE_OVERRUN: u32 = 1 << 3;
 const SEND_ENABLE: u32 = 1 << 0;
 const RECEIVE_ENABLE: u32 = 1 << 1;
 const RECEIVE_INTERRUPT: u32 = 1 << 3;
-/// The bit of the receiver among the interrupts.
+/// Receive interrupt bit.
 const ON_RECEIVED: u32 = 1 << 1;
 
 pub(super) fn set_up() {
-    // Clock cycles a bit, at least 16.
+    // Clock cycles per bit, at least 16.
     set(BAUD_DIVISOR, BIT);
     set(CONTROL, SEND_ENABLE | RECEIVE_ENABLE);
 }
@@ -29,7 +29,7 @@ pub(super) fn interrupt_on_receive() {
     set(CONTROL, SEND_ENABLE | RECEIVE_ENABLE | RECEIVE_INTERRUPT);
 }
 
-/// To be called before bytes are read: one that comes in between raises it again.
+/// Clears the interrupt. Call it before reading: a byte that arrives in between raises the interrupt again.
 pub(super) fn clear_interrupt() {
     set(INTERRUPTS, ON_RECEIVED);
 }
@@ -37,7 +37,7 @@ pub(super) fn clear_interrupt() {
 pub(super) fn receive() -> Option<u8> {
     let state: u32 = get(STATE);
     if state & RECEIVE_OVERRUN != 0 {
-        // A one clears it.
+        // Write one to clear.
         set(STATE, RECEIVE_OVERRUN);
         return Some(LOST);
     }

@@ -1,4 +1,4 @@
-//! Takes bytes off the UART as they come, while the program computes or sends.
+//! Receive interrupt: queues bytes from the UART while the program computes or sends.
 
 use super::{board, driver};
 use crate::inbox::Inbox;
@@ -10,39 +10,39 @@ use critical_section::Mutex;
 use heapless::spsc::{Consumer, Queue};
 use static_cell::ConstStaticCell;
 
-/// A queue leaves one place free, and an inbox keeps one for its mark: 510 bytes may wait, which take 44 ms to send.
+/// Queue size. The queue keeps one slot free and the inbox reserves one for its marker: 510 bytes can wait, 44 ms at
+/// line speed.
 const PLACES: usize = 512;
 
 static QUEUE: ConstStaticCell<Queue<u8, PLACES>> = ConstStaticCell::new(Queue::new());
 
-/// Where the interrupt puts bytes, once someone listens.
+/// Producer end for the interrupt handler, set by [`listen`].
 static INBOX: Mutex<Cell<Option<Inbox<'static>>>> = Mutex::new(Cell::new(None));
 
-/// That of the board's UART.
+/// Interrupt of the board's UART.
 #[derive(Clone, Copy)]
 struct Receive;
 
-// SAFETY: it is always the same number, which the chip's manual has for its UART.
+// SAFETY: always returns the same number, the UART interrupt from the chip's manual.
 unsafe impl InterruptNumber for Receive {
     fn number(self) -> u16 {
         board::INTERRUPT
     }
 }
 
-/// Turns the interrupt on, and gives what it receives; `None` after the first time.
+/// Enables the interrupt and returns the receiving end. `None` after the first call.
 pub(super) fn listen() -> Option<Consumer<'static, u8>> {
     let (inbox, bytes) = Inbox::new(QUEUE.try_take()?);
     critical_section::with(|cs| INBOX.borrow(cs).set(Some(inbox)));
     driver::interrupt_on_receive();
-    // SAFETY: no critical section depends on a mask of single interrupts; what the handler uses is behind a `Mutex`.
+    // SAFETY: no critical section relies on masking single interrupts, and the handler's data is behind a `Mutex`.
     unsafe { NVIC::unmask(Receive) };
     Some(bytes)
 }
 
-/// Whatever comes that has no handler of its own: the UART's, as there is no table of this chip's interrupts, and no other
-/// one is turned on.
-// SAFETY: the attribute asks for `unsafe` as some exceptions interrupt critical sections too. This enters one itself, and takes
-// what it uses out of its place meanwhile.
+/// Handles the UART interrupt. There is no vector table for this chip, and no other interrupt is enabled.
+// SAFETY: the attribute requires `unsafe`, as some exceptions can interrupt a critical section. This handler enters one
+// itself and takes the inbox out of its cell for the duration.
 #[exception]
 unsafe fn DefaultHandler(_: i16) {
     critical_section::with(|cs| {

@@ -1,10 +1,10 @@
-//! The serial port of each board, 115,200 baud, 8 bits, no parity, one stop bit.
+//! Serial port of each board: 115,200 baud, 8 data bits, no parity, one stop bit.
 //!
-//! What ran of it ran in QEMU, and in QEMU alone: it takes every baud rate and needs no pins. What real chips need beside
-//! that is set as their manuals say, and has not been tried on one.
+//! Tested in QEMU only, which accepts every baud rate and needs no pin configuration. Baud rates and pins for real
+//! chips follow their manuals and are untested.
 //!
-//! On Arm an interrupt takes bytes off the hardware and queues them, whatever the program does meanwhile; see
-//! [`crate::inbox`] for what happens when the queue is full. On RISC-V bytes are polled for.
+//! On Arm an interrupt queues incoming bytes at any time; see [`crate::inbox`] for the behaviour of a full queue. On
+//! RISC-V bytes are polled.
 
 #[cfg(uart = "cmsdk")]
 mod cmsdk;
@@ -28,19 +28,19 @@ use static_cell::ConstStaticCell;
 #[cfg(uart = "stm32f4")]
 use stm32f4 as driver;
 
-// `board`: where the board's UART is, its clock or its pins, and its interrupt. `build.rs` has the table.
+// Module `board`: base address, clock or pins, and interrupt number of the UART, from the table in `build.rs`.
 include!(concat!(env!("OUT_DIR"), "/uart.rs"));
 
 static FREE: ConstStaticCell<()> = ConstStaticCell::new(());
 
-/// The board's serial port.
+/// Serial port of the board.
 pub struct Uart {
     #[cfg(target_arch = "arm")]
     bytes: heapless::spsc::Consumer<'static, u8>,
 }
 
 impl Uart {
-    /// Sets the port up; `None` after the first time, so that it has one owner.
+    /// Initializes the port. `None` after the first call, so the port has a single owner.
     pub fn take() -> Option<Self> {
         FREE.try_take()?;
         driver::set_up();
@@ -50,7 +50,7 @@ impl Uart {
         })
     }
 
-    /// The next byte, if one is there; [`crate::protocol::LOST`] for bytes that came when there was no room for them.
+    /// Next byte if available. [`crate::protocol::LOST`] marks bytes dropped because the queue was full.
     pub fn read(&mut self) -> Option<u8> {
         #[cfg(target_arch = "arm")]
         return self.bytes.dequeue();
@@ -66,14 +66,15 @@ impl fmt::Write for Uart {
     }
 }
 
-/// Reads the register of type `T` at `address`.
+/// Reads a register of type `T` at `address`.
 fn get<T>(address: usize) -> T {
-    // SAFETY: the drivers alone call it, with addresses of registers of this board's chip, aligned for `T` and always there.
+    // SAFETY: only drivers call this, with addresses of this chip's registers, which are aligned for `T` and always
+    // mapped.
     unsafe { (address as *const T).read_volatile() }
 }
 
-/// Writes the register of type `T` at `address`.
+/// Writes a register of type `T` at `address`.
 fn set<T>(address: usize, value: T) {
-    // SAFETY: as in `get`; none of these registers makes the chip touch the program's memory.
+    // SAFETY: as in `get`. None of these registers starts an access of the chip to the program's memory.
     unsafe { (address as *mut T).write_volatile(value) };
 }

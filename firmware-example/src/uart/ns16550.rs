@@ -1,4 +1,4 @@
-//! The UART of QEMU's RISC-V board, after National Semiconductor's 16550.
+//! UART of QEMU's RISC-V board, compatible with National Semiconductor's 16550.
 
 use super::board::{BASE, BIT};
 use super::{get, set};
@@ -11,7 +11,7 @@ const LINE: usize = BASE + 3;
 const STATUS: usize = BASE + 5;
 
 const EIGHT_BITS: u8 = 0b11;
-/// Puts the divisor in the place of the first two registers.
+/// Maps the divisor to the addresses of the first two registers.
 const DIVISOR: u8 = 1 << 7;
 const RECEIVED: u8 = 1 << 0;
 const OVERRUN: u8 = 1 << 1;
@@ -29,7 +29,7 @@ pub(super) fn set_up() {
 
 pub(super) fn receive() -> Option<u8> {
     let status: u8 = get(STATUS);
-    // Reading the status clears what it says of lost bytes.
+    // Reading the status clears the overrun flag.
     if status & OVERRUN != 0 {
         return Some(LOST);
     }

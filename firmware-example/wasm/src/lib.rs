@@ -1,5 +1,5 @@
-//! The report of the firmware, for whoever loads a WebAssembly module: `run()` makes it, `text()` and `length()` say
-//! where it stands in the module's memory.
+//! The firmware's report as a WebAssembly module. `run()` makes the report; `text()` and `length()` give its address
+//! and length in the module's memory.
 #![no_std]
 
 use core::fmt::{self, Write};
@@ -35,7 +35,7 @@ impl Write for Text {
     }
 }
 
-/// Makes the report, once; 0 where all went well.
+/// Makes the report. Can be called once. Returns 0 on success.
 #[unsafe(no_mangle)]
 pub extern "C" fn run() -> i32 {
     let (Some(state), Some(image), Some(room)) = (STATE.try_take(), IMAGE.try_take(), TEXT.try_take()) else {
@@ -53,7 +53,7 @@ pub extern "C" fn run() -> i32 {
     let right = match kernels::check(Native::default()) {
         Ok(cases) => writeln!(text, "kernels {cases} cases right").is_ok(),
         Err(wrong) => {
-            let _ = writeln!(text, "kernels: {wrong:?}"); // it fails either way
+            let _ = writeln!(text, "kernels: {wrong:?}"); // fails either way
             false
         }
     };
@@ -67,7 +67,7 @@ pub extern "C" fn text() -> usize {
     AT.load(Ordering::Relaxed)
 }
 
-/// Bytes of the report.
+/// Length of the report in bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn length() -> usize {
     LENGTH.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! Draws one image with nothing but `core` and writes its cost to standard output.
+//! Draws one image using only `core` and writes its cost to standard output.
 #![no_std]
 #![no_main]
 
@@ -15,14 +15,14 @@ pixelrnn::include_model!(
 
 #[cfg(feature = "not-a-blob")]
 pixelrnn::include_model!(
-    /// A file that is no blob.
+    /// An invalid blob.
     mod not_a_blob = "../Cargo.toml"
 );
 
-/// Values of an image, as many as the model's `height * width * channels`.
+/// Values per image: `height * width * channels` of the model.
 const VALUES: usize = 36;
 
-// What starts `main` is the C library's; nothing else of it is used but these.
+// Only the C startup code and these functions are used.
 #[link(name = "c")]
 unsafe extern "C" {
     fn write(file: i32, bytes: *const u8, count: usize) -> isize;
@@ -31,15 +31,15 @@ unsafe extern "C" {
 
 #[panic_handler]
 fn panic(_: &PanicInfo) -> ! {
-    // SAFETY: it takes nothing and does not come back.
+    // SAFETY: takes no arguments and does not return.
     unsafe { abort() }
 }
 
-/// `core` is compiled for unwinding and names this in its tables; with `panic = "abort"` nobody calls it.
+/// Unwind tables of `core` refer to this symbol. With `panic = "abort"` it is never called.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
-/// The cost of the image with seed 1 and label 1, as eight bytes.
+/// Cost of the image with seed 1 and label 1, as eight bytes.
 fn draw() -> Option<[u8; 8]> {
     let mut state: golden::State = [0; golden::STATE_WORDS];
     let mut image = [0; VALUES];
@@ -48,14 +48,14 @@ fn draw() -> Option<[u8; 8]> {
     Some(cost.0.to_le_bytes())
 }
 
-/// Exit status 0, or 1 where anything went wrong.
+/// Exit status 0 on success, otherwise 1.
 #[unsafe(no_mangle)]
 extern "C" fn main(_: i32, _: *const *const u8) -> i32 {
     #[cfg(feature = "alloc")]
     core::hint::black_box(alloc::boxed::Box::new(1));
 
     let Some(cost) = draw() else { return 1 };
-    // SAFETY: the bytes are as many as it is told.
+    // SAFETY: the pointer is valid for the given length.
     let written = unsafe { write(1, cost.as_ptr(), cost.len()) };
     i32::from(written != 8)
 }

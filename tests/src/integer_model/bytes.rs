@@ -1,56 +1,56 @@
-//! Little-endian numbers at places of a byte string, and its checksum.
+//! Little-endian reads from a byte slice, and the blob checksum.
 
-/// The byte at `at`.
+/// Reads a u8 at `at`.
 pub fn u8_at(bytes: &[u8], at: usize) -> u8 {
     bytes[at]
 }
 
-/// The signed byte at `at`.
+/// Reads an i8 at `at`.
 pub fn i8_at(bytes: &[u8], at: usize) -> i8 {
     bytes[at] as i8
 }
 
-/// The u16 at `at`.
+/// Reads a u16 at `at`.
 pub fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
-/// The i16 at `at`.
+/// Reads an i16 at `at`.
 pub fn i16_at(bytes: &[u8], at: usize) -> i16 {
     u16_at(bytes, at) as i16
 }
 
-/// The u32 at `at`.
+/// Reads a u32 at `at`.
 pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// The i32 at `at`.
+/// Reads an i32 at `at`.
 pub fn i32_at(bytes: &[u8], at: usize) -> i32 {
     u32_at(bytes, at) as i32
 }
 
-/// A u32 that counts bytes or is an offset.
+/// Reads a u32 offset or length at `at`.
 pub fn offset_at(bytes: &[u8], at: usize) -> usize {
     u32_at(bytes, at) as usize
 }
 
-/// `count` bytes as i8.
+/// Reads `count` i8 values.
 pub fn i8_list(bytes: &[u8], at: usize, count: usize) -> Vec<i8> {
     bytes[at..at + count].iter().map(|b| *b as i8).collect()
 }
 
-/// `count` i32.
+/// Reads `count` i32 values.
 pub fn i32_list(bytes: &[u8], at: usize, count: usize) -> Vec<i32> {
     (0..count).map(|n| i32_at(bytes, at + 4 * n)).collect()
 }
 
-/// The `count` biases at `at`; at 0 there are none, which is zeros.
+/// Reads `count` biases. Offset 0 means that there are none, equivalent to zeros.
 pub fn biases(bytes: &[u8], at: usize, count: usize) -> Vec<i32> {
     if at == 0 { vec![0; count] } else { i32_list(bytes, at, count) }
 }
 
-/// CRC-32 as in zip and PNG: polynomial 0xedb88320 reflected, bits inverted before and after.
+/// CRC-32 as in zip and PNG: reflected polynomial 0xedb88320, initial value and final XOR all ones.
 pub fn crc32(bytes: impl IntoIterator<Item = u8>) -> u32 {
     let mut crc = u32::MAX;
     for byte in bytes {
@@ -62,7 +62,7 @@ pub fn crc32(bytes: impl IntoIterator<Item = u8>) -> u32 {
     !crc
 }
 
-/// The checksum that belongs into the header of `blob`: that of all bytes but the four that hold it.
+/// Checksum field of `blob`: CRC-32 of all bytes outside the field itself.
 pub fn blob_checksum(blob: &[u8]) -> u32 {
     crc32(blob[..12].iter().chain(&blob[16..]).copied())
 }

@@ -1,22 +1,22 @@
-//! Section 4 of the page: from logits to a value and its cost.
+//! Section 4 of the specification: from logits to a value and its cost.
 
 use super::numbers::exp2_neg;
 use super::random::Random;
 
-/// The inverse of a temperature of `milli` thousandths, in units of 2⁻¹⁶.
+/// Inverse of a temperature of `milli` thousandths, in units of 2⁻¹⁶.
 ///
 /// # Panics
-/// When there is no such temperature.
+/// Panics if the temperature is out of range.
 pub fn inverse_temperature(milli: u32) -> i64 {
     let milli = i64::from(milli);
     assert!((10..=100_000).contains(&milli), "a temperature of {milli} thousandths");
     (65_536_000 + milli / 2) / milli
 }
 
-/// The frequencies of all values, which sum to 2²⁴. A single logit is that of value 1, value 0 has the logit 0.
+/// Frequencies of all values, with sum 2²⁴. A single logit belongs to value 1, against a logit of 0 for value 0.
 ///
 /// # Panics
-/// When there is no logit at all.
+/// Panics if there is no logit.
 pub fn frequencies(logits: &[i32], t: i64) -> Vec<u64> {
     let logits: Vec<i64> = match logits {
         [z] => vec![0, i64::from(*z)],
@@ -39,7 +39,7 @@ pub fn frequencies(logits: &[i32], t: i64) -> Vec<u64> {
     freq
 }
 
-/// The value that the next random number draws.
+/// Draws a value with the next random number.
 pub fn draw(freq: &[u64], random: &mut Random) -> u8 {
     let u = u64::from(random.word() >> 8);
     let mut below = 0;
@@ -52,15 +52,15 @@ pub fn draw(freq: &[u64], random: &mut Random) -> u8 {
     unreachable!("frequencies sum to 2²⁴")
 }
 
-/// The cost of a value of frequency `freq`: `24 - log2(freq)` bits in units of 2⁻²⁴ bit.
+/// Cost of a value with frequency `freq`: `24 - log2(freq)` bits, in units of 2⁻²⁴ bit.
 pub fn cost(freq: u64) -> u64 {
     let e = i64::from(freq.ilog2());
     let m = (freq << (31 - e)) as i64;
     let i = (m >> 26) % 32;
-    // 2³¹ / (1 + (i + ½)/32) = 2³⁷ / (64 + 2i + 1), rounded to the nearest; the divisor is odd, so there are no ties.
+    // 2³¹ / (1 + (i + ½)/32) = 2³⁷ / (64 + 2i + 1), rounded to nearest. The divisor is odd, so there are no ties.
     let divisor = 64 + 2 * i + 1;
     let reciprocal = ((1_i64 << 38) + divisor) / (2 * divisor);
-    // Double precision is off by some 10⁻⁷ here, and no entry is that close to a half.
+    // The double-precision error is about 10⁻⁷, and no entry is that close to a rounding boundary.
     let g = (-(reciprocal as f64 / 2f64.powi(31)).log2() * 2f64.powi(30)).round() as i64;
     let x = ((m * reciprocal) >> 31) - (1 << 31);
     let q = (x * x) >> 31;

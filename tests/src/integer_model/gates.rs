@@ -1,9 +1,9 @@
-//! The arithmetic of LSTMs and gates. `tanh` takes numbers in units of 2^-(e+5), e being 7 but for gate g of an LSTM, `sigmoid` in units of
-//! 2⁻¹¹; both give units of 2⁻¹⁵.
+//! Arithmetic of LSTMs and gates. `tanh` takes units of 2^-(e+5), where `e` is 7 except for gate g of an LSTM.
+//! `sigmoid` takes units of 2⁻¹¹. Both return units of 2⁻¹⁵.
 
 use super::numbers::{Rescale, sat16, wrap32};
 
-/// `T[i]`. Double precision is off by some 10⁻¹² here, and no entry is that close to a half.
+/// Table entry `T[i]`. The double-precision error is about 10⁻¹², and no entry is that close to a rounding boundary.
 fn table(i: i64) -> i64 {
     let exact = (i as f64 / 64.0).tanh() * 32768.0;
     (exact.round() as i64).min(32767)
@@ -15,23 +15,23 @@ fn p(u: i64, e: u32) -> i64 {
     table(n) + (((table(n + 1) - table(n)) * (u - (n << e)) + (1 << (e - 1))) >> e)
 }
 
-/// The hyperbolic tangent.
+/// Hyperbolic tangent.
 pub fn tanh(z: i16, e: u32) -> i64 {
     let z = i64::from(z);
     if z < 0 { -p(2 * -z, e) } else { p(2 * z, e) }
 }
 
-/// `1 / (1 + exp(-z))`, as half of 1 and the hyperbolic tangent of `z / 2`.
+/// `1 / (1 + exp(-z))`, computed as `(1 + tanh(z / 2)) / 2`.
 pub fn sigmoid(z: i16) -> i64 {
     (32768 + tanh(z, 7)) >> 1
 }
 
-/// `z` of a gate: the sum of its requantized sums over x and over h.
+/// Gate input `z`: saturated sum of the requantized products with x and h.
 pub fn pre_activation(x: i32, h: i32) -> i16 {
     sat16(wrap32(i64::from(x) + i64::from(h)).into())
 }
 
-/// A unit's `H` and `C` from its gates o, f, i, g, the cell before and `b + 16·e`.
+/// New `H` and `C` of a unit from its gates o, f, i, g, the previous cell and `b + 16·e`.
 pub fn cell([o, f, i, g]: [i16; 4], before: i16, bits: u32) -> (i16, i16) {
     let (b, e) = (bits % 16, bits / 16);
     let kept = sigmoid(f) * i64::from(before);
@@ -40,7 +40,7 @@ pub fn cell([o, f, i, g]: [i16; 4], before: i16, bits: u32) -> (i16, i16) {
     (sat16((sigmoid(o) * tanh(t, 7) + (1 << 14)) >> 15), c)
 }
 
-/// `a + sigmoid(t) · b`, each rescaled: the product of `b` and its gate as one.
+/// `a + sigmoid(t) · b`, with each operand rescaled. The product of `b` and its gate is rescaled as a whole.
 pub fn depth_gate([a, b, t]: [i16; 3], [rescale_a, rescale_b, rescale_t]: [Rescale; 3]) -> i16 {
     let a = rescale_a.apply(a.into());
     let t = sat16(rescale_t.apply(t.into()));

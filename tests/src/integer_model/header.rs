@@ -1,93 +1,93 @@
-//! Section 1 of the page: the header.
+//! Section 1 of the specification: the header.
 
 use super::bytes::{blob_checksum, i8_at, offset_at, u8_at, u16_at, u32_at};
 
-/// How logits become a distribution.
+/// Output distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// One logit a level.
+    /// One logit per level.
     Softmax,
-    /// One logit, that of value 1.
+    /// A single logit, for value 1.
     Bernoulli,
 }
 
-/// What activations are: i8, or the i16 of section 8.
+/// Activation type: i8 (section 3) or i16 (section 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Activations {
-    /// Bytes of one.
+    /// Bytes per activation.
     pub bytes: usize,
-    /// The least one.
-    pub low: i64,
-    /// The greatest one.
-    pub high: i64,
+    /// Minimum.
+    pub min: i64,
+    /// Maximum.
+    pub max: i64,
 }
 
 impl Activations {
     /// Section 3.
-    pub const EIGHT: Self = Self { bytes: 1, low: -128, high: 127 };
+    pub const EIGHT: Self = Self { bytes: 1, min: -128, max: 127 };
     /// Section 8.
-    pub const SIXTEEN: Self = Self { bytes: 2, low: -8192, high: 8191 };
+    pub const SIXTEEN: Self = Self { bytes: 2, min: -8192, max: 8191 };
 
-    /// The zero point that an op's field means.
+    /// Zero point encoded by an op's field.
     pub fn zero_point(self, field: i8) -> i16 {
         if self == Self::EIGHT { field.into() } else { 0 }
     }
 
-    /// `clamp(v + zero_point, low, …)` with an op's fields.
-    pub fn clamp(self, v: i64, zero_point: i8, low: i8) -> i16 {
-        let least = match self {
-            Self::EIGHT => low.into(),
-            _ if low == zero_point => 0,
-            _ => self.low,
+    /// `clamp(v + zero_point, clamp_min, …)` with an op's fields.
+    pub fn clamp(self, v: i64, zero_point: i8, clamp_min: i8) -> i16 {
+        let min = match self {
+            Self::EIGHT => clamp_min.into(),
+            _ if clamp_min == zero_point => 0,
+            _ => self.min,
         };
-        (v + i64::from(self.zero_point(zero_point))).clamp(least, self.high) as i16
+        (v + i64::from(self.zero_point(zero_point))).clamp(min, self.max) as i16
     }
 }
 
-/// The header's fields, as the page names them.
+/// Header fields, named as in the specification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// How weights lie: 0, in rows; 1, in blocks; 2, in blocks of pairs.
+    /// Weight layout: 0 row-major, 1 tiled 4x4, 2 tiled 4x4 for `smlad`.
     pub layout: u8,
-    /// What activations are.
+    /// Activation type.
     pub activations: Activations,
-    /// Bytes of the blob.
+    /// Length of the blob in bytes.
     pub length: usize,
-    /// Bytes of memory that an engine needs.
+    /// State size in bytes.
     pub state_bytes: usize,
-    /// Bytes of the registers.
+    /// Size of the registers in bytes.
     pub register_bytes: usize,
-    /// Bytes of the longest dot product's input.
+    /// Size of the im2col buffer in bytes.
     pub im2col_bytes: usize,
-    /// Rows.
+    /// Image height.
     pub height: usize,
-    /// Columns.
+    /// Image width.
     pub width: usize,
-    /// 1 or 3.
+    /// Number of channels, 1 or 3.
     pub channels: usize,
-    /// How logits become a distribution.
+    /// Output distribution.
     pub output: Output,
-    /// Values of a channel, L.
+    /// Levels per channel, L.
     pub levels: usize,
-    /// Classes, K.
+    /// Number of classes, K.
     pub classes: usize,
-    /// Ops.
+    /// Number of ops.
     pub op_count: usize,
-    /// Offset of the activations of the values.
+    /// Offset of the input table, which maps values to activations.
     pub input_table: usize,
-    /// Offset of the ops.
+    /// Offset of the op records.
     pub ops: usize,
     /// Offset of the notes.
     pub notes: usize,
-    /// Bytes of the notes.
+    /// Length of the notes in bytes.
     pub notes_bytes: usize,
 }
 
 impl Header {
-    /// Reads and checks the first 64 bytes of `blob`.
+    /// Parses and checks the first 64 bytes of `blob`.
     ///
     /// # Errors
-    /// What is not as the page says.
+    /// Returns a message about the first violation of the specification.
     pub fn parse(blob: &[u8]) -> Result<Self, String> {
         if blob.len() < 64 {
             return Err("shorter than a header".into());
@@ -150,32 +150,32 @@ impl Header {
         Ok(header)
     }
 
-    /// Logits of a channel.
+    /// Logits per channel.
     pub fn logits_per_channel(&self) -> usize {
         if self.output == Output::Softmax { self.levels } else { 1 }
     }
 
-    /// Pixels of an image.
+    /// Pixels per image.
     pub fn pixels(&self) -> usize {
         self.height * self.width
     }
 
-    /// Values of an image.
+    /// Values per image.
     pub fn values(&self) -> usize {
         self.channels * self.pixels()
     }
 
-    /// Section 2: the first feature of group `g` among `count` features, which are sorted by group.
+    /// Section 2: first feature of group `g` among `count` features, which are sorted by group.
     pub fn start(&self, count: usize, g: usize) -> usize {
         if self.channels == 1 { g * count } else { g * (count / 3) + g.min(count % 3) }
     }
 
-    /// Weights that an output with `n` inputs has in the blob.
+    /// Stored weights of a row with `n` inputs, with padding.
     pub fn row(&self, n: usize) -> usize {
         if self.layout == 0 { n } else { n.div_ceil(4) * 4 }
     }
 
-    /// Section 3: the matrix of `outputs` outputs with `n` inputs each that begins at `at`.
+    /// Section 3: matrix of `outputs` rows with `n` inputs each, stored at `at`.
     pub fn matrix(&self, blob: &[u8], at: usize, outputs: usize, n: usize) -> Vec<Vec<i8>> {
         let weight = |o: usize, i: usize| {
             if self.layout == 0 {
@@ -189,10 +189,10 @@ impl Header {
         (0..outputs).map(|o| (0..n).map(|i| i8_at(blob, weight(o, i))).collect()).collect()
     }
 
-    /// The group of feature `f` of `count`.
+    /// Group of feature `f` among `count` features.
     ///
     /// # Panics
-    /// When there are not so many.
+    /// Panics if `f >= count`.
     pub fn group(&self, count: usize, f: usize) -> usize {
         (0..self.channels).find(|g| f < self.start(count, g + 1)).expect("a feature below the count")
     }

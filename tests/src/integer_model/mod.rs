@@ -1,9 +1,9 @@
-//! A second implementation of `docs/blob-format.md`, written from that page alone.
+//! Second implementation of `docs/blob-format.md`, written from that specification alone.
 //!
-//! It takes whole images, op by op: each op is computed at all pixels before the next one begins, padding is what lies
-//! outside, nothing is kept in rings and nothing is carried from pixel to pixel. To draw an image it computes the whole
-//! network again for every value. That is slow and plain, and shares no idea with the engine but the page. What both
-//! agree on is therefore what the page says; where they differ, one of the three is wrong.
+//! It processes whole images op by op: each op runs at all pixels before the next one starts, padding is the area
+//! outside the image, and there are no ring buffers or state carried between pixels. Sampling recomputes the whole
+//! network for every value. The result is slow, simple, and shares no design with the engine except the specification.
+//! If the two disagree, one of them or the specification is wrong.
 
 pub mod bytes;
 pub mod distribution;
@@ -19,10 +19,10 @@ use header::{Activations, Header};
 use random::Random;
 use registers::Registers;
 
-/// The inverse temperature of scoring and coding.
+/// Inverse temperature for scoring and coding.
 const ONE: i64 = 1 << 16;
 
-/// A blob that was read by the page.
+/// A parsed blob.
 #[derive(Debug)]
 pub struct IntegerModel {
     /// The header.
@@ -33,10 +33,11 @@ pub struct IntegerModel {
 }
 
 impl IntegerModel {
-    /// Reads `blob`.
+    /// Parses `blob`.
     ///
     /// # Errors
-    /// What is not as the page says. Offsets are trusted: this model is for blobs that a reader has accepted.
+    /// Returns a message about the first violation of the specification. Offsets are not checked, so the blob must have
+    /// been accepted by the reader.
     pub fn parse(blob: &[u8]) -> Result<Self, String> {
         let header = Header::parse(blob)?;
         let ops =
@@ -50,14 +51,14 @@ impl IntegerModel {
         Ok(Self { header, ops, input_table })
     }
 
-    /// The logits of `image`, `[C, H, W]`: `[C, L or 1, H, W]`.
+    /// Logits `[C, L or 1, H, W]` of an image `[C, H, W]`.
     pub fn logits(&self, image: &[u8], label: Option<usize>) -> Vec<i32> {
         let by_pixel = self.logits_by_pixel(image, label);
         let features = by_pixel[0].len();
         (0..features).flat_map(|f| by_pixel.iter().map(move |logits| logits[f])).collect()
     }
 
-    /// `[pixel][C · (L or 1)]`.
+    /// Logits `[pixel][C · (L or 1)]`.
     fn logits_by_pixel(&self, image: &[u8], label: Option<usize>) -> Vec<Vec<i32>> {
         let header = &self.header;
         assert_eq!(image.len(), header.values(), "values of an image");
@@ -75,7 +76,7 @@ impl IntegerModel {
         logits
     }
 
-    /// The cost of `image` in units of 2⁻²⁴ bit.
+    /// Cost of `image` in units of 2⁻²⁴ bit.
     pub fn cost(&self, image: &[u8], label: Option<usize>) -> u64 {
         let pixels = self.header.pixels();
         let logits = self.logits_by_pixel(image, label);
@@ -86,22 +87,22 @@ impl IntegerModel {
             .sum()
     }
 
-    /// The logits of channel `g` among those of a pixel.
+    /// Logits of channel `g` of a pixel.
     fn of_channel<'l>(&self, logits: &'l [i32], g: usize) -> &'l [i32] {
         let each = self.header.logits_per_channel();
         &logits[g * each..(g + 1) * each]
     }
 
-    /// Draws an image at a temperature of `milli` thousandths; gives it with its cost at that temperature.
+    /// Samples an image at a temperature of `milli` thousandths. Returns it with its cost at that temperature.
     pub fn sample(&self, seed: u64, milli: u32, label: Option<usize>) -> (Vec<u8>, u64) {
         let mut random = Random::seeded(seed);
         self.fill(inverse_temperature(milli), label, |_, freq| draw(freq, &mut random))
     }
 
-    /// Makes an image value by value, each from its place in the image and its frequencies.
+    /// Generates an image value by value. `next` maps the value's index and the frequencies to a value.
     fn fill(&self, t: i64, label: Option<usize>, mut next: impl FnMut(usize, &[u64]) -> u8) -> (Vec<u8>, u64) {
         let pixels = self.header.pixels();
-        // What stands at values to come must not matter; a last level is as good as any and easier to notice than 0.
+        // Future values must not matter. Fill with the highest level, which exposes a leak better than 0.
         let mut image = vec![(self.header.levels - 1) as u8; self.header.values()];
         let mut total = 0;
         for pixel in 0..pixels {
@@ -116,13 +117,13 @@ impl IntegerModel {
         (image, total)
     }
 
-    /// Section 5: the bytes of memory that an engine of the crate needs.
+    /// Section 5: state size in bytes required by the `pixelrnn` engine.
     pub fn state_bytes(&self) -> usize {
         let own: usize = self.ops.iter().map(|op| op.state_bytes(&self.header)).sum();
         self.header.register_bytes + 4 * self.header.levels + self.header.im2col_bytes + own
     }
 
-    /// Sections 1 and 5: bytes of the longest input of an op's sums, a multiple of 4.
+    /// Sections 1 and 5: bytes of the longest dot-product input, rounded up to a multiple of 4.
     pub fn im2col_bytes(&self) -> usize {
         self.ops.iter().map(|op| op.im2col_bytes(&self.header)).max().unwrap_or(0).next_multiple_of(4)
     }

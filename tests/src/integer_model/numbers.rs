@@ -1,20 +1,20 @@
-//! The arithmetic that several ops share.
+//! Arithmetic shared by several ops.
 
 use super::bytes::{i16_at, u16_at};
 
-/// `x` modulo 2³² as an i32.
+/// `x` modulo 2³², as an i32.
 pub fn wrap32(x: i64) -> i32 {
     x as i32
 }
 
-/// The nearest number that an i16 holds.
+/// Saturates to i16.
 pub fn sat16(x: i64) -> i16 {
     x.clamp(-32768, 32767) as i16
 }
 
-/// `(wrap32(s · 2^left) · m + 2³¹) >> 32`.
-pub fn requantize(s: i32, left: u8, m: i32) -> i32 {
-    let shifted = wrap32(i64::from(s) << left);
+/// `(wrap32(s · 2^left_shift) · m + 2³¹) >> 32`.
+pub fn requantize(s: i32, left_shift: u8, m: i32) -> i32 {
+    let shifted = wrap32(i64::from(s) << left_shift);
     ((i64::from(shifted) * i64::from(m) + (1 << 31)) >> 32) as i32
 }
 
@@ -26,12 +26,12 @@ pub struct Rescale {
 }
 
 impl Rescale {
-    /// The factor `m / 2^n`.
+    /// Factor `m / 2^n`.
     pub fn new(m: i16, n: u16) -> Self {
         Self { m: m.into(), n: n.into() }
     }
 
-    /// Reads `m` and `n` at `at` of a record.
+    /// Parses `m` and `n` at `at` of a record.
     pub fn parse(record: &[u8], at: usize) -> Self {
         Self::new(i16_at(record, at), u16_at(record, at + 2))
     }
@@ -41,7 +41,7 @@ impl Rescale {
         self.apply_within(x, 0)
     }
 
-    /// `(x · m + 2^(n+more-1)) >> (n + more)`: of an `x` in units of `2^-more`.
+    /// `(x · m + 2^(n+more-1)) >> (n + more)`, for `x` in units of `2^-more`.
     pub fn apply_within(self, x: i64, more: u32) -> i64 {
         let n = self.n + more;
         (x * self.m + (1 << (n - 1))) >> n
@@ -51,7 +51,7 @@ impl Rescale {
 /// `2^-d` in units of 2⁻³⁰, for `d` in units of 2⁻¹⁶.
 ///
 /// # Panics
-/// When `d` is negative.
+/// Panics if `d` is negative.
 pub fn exp2_neg(d: i64) -> i64 {
     assert!(d >= 0, "2 to a positive power");
     let (w, f) = (d >> 16, d % 65536);

@@ -1,4 +1,4 @@
-//! The random numbers of seeded draws.
+//! Random number generator for seeded sampling.
 
 /// xoshiro128++.
 #[derive(Clone, Debug)]
@@ -7,14 +7,14 @@ pub struct Random {
 }
 
 impl Random {
-    /// State words from the first two outputs of `SplitMix64`, low word first.
+    /// Seeds the state with two outputs of `SplitMix64`, low word first.
     pub fn seeded(seed: u64) -> Self {
         let mut splitmix = seed;
         let (a, b) = (splitmix64(&mut splitmix), splitmix64(&mut splitmix));
         Self { state: [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32] }
     }
 
-    /// The next 32-bit number.
+    /// Next 32-bit number.
     pub fn word(&mut self) -> u32 {
         let s = &mut self.state;
         let result = s[0].wrapping_add(s[3]).rotate_left(7).wrapping_add(s[0]);
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn the_generator_is_the_published_one() {
-        // From the reference implementation of Blackman and Vigna, state 1, 2, 3, 4.
+        // Output of the reference implementation by Blackman and Vigna from the state 1, 2, 3, 4.
         let mut random = Random { state: [1, 2, 3, 4] };
         let got: Vec<u32> = (0..5).map(|_| random.word()).collect();
         assert_eq!(got, [641, 1_573_767, 3_222_811_527, 3_517_856_514, 836_907_274]);

@@ -1,9 +1,9 @@
-//! The registers of all pixels at once: for each byte of the registers, a map over the image.
+//! Registers at all pixels: a map over the image for each register byte.
 
 use super::bytes::i16_at;
 use super::header::Activations;
 
-/// What the registers hold at each pixel, after some of the ops.
+/// Register contents at each pixel.
 #[derive(Clone, Debug)]
 pub struct Registers {
     /// `bytes[pixel][byte]`.
@@ -12,12 +12,12 @@ pub struct Registers {
 }
 
 impl Registers {
-    /// All zero; nothing is read before it is written.
+    /// Zero-initialized. Valid blobs write every register before reading it.
     pub fn new(pixels: usize, bytes: usize, activations: Activations) -> Self {
         Self { bytes: vec![vec![0; bytes]; pixels], activations }
     }
 
-    /// Activation `f` of the vector at register `r`.
+    /// Reads activation `f` of the vector in register `r`.
     pub fn narrow(&self, pixel: usize, r: usize, f: usize) -> i16 {
         match self.activations {
             Activations::EIGHT => (self.bytes[pixel][r + f] as i8).into(),
@@ -25,12 +25,12 @@ impl Registers {
         }
     }
 
-    /// Feature `f` of the i16 vector at register `r`.
+    /// Reads feature `f` of the i16 vector in register `r`.
     pub fn wide(&self, pixel: usize, r: usize, f: usize) -> i16 {
         i16_at(&self.bytes[pixel], r + 2 * f)
     }
 
-    /// Writes activation `f` of the vector at register `r`.
+    /// Writes activation `f` of the vector in register `r`.
     pub fn set_narrow(&mut self, pixel: usize, r: usize, f: usize, value: i16) {
         match self.activations {
             Activations::EIGHT => self.bytes[pixel][r + f] = value as u8,
@@ -38,12 +38,12 @@ impl Registers {
         }
     }
 
-    /// Writes feature `f` of the i16 vector at register `r`.
+    /// Writes feature `f` of the i16 vector in register `r`.
     pub fn set_wide(&mut self, pixel: usize, r: usize, f: usize, value: i16) {
         self.bytes[pixel][r + 2 * f..][..2].copy_from_slice(&value.to_le_bytes());
     }
 
-    /// How many pixels there are.
+    /// Number of pixels.
     pub fn pixels(&self) -> usize {
         self.bytes.len()
     }

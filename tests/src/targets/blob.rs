@@ -1,16 +1,16 @@
-//! Blobs: what the reader accepts runs to its end, and depends on nothing but the blob.
+//! Blobs: any blob that the reader accepts runs to its end, and the result depends only on the blob.
 
 use super::put;
+use crate::forward::PLANS;
 use crate::integer_model::bytes::blob_checksum;
-use crate::walk::PLANS;
 use pixelrnn::kernels::Native;
 use pixelrnn::{Engine, Model, Pixel, Plan, Sample, StepError, Temperature};
 use pixelrnn_converter::Blob;
 
-/// Pixels that are drawn: more than two rows of what the seeds are.
+/// Number of pixels sampled: more than two rows of any seed.
 const PIXELS: usize = 20;
 
-/// Words of the largest state that is tried.
+/// Largest state in words that is run.
 const WORDS: usize = 1 << 18;
 
 pub fn run(bytes: &[u8]) {
@@ -29,21 +29,21 @@ fn draws_the_same(bytes: &[u8]) {
     let Ok(model) = blob.model() else { return };
     let mut drawn = Vec::new();
     for plan in PLANS {
-        // A row of an image that is wider than any is long work.
+        // Limits the image width, as a whole row is slow to compute.
         if model.state_words_for(plan) <= WORDS && (plan == Plan::Pixel || model.image().width <= 64) {
             drawn.extend([0, 0x3131_7171].map(|fill| pixels(model, plan, fill)));
         }
     }
     for pair in drawn.windows(2) {
         let [(a, a_stops), (b, b_stops)] = [&pair[0], &pair[1]];
-        // Floats that are not finite stop an engine that computes a row of sums at once before one that does not.
+        // Non-finite floats stop the row plan earlier than the pixel plan.
         let both = a.len().min(b.len());
         let same = a[..both] == b[..both] && (a.len() == b.len() || *a_stops || *b_stops);
         assert!(same, "what stood in the buffer, or the plan, makes a difference: {a:?} and {b:?}");
     }
 }
 
-/// The first pixels, drawn in a buffer full of `fill`, and whether a sum of floats that is not finite ends them.
+/// Samples the first pixels with a buffer full of `fill`. The flag tells if a non-finite sum stopped the engine.
 fn pixels(model: Model<'_>, plan: Plan, fill: u32) -> (Vec<Pixel>, bool) {
     let mut state = vec![fill; model.state_words_for(plan)];
     let kernel = Native::from_env().expect("a kernel");

@@ -1,11 +1,11 @@
-//! Compressed files: what is restored is compressed and restored again, and bytes that come in pieces are as good as all at once.
+//! Compressed files: restored images survive another round trip, and delayed bytes give the same result.
 //!
-//! The first byte picks the model, the rest is the file.
+//! The first byte selects the model; the rest is the file.
 
 use super::put;
 use crate::delayed_source::{self, DelayedSource};
+use crate::forward;
 use crate::integer_model::bytes::crc32;
-use crate::walk;
 use pixelrnn::batched::{Batch, PackedModel};
 use pixelrnn::coder::container::{BlockError, BlockReader, HEADER_BYTES, Header, Restored, read_block, read_together};
 use pixelrnn::{Engine, Model};
@@ -24,7 +24,7 @@ pub fn run(bytes: &[u8]) {
     let blob = Blob::new(BLOBS[usize::from(*which) % BLOBS.len()]);
     let model = blob.model().expect("a golden blob");
     restores(model, file);
-    // The header of this model, but for the number of images.
+    // Replaces all header fields but the number of images with the model's own.
     if file.len() < HEADER_BYTES {
         return;
     }
@@ -41,7 +41,7 @@ pub fn run(bytes: &[u8]) {
 
 fn restores(model: Model<'_>, file: &[u8]) {
     let Ok(restored) = decompress(model, file, || ()) else { return };
-    // A file without images says nothing.
+    // Without images there is nothing to compress again.
     if restored.set.count == 0 {
         return;
     }
@@ -53,7 +53,7 @@ fn restores(model: Model<'_>, file: &[u8]) {
 }
 
 fn in_pieces(model: Model<'_>, block: &[u8]) {
-    /// The most images that are worth the time.
+    /// Maximum number of images, for speed.
     const MAX: u32 = 8;
     let mut state = vec![0; model.state_words()];
     let mut engine = Engine::new(model, &mut state).expect("a buffer of the right size");
@@ -67,14 +67,14 @@ fn in_pieces(model: Model<'_>, block: &[u8]) {
     let shape = model.image();
     let mut pixels = vec![0; whole.len() / (shape.height * shape.width) * shape.values()];
     for Restored { image, pixel, .. } in &whole {
-        // None of an image that broke off.
+        // Skip the pixels of an incomplete last image.
         let Some(values) = pixels.chunks_exact_mut(shape.values()).nth(*image as usize) else { continue };
-        walk::put(pixel, shape, values);
+        forward::put(pixel, shape, values);
     }
     assert_eq!(by_images(model, MAX, block), (pixels, ended.err()), "whole images are others than their pixels");
 }
 
-/// The images that are restored as a whole, and why there are no more.
+/// Whole restored images from the batched decoder, and the error that stopped it.
 fn by_images(model: Model<'_>, most: u32, block: &[u8]) -> (Vec<u8>, Option<BlockError<Infallible>>) {
     let packed = PackedModel::new(model).expect("weights of 8 bits");
     let mut batch = Batch::new(&packed, 1).expect("a kernel");

@@ -1,4 +1,4 @@
-//! Files of images and of labels: what is read is whole, and fits a model or not.
+//! Image and label files: accepted files are complete, and conversion to a model's levels succeeds or fails cleanly.
 
 use super::put;
 use pixelrnn::network::Image;
@@ -6,10 +6,10 @@ use pixelrnn_converter::ImageSet;
 use pixelrnn_converter::files::unpack;
 use pixelrnn_converter::images::{Labels, Range, labels_from_bytes, npz};
 
-/// What a packed file may unpack to.
+/// Size limit for unpacked files.
 const LIMIT: u64 = 1 << 20;
 
-/// What the command line may say of values.
+/// Value ranges selectable on the command line.
 const RANGES: [Range; 3] = [Range::Unstated, Range::Levels, Range::Bytes];
 
 pub fn run(bytes: &[u8]) {
@@ -29,13 +29,13 @@ pub fn run(bytes: &[u8]) {
 }
 
 fn reads(bytes: &[u8]) {
-    // All of a reader's formats but PNG have a byte in the file for each value.
+    // Every format other than PNG stores at least one byte per value.
     if let Ok(labels) = labels_from_bytes(bytes) {
         assert!(labels.len() <= bytes.len());
     }
     if let Ok(Labels::Named(labels)) = Labels::from_bytes(bytes) {
         let names: Vec<String> = labels.keys().cloned().collect();
-        // Of names that differ in their endings alone, one may be taken for the other.
+        // Names that differ only in their extensions may be ambiguous.
         let _ = Labels::Named(labels).in_order_of(&names);
     }
     let Ok(set) = ImageSet::from_bytes(bytes) else { return };
@@ -57,7 +57,7 @@ fn reads(bytes: &[u8]) {
     }
 }
 
-/// A PNG file whose chunks have the checksums that they should.
+/// Repairs the chunk checksums of a PNG file.
 fn sealed_png(bytes: &[u8]) -> Vec<u8> {
     let mut file = bytes.to_vec();
     let mut at = 8;

@@ -1,8 +1,8 @@
-//! What a fuzzer runs, as functions: each takes any bytes, and panics where something is wrong.
+//! Fuzz targets as functions: each takes arbitrary bytes and panics on a violated property.
 //!
-//! `fuzz/` has a program for each. The tests run each as well, on the files in `fuzz/seeds` and on changes of these that are the same every
-//! time; what a fuzzer found bad is such a file from then on. A checksum would keep a fuzzer out, and so it is put right before the bytes are
-//! given to a reader, beside the bytes as they came.
+//! `fuzz/` has a program for each target. The tests also run each target on `fuzz/seeds` and on reproducible mutations
+//! of these seeds. An input that once failed becomes a seed. Checksums would stop a fuzzer, so readers get the bytes
+//! both as they are and with repaired checksums.
 
 mod blob;
 mod container;
@@ -13,16 +13,16 @@ mod trained_model;
 use crate::random::Random;
 use std::path::{Path, PathBuf};
 
-/// Something that reads what comes from outside.
+/// A fuzz target.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Its name, that of its program and of its folder of seeds.
+    /// Name of the target, its program and its seed folder.
     pub name: &'static str,
-    /// What it does with some bytes.
+    /// Runs the target on an input.
     pub run: fn(&[u8]),
 }
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 5] = [
     Target { name: "blob", run: blob::run },
     Target { name: "container", run: container::run },
@@ -31,24 +31,24 @@ pub const TARGETS: [Target; 5] = [
     Target { name: "trained_model", run: trained_model::run },
 ];
 
-/// The target called `name`.
+/// Finds a target by name.
 ///
 /// # Panics
-/// When there is none.
+/// Panics if there is none.
 pub fn named(name: &str) -> Target {
     TARGETS.into_iter().find(|target| target.name == name).expect("a target of that name")
 }
 
 impl Target {
-    /// The folder of its seeds.
+    /// Folder of its seeds.
     pub fn folder(&self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(self.name)
     }
 
-    /// Its seeds with the names of their files, sorted by these.
+    /// Seeds with their file names, sorted by name.
     ///
     /// # Panics
-    /// When they cannot be read.
+    /// Panics if they cannot be read.
     pub fn seeds(&self) -> Vec<(String, Vec<u8>)> {
         let entries = std::fs::read_dir(self.folder()).expect("a folder of seeds");
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
@@ -58,7 +58,7 @@ impl Target {
     }
 }
 
-/// `seed` with a few changes, as a fuzzer makes them; `other` is where it takes pieces from.
+/// Applies a few fuzzer-like mutations to `seed`, splicing pieces of `other`.
 pub fn changed(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     for _ in 0..random.between(1, 4) {
@@ -89,9 +89,9 @@ pub fn changed(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// Writes `bytes` at `at`, where there is room.
+/// Overwrites bytes from `at` on, if there is room.
 fn put(file: &mut [u8], at: usize, bytes: &[u8]) {
-    if let Some(place) = file.get_mut(at..at + bytes.len()) {
-        place.copy_from_slice(bytes);
+    if let Some(target) = file.get_mut(at..at + bytes.len()) {
+        target.copy_from_slice(bytes);
     }
 }

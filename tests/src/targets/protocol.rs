@@ -1,6 +1,6 @@
-//! A device at a serial line: every reply is a JSON object, and whatever came, the next image is the one that it should be.
+//! A device on a serial line: every reply is a JSON object, and after any input the next sample is unchanged.
 //!
-//! The first byte says what the rest is: a dialogue as it is sent, a compressed or a saved image that is sent in pieces.
+//! The first byte selects the use of the rest: a raw dialogue, or a compressed or saved image sent in chunks.
 
 use super::put;
 use crate::integer_model::bytes::crc32;
@@ -11,30 +11,30 @@ use pixelrnn_firmware::protocol::{HELD_BYTES, MAX_BYTES, Session, line_bytes};
 use std::sync::OnceLock;
 
 pixelrnn::include_model!(
-    /// 4x7 pixels of 16 levels.
+    /// 4x7 pixels, 16 levels.
     mod gray = "../../golden/pixel_cnn_gray.prnn"
 );
 pixelrnn::include_model!(
-    /// 3x4 pixels in colour, of 4 levels and 5 classes.
+    /// 3x4 pixels in colour, 4 levels, 5 classes.
     mod colour = "../../golden/row_lstm_rgb_classes.prnn"
 );
 
-/// The models of the device: one of either kind.
+/// The device's models, one gray and one colour.
 pub const MODELS: &[Entry] = &[
     Entry { name: "gray", model: gray::model, state_words: gray::STATE_WORDS, values: gray::VALUES, levels: 16 },
     Entry { name: "colour", model: colour::model, state_words: colour::STATE_WORDS, values: colour::VALUES, levels: 4 },
 ];
 
-/// Words that the states of both need.
+/// State words for the larger model.
 pub const STATE_WORDS: usize =
     if gray::STATE_WORDS > colour::STATE_WORDS { gray::STATE_WORDS } else { colour::STATE_WORDS };
-/// Values that images of both need.
+/// Image values for the larger model.
 pub const VALUES: usize = if gray::VALUES > colour::VALUES { gray::VALUES } else { colour::VALUES };
 
-/// Ends whatever is in the making, and draws.
+/// Stops the current image and draws a sample.
 const END: &str = "\n{\"cmd\":\"stop\"}\n{\"cmd\":\"temperature\",\"value\":1}\n{\"cmd\":\"sample\",\"seed\":7}\n";
 
-/// Talks to a device that has never heard anything before.
+/// Runs a dialogue with a fresh device.
 pub fn run(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
     let model = &MODELS[usize::from(kind >> 4) % MODELS.len()];
@@ -46,7 +46,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// A file as a host sends it that does not wait to be asked: what comes too early is refused.
+/// Sends a file without waiting for requests. The device rejects chunks that arrive early.
 fn in_requests(command: &str, model: &Entry, file: &[u8]) -> Vec<u8> {
     let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     let mut pieces = file.chunks(MAX_BYTES).map(hex);
@@ -56,7 +56,7 @@ fn in_requests(command: &str, model: &Entry, file: &[u8]) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The file with a header of the model's.
+/// Replaces the header with a valid one for `model`.
 fn with_header(model: &Entry, file: &[u8]) -> Vec<u8> {
     let mut file = file.to_vec();
     file.resize(file.len().max(HEADER_BYTES), 0);
@@ -64,7 +64,7 @@ fn with_header(model: &Entry, file: &[u8]) -> Vec<u8> {
     file
 }
 
-/// The file with a checksum that fits at its end.
+/// Repairs the checksum at the end of a file.
 fn sealed(file: &[u8]) -> Vec<u8> {
     let mut file = file.to_vec();
     if let Some(end) = file.len().checked_sub(4) {
@@ -74,7 +74,7 @@ fn sealed(file: &[u8]) -> Vec<u8> {
     file
 }
 
-/// Sends `bytes`, of which the device gets a line after every `steps` steps of an image, or when it waits; then [`END`].
+/// Sends `bytes` followed by [`END`]. The device gets a line every `steps` steps of an image, or whenever it waits.
 fn talk(bytes: &[u8], steps: usize) {
     static EXPECTED: OnceLock<String> = OnceLock::new();
     let expected = EXPECTED.get_or_init(|| replies(b"", 1));
@@ -101,7 +101,7 @@ fn replies(bytes: &[u8], steps: usize) -> String {
         while job.step(&mut text).expect("a text takes all") {
             at += 1;
             if job.waits() || at % (steps + 1) == 0 {
-                // `END` does not leave it waiting, and all else comes to its end.
+                // `END` stops a waiting job, and any other job ends by itself.
                 assert!(!job.waits() || bytes.len() > 0, "it waits for what does not come: {text}");
                 for byte in bytes.by_ref() {
                     job.push(byte, &mut text).expect("a text takes all");

@@ -1,4 +1,4 @@
-//! Trained models: a file, or a description alone. What is read can be written, and is converted or refused.
+//! Trained models, as a file or a bare description. Accepted input can be written, and converts or is rejected cleanly.
 
 use pixelrnn::blob::NumberFormat;
 use pixelrnn_converter::convert::{Calibration, convert};
@@ -6,7 +6,7 @@ use pixelrnn_converter::images::Range;
 use pixelrnn_converter::quantize::Method;
 use pixelrnn_converter::{Description, ImageSet, Tensor, TrainedModel};
 
-/// The most weights of a model that is worth the time to convert, and the most pixels and multiply-adds of its images.
+/// Limits for conversion, for speed: weights, pixels and multiply-adds per image.
 const WEIGHTS: usize = 1 << 12;
 const PIXELS: usize = 64;
 const WORK: usize = 1 << 18;
@@ -16,7 +16,7 @@ pub fn run(bytes: &[u8]) {
         describes(text);
     }
     reads(bytes);
-    // The length of a file's header follows from where it ends.
+    // Repairs the header length, which follows from the end of the header.
     if let Some(end) = bytes.windows(2).rposition(|pair| pair == b"}}").filter(|_| bytes.len() > 10) {
         let mut sealed = bytes.to_vec();
         sealed[..8].copy_from_slice(&(end as u64 + 2).saturating_sub(8).to_le_bytes());
@@ -40,7 +40,7 @@ fn describes(text: &str) {
     if weights.is_none_or(|weights| weights > WEIGHTS) {
         return;
     }
-    // Numbers between -1 and 1 that are all different, for what stands there.
+    // Distinct numbers between -1 and 1 for all tensors.
     let mut number = 0u32;
     let tensors = sizes.into_iter().map(|(name, shape)| {
         let mut next = || {
@@ -81,7 +81,7 @@ fn converts(trained: &TrainedModel) {
     let labels = (description.classes > 0).then(|| vec![0]);
     let calibration = Calibration::Images { set, labels, count: 1 };
     for weights in [NumberFormat::I8, NumberFormat::I8A16, NumberFormat::F32] {
-        // Models that the engine lacks an op for, or whose numbers are beyond its scales, are refused.
+        // Rejected models have unsupported ops or scales out of range.
         if let Ok(converted) = convert(trained, &calibration, weights, Method::MinMax, || ()) {
             converted.blob.model().expect("the engine reads what was converted");
         }

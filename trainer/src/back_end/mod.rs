@@ -1,4 +1,4 @@
-//! Where a network is computed.
+//! Compute devices.
 
 mod name;
 #[cfg(feature = "remote")]
@@ -12,18 +12,17 @@ use burn::prelude::Device;
 use burn::tensor::FloatDType;
 use rayon::prelude::*;
 
-/// Images that a thread of the processor works through together: a fixed number, so that the result does not depend on how many threads
-/// there are.
+/// Images per CPU work item. A fixed number, so that the result is independent of the number of threads.
 const IMAGES_A_PART: usize = 4;
 
-/// Devices that share the work, and the operations that run there.
+/// Devices that share each batch, and the path of operations they use.
 #[derive(Clone, Debug)]
 pub struct BackEnd {
     devices: Vec<Device>,
     path: Path,
 }
 
-/// The numbers that a network is computed in. Weights, what they are changed by and the loss have 32 bits in any case.
+/// Number format of activations. Weights, updates and the loss always use 32 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Precision {
     /// 32 bits
@@ -46,13 +45,12 @@ impl Precision {
 }
 
 impl BackEnd {
-    /// The devices called `names`, or the first one of the first sort that was built in.
-    ///
-    /// Several share each batch. A device's precision is settled once in the life of a program.
+    /// Opens the devices `names`, or the default device. Several devices share each batch. A device's precision is
+    /// fixed for the life of the process.
     ///
     /// # Errors
-    /// When the machine does not have one of them, it cannot compute in that `precision`, or the processor's hand-written operations, which use
-    /// all cores and 32 bits, are to share or to compute in another precision.
+    /// Fails if a device is missing or does not support `precision`. The CPU's hand-written operations use all cores
+    /// and 32 bits, so they can neither share a batch nor use another precision.
     pub fn new(names: &[Name], precision: Precision) -> Result<Self, Error> {
         let first = Name::first();
         let names = if names.is_empty() { std::slice::from_ref(&first) } else { names };
@@ -72,7 +70,7 @@ impl BackEnd {
                 if !device.supports_dtype(precision.dtype()) {
                     return Err(Error::usage(format!("{name} cannot compute in {:?}", precision.dtype())));
                 }
-                // Named twice, it has been told already.
+                // Already configured, if the device was named twice.
                 if let Err(e) = device.configure(precision.dtype())
                     && device.settings().float_dtype != precision.dtype()
                 {
@@ -81,30 +79,30 @@ impl BackEnd {
             }
             devices.push(device);
         }
-        // What all of them have.
+        // Common path of all devices.
         let path = names.iter().map(Name::path).find(|&path| path == Path::Stock).unwrap_or(names[0].path());
         Ok(Self { devices, path })
     }
 
-    /// The processor.
+    /// CPU.
     #[cfg(all(test, feature = "flex"))]
     pub(crate) fn processor(path: Path) -> Self {
         Self { devices: vec![Device::flex()], path }
     }
 
-    /// The first GPU.
+    /// First GPU.
     #[cfg(all(test, feature = "wgpu"))]
     pub(crate) fn gpu() -> Self {
         let name = "wgpu".parse().expect("a name");
         Self::new(&[name], Precision::F32).expect("a GPU, or Vulkan without one")
     }
 
-    /// The name of each device that this program can compute on here, and what it is.
+    /// All devices of this machine that this program supports, with descriptions.
     pub fn all() -> Vec<(Name, String)> {
         Name::all()
     }
 
-    /// Which operations run there.
+    /// Path of operations.
     pub(crate) fn path(&self) -> Path {
         self.path
     }
@@ -114,13 +112,13 @@ impl BackEnd {
         &self.devices
     }
 
-    /// The device of what is not shared.
+    /// Device for work that is not shared.
     pub(crate) fn first(&self) -> &Device {
         &self.devices[0]
     }
 
-    /// Has the images `which` worked through in parts, and gives back the results in the order of the parts. `work` is told the number of
-    /// a device. The processor works on as many small parts as it has threads, other devices on one at a time, of `each` images.
+    /// Splits the images `which` into parts and runs `work` on each with a device index. Returns the results in order.
+    /// The CPU processes one small part per thread; other devices process one part of `each` images at a time.
     pub(crate) fn in_parts<R: Send>(
         &self,
         which: &[usize],

@@ -1,4 +1,4 @@
-//! What devices are called.
+//! Device names.
 
 use crate::error::Error;
 #[cfg(feature = "flex")]
@@ -8,7 +8,7 @@ use burn::prelude::Device;
 use std::fmt;
 use std::str::FromStr;
 
-/// A sort of devices of this machine. Which ones there are is settled when the program is built.
+/// Kind of device, determined by the build's features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     #[cfg(feature = "flex")]
@@ -25,7 +25,7 @@ enum Kind {
 compile_error!("pixelrnn-trainer computes nothing without one of the features `flex`, `wgpu`, `cuda`");
 
 impl Kind {
-    /// Those that were built in, the default first.
+    /// Kinds in this build, the default first.
     const ALL: &[Self] = &[
         #[cfg(feature = "flex")]
         Self::Cpu,
@@ -50,7 +50,7 @@ impl Kind {
         }
     }
 
-    /// What it is, in words.
+    /// Description.
     const fn about(self) -> &'static str {
         match self {
             #[cfg(feature = "flex")]
@@ -64,7 +64,7 @@ impl Kind {
         }
     }
 
-    /// The devices of this sort that the machine has.
+    /// Devices of this kind on this machine.
     fn devices(self) -> Vec<Device> {
         match self {
             #[cfg(feature = "flex")]
@@ -77,9 +77,9 @@ impl Kind {
     }
 }
 
-/// The name of a device: `cpu`, `cpu-stock`, `wgpu` or `cuda`, and the device's number among those of its sort, as in `wgpu:1`, 0
-/// where none is given. Built with the feature `remote`, also the address of another machine, `ws://HOST:PORT`, and the number of a
-/// device there, as in `ws://tower:3000#1`.
+/// Device name: `cpu`, `cpu-stock`, `wgpu` or `cuda`, with an optional index as in `wgpu:1` (default 0). With the
+/// feature `remote` also the address of another machine, `ws://HOST:PORT`, with an optional device index as in
+/// `ws://tower:3000#1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
     place: Place,
@@ -128,12 +128,12 @@ impl fmt::Display for Name {
 }
 
 impl Name {
-    /// The first device of the first sort that was built in.
+    /// Default device.
     pub(super) fn first() -> Self {
         Self { place: Place::Here(Kind::ALL[0]), index: 0 }
     }
 
-    /// All devices of this machine, and what they are.
+    /// All devices of this machine, with descriptions.
     pub(super) fn all() -> Vec<(Self, String)> {
         let of_kind = |kind: &Kind| {
             let named = |(index, device): (usize, Device)| {
@@ -144,7 +144,7 @@ impl Name {
         Kind::ALL.iter().flat_map(of_kind).collect()
     }
 
-    /// The operations that run there.
+    /// Path of operations.
     pub(super) fn path(&self) -> Path {
         match &self.place {
             #[cfg(feature = "flex")]
@@ -153,24 +153,24 @@ impl Name {
             Place::Here(Kind::Wgpu) => Path::Gpu,
             #[cfg(feature = "cuda")]
             Place::Here(Kind::Cuda) => Path::Gpu,
-            #[allow(unreachable_patterns)] // where the processor is all there is
+            #[allow(unreachable_patterns)] // unreachable in CPU-only builds
             _ => Path::Stock,
         }
     }
 
-    /// Whether it is a GPU of this machine.
+    /// True for a GPU of this machine.
     #[cfg(feature = "remote")]
     pub(crate) fn is_gpu(&self) -> bool {
         match &self.place {
             #[cfg(feature = "flex")]
             Place::Here(Kind::Cpu | Kind::CpuStock) => false,
-            #[allow(unreachable_patterns)] // where the processor is all there is
+            #[allow(unreachable_patterns)] // unreachable in CPU-only builds
             Place::Here(_) => true,
             Place::There(_) => false,
         }
     }
 
-    /// The device itself.
+    /// Opens the device.
     pub(super) fn device(&self) -> Result<Device, Error> {
         #[cfg(feature = "flex")]
         if self.place == Place::Here(Kind::Cpu) {
@@ -188,7 +188,7 @@ impl Name {
     }
 }
 
-/// A device in words, with the maker's name for it where it has one.
+/// Description, with the vendor's device name if available.
 fn described(kind: Kind, device: &Device) -> String {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     if let Some(identity) = device.identity() {

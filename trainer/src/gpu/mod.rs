@@ -1,13 +1,13 @@
-//! Kernels of the GPU path, which Burn's compiler makes into programs for the GPU at hand.
+//! GPU kernels, written in CubeCL and compiled for the GPU at run time.
 //!
-//! These networks have few features: with stock operations a step of training is a thousand launches or, with LSTMs, many thousands, which
-//! take longer than what they compute. So a masked convolution is one launch here and its backward pass three, and an LSTM's scan over an
-//! image is one launch and one backwards.
+//! These networks have few features. With stock operations a training step needs a thousand launches, or many thousands
+//! with LSTMs, and launch overhead exceeds the computing time. Here a masked convolution takes one launch forward and
+//! three backward, and an LSTM's scan over an image one launch in each direction.
 //!
-//! Images lie as `[N, features, pixels]`. Sums are made in 32 bits, whatever the tensors have.
+//! Images are stored as `[N, features, pixels]`. Accumulation uses 32 bits for every tensor type.
 
-// `cube` makes kernels of functions: all of a kernel is one, what is settled when it is compiled has an `if` of its own, and the sort of its
-// numbers is a parameter.
+// `cube` requires this style: a whole kernel in one function, separate `if`s for compile-time conditions, and the
+// number type as a parameter.
 #![allow(clippy::collapsible_if, clippy::too_many_arguments, clippy::too_many_lines, clippy::used_underscore_binding)]
 
 mod conv;
@@ -25,11 +25,12 @@ use burn_cubecl::tensor::CubeTensor;
 pub(crate) use conv::{Conv, Sums, SumsMetadata, convolve, weight_gradient};
 pub(crate) use scan::{Scanned, ScannedMetadata, Sizes, scan, scan_gradient, tables};
 
-/// Launches that are handed to a GPU together: few enough that it has some to work on while the others are prepared.
+/// Launches submitted together. Small enough that the GPU works on some while others are prepared.
 #[cfg(feature = "wgpu")]
 const LAUNCHES: usize = 16;
 
-/// Settles how launches are handed to `device`, which changes nothing once it is in use. `CUBECL_WGPU_MAX_TASKS` takes precedence.
+/// Configures the submission of launches to `device`. Has no effect once the device is in use. `CUBECL_WGPU_MAX_TASKS`
+/// takes precedence.
 #[cfg(feature = "wgpu")]
 pub(crate) fn prepare(device: &Device) {
     use burn::backend::DispatchDevice;
@@ -44,45 +45,45 @@ pub(crate) fn prepare(device: &Device) {
     }
     prepared.push(device.clone());
     if let Ok(options) = RuntimeOptions::with_tasks_max(Some(LAUNCHES)) {
-        // A device that fails here fails again, with a better sentence, when it is used.
+        // A failure is reported again, with a better message, when the device is used.
         let _ = try_init_setup::<AutoGraphicsApi>(device, options);
     }
 }
 
-/// Four features, or the four gates of one.
+/// Four features, or the four gates of a feature.
 type Quad = Vector<f32, Const<4>>;
 
-/// A tensor that is to be filled, beside `like`.
+/// Uninitialized tensor on the device of `like`.
 fn empty<const D: usize>(like: &CubeTensor, shape: [usize; D]) -> CubeTensor {
     empty_of(like, shape, like.dtype)
 }
 
-/// As above, of numbers of another sort.
+/// [`empty`] with another element type.
 fn empty_of<const D: usize>(like: &CubeTensor, shape: [usize; D], dtype: DType) -> CubeTensor {
     empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape.into(), dtype)
 }
 
-/// Groups in a row: a GPU takes fewer than 65,536.
+/// Workgroups along the first axis. GPUs support fewer than 65,536.
 const ACROSS: usize = 1 << 15;
 
-/// `count` groups, in rows, for each of `layers`.
+/// `count` workgroups, wrapped into rows, for each of `layers`.
 fn in_rows(count: usize, layers: usize) -> CubeCount {
     let across = count.clamp(1, ACROSS);
     CubeCount::Static(across as u32, layers as u32, count.div_ceil(across) as u32)
 }
 
-/// The number of this group among those that [`in_rows`] has laid out.
+/// Linear index of this workgroup in the layout of [`in_rows`].
 #[cube]
 fn group() -> usize {
     CUBE_POS_Z as usize * CUBE_COUNT_X as usize + CUBE_POS_X as usize
 }
 
-/// How many of `count` factors are read before they are used, so that reading one does not wait for another.
+/// Factors loaded before use, to hide load latency.
 fn at_once(count: usize) -> usize {
     [8, 4, 2].into_iter().find(|&n| count.is_multiple_of(n)).unwrap_or(1)
 }
 
-/// How many images a tensor has.
+/// Number of images in a tensor.
 fn images(x: &CubeTensor) -> usize {
     x.shape()[0]
 }

@@ -1,7 +1,7 @@
-//! An LSTM's scan over an image in one launch, forwards and backwards.
+//! An LSTM's scan over an image, forward and backward, in one launch each.
 //!
-//! One group of threads works through one image, wave by wave, as a [`Plan`] lists them; a thread computes a feature of a pixel. What is
-//! kept from wave to wave lies in that order as well: threads side by side read numbers side by side.
+//! A workgroup processes an image wave by wave, in the order of a [`Plan`]. A thread computes one feature of a pixel.
+//! Intermediate values are stored in wave order too, so that neighbouring threads read neighbouring values.
 
 use super::{Quad, at_once, empty, empty_of, images};
 use crate::plan::Plan;
@@ -15,17 +15,17 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-/// Threads, at least, that compute the same feature, so that they read the same weights.
+/// Minimum number of threads that compute the same feature and so share its weights.
 const TOGETHER: usize = 32;
 
-/// Sizes of a scan, which kernels are compiled for.
+/// Sizes of a scan. Kernels are compiled for each value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Sizes {
     /// Features of h and c.
     pub hidden: usize,
     pub pixels: usize,
     pub taps: usize,
-    /// Initial states.
+    /// Number of initial states.
     pub initials: usize,
     pub waves: usize,
 }
@@ -35,7 +35,7 @@ impl Sizes {
         Self { hidden, pixels: plan.pixels, taps: plan.taps, initials: plan.initials, waves: plan.ends.len() }
     }
 
-    // Where the parts of `tables` begin; the first is the order.
+    // Offsets of the parts of `tables`. The first part is the order.
 
     const fn outputs(self) -> usize {
         self.pixels
@@ -57,16 +57,23 @@ impl Sizes {
         self.heirs() + self.pixels
     }
 
-    /// States of an image: its pixels', zero, and the initial ones.
+    /// States of an image: one per pixel, a zero state, and the initial states.
     pub(crate) const fn states(self) -> usize {
         self.pixels + 1 + self.initials
     }
 }
 
-/// A plan as kernels read it, in one array. All but the first part counts pixels, and their states, wave by wave: the pixels in that order,
-/// `[pixels]`; the states that taps read, `[pixels, taps]`; the states whose cells are continued, `[pixels]`; the pixels that read a pixel
-/// through each tap, `[pixels, taps]`; those that continue its cell, `[pixels]`; and where waves begin and the last one ends,
-/// `[waves + 1]`. Where there is no such pixel, it is number `pixels`.
+/// Flattens a plan into one array for the kernels. All parts except the first use wave-order indices of pixels and
+/// states:
+///
+/// - the pixels in wave order, `[pixels]`;
+/// - the states that taps read, `[pixels, taps]`;
+/// - the states whose cells are continued, `[pixels]`;
+/// - the pixels that read a pixel through each tap, `[pixels, taps]`;
+/// - the pixels that continue its cell, `[pixels]`;
+/// - the start of each wave and the end of the last one, `[waves + 1]`.
+///
+/// The index `pixels` means that there is no such pixel.
 pub(crate) fn tables(plan: &Plan) -> Vec<i32> {
     let Plan { pixels, taps, .. } = *plan;
     let ranks = &plan.ranks;
@@ -93,28 +100,28 @@ pub(crate) fn tables(plan: &Plan) -> Vec<i32> {
     parts.into_iter().flatten().map(|&at| at as i32).collect()
 }
 
-/// The logistic function.
+/// Logistic function.
 #[cube]
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// The hyperbolic tangent. Not the one of the shading language, which may overflow.
+/// Hyperbolic tangent. The shading language's `tanh` may overflow.
 #[cube]
 fn tanh(x: f32) -> f32 {
     2.0 * sigmoid(2.0 * x) - 1.0
 }
 
-/// Pixels that do not wait for each other, counted wave by wave.
+/// A wave: pixels without mutual dependencies, in wave-order indices.
 #[derive(CubeType)]
 struct Wave {
     begin: usize,
     end: usize,
-    /// How many threads a feature has, so that those side by side compute the same one.
+    /// Threads per feature, so that neighbouring threads compute the same feature.
     apart: usize,
 }
 
-/// The wave of a number.
+/// The wave with this index.
 #[cube]
 fn wave_of(tables: &[i32], number: usize, #[comptime] sizes: Sizes) -> Wave {
     let at = comptime!(sizes.ends()) + number;
@@ -125,9 +132,10 @@ fn wave_of(tables: &[i32], number: usize, #[comptime] sizes: Sizes) -> Wave {
 
 /// `z = x + Σ_tap W_tap · h[tap]`, `c = σ(f)·c' + σ(i)·tanh(g)`, `h = σ(o)·tanh(c)` for every pixel of the images.
 ///
-/// `x` is `[N, 4 · hidden, pixels]` in the order o, f, i, g, `weight` `[hidden, taps, hidden]` of the four gates each, to a feature
-/// and from one, the initial states `[initials, hidden]`. Made are `h` `[N, hidden, pixels]` and, wave by wave, the states of pixels, zero
-/// and the initial ones `[N, hidden, states]` and the gates after their nonlinearities `[N, 4 · hidden, pixels]`.
+/// Inputs: `x` is `[N, 4 · hidden, pixels]` in gate order o, f, i, g; `weight` is `[hidden, taps, hidden]` (to, tap,
+/// from) with four gates each; the initial states are `[initials, hidden]`. Outputs: `h` is `[N, hidden, pixels]`. In
+/// wave order, the states of pixels, the zero state and the initial states are `[N, hidden, states]`, and the activated
+/// gates `[N, 4 · hidden, pixels]`.
 #[cube(launch)]
 fn scan_kernel<F: Float>(
     x: &[F],
@@ -211,9 +219,10 @@ fn scan_kernel<F: Float>(
     }
 }
 
-/// The gradient of [`scan_kernel`] for `x`, and `dc` `[N, hidden, pixels]`, what each pixel hands on to the cell that it continues, wave by
-/// wave, given what [`scan_kernel`] made and the gradient `dh` of its `h`. `weight` is `[hidden, taps, hidden]` of the four gates each,
-/// from a feature and to one; `dz`, the gradient for `x` once more, wave by wave, `[N, hidden, pixels]` of four.
+/// Gradient of [`scan_kernel`] for `x`, and `dc` `[N, hidden, pixels]`, the gradient that each pixel passes to its
+/// previous cell, in wave order. Uses the outputs of [`scan_kernel`] and the gradient `dh` of `h`. `weight` is
+/// `[hidden, taps, hidden]` (from, tap, to) with four gates each. `dz` is the gradient for `x` again in wave order,
+/// `[N, hidden, pixels]` quads.
 #[cube(launch)]
 fn scan_gradient_kernel<F: Float>(
     weight: &[Vector<F, Const<4>>],
@@ -294,21 +303,21 @@ fn scan_gradient_kernel<F: Float>(
     }
 }
 
-/// As many threads for an image as the GPU lets work together.
+/// The maximum workgroup size of the GPU, up to 1024 threads.
 fn threads(client: &Client) -> CubeDim {
     CubeDim::new_1d(client.properties().hardware.max_units_per_cube.min(1024))
 }
 
-/// What a scan makes.
+/// Outputs of a scan.
 #[derive(ExtensionType)]
 #[extension_type(fusion)]
 pub(crate) struct Scanned<B: Backend> {
     /// `[N, hidden, pixels]`.
     pub h: FloatTensor<B>,
-    /// Those of the pixels, wave by wave, zero, and the initial ones, `[N, hidden, states]`.
+    /// States in wave order: pixels, zero, initial; `[N, hidden, states]`.
     pub states_h: FloatTensor<B>,
     pub states_c: FloatTensor<B>,
-    /// After their nonlinearities, wave by wave, `[N, 4 · hidden, pixels]`.
+    /// Activated gates in wave order, `[N, 4 · hidden, pixels]`.
     pub gates: FloatTensor<B>,
 }
 
@@ -344,7 +353,7 @@ pub(crate) fn scan(
     Scanned { h, states_h, states_c, gates }
 }
 
-/// The gradient of [`scan`] for `x`, and `dc`; see [`scan_gradient_kernel`].
+/// Gradient of [`scan`] for `x`, and `dc`; see [`scan_gradient_kernel`].
 pub(crate) fn scan_gradient(
     weight: CubeTensor,
     states_c: CubeTensor,

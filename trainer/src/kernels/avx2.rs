@@ -14,18 +14,18 @@ use std::arch::x86_64::{
 #[derive(Clone, Copy)]
 struct F32x8(__m256);
 
-/// Eight set elements, then eight that are not: a window into it masks the first n.
+/// Eight set lanes followed by eight clear ones. A window into it is a mask for the first n lanes.
 static MASK: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// # Safety
 /// The machine must have AVX2, and `n` be at most 8.
 #[inline(always)]
 unsafe fn first(n: usize) -> __m256i {
-    // SAFETY: elements 8 - n to 16 - n of sixteen.
+    // SAFETY: lanes 8 - n to 16 - n of sixteen.
     unsafe { _mm256_loadu_si256(MASK.as_ptr().add(8 - n).cast()) }
 }
 
-// SAFETY of all methods: the trait's caller vouches for the instruction set and the pointers.
+// SAFETY for all methods: the caller guarantees the instruction set and the pointers, as the trait requires.
 impl Lanes for F32x8 {
     const COUNT: usize = 8;
 
@@ -85,13 +85,13 @@ impl Lanes for F32x8 {
 
     #[inline(always)]
     unsafe fn min(self, other: Self) -> Self {
-        // SAFETY: see above. The instruction gives its second operand where one is not a number.
+        // SAFETY: see above. The instruction returns its second operand if either one is NaN.
         unsafe { Self(_mm256_min_ps(other.0, self.0)) }
     }
 
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
-        // SAFETY: see above. The instruction gives its second operand where one is not a number.
+        // SAFETY: see above. The instruction returns its second operand if either one is NaN.
         unsafe { Self(_mm256_max_ps(other.0, self.0)) }
     }
 
@@ -126,7 +126,7 @@ pub(super) const LANES: usize = F32x8::COUNT;
 /// The machine must have AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn forward(job: &mut Forward) {
-    // SAFETY: the caller vouches for the instruction set.
+    // SAFETY: the caller guarantees the instruction set.
     unsafe { conv::forward::<F32x8, 6, 10>(job) }
 }
 
@@ -134,7 +134,7 @@ pub(super) unsafe fn forward(job: &mut Forward) {
 /// The machine must have AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn weight_gradient(job: &mut WeightGradient) {
-    // SAFETY: the caller vouches for the instruction set.
+    // SAFETY: the caller guarantees the instruction set.
     unsafe { conv::weight_gradient::<F32x8, 6, 12>(job) }
 }
 
@@ -142,7 +142,7 @@ pub(super) unsafe fn weight_gradient(job: &mut WeightGradient) {
 /// The machine must have AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn scan(job: &mut Scan) {
-    // SAFETY: the caller vouches for the instruction set.
+    // SAFETY: the caller guarantees the instruction set.
     unsafe { scan::scan::<F32x8, 2>(job) }
 }
 
@@ -150,6 +150,6 @@ pub(super) unsafe fn scan(job: &mut Scan) {
 /// The machine must have AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn scan_gradient(job: &mut ScanGradient) {
-    // SAFETY: the caller vouches for the instruction set.
+    // SAFETY: the caller guarantees the instruction set.
     unsafe { scan::scan_gradient::<F32x8, 3>(job) }
 }

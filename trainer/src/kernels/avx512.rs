@@ -18,7 +18,7 @@ fn first(n: usize) -> __mmask16 {
     ((1_u32 << n) - 1) as __mmask16
 }
 
-// SAFETY of all methods: the trait's caller vouches for the instruction set and the pointers.
+// SAFETY for all methods: the caller guarantees the instruction set and the pointers, as the trait requires.
 impl Lanes for F32x16 {
     const COUNT: usize = 16;
 
@@ -78,13 +78,13 @@ impl Lanes for F32x16 {
 
     #[inline(always)]
     unsafe fn min(self, other: Self) -> Self {
-        // SAFETY: see above. The instruction gives its second operand where one is not a number.
+        // SAFETY: see above. The instruction returns its second operand if either one is NaN.
         unsafe { Self(_mm512_min_ps(other.0, self.0)) }
     }
 
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
-        // SAFETY: see above. The instruction gives its second operand where one is not a number.
+        // SAFETY: see above. The instruction returns its second operand if either one is NaN.
         unsafe { Self(_mm512_max_ps(other.0, self.0)) }
     }
 
@@ -119,7 +119,7 @@ pub(super) const LANES: usize = F32x16::COUNT;
 /// The machine must have AVX-512 F.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn forward(job: &mut Forward) {
-    // SAFETY: the caller vouches for the instruction set. 14 pixels of two vectors fill 28 of the 32 registers.
+    // SAFETY: the caller guarantees the instruction set. 14 pixels of two vectors occupy 28 of the 32 registers.
     unsafe { conv::forward::<F32x16, 14, 14>(job) }
 }
 
@@ -127,7 +127,7 @@ pub(super) unsafe fn forward(job: &mut Forward) {
 /// The machine must have AVX-512 F.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn weight_gradient(job: &mut WeightGradient) {
-    // SAFETY: the caller vouches for the instruction set.
+    // SAFETY: the caller guarantees the instruction set.
     unsafe { conv::weight_gradient::<F32x16, 8, 16>(job) }
 }
 
@@ -135,7 +135,7 @@ pub(super) unsafe fn weight_gradient(job: &mut WeightGradient) {
 /// The machine must have AVX-512 F.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn scan(job: &mut Scan) {
-    // SAFETY: the caller vouches for the instruction set.
+    // SAFETY: the caller guarantees the instruction set.
     unsafe { scan::scan::<F32x16, 4>(job) }
 }
 
@@ -143,6 +143,6 @@ pub(super) unsafe fn scan(job: &mut Scan) {
 /// The machine must have AVX-512 F.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn scan_gradient(job: &mut ScanGradient) {
-    // SAFETY: the caller vouches for the instruction set.
+    // SAFETY: the caller guarantees the instruction set.
     unsafe { scan::scan_gradient::<F32x16, 4>(job) }
 }

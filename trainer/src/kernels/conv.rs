@@ -1,33 +1,33 @@
-//! A convolution of one image as sums over the rows of a weight matrix, and its gradient for the weights.
+//! Convolution of one image as a product with a weight matrix, and its weight gradient.
 //!
-//! A *row* `k` is one input feature at one open tap. Where the image lies padded, the number that row `k` multiplies
-//! at a pixel stands `offsets[k]` floats after that pixel's first one, so that kernels, dilations and masks of all
-//! kinds are lists of offsets here, and closed taps are not in the list. The gradient for the input is a convolution
-//! too, of the output's gradient with the weights transposed and the offsets turned around.
+//! A *row* `k` is an input feature at an open tap. In the padded image, the input for row `k` at a pixel is
+//! `offsets[k]` floats after the pixel's first one. Offsets thus express all kernels, dilations and masks, and closed
+//! taps are simply absent. The input gradient is also a convolution, over the output gradient, with transposed weights
+//! and mirrored offsets.
 
 use super::lanes::Lanes;
 
 /// `y[i, j, o] = bias[o] + Σ_k weights[k, o] · x[i·row_step + j·step + offsets[k]]`.
 pub(crate) struct Forward<'a> {
-    /// The input.
+    /// Input.
     pub x: &'a [f32],
-    /// Where row `k` finds its number.
+    /// Offset of the input for row `k`.
     pub offsets: &'a [usize],
-    /// Floats from a pixel to the next in `x`.
+    /// Stride between pixels in `x`, in floats.
     pub step: usize,
-    /// Floats from a row of pixels to the next in `x`.
+    /// Stride between pixel rows in `x`, in floats.
     pub row_step: usize,
     /// `[offsets.len(), stride]`.
     pub weights: &'a [f32],
-    /// `outputs`, rounded up to whole vectors.
+    /// `outputs` rounded up to whole vectors.
     pub stride: usize,
     /// `[stride]`.
     pub bias: &'a [f32],
-    /// Rows of pixels.
+    /// Pixel rows.
     pub rows: usize,
-    /// Pixels in a row.
+    /// Pixels per row.
     pub columns: usize,
-    /// Features of `y`.
+    /// Output features.
     pub outputs: usize,
     /// `[rows, columns, outputs]`.
     pub y: &'a mut [f32],
@@ -35,23 +35,23 @@ pub(crate) struct Forward<'a> {
 
 /// `gradient[k, o] += Σ_ij x[i·row_step + j·step + offsets[k]] · dy[i, j, o]`, `bias[o] += Σ_ij dy[i, j, o]`.
 pub(crate) struct WeightGradient<'a> {
-    /// The input of the convolution.
+    /// Input of the convolution.
     pub x: &'a [f32],
-    /// As in [`Forward`].
+    /// See [`Forward`].
     pub offsets: &'a [usize],
-    /// As in [`Forward`].
+    /// See [`Forward`].
     pub step: usize,
-    /// As in [`Forward`].
+    /// See [`Forward`].
     pub row_step: usize,
-    /// Gradient of the output, `[rows, columns, outputs]`.
+    /// Output gradient, `[rows, columns, outputs]`.
     pub dy: &'a [f32],
-    /// Rows of pixels.
+    /// Pixel rows.
     pub rows: usize,
-    /// Pixels in a row.
+    /// Pixels per row.
     pub columns: usize,
-    /// Features of `dy`.
+    /// Output features.
     pub outputs: usize,
-    /// `outputs`, rounded up to whole vectors.
+    /// `outputs` rounded up to whole vectors.
     pub stride: usize,
     /// `[offsets.len(), stride]`.
     pub gradient: &'a mut [f32],
@@ -59,16 +59,16 @@ pub(crate) struct WeightGradient<'a> {
     pub bias: &'a mut [f32],
 }
 
-/// Whether every row of every pixel stands inside `x`.
+/// True if all accesses are within `x`.
 fn fits(x: &[f32], offsets: &[usize], step: usize, row_step: usize, rows: usize, columns: usize) -> bool {
     let farthest = offsets.iter().copied().max().unwrap_or(0);
     rows == 0 || columns == 0 || offsets.is_empty() || (rows - 1) * row_step + (columns - 1) * step + farthest < x.len()
 }
 
-/// Computes `job`, `P2` pixels at a time where two vectors of outputs are left and `P1` where there is one.
+/// Runs `job` in blocks of `P2` pixels by two vectors of outputs, and `P1` pixels by one vector for the remainder.
 ///
 /// # Safety
-/// The machine must have the instructions of `V`.
+/// The CPU must support the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn forward<V: Lanes, const P2: usize, const P1: usize>(job: &mut Forward) {
     assert!(fits(job.x, job.offsets, job.step, job.row_step, job.rows, job.columns));
@@ -77,8 +77,7 @@ pub(super) unsafe fn forward<V: Lanes, const P2: usize, const P1: usize>(job: &m
     assert!(job.y.len() == job.rows * job.columns * job.outputs);
     let mut o = 0;
     while o < job.outputs {
-        // SAFETY: o is below outputs, so that one vector from o stays inside the stride, and two do where more than
-        // one vector is left.
+        // SAFETY: o < outputs, so one vector from o is within the stride. Two are if more than one vector remains.
         unsafe {
             if job.outputs - o > V::COUNT {
                 forward_features::<V, 2, P2>(job, o);
@@ -92,7 +91,8 @@ pub(super) unsafe fn forward<V: Lanes, const P2: usize, const P1: usize>(job: &m
 }
 
 /// # Safety
-/// As [`forward`], whose asserts must hold; `o` is a multiple of the lanes, and `N` vectors from `o` fit the stride.
+/// The conditions of [`forward`], after its asserts. `o` is a multiple of the lane count, and `N` vectors from `o` fit
+/// the stride.
 #[inline(always)]
 unsafe fn forward_features<V: Lanes, const N: usize, const P: usize>(job: &mut Forward, o: usize) {
     for i in 0..job.rows {
@@ -104,7 +104,7 @@ unsafe fn forward_features<V: Lanes, const N: usize, const P: usize>(job: &mut F
                 j += P;
             }
             if j < job.columns && job.columns >= P {
-                // The last few pixels once more with some of their neighbours: faster than one by one.
+                // Recomputes some pixels with an overlapping last block, which is faster than single pixels.
                 forward_pixels::<V, N, P>(job, o, i, job.columns - P);
             } else {
                 while j < job.columns {
@@ -117,12 +117,12 @@ unsafe fn forward_features<V: Lanes, const N: usize, const P: usize>(job: &mut F
 }
 
 /// # Safety
-/// As [`forward_features`]; pixels `j..j + P` of row `i` exist.
+/// The conditions of [`forward_features`]. Pixels `j..j + P` of row `i` exist.
 #[inline(always)]
 unsafe fn forward_pixels<V: Lanes, const N: usize, const P: usize>(job: &mut Forward, o: usize, i: usize, j: usize) {
     let step = job.step;
-    // SAFETY: `fits` holds the reads of x, the lengths of weights and bias those of `N` vectors from o, and stores
-    // write whole vectors only where whole vectors of outputs are left.
+    // SAFETY: `fits` bounds the reads of x. Weights and bias have `N` vectors from o, and whole vectors are stored only
+    // if whole vectors of outputs remain.
     unsafe {
         let bias = job.bias.as_ptr().add(o);
         let mut sums = [[V::splat(0.0); N]; P];
@@ -132,7 +132,7 @@ unsafe fn forward_pixels<V: Lanes, const N: usize, const P: usize>(job: &mut For
             }
         }
         let x = job.x.as_ptr().add(i * job.row_step + j * step);
-        // Four pixels from one address, which the processor can add a few steps to by itself.
+        // Four pixels share an address register, with scaled index addressing.
         let fours = 4 * step;
         let mut weights = job.weights.as_ptr().add(o);
         for &offset in job.offsets {
@@ -163,10 +163,10 @@ unsafe fn forward_pixels<V: Lanes, const N: usize, const P: usize>(job: &mut For
     }
 }
 
-/// Computes `job`, `B2` rows at a time where two vectors of outputs are left and `B1` where there is one.
+/// Runs `job` in blocks of `B2` rows by two vectors of outputs, and `B1` rows by one vector for the remainder.
 ///
 /// # Safety
-/// The machine must have the instructions of `V`.
+/// The CPU must support the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn weight_gradient<V: Lanes, const B2: usize, const B1: usize>(job: &mut WeightGradient) {
     assert!(fits(job.x, job.offsets, job.step, job.row_step, job.rows, job.columns));
@@ -175,7 +175,7 @@ pub(super) unsafe fn weight_gradient<V: Lanes, const B2: usize, const B1: usize>
     assert!(job.dy.len() == job.rows * job.columns * job.outputs);
     let mut o = 0;
     while o < job.outputs {
-        // SAFETY: as in `forward`.
+        // SAFETY: see `forward`.
         unsafe {
             if job.outputs - o > V::COUNT {
                 gradient_features::<V, 2, B2>(job, o);
@@ -189,11 +189,11 @@ pub(super) unsafe fn weight_gradient<V: Lanes, const B2: usize, const B1: usize>
 }
 
 /// # Safety
-/// As [`weight_gradient`], whose asserts must hold; `N` vectors from `o` fit the stride.
+/// The conditions of [`weight_gradient`], after its asserts. `N` vectors from `o` fit the stride.
 #[inline(always)]
 unsafe fn gradient_features<V: Lanes, const N: usize, const B: usize>(job: &mut WeightGradient, o: usize) {
     let mut k = 0;
-    // SAFETY: rows k to k + B (or + 4, + 2, or k alone) are in the list of offsets.
+    // SAFETY: rows k to k + B (or + 4, + 2, or k alone) have offsets.
     unsafe {
         while k + B <= job.offsets.len() {
             gradient_rows::<V, N, B>(job, o, k);
@@ -214,13 +214,13 @@ unsafe fn gradient_features<V: Lanes, const N: usize, const B: usize>(job: &mut 
     }
 }
 
-/// N vectors of `dy` from `from`, of which `left` floats are this pixel's.
+/// Loads N vectors of `dy` from `from`. Only the first `left` floats belong to this pixel; the rest is zero.
 ///
 /// # Safety
-/// The machine must have the instructions of `V`, and `min(left, N · lanes)` floats be readable.
+/// The CPU must support the instructions of `V`, and `min(left, N · lanes)` floats must be readable.
 #[inline(always)]
 unsafe fn load_features<V: Lanes, const N: usize>(from: *const f32, left: usize) -> [V; N] {
-    // SAFETY: the caller vouches for it; the last vector reads no more than what is left.
+    // SAFETY: guaranteed by the caller. The last vector reads only the remaining floats.
     unsafe {
         let mut d = [V::splat(0.0); N];
         for (n, d) in d.iter_mut().enumerate() {
@@ -233,10 +233,10 @@ unsafe fn load_features<V: Lanes, const N: usize>(from: *const f32, left: usize)
 }
 
 /// # Safety
-/// As [`gradient_features`]; rows `k..k + B` exist.
+/// The conditions of [`gradient_features`]. Rows `k..k + B` exist.
 #[inline(always)]
 unsafe fn gradient_rows<V: Lanes, const N: usize, const B: usize>(job: &mut WeightGradient, o: usize, k: usize) {
-    // SAFETY: `fits` holds the reads of x, the length of dy its reads, that of the gradient its reads and writes.
+    // SAFETY: `fits` bounds the reads of x; the lengths of dy and gradient bound their accesses.
     unsafe {
         let mut sums = [[V::splat(0.0); N]; B];
         let mut starts = [job.x.as_ptr(); B];
@@ -269,10 +269,10 @@ unsafe fn gradient_rows<V: Lanes, const N: usize, const B: usize>(job: &mut Weig
 }
 
 /// # Safety
-/// As [`gradient_features`].
+/// The conditions of [`gradient_features`].
 #[inline(always)]
 unsafe fn gradient_bias<V: Lanes, const N: usize>(job: &mut WeightGradient, o: usize) {
-    // SAFETY: the lengths of dy and of the bias hold all reads and writes.
+    // SAFETY: the lengths of dy and bias bound all accesses.
     unsafe {
         let mut sums = [V::splat(0.0); N];
         let mut dy = job.dy.as_ptr().wrapping_add(o);

@@ -1,10 +1,10 @@
 //! Vector kernels of the CPU path.
 //!
-//! The algorithms stand once, over a small trait of vectors; a file an instruction set brings that trait and little
-//! else. Results of one instruction set are the same on any number of threads; between instruction sets the last
-//! bits differ, since some add and multiply in one step.
+//! The algorithms are written once, generic over a small vector trait, and the file of each instruction set implements
+//! that trait. Results for one instruction set are independent of the number of threads. Between instruction sets the
+//! last bits differ, because some use fused multiply-add.
 #![allow(unsafe_code)]
-#![allow(clippy::inline_always)] // a helper that is not inlined would lose its caller's instruction set
+#![allow(clippy::inline_always)] // inlining is required for the caller's target features
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -21,12 +21,12 @@ use crate::error::Error;
 pub(crate) use conv::{Forward, WeightGradient};
 pub(crate) use scan::{Scan, ScanGradient, VECTORS};
 
-/// The environment variable that names an instruction set: `portable`, `avx2` or `avx512`.
+/// Environment variable that selects an instruction set: `portable`, `avx2` or `avx512`.
 pub(crate) const VARIABLE: &str = "PIXELRNN_TRAIN_KERNEL";
 
-/// An instruction set that this machine has.
+/// An instruction set supported by this CPU.
 ///
-/// The field can be named in this module alone, so that holding a value proves that the instructions are there.
+/// The field is private to this module, so a value proves that the instructions are available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Isa(Kind);
 
@@ -40,9 +40,9 @@ enum Kind {
 }
 
 impl Isa {
-    /// All that this machine has, the fastest last.
+    /// All instruction sets of this CPU, the fastest last.
     pub(crate) fn all() -> Vec<Self> {
-        #[allow(unused_mut)] // nothing is added on other machines
+        #[allow(unused_mut)] // nothing is added on other architectures
         let mut all = vec![Self(Kind::Portable)];
         #[cfg(target_arch = "x86_64")]
         {
@@ -56,10 +56,10 @@ impl Isa {
         all
     }
 
-    /// The one that the environment variable [`VARIABLE`] names, or the fastest that this machine has.
+    /// Instruction set selected by [`VARIABLE`], or the fastest one.
     ///
     /// # Errors
-    /// When the variable names none that this machine has.
+    /// Fails if the variable does not name an instruction set of this CPU.
     pub(crate) fn chosen() -> Result<Self, Error> {
         let Some(name) = std::env::var_os(VARIABLE).filter(|name| !name.is_empty()) else {
             return Ok(Self::all().pop().unwrap_or(Self(Kind::Portable)));
@@ -70,16 +70,16 @@ impl Isa {
         })
     }
 
-    /// The chosen one, looked up once.
+    /// The selected instruction set, determined once.
     ///
     /// # Panics
-    /// When there is none, which is found when a back end is made, before anything is computed.
+    /// Panics if the selection is invalid. Back-end creation reports that error before any computation.
     pub(crate) fn get() -> Self {
         static CHOSEN: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
         *CHOSEN.get_or_init(|| Self::chosen().unwrap_or_else(|e| panic!("{e}")))
     }
 
-    /// Its name.
+    /// Name.
     pub(crate) const fn name(self) -> &'static str {
         match self.0 {
             Kind::Portable => "portable",
@@ -90,7 +90,7 @@ impl Isa {
         }
     }
 
-    /// `n` rounded up to whole vectors.
+    /// Rounds `n` up to whole vectors.
     pub(crate) fn pad(self, n: usize) -> usize {
         n.next_multiple_of(match self.0 {
             Kind::Portable => portable::LANES,
@@ -106,7 +106,7 @@ impl Isa {
         match self.0 {
             Kind::Portable => portable::forward(job),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: a value of this kind is made only where the instructions were found.
+            // SAFETY: a value of this kind exists only if the instructions were detected.
             Kind::Avx2 => unsafe { avx2::forward(job) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
@@ -119,7 +119,7 @@ impl Isa {
         match self.0 {
             Kind::Portable => portable::weight_gradient(job),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: a value of this kind is made only where the instructions were found.
+            // SAFETY: a value of this kind exists only if the instructions were detected.
             Kind::Avx2 => unsafe { avx2::weight_gradient(job) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
@@ -132,7 +132,7 @@ impl Isa {
         match self.0 {
             Kind::Portable => portable::scan(job),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: a value of this kind is made only where the instructions were found.
+            // SAFETY: a value of this kind exists only if the instructions were detected.
             Kind::Avx2 => unsafe { avx2::scan(job) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
@@ -145,7 +145,7 @@ impl Isa {
         match self.0 {
             Kind::Portable => portable::scan_gradient(job),
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: a value of this kind is made only where the instructions were found.
+            // SAFETY: a value of this kind exists only if the instructions were detected.
             Kind::Avx2 => unsafe { avx2::scan_gradient(job) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.

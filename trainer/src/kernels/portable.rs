@@ -1,10 +1,10 @@
-//! Plain loops, for machines without the vector instructions that the other files use.
+//! Portable loops, for CPUs without the other instruction sets.
 
 use super::conv::{self, Forward, WeightGradient};
 use super::lanes::Lanes;
 use super::scan::{self, Scan, ScanGradient};
 
-/// Eight floats that the compiler may vectorize as it likes.
+/// Eight floats, left to the compiler to vectorize.
 #[derive(Clone, Copy)]
 struct F32x8([f32; 8]);
 
@@ -18,7 +18,7 @@ impl Lanes for F32x8 {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller vouches for eight readable elements; an array of f32 needs no more than f32's alignment.
+        // SAFETY: the caller guarantees eight readable elements. The alignment of f32 suffices for an array of f32.
         unsafe { Self(from.cast::<[f32; 8]>().read()) }
     }
 
@@ -26,7 +26,7 @@ impl Lanes for F32x8 {
     unsafe fn load_first(from: *const f32, n: usize) -> Self {
         let mut lanes = [0.0; 8];
         for (i, lane) in lanes.iter_mut().enumerate().take(n) {
-            // SAFETY: i < n, and the caller vouches for n readable elements.
+            // SAFETY: i < n, and the caller guarantees n readable elements.
             *lane = unsafe { *from.add(i) };
         }
         Self(lanes)
@@ -34,14 +34,14 @@ impl Lanes for F32x8 {
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller vouches for eight writable elements.
+        // SAFETY: the caller guarantees eight writable elements.
         unsafe { to.cast::<[f32; 8]>().write(self.0) }
     }
 
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, n: usize) {
         for (i, lane) in self.0.iter().enumerate().take(n) {
-            // SAFETY: i < n, and the caller vouches for n writable elements.
+            // SAFETY: i < n, and the caller guarantees n writable elements.
             unsafe { *to.add(i) = *lane };
         }
     }
@@ -88,7 +88,7 @@ impl Lanes for F32x8 {
 
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
-        // Not f32::mul_add: without an instruction for it that is a call into the C library.
+        // Not f32::mul_add, which is a library call without FMA instructions.
         Self(std::array::from_fn(|i| self.0[i] * factor.0[i] + addend.0[i]))
     }
 }
@@ -96,22 +96,22 @@ impl Lanes for F32x8 {
 pub(super) const LANES: usize = F32x8::COUNT;
 
 pub(super) fn forward(job: &mut Forward) {
-    // SAFETY: plain Rust, which every machine can run.
+    // SAFETY: portable code runs on every CPU.
     unsafe { conv::forward::<F32x8, 2, 2>(job) }
 }
 
 pub(super) fn weight_gradient(job: &mut WeightGradient) {
-    // SAFETY: plain Rust, which every machine can run.
+    // SAFETY: portable code runs on every CPU.
     unsafe { conv::weight_gradient::<F32x8, 2, 2>(job) }
 }
 
 pub(super) fn scan(job: &mut Scan) {
-    // SAFETY: plain Rust, which every machine can run.
+    // SAFETY: portable code runs on every CPU.
     unsafe { scan::scan::<F32x8, 1>(job) }
 }
 
 pub(super) fn scan_gradient(job: &mut ScanGradient) {
-    // SAFETY: plain Rust, which every machine can run.
+    // SAFETY: portable code runs on every CPU.
     unsafe { scan::scan_gradient::<F32x8, 2>(job) }
 }
 
@@ -120,13 +120,13 @@ mod tests {
     use super::super::math::{sigmoid, tanh};
     use super::*;
 
-    /// The nonlinearities of all numbers of interest, against double precision.
+    /// Nonlinearities over their relevant range, compared with double precision.
     #[test]
     fn nonlinearities_are_exact_to_a_few_units_in_the_last_place() {
         let steps = (-12_000..=12_000).map(|n| n as f32 / 100.0);
         let tiny = (-300..=300).map(|n| n as f32 * 1e-6);
         for x in steps.chain(tiny).chain([0.0, -0.0, 0.625, -0.625, f32::MIN_POSITIVE, 1e30, -1e30]) {
-            // SAFETY: plain Rust, which every machine can run.
+            // SAFETY: portable code runs on every CPU.
             let (s, t) = unsafe { (sigmoid(F32x8([x; 8])).0[3], tanh(F32x8([x; 8])).0[3]) };
             let wide = f64::from(x);
             let sigmoid = 1.0 / (1.0 + (-wide).exp());

@@ -1,7 +1,7 @@
-//! LSTM scans over images: one step for several pixels, and the same backwards.
+//! LSTM scans over images: a step for several pixels, and its gradient.
 //!
-//! All gates, cells and outputs of a pixel are computed at once, wave by wave of pixels that do not read each other.
-//! Images need no skewing for that: a [`Plan`] lists which pixels read which.
+//! All gates, cells and outputs of a pixel are computed together, by wavefronts of mutually independent pixels. Images
+//! are not skewed for this: a [`Plan`] lists the pixels that each pixel reads.
 
 use super::lanes::Lanes;
 use super::math::{sigmoid, tanh};
@@ -13,16 +13,16 @@ pub(crate) struct Scan<'a> {
     pub images: usize,
     /// Features of h and c.
     pub hidden: usize,
-    /// `hidden`, rounded up to whole vectors.
+    /// `hidden` rounded up to whole vectors.
     pub stride: usize,
-    /// What the inputs add to the gates, `[images, pixels, 4, hidden]`, in the order o, f, i, g.
+    /// Input contribution to the gates, `[images, pixels, 4, hidden]`, in the order o, f, i, g.
     pub x: &'a [f32],
-    /// `[stride / lanes, taps, hidden, 4, lanes]`: of each vector of features all that it needs in one piece.
+    /// `[stride / lanes, taps, hidden, 4, lanes]`: the weights for each vector of features are contiguous.
     pub weights: &'a [f32],
-    /// Outputs and cells that are not pixels', `[1 + initials, hidden]`, the first of them zero.
+    /// Outputs and cells other than pixels', `[1 + initials, hidden]`. The first is zero.
     pub edge_h: &'a [f32],
     pub edge_c: &'a [f32],
-    /// The gates after their nonlinearities, as `x`.
+    /// Activated gates, laid out like `x`.
     pub gates: &'a mut [f32],
     /// `[images, pixels, hidden]`.
     pub c: &'a mut [f32],
@@ -30,14 +30,14 @@ pub(crate) struct Scan<'a> {
     pub h: &'a mut [f32],
 }
 
-/// The gradient of [`Scan`] for `x`, and those for the initial states.
+/// Gradients of [`Scan`] for `x` and for the initial states.
 pub(crate) struct ScanGradient<'a> {
     pub plan: &'a Plan,
     pub images: usize,
     pub hidden: usize,
     pub stride: usize,
-    /// Those of [`Scan`], transposed: [`VECTORS`] vectors at a time (at last those that are left) of the `[taps, stride]` inputs,
-    /// `[4, hidden, vectors, lanes]`.
+    /// Transposed weights of [`Scan`], `[4, hidden, vectors, lanes]` for each group of [`VECTORS`] vectors of the
+    /// `[taps, stride]` inputs. The last group may be smaller.
     pub weights: &'a [f32],
     pub edge_c: &'a [f32],
     pub gates: &'a [f32],
@@ -46,18 +46,19 @@ pub(crate) struct ScanGradient<'a> {
     pub dh: &'a [f32],
     /// Gradient of `x`.
     pub dx: &'a mut [f32],
-    /// Gradients of all states, `[images, states, hidden]`: zero at first; in the end, those of the edges are of use.
+    /// Gradients of all states, `[images, states, hidden]`. Initially zero. On return, only the edge states are
+    /// meaningful.
     pub states_h: &'a mut [f32],
     pub states_c: &'a mut [f32],
 }
 
-/// Vectors of a state's gradient that are computed at once, where there are so many.
+/// Maximum number of gradient vectors computed at a time.
 pub(crate) const VECTORS: usize = 3;
 
-/// Computes `job`, `P` pixels at once.
+/// Runs `job`, `P` pixels at a time.
 ///
 /// # Safety
-/// The machine must have the instructions of `V`.
+/// The CPU must support the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn scan<V: Lanes, const P: usize>(job: &mut Scan) {
     let (plan, h) = (job.plan, job.hidden);
@@ -72,7 +73,7 @@ pub(super) unsafe fn scan<V: Lanes, const P: usize>(job: &mut Scan) {
         let wave = (end - begin) * job.images;
         for block in (0..h).step_by(V::COUNT) {
             let mut at = 0;
-            // SAFETY: the pixels from `at` on are in the wave, `block` is a feature, and the asserts hold all else.
+            // SAFETY: pixels from `at` on are in the wave, `block` is a feature index, and the asserts cover the rest.
             unsafe {
                 while at + P <= wave {
                     scan_pixels::<V, P>(job, begin, at, block);
@@ -91,7 +92,7 @@ pub(super) unsafe fn scan<V: Lanes, const P: usize>(job: &mut Scan) {
     }
 }
 
-/// Image and pixel of P places in a wave: all images of a pixel stand side by side.
+/// Image and pixel of P consecutive wave entries. A wave lists all images of a pixel consecutively.
 #[inline(always)]
 fn places<const P: usize>(plan: &Plan, images: usize, begin: usize, at: usize) -> [(usize, usize); P] {
     let mut places = [(0, 0); P];
@@ -101,10 +102,10 @@ fn places<const P: usize>(plan: &Plan, images: usize, begin: usize, at: usize) -
     places
 }
 
-/// `hidden` features of state `state` of image `image`.
+/// Pointer to the `hidden` features of a state of an image.
 ///
 /// # Safety
-/// `pixels` must hold those of all images' pixels, `edges` those of the other states.
+/// `pixels` must hold the features of all images' pixels, `edges` the features of the other states.
 #[inline(always)]
 unsafe fn state(
     plan: &Plan,
@@ -124,18 +125,18 @@ unsafe fn state(
     }
 }
 
-/// The features from `block` on, a vector, of P places from `at` on.
+/// Computes a vector of features from `block` on, for P wave entries from `at` on.
 ///
 /// # Safety
-/// As [`scan`], whose asserts must hold; the places are in the wave that begins at `begin`, and `block` is a multiple of the lanes below
-/// `hidden`.
+/// The conditions of [`scan`], after its asserts. The entries are in the wave that starts at `begin`, and `block` is a
+/// multiple of the lane count, below `hidden`.
 #[inline(always)]
 unsafe fn scan_pixels<V: Lanes, const P: usize>(job: &mut Scan, begin: usize, at: usize, block: usize) {
     let (plan, h) = (job.plan, job.hidden);
     let places = places::<P>(plan, job.images, begin, at);
     let left = (h - block).min(V::COUNT);
-    // SAFETY: places are inside the images, a plan's states inside the maps or edges, and `left` features are left
-    // from `block` on; there are whole vectors of weights for each of them.
+    // SAFETY: entries are within the images, and a plan's states within maps or edges. `left` features remain from
+    // `block` on, each with whole vectors of weights.
     unsafe {
         let mut sums = [[V::splat(0.0); 4]; P];
         for (sums, (image, pixel)) in sums.iter_mut().zip(places) {
@@ -179,13 +180,13 @@ unsafe fn scan_pixels<V: Lanes, const P: usize>(job: &mut Scan, begin: usize, at
     }
 }
 
-/// N vectors, one after the other. (A closure in its place would not be compiled for the caller's instruction set.)
+/// Loads N consecutive vectors. A closure would not inherit the caller's target features.
 ///
 /// # Safety
-/// The machine must have the instructions of `V`, and the vectors be readable.
+/// The CPU must support the instructions of `V`, and the vectors must be readable.
 #[inline(always)]
 unsafe fn load_all<V: Lanes, const N: usize>(from: *const f32) -> [V; N] {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let mut all = [V::splat(0.0); N];
         for (n, one) in all.iter_mut().enumerate() {
@@ -196,25 +197,25 @@ unsafe fn load_all<V: Lanes, const N: usize>(from: *const f32) -> [V; N] {
 }
 
 /// # Safety
-/// The machine must have the instructions of `V`; `left` floats must be readable, at most a vector.
+/// The CPU must support the instructions of `V`. `min(left, lanes)` floats must be readable.
 #[inline(always)]
 unsafe fn load<V: Lanes>(from: *const f32, left: usize) -> V {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: guaranteed by the caller.
     unsafe { if left >= V::COUNT { V::load(from) } else { V::load_first(from, left) } }
 }
 
 /// # Safety
-/// As [`load`], for writing.
+/// The conditions of [`load`], for writing.
 #[inline(always)]
 unsafe fn store<V: Lanes>(value: V, to: *mut f32, left: usize) {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: guaranteed by the caller.
     unsafe { if left >= V::COUNT { value.store(to) } else { value.store_first(to, left) } }
 }
 
-/// Computes `job`.
+/// Runs `job`.
 ///
 /// # Safety
-/// The machine must have the instructions of `V`.
+/// The CPU must support the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn scan_gradient<V: Lanes, const P: usize>(job: &mut ScanGradient) {
     let (plan, h) = (job.plan, job.hidden);
@@ -231,11 +232,12 @@ pub(super) unsafe fn scan_gradient<V: Lanes, const P: usize>(job: &mut ScanGradi
         let wave = (end - begin) * job.images;
         for at in 0..wave {
             let [(image, pixel)] = places::<1>(plan, job.images, begin, at);
-            // SAFETY: the pixel is in the wave, and the asserts hold all else.
+            // SAFETY: the pixel is in the wave, and the asserts cover the rest.
             unsafe { gradient_gates::<V>(job, image, pixel) };
         }
         for vector in (0..vectors).step_by(VECTORS) {
-            // SAFETY: so many vectors are left from `vector` on; the gates' gradients of the wave are complete.
+            // SAFETY: the matched number of vectors remains from `vector` on. The gate gradients of the wave are
+            // complete.
             unsafe {
                 match vectors - vector {
                     1 => gradient_vectors::<V, P, 1>(job, (begin, wave), vector),
@@ -247,10 +249,10 @@ pub(super) unsafe fn scan_gradient<V: Lanes, const P: usize>(job: &mut ScanGradi
     }
 }
 
-/// All places of a wave, P at once, through `N` vectors of weights.
+/// Processes all entries of a wave, P at a time, with `N` vectors of weights.
 ///
 /// # Safety
-/// As [`scan_gradient`], whose asserts must hold; there are `N` vectors from `vector` on.
+/// The conditions of [`scan_gradient`], after its asserts. `N` vectors remain from `vector` on.
 #[inline(always)]
 unsafe fn gradient_vectors<V: Lanes, const P: usize, const N: usize>(
     job: &mut ScanGradient,
@@ -259,7 +261,7 @@ unsafe fn gradient_vectors<V: Lanes, const P: usize, const N: usize>(
 ) {
     let (plan, images) = (job.plan, job.images);
     let mut at = 0;
-    // SAFETY: the places from `at` on are in the wave.
+    // SAFETY: entries from `at` on are in the wave.
     unsafe {
         while at + P <= wave {
             gradient_states::<V, P, N>(job, &places(plan, images, begin, at), vector);
@@ -272,10 +274,10 @@ unsafe fn gradient_vectors<V: Lanes, const P: usize, const N: usize>(
     }
 }
 
-/// The gradients of one pixel's gates before their nonlinearities, and of the cell that it continued.
+/// Gradients of a pixel's gate inputs and of the cell that it continued.
 ///
 /// # Safety
-/// As [`scan_gradient`], whose asserts must hold; the pixel is inside the image.
+/// The conditions of [`scan_gradient`], after its asserts. The pixel is inside the image.
 #[inline(always)]
 unsafe fn gradient_gates<V: Lanes>(job: &mut ScanGradient, image: usize, pixel: usize) {
     let (plan, h) = (job.plan, job.hidden);
@@ -285,7 +287,7 @@ unsafe fn gradient_gates<V: Lanes>(job: &mut ScanGradient, image: usize, pixel: 
     let mut block = 0;
     while block < h {
         let left = (h - block).min(V::COUNT);
-        // SAFETY: the pixel is inside the maps, the state inside the states, and `left` features are left.
+        // SAFETY: the pixel is within the maps, the state within the states, and `left` features remain.
         unsafe {
             let one = V::splat(1.0);
             let gates = job.gates.as_ptr().add(at * 4 * h + block);
@@ -319,10 +321,12 @@ unsafe fn gradient_gates<V: Lanes>(job: &mut ScanGradient, image: usize, pixel: 
     }
 }
 
-/// Adds the gradients of P pixels' gates, through `N` vectors of weights from `vector` on, to the states that they read.
+/// Propagates the gate gradients of P pixels to the states that they read, with `N` vectors of weights from `vector`
+/// on.
 ///
 /// # Safety
-/// As [`scan_gradient`], whose asserts must hold; the places are inside the images, the vectors inside a row of weights.
+/// The conditions of [`scan_gradient`], after its asserts. The entries are within the images, the vectors within a row
+/// of weights.
 #[inline(always)]
 unsafe fn gradient_states<V: Lanes, const P: usize, const N: usize>(
     job: &mut ScanGradient,
@@ -330,7 +334,7 @@ unsafe fn gradient_states<V: Lanes, const P: usize, const N: usize>(
     vector: usize,
 ) {
     let (plan, h) = (job.plan, job.hidden);
-    // SAFETY: the caller vouches for the places and vectors; rows of weights have whole vectors.
+    // SAFETY: the caller guarantees entries and vectors. Weight rows have whole vectors.
     unsafe {
         let mut sums = [[V::splat(0.0); N]; P];
         let mut from = [job.dx.as_ptr(); P];

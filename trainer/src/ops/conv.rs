@@ -1,4 +1,4 @@
-//! Masked convolution as an operation of Burn's, with a backward pass of its own.
+//! Masked convolution as a custom Burn operation with its own backward pass.
 
 use super::conv_cpu::{self, Batch, Inputs};
 use super::geometry::Geometry;
@@ -13,10 +13,10 @@ use burn::prelude::*;
 use burn_flex::FlexTensor;
 use std::sync::Arc;
 
-/// The operation, on back ends that have it.
+/// The operation, on supporting back ends.
 #[backend_extension(Autodiff, Flex)]
 pub(super) trait ConvOps: Backend {
-    /// `x` `[N, H, W, inputs]`, `weight` as in the file, `bias` `[1 or N, outputs]`.
+    /// `x` `[N, H, W, inputs]`, `weight` in the file's layout, `bias` `[1 or N, outputs]`.
     fn masked_conv(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -117,7 +117,7 @@ impl<C: CheckpointStrategy> ConvOps for Autodiff<Flex, C> {
     }
 }
 
-/// Convolves `x` `[N, H, W, inputs]`, or its positive part if `relu`.
+/// Convolves `x` `[N, H, W, inputs]`, after a ReLU if `relu`.
 pub(super) fn masked_conv(
     x: Tensor<4>,
     weight: Tensor<4>,

@@ -1,11 +1,11 @@
-//! Masked convolution of a batch on the CPU, forward and backward, on plain slices.
+//! Masked convolution of a batch on the CPU, forward and backward, on slices.
 
 use super::geometry::{Geometry, Matrix};
 use crate::kernels::{Forward, Isa, WeightGradient};
 use rayon::prelude::*;
 
-/// Images whose weight gradients are summed before those sums are added up: a fixed number, so that the result does
-/// not depend on how many threads there are.
+/// Images per partial sum of weight gradients. A fixed number, so that the result is independent of the number of
+/// threads.
 const IMAGES_A_SUM: usize = 4;
 
 /// A batch `[images, height, width, features]`.
@@ -22,12 +22,12 @@ impl Batch {
     }
 }
 
-/// What a convolution reads.
+/// Inputs of a convolution.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Inputs<'a> {
     /// `[images, height, width, inputs]`.
     pub x: &'a [f32],
-    /// Whether its positive part is convolved.
+    /// True if a ReLU is applied to `x` first.
     pub relu: bool,
     /// `[outputs, inputs, kernel rows, kernel columns]`.
     pub weight: &'a [f32],
@@ -35,15 +35,15 @@ pub(super) struct Inputs<'a> {
 
 /// Gradients of a convolution.
 pub(super) struct Gradients {
-    /// For the input; empty where it was not asked for.
+    /// For the input. Empty if not requested.
     pub x: Vec<f32>,
-    /// As the weights, 0 where the mask is closed.
+    /// For the weights, in their layout. Zero for closed taps.
     pub weight: Vec<f32>,
-    /// Of each image on its own, `[images, outputs]`.
+    /// For each image's bias, `[images, outputs]`.
     pub bias: Vec<f32>,
 }
 
-/// A matrix made ready for images of one width.
+/// A matrix prepared for images of a fixed width.
 struct Ready<'a> {
     matrix: &'a Matrix,
     offsets: Vec<usize>,
@@ -55,7 +55,7 @@ impl<'a> Ready<'a> {
         Self { matrix, offsets: matrix.offsets(batch.width), batch }
     }
 
-    /// The input of one image as the kernel reads it: padded, and through a ReLU if there is one.
+    /// Prepares the kernel's input for one image: padding, and a ReLU if requested.
     fn prepare<'b>(&self, image: &'b [f32], relu: bool, buffer: &'b mut Vec<f32>) -> &'b [f32] {
         let (padding, width, features) = (self.matrix.padding, self.batch.width, self.matrix.inputs());
         if relu {
@@ -69,7 +69,7 @@ impl<'a> Ready<'a> {
         }
     }
 
-    /// Floats from a row of pixels to the next, as the kernel reads them.
+    /// Stride between pixel rows of the kernel's input, in floats.
     fn row_step(&self) -> usize {
         self.matrix.padding.padded(self.batch.width) * self.matrix.inputs()
     }
@@ -92,7 +92,7 @@ impl<'a> Ready<'a> {
     }
 }
 
-/// Convolves `inputs`; `bias` is `[1, outputs]` or `[images, outputs]`.
+/// Convolves `inputs` with `bias` `[1, outputs]` or `[images, outputs]`.
 pub(super) fn forward(isa: Isa, geometry: &Geometry, batch: Batch, inputs: Inputs, bias: &[f32]) -> Vec<f32> {
     let ready = Ready::new(&geometry.forward, batch);
     let outputs = ready.matrix.outputs();
@@ -111,7 +111,7 @@ pub(super) fn forward(isa: Isa, geometry: &Geometry, batch: Batch, inputs: Input
     y
 }
 
-/// Gradients of [`forward`], given that of its output.
+/// Gradients of [`forward`], given the output gradient.
 pub(super) fn backward(
     isa: Isa,
     geometry: &Geometry,
@@ -189,7 +189,7 @@ mod tests {
         for conv in conv_cases() {
             let geometry = Geometry::new(conv);
             let (inputs, outputs) = (conv.inputs.count, conv.outputs.count);
-            // Rows of fewer and of more pixels than the kernels compute at once, none a multiple of the other.
+            // Row lengths below and above the kernels' block sizes, and not multiples of them.
             for (height, width) in [(5, 3), (4, 17), (2, 31)] {
                 let batch = Batch { images: 5, height, width };
                 let x = numbers(1, 5 * height * width * inputs);

@@ -1,4 +1,4 @@
-//! Masked convolution on a GPU, as an operation of Burn's with a backward pass of its own.
+//! Masked convolution on a GPU as a custom Burn operation with its own backward pass.
 
 use crate::gpu::{self, Conv, Sums, SumsMetadata};
 use burn::backend::autodiff::Autodiff;
@@ -13,10 +13,11 @@ use burn::tensor::Shape;
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
 use pixelrnn::network::MaskedConv;
 
-/// The operation, on back ends that have it.
+/// The operation, on supporting back ends.
 #[backend_extension(Autodiff, Cube, Fusion)]
 pub(super) trait ConvOps: Backend {
-    /// `x` `[N, inputs, H, W]`, `weight` as in the file, `bias` `[1 or N, outputs]`; gives `[N, outputs, H, W]`.
+    /// `x` `[N, inputs, H, W]`, `weight` in the file's layout, `bias` `[1 or N, outputs]`; returns `[N, outputs, H,
+    /// W]`.
     #[fusion(dtype = x, shape = with_features(x, conv.weight()[0]))]
     fn masked_conv_gpu(
         x: FloatTensor<Self>,
@@ -26,10 +27,10 @@ pub(super) trait ConvOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// The kernels of the backward pass.
+/// Kernels of the backward pass.
 #[backend_extension(Cube, Fusion)]
 pub(super) trait ConvGradients: Backend {
-    /// The gradient for `x`, given that of the output.
+    /// Gradient for `x`, given the output gradient.
     #[fusion(dtype = x, shape = x)]
     fn of_input(
         x: FloatTensor<Self>,
@@ -38,12 +39,12 @@ pub(super) trait ConvGradients: Backend {
         conv: Conv,
     ) -> FloatTensor<Self>;
 
-    /// The gradients of the weights and of a bias that all images share.
+    /// Gradients of the weights and of a bias shared by all images.
     #[fusion(meta = sums)]
     fn of_weight(x: FloatTensor<Self>, dy: FloatTensor<Self>, conv: Conv) -> Sums<Self>;
 }
 
-/// `x` with another number of features.
+/// Shape of `x` with another number of features.
 fn with_features(x: &Shape, features: usize) -> Shape {
     [x[0], features, x[2], x[3]].into()
 }
@@ -127,7 +128,7 @@ impl<B: ConvOps + ConvGradients, C: CheckpointStrategy> ConvOps for Autodiff<B, 
     }
 }
 
-/// Convolves `x` `[N, inputs, H, W]`, or its positive part if `relu`.
+/// Convolves `x` `[N, inputs, H, W]`, after a ReLU if `relu`.
 pub(super) fn masked_conv(
     x: Tensor<4>,
     weight: Tensor<4>,

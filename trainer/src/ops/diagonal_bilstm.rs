@@ -10,9 +10,9 @@ use pixelrnn::network::DiagonalBilstm;
 /// Tensors of one direction, as in the trained-model file.
 pub(crate) struct DirectionTensors {
     pub input_to_state: ConvTensors,
-    /// `[4 · hidden, hidden, 2, 1]`: the row above, then the same row.
+    /// `[4 · hidden, hidden, 2, 1]`: tap for the row above, then for the same row.
     pub state_to_state: Tensor<4>,
-    /// The state before the first pixel of each row, `[height, hidden]`.
+    /// State before the first pixel of each row, `[height, hidden]`.
     pub initial: Option<Initial>,
 }
 
@@ -57,7 +57,7 @@ fn direction(
     scan(gates, tensors.state_to_state, h, c, plan(height, width, mirrored).into())
 }
 
-/// All pixels of a diagonal at once.
+/// Wavefront plan with a diagonal per wave.
 pub(super) fn plan(height: usize, width: usize, mirrored: bool) -> Plan {
     let pixel = |i: usize, step: usize| i * width + if mirrored { width - 1 - step } else { step };
     let diagonals = (0..height + width - 1)
@@ -71,7 +71,7 @@ pub(super) fn plan(height: usize, width: usize, mirrored: bool) -> Plan {
     })
 }
 
-/// Row `i` of `x` `[N, F, H, W]` moved to the right by `i`, so that diagonals stand upright: `[N, F, H, H + W - 1]`.
+/// Shifts row `i` of `x` `[N, F, H, W]` right by `i`, so that diagonals become columns: `[N, F, H, H + W - 1]`.
 fn skew(x: Tensor<4>) -> Tensor<4> {
     let [n, f, height, width] = x.dims();
     let wide = height + width - 1;
@@ -79,14 +79,14 @@ fn skew(x: Tensor<4>) -> Tensor<4> {
     x.narrow(2, 0, height * wide).reshape([n, f, height, wide])
 }
 
-/// Undoes [`skew`].
+/// Inverse of [`skew`].
 fn unskew(x: Tensor<4>, width: usize) -> Tensor<4> {
     let [n, f, height, wide] = x.dims();
     let x = x.reshape([n, f, height * wide]).pad([(0, height)], 0.0);
     x.reshape([n, f, height, wide + 1]).narrow(3, 0, width)
 }
 
-/// Diagonal by diagonal, `gates` being `[N, 4 · hidden, H, W]`.
+/// Scan over diagonals, with `gates` `[N, 4 · hidden, H, W]`.
 fn stock(
     gates: Tensor<4>,
     weight: Tensor<4>,
@@ -98,9 +98,9 @@ fn stock(
     let device = gates.device();
     let turn = |x: Tensor<4>| if mirrored { x.flip([3]) } else { x };
     let gates = skew(turn(gates));
-    // Both taps side by side in one matrix, `[4 · hidden, 2 · hidden]`.
+    // Both taps in one matrix, `[4 · hidden, 2 · hidden]`.
     let weight = weight.reshape([4 * hidden, hidden, 2]).permute([0, 2, 1]).reshape([1, 4 * hidden, 2 * hidden]);
-    // Row i starts at diagonal i: until then its state is the initial one.
+    // Row i starts at diagonal i and holds its initial state until then.
     let start = |of: Option<Tensor<2>>| match of {
         Some(state) => state.narrow(0, 0, height).transpose().reshape([1, hidden, height]).expand([n, hidden, height]),
         None => Tensor::zeros([n, hidden, height], &device),
@@ -108,7 +108,7 @@ fn stock(
     let (first_h, first_c) = initial.map_or((None, None), |initial| (Some(initial.h), Some(initial.c)));
     let (first_h, first_c) = (start(first_h), start(first_c));
     let (mut h, mut c) = (first_h.clone(), first_c.clone());
-    // The state above is zero in the first row alone: where row i begins, row i - 1 has.
+    // The state above is zero only in the first row: when row i starts, row i - 1 has started.
     let mut columns = Vec::with_capacity(height + width - 1);
     for t in 0..height + width - 1 {
         let above = h.clone().pad([(1, 0)], 0.0).narrow(2, 0, height);
@@ -116,7 +116,7 @@ fn stock(
             + gates.clone().narrow(3, t, 1).reshape([n, 4 * hidden, height]);
         (h, c) = cell::step(&z, c, 1);
         columns.push(h.clone());
-        // Rows that have not begun yet keep their initial state.
+        // Rows that have not started keep their initial state.
         let begun: Vec<f32> = (0..height).map(|i| if i <= t { 1.0 } else { 0.0 }).collect();
         let begun = Tensor::<1>::from_data(TensorData::new(begun, [height]), &device).reshape([1, 1, height]);
         let waiting = begun.clone().neg() + 1.0;

@@ -1,8 +1,8 @@
-//! Where the open taps of a masked convolution find their numbers in a padded image, and its weights in a matrix.
+//! Geometry of a masked convolution: offsets of its open taps in a padded image, and its weights as a matrix.
 
 use pixelrnn::network::MaskedConv;
 
-/// Zeros around an image.
+/// Zero padding of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Padding {
     pub top: usize,
@@ -11,32 +11,32 @@ pub(super) struct Padding {
     pub right: usize,
 }
 
-/// A convolution as a matrix: see [`crate::kernels::Forward`]. A row is one feature read at one tap.
+/// A convolution as a matrix; see [`crate::kernels::Forward`]. A row is one feature read at one tap.
 #[derive(Clone, Debug)]
 pub(super) struct Matrix {
-    /// The tap and the feature that row `k` reads.
+    /// Tap and feature read by row `k`.
     rows: Vec<(Tap, usize)>,
-    /// Features that are read.
+    /// Input features.
     inputs: usize,
-    /// Features that are made: numbers in a row.
+    /// Output features, the length of a row.
     outputs: usize,
-    /// Where the weight tensor has each number, `[rows, outputs]`; [`CLOSED`] where the mask is closed.
+    /// Index of each element in the weight tensor, `[rows, outputs]`. [`CLOSED`] if the mask is closed.
     places: Vec<usize>,
-    /// The zeros that the taps reach into.
+    /// Padding needed by the taps.
     pub padding: Padding,
 }
 
-/// What stands in the place of a weight that the mask closes.
+/// Marker for a masked-out weight.
 const CLOSED: usize = usize::MAX;
 
-/// One tap: what it reads, relative to the pixel that is computed.
+/// A tap as an offset from the current pixel.
 #[derive(Clone, Copy, Debug)]
 struct Tap {
     rows: isize,
     columns: isize,
 }
 
-/// A masked convolution and its gradient for the input, which is a convolution too.
+/// A masked convolution, and its input gradient, which is also a convolution.
 #[derive(Clone, Debug)]
 pub(super) struct Geometry {
     conv: MaskedConv,
@@ -77,7 +77,7 @@ impl Matrix {
         Self { rows: Vec::new(), inputs, outputs, places: Vec::new(), padding: Padding::default() }
     }
 
-    /// Adds a row, unless all of it is closed.
+    /// Adds a row, unless it is entirely closed.
     fn push(&mut self, tap: Tap, feature: usize, places: impl Iterator<Item = usize>) {
         let before = self.places.len();
         self.places.extend(places);
@@ -93,22 +93,22 @@ impl Matrix {
         padding.right = padding.right.max(tap.columns.max(0) as usize);
     }
 
-    /// Features that are read.
+    /// Number of input features.
     pub(super) fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// Features that are made.
+    /// Number of output features.
     pub(super) fn outputs(&self) -> usize {
         self.outputs
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Where row `k` finds its number in images of `width` pixels a row, in floats after the pixel's first.
+    /// Offset of the input for row `k` from a pixel's first float, in images with `width` pixels per row.
     pub(super) fn offsets(&self, width: usize) -> Vec<usize> {
         let padded = self.padding.padded(width) as isize;
         let offset = |&(tap, feature): &(Tap, usize)| {
@@ -119,7 +119,7 @@ impl Matrix {
         self.rows.iter().map(offset).collect()
     }
 
-    /// The matrix of the weights `weight`, its rows `stride` floats apart.
+    /// Packs the weight tensor into matrix rows with stride `stride`.
     pub(super) fn pack(&self, weight: &[f32], stride: usize) -> Vec<f32> {
         let mut packed = vec![0.0; self.len() * stride];
         for (row, places) in packed.chunks_exact_mut(stride).zip(self.places.chunks_exact(self.outputs)) {
@@ -132,7 +132,7 @@ impl Matrix {
         packed
     }
 
-    /// Undoes [`Matrix::pack`]: a weight tensor of `count` numbers, 0 where the mask is closed.
+    /// Inverse of [`Matrix::pack`]: a weight tensor with `count` elements, zero for closed taps.
     pub(super) fn unpack(&self, packed: &[f32], stride: usize, count: usize) -> Vec<f32> {
         let mut weight = vec![0.0; count];
         for (row, places) in packed.chunks_exact(stride).zip(self.places.chunks_exact(self.outputs)) {
@@ -147,19 +147,19 @@ impl Matrix {
 }
 
 impl Padding {
-    /// Pixels in a padded row.
+    /// Pixels per padded row.
     pub(super) fn padded(self, width: usize) -> usize {
         self.left + width + self.right
     }
 
-    /// Whether an image can be read where it lies.
+    /// True if the image needs no padding.
     pub(super) fn is_zero(self) -> bool {
         self == Self::default()
     }
 
-    /// Copies an image of `width` pixels of `features` floats into `to` with zeros around, `f` applied to each number.
+    /// Copies an image with `width` pixels of `features` floats to `to` with zero padding, applying `f` to each value.
     ///
-    /// `to` is empty, or holds what this very padding put there before.
+    /// `to` is empty, or holds an image padded the same way.
     pub(super) fn apply(
         self,
         image: &[f32],
@@ -170,7 +170,7 @@ impl Padding {
     ) {
         let (row, padded_row) = (width * features, self.padded(width) * features);
         let rows = image.len() / row;
-        // Only the first image of a batch finds the buffer empty; for the others the zeros are in place.
+        // Later images of a batch reuse the zeros of the first one.
         to.resize((self.top + rows + self.bottom) * padded_row, 0.0);
         let inside = to[self.top * padded_row..].chunks_exact_mut(padded_row);
         for (to, from) in inside.zip(image.chunks_exact(row)) {

@@ -6,7 +6,7 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use pixelrnn::network::MaskedConv;
 
-/// A masked convolution, and what can be known of it before it runs.
+/// A masked convolution with data precomputed for its path.
 #[derive(Clone, Debug)]
 pub(crate) struct Convolution {
     conv: MaskedConv,
@@ -33,7 +33,7 @@ pub(crate) struct ConvTensors {
 }
 
 impl ConvTensors {
-    /// The bias that each image gets: `[1, outputs]`, or `[N, outputs]` where it depends on the class.
+    /// Bias per image: `[1, outputs]`, or `[N, outputs]` if class-conditional.
     fn bias(&self, context: &Context, outputs: usize) -> Tensor<2> {
         let bias = match &self.bias {
             Some(bias) => bias.clone().reshape([1, outputs]),
@@ -46,7 +46,7 @@ impl ConvTensors {
     }
 }
 
-/// Convolves `x`, or its positive part if `relu`.
+/// Convolves `x`, after a ReLU if `relu`.
 pub(crate) fn masked_conv(
     context: &Context,
     x: Tensor<4>,
@@ -79,7 +79,7 @@ fn stock(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<2>, conv: &MaskedConv, re
     }
     let mask = Tensor::from_data(TensorData::new(mask, [outputs, inputs, kh, kw]), &weight.device());
     let x = if relu { burn::tensor::activation::relu(x) } else { x };
-    // The rows of the kernel below the centre are closed, but leaving them in keeps the shapes plain.
+    // Kernel rows below the centre are closed. Keeping them simplifies the shapes.
     let (up, left) = (kh / 2 * conv.dilation, kw / 2 * conv.dilation);
     let (down, right) = ((kh - 1 - kh / 2) * conv.dilation, (kw - 1 - kw / 2) * conv.dilation);
     let x = if kh * kw > 1 { x.pad([(up, down), (left, right)], 0.0) } else { x };
@@ -96,7 +96,7 @@ mod tests {
     use crate::test_nets::{close, conv_cases, numbers};
     use burn::tensor::Tensor;
 
-    /// Output and the gradients for x, weight and bias of a weighted sum of the outputs.
+    /// Output, and gradients of a weighted output sum for x, weight and bias.
     fn run(
         conv: &MaskedConv,
         [h, w]: [usize; 2],
@@ -134,7 +134,7 @@ mod tests {
         all
     }
 
-    /// What `path` gives on `device` is what stock operations give on the processor.
+    /// Compares `path` on `device` with stock operations on the CPU.
     fn is_stock(conv: &MaskedConv, size: [usize; 2], path: Path, device: &Device) {
         for (relu, per_image) in [(false, false), (true, false), (false, true)] {
             let got = run(conv, size, relu, per_image, (path, device));
@@ -153,7 +153,7 @@ mod tests {
         }
     }
 
-    /// So wide that a GPU's threads share outputs, inputs and pixels in all ways.
+    /// Wide enough to exercise every way in which GPU threads share outputs, inputs and pixels.
     #[test]
     #[cfg(feature = "wgpu")]
     fn a_gpu_is_stock() {

@@ -1,8 +1,8 @@
-//! The ops of a network on tensors of Burn's, one a file.
+//! Ops of a network on Burn tensors, one per file.
 //!
-//! Each has three paths. The *fast* one keeps images as `[N, H, W, C]` and runs on the CPU back end alone; the *GPU* one keeps them as
-//! `[N, C, H, W]` and runs on GPUs of this machine; the *stock* one keeps them so too, is made of Burn's own operations and runs on every
-//! back end.
+//! Each op has three paths. The *fast* path stores images as `[N, H, W, C]` and runs only on the CPU back end. The
+//! *GPU* path stores them as `[N, C, H, W]` and runs on local GPUs. The *stock* path uses the same layout, consists of
+//! Burn's own operations, and runs on every back end.
 
 mod activation;
 mod cell;
@@ -34,36 +34,36 @@ pub(crate) use diagonal_bilstm::{DirectionTensors, diagonal_bilstm};
 pub(crate) use masked_conv::{ConvTensors, Convolution, masked_conv};
 pub(crate) use row_lstm::{RowTensors, row_lstm};
 
-/// How the ops of a network are computed.
+/// Implementation of the ops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
-    /// Hand-written operations; the CPU back end alone.
+    /// Custom operations, only on the CPU back end.
     #[cfg(feature = "flex")]
     Fast,
-    /// Hand-written operations as well; GPUs of this machine.
+    /// Custom operations on local GPUs.
     #[cfg(feature = "gpu")]
     Gpu,
-    /// Burn's own operations; every back end.
+    /// Burn's own operations, on every back end.
     Stock,
 }
 
 impl Path {
-    /// Whether it is the one of the CPU back end, whose images are `[N, H, W, C]` and not `[N, C, H, W]`.
+    /// True for the CPU path, whose images are `[N, H, W, C]` instead of `[N, C, H, W]`.
     pub(crate) fn is_fast(self) -> bool {
         match self {
             #[cfg(feature = "flex")]
             Self::Fast => true,
-            #[allow(unreachable_patterns)] // where the processor is all there is
+            #[allow(unreachable_patterns)] // unreachable in CPU-only builds
             _ => false,
         }
     }
 
-    /// The dimension of an image's rows; that of its columns is the next one.
+    /// Dimension of the image rows. Columns are the next dimension.
     fn rows(self) -> usize {
         if self.is_fast() { 1 } else { 2 }
     }
 
-    /// The hand-written scan of an LSTM, where there is one.
+    /// Custom LSTM scan, if this path has one.
     fn lstm_scan(self) -> Option<LstmScan> {
         match self {
             #[cfg(feature = "flex")]
@@ -75,13 +75,13 @@ impl Path {
     }
 }
 
-/// Scans gates with the state-to-state weights, the initial `h` and `c`, and a plan.
+/// Scans gates, given the state-to-state weights, the initial `h` and `c`, and a plan.
 type LstmScan = fn(Tensor<4>, Tensor<4>, Tensor<2>, Tensor<2>, Arc<Plan>) -> Tensor<4>;
 
-/// What ops need to know of the batch.
+/// Properties of the batch needed by ops.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub path: Path,
-    /// The class of each image, `[N]`; in models with classes.
+    /// Class of each image, `[N]`, for class-conditional models.
     pub labels: Option<Tensor<1, burn::tensor::Int>>,
 }

@@ -12,11 +12,11 @@ pub(crate) struct RowTensors {
     pub input_to_state: ConvTensors,
     /// `[4 · hidden, hidden, 1, kernel]`.
     pub state_to_state: Tensor<4>,
-    /// The state of every column above the image, `[1, hidden]`.
+    /// State of every column above the image, `[1, hidden]`.
     pub initial: Option<Initial>,
 }
 
-/// The scan of `x`.
+/// Applies the layer to `x`.
 pub(crate) fn row_lstm(
     context: &Context,
     x: Tensor<4>,
@@ -34,7 +34,7 @@ pub(crate) fn row_lstm(
     scan(gates, tensors.state_to_state, initial.h, initial.c, plan.into())
 }
 
-/// All pixels of a row at once.
+/// Wavefront plan with a row per wave.
 pub(super) fn plan(height: usize, width: usize, kernel: usize) -> Plan {
     let rows = (0..height).map(|i| (i * width..(i + 1) * width).collect());
     Plan::new(height * width, 1, kernel, rows, |at| {
@@ -48,7 +48,7 @@ pub(super) fn plan(height: usize, width: usize, kernel: usize) -> Plan {
     })
 }
 
-/// Row by row, `gates` being `[N, 4 · hidden, H, W]`.
+/// Scan over rows, with `gates` `[N, 4 · hidden, H, W]`.
 fn stock(gates: &Tensor<4>, weight: Tensor<4>, initial: Option<Initial>, lstm: &RowLstm) -> Tensor<4> {
     let ([n, _, height, width], hidden, k) = (gates.dims(), lstm.hidden.count, lstm.kernel);
     let start = |of: Option<Tensor<2>>| match of {
@@ -57,7 +57,7 @@ fn stock(gates: &Tensor<4>, weight: Tensor<4>, initial: Option<Initial>, lstm: &
     };
     let (h, c) = initial.map_or((None, None), |initial| (Some(initial.h), Some(initial.c)));
     let (mut h, mut c) = (start(h), start(c));
-    // Taps side by side in one matrix, `[4 · hidden, k · hidden]`.
+    // All taps in one matrix, `[4 · hidden, k · hidden]`.
     let weight = weight.reshape([4 * hidden, hidden, k]).permute([0, 2, 1]).reshape([1, 4 * hidden, k * hidden]);
     let mut rows = Vec::with_capacity(height);
     for i in 0..height {

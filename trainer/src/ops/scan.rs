@@ -1,4 +1,4 @@
-//! An LSTM's scan over an image as an operation of Burn's, with a backward pass of its own.
+//! LSTM scan over an image as a custom Burn operation with its own backward pass.
 
 use super::scan_cpu::{self, Inputs, Outputs, Sizes};
 use crate::kernels::Isa;
@@ -13,10 +13,10 @@ use burn::prelude::*;
 use burn_flex::FlexTensor;
 use std::sync::Arc;
 
-/// The operation, on back ends that have it.
+/// The operation, on supporting back ends.
 #[backend_extension(Autodiff, Flex)]
 pub(super) trait ScanOps: Backend {
-    /// `x` `[N, H, W, 4 · hidden]`, `weight` as in the file, the initial states `[count, hidden]`.
+    /// `x` `[N, H, W, 4 · hidden]`, `weight` in the file's layout, initial states `[count, hidden]`.
     fn lstm_scan(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -26,7 +26,7 @@ pub(super) trait ScanOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// The tensors of a scan, contiguous.
+/// Contiguous tensors of a scan.
 #[derive(Clone, Debug)]
 struct Tensors {
     x: FlexTensor,
@@ -63,7 +63,7 @@ impl Tensors {
         scan_cpu::forward(Isa::get(), plan, self.sizes(), self.inputs())
     }
 
-    /// The output as a tensor.
+    /// Output tensor.
     fn output(&self, h: Vec<f32>) -> FlexTensor {
         let shape = self.x.shape();
         FlexTensor::from_data(TensorData::new(h, [shape[0], shape[1], shape[2], shape[3] / 4]))

@@ -1,10 +1,10 @@
-//! LSTM scans of a batch on the CPU, forward and backward, on plain slices.
+//! LSTM scans of a batch on the CPU, forward and backward, on slices.
 
 use crate::kernels::{Isa, Scan, ScanGradient, VECTORS, WeightGradient};
 use crate::plan::Plan;
 use rayon::prelude::*;
 
-/// Images scanned side by side: enough to fill the pixels that a kernel computes at once, also where a wave is short.
+/// Images per scan. Fills the kernels' pixel blocks even for short waves.
 const IMAGES_A_SCAN: usize = 4;
 
 /// Sizes of a scan.
@@ -15,7 +15,7 @@ pub(super) struct Sizes {
     pub hidden: usize,
 }
 
-/// The tensors of a scan.
+/// Tensors of a scan.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Inputs<'a> {
     /// `[images, pixels, 4, hidden]`.
@@ -27,7 +27,7 @@ pub(super) struct Inputs<'a> {
     pub initial_c: &'a [f32],
 }
 
-/// What a scan makes.
+/// Outputs of a scan.
 #[derive(Clone, Debug)]
 pub(super) struct Outputs {
     /// `[images, pixels, 4, hidden]`.
@@ -46,14 +46,14 @@ pub(super) struct Gradients {
     pub initial_c: Vec<f32>,
 }
 
-/// The states that are not pixels': zero, then the initial ones.
+/// States other than pixels': zero, followed by the initial ones.
 fn edges(initial: &[f32], hidden: usize) -> Vec<f32> {
     let mut edges = vec![0.0; hidden];
     edges.extend_from_slice(initial);
     edges
 }
 
-/// Scans `inputs.images` images.
+/// Scans all images.
 pub(super) fn forward(isa: Isa, plan: &Plan, sizes: Sizes, inputs: Inputs) -> Outputs {
     let Sizes { images, hidden } = sizes;
     let (pixels, taps, stride) = (plan.pixels(), plan.taps(), isa.pad(hidden));
@@ -84,7 +84,7 @@ pub(super) fn forward(isa: Isa, plan: &Plan, sizes: Sizes, inputs: Inputs) -> Ou
     Outputs { gates, c, h }
 }
 
-/// Gradients of [`forward`], given what it made and the gradient `dh` of its `h`.
+/// Gradients of [`forward`], given its outputs and the gradient `dh` of `h`.
 pub(super) fn backward(isa: Isa, plan: &Plan, sizes: Sizes, inputs: Inputs, made: &Outputs, dh: &[f32]) -> Gradients {
     let Sizes { images, hidden } = sizes;
     let (pixels, taps, stride) = (plan.pixels(), plan.taps(), isa.pad(hidden));
@@ -159,10 +159,10 @@ pub(super) fn backward(isa: Isa, plan: &Plan, sizes: Sizes, inputs: Inputs, made
     Gradients { x: dx, weight, initial_h, initial_c }
 }
 
-/// Adds one image's gradient for the weights, `[taps, hidden, gates rounded up]`.
+/// Adds the weight gradient of one image, `[taps, hidden, padded gates]`.
 fn weight_gradient(isa: Isa, plan: &Plan, hidden: usize, h: &[f32], edge_h: &[f32], dx: &[f32], gradient: &mut [f32]) {
     let (pixels, taps) = (plan.pixels(), plan.taps());
-    // What each pixel read, side by side; then this is the gradient of a 1x1 convolution.
+    // Gathers the states read by each pixel. The rest is the weight gradient of a 1x1 convolution.
     let mut read = Vec::with_capacity(pixels * taps * hidden);
     for at in 0..pixels {
         for tap in 0..taps {

@@ -1,7 +1,7 @@
-//! An LSTM's scan over an image on a GPU, as an operation of Burn's with a backward pass of its own.
+//! LSTM scan over an image on a GPU as a custom Burn operation with its own backward pass.
 //!
-//! What depends on pixels before is one kernel forwards and one backwards. From their results, the gradient of the weights follows as that
-//! of a convolution of single pixels, and all else by operations of Burn's.
+//! The sequential part is one kernel in each direction. From its results, the weight gradient follows as a 1x1
+//! convolution's, and the rest uses Burn's operations.
 
 use super::conv_gpu::ConvGradients;
 use crate::gpu::{self, Conv, Scanned, ScannedMetadata, Sizes};
@@ -33,7 +33,7 @@ pub(super) trait ScanKernels: Backend {
         sizes: Sizes,
     ) -> Scanned<Self>;
 
-    /// See [`gpu::scan_gradient`]: the gradients of `x` and `dc`.
+    /// See [`gpu::scan_gradient`]: gradients of `x` and `dc`.
     #[fusion(meta = |_, _, gates, dh, _, _| (gates.clone(), dh.clone()))]
     fn scan_backward(
         weight: FloatTensor<Self>,
@@ -86,10 +86,11 @@ impl ScanKernels for CubeBackend {
     }
 }
 
-/// The operation, on back ends that have it.
+/// The operation, on supporting back ends.
 #[backend_extension(Autodiff, Cube, Fusion)]
 pub(super) trait ScanOps: Backend {
-    /// `x` `[N, 4 · hidden, H, W]`, `weight` as in the file, the initial states `[count, hidden]`; gives `[N, hidden, H, W]`.
+    /// `x` `[N, 4 · hidden, H, W]`, `weight` in the file's layout, initial states `[count, hidden]`; returns `[N,
+    /// hidden, H, W]`.
     #[fusion(dtype = x, shape = output(x))]
     fn lstm_scan_gpu(
         x: FloatTensor<Self>,
@@ -100,12 +101,12 @@ pub(super) trait ScanOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// The shape of a scan's output.
+/// Shape of a scan's output.
 fn output(x: &Shape) -> Shape {
     [x[0], x[1] / 4, x[2], x[3]].into()
 }
 
-/// A scan, ready to be run.
+/// A scan with its inputs.
 #[derive(Clone, Debug)]
 struct Scan<B: Backend> {
     weight: FloatTensor<B>,
@@ -115,13 +116,13 @@ struct Scan<B: Backend> {
     tables: IntTensor<B>,
     plan: Arc<Plan>,
     sizes: Sizes,
-    /// That of the gates, `[N, 4 · hidden, H, W]`.
+    /// Shape of the gates, `[N, 4 · hidden, H, W]`.
     shape: Shape,
 }
 
 impl<B: ScanKernels + ConvGradients> Scan<B> {
-    /// The weights with those of the four gates side by side, and before them dimensions 1, 2 and 3 in the order `by` of
-    /// `[gates, to features, from features, taps]`.
+    /// Weights with the four gates innermost. `by` permutes dimensions 1, 2 and 3 of `[gates, to, from, taps]` before
+    /// them.
     fn by_gates(&self, by: [usize; 3]) -> FloatTensor<B> {
         let Sizes { hidden, taps, .. } = self.sizes;
         let weight = B::float_reshape(self.weight.clone(), [4, hidden, hidden, taps].into());
@@ -134,12 +135,12 @@ impl<B: ScanKernels + ConvGradients> Scan<B> {
         B::scan_forward(x, weight, h, c, self.tables.clone(), self.sizes)
     }
 
-    /// `numbers` beside `like`.
+    /// Uploads `numbers` to the device of `like`.
     fn put(numbers: Vec<f32>, shape: [usize; 2], like: &FloatTensor<B>) -> FloatTensor<B> {
         B::float_from_data(TensorData::new(numbers, shape).convert_dtype(like.dtype()), &like.device())
     }
 
-    /// The gradient of the weights, given that of `x` `[N, 4 · hidden, pixels]`.
+    /// Gradient of the weights, given the gradient of `x` `[N, 4 · hidden, pixels]`.
     fn of_weight(&self, states_h: FloatTensor<B>, dx: FloatTensor<B>) -> FloatTensor<B> {
         let Sizes { hidden, pixels, taps, .. } = self.sizes;
         let reads = (0..taps).flat_map(|tap| (0..pixels).map(move |at| (at, tap)));
@@ -153,7 +154,7 @@ impl<B: ScanKernels + ConvGradients> Scan<B> {
         B::float_reshape(B::of_weight(read, dx, conv).weight, self.weight.shape())
     }
 
-    /// The gradient of the initial `h`, given that of `x`.
+    /// Gradient of the initial `h`, given the gradient of `x`.
     fn of_initial_h(&self, dx: FloatTensor<B>) -> FloatTensor<B> {
         let Sizes { hidden, pixels, taps, initials, .. } = self.sizes;
         let reads = |at: usize, tap: usize, initial: usize| self.plan.output(at, tap) == pixels + 1 + initial;
@@ -168,7 +169,7 @@ impl<B: ScanKernels + ConvGradients> Scan<B> {
         B::float_swap_dims(B::float_matmul(weight, sum), 0, 1)
     }
 
-    /// The gradient of the initial `c`, given what pixels hand on, wave by wave.
+    /// Gradient of the initial `c`, given the cell gradients that pixels pass on, in wave order.
     fn of_initial_c(&self, dc: FloatTensor<B>) -> FloatTensor<B> {
         let Sizes { hidden, pixels, initials, .. } = self.sizes;
         let continues = |at: usize, initial: usize| self.plan.cells[at] == pixels + 1 + initial;

@@ -1,26 +1,26 @@
-//! Images that become bytes and images again: compressed, and saved in the midst of the making.
+//! Compression, decompression, saving and resuming.
 
 use super::*;
 use crate::protocol::bytes::receive;
 use pixelrnn::coder::container::{HEADER_BYTES, Header, SMALL_SEGMENT, write_block};
 use pixelrnn::coder::{ByteSource, Decode, Decoder};
 
-/// The two models of [`SMALL`] that are sound, the one with classes under a name that can be asked for.
+/// The two valid models of [`SMALL`]. The one with classes gets a name without escapes, so that requests can name it.
 const BOTH: &[Entry] = &[GRAY, Entry { name: "classes", ..SMALL[1] }];
 
-/// A label for those models that need one.
+/// Label for models with classes.
 fn label(entry: &Entry) -> Option<usize> {
     ((entry.model)().unwrap().classes() > 0).then_some(3)
 }
 
-/// An image that the model finds likely, and one that it does not.
+/// A sample from the model, and an unlikely image.
 fn images(entry: &Entry) -> [Vec<u8>; 2] {
     let levels = u8::try_from(shape(entry).levels).unwrap();
     let noise = (0..entry.values).map(|n| (n * n / 3 % 251) as u8 % levels).collect();
     [run(entry, label(entry), &mut draw(3, 1000)).0, noise]
 }
 
-/// The file that the library makes of an image, in segments of `SEGMENT` bytes.
+/// Compresses an image with the library, in segments of `SEGMENT` bytes.
 fn compressed_to<const SEGMENT: usize>(entry: &Entry, image: &[u8]) -> Vec<u8> {
     let model = (entry.model)().unwrap();
     let mut state = vec![0; entry.state_words];
@@ -34,7 +34,7 @@ fn compressed(entry: &Entry, image: &[u8]) -> Vec<u8> {
     compressed_to::<SMALL_SEGMENT>(entry, image)
 }
 
-/// The bytes of a file in replies.
+/// Collects the bytes of a file from replies.
 fn bytes(replies: &[Value]) -> Vec<u8> {
     let lines = replies.iter().filter_map(|reply| reply["bytes"].as_str());
     let mut held = heapless::Vec::<u8, 64>::new();
@@ -51,7 +51,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Sends `file` with `command`, `piece` bytes at a time, as often as the device asks for more.
+/// Sends `file` with `command`, `piece` bytes per request, whenever the device asks for more.
 fn send(models: &'static [Entry], command: &str, model: &str, file: &[u8], piece: usize) -> Vec<Value> {
     let mut pieces = file.chunks(piece);
     let mut next = || hex(pieces.next().unwrap_or_default());
@@ -67,7 +67,7 @@ fn send(models: &'static [Entry], command: &str, model: &str, file: &[u8], piece
     replies.into_iter().filter(|reply| reply.get("more").is_none()).collect()
 }
 
-/// A request with a label where the model needs one.
+/// Request with a label if the model has classes.
 fn request(command: &str, entry: &Entry, more: &str) -> String {
     let label = label(entry).map(|label| format!(",\"label\":{label}")).unwrap_or_default();
     format!("{{\"cmd\":\"{command}\",\"model\":\"{}\"{label}{more}}}\n", entry.name)
@@ -109,7 +109,8 @@ fn a_compressed_image_is_restored_in_pieces_of_any_size() {
     }
 }
 
-/// An encoder holds bytes of 255 back, as a carry may change them: the memory for that is one number, however many there are.
+/// The range coder holds back bytes of 255, as a carry may still change them. It stores only their count, so memory use
+/// is constant.
 #[test]
 fn an_image_whose_code_is_one_long_carry_is_compressed_as_well() {
     let code = [&[0x7f][..], &[0xff; 200]].concat();
@@ -125,7 +126,7 @@ fn an_image_whose_code_is_one_long_carry_is_compressed_as_well() {
     );
 }
 
-/// Bytes, and then 255 for ever.
+/// The given bytes followed by endless 255s.
 struct Endless<'a>(&'a [u8]);
 
 impl ByteSource for Endless<'_> {
@@ -151,7 +152,7 @@ fn segments_of_any_length_are_restored() {
     }
 }
 
-/// The error that a bad file ends in, after which the device draws what it always does.
+/// Sends a bad file and returns the error. Checks that the device still draws the same sample afterwards.
 fn refused(command: &str, file: &[u8], piece: usize) -> Value {
     let mut replies = send(SMALL, command, "gray", file, piece);
     let last = replies.pop().unwrap();
@@ -216,7 +217,7 @@ fn a_device_that_waits_can_be_stopped() {
     }
 }
 
-/// What can be saved: a request of each kind.
+/// One request of each kind that can be saved.
 fn savable(entry: &Entry) -> [String; 3] {
     let image = digits(&images(entry)[1]);
     [
@@ -237,7 +238,7 @@ fn an_image_saved_at_any_pixel_goes_on_after_a_reset_and_is_the_same() {
                 let file = bytes(&replies);
                 let saved = replies.iter().find(|reply| reply.get("saved").is_some()).unwrap();
                 assert_eq!((&saved["pixels"], &saved["bytes"]), (&json!(at), &json!(file.len())));
-                // The image goes on as if nothing had been.
+                // Saving does not disturb the image in progress.
                 let rest: Vec<_> = replies
                     .into_iter()
                     .filter(|reply| reply.get("done").is_some() || reply.get("row").is_some())
@@ -281,7 +282,7 @@ fn every_flipped_bit_and_every_missing_end_of_a_saved_image_is_refused() {
         assert_eq!(replies.len(), 1, "{what}: {replies:?}");
         assert_eq!(replies[0]["error"], "saved", "{what}: {replies:?}");
     };
-    // All of the header and the image, and some of the state.
+    // All bits of the header and image, and some of the state.
     let bits = (0..8 * 80).chain((8 * 80..8 * file.len()).step_by(37)).chain(8 * (file.len() - 4)..8 * file.len());
     for bit in bits {
         let mut flipped = file.clone();
@@ -296,7 +297,7 @@ fn every_flipped_bit_and_every_missing_end_of_a_saved_image_is_refused() {
     bad("another model's", &other);
 }
 
-/// Someone may have computed a checksum that fits: fields are checked by themselves.
+/// A forged checksum: each field is validated independently.
 #[test]
 fn a_saved_image_that_makes_no_sense_is_refused_in_spite_of_a_right_checksum() {
     let file = bytes(&talk_at(SMALL, &savable(&GRAY)[0], 9, "{\"cmd\":\"save\"}\n"));
@@ -323,7 +324,7 @@ fn a_saved_image_that_makes_no_sense_is_refused_in_spite_of_a_right_checksum() {
         let message = replies[0]["message"].as_str().unwrap();
         assert!(message.contains(what) && message.ends_with("out of range"), "{what}: {message}");
     }
-    // A cost that nothing adds to any more, and a state of any kind, are no one's harm.
+    // A saturated cost and an arbitrary state are harmless.
     let mut forged = file.clone();
     forged[24..32].fill(255);
     forged[80..file.len() - 4].fill(0x7f);

@@ -1,4 +1,4 @@
-//! Sessions as a host has them.
+//! Sessions from the host's point of view.
 
 use super::*;
 use crate::{MODELS, STATE_WORDS, VALUES};
@@ -21,7 +21,7 @@ const GRAY: Entry = Entry {
     levels: crate::levels(include_bytes!("../../../../tests/golden/pixel_cnn_gray.prnn")),
 };
 
-/// One of 4x7 pixels and 16 levels, one of 3x4 pixels in colour, 4 levels and 5 classes, one that is damaged.
+/// A gray model of 4x7 pixels and 16 levels, a colour model of 3x4 pixels, 4 levels and 5 classes, and a damaged one.
 const SMALL: &[Entry] = &[
     GRAY,
     Entry {
@@ -36,7 +36,7 @@ const SMALL: &[Entry] = &[
 
 const LINE: usize = line_bytes(SMALL);
 
-/// A device's memory.
+/// Buffers of a device.
 struct Memory {
     state: Vec<u32>,
     image: Vec<u8>,
@@ -45,7 +45,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// Full of what may have stood there.
+    /// Filled with leftovers of earlier use.
     fn dirty() -> Self {
         let (line, held) = (heapless::Vec::from_slice(b"{").unwrap(), heapless::Vec::from_slice(b"PRNZ").unwrap());
         Self { state: vec![0xa5a5_5a5a; STATE_WORDS], image: vec![0xff; VALUES], line, held }
@@ -56,8 +56,8 @@ impl Memory {
     }
 }
 
-/// Talks to a device that was just started: sends `before`, and before each step of an image what `inside` gives for the replies so
-/// far, if that is something. A device that waits gets the rest of `before`. Gives all replies.
+/// Runs a session with a freshly started device and returns all replies. Sends `before`; then, before each step of an
+/// image, sends the result of `inside` on the replies so far. A waiting device gets the rest of `before`.
 fn converse(models: &'static [Entry], before: &str, mut inside: impl FnMut(&str) -> Option<String>) -> Vec<Value> {
     let (mut memory, mut text) = (Memory::dirty(), String::new());
     let mut session = memory.session(models);
@@ -81,12 +81,12 @@ fn converse(models: &'static [Entry], before: &str, mut inside: impl FnMut(&str)
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
 }
 
-/// Sends `before`, then `inside` after the third pixel of the first image in the making, and gives the replies.
+/// Sends `before`, then `inside` after the third pixel of the first image, and returns the replies.
 fn talk(models: &'static [Entry], before: &str, inside: &str) -> Vec<Value> {
     talk_at(models, before, 3, inside)
 }
 
-/// As [`talk`], after `pixels` pixels.
+/// Like [`talk`], but after `pixels` pixels.
 fn talk_at(models: &'static [Entry], before: &str, pixels: usize, inside: &str) -> Vec<Value> {
     let mut left = pixels;
     let mut inside = Some(inside);
@@ -99,14 +99,14 @@ fn talk_at(models: &'static [Entry], before: &str, pixels: usize, inside: &str) 
     })
 }
 
-/// The only reply to one line.
+/// Sends one line and returns the single reply.
 fn ask(line: &str) -> Value {
     let replies = talk(SMALL, &format!("{line}\n"), "");
     assert_eq!(replies.len(), 1, "{line}: {replies:?}");
     replies.into_iter().next().unwrap()
 }
 
-/// An image and its cost, from the engine alone.
+/// Runs the engine directly and returns an image and its cost.
 fn run<S: SymbolSource>(entry: &Entry, label: Option<usize>, source: &mut S) -> (Vec<u8>, Cost) {
     let (mut state, mut image) = (vec![0; entry.state_words], vec![0; entry.values]);
     let mut engine = Engine::new((entry.model)().unwrap(), &mut state).unwrap();
@@ -126,7 +126,7 @@ fn digits(values: &[u8]) -> String {
     values.iter().filter_map(|&value| char::from_digit(value.into(), 16)).collect()
 }
 
-/// Replies to a request that draws: all rows, and the end.
+/// Expected replies for an image: all rows and the final reply.
 fn drawn(command: &str, entry: &Entry, seed: u64, (image, cost): &(Vec<u8>, Cost)) -> Vec<Value> {
     let Image { height, width, .. } = shape(entry);
     let row = |row| image.chunks(height * width).flat_map(move |plane| &plane[row * width..(row + 1) * width]);
@@ -346,7 +346,7 @@ fn an_image_in_the_making_stops_when_told_and_goes_on_else() {
     let replies = talk(SMALL, sample, "{\"cmd\":\"info\"}\n");
     assert_eq!(replies[0]["making"], json!({"cmd": "sample", "pixels": 3}));
     assert_eq!(replies[1..], whole);
-    // Two requests at once: the second follows the first.
+    // Two queued requests: the second follows the first.
     let replies = talk(SMALL, "{\"cmd\":\"sample\",\"seed\":1}\n", &format!("{{\"cmd\":\"stop\"}}\n{sample}"));
     assert_eq!(replies[1..], whole);
 }
@@ -395,7 +395,7 @@ fn whatever_comes_in_each_line_has_an_answer_and_the_next_sample_is_the_same() {
             }
         }
         let line = String::from_utf8(line).unwrap();
-        // What waits for more bytes needs to be stopped.
+        // A job that waits for more bytes must be stopped.
         let replies = talk(SMALL, &format!("{line}\n{{\"cmd\":\"stop\"}}\n{end}"), "");
         let split = replies.len() - expected.len();
         assert!(split >= usize::from(!line.trim().is_empty()), "{line}: {replies:?}");

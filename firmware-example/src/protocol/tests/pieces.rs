@@ -1,8 +1,8 @@
-//! Lines that come in pieces, and hosts that ask how far the device is.
+//! Lines sent in pieces with enquiries.
 
 use super::*;
 
-/// A line with [`ASK`] before each of the bytes `at`.
+/// Inserts [`ASK`] before each byte index in `at`.
 fn asking(line: &str, at: &[usize]) -> String {
     let ask = char::from(ASK);
     line.char_indices()

@@ -1,4 +1,4 @@
-//! Kind 5: the sum of two values of the stream.
+//! Kind 5: sum of two residual vectors.
 
 use super::super::bytes::{offset_at, u8_at, u16_at};
 use super::super::numbers::{Rescale, sat16};
@@ -17,7 +17,7 @@ pub struct Add {
 }
 
 impl Add {
-    /// Reads the record.
+    /// Parses the record.
     pub fn parse(record: &[u8]) -> Self {
         Self {
             negate: u8_at(record, 1) == 1,

@@ -1,4 +1,4 @@
-//! Kind 6: highway gating over depth.
+//! Kind 6: highway gate over depth.
 
 use super::super::bytes::{offset_at, u16_at};
 use super::super::gates::depth_gate;
@@ -19,7 +19,7 @@ pub struct DepthGate {
 }
 
 impl DepthGate {
-    /// Reads the record.
+    /// Parses the record.
     pub fn parse(record: &[u8]) -> Self {
         Self {
             a: offset_at(record, 4),

@@ -1,10 +1,10 @@
-//! Kind 4: `x` where `x > 0`, else `exp(x) - 1`.
+//! Kind 4: ELU, `x` if `x > 0`, otherwise `exp(x) - 1`.
 
 use super::super::bytes::{i32_at, offset_at, u16_at};
 use super::super::numbers::{Rescale, exp2_neg, sat16};
 use super::{Image, Op};
 
-/// An ELU of the stream.
+/// ELU on a residual vector.
 #[derive(Debug)]
 pub struct Elu {
     input: usize,
@@ -15,7 +15,7 @@ pub struct Elu {
 }
 
 impl Elu {
-    /// Reads the record.
+    /// Parses the record.
     pub fn parse(record: &[u8]) -> Self {
         Self {
             input: offset_at(record, 4),

@@ -1,4 +1,4 @@
-//! Kinds 7, 8 and 9: the Row LSTM and the two directions of the Diagonal BiLSTM.
+//! Kinds 7, 8 and 9: Row LSTM and the two directions of the Diagonal BiLSTM.
 
 use super::super::bytes::{biases, i8_at, i16_at, i32_list, offset_at, u8_at, u16_at};
 use super::super::gates::{cell, pre_activation};
@@ -13,16 +13,16 @@ enum Kind {
     Right,
 }
 
-/// `H` and `C` of a pixel, one number a unit.
+/// `H` and `C` of a pixel, one number per unit.
 #[derive(Clone, Debug)]
 struct State {
     h: Vec<i16>,
     c: Vec<i16>,
-    /// Whether it is an initial state, whose `H` is in units of its own.
+    /// True for an initial state, whose `H` has its own scale.
     initial: bool,
 }
 
-/// An LSTM with its weights.
+/// An LSTM layer with its weights.
 #[derive(Debug)]
 pub struct Lstm {
     kind: Kind,
@@ -48,12 +48,12 @@ pub struct Lstm {
     multipliers_h: Vec<i32>,
     /// `class_bias[label][4u + q]`.
     class_bias: Option<Vec<Vec<i32>>>,
-    /// One for each row, or just one for a Row LSTM.
+    /// Initial states: one per row, or a single one for a Row LSTM.
     initial: Vec<State>,
 }
 
 impl Lstm {
-    /// Reads the record and what it points to.
+    /// Parses the record and the data it points to.
     pub fn parse(blob: &[u8], record: &[u8], header: &Header) -> Self {
         let hidden = usize::from(u16_at(record, 18));
         let gates = |at: usize| i32_list(blob, offset_at(record, at), 4 * hidden);
@@ -126,12 +126,12 @@ impl Lstm {
     }
 
     /// `N` of a state.
-    fn narrow(&self, state: &State, Activations { low, high, .. }: Activations) -> Vec<i16> {
+    fn narrow(&self, state: &State, Activations { min, max, .. }: Activations) -> Vec<i16> {
         let to_hidden = if state.initial { self.initial_to_hidden } else { self.to_hidden };
-        state.h.iter().map(|h| to_hidden.apply((*h).into()).clamp(low, high) as i16).collect()
+        state.h.iter().map(|h| to_hidden.apply((*h).into()).clamp(min, max) as i16).collect()
     }
 
-    /// The input of the sums over x of the last group; those of other groups are beginnings of it.
+    /// im2col input of the product with x for the last group. Other groups use prefixes of it.
     fn gather_x(&self, image: &Image<'_>, row: usize, column: usize) -> Vec<i16> {
         let mut gathered = Vec::new();
         for v in 0..=self.kernel / 2 {
@@ -146,7 +146,7 @@ impl Lstm {
         gathered
     }
 
-    /// The states that the sums over h read, in order, and the state that the cell comes from.
+    /// States read by the product with h, in order, and the state with the previous cell.
     fn before(&self, states: &[Vec<State>], row: usize, column: usize, width: usize) -> (Vec<State>, State) {
         let above = |j: usize| row.checked_sub(1).map(|i| states[i][j].clone());
         match self.kind {
@@ -168,10 +168,10 @@ impl Lstm {
         }
     }
 
-    /// The state of a pixel.
+    /// State of a pixel.
     fn step(&self, x: &[i16], h: &[i16], cells: &[i16], label: Option<usize>) -> State {
         let dot = |weights: &[i8], input: &[i16]| -> i64 {
-            // As many inputs as there are weights: a group's input is the beginning of the last group's.
+            // `zip` truncates the input to the group's prefix.
             weights.iter().zip(input).map(|(w, x)| i64::from(*w) * i64::from(*x)).sum()
         };
         let mut state = self.zero();
@@ -192,7 +192,7 @@ impl Lstm {
         state
     }
 
-    /// The states of all pixels, `[row][column]`.
+    /// States of all pixels, `[row][column]`.
     fn states(&self, image: &Image<'_>) -> Vec<Vec<State>> {
         let (height, width) = (image.header.height, image.header.width);
         let mut states = vec![vec![self.zero(); width]; height];

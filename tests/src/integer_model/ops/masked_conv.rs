@@ -18,7 +18,7 @@ enum Destination {
 pub struct MaskedConv {
     destination: Destination,
     mask_b: bool,
-    left: u8,
+    left_shift: u8,
     kernel: [usize; 2],
     dilation: usize,
     input_zero_point: i8,
@@ -38,7 +38,7 @@ pub struct MaskedConv {
 }
 
 impl MaskedConv {
-    /// Reads the record and what it points to.
+    /// Parses the record and the data it points to.
     pub fn parse(blob: &[u8], record: &[u8], header: &Header) -> Self {
         let outputs = usize::from(u16_at(record, 18));
         let mut conv = Self {
@@ -49,7 +49,7 @@ impl MaskedConv {
                 _ => Destination::Logits,
             },
             mask_b: u8_at(record, 2) == 1,
-            left: u8_at(record, 3),
+            left_shift: u8_at(record, 3),
             kernel: [u8_at(record, 4).into(), u8_at(record, 5).into()],
             dilation: u8_at(record, 6).into(),
             input_zero_point: i8_at(record, 7),
@@ -80,7 +80,7 @@ impl MaskedConv {
         conv
     }
 
-    /// Rows and columns to each past tap, in the order of the input.
+    /// Row and column offsets of the past taps, in input order.
     fn past_taps(&self) -> Vec<(isize, isize)> {
         let [kh, kw] = self.kernel;
         let (ch, cw) = (kh / 2, kw / 2);
@@ -97,7 +97,7 @@ impl MaskedConv {
         taps.into_iter().map(|(u, v)| (away(u, ch), away(v, cw))).collect()
     }
 
-    /// Features of the pixel's own input vector that group `g` reads.
+    /// Features of the current pixel that group `g` reads.
     fn own(&self, header: &Header, g: usize) -> usize {
         header.start(self.inputs, if self.mask_b { g + 1 } else { g })
     }
@@ -107,7 +107,7 @@ impl MaskedConv {
         self.past_taps().len() * self.inputs + self.own(header, g)
     }
 
-    /// Makes the logits of one value from its sums.
+    /// Computes the logits of one value from its sums.
     fn lift(&self, value: &mut [i32], output: Output) {
         let limit = (1_i64 << (31 - self.logit_shift)) - 1;
         let relative = output == Output::Softmax && self.logit_shift != 0;
@@ -118,7 +118,7 @@ impl MaskedConv {
         }
     }
 
-    /// The whole input of the last group at a pixel; those of other groups are beginnings of it.
+    /// im2col input of the last group at a pixel. Other groups use prefixes of it.
     fn gather(&self, image: &Image<'_>, row: usize, column: usize) -> Vec<i16> {
         let (height, width) = (image.header.height, image.header.width);
         let mut gathered = Vec::new();
@@ -146,7 +146,7 @@ impl Op for MaskedConv {
         if self.destination == Destination::Logits {
             *image.logits = vec![vec![0; self.outputs]; header.pixels()];
         }
-        // All inputs before the first output: where the two lie in one register, every pixel still reads what was there.
+        // Gathers all inputs before writing any output, since input and output may share a register.
         let inputs: Vec<Vec<i16>> =
             (0..header.pixels()).map(|p| self.gather(image, p / header.width, p % header.width)).collect();
         for (pixel, input) in inputs.iter().enumerate() {
@@ -155,9 +155,9 @@ impl Op for MaskedConv {
                 if let (Some(class_bias), Some(label)) = (&self.class_bias, image.label) {
                     s += i64::from(class_bias[label][o]);
                 }
-                // As many inputs as the output's group has weights.
+                // `zip` truncates the input to the prefix of the output's group.
                 s += self.weights[o].iter().zip(input).map(|(w, x)| i64::from(*w) * i64::from(*x)).sum::<i64>();
-                let scaled = requantize(wrap32(s), self.left, self.multipliers[o]);
+                let scaled = requantize(wrap32(s), self.left_shift, self.multipliers[o]);
                 let r = i64::from(scaled);
                 let registers = &mut *image.registers;
                 match self.destination {

@@ -1,4 +1,4 @@
-//! Section 3 of the page: the ops, one file each, over whole images.
+//! Section 3 of the specification: the ops, one file each, over whole images.
 
 mod add;
 mod depth_gate;
@@ -14,7 +14,7 @@ use super::header::Header;
 use super::registers::Registers;
 use std::fmt::Debug;
 
-/// What an op reads and writes.
+/// Inputs and outputs of an op.
 pub struct Image<'a> {
     /// The header.
     pub header: &'a Header,
@@ -22,30 +22,30 @@ pub struct Image<'a> {
     pub label: Option<usize>,
     /// The registers of all pixels.
     pub registers: &'a mut Registers,
-    /// The logits, `[pixel][C · L or C]`; empty until the last op.
+    /// Logits `[pixel][C · (L or 1)]`. Empty until the last op.
     pub logits: &'a mut Vec<Vec<i32>>,
 }
 
 /// An op of a blob.
 pub trait Op: Debug {
-    /// Computes all its features at all pixels, from what the ops before it made there.
+    /// Computes all features at all pixels.
     fn apply(&self, image: &mut Image<'_>);
 
-    /// Section 5: bytes of memory that an engine of the crate needs for it.
+    /// Section 5: state size in bytes in the `pixelrnn` engine.
     fn state_bytes(&self, _: &Header) -> usize {
         0
     }
 
-    /// Section 5: bytes of the longest input of its sums.
+    /// Section 5: bytes of the longest dot-product input.
     fn im2col_bytes(&self, _: &Header) -> usize {
         0
     }
 }
 
-/// Reads the op whose record begins at `at`.
+/// Parses the op record at `at`.
 ///
 /// # Errors
-/// When there is no such kind of op.
+/// Fails if the op kind is unknown.
 pub fn parse(blob: &[u8], at: usize, header: &Header) -> Result<Box<dyn Op>, String> {
     let record = &blob[at..at + 64];
     Ok(match record[0] {

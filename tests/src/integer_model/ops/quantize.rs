@@ -1,4 +1,4 @@
-//! Kind 2: from the 16-bit stream to activations.
+//! Kind 2: quantization of the 16-bit residual to activations.
 
 use super::super::bytes::{i8_at, offset_at, u16_at};
 use super::super::numbers::Rescale;
@@ -8,7 +8,7 @@ use super::{Image, Op};
 #[derive(Debug)]
 pub struct Quantize {
     zero_point: i8,
-    low: i8,
+    clamp_min: i8,
     input: usize,
     output: usize,
     count: usize,
@@ -16,11 +16,11 @@ pub struct Quantize {
 }
 
 impl Quantize {
-    /// Reads the record.
+    /// Parses the record.
     pub fn parse(record: &[u8]) -> Self {
         Self {
             zero_point: i8_at(record, 1),
-            low: i8_at(record, 2),
+            clamp_min: i8_at(record, 2),
             input: offset_at(record, 4),
             output: offset_at(record, 8),
             count: u16_at(record, 12).into(),
@@ -34,7 +34,7 @@ impl Op for Quantize {
         for pixel in 0..image.registers.pixels() {
             for f in 0..self.count {
                 let x = i64::from(image.registers.wide(pixel, self.input, f));
-                let q = image.header.activations.clamp(self.rescale.apply(x), self.zero_point, self.low);
+                let q = image.header.activations.clamp(self.rescale.apply(x), self.zero_point, self.clamp_min);
                 image.registers.set_narrow(pixel, self.output, f, q);
             }
         }

@@ -3,7 +3,7 @@
 use super::super::bytes::{offset_at, u16_at};
 use super::{Image, Op};
 
-/// A ReLU of the stream.
+/// ReLU on a residual vector.
 #[derive(Debug)]
 pub struct Relu {
     input: usize,
@@ -12,7 +12,7 @@ pub struct Relu {
 }
 
 impl Relu {
-    /// Reads the record.
+    /// Parses the record.
     pub fn parse(record: &[u8]) -> Self {
         Self { input: offset_at(record, 4), output: offset_at(record, 8), count: u16_at(record, 12).into() }
     }

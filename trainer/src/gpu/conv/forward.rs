@@ -1,4 +1,5 @@
-//! The convolution, and its gradient for the inputs, which is a convolution as well.
+//! Convolution kernel. The input gradient is also a convolution, with the roles of inputs and outputs swapped
+//! (`turned`).
 
 use super::{Conv, inside, is_open, offset, row_and_column};
 use crate::gpu::{Quad, at_once, empty, group, images, in_rows};
@@ -8,53 +9,53 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-/// Threads of a group.
+/// Threads per workgroup.
 const THREADS: usize = 64;
 
-/// Pixels that a thread computes.
+/// Pixels per thread.
 const PLACES: usize = 2;
 
-/// Outputs that it computes, at most.
+/// Maximum number of outputs per thread.
 const OUTPUTS: usize = 16;
 
-/// Inputs, through all taps, whose weights a group keeps at hand, at most.
+/// Maximum number of weight rows (inputs over all taps) in shared memory.
 const ROWS: usize = 128;
 
 impl Conv {
-    /// Outputs that a thread computes, in fours.
+    /// Outputs per thread, in groups of four.
     fn quads(self, turned: bool) -> usize {
         self.makes(turned).min(OUTPUTS).div_ceil(4)
     }
 
-    /// Inputs of a tap whose weights a group keeps at hand.
+    /// Inputs of a tap whose weights are in shared memory at a time.
     fn block(self, turned: bool) -> usize {
         let reads = self.reads(turned);
         if reads <= ROWS { reads } else { reads.div_ceil(reads.div_ceil(ROWS)).next_multiple_of(8) }
     }
 
-    /// How many of these a tap has.
+    /// Input blocks per tap.
     fn blocks(self, turned: bool) -> usize {
         self.reads(turned).div_ceil(self.block(turned))
     }
 
-    /// Taps that are at hand together.
+    /// Taps in shared memory at a time.
     fn together(self, turned: bool) -> usize {
         if self.blocks(turned) > 1 { 1 } else { (ROWS / self.reads(turned)).min(self.open()).max(1) }
     }
 
-    /// Weights that a group keeps at hand, in fours.
+    /// Size of the weights in shared memory, in groups of four.
     fn kept(self, turned: bool) -> usize {
         self.together(turned) * self.block(turned) * self.quads(turned)
     }
 
-    /// How often weights are fetched.
+    /// Number of loads of weights into shared memory.
     fn turns(self, turned: bool) -> usize {
         self.open().div_ceil(self.together(turned)) * self.blocks(turned)
     }
 }
 
-/// `y = bias + Σ_tap W_tap · x[tap]` at every pixel; turned around, the gradient of that for `x`, where the bias is none, and where `gate`
-/// is what was convolved, which counts if a ReLU came before.
+/// `y = bias + Σ_tap W_tap · x[tap]` at every pixel. With `turned`, its gradient for `x`; there is no bias then, and
+/// `gate` is the convolved input, needed if a ReLU came before.
 #[cube(launch)]
 fn convolve_kernel<F: Float>(
     x: &[F],
@@ -130,14 +131,14 @@ fn convolve_kernel<F: Float>(
                     let there = place < end && inside(row, column, conv);
                     let at = (place / pixels * reads + first_input) * pixels + (row * width + column) as usize;
                     is_there[p] = there;
-                    // Outside, some number is read, and not used.
+                    // Outside the image, reads an arbitrary value that is not used.
                     from[p] = select(there, at, 0);
                 }
                 for some in 0..comptime!(conv.block(turned) / at_once(conv.block(turned))) {
                     #[unroll]
                     for m in 0..comptime!(at_once(conv.block(turned))) {
                         let input = some * comptime!(at_once(conv.block(turned))) + m;
-                        // The last block may be longer than what is left; its weights are zero there.
+                        // The last block may exceed the remaining inputs. Its extra weights are zero.
                         let near_input = if comptime!(conv.reads(turned).is_multiple_of(conv.block(turned))) {
                             input
                         } else {
@@ -194,8 +195,8 @@ fn convolve_kernel<F: Float>(
     }
 }
 
-/// Convolves `x` `[N, inputs, H, W]` to `[N, outputs, H, W]` with `bias` `[1 or N, outputs]`, or, without one, `x` `[N, outputs, H, W]`
-/// backwards to `[N, inputs, H, W]`; `gate` is what was convolved.
+/// Convolves `x` `[N, inputs, H, W]` to `[N, outputs, H, W]` with `bias` `[1 or N, outputs]`. Without a bias, convolves
+/// `x` `[N, outputs, H, W]` backwards to `[N, inputs, H, W]`; `gate` is the input of the convolution.
 pub(crate) fn convolve(
     x: CubeTensor,
     weight: CubeTensor,

@@ -1,4 +1,4 @@
-//! Masked convolution, and its gradients.
+//! Masked convolution and its gradients.
 
 mod forward;
 mod tiles;
@@ -11,7 +11,7 @@ use pixelrnn::network::{ColourGroups, Features, Mask, MaskedConv};
 pub(crate) use forward::convolve;
 pub(crate) use weights::{Sums, SumsMetadata, weight_gradient};
 
-/// A masked convolution over images of a size, which kernels are compiled for.
+/// A masked convolution for a fixed image size. Kernels are compiled for each value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Conv {
     inputs: Channels,
@@ -24,7 +24,7 @@ pub(crate) struct Conv {
     relu: bool,
 }
 
-/// Features, and how they are dealt out to colours; see [`Features`].
+/// Features and their assignment to colours; see [`Features`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Channels {
     count: usize,
@@ -34,7 +34,7 @@ struct Channels {
 }
 
 impl Channels {
-    /// Features of no colour.
+    /// Features without colours.
     const fn plain(count: usize) -> Self {
         Self { count, groups: 1, part: count, contiguous: true }
     }
@@ -48,7 +48,7 @@ impl From<Features> for Channels {
 }
 
 impl Conv {
-    /// `conv` over images of `height` by `width` pixels, or over their positive part if `relu`.
+    /// `conv` over images of `height` by `width` pixels, preceded by a ReLU if `relu`.
     pub(crate) fn new(conv: &MaskedConv, [height, width]: [usize; 2], relu: bool) -> Self {
         Self {
             inputs: conv.inputs.into(),
@@ -62,7 +62,7 @@ impl Conv {
         }
     }
 
-    /// A convolution of single pixels, all of whose weights are open, over images of `height` by `width` of them.
+    /// A 1x1 convolution without mask over images of `height` by `width` pixels.
     pub(crate) const fn of_pixels([inputs, outputs]: [usize; 2], [height, width]: [usize; 2]) -> Self {
         Self {
             inputs: Channels::plain(inputs),
@@ -80,27 +80,27 @@ impl Conv {
         self.height * self.width
     }
 
-    /// The shape of the weights.
+    /// Shape of the weights.
     pub(crate) const fn weight(self) -> [usize; 4] {
         [self.outputs.count, self.inputs.count, self.kernel[0], self.kernel[1]]
     }
 
-    /// Taps, open or not.
+    /// Number of taps, open or closed.
     const fn taps(self) -> usize {
         self.kernel[0] * self.kernel[1]
     }
 
-    /// The number of the tap at the centre. Those before it are open.
+    /// Index of the central tap. All taps before it are open.
     const fn centre(self) -> usize {
         self.kernel[0] / 2 * self.kernel[1] + self.kernel[1] / 2
     }
 
-    /// How many taps there are up to the last that is open for some features.
+    /// Number of taps up to the last one that is open for any feature.
     const fn open(self) -> usize {
         self.centre() + (self.own || self.coloured()) as usize
     }
 
-    /// Features that are read, and that are made, by the convolution or, `turned` around, by its gradient.
+    /// Number of input features; if `turned`, of the gradient's input.
     const fn reads(self, turned: bool) -> usize {
         if turned { self.outputs.count } else { self.inputs.count }
     }
@@ -109,13 +109,13 @@ impl Conv {
         self.reads(!turned)
     }
 
-    /// Whether the centre is open for some features and not for others.
+    /// True if the mask of the central tap differs between features.
     const fn coloured(self) -> bool {
         self.inputs.groups > 1
     }
 }
 
-/// The colour of a feature.
+/// Colour of a feature.
 #[cube]
 fn colour(feature: usize, #[comptime] channels: Channels) -> usize {
     let feature = feature % comptime!(channels.part);
@@ -126,7 +126,7 @@ fn colour(feature: usize, #[comptime] channels: Channels) -> usize {
     }
 }
 
-/// Whether the centre is open from one feature to another.
+/// True if the central tap is open between two features.
 #[cube]
 fn centre_open(input: usize, output: usize, #[comptime] conv: Conv) -> bool {
     let from = colour(input, conv.inputs);
@@ -134,13 +134,13 @@ fn centre_open(input: usize, output: usize, #[comptime] conv: Conv) -> bool {
     if comptime!(conv.own) { from <= to } else { from < to }
 }
 
-/// The row and the column of a pixel.
+/// Row and column of a pixel.
 #[cube]
 fn row_and_column(pixel: usize, #[comptime] conv: Conv) -> (i32, i32) {
     ((pixel / comptime!(conv.width)) as i32, (pixel % comptime!(conv.width)) as i32)
 }
 
-/// Whether a tap is open from one feature to another.
+/// True if a tap is open between two features.
 #[cube]
 fn is_open(tap: usize, input: usize, output: usize, #[comptime] conv: Conv) -> bool {
     let mut open = tap < comptime!(conv.open());
@@ -152,7 +152,7 @@ fn is_open(tap: usize, input: usize, output: usize, #[comptime] conv: Conv) -> b
     open
 }
 
-/// Rows and columns from a pixel to the one that a tap reads.
+/// Row and column offset of a tap.
 #[cube]
 fn offset(tap: usize, #[comptime] conv: Conv) -> (i32, i32) {
     let down = (tap / comptime!(conv.kernel[1])) as i32 - comptime!((conv.kernel[0] / 2) as i32);
@@ -160,7 +160,7 @@ fn offset(tap: usize, #[comptime] conv: Conv) -> (i32, i32) {
     (down * comptime!(conv.dilation as i32), right * comptime!(conv.dilation as i32))
 }
 
-/// Whether a pixel is inside the image.
+/// True if a pixel is inside the image.
 #[cube]
 fn inside(row: i32, column: i32, #[comptime] conv: Conv) -> bool {
     row >= 0 && row < comptime!(conv.height as i32) && column >= 0 && column < comptime!(conv.width as i32)

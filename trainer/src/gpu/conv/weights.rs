@@ -1,7 +1,7 @@
-//! The gradients of a convolution's weights and bias.
+//! Gradients of a convolution's weights and bias.
 //!
-//! They are sums over all pixels of all images: of a product of each output's gradient with each input that a tap reads, and, for the
-//! bias, with one. Groups of threads sum parts of the pixels; a second kernel adds these up.
+//! Both are sums over all pixels of all images: products of an output's gradient with each input that a tap reads and,
+//! for the bias, with one. Workgroups compute partial sums over some of the pixels, and a second kernel adds these.
 
 use super::tiles::CHUNK;
 use super::{Conv, inside, is_open, offset, row_and_column};
@@ -16,26 +16,26 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-/// Numbers that a group of the second kernel adds up parts of.
+/// Elements per workgroup of the second kernel.
 const NUMBERS: usize = 32;
 
-/// Threads that share the parts of a number.
+/// Threads that share the partial sums of an element.
 const SHARES: usize = 8;
 
-/// In the place of a feature: a column that is one everywhere.
+/// Feature index of the constant-one column.
 const ONE: i32 = -1;
 
-/// In the place of a feature: a column that there is not.
+/// Feature index of a missing column.
 const NONE: i32 = -2;
 
 impl Conv {
-    /// Numbers that the second kernel makes for each output: weights, open or not, and a bias.
+    /// Elements per output in the second kernel: all weights, open or closed, and a bias.
     const fn numbers(self) -> usize {
         self.taps() * self.inputs.count + 1
     }
 }
 
-/// A four of outputs' gradients, or of columns, at a pixel of an image; zero where there is none.
+/// A quad of output gradients or columns at a pixel of an image. Zero if out of range.
 #[cube]
 fn fetch<F: Float>(
     x: &[F],
@@ -91,13 +91,13 @@ fn fetch<F: Float>(
     four
 }
 
-/// The number of a thread's `n`-th four among those of a pixel.
+/// Index of a thread's `n`th quad within a pixel.
 #[cube]
 fn number_of(n: usize, #[comptime] conv: Conv) -> usize {
     UNIT_POS_X as usize / CHUNK + n * comptime!(conv.threads() / CHUNK)
 }
 
-/// The fours of a pixel of a chunk that are this thread's to read.
+/// Loads the quads of a chunk's pixel that are assigned to this thread.
 #[cube]
 fn fetch_all<F: Float>(
     fours: &mut Array<Quad>,
@@ -116,7 +116,7 @@ fn fetch_all<F: Float>(
     }
 }
 
-/// Sums over parts of the pixels, `[parts, outputs, columns]`.
+/// Partial sums over some of the pixels, `[parts, outputs, columns]`.
 #[cube(launch)]
 fn parts_kernel<F: Float>(
     x: &[F],
@@ -138,7 +138,7 @@ fn parts_kernel<F: Float>(
     let unit = UNIT_POS_X as usize;
     let first_output = CUBE_POS_Z as usize * along * 4;
     let first_column = CUBE_POS_X as usize * across * 4;
-    // A thread's tile, and its share of the pixels.
+    // This thread's tile and its share of the pixels.
     let tiles = comptime!(conv.tiles()[0] * conv.tiles()[1]);
     let tile = unit % tiles;
     let share = unit / tiles;
@@ -146,7 +146,7 @@ fn parts_kernel<F: Float>(
     let output_four = tile % along;
     let column_four = tile / along;
 
-    // Of each column: where its feature begins in an image, and how far its tap is down and to the right.
+    // For each column: offset of its feature in an image, and row and column offset of its tap.
     let mut reads = Shared::<[i32]>::new_slice(comptime!(conv.tiles()[1] * 12));
     for n in range_stepped(unit, comptime!(conv.tiles()[1] * 4), comptime!(conv.threads())) {
         let column = first_column + n;
@@ -163,14 +163,14 @@ fn parts_kernel<F: Float>(
     }
     sync_cube();
 
-    // Of each pixel of a chunk, fours of outputs, then of columns.
+    // For each pixel of a chunk: quads of outputs, followed by quads of columns.
     let mut fours = Shared::<[Quad]>::new_slice(comptime!(conv.apart() * CHUNK));
     let mut sums = Array::<Quad>::new(4usize);
     #[unroll]
     for n in 0..4usize {
         sums[n] = Quad::new(0.0);
     }
-    // Those of the chunk to come, which are on their way while the one before is worked through.
+    // Prefetch of the next chunk during the computation of the current one.
     let mut next = Array::<Quad>::new(comptime!(conv.fours_a_thread()));
     let place = unit % CHUNK;
     let mut chunk = CUBE_POS_Y as usize;
@@ -204,7 +204,7 @@ fn parts_kernel<F: Float>(
         sync_cube();
     }
 
-    // The sums of all shares, in the first one's thread.
+    // Reduction over the shares into the first thread.
     for turn in 1..shares {
         if sums_any && share == turn {
             #[unroll]
@@ -236,7 +236,8 @@ fn parts_kernel<F: Float>(
     }
 }
 
-/// Adds parts up: the gradients of the weights, `[outputs, inputs, taps]`, zero where these are closed, and of the bias.
+/// Adds partial sums. Yields the gradients of the weights, `[outputs, inputs, taps]`, zero for closed taps, and of the
+/// bias.
 #[cube(launch)]
 fn sums_kernel<F: Float>(
     parts: &[f32],
@@ -263,7 +264,7 @@ fn sums_kernel<F: Float>(
     if open && output < outputs {
         let mut part = share;
         while part < count as usize {
-            // Some at once, so that reading one does not wait for another.
+            // Several independent reads per step, to hide latency.
             #[unroll]
             for n in 0..8usize {
                 let next = part + n * SHARES;
@@ -296,11 +297,11 @@ fn sums_kernel<F: Float>(
 pub(crate) struct Sums<B: Backend> {
     /// `[outputs, inputs, kernel rows, kernel columns]`.
     pub weight: FloatTensor<B>,
-    /// `[1, outputs]`: of all images together.
+    /// `[1, outputs]`, over all images.
     pub bias: FloatTensor<B>,
 }
 
-/// The gradients of the weights and the bias, given `x` and the gradient `dy` of what was made of it.
+/// Gradients of weights and bias, given `x` and the output gradient `dy`.
 pub(crate) fn weight_gradient(x: CubeTensor, dy: CubeTensor, conv: Conv) -> Sums<CubeBackend> {
     let (x, dy) = (into_contiguous(x), into_contiguous(dy));
     let (count, [down, right]) = (conv.parts(images(&x)), conv.groups());
