@@ -15,6 +15,7 @@ pub const TOTAL: u32 = 1 << TOTAL_BITS;
 ///
 /// Stored as its inverse in units of 2⁻¹⁶, so no FPU is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Temperature {
     inverse: u32,
 }

@@ -1,15 +1,20 @@
-//! Runs autoregressive image models (PixelCNN, Row LSTM, Diagonal BiLSTM) pixel by pixel, in static buffers, with integer
-//! arithmetic that gives the same bytes on every machine.
+//! Autoregressive image models on microcontrollers and edge CPUs: PixelCNN, Row LSTM and Diagonal BiLSTM (arXiv 1601.06759).
 //!
-//! A trained model is one flat *blob*, made by the converter and read in place: [`Model`] checks it once, [`Engine`] walks
-//! it. One image costs the work of one forward pass. There is no allocator, no global state, and nothing is copied out of
-//! the blob. What happens to each predicted value is up to a [`SymbolSource`]: [`Sample`] samples, [`FromImage`] scores an image
-//! that is there already, [`Complete`] does the one above and the other below.
+//! A trained model is one flat *blob*, written by the converter and read in place. [`Model`] checks it once, [`Engine`] computes one
+//! pixel a call in a static buffer, and one image costs one forward pass. There is no allocator and no global state. All arithmetic
+//! is integer, so the same blob, seed and input give the same bytes on every machine. A [`SymbolSource`] decides the use:
+//!
+//! | use | source | result |
+//! |---|---|---|
+//! | sample | [`Sample`], [`Argmax`] | an image |
+//! | complete | [`Complete`] | an image whose first rows are given |
+//! | score | [`FromImage`] | the exact likelihood, a [`Cost`] |
+//! | compress, decompress | [`coder::Encode`], [`coder::Decode`] | a byte stream, the image |
 //!
 //! ```
-//! use pixelrnn::{Sample, Engine, FromImage, Pixel, Temperature};
+//! use pixelrnn::{Engine, FromImage, Sample, Temperature};
 //!
-//! // The blob is part of the program, and with it the size of the memory that it needs. Firmware has it made by `pixelrnn-build`.
+//! // The blob is part of the program; its state buffer is sized at compile time. Firmware gets the blob from `pixelrnn-build`.
 //! pixelrnn::include_model!(mod digits = "../testdata/mnist-pixelcnn.prnn");
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,9 +25,8 @@
 //!
 //! // Sample, one pixel a call.
 //! let mut image = [0u8; digits::VALUES];
-//! let mut source = Sample::seeded(7, Temperature::ONE);
-//! engine.restart(None)?;
-//! while let Some(pixel) = engine.step(&mut source)? {
+//! for pixel in engine.pixels(&mut Sample::seeded(7, Temperature::ONE)) {
+//!     let pixel = pixel?;
 //!     image[pixel.row * shape.width + pixel.column] = pixel.values[0];
 //! }
 //!
@@ -35,28 +39,54 @@
 //! # }
 //! ```
 //!
+//! # Layers
+//!
+//! Each layer imports only those below it.
+//!
+//! ```text
+//!        coder             entropy coder, compressed files
+//!          |
+//!        exec              streaming: Engine, one pixel a call      batched: PackedModel, Batch, Scorer (hosts)
+//!          |
+//!   source, distribution   where the next value comes from; softmax in integers
+//!          |
+//!      arithmetic          int8, int8 with 16-bit activations, float behind one trait
+//!          |
+//!       kernels            inner loops: portable, AVX2, AVX-512 VNNI, NEON, SIMD128, Cortex-M DSP and MVE
+//!          |
+//!         blob             header, records, check, Model
+//!          |
+//!   network, fixed         ops, masks, tap geometry, presets; requantization, exp2, log2, LSTM cell
+//! ```
+//!
 //! # Features
 //!
-//! - `std` (default): for hosts. The fastest of [`kernels`] is chosen when the program runs, or the one that the environment
-//!   variable `PIXELRNN_KERNEL` names.
+//! - `std` (default): run-time detection of the processor's instructions (or the kernel named by the environment variable
+//!   `PIXELRNN_KERNEL`, see [`kernels`]), the module [`batched`], and `coder::StdIo`.
 //! - `lstm` (default): Row LSTM and Diagonal BiLSTM.
-//! - `a16` (default): blobs of 16-bit activations.
-//! - `float` (default): blobs of float weights, for parts with an FPU and for checking.
+//! - `a16` (default): blobs with 16-bit activations.
+//! - `float` (default): blobs with float weights, for parts with an FPU and for checks.
+//! - `embedded-io`: `coder::EmbeddedIo`, byte streams as sinks and sources of compressed data.
+//! - `defmt`: `defmt::Format` for errors, pixels, positions and costs.
 //!
-//! A blob that needs a feature which is left out does not compile with [`include_model!`], and is
-//! [`BlobError::Feature`] when it comes from anywhere else.
+//! Without its default features the crate is `no_std` and contains no float instruction but for [`Cost::bits`] and [`Cost::nats`]. A
+//! blob that needs a missing feature does not compile with [`include_model!`]; at run time it gives [`BlobError::Feature`].
 //!
-//! Without them the crate is `no_std`, needs no allocator, and contains no float instruction but for [`Cost::nats`].
+//! The minimum supported Rust version is 1.90. Items hidden from this documentation serve the converter and the tests, and may
+//! change in any release.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(target_endian = "big")]
 compile_error!("blobs are read in place and are little-endian");
 
+#[doc(hidden)]
 pub mod arithmetic;
 pub mod blob;
 pub mod coder;
 mod distribution;
 mod exec;
+#[doc(hidden)]
 pub mod fixed;
 pub mod kernels;
 pub mod network;
@@ -67,7 +97,7 @@ pub use blob::{BlobError, Model, Plan};
 pub use distribution::{Distribution, TOTAL, TOTAL_BITS, Temperature};
 #[cfg(feature = "std")]
 pub use exec::batched;
-pub use exec::{Cost, Engine, Observer, Pixel, Registers, SetupError, StepError};
+pub use exec::{Cost, Engine, Observer, Pixel, Pixels, Registers, SetupError, StepError};
 pub use source::{Argmax, Complete, FromImage, Inspect, Position, Sample, SymbolSource, TooShort};
 
 /// The random numbers of [`Sample::seeded`]: small, fast, and the same on every machine.

@@ -6,6 +6,7 @@ use rand_core::Rng;
 
 /// Position of a value in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Position {
     /// Row, from the top.
     pub row: usize,
@@ -197,6 +198,7 @@ impl<S: SymbolSource, F: FnMut(Position, &Distribution<'_>)> SymbolSource for In
 
 /// Error of an image with fewer values than the model's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TooShort;
 
 impl core::fmt::Display for TooShort {

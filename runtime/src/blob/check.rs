@@ -1,11 +1,12 @@
 //! Checks of a blob beyond its checksum, on which engines rely.
 
 use super::error::BlobError;
+use super::features::missing_for_op;
 use super::header::Layout;
-use super::included::missing_for_op;
-use super::model::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES, Model, slice};
+use super::limits::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES};
+use super::plan::Plan;
+use super::raw::{Raw, slice};
 use super::record::{ConvRecord, DType, Destination, Instruction, LSTM, LstmRecord, MatrixDescriptor, Vector, kind};
-use crate::blob::Plan;
 use crate::network::{Image, check_image};
 
 /// Name of the first invalid field of an op.
@@ -18,7 +19,7 @@ fn ensure(right: bool, field: &'static str) -> Checked {
 }
 
 /// Checks the fields of the header.
-pub(super) fn header(model: &Model<'_>) -> Result<(), BlobError> {
+pub(super) fn header(model: &Raw<'_>) -> Result<(), BlobError> {
     let h = model.header();
     let image = h.image();
     let field = if check_image(&image, model.output()).is_err() {
@@ -40,7 +41,7 @@ pub(super) fn header(model: &Model<'_>) -> Result<(), BlobError> {
 }
 
 /// Checks all ops, the declared size of the state, and the limit on multiply-adds per pixel.
-pub(super) fn ops(model: &Model<'_>) -> Result<(), BlobError> {
+pub(super) fn ops(model: &Raw<'_>) -> Result<(), BlobError> {
     let Image { height, width, channels, .. } = model.image();
     let mut multiply_adds = 0;
     let mut needed = model.op_state_start();
@@ -70,7 +71,7 @@ pub(super) fn ops(model: &Model<'_>) -> Result<(), BlobError> {
 }
 
 /// Checks one op, after all ops before it.
-fn op(model: &Model<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
+fn op(model: &Raw<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
     let conv = if let Instruction::MaskedConv(conv) = instruction { Some(conv) } else { None };
     let reads_image =
         conv.is_some_and(|c| c.mask == 0 && c.input == 0 && usize::from(c.inputs) == model.image().channels);
@@ -111,7 +112,7 @@ fn op(model: &Model<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
 /// Checks the data flow of an op: each input was written as a whole by an earlier op at this pixel, so nothing depends on
 /// previous contents of the memory. The output overlaps neither the image nor, in a colour model, an earlier output, and
 /// overlaps an input only in place.
-fn flow(model: &Model<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
+fn flow(model: &Raw<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
     let channels = model.image().channels;
     let image = Vector { at: 0, count: channels as u16, kind: DType::Activation };
     let vectors = instruction.vectors();
@@ -149,16 +150,16 @@ fn flow(model: &Model<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
 }
 
 /// True if two vectors share bytes; both lie within the registers.
-fn overlap(model: &Model<'_>, a: Vector, b: Vector) -> bool {
+fn overlap(model: &Raw<'_>, a: Vector, b: Vector) -> bool {
     a.at < end(model, b) && b.at < end(model, a)
 }
 
 /// Offset of the end of a vector that lies within the registers.
-fn end(model: &Model<'_>, v: Vector) -> u32 {
+fn end(model: &Raw<'_>, v: Vector) -> u32 {
     v.at + u32::from(v.count) * bytes(model, v.kind) as u32
 }
 
-fn conv(model: &Model<'_>, conv: &ConvRecord) -> Checked {
+fn conv(model: &Raw<'_>, conv: &ConvRecord) -> Checked {
     let Image { height, width, channels, levels } = model.image();
     let destination = conv.destination().ok_or("destination")?;
     ensure(conv.mask <= 1, "mask")?;
@@ -172,7 +173,7 @@ fn conv(model: &Model<'_>, conv: &ConvRecord) -> Checked {
     ensure(im2col <= model.header().im2col_bytes as usize, "patch_bytes")
 }
 
-fn lstm(model: &Model<'_>, lstm: &LstmRecord) -> Checked {
+fn lstm(model: &Raw<'_>, lstm: &LstmRecord) -> Checked {
     let Image { width, height, .. } = model.image();
     let hidden = usize::from(lstm.hidden);
     let row_lstm = lstm.kind == kind::ROW_LSTM;
@@ -197,7 +198,7 @@ fn lstm(model: &Model<'_>, lstm: &LstmRecord) -> Checked {
 
 /// Checks the size, weights and multipliers of a matrix, in fields called `names`. Returns the bytes of its inputs.
 #[inline(never)]
-fn matrix(model: &Model<'_>, names: [&'static str; 3], matrix: &MatrixDescriptor) -> Result<usize, &'static str> {
+fn matrix(model: &Raw<'_>, names: [&'static str; 3], matrix: &MatrixDescriptor) -> Result<usize, &'static str> {
     let [size, weights, multipliers] = names;
     let (groups, layout) = (model.image().channels, model.layout());
     let (sums, length) = (matrix.sums(), matrix.length(groups, groups - 1));
@@ -223,19 +224,19 @@ fn matrix(model: &Model<'_>, names: [&'static str; 3], matrix: &MatrixDescriptor
 }
 
 /// Bytes per element.
-const fn bytes(model: &Model<'_>, dtype: DType) -> usize {
+const fn bytes(model: &Raw<'_>, dtype: DType) -> usize {
     dtype.bytes(model.weights())
 }
 
 /// Checks that an array of `count` elements of `size` bytes lies in the blob at `at`, aligned.
 #[inline(never)]
-fn array(model: &Model<'_>, field: &'static str, at: u32, count: usize, size: usize) -> Checked {
+fn array(model: &Raw<'_>, field: &'static str, at: u32, count: usize, size: usize) -> Checked {
     ensure((at as usize).is_multiple_of(size) && slice(model.blob(), at, count, size).is_some(), field)
 }
 
 /// Checks that a vector lies within the registers, aligned and not empty.
 #[inline(never)]
-fn register(model: &Model<'_>, field: &'static str, v: Vector) -> Checked {
+fn register(model: &Raw<'_>, field: &'static str, v: Vector) -> Checked {
     let size = bytes(model, v.kind);
     let end = u64::from(v.at) + u64::from(v.count) * size as u64;
     let inside = end <= u64::from(model.header().register_bytes);

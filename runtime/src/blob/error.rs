@@ -1,11 +1,12 @@
 //! Error of an invalid blob.
 
-use super::model::MAX_MULTIPLY_ADDS;
+use super::limits::MAX_MULTIPLY_ADDS;
 use core::fmt;
 
 /// Error of a blob that this engine cannot run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum BlobError {
     /// The blob is shorter than a header.
     TooShort {

@@ -1,25 +1,9 @@
 //! Compile-time checks of included blobs.
 
-use super::header::{HEADER_BYTES, Header, Layout};
-use super::record::{LSTM, RECORD_BYTES, kind};
+use super::features::{missing_for_op, missing_for_weights};
+use super::header::{HEADER_BYTES, Header, Layout, MAGIC, VERSION};
+use super::record::RECORD_BYTES;
 use core::mem::offset_of;
-
-/// Disabled feature that the number format `weights` of a header needs.
-pub(super) const fn missing_for_weights(weights: u8) -> Option<&'static str> {
-    match weights {
-        1 | 2 if !cfg!(feature = "float") => Some("float"),
-        3 if !cfg!(feature = "a16") => Some("a16"),
-        _ => None,
-    }
-}
-
-/// Disabled feature that ops of this `kind` need.
-pub(super) const fn missing_for_op(kind: u8) -> Option<&'static str> {
-    match kind {
-        kind::ROW_LSTM | kind::DIAGONAL_LEFT | kind::DIAGONAL_RIGHT if !LSTM => Some("lstm"),
-        _ => None,
-    }
-}
 
 /// Panics if the blob needs a disabled feature. The blob has a header; its fields may be wrong.
 pub(super) const fn assert_features(blob: &[u8]) {
@@ -75,10 +59,105 @@ impl RowsOnDsp<true> {
     pub const fn hint() {}
 }
 
+/// State that an engine needs for a blob, in 32-bit words, as a constant for static buffers.
+///
+/// # Panics
+/// The bytes are not a blob of this version, or need a disabled feature of this crate. In a `const`, this is a compile-time
+/// error.
+pub const fn state_words(blob: &[u8]) -> usize {
+    const STATE: usize = core::mem::offset_of!(Header, state_bytes);
+    assert_blob(blob);
+    assert_features(blob);
+    let bytes = u32::from_le_bytes([blob[STATE], blob[STATE + 1], blob[STATE + 2], blob[STATE + 3]]) as usize;
+    bytes.div_ceil(4)
+}
+
+/// Number of values in an image of the blob, `channels * height * width`, as a constant.
+///
+/// # Panics
+/// The bytes are not a blob of this version.
+pub const fn image_values(blob: &[u8]) -> usize {
+    const HEIGHT: usize = core::mem::offset_of!(Header, height);
+    const WIDTH: usize = core::mem::offset_of!(Header, width);
+    const CHANNELS: usize = core::mem::offset_of!(Header, channels);
+    assert_blob(blob);
+    let height = u16::from_le_bytes([blob[HEIGHT], blob[HEIGHT + 1]]) as usize;
+    let width = u16::from_le_bytes([blob[WIDTH], blob[WIDTH + 1]]) as usize;
+    blob[CHANNELS] as usize * height * width
+}
+
+/// Panics unless the bytes begin with a header of this version and have the declared length.
+const fn assert_blob(blob: &[u8]) {
+    assert!(blob.len() >= HEADER_BYTES, "not a model blob: it is shorter than a header");
+    assert!(
+        blob[0] == MAGIC[0] && blob[1] == MAGIC[1] && blob[2] == MAGIC[2] && blob[3] == MAGIC[3],
+        "not a model blob: it does not begin with `PRNN`"
+    );
+    assert!(u16::from_le_bytes([blob[4], blob[5]]) == VERSION, "the blob is of another version of the format");
+    assert!(
+        u32::from_le_bytes([blob[8], blob[9], blob[10], blob[11]]) as usize == blob.len(),
+        "the blob declares another length than it has"
+    );
+}
+
+/// Compile-time error, with the excess in bytes, if a state of `state_words` words exceeds the `bytes` of `region`:
+///
+/// ```compile_fail
+/// const _: () = pixelrnn::blob::assert_fits(3000, 11_000, "the board's RAM");
+/// ```
+///
+/// # Panics
+/// The state does not fit. In a `const`, this is a compile-time error.
+pub const fn assert_fits(state_words: usize, bytes: usize, region: &str) {
+    let mut message = Message { text: [0; 160], length: 0 };
+    if state_words * 4 > bytes {
+        message.put("the model's state is ".as_bytes());
+        message.put_number(state_words * 4 - bytes);
+        message.put(" bytes too large: it takes ".as_bytes());
+        message.put_number(state_words * 4);
+        message.put(", and there are ".as_bytes());
+        message.put_number(bytes);
+        message.put(" for it in ".as_bytes());
+        message.put(region.as_bytes());
+        panic!("{}", message.as_str());
+    }
+}
+
+/// Message formatted at compile time.
+struct Message {
+    text: [u8; 160],
+    length: usize,
+}
+
+impl Message {
+    const fn put(&mut self, bytes: &[u8]) {
+        let mut at = 0;
+        while at < bytes.len() && self.length < self.text.len() {
+            self.text[self.length] = bytes[at];
+            self.length += 1;
+            at += 1;
+        }
+    }
+
+    const fn put_number(&mut self, number: usize) {
+        if number >= 10 {
+            self.put_number(number / 10);
+        }
+        self.put(&[b'0' + (number % 10) as u8]);
+    }
+
+    const fn as_str(&self) -> &str {
+        match core::str::from_utf8(self.text.split_at(self.length).0) {
+            Ok(text) => text,
+            Err(_) => "the model's state is too large",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blob::{BlobError, Model, state_words};
+    use crate::blob::{BlobError, LSTM, Model};
 
     const LSTM_BLOB: &[u8] = include_bytes!("../../testdata/row_lstm_rgb_classes.prnn");
     const A16_BLOB: &[u8] = include_bytes!("../../testdata/ops_rgb_nested_residuals-a16.prnn");
@@ -119,5 +198,19 @@ mod tests {
         let missing = |feature, there: bool| (!there).then_some(BlobError::Feature { feature });
         assert_eq!(Model::new(&lstm.0).err(), missing("lstm", cfg!(feature = "lstm")));
         assert_eq!(Model::new(&wide.0).err(), missing("a16", cfg!(feature = "a16")));
+    }
+
+    #[test]
+    fn a_state_that_fits_says_nothing() {
+        const _: () = assert_fits(25, 100, "RAM");
+        assert_fits(0, 0, "RAM");
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "the model's state is 1004 bytes too large: it takes 12004, and there are 11000 for it in RAM"
+    )]
+    fn a_state_that_does_not_fit_says_by_how_much() {
+        assert_fits(3001, 11_000, "RAM");
     }
 }

@@ -5,21 +5,25 @@
 
 mod check;
 mod error;
+mod features;
 mod header;
 mod included;
+mod limits;
 mod model;
 mod plan;
+mod raw;
 mod record;
 
 pub use error::BlobError;
-pub use header::{
-    CRC32, HEADER_BYTES, Header, Layout, MAGIC, NumberFormat, VERSION, assert_fits, checksum, image_values, state_words,
-};
+pub use header::{CRC32, HEADER_BYTES, Header, Layout, MAGIC, NumberFormat, VERSION, checksum};
 #[doc(hidden)]
 pub use included::{RowsOnDsp, rows_on_dsp};
-pub use model::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES, Model};
+pub use included::{assert_fits, image_values, state_words};
+pub use limits::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES};
+pub use model::Model;
 pub use plan::Plan;
 pub(crate) use record::LSTM;
+#[doc(hidden)]
 pub use record::*;
 
 /// Includes a blob at compile time, as a module that holds it and the size of its state.

@@ -38,8 +38,13 @@
 #![forbid(unsafe_code)]
 
 pub mod container;
+mod io;
 mod range;
 
+#[cfg(feature = "embedded-io")]
+pub use io::EmbeddedIo;
+#[cfg(feature = "std")]
+pub use io::StdIo;
 pub use range::{DecodeError, Decoder, DecoderState, Encoder, EncoderState};
 
 use crate::distribution::Distribution;
@@ -80,6 +85,7 @@ impl ByteSink for Vec<u8> {
 
 /// Error of a sink without room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Full;
 
 impl fmt::Display for Full {
@@ -144,6 +150,7 @@ impl<'a, 'e, W> Encode<'a, 'e, W> {
 
 /// Error of encoding an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum EncodeError<E> {
     /// The image has fewer values than the model's.
     TooShort(TooShort),
@@ -172,7 +179,15 @@ impl<E: fmt::Display> fmt::Display for EncodeError<E> {
     }
 }
 
-impl<E: core::error::Error> core::error::Error for EncodeError<E> {}
+impl<E: core::error::Error + 'static> core::error::Error for EncodeError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::TooShort(error) => Some(error),
+            Self::Sink(error) => Some(error),
+            Self::Value { .. } => None,
+        }
+    }
+}
 
 impl<W: ByteSink> SymbolSource for Encode<'_, '_, W> {
     type Error = EncodeError<W::Error>;

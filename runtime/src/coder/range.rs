@@ -160,6 +160,7 @@ pub struct DecoderState {
 
 /// Error of a [`Decoder`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum DecodeError<E> {
     /// No encoder writes this stream.
     Corrupt,
@@ -176,7 +177,14 @@ impl<E: core::fmt::Display> core::fmt::Display for DecodeError<E> {
     }
 }
 
-impl<E: core::error::Error> core::error::Error for DecodeError<E> {}
+impl<E: core::error::Error + 'static> core::error::Error for DecodeError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Source(error) => Some(error),
+            Self::Corrupt => None,
+        }
+    }
+}
 
 impl<R: ByteSource> Decoder<R> {
     /// A decoder at the start of a stream. Reads its first seven bytes.

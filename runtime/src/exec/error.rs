@@ -12,6 +12,7 @@ pub(crate) struct Corrupt;
 /// Reason why an executor cannot begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SetupError {
     /// The buffer is smaller than the model's state.
     Buffer {
@@ -71,6 +72,7 @@ impl core::error::Error for SetupError {
 /// Reason why an executor stops in an image. `E` is the error of the [`crate::SymbolSource`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StepError<E> {
     /// The image could not be begun.
     Setup(SetupError),

@@ -7,14 +7,12 @@
 pub mod batched;
 mod elementwise;
 mod error;
-mod observer;
 mod pixel;
 mod split;
 mod streaming;
 
 pub use error::{SetupError, StepError};
-pub use observer::Observer;
 #[cfg(feature = "std")]
 pub(crate) use pixel::check_label;
 pub use pixel::{Cost, Pixel};
-pub use streaming::{Engine, Registers};
+pub use streaming::{Engine, Observer, Pixels, Registers};

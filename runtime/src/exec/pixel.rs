@@ -23,6 +23,7 @@ use core::ops::{Add, AddAssign};
 /// assert!((cost.nats() - 3.0 * 2f64.ln()).abs() < 1e-12);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Cost(pub u64);
 
 impl Cost {
@@ -61,6 +62,7 @@ impl Sum for Cost {
 
 /// One finished pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Pixel {
     /// Row, from the top.
     pub row: usize,

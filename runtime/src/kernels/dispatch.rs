@@ -215,6 +215,7 @@ impl Kernel for Host {
 /// Error of a kernel selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum KernelError {
     /// No kernel has this name.
     Unknown,

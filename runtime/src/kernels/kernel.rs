@@ -34,7 +34,7 @@ pub struct Gemv<'a, X = i8, W = i8, S = i32> {
     pub multipliers: &'a [S],
 }
 
-/// Inner loops of an executor.
+/// Inner loops of an executor. Its methods are hidden and change between releases: choose a kernel, do not implement one.
 ///
 /// All kernels give the same bytes: accumulation is exact modulo 2³², so its order does not matter.
 ///
@@ -42,20 +42,25 @@ pub struct Gemv<'a, X = i8, W = i8, S = i32> {
 /// outputs is the smallest that `bias`, `weights` and `sums` cover.
 pub trait Kernel: Copy {
     /// Set if the kernel has vectors, so that one pass over a slice for each operation beats all operations on each element.
+    #[doc(hidden)]
     const VECTORS: bool = false;
 
     /// Set if products are so fast that fused requantization is worth its code size.
+    #[doc(hidden)]
     const FUSED: bool = false;
 
     /// Matrix-vector product with [`Layout::RowMajor`] weights, `[outputs, x.len()]`.
+    #[doc(hidden)]
     fn gemv_row_major(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 
     /// Matrix-vector product with [`Layout::Tiled`] weights, from the first output of a block on; `x.len()` is a multiple of four.
+    #[doc(hidden)]
     fn gemv_tiled(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]);
 
     /// [`Kernel::gemv_row_major`] for 16-bit activations.
     #[cfg(feature = "a16")]
     #[cfg_attr(target_os = "none", inline(never))] // variants inlined side by side slow each other down
+    #[doc(hidden)]
     fn gemv_row_major_i16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         self.run(
             #[inline(always)]
@@ -64,6 +69,7 @@ pub trait Kernel: Copy {
     }
 
     /// [`Kernel::gemv_tiled`] for 16-bit activations.
+    #[doc(hidden)]
     #[cfg(feature = "a16")]
     #[cfg_attr(target_os = "none", inline(never))]
     fn gemv_tiled_i16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
@@ -74,6 +80,7 @@ pub trait Kernel: Copy {
     }
 
     /// [`Kernel::gemv_tiled_i16`] for [`Layout::TiledPairs`] weights.
+    #[doc(hidden)]
     #[cfg(feature = "a16")]
     #[cfg_attr(target_os = "none", inline(never))]
     fn gemv_tiled_pairs_i16(self, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
@@ -84,6 +91,7 @@ pub trait Kernel: Copy {
     }
 
     /// Offset that [`Kernel::gemm_u8i8`] subtracts from each input: 0 for instructions with unsigned inputs, 128 for signed ones.
+    #[doc(hidden)]
     #[cfg(feature = "std")]
     #[inline(always)]
     fn input_offset(self) -> i32 {
@@ -94,6 +102,7 @@ pub trait Kernel: Copy {
     /// `sums[n, o] = bias[o] + Σ weights[o, k] · (x[n, k] - input_offset)` for all columns `n` of the batch.
     ///
     /// Outputs come in `vectors` vectors of [`gemm::LANES`]; `weights` are `[words, vectors, 16, 4]`.
+    #[doc(hidden)]
     #[cfg(feature = "std")]
     fn gemm_u8i8(self, weights: &[i8], inputs: &gemm::Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
         self.run(
@@ -103,6 +112,7 @@ pub trait Kernel: Copy {
     }
 
     /// [`Kernel::gemm_u8i8`] for 16-bit inputs and weights, without an input offset; `weights` are `[words, vectors, 16, 2]`.
+    #[doc(hidden)]
     #[cfg(all(feature = "std", feature = "a16"))]
     fn gemm_i16i16(
         self,
@@ -122,6 +132,7 @@ pub trait Kernel: Copy {
     ///
     /// For a few words of inputs that another op has just computed. Inside [`Kernel::run`], accumulators and inputs stay in
     /// registers.
+    #[doc(hidden)]
     #[cfg(feature = "std")]
     #[inline(always)]
     fn gemv_accumulate_u8i8<const V: usize>(
@@ -134,6 +145,7 @@ pub trait Kernel: Copy {
     }
 
     /// [`Kernel::gemv_accumulate_u8i8`] for 16-bit inputs and weights, without an input offset.
+    #[doc(hidden)]
     #[cfg(all(feature = "std", feature = "a16"))]
     #[inline(always)]
     fn gemv_accumulate_i16i16<const V: usize>(
@@ -146,6 +158,7 @@ pub trait Kernel: Copy {
     }
 
     /// [`requantize`]s each accumulator by its multiplier, in place.
+    #[doc(hidden)]
     #[inline]
     fn scale(self, sums: &mut [i32], left_shift: u32, multipliers: &[i32]) {
         map(
@@ -158,6 +171,7 @@ pub trait Kernel: Copy {
     }
 
     /// [`requantize`]d accumulators of one vector, each by its multiplier.
+    #[doc(hidden)]
     #[cfg(feature = "std")]
     #[inline(always)]
     fn requantize(
@@ -174,6 +188,7 @@ pub trait Kernel: Copy {
     }
 
     /// Activations: `v + zero_point` clamped to `clamp_min..=127`. `zero_point` and `clamp_min` are within `i8`.
+    #[doc(hidden)]
     #[inline(always)]
     fn activations(self, v: &[i32], zero_point: i32, clamp_min: i32, y: &mut [i8]) {
         map(
@@ -186,6 +201,7 @@ pub trait Kernel: Copy {
     }
 
     /// Residuals: `v` clamped to `clamp_min..=clamp_max`, both within `i16`.
+    #[doc(hidden)]
     #[inline(always)]
     fn residuals(self, v: &[i32], clamp_min: i32, clamp_max: i32, y: &mut [i16]) {
         map(
@@ -198,6 +214,7 @@ pub trait Kernel: Copy {
     }
 
     /// Adds accumulators to the residual `y`, saturating.
+    #[doc(hidden)]
     #[inline(always)]
     fn accumulate(self, v: &[i32], y: &mut [i16]) {
         map(
@@ -210,6 +227,7 @@ pub trait Kernel: Copy {
     }
 
     /// Activations of a residual: `x` rescaled, plus `zero_point`, clamped to `clamp_min..=127`.
+    #[doc(hidden)]
     #[inline(always)]
     fn rescaled_i8(self, x: &[i16], rescale: Rescale, zero_point: i32, clamp_min: i32, y: &mut [i8]) {
         map(
@@ -222,6 +240,7 @@ pub trait Kernel: Copy {
     }
 
     /// Residual in another scale: `x` rescaled, clamped to `clamp_min..=clamp_max`.
+    #[doc(hidden)]
     #[inline(always)]
     fn rescaled_i16(self, x: &[i16], rescale: Rescale, clamp_min: i32, clamp_max: i32, y: &mut [i16]) {
         map(
@@ -234,6 +253,7 @@ pub trait Kernel: Copy {
     }
 
     /// Adds `x` rescaled to the residual `y`, saturating.
+    #[doc(hidden)]
     #[inline(always)]
     fn rescaled_onto(self, x: &[i16], rescale: Rescale, y: &mut [i16]) {
         map(
@@ -246,6 +266,7 @@ pub trait Kernel: Copy {
     }
 
     /// [`Kernel::gemv_row_major`], then [`Kernel::scale`].
+    #[doc(hidden)]
     #[inline(always)]
     fn gemv_scaled(self, rows: Gemv<'_>, sums: &mut [i32]) {
         self.gemv_row_major(rows.bias, rows.weights, rows.x, sums);
@@ -255,12 +276,14 @@ pub trait Kernel: Copy {
     /// Adds the result of [`Kernel::gemv_scaled`] to `sums`; all biases must be 0.
     ///
     /// Returns `false`, with `sums` unchanged, if the kernel has no fused implementation for this shape.
+    #[doc(hidden)]
     #[inline(always)]
     fn gemv_added(self, _rows: Gemv<'_>, _sums: &mut [i32]) -> bool {
         false
     }
 
     /// [`Kernel::gemv_scaled`], then [`Kernel::activations`]. `sums` is scratch, unspecified afterwards.
+    #[doc(hidden)]
     #[inline(always)]
     fn gemv_activations(self, rows: Gemv<'_>, zero_point: i32, clamp_min: i32, sums: &mut [i32], y: &mut [i8]) {
         self.gemv_scaled(rows, sums);
@@ -268,6 +291,7 @@ pub trait Kernel: Copy {
     }
 
     /// [`Kernel::gemv_scaled`], then [`Kernel::accumulate`]. `sums` is scratch, unspecified afterwards.
+    #[doc(hidden)]
     #[inline(always)]
     fn gemv_accumulated(self, rows: Gemv<'_>, sums: &mut [i32], y: &mut [i16]) {
         self.gemv_scaled(rows, sums);
@@ -275,6 +299,7 @@ pub trait Kernel: Copy {
     }
 
     /// [`Kernel::gemv_row_major_i16`], then [`Kernel::scale`].
+    #[doc(hidden)]
     #[cfg(feature = "a16")]
     #[inline(always)]
     fn gemv_scaled_i16(self, rows: Gemv<'_, i16>, sums: &mut [i32]) {
@@ -283,6 +308,7 @@ pub trait Kernel: Copy {
     }
 
     /// [`Kernel::gemv_scaled_i16`], then [`Kernel::residuals`]. `sums` is scratch, unspecified afterwards.
+    #[doc(hidden)]
     #[cfg(feature = "a16")]
     #[inline(always)]
     fn gemv_activations_i16(
@@ -298,6 +324,7 @@ pub trait Kernel: Copy {
     }
 
     /// [`Kernel::gemv_scaled_i16`], then [`Kernel::accumulate`]. `sums` is scratch, unspecified afterwards.
+    #[doc(hidden)]
     #[cfg(feature = "a16")]
     #[inline(always)]
     fn gemv_accumulated_i16(self, rows: Gemv<'_, i16>, sums: &mut [i32], y: &mut [i16]) {
@@ -306,6 +333,7 @@ pub trait Kernel: Copy {
     }
 
     /// [`Kernel::gemv_scaled_i16`] for many outputs.
+    #[doc(hidden)]
     #[cfg(feature = "a16")]
     #[inline(always)]
     fn gemv_sums_i16(self, rows: Gemv<'_, i16>, y: &mut [i32]) {
@@ -313,6 +341,7 @@ pub trait Kernel: Copy {
     }
 
     /// Runs `task` with the kernel's target features enabled, so that the compiler may use its instructions.
+    #[doc(hidden)]
     #[inline(always)]
     fn run<R>(self, task: impl FnOnce() -> R) -> R {
         task()
@@ -322,6 +351,7 @@ pub trait Kernel: Copy {
     ///
     /// `gates` are the pre-activations, `[units, 4]` in the order o, f, i, g; `before` are the previous cell states. Writes the
     /// new cell states `c` and outputs `h`. The number of units is the smallest that all slices cover.
+    #[doc(hidden)]
     #[inline(always)]
     fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         let units = gates.as_chunks().0.iter().zip(before).zip(cell_bits).zip(c).zip(h);
@@ -332,6 +362,7 @@ pub trait Kernel: Copy {
 
     /// [`Kernel::cells`] with each gate the saturated sum of two requantized accumulators, over the input and over the state;
     /// at most [`OUTPUT_TILE`] of each.
+    #[doc(hidden)]
     #[inline(always)]
     fn units(self, [x, state]: [&[i32]; 2], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         let mut gates = [0; OUTPUT_TILE];
@@ -349,6 +380,7 @@ pub trait Kernel: Copy {
     }
 
     /// [`Kernel::units`] with the two accumulators of each gate already added.
+    #[doc(hidden)]
     #[inline(always)]
     fn summed_units(self, sums: &[i32], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         let none = [0; OUTPUT_TILE];
@@ -358,6 +390,7 @@ pub trait Kernel: Copy {
     }
 
     /// Largest logit and the index of its first occurrence; `(i32::MIN, 0)` for an empty slice.
+    #[doc(hidden)]
     #[inline(always)]
     fn largest(self, logits: &[u32]) -> (i32, usize) {
         let (mut largest, mut at) = (i32::MIN, 0);
@@ -374,6 +407,7 @@ pub trait Kernel: Copy {
     /// the sum of the weights.
     ///
     /// Logits and `inverse`, the inverse temperature, are in units of 2⁻¹⁶.
+    #[doc(hidden)]
     #[inline(always)]
     fn weights(self, logits: &mut [u32], largest: i32, inverse: u32) -> u64 {
         let mut sum = 0;
@@ -387,6 +421,7 @@ pub trait Kernel: Copy {
     }
 
     /// Turns softmax weights into frequencies `1 + (weight · scale >> 32)` and returns their sum.
+    #[doc(hidden)]
     #[inline(always)]
     fn frequencies(self, weights: &mut [u32], scale: u32) -> u32 {
         let mut sum = 0u32;

@@ -82,6 +82,7 @@ pub(crate) mod cortex_m;
 #[cfg(feature = "std")]
 mod dispatch;
 #[cfg(feature = "std")]
+#[doc(hidden)]
 pub mod gemm;
 mod kernel;
 mod map;
@@ -108,7 +109,9 @@ pub use cortex_m::thumb::Thumb;
 pub(crate) use dispatch::Task;
 #[cfg(feature = "std")]
 pub use dispatch::{Host, KernelError};
-pub use kernel::{Gemv, Kernel, OUTPUT_TILE};
+pub use kernel::Kernel;
+#[doc(hidden)]
+pub use kernel::{Gemv, OUTPUT_TILE};
 pub(crate) use map::map;
 pub(crate) use map::map_two;
 #[cfg(feature = "std")]

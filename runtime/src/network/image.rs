@@ -7,6 +7,7 @@ pub const MAX_LEVELS: usize = 256;
 ///
 /// Values are integers `0..levels`, in raster order over the pixels, and R, G, B within a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Image {
     /// Rows.
     pub height: usize,
@@ -27,6 +28,7 @@ impl Image {
 
 /// Distribution over a value's levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Output {
     /// Softmax of one logit per level.
     Softmax,

@@ -64,6 +64,7 @@ pub struct Header {
 /// Error of a compressed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ContainerError {
     /// The first bytes are not [`MAGIC`].
     Magic,
@@ -213,6 +214,7 @@ impl Header {
 
 /// Error of reading or writing a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum BlockError<E> {
     /// The file is invalid.
     Container(ContainerError),
@@ -235,7 +237,16 @@ impl<E: fmt::Display> fmt::Display for BlockError<E> {
     }
 }
 
-impl<E: core::error::Error> core::error::Error for BlockError<E> {}
+impl<E: core::error::Error + 'static> core::error::Error for BlockError<E> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Container(error) => Some(error),
+            Self::Engine(error) => Some(error),
+            Self::Bytes(error) => Some(error),
+            Self::Image => None,
+        }
+    }
+}
 
 /// CRC-32 of a block's images.
 #[derive(Clone)]

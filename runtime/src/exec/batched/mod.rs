@@ -1,13 +1,13 @@
-//! For hosts: many places at once, with weights packed for vectors.
+//! Batched executor, for hosts: many columns at once, with weights packed for vectors.
 //!
-//! An [`crate::Engine`] reads weights in place and takes one pixel after the other, which is all that a small machine can do. A
-//! host has memory to spare: [`PackedModel`] holds the weights as its vectors want them, [`Batch`] advances several images
-//! together, so that weights are read once for all of them, and [`Scorer`] takes a whole row of an image that is there
-//! already. All give what the engine gives, bit for bit.
+//! [`crate::Engine`] reads weights in place and computes one pixel a call, which suits a small machine. A host has memory to spare:
+//! [`PackedModel`] holds the weights in the order of its vectors, [`Batch`] advances several images together, so that weights are read
+//! once for all of them, and [`Scorer`] computes a whole row of a given image as one matrix product. All give the same bytes as the
+//! engine.
 //!
 //! ```
-//! use pixelrnn::batched::{Batch, PackedMatrix, Scorer};
-//! use pixelrnn::{Sample, Temperature};
+//! use pixelrnn::batched::{Batch, PackedModel, Scorer};
+//! use pixelrnn::{Cost, Sample, Temperature};
 //!
 //! pixelrnn::include_model!(mod digits = "../../../testdata/mnist-pixelcnn.prnn");
 //!
@@ -16,7 +16,7 @@
 //! let mut batch = Batch::new(&packed, 3)?;
 //! let mut sources = [0, 1, 2].map(|seed| Sample::seeded(seed, Temperature::ONE));
 //! let mut images = vec![0; 3 * 28 * 28];
-//! let mut costs = [0; 3];
+//! let mut costs = [Cost::default(); 3];
 //! batch.run(None, &mut sources, &mut images, &mut costs)?;
 //!
 //! let mut scorer = Scorer::new(&packed)?;

@@ -4,11 +4,11 @@ use super::context::{PixelContext, split};
 use super::conv::conv;
 use super::elementwise::{self, features, quantize};
 use super::gemv::OUTPUT_BLOCK;
+use super::observer::Observer;
 use super::{fused, lstm};
 use crate::arithmetic::Arithmetic;
 use crate::blob::{Instruction, LSTM, Layout};
 use crate::exec::error::Corrupt;
-use crate::exec::observer::Observer;
 use crate::kernels::Kernel;
 
 /// Runs all ops for one colour of one pixel, and gives the logits; `None` where the blob contradicts what was checked.

@@ -10,6 +10,7 @@ mod gemv;
 mod im2col;
 mod lstm;
 mod memory;
+mod observer;
 mod registers;
 mod ring;
 
@@ -20,7 +21,7 @@ use crate::arithmetic::Int8A16;
 use crate::arithmetic::{Arithmetic, Int8};
 use crate::blob::{Model, NumberFormat, Plan};
 use crate::exec::error::Corrupt;
-use crate::exec::observer::Observer;
+
 use crate::exec::pixel::{Cost, Pixel, check_label, next_value, predicted};
 use crate::exec::{SetupError, StepError};
 use crate::kernels::{Kernel, Native};
@@ -28,6 +29,7 @@ use crate::network::Image;
 use crate::source::{Position, SymbolSource};
 use context::{PixelContext, no_accumulators};
 use forward::{end_pixel, forward};
+pub use observer::Observer;
 pub use registers::Registers;
 
 /// Runs a model pixel by pixel.
@@ -189,6 +191,29 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         Ok(Some(pixel))
     }
 
+    /// The pixels from the engine's position to the end of the image, one step each.
+    ///
+    /// After an error the iterator stands at the same pixel, and the next call tries again.
+    ///
+    /// ```
+    /// use pixelrnn::{Argmax, Engine};
+    ///
+    /// # pixelrnn::include_model!(mod digits = "../../../testdata/mnist-pixelcnn.prnn");
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut state: digits::State = [0; digits::STATE_WORDS];
+    /// let mut engine = Engine::new(digits::model()?, &mut state)?;
+    /// let mut ink = 0;
+    /// for pixel in engine.pixels(&mut Argmax) {
+    ///     ink += usize::from(pixel?.values[0]);
+    /// }
+    /// assert!(ink < 28 * 28);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn pixels<'e, S: SymbolSource>(&'e mut self, source: &'e mut S) -> Pixels<'m, 'b, 'e, K, S> {
+        Pixels { engine: self, source }
+    }
+
     /// Makes or scores a whole image, `[C, H, W]`, from the first pixel on, and gives its cost.
     ///
     /// # Errors
@@ -227,4 +252,19 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
 /// Why ops stop: what a checked blob of integers says does not fit, or a sum of floats is not finite.
 const fn stopped<A: Arithmetic, E>() -> StepError<E> {
     if A::MULTIPLIERS { StepError::Corrupt } else { StepError::NotFinite }
+}
+
+/// Iterator over the pixels of an image; see [`Engine::pixels`].
+#[derive(Debug)]
+pub struct Pixels<'m, 'b, 'e, K, S> {
+    engine: &'e mut Engine<'m, 'b, K>,
+    source: &'e mut S,
+}
+
+impl<K: Kernel, S: SymbolSource> Iterator for Pixels<'_, '_, '_, K, S> {
+    type Item = Result<Pixel, StepError<S::Error>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.engine.step(self.source).transpose()
+    }
 }

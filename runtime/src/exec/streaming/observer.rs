@@ -1,6 +1,6 @@
 //! An observer of the streaming executor, for checks.
 
-use super::streaming::Registers;
+use super::registers::Registers;
 
 /// Watches an engine at work, op by op; for checking a model, not for running one.
 pub trait Observer {
