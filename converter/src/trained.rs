@@ -201,7 +201,7 @@ fn check_shapes<'a>(
     for node in nodes {
         node.tensors(description.classes, |spec| {
             match shape_of(&spec.name) {
-                Some(got) if got == spec.shape.as_slice() => {}
+                Some(got) if *got == *spec.shape => {}
                 Some(got) => {
                     wrong.get_or_insert_with(|| Error::Shape {
                         name: spec.name.to_string(),

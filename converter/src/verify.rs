@@ -172,7 +172,9 @@ impl Layers<'_> {
             let (record, direction) = match instruction {
                 Some(Instruction::RowLstm(record) | Instruction::DiagonalLeft(record)) => (record, 0),
                 Some(Instruction::DiagonalRight(record)) => (record, 1),
-                _ => continue,
+                Some(Instruction::MaskedConv(_) | Instruction::Quantize(_) | Instruction::Elementwise(_)) | None => {
+                    continue;
+                }
             };
             // A left half completes its value together with the right half after it.
             let made = self.errors[op..].iter().position(|error| error.value > 0).map_or(op, |behind| op + behind);
@@ -209,12 +211,24 @@ fn probe(instruction: Option<Instruction<'_>>, step: f64) -> Option<(Probe, usiz
     let zero_point = match instruction {
         Instruction::MaskedConv(c) if c.destination()? == Destination::Activation => c.output_zero_point,
         Instruction::Quantize(q) => q.zero_point,
-        _ => 0,
+        Instruction::MaskedConv(_)
+        | Instruction::Elementwise(_)
+        | Instruction::RowLstm(_)
+        | Instruction::DiagonalLeft(_)
+        | Instruction::DiagonalRight(_) => 0,
     };
     let (register, dtype, count) = match (instruction.vectors().output, instruction) {
         (Some(vector), _) => (vector.at, Some(vector.kind), vector.count),
         (None, Instruction::MaskedConv(c)) => (0, None, c.outputs),
-        (None, _) => return None,
+        // Every other op writes a register.
+        (
+            None,
+            Instruction::Quantize(_)
+            | Instruction::Elementwise(_)
+            | Instruction::RowLstm(_)
+            | Instruction::DiagonalLeft(_)
+            | Instruction::DiagonalRight(_),
+        ) => return None,
     };
     let zero_point = f64::from(zero_point);
     Some((Probe { register, zero_point, dtype, step, features: Vec::new() }, usize::from(count)))

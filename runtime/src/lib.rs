@@ -102,3 +102,7 @@ pub use source::{Argmax, Complete, FromImage, Inspect, Position, Sample, SymbolS
 
 /// The random numbers of [`Sample::seeded`]: small, fast, and the same on every machine.
 pub type DefaultRng = rand_xoshiro::Xoshiro128PlusPlus;
+
+/// Public dependencies, re-exported so that a program can name the same versions: buffers of [`coder::container`], and random number
+/// generators for [`Sample::new`].
+pub use {heapless, rand_core};

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::model::{AnyModel, BuiltIn, report_closed_weights};
-use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, Layout, NumberFormat, RECORD_BYTES};
+use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, Layout, NumberFormat, RECORD_BYTES, kind};
 use pixelrnn::network::{Image, Op, Output};
 use pixelrnn::{Model, Plan};
 use pixelrnn_converter::TrainedModel;
@@ -128,11 +128,9 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
             Instruction::Elementwise(op) => (format!("{} {wide}", op.operands().count), 0),
             Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
                 let gates = 4 * usize::from(l.hidden);
-                let initial = match instruction {
-                    _ if l.initial == 0 => 0,
-                    Instruction::RowLstm(_) => 2 * usize::from(l.hidden) * weights.residual_bytes(),
-                    _ => 2 * usize::from(l.hidden) * weights.residual_bytes() * image.height,
-                };
+                let rows = if l.kind == kind::ROW_LSTM { 1 } else { image.height };
+                let initial =
+                    if l.initial == 0 { 0 } else { 2 * rows * usize::from(l.hidden) * weights.residual_bytes() };
                 (
                     format!("1x{} B {} -> {} {wide}", l.kernel, l.inputs, l.hidden),
                     gates * (2 * factor + biases([l.bias, l.class_bias])) + initial,
@@ -160,7 +158,7 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
         "kind": "blob", "layout": layout, "identity": format!("{:016x}", model.identity()), "image": describe(&image, model.output(), model.classes()), "weights": kind,
         "flash_bytes": header.length, "header_bytes": HEADER_BYTES, "ram_bytes": header.state_bytes,
         "ram_bytes_row_at_a_time": 4 * model.state_words_for(Plan::Row),
-        "register_bytes": header.register_bytes, "patch_bytes": header.im2col_bytes, "logit_bytes": 4 * image.levels,
+        "register_bytes": header.register_bytes, "im2col_bytes": header.im2col_bytes, "logit_bytes": 4 * image.levels,
         "multiply_adds_per_pixel": model.multiply_adds(),
         "multiply_adds_per_image": model.multiply_adds() * image.height * image.width,
     });

@@ -15,7 +15,9 @@ mod raw;
 mod record;
 
 pub use error::BlobError;
-pub use header::{CRC32, HEADER_BYTES, Header, Layout, MAGIC, NumberFormat, VERSION, checksum};
+#[doc(hidden)]
+pub use header::CRC32;
+pub use header::{HEADER_BYTES, Header, Layout, MAGIC, NumberFormat, VERSION, checksum};
 #[doc(hidden)]
 pub use included::{RowsOnDsp, rows_on_dsp};
 pub use included::{assert_fits, image_values, state_words};

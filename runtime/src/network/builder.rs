@@ -2,8 +2,9 @@
 
 use super::error::NetworkError;
 use super::image::{Image, Output};
+use super::list::Name;
 use super::masks::{ColourGroups, Features, Mask};
-use super::ops::{Activation, DiagonalBilstm, MaskedConv, Name, Node, Op, Presence, RowLstm, ValueId};
+use super::ops::{Activation, DiagonalBilstm, MaskedConv, Node, Op, Presence, RowLstm, ValueId};
 use super::taps::MAX_KERNEL;
 use heapless::Vec;
 
@@ -73,7 +74,7 @@ impl<F: FnMut(Node)> Builder<F> {
 
     fn push(&mut self, name: &str, op: Op, inputs: [ValueId; 3], features: Features) -> Result<ValueId, NetworkError> {
         let mut owned = Name::new();
-        if name.len() > MAX_NAME || owned.push_str(name).is_err() {
+        if name.len() > MAX_NAME || !owned.append(name) {
             return Err(NetworkError::NameTooLong);
         }
         self.made += 1;

@@ -10,6 +10,7 @@
 mod builder;
 mod error;
 mod image;
+mod list;
 mod masks;
 mod ops;
 mod presets;
@@ -18,6 +19,7 @@ pub mod taps;
 pub use builder::{Builder, MAX_FEATURES, MAX_NAME, MAX_NESTING};
 pub use error::NetworkError;
 pub use image::{Image, InputMap, MAX_LEVELS, Output};
+pub use list::{IntoIter, List, Name};
 pub use masks::{ColourGroups, Features, Mask};
-pub use ops::{Activation, DiagonalBilstm, MaskedConv, Name, Node, Op, Presence, RowLstm, Shape, TensorSpec, ValueId};
+pub use ops::{Activation, DiagonalBilstm, MaskedConv, Node, Op, Presence, RowLstm, Shape, TensorSpec, ValueId};
 pub use presets::{Architecture, Preset, check_image};

@@ -3,15 +3,12 @@
 //! This is the one definition that the trainer, the float reference and the quantizer read. Each of them matches on
 //! [`Op`] without a wildcard, so that a new op does not compile until all of them know it.
 
+use super::list::{List, Name};
 use super::masks::{Features, Mask};
 use super::taps::{self, Recurrence};
-use heapless::{String, Vec};
-
-/// Name of an op: the prefix of its tensors' names.
-pub type Name = String<72>;
 
 /// Shape of a tensor.
-pub type Shape = Vec<usize, 4>;
+pub type Shape = List<usize, 4>;
 
 /// Number of a value: 0 is the network's input, `n` the output of the `n`-th node.
 pub type ValueId = usize;
@@ -181,7 +178,7 @@ impl Op {
 
     /// The op's masked convolutions, each with the prefix of its tensors: its own, or those from the input to the gates of each
     /// direction of an LSTM.
-    pub fn convolutions(&self) -> Vec<(&'static str, MaskedConv), 2> {
+    pub fn convolutions(&self) -> List<(&'static str, MaskedConv), 2> {
         match self {
             Op::MaskedConv(conv) => [("", *conv)].into_iter().collect(),
             Op::RowLstm(lstm) => [("input_to_state.", lstm.input_to_state)].into_iter().collect(),
@@ -189,16 +186,18 @@ impl Op {
                 let conv = lstm.input_to_state;
                 [("left.input_to_state.", conv), ("right.input_to_state.", conv)].into_iter().collect()
             }
-            Op::BatchNorm { .. } | Op::Activation(_) | Op::Add { .. } | Op::DepthGate => Vec::new(),
+            Op::BatchNorm { .. } | Op::Activation(_) | Op::Add { .. } | Op::DepthGate => List::new(),
         }
     }
 
     /// The recurrent connections of an LSTM, one for each direction; none for other ops.
-    pub fn recurrences(&self) -> Vec<Recurrence, 2> {
+    pub fn recurrences(&self) -> List<Recurrence, 2> {
         match self {
             Op::RowLstm(lstm) => [taps::row_lstm(lstm.kernel)].into_iter().collect(),
             Op::DiagonalBilstm(_) => [taps::diagonal_left(), taps::diagonal_right()].into_iter().collect(),
-            Op::MaskedConv(_) | Op::BatchNorm { .. } | Op::Activation(_) | Op::Add { .. } | Op::DepthGate => Vec::new(),
+            Op::MaskedConv(_) | Op::BatchNorm { .. } | Op::Activation(_) | Op::Add { .. } | Op::DepthGate => {
+                List::new()
+            }
         }
     }
 }
@@ -210,7 +209,7 @@ impl Node {
             if presence != Presence::Absent {
                 tensor(TensorSpec {
                     name: self.tensor_name(suffix),
-                    shape: Shape::from_slice(shape).unwrap_or_default(),
+                    shape: shape.iter().copied().collect(),
                     required: presence == Presence::Required,
                 });
             }
@@ -244,8 +243,7 @@ impl Node {
                 for direction in ["left", "right"] {
                     let mut put = |suffix: &str, shape: &[usize], presence| {
                         let mut full = Name::new();
-                        let _ = full.push_str(direction);
-                        let _ = full.push_str(suffix);
+                        let _ = full.append(direction) && full.append(suffix);
                         put(&full, shape, presence);
                     };
                     put(".input_to_state.weight", &[4 * h, i2s.inputs.count, 1, 1], required);
@@ -266,8 +264,7 @@ impl Node {
     pub fn tensor_name(&self, suffix: &str) -> Name {
         let mut full = self.name.clone();
         // Op names are held to 40 bytes when a network is built, so that this always fits.
-        let _ = full.push('.');
-        let _ = full.push_str(suffix);
+        let _ = full.append(".") && full.append(suffix);
         full
     }
 }

@@ -3,8 +3,9 @@
 use super::builder::Builder;
 use super::error::NetworkError;
 use super::image::{Image, MAX_LEVELS, Output};
+use super::list::Name;
 use super::masks::{ColourGroups, Mask};
-use super::ops::{Activation, Name, Node};
+use super::ops::{Activation, Node};
 use core::fmt::Write;
 
 /// Layer type of a preset's blocks.

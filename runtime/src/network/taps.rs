@@ -2,8 +2,8 @@
 //!
 //! Masks, context, quantizer, trainer and executors all take their geometry from here.
 
+use super::list::List;
 use super::ops::MaskedConv;
-use heapless::Vec;
 
 /// Longest side of a kernel.
 pub const MAX_KERNEL: usize = 127;
@@ -88,7 +88,7 @@ pub struct Recurrence {
     /// Name of its weights, without `.weight`.
     pub name: &'static str,
     /// Offsets of the states that a step reads, in the order of the weights' taps.
-    pub taps: Vec<Offset, MAX_KERNEL>,
+    pub taps: List<Offset, MAX_KERNEL>,
     /// Rows that the states move down before they become the op's output.
     pub lowered: usize,
 }

@@ -144,7 +144,7 @@ impl Header {
         if header.channels != 1 && header.channels != 3 {
             return Err(format!("channels is {}, expected 1 or 3", header.channels));
         }
-        for (name, bytes) in [("register_bytes", header.register_bytes), ("patch_bytes", header.im2col_bytes)] {
+        for (name, bytes) in [("register_bytes", header.register_bytes), ("im2col_bytes", header.im2col_bytes)] {
             expect(name, bytes % 4, 0)?;
         }
         Ok(header)
