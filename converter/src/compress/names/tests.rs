@@ -66,5 +66,5 @@ fn damaged_names_are_errors() {
         assert!(read(&bytes, 2).is_err(), "bit {at}");
     }
     assert!(read(&[&whole[..], &[0]].concat(), 2).is_err());
-    assert!(read(&whole, 3).unwrap_err().to_string().contains("2 for 3 images"));
+    assert!(read(&whole, 3).unwrap_err().to_string().contains("2 names for 3 images"));
 }

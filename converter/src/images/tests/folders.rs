@@ -112,5 +112,5 @@ fn labels_by_name_go_to_the_images_of_these_names() {
         assert!(message.contains(part), "{part:?} is not in: {message}");
     }
     let message = labels_from_bytes(b"1.png,1\n").unwrap_err().to_string();
-    assert!(message.contains("they are for a folder"), "{message}");
+    assert!(message.contains("use a folder of PNG files"), "{message}");
 }

@@ -138,7 +138,7 @@ fn archives_give_their_only_array_or_the_one_that_is_named() {
     assert_eq!(ImageSet::read(&path("some.npz:z.npy")).unwrap().data, [9; 6]);
     assert_eq!(read_labels(&path("some.npz:y")).unwrap(), [4]);
     for (name, part) in [
-        ("some.npz", "some.npz: .npz file: 3 arrays, expected one: name it, FILE.npz:NAME, of x, z, y"),
+        ("some.npz", "some.npz: .npz file: 3 arrays, expected one: select it with FILE.npz:NAME, from x, z, y"),
         ("some.npz:w", "no array `w` in it, expected one of x, z, y"),
         ("none.npz:x", "cannot read"),
     ] {
@@ -146,7 +146,8 @@ fn archives_give_their_only_array_or_the_one_that_is_named() {
         assert!(message.contains(part), "{part:?} is not in: {message}");
     }
     fs::write(path("no.npz"), b"PK nothing").unwrap();
-    assert!(ImageSet::read(&path("no.npz:x")).unwrap_err().to_string().contains("it is none"));
+    let message = ImageSet::read(&path("no.npz:x")).unwrap_err().to_string();
+    assert!(message.contains("not an archive"), "{message}");
 }
 
 #[test]

@@ -81,8 +81,8 @@ fn all_values_of_256_levels_are_levels() {
 #[test]
 fn truth_values_are_levels_of_two_and_else_asked_about() {
     assert_eq!(read(Origin::Unit, [0, 1, 0, 1, 1, 0], &TWO).unwrap(), (vec![0, 1, 0, 1, 1, 0], None));
-    asked(Origin::Unit, [0, 1, 0, 1, 1, 0], &SMALL, "or multiply by 15 for white");
-    asked(Origin::Unit, [0, 1, 0, 1, 1, 0], &Image { levels: 256, ..SMALL }, "or multiply by 255 for white");
+    asked(Origin::Unit, [0, 1, 0, 1, 1, 0], &SMALL, "or multiply by 15 for black and white");
+    asked(Origin::Unit, [0, 1, 0, 1, 1, 0], &Image { levels: 256, ..SMALL }, "or multiply by 255 for black and white");
 }
 
 #[test]

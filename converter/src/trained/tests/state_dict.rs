@@ -108,7 +108,7 @@ fn another_mask_is_an_error_that_shows_both() {
     let mut narrow = whole;
     narrow[6 + 4] = 0;
     let message = message(with_mask(COLOUR_OPS, "b.mask", bytes(&[3, 6, 1, 1], &narrow)));
-    assert!(message.contains("from feature 4 to feature 1 the file has ., the op #"), "{message}");
+    assert!(message.contains("from feature 4 to feature 1 it is ., expected #"), "{message}");
 }
 
 #[test]
@@ -187,9 +187,9 @@ fn a_missing_tensor_names_similar_ones() {
         ("a.parametrizations.weight.original0", "remove_parametrizations"),
         ("a.parametrizations.weight.original", "remove_parametrizations"),
         ("module.a.weight_g", "remove_weight_norm"),
-        ("A.Weight", "rename it"),
-        ("a/weight:0", "rename it"),
-        ("a_weight", "rename it"),
+        ("A.Weight", "rename the tensor"),
+        ("a/weight:0", "rename the tensor"),
+        ("a_weight", "rename the tensor"),
     ];
     for (there, what) in cases {
         let message = renamed(&["a.weight"], &[there]);
