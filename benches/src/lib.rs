@@ -241,8 +241,3 @@ mod tests {
         }
     }
 }
-
-/// The README's code compiles and runs.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

@@ -8,6 +8,8 @@
 //! - the engine with itself: in a dirty buffer, beside another engine, without `std`, on another day.
 
 pub mod bad_files;
+#[cfg(doctest)]
+mod book;
 pub mod cargo;
 #[cfg(unix)]
 pub mod device;

@@ -1,4 +1,4 @@
-//! The model that the README's program includes: it is compiled and run as a test of this crate.
+//! The model that the programs of the documents include: `book` compiles and runs them.
 
 fn main() -> Result<(), pixelrnn_build::Error> {
     pixelrnn_build::model("digits", "../models/mnist-pixelcnn/model.prnn")

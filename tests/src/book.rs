@@ -1,0 +1,17 @@
+//! Rust code of the documents, compiled and run as documentation tests. `docs/firmware.md` is not here: its programs are for
+//! microcontrollers, and `tests/firmware_guide.rs` builds and runs them.
+
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
+#[doc = include_str!("../../docs/tutorial-first-picture.md")]
+struct FirstPicture;
+
+#[doc = include_str!("../../docs/tutorial-own-board.md")]
+struct OwnBoard;
+
+#[doc = include_str!("../../docs/firmware-next.md")]
+struct FirmwareNext;
+
+#[doc = include_str!("../../docs/uses.md")]
+struct Uses;
