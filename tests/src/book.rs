@@ -13,5 +13,3 @@ struct OwnBoard;
 #[doc = include_str!("../../docs/firmware-next.md")]
 struct FirmwareNext;
 
-#[doc = include_str!("../../docs/uses.md")]
-struct Uses;
