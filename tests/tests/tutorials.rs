@@ -1,7 +1,8 @@
-//! The commands of the tutorials in `docs/`, run in the order in which they stand there.
+//! The commands of the tutorials in `docs/`, run in the order in which they stand there; the options of `docs/cli.md`.
 
 use pixelrnn_tests::fixtures;
 use pixelrnn_tests::program::Folder;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Command lines of a page's `sh` blocks, without comments; lines that end with a backslash are joined.
@@ -56,4 +57,41 @@ fn the_commands_of_the_own_model_work_with_a_trained_model_and_a_folder_of_pictu
 
     assert!(follow(&folder, "tutorial-own-model.md") >= 5);
     assert!(!folder.read("mine.prnn").is_empty() && !folder.read("mine.png").is_empty());
+}
+
+/// Long options that a text names.
+fn options(text: &str) -> BTreeSet<&str> {
+    let names = text.split("--").skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(rest.len());
+        &rest[..end]
+    });
+    names.filter(|name| !name.is_empty() && !name.starts_with('-')).collect()
+}
+
+#[test]
+fn the_page_of_the_command_line_has_all_options_of_all_commands() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let folder = Folder::new();
+    let help = |line: &str| String::from_utf8(folder.run(line).good().stdout).unwrap();
+    let overview = help("--help");
+    let (_, commands) = overview.split_once("Commands:\n").unwrap();
+    let commands = commands.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+    let commands: Vec<&str> = commands.filter(|command| *command != "help").collect();
+    assert!(commands.len() >= 9, "{commands:?}");
+    for command in commands {
+        let heading = format!("\n## pixelrnn {command}\n");
+        let (_, section) = page.split_once(&heading).unwrap_or_else(|| panic!("no section for {command}"));
+        let section = section.split("\n## ").next().unwrap();
+        // The first column of the table: other columns name options of other commands as well.
+        let rows = section.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+        let listed: String = rows.collect();
+        let printed = help(&format!("{command} --help"));
+        let (_, printed) = printed.split_once("\nOptions:\n").unwrap();
+        let printed = printed.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+        let printed: String = printed.map(|line| line.split("  ").next().unwrap().to_owned() + " ").collect();
+        let mut printed = options(&printed);
+        printed.remove("help");
+        assert_eq!(options(&listed), printed, "{command}");
+    }
 }
