@@ -12,4 +12,3 @@ struct OwnBoard;
 
 #[doc = include_str!("../../docs/firmware-next.md")]
 struct FirmwareNext;
-

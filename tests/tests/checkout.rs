@@ -73,7 +73,8 @@ fn anchors(page: &str) -> BTreeSet<String> {
 
 /// The documents: Markdown files at the root, in `docs/`, and beside models, tests and boards.
 fn documents() -> Vec<PathBuf> {
-    let folders = ["", "docs", "docs/pytorch", "tests", "tests/fixtures", "firmware-example/boards"].map(|name| root().join(name));
+    let folders = ["", "docs", "docs/pytorch", "tests", "tests/fixtures", "firmware-example/boards"]
+        .map(|name| root().join(name));
     let models = std::fs::read_dir(root().join("models")).unwrap().map(|entry| entry.unwrap().path());
     let files = folders.into_iter().chain(models).filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
     let files = files.map(|entry| entry.unwrap().path());

@@ -76,7 +76,8 @@ fn the_page_of_the_command_line_has_all_options_of_all_commands() {
     let help = |line: &str| String::from_utf8(folder.run(line).good().stdout).unwrap();
     let overview = help("--help");
     let (_, commands) = overview.split_once("Commands:\n").unwrap();
-    let commands = commands.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+    let commands =
+        commands.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
     let commands: Vec<&str> = commands.filter(|command| *command != "help").collect();
     assert!(commands.len() >= 9, "{commands:?}");
     for command in commands {
