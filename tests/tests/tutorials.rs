@@ -47,7 +47,7 @@ fn the_commands_of_the_own_model_work_with_a_trained_model_and_a_folder_of_pictu
     let folder = Folder::new();
     // In the place of `pixelrnn-train`.
     std::fs::create_dir(folder.path("run")).unwrap();
-    let trained = fixtures::folder().join("pixel_cnn_gray.safetensors");
+    let trained = fixtures::folder().join("pixel_cnn_gray_bernoulli.safetensors");
     std::fs::copy(trained, folder.path("run/model.safetensors")).unwrap();
     // In the place of somebody's pictures: a compressed set is restored to a folder of PNG files.
     folder.run("convert run/model.safetensors --weights f32 -o float.prnn").good();
