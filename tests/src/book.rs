@@ -1,8 +1,5 @@
-//! Rust code of the documents, compiled and run as documentation tests. `docs/firmware.md` is not here: its programs are for
-//! microcontrollers, and `tests/firmware_guide.rs` builds and runs them.
-
-#[doc = include_str!("../../README.md")]
-struct Readme;
+//! Rust code of the book, compiled and run as documentation tests. `docs/firmware.md` is not here: its programs are for
+//! microcontrollers, and `tests/firmware_guide.rs` builds and runs them. The front page is tested in `benches/`.
 
 #[doc = include_str!("../../docs/tutorial-first-picture.md")]
 struct FirstPicture;
