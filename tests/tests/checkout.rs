@@ -1,4 +1,4 @@
-//! The checkout as its user finds it: the commands of the front page, the files that they leave behind, the links of the documents.
+//! The checkout as its user finds it: what the commands of the front page compile, and what they leave behind.
 
 use pixelrnn_tests::cargo;
 use serde_json::Value;
@@ -71,12 +71,19 @@ fn anchors(page: &str) -> BTreeSet<String> {
     headings.map(slug).collect()
 }
 
-/// The documents: Markdown files at the root, in `docs/`, and beside models, tests and boards.
+/// Markdown files at the root, in `docs/`, and beside crates, models, tests and boards.
 fn documents() -> Vec<PathBuf> {
-    let folders = ["", "docs", "docs/pytorch", "tests", "tests/fixtures", "firmware-example/boards"]
-        .map(|name| root().join(name));
-    let models = std::fs::read_dir(root().join("models")).unwrap().map(|entry| entry.unwrap().path());
-    let files = folders.into_iter().chain(models).filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+    let mut folders = vec![
+        root(),
+        root().join("docs/pytorch"),
+        root().join("tests/fixtures"),
+        root().join("firmware-example/boards"),
+    ];
+    for parent in [root(), root().join("models")] {
+        let entries = std::fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().path());
+        folders.extend(entries.filter(|path| path.is_dir()));
+    }
+    let files = folders.into_iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
     let files = files.map(|entry| entry.unwrap().path());
     files.filter(|path| path.extension().is_some_and(|ending| ending == "md")).collect()
 }
