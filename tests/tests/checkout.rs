@@ -113,7 +113,9 @@ fn the_book_lists_every_page() {
     let folder = root().join("docs");
     let summary = std::fs::read_to_string(folder.join("SUMMARY.md")).unwrap();
     let listed: BTreeSet<String> = links(&summary).into_iter().collect();
-    let pages = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let pages = pages.filter(|name| name.ends_with(".md") && name != "SUMMARY.md");
+    let pages = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|ending| ending == "md"));
+    let pages = pages.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+    let pages = pages.filter(|name| name != "SUMMARY.md");
     assert_eq!(pages.collect::<BTreeSet<_>>(), listed);
 }
