@@ -7,6 +7,8 @@
 //! - the engine with itself: in a dirty buffer, beside another engine, without `std`, and across days.
 
 pub mod bad_files;
+#[cfg(doctest)]
+mod book;
 pub mod cargo;
 pub mod delayed_source;
 #[cfg(unix)]
