@@ -7,6 +7,7 @@ mod convert;
 mod decompress;
 mod input;
 mod inspect;
+mod inspect_description;
 mod model;
 mod output;
 mod progress;
@@ -47,7 +48,7 @@ enum Command {
     Decompress(decompress::Args),
     /// Compare a trained model with its blob: likelihoods, logits, layer by layer
     Verify(verify::Args),
-    /// What is in a model, op by op: shapes, flash, RAM, multiply-adds
+    /// What is in a model, op by op: shapes, flash, RAM, multiply-adds; or which tensors a description asks for
     Inspect(inspect::Args),
 }
 
