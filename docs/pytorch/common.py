@@ -154,4 +154,7 @@ def main(build, description, images=20_000, batch=16):
     train(model, data, valid, args)
     print(f"{evaluate(model, valid).mean():.2f} nats, mean of {len(valid)} validation images")
     export(model, description, args.output)
+    stem = Path(args.output).with_suffix("")
+    np.save(f"{stem}.train.npy", data[torch.randperm(len(data))[:1000]].numpy())  # for `convert --calibrate`
+    np.save(f"{stem}.valid.npy", valid.numpy())  # for `verify`
     compare(model, args.output, valid[:50], args.pixelrnn)
