@@ -1,7 +1,7 @@
 //! `pixelrnn inspect`.
 
-use super::Failure;
 use super::model::{AnyModel, BuiltIn, report_closed_weights};
+use super::{Failure, inspect_description};
 use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, Layout, NumberFormat, RECORD_BYTES, kind};
 use pixelrnn::network::{Image, Op, Output};
 use pixelrnn::{Model, Plan};
@@ -14,6 +14,10 @@ use std::path::PathBuf;
 pub struct Args {
     /// Blob (.prnn) or trained model (.safetensors) [default: built-in digits]
     model: Option<PathBuf>,
+    /// List the tensors that a description asks for, with their shapes: a JSON file of a preset or a list of ops, the value
+    /// of the key `pixelrnn` in a trained model's metadata; `-` is standard input
+    #[arg(long, value_name = "JSON", conflicts_with = "model")]
+    describe: Option<PathBuf>,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -31,6 +35,11 @@ struct Row {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
+        if let Some(path) = &self.describe {
+            let description = inspect_description::read(path)?;
+            let title = describe(&description.image, description.output, description.classes);
+            return inspect_description::print(&description, &title, self.json);
+        }
         let mut out = std::io::stdout();
         let (title, rows, totals) = match AnyModel::read_or(self.model.as_deref(), BuiltIn::Digits)? {
             AnyModel::Blob(blob) => of_blob(&blob.model()?),

@@ -7,6 +7,7 @@ mod convert;
 mod decompress;
 mod input;
 mod inspect;
+mod inspect_description;
 mod model;
 mod output;
 mod progress;
@@ -47,7 +48,7 @@ enum Command {
     Decompress(decompress::Args),
     /// Compare a trained model with its blob: likelihoods, logits, errors by layer
     Verify(verify::Args),
-    /// Show the ops of a model: shapes, flash, RAM, multiply-adds
+    /// Show the ops of a model: shapes, flash, RAM, multiply-adds; or the tensors that a description asks for
     Inspect(inspect::Args),
 }
 

@@ -1,0 +1,71 @@
+//! `pixelrnn inspect --describe`: the tensors that a description asks for.
+
+use super::Failure;
+use pixelrnn_converter::{Description, Error, files};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::Path;
+
+/// A tensor of the network.
+struct Tensor {
+    name: String,
+    shape: Vec<usize>,
+    required: bool,
+}
+
+impl Tensor {
+    fn numbers(&self) -> usize {
+        self.shape.iter().fold(1, |product: usize, &side| product.saturating_mul(side))
+    }
+}
+
+/// Reads the JSON description in the file at `path`; `-` is standard input.
+pub fn read(path: &Path) -> Result<Description, Error> {
+    let bytes = files::read(path)?;
+    std::str::from_utf8(&bytes)
+        .map_err(|e| Error::Json(e.to_string()))
+        .and_then(Description::from_json)
+        .map_err(|e| e.in_file(files::display_name(path)))
+}
+
+/// Prints name, shape and presence of each tensor of `description`, and how many numbers they hold. `title` is the network in one line.
+pub fn print(description: &Description, title: &str, as_json: bool) -> Result<(), Failure> {
+    let tensors = tensors(description)?;
+    let count = |required: bool| {
+        let chosen = tensors.iter().filter(|tensor| tensor.required == required);
+        chosen.map(Tensor::numbers).fold(0, usize::saturating_add)
+    };
+    let (required, optional) = (count(true), count(false));
+    let mut out = std::io::stdout();
+    if as_json {
+        let list: Vec<Value> =
+            tensors.iter().map(|t| json!({"name": t.name, "shape": t.shape, "required": t.required})).collect();
+        let all = json!({"kind": "description", "image": title, "tensors": list, "required_parameters": required,
+                         "optional_parameters": optional});
+        writeln!(out, "{all}")?;
+        return Ok(());
+    }
+    writeln!(out, "description: {title}")?;
+    let shapes: Vec<String> = tensors.iter().map(|tensor| format!("{:?}", tensor.shape)).collect();
+    let names = tensors.iter().map(|tensor| tensor.name.len()).max().unwrap_or(0).max(4);
+    let width = shapes.iter().map(String::len).max().unwrap_or(0).max(5);
+    writeln!(out, "{:names$}  {:<width$}  {:>10}  presence", "name", "shape", "numbers")?;
+    for (tensor, shape) in tensors.iter().zip(&shapes) {
+        let presence = if tensor.required { "required" } else { "optional" };
+        writeln!(out, "{:names$}  {shape:<width$}  {:>10}  {presence}", tensor.name, tensor.numbers())?;
+    }
+    writeln!(out, "{:<28}{required:>12}", "required parameters")?;
+    writeln!(out, "{:<28}{optional:>12}", "optional parameters")?;
+    Ok(())
+}
+
+/// All tensors, in the order of the ops.
+fn tensors(description: &Description) -> Result<Vec<Tensor>, Error> {
+    let mut tensors = Vec::new();
+    for node in description.nodes()? {
+        node.tensors(description.classes, |spec| {
+            tensors.push(Tensor { name: spec.name.to_string(), shape: spec.shape.to_vec(), required: spec.required });
+        });
+    }
+    Ok(tensors)
+}
