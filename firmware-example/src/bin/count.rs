@@ -45,7 +45,7 @@ fn count(entry: &Entry, state: &mut [u32], image: &mut [u8]) -> Result<(), Failu
     let label = (model.classes() > 0).then_some(0);
     let image = image.get_mut(..shape.values()).ok_or(Failure::Image)?;
     let mut engine = Engine::new(model, state)?;
-    let mut drawn = Ok(0);
+    let mut drawn = Ok(pixelrnn::Cost(0));
     let sample = measure::instructions(&mut || {
         drawn = engine.run(label, &mut Sample::seeded(7, Temperature::ONE), image);
     });
@@ -54,7 +54,7 @@ fn count(entry: &Entry, state: &mut [u32], image: &mut [u8]) -> Result<(), Failu
     let score = measure::instructions(&mut || {
         scored = report::total_cost(&mut engine, label, &mut { given });
     });
-    let (drawn, scored) = (drawn?, scored?);
+    let (drawn, scored) = (drawn?.0, scored?);
     if drawn != scored {
         println!("{}: drawing cost {drawn}, scoring the same image {scored}", entry.name);
         process::exit(1);
