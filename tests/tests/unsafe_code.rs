@@ -70,7 +70,7 @@ fn there_is_no_unsafe_code_but_where_it_must_be() {
             assert_eq!(text.lines().find(bad), None, "{path}");
         }
         let lifted = text.lines().any(|line| code(line).contains("allow(unsafe_code"));
-        let in_kernels = path == "runtime/src/kernels/mod.rs" || path == "trainer/src/kernels/mod.rs";
+        let in_kernels = path.starts_with("runtime/src/kernels/") || path.starts_with("trainer/src/kernels/");
         let elsewhere = !path.starts_with("runtime/") && !path.starts_with("converter/") && allowed(&path);
         assert!(!lifted || in_kernels || elsewhere, "{path} allows unsafe code");
     }
