@@ -79,7 +79,7 @@ impl<'a> Distribution<'a> {
         Self { frequencies: logits }
     }
 
-    /// [`Distribution::softmax`] of two logits, free of branches, so that compilers vectorise a loop of it.
+    /// [`Distribution::softmax`] of two logits, branch-free so that compilers vectorise a loop over pairs.
     #[cfg(feature = "std")]
     #[inline(always)]
     pub(crate) fn softmax_of_two([a, b]: [u32; 2], temperature: Temperature) -> [u32; 2] {
