@@ -84,7 +84,7 @@ pub fn arrange(model: &Model<'_>, layout: Layout) -> Result<Vec<u8>, LayoutError
         return Err(LayoutError::Weights { layout, weights: model.weights() });
     }
     let parts = parts(model);
-    check_apart(&parts, from, model.header())?;
+    check_disjoint(&parts, from, model.header())?;
 
     // Header and op records first, followed by each distinct part in its original order.
     let old = model.blob();
@@ -153,7 +153,7 @@ fn parts(model: &Model<'_>) -> Vec<Part> {
 }
 
 /// Checks that weights do not overlap another part, the header or the op records.
-fn check_apart(parts: &[Part], layout: Layout, header: &Header) -> Result<(), LayoutError> {
+fn check_disjoint(parts: &[Part], layout: Layout, header: &Header) -> Result<(), LayoutError> {
     let fixed = [(0, HEADER_BYTES), (header.ops as usize, usize::from(header.op_count) * RECORD_BYTES)];
     for (n, part) in parts.iter().enumerate() {
         if !matches!(part.content, Content::Matrices(_)) {

@@ -1,13 +1,14 @@
-//! Checks of a blob beyond its checksum, on which engines rely.
+//! Checks of a blob's ops, on which the executors rely. The header is checked in [`super::header`].
 
+use super::bytes::is_array;
 use super::error::BlobError;
 use super::features::missing_for_op;
-use super::header::Layout;
+use super::format::Layout;
 use super::limits::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES};
 use super::plan::Plan;
-use super::raw::{Raw, slice};
+use super::raw::Raw;
 use super::record::{ConvRecord, DType, Destination, Instruction, LSTM, LstmRecord, MatrixDescriptor, Vector, kind};
-use crate::network::{Image, check_image};
+use crate::network::Image;
 
 /// Name of the first invalid field of an op.
 type Checked = Result<(), &'static str>;
@@ -16,28 +17,6 @@ type Checked = Result<(), &'static str>;
 #[inline]
 fn ensure(right: bool, field: &'static str) -> Checked {
     if right { Ok(()) } else { Err(field) }
-}
-
-/// Checks the fields of the header.
-pub(super) fn header(model: &Raw<'_>) -> Result<(), BlobError> {
-    let h = model.header();
-    let image = h.image();
-    let field = if check_image(&image, model.output()).is_err() {
-        "image"
-    } else if !h.register_bytes.is_multiple_of(4)
-        || (h.register_bytes as usize) < bytes(model, DType::Activation) * image.channels
-    {
-        "register_bytes"
-    } else if !h.im2col_bytes.is_multiple_of(4) {
-        "patch_bytes"
-    } else if array(model, "", h.input_table, image.levels, bytes(model, DType::Activation)).is_err() {
-        "input_table"
-    } else if slice(model.blob(), h.notes, h.notes_bytes as usize, 1).is_none() {
-        "notes"
-    } else {
-        return Ok(());
-    };
-    Err(BlobError::Header { field })
 }
 
 /// Checks all ops, the declared size of the state, and the limit on multiply-adds per pixel.
@@ -170,7 +149,7 @@ fn conv(model: &Raw<'_>, conv: &ConvRecord) -> Checked {
     let outputs = channels * model.output().logits_per_channel(levels);
     ensure(destination != Destination::Logits || usize::from(conv.outputs) == outputs, "outputs")?;
     let im2col = matrix(model, ["inputs", "weights", "multipliers"], &conv.matrix())?;
-    ensure(im2col <= model.header().im2col_bytes as usize, "patch_bytes")
+    ensure(im2col <= model.header().im2col_bytes as usize, "im2col_bytes")
 }
 
 fn lstm(model: &Raw<'_>, lstm: &LstmRecord) -> Checked {
@@ -182,7 +161,7 @@ fn lstm(model: &Raw<'_>, lstm: &LstmRecord) -> Checked {
     ensure(within_limit(width + usize::from(lstm.kernel), 32 * hidden + 4 * usize::from(lstm.inputs)), "hidden")?;
     let over_input = matrix(model, ["hidden", "weights_x", "multipliers_x"], &lstm.over_input())?;
     let over_state = matrix(model, ["hidden", "weights_h", "multipliers_h"], &lstm.over_state())?;
-    ensure(over_input + over_state <= model.header().im2col_bytes as usize, "patch_bytes")?;
+    ensure(over_input + over_state <= model.header().im2col_bytes as usize, "im2col_bytes")?;
     if model.weights().has_multipliers() {
         array(model, "cell_bits", lstm.cell_bits, hidden, 1)?;
         let bits: Option<&[u8]> = model.slice(lstm.cell_bits, 0..hidden);
@@ -231,7 +210,7 @@ const fn bytes(model: &Raw<'_>, dtype: DType) -> usize {
 /// Checks that an array of `count` elements of `size` bytes lies in the blob at `at`, aligned.
 #[inline(never)]
 fn array(model: &Raw<'_>, field: &'static str, at: u32, count: usize, size: usize) -> Checked {
-    ensure((at as usize).is_multiple_of(size) && slice(model.blob(), at, count, size).is_some(), field)
+    ensure(is_array(model.blob(), at, count, size), field)
 }
 
 /// Checks that a vector lies within the registers, aligned and not empty.

@@ -1,6 +1,10 @@
-//! Blob header, the first 64 bytes.
+//! Header of a blob: its fields, and their checks.
 
-use crate::network::{Image, Output};
+use super::bytes::{is_array, slice};
+use super::error::BlobError;
+use super::features::missing_for_weights;
+use super::format::{Layout, NumberFormat};
+use crate::network::{Image, Output, check_image};
 use bytemuck::{Pod, Zeroable};
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
@@ -67,125 +71,65 @@ pub struct Header {
     pub identity: [u8; 8],
 }
 
-/// Layout of a blob's weights. Engines read all layouts; the fastest depends on the instruction set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Layout {
-    /// All weights of an output, then all of the next one: for vectors along the inputs, with a horizontal sum.
-    RowMajor = 0,
-    /// Tiled 4x4: blocks of four outputs, with the remainder in the last one. A block is a sequence of tiles: for each four
-    /// inputs, the four weights of each output. Missing inputs have weight 0. For instructions that multiply two or four
-    /// adjacent pairs, such as `smlad` of Cortex-M.
-    Tiled = 1,
-    /// Tiled 4x4 for `smlad`: [`Layout::Tiled`] with the second and third of each four weights swapped. `sxtb16` extracts
-    /// every other byte, so the two weights of a register match adjacent 16-bit activations. For 16-bit activations alone.
-    #[cfg(feature = "a16")]
-    TiledPairs = 2,
-}
-
-impl Layout {
-    /// Outputs per block.
-    pub const OUTPUTS: usize = 4;
-
-    /// Inputs per tile of a block.
-    pub const INPUTS: usize = 4;
-
-    /// Weights per output with `length` inputs, padding included.
-    #[inline(always)]
-    pub const fn row(self, length: usize) -> usize {
-        match self {
-            Self::RowMajor => length,
-            Self::Tiled => (length + (Self::INPUTS - 1)) & !(Self::INPUTS - 1),
-            #[cfg(feature = "a16")]
-            Self::TiledPairs => Self::Tiled.row(length),
-        }
-    }
-
-    /// Index of a weight in a matrix of `outputs` outputs with `row` weights each; see [`Layout::row`].
-    pub const fn index(self, outputs: usize, row: usize, output: usize, input: usize) -> usize {
-        let in_four = match self {
-            Self::RowMajor => return output * row + input,
-            Self::Tiled => input % Self::INPUTS,
-            #[cfg(feature = "a16")]
-            Self::TiledPairs => [0, 2, 1, 3][input % Self::INPUTS],
-        };
-        let in_block = output % Self::OUTPUTS;
-        let first = output - in_block;
-        let outputs = if outputs - first < Self::OUTPUTS { outputs - first } else { Self::OUTPUTS };
-        first * row + (input / Self::INPUTS * outputs + in_block) * Self::INPUTS + in_four
-    }
-}
-
-/// Number format of a blob: its weights, activations and residuals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NumberFormat {
-    /// 8-bit weights and activations, 16-bit residuals.
-    I8 = 0,
-    /// 8-bit weights, 16-bit activations and residuals.
-    #[cfg(feature = "a16")]
-    I8A16 = 3,
-    /// `f16` weights, all else `f32`.
-    #[cfg(feature = "float")]
-    F16 = 1,
-    /// `f32` throughout.
-    #[cfg(feature = "float")]
-    F32 = 2,
-}
-
-impl NumberFormat {
-    /// Bytes per weight.
-    pub const fn weight_bytes(self) -> usize {
-        match self {
-            Self::I8 => 1,
-            #[cfg(feature = "a16")]
-            Self::I8A16 => 1,
-            #[cfg(feature = "float")]
-            Self::F16 => 2,
-            #[cfg(feature = "float")]
-            Self::F32 => 4,
-        }
-    }
-
-    /// Bytes per activation.
-    pub const fn activation_bytes(self) -> usize {
-        match self {
-            Self::I8 => 1,
-            #[cfg(feature = "a16")]
-            Self::I8A16 => 2,
-            #[cfg(feature = "float")]
-            Self::F16 | Self::F32 => 4,
-        }
-    }
-
-    /// Bytes per value of a residual.
-    pub const fn residual_bytes(self) -> usize {
-        match self {
-            Self::I8 => 2,
-            #[cfg(feature = "a16")]
-            Self::I8A16 => 2,
-            #[cfg(feature = "float")]
-            Self::F16 | Self::F32 => 4,
-        }
-    }
-
-    /// True if accumulators are requantized by multipliers.
-    pub const fn has_multipliers(self) -> bool {
-        self.is_integer()
-    }
-
-    /// True if all numbers are integers, so that results are the same on every machine.
-    pub const fn is_integer(self) -> bool {
-        match self {
-            Self::I8 => true,
-            #[cfg(feature = "a16")]
-            Self::I8A16 => true,
-            #[cfg(feature = "float")]
-            Self::F16 | Self::F32 => false,
-        }
-    }
+/// Formats that the header names by codes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Formats {
+    pub(super) output: Output,
+    pub(super) weights: NumberFormat,
+    pub(super) layout: Layout,
 }
 
 impl Header {
+    /// Header of `blob`, with the magic, version, length and checksum checked.
+    pub(super) fn read(blob: &[u8]) -> Result<&Self, BlobError> {
+        let head = blob.get(..HEADER_BYTES).ok_or(BlobError::TooShort { got: blob.len() })?;
+        let header: &Self = bytemuck::try_from_bytes(head).map_err(|_| BlobError::Misaligned)?;
+        if header.magic != MAGIC {
+            return Err(BlobError::Magic);
+        }
+        if header.version != VERSION {
+            return Err(BlobError::Version { got: header.version });
+        }
+        if header.length as usize != blob.len() {
+            return Err(BlobError::Length { declared: header.length, got: blob.len() });
+        }
+        if header.checksum != checksum(blob) {
+            return Err(BlobError::Checksum);
+        }
+        Ok(header)
+    }
+
+    /// Formats of the blob; an error for an unknown code, or one whose feature is missing.
+    pub(super) fn formats(&self) -> Result<Formats, BlobError> {
+        let output = self.output().ok_or(BlobError::Header { field: "output" })?;
+        if let Some(feature) = missing_for_weights(self.weights) {
+            return Err(BlobError::Feature { feature });
+        }
+        let weights = self.weights().ok_or(BlobError::Header { field: "weights" })?;
+        let layout = self.layout().ok_or(BlobError::Header { field: "layout" })?;
+        Ok(Formats { output, weights, layout })
+    }
+
+    /// Checks the fields that remain: image, registers, im2col buffer, input table and notes.
+    pub(super) fn check(&self, blob: &[u8], formats: Formats) -> Result<(), BlobError> {
+        let (image, activation) = (self.image(), formats.weights.activation_bytes());
+        let field = if check_image(&image, formats.output).is_err() {
+            "image"
+        } else if !self.register_bytes.is_multiple_of(4) || (self.register_bytes as usize) < activation * image.channels
+        {
+            "register_bytes"
+        } else if !self.im2col_bytes.is_multiple_of(4) {
+            "im2col_bytes"
+        } else if !is_array(blob, self.input_table, image.levels, activation) {
+            "input_table"
+        } else if slice(blob, self.notes, self.notes_bytes as usize, 1).is_none() {
+            "notes"
+        } else {
+            return Ok(());
+        };
+        Err(BlobError::Header { field })
+    }
+
     /// Number format; `None` if it is unknown or disabled in this build.
     pub const fn weights(&self) -> Option<NumberFormat> {
         match self.weights {

@@ -1,7 +1,8 @@
 //! Compile-time checks of included blobs.
 
 use super::features::{missing_for_op, missing_for_weights};
-use super::header::{HEADER_BYTES, Header, Layout, MAGIC, VERSION};
+use super::format::Layout;
+use super::header::{HEADER_BYTES, Header, MAGIC, VERSION};
 use super::record::RECORD_BYTES;
 use core::mem::offset_of;
 

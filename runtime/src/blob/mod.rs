@@ -3,9 +3,11 @@
 //! `docs/blob-format.md` specifies every byte.
 #![forbid(unsafe_code)]
 
+mod bytes;
 mod check;
 mod error;
 mod features;
+mod format;
 mod header;
 mod included;
 mod limits;
@@ -15,9 +17,10 @@ mod raw;
 mod record;
 
 pub use error::BlobError;
+pub use format::{Layout, NumberFormat};
 #[doc(hidden)]
 pub use header::CRC32;
-pub use header::{HEADER_BYTES, Header, Layout, MAGIC, NumberFormat, VERSION, checksum};
+pub use header::{HEADER_BYTES, Header, MAGIC, VERSION, checksum};
 #[doc(hidden)]
 pub use included::{RowsOnDsp, rows_on_dsp};
 pub use included::{assert_fits, image_values, state_words};

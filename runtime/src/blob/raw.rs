@@ -1,14 +1,15 @@
 //! Blob split into header and records, before its ops are checked.
 
+use super::bytes::slice;
 use super::error::BlobError;
-use super::features::missing_for_weights;
-use super::header::{self, HEADER_BYTES, Header, Layout, MAGIC, NumberFormat, VERSION};
+use super::format::{Layout, NumberFormat};
+use super::header::{Formats, Header};
 use super::record::{Instruction, RECORD_BYTES, Record};
 use crate::network::{Image, Output};
 use bytemuck::Pod;
 use core::ops::Range;
 
-/// Blob with a valid magic, version, length and checksum. Its offsets and ops are not checked yet; see [`super::check`].
+/// Blob with a checked header. Its ops are not checked yet; see [`super::check`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Raw<'a> {
     blob: &'a [u8],
@@ -25,29 +26,13 @@ impl<'a> Raw<'a> {
     /// # Errors
     /// The first check that fails; see [`BlobError`].
     pub(super) fn read(blob: &'a [u8]) -> Result<Self, BlobError> {
-        let head = blob.get(..HEADER_BYTES).ok_or(BlobError::TooShort { got: blob.len() })?;
-        let header: &Header = bytemuck::try_from_bytes(head).map_err(|_| BlobError::Misaligned)?;
-        if header.magic != MAGIC {
-            return Err(BlobError::Magic);
-        }
-        if header.version != VERSION {
-            return Err(BlobError::Version { got: header.version });
-        }
-        if header.length as usize != blob.len() {
-            return Err(BlobError::Length { declared: header.length, got: blob.len() });
-        }
-        if header.checksum != header::checksum(blob) {
-            return Err(BlobError::Checksum);
-        }
+        let header = Header::read(blob)?;
         let records = slice(blob, header.ops, header.op_count as usize, RECORD_BYTES)
             .and_then(|bytes| bytemuck::try_cast_slice(bytes).ok())
             .ok_or(BlobError::Header { field: "ops" })?;
-        let output = header.output().ok_or(BlobError::Header { field: "output" })?;
-        if let Some(feature) = missing_for_weights(header.weights) {
-            return Err(BlobError::Feature { feature });
-        }
-        let weights = header.weights().ok_or(BlobError::Header { field: "weights" })?;
-        let layout = header.layout().ok_or(BlobError::Header { field: "layout" })?;
+        let formats = header.formats()?;
+        header.check(blob, formats)?;
+        let Formats { output, weights, layout } = formats;
         Ok(Self { blob, header, records, output, weights, layout })
     }
 
@@ -109,10 +94,4 @@ impl<'a> Raw<'a> {
         let index = |n| at as usize / size + n;
         bytemuck::try_cast_slice(all).ok()?.get(index(range.start)..index(range.end))
     }
-}
-
-/// `count` elements of `size` bytes at offset `at`; `None` if they reach outside the blob.
-pub(super) fn slice(blob: &[u8], at: u32, count: usize, size: usize) -> Option<&[u8]> {
-    let at = at as usize;
-    blob.get(at..at.checked_add(count.checked_mul(size)?)?)
 }

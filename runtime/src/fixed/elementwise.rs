@@ -67,16 +67,22 @@ pub const fn leaky_relu(x: i16, positive: Rescale, negative: Rescale, negate: bo
     if negate { y.wrapping_neg() } else { y }
 }
 
+/// [`lstm::tanh_of`], one copy for all elementwise ops where code size counts.
+#[cfg_attr(target_os = "none", inline(never))]
+const fn tanh_of(z: i16, fraction: u8) -> i32 {
+    lstm::tanh_of(z, fraction as u32)
+}
+
 /// Hyperbolic tangent: `rescale` leads to units of `2^-(fraction + 5)`, `back` from units of 2⁻¹⁵ to the scale of the result.
 #[inline]
 pub const fn tanh(x: i16, rescale: Rescale, fraction: u8, back: Rescale) -> i32 {
-    back.apply(lstm::tanh_of(saturate16(rescale.apply(x as i32)), fraction as u32))
+    back.apply(tanh_of(saturate16(rescale.apply(x as i32)), fraction))
 }
 
 /// `1 / (1 + exp(-x))` as `(1 + tanh(x / 2)) / 2`: `rescale` leads to units of `2^-(fraction + 4)`, `back` as of [`tanh`].
 #[inline]
 pub const fn sigmoid(x: i16, rescale: Rescale, fraction: u8, back: Rescale) -> i32 {
-    back.apply((32_768 + lstm::tanh_of(saturate16(rescale.apply(x as i32)), fraction as u32)) >> 1)
+    back.apply((32_768 + tanh_of(saturate16(rescale.apply(x as i32)), fraction)) >> 1)
 }
 
 /// `±a + b`, each rescaled to the scale of the sum.
@@ -91,7 +97,8 @@ pub const fn add(a: i16, b: i16, [rescale_a, rescale_b]: [Rescale; 2], negate: b
 pub const fn depth_gate([a, b, t]: [i16; 3], [rescale_a, rescale_b, rescale_t]: [Rescale; 3]) -> i32 {
     let t = saturate16(rescale_t.apply(t as i32));
     // Gate before rescale: `b` rescaled may exceed 16 bits if the gate is nearly closed.
-    let gated = (lstm::sigmoid(t) * b as i32) as i64 * rescale_b.multiplier as i64;
+    let sigmoid = (32_768 + tanh_of(t, 7)) >> 1;
+    let gated = (sigmoid * b as i32) as i64 * rescale_b.multiplier as i64;
     let shift = (rescale_b.shift as u32 & 31) + 15;
     rescale_a.apply(a as i32).wrapping_add(((gated + (1 << (shift - 1))) >> shift) as i32)
 }

@@ -1,7 +1,7 @@
 //! Masked convolution.
 
 use super::matrix::MatrixDescriptor;
-use crate::blob::header::Layout;
+use crate::blob::format::Layout;
 use crate::network::Mask;
 use crate::network::taps::Reach;
 use bytemuck::{Pod, Zeroable};

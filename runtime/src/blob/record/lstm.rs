@@ -3,7 +3,7 @@
 use super::matrix::MatrixDescriptor;
 use super::{group_start, kind};
 use crate::blob::Plan;
-use crate::blob::header::NumberFormat;
+use crate::blob::format::NumberFormat;
 use crate::fixed::Rescale;
 use crate::network::Mask;
 use crate::network::taps::Reach;

@@ -1,7 +1,7 @@
 //! The weighted sums of an op: a matrix of weights for each colour group, and what scales its results.
 
 use super::group_start;
-use crate::blob::header::Layout;
+use crate::blob::format::Layout;
 use crate::network::Mask;
 
 /// Sums of an op over one of its inputs, as its record describes them.

@@ -16,7 +16,7 @@ pub use lstm::LstmRecord;
 pub use matrix::MatrixDescriptor;
 pub use vectors::{DType, Vector, Vectors};
 
-use super::header::{Layout, NumberFormat};
+use super::format::{Layout, NumberFormat};
 use crate::blob::Plan;
 use crate::fixed::Rescale;
 use bytemuck::{Pod, Zeroable};

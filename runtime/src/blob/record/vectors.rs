@@ -1,7 +1,7 @@
 //! Which registers an op reads and writes.
 
 use super::{Destination, Instruction, Operands};
-use crate::blob::header::NumberFormat;
+use crate::blob::format::NumberFormat;
 
 /// How a register holds its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

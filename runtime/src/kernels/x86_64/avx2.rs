@@ -2,8 +2,6 @@
 
 use super::cell_avx2;
 #[cfg(feature = "std")]
-use super::gemm;
-#[cfg(feature = "std")]
 use crate::kernels::gemm::{Accumulators, Inputs, PanelWeights};
 use crate::kernels::vector::{self, Vector};
 use crate::kernels::{Kernel, Portable};
@@ -29,7 +27,7 @@ impl Avx2 {
 impl Kernel for Avx2 {
     const VECTORS: bool = true;
 
-    delegate!(gemm::Avx8, gemm::Avx16);
+    delegate!(panel::Avx8, panel::Avx16);
 
     #[inline(always)]
     fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
@@ -54,14 +52,14 @@ fn gemv_tiled(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
 #[target_feature(enable = "avx2")]
 fn gemm_u8i8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
     // SAFETY: this function enables `avx2`.
-    unsafe { vector::gemm::gemm::<gemm::Avx8, _, _>(weights, inputs, bias, vectors, sums) }
+    unsafe { vector::gemm::gemm::<panel::Avx8, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[cfg(all(feature = "std", feature = "a16"))]
 #[target_feature(enable = "avx2")]
 fn gemm_i16i16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
     // SAFETY: this function enables `avx2`.
-    unsafe { vector::gemm::gemm::<gemm::Avx16, _, _>(weights, inputs, bias, vectors, sums) }
+    unsafe { vector::gemm::gemm::<panel::Avx16, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[target_feature(enable = "avx2")]
@@ -132,4 +130,83 @@ impl Vector for Ymm {
             core::mem::transmute::<__m128i, [i32; 4]>(_mm_hadd_epi32(low, high))
         }
     }
+}
+
+/// Steps of the packed matrix product; see [`crate::kernels::vector::gemm`].
+#[cfg(feature = "std")]
+mod panel {
+    use crate::kernels::vector::gemm::Lanes;
+    use core::arch::x86_64::*;
+
+    /// AVX2 `vpmaddwd` of even and of odd bytes, widened to 16 bits.
+    pub(super) struct Avx8;
+
+    /// AVX2 `vpmaddwd`.
+    #[cfg(feature = "a16")]
+    pub(super) struct Avx16;
+
+    macro_rules! ymm {
+        ($name:ty, $input:ty, |$x:ident| $load:expr, |$sums:ident, $weights:ident, $word:ident| $multiply:expr) => {
+            impl Lanes for $name {
+                const PARTS: usize = 2;
+                type Accumulators = __m256i;
+                type Input = $input;
+
+                #[inline(always)]
+                unsafe fn load(x: *const i32) -> __m256i {
+                    // SAFETY: the caller has AVX2 enabled and guarantees eight readable elements; the load needs no alignment.
+                    unsafe { _mm256_loadu_si256(x.cast()) }
+                }
+
+                #[inline(always)]
+                unsafe fn store(y: *mut i32, sums: __m256i) {
+                    // SAFETY: the caller has AVX2 enabled and guarantees eight writable elements; the store needs no alignment.
+                    unsafe { _mm256_storeu_si256(y.cast(), sums) }
+                }
+
+                #[inline(always)]
+                unsafe fn zero() -> __m256i {
+                    // SAFETY: the caller has AVX2 enabled.
+                    unsafe { _mm256_setzero_si256() }
+                }
+
+                #[inline(always)]
+                unsafe fn add(a: __m256i, b: __m256i) -> __m256i {
+                    // SAFETY: the caller has AVX2 enabled.
+                    unsafe { _mm256_add_epi32(a, b) }
+                }
+
+                #[inline(always)]
+                unsafe fn input(x: *const u8) -> $input {
+                    // SAFETY: the caller has AVX2 enabled and guarantees a readable word.
+                    unsafe {
+                        let $x = _mm256_set1_epi32(x.cast::<i32>().read_unaligned());
+                        $load
+                    }
+                }
+
+                #[inline(always)]
+                unsafe fn multiply($sums: __m256i, weights: *const u8, $word: $input) -> __m256i {
+                    // SAFETY: the caller has AVX2 enabled and guarantees a word of weights for each of eight outputs.
+                    unsafe {
+                        let $weights = _mm256_loadu_si256(weights.cast());
+                        $multiply
+                    }
+                }
+            }
+        };
+    }
+    ymm!(
+        Avx8,
+        [__m256i; 2],
+        |x| [_mm256_and_si256(x, _mm256_set1_epi16(255)), _mm256_srli_epi16::<8>(x)],
+        |sums, weights, x| {
+            let (even, odd) =
+                (_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights)), _mm256_srai_epi16::<8>(weights));
+            let sums = _mm256_add_epi32(sums, _mm256_madd_epi16(even, x[0]));
+            _mm256_add_epi32(sums, _mm256_madd_epi16(odd, x[1]))
+        }
+    );
+    #[cfg(feature = "a16")]
+    ymm!(Avx16, __m256i, |x| x, |sums, weights, x| _mm256_add_epi32(sums, _mm256_madd_epi16(weights, x)));
 }

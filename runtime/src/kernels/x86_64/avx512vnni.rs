@@ -6,8 +6,6 @@
 
 use super::avx2::Ymm;
 use super::cell_avx512;
-#[cfg(feature = "std")]
-use super::gemm;
 use crate::kernels::Kernel;
 #[cfg(feature = "std")]
 use crate::kernels::gemm::{Accumulators, Inputs, LANES, PanelWeights};
@@ -50,7 +48,7 @@ impl Avx512Vnni {
 impl Kernel for Avx512Vnni {
     const VECTORS: bool = true;
 
-    delegate!(gemm::Vnni8, gemm::Vnni16);
+    delegate!(panel::Vnni8, panel::Vnni16);
 
     #[cfg(feature = "std")]
     #[inline(always)]
@@ -82,14 +80,14 @@ fn gemv_tiled(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn gemm_u8i8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
     // SAFETY: this function enables all features of the lanes.
-    unsafe { vector::gemm::gemm::<gemm::Vnni8, _, _>(weights, inputs, bias, vectors, sums) }
+    unsafe { vector::gemm::gemm::<panel::Vnni8, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 #[cfg(all(feature = "std", feature = "a16"))]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn gemm_i16i16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
     // SAFETY: this function enables all features of the lanes.
-    unsafe { vector::gemm::gemm::<gemm::Vnni16, _, _>(weights, inputs, bias, vectors, sums) }
+    unsafe { vector::gemm::gemm::<panel::Vnni16, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 /// [`Kernel::requantize`] by 64-bit products, of the even and of the odd lanes apart.
@@ -247,4 +245,67 @@ impl Vector for Zmm {
         // SAFETY: the caller has AVX-512 enabled.
         unsafe { _mm512_add_epi32(sums, correction) }
     }
+}
+
+/// Steps of the packed matrix product; see [`crate::kernels::vector::gemm`].
+#[cfg(feature = "std")]
+mod panel {
+    use crate::kernels::vector::gemm::Lanes;
+    use core::arch::x86_64::*;
+
+    /// VNNI `vpdpbusd`: unsigned inputs, signed weights, no saturation.
+    pub(super) struct Vnni8;
+
+    /// VNNI `vpdpwssd`.
+    #[cfg(feature = "a16")]
+    pub(super) struct Vnni16;
+
+    macro_rules! zmm {
+        ($name:ty, $multiply:ident) => {
+            impl Lanes for $name {
+                const PARTS: usize = 1;
+                type Accumulators = __m512i;
+                type Input = __m512i;
+
+                #[inline(always)]
+                unsafe fn load(x: *const i32) -> __m512i {
+                    // SAFETY: the caller has AVX-512 enabled and guarantees 16 readable elements; the load needs no alignment.
+                    unsafe { _mm512_loadu_epi32(x) }
+                }
+
+                #[inline(always)]
+                unsafe fn store(y: *mut i32, sums: __m512i) {
+                    // SAFETY: the caller has AVX-512 enabled and guarantees 16 writable elements; the store needs no alignment.
+                    unsafe { _mm512_storeu_epi32(y, sums) }
+                }
+
+                #[inline(always)]
+                unsafe fn zero() -> __m512i {
+                    // SAFETY: the caller has AVX-512 enabled.
+                    unsafe { _mm512_setzero_si512() }
+                }
+
+                #[inline(always)]
+                unsafe fn add(a: __m512i, b: __m512i) -> __m512i {
+                    // SAFETY: the caller has AVX-512 enabled.
+                    unsafe { _mm512_add_epi32(a, b) }
+                }
+
+                #[inline(always)]
+                unsafe fn input(x: *const u8) -> __m512i {
+                    // SAFETY: the caller has AVX-512 enabled and guarantees a readable word.
+                    unsafe { _mm512_set1_epi32(x.cast::<i32>().read_unaligned()) }
+                }
+
+                #[inline(always)]
+                unsafe fn multiply(sums: __m512i, weights: *const u8, x: __m512i) -> __m512i {
+                    // SAFETY: the caller has AVX-512 and VNNI enabled and guarantees a word of weights for each of 16 outputs.
+                    unsafe { $multiply(sums, x, _mm512_loadu_epi32(weights.cast())) }
+                }
+            }
+        };
+    }
+    zmm!(Vnni8, _mm512_dpbusd_epi32);
+    #[cfg(feature = "a16")]
+    zmm!(Vnni16, _mm512_dpwssd_epi32);
 }

@@ -5,8 +5,6 @@ mod avx2;
 mod avx512vnni;
 mod cell_avx2;
 mod cell_avx512;
-#[cfg(feature = "std")]
-mod gemm;
 
 pub use avx2::Avx2;
 pub use avx512vnni::Avx512Vnni;
