@@ -46,7 +46,7 @@ impl Kernel {
         Self { part, width, taps: (0..height * width).map(tap).collect(), dilation }
     }
 
-    /// A recurrent connection: the box around its taps and the pixel being computed.
+    /// State-to-state kernel: the bounding box of its taps and the predicted pixel.
     fn recurrence(part: &'static str, taps: &[Offset]) -> Self {
         let rows = taps.iter().map(|tap| tap.0);
         let columns = || taps.iter().map(|tap| tap.1).chain([0]);
@@ -83,7 +83,7 @@ pub fn of_nodes(nodes: &[Node]) -> Vec<Layer> {
     let kernels = |op: &Op| {
         let recurrences = op.recurrences();
         let part = if recurrences.is_empty() { "" } else { "input_to_state" };
-        // The directions of a Diagonal BiLSTM read the input alike.
+        // Both directions of a Diagonal BiLSTM read the same inputs.
         let input =
             op.convolutions().first().map(|(_, conv)| Kernel::convolution(part, conv.kernel, conv.mask, conv.dilation));
         let states = recurrences.iter().map(|recurrence| Kernel::recurrence(recurrence.name, &recurrence.taps));

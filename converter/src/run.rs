@@ -324,7 +324,7 @@ pub(crate) fn generate<S: SymbolSource<Error: fmt::Display>>(
     Ok(())
 }
 
-/// An executor's error in an image as an error of this crate.
+/// Converts an error during an image.
 pub(crate) fn engine_error<E: fmt::Display>(error: StepError<E>) -> Error {
     match error {
         StepError::Setup(error) => setup_error(error),
@@ -332,7 +332,7 @@ pub(crate) fn engine_error<E: fmt::Display>(error: StepError<E>) -> Error {
     }
 }
 
-/// An executor's error at set-up as an error of this crate.
+/// Converts an error during set-up.
 pub(crate) fn setup_error(error: SetupError) -> Error {
     match error {
         SetupError::Label { classes, got: Some(got) } => Error::Label { got, classes },

@@ -36,7 +36,7 @@ impl Places {
         self.set.len() / (self.height * self.width)
     }
 
-    /// The places that lie `rows` higher.
+    /// The set moved up by `rows`.
     fn moved_up(&self, rows: usize) -> Self {
         let mut moved = Self::none(self.groups(), self.height, self.width);
         for (group, row, column) in self.each() {
@@ -95,7 +95,8 @@ pub fn reach(nodes: &[Node], image: &Image, target: Position) -> Vec<bool> {
     needed.swap_remove(0).set
 }
 
-/// What an op of convolutions reads for `wanted`: through the states of an LSTM, where there are some, then through the input's kernel.
+/// Inputs that an op with convolutions reads for `wanted`: first through the recurrence of an LSTM, then through the
+/// kernel over the input.
 fn through_op(node: &Node, wanted: &Places) -> Places {
     let mut read = Places::none(wanted.groups(), wanted.height, wanted.width);
     let recurrences = node.op.recurrences();

@@ -40,7 +40,7 @@ pub enum OpSpec {
     Tanh {},
     /// `1 / (1 + exp(-x))`.
     Sigmoid {},
-    /// Batch normalization as in inference.
+    /// Batch normalization in inference mode.
     BatchNorm {
         /// Prefix of its tensor names.
         name: String,

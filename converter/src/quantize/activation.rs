@@ -1,4 +1,4 @@
-//! Functions of one number in a blob: ranges and records, one rule a function.
+//! Lowering of activation functions: ranges and records.
 
 use super::bounds::Interval;
 use super::plan::Held;
@@ -12,37 +12,39 @@ use pixelrnn::network::{Activation, ValueId};
 /// An ELU below this differs from -1 by less than 2⁻²³.
 const ELU_END: f64 = -16.0;
 
-/// Largest input of an ELU whose 16-bit steps are finer than those of its exponent: up to it, `exp(x) - 1` is `x` to 10 bits.
+/// Input range below which an ELU is lowered to the identity: the input's 16-bit steps are finer than the exponent's,
+/// and `exp(x) - 1` equals `x` to 10 bits.
 const ELU_IS_LINEAR: f64 = 1.0 / 512.0;
 
-/// A hyperbolic tangent beyond this, on either side, is -1 or 1 to 15 bits.
+/// A hyperbolic tangent beyond this magnitude is -1 or 1 to 15 bits.
 const TANH_END: f64 = 8.0;
 
-/// Largest input of a hyperbolic tangent that is taken as linear: `x - tanh(x)` is at most `x³ / 3`, a third of its unit of 2⁻¹⁵.
+/// Input range below which a hyperbolic tangent is lowered to the identity: `x - tanh(x)` is at most `x³ / 3`, a third of
+/// its unit of 2⁻¹⁵.
 const TANH_IS_LINEAR: f64 = 1.0 / 32.0;
 
-/// The interval of some results.
+/// Smallest interval that contains all `results`.
 fn hull(results: &[f64]) -> Interval {
     results.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)))
 }
 
-/// Binary places of the argument of a `tanh` record, whose range is ±`2^(10 - fraction)`, so that it holds `reach`.
+/// Fraction bits of the argument of a `tanh` record: its range ±`2^(10 - fraction)` must contain `reach`.
 fn fraction(reach: f64) -> u8 {
     (10.0 - reach.log2().ceil()).clamp(7.0, 14.0) as u8
 }
 
-/// Interval of the results over an interval of inputs.
+/// Bounds of the results for bounds of the inputs.
 pub(super) fn bounds(activation: Activation, (low, high): Interval) -> Interval {
     match activation {
         Activation::Relu | Activation::Elu | Activation::Tanh | Activation::Sigmoid => {
             (real(activation, low), real(activation, high))
         }
-        // With a negative slope the least result is that of 0, where the interval holds it.
+        // With a negative slope the minimum is at 0, if the interval contains it.
         Activation::LeakyRelu { .. } => hull(&[low, 0f64.clamp(low, high), high].map(|x| real(activation, x))),
     }
 }
 
-/// Whether the result is held in the scale of the input.
+/// True if the result keeps the scale of the input.
 pub(super) const fn keeps_scale(activation: Activation) -> bool {
     match activation {
         Activation::Relu | Activation::Elu => true,
@@ -50,7 +52,7 @@ pub(super) const fn keeps_scale(activation: Activation) -> bool {
     }
 }
 
-/// The inputs beyond which the result does not change by half a step.
+/// Interval outside which the result changes by less than half a step.
 pub(super) const fn surviving(activation: Activation) -> Interval {
     match activation {
         Activation::Relu => (0.0, f64::INFINITY),
@@ -79,7 +81,7 @@ impl Lowering<'_> {
                 input,
                 output,
                 count,
-                // Held to the largest factor, a step of the residual is 0.17 and more: the error is below one step.
+                // The factor saturates only at residual steps of 0.17 or more: the error stays below one step.
                 exponent: self.factor(
                     (self.ranges.wide[&from] * std::f64::consts::LOG2_E * 65536.0).min(scale::MAX_FACTOR),
                     to,
@@ -117,7 +119,7 @@ impl Lowering<'_> {
         })
     }
 
-    /// A `tanh` or `sigmoid` record whose argument has `places` binary places.
+    /// A `tanh` or `sigmoid` record whose argument has `places` fraction bits.
     fn tanh_record(&self, kind: u8, fraction: u8, places: u32, from: ValueId, to: ValueId) -> Result<Record, Error> {
         let unit = self.ranges.wide[&from] * f64::from(1u32 << places);
         Ok(Record::from(TanhRecord {
@@ -126,7 +128,7 @@ impl Lowering<'_> {
             input: self.places[&Held::Wide(from)],
             output: self.places[&Held::Wide(to)],
             count: self.count(to),
-            // Held to the largest factor, a step of the residual is far beyond the ends.
+            // The factor saturates only when a single residual step is far beyond the saturation range.
             rescale: self.factor(unit.min(scale::MAX_FACTOR), to)?,
             back: self.factor((1.0 / 32_768.0 / self.ranges.wide[&to]).min(scale::MAX_FACTOR), to)?,
             ..bytemuck::Zeroable::zeroed()

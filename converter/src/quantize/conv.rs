@@ -60,7 +60,7 @@ pub(super) fn gates(hidden: &[usize]) -> Vec<usize> {
 }
 
 impl Lowering<'_> {
-    /// Writes the convolution of node `n`, whose sums go to `to`.
+    /// Writes the convolution of node `n` with the destination `to`.
     pub(super) fn lower_conv(&self, n: usize, to: Target, blob: &mut write::BlobWriter) -> Result<(), Error> {
         let node = &self.model.nodes()[n];
         let Op::MaskedConv(conv) = node.op else { return Err(Error::NotInEngine { op: node.op.kind() }) };
@@ -99,7 +99,7 @@ impl Lowering<'_> {
     }
 }
 
-/// A record with the shape of `conv`, all places still to come.
+/// A record with the shape of `conv`, offsets unset.
 fn conv_record(conv: &MaskedConv, input: Narrow) -> ConvRecord {
     ConvRecord {
         kind: kind::MASKED_CONV,

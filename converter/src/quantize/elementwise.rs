@@ -9,7 +9,7 @@ use pixelrnn::fixed::Rescale;
 use pixelrnn::network::ValueId;
 
 impl Lowering<'_> {
-    /// From the residual `from` to the activations of `to`: the same value, or its ReLU.
+    /// Narrows the residual `from` to the activation `to`, the same value or its ReLU.
     pub(super) fn quantize(&self, from: ValueId, to: ValueId) -> Result<Record, Error> {
         let (wide, narrow) = (self.ranges.wide[&from], self.ranges.narrow[&to]);
         let relu = from != to;

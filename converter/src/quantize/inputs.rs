@@ -79,7 +79,7 @@ impl Inputs {
 ///
 /// `x` is the node's input and `hidden` an LSTM's states, one map per direction. `seed` selects the sampled pixels.
 pub(super) fn of_node(node: &Node, x: &Map, hidden: &[Map], images: usize, seed: usize) -> Vec<Inputs> {
-    // The directions of a Diagonal BiLSTM read the input alike.
+    // Both directions of a Diagonal BiLSTM read the same inputs.
     let input = node.op.convolutions().first().map(|(_, conv)| sample(x, &Taps::past_and_centre(conv), images, seed));
     let recurrences = node.op.recurrences();
     let states = recurrences.iter().zip(hidden).map(|(recurrence, h)| {

@@ -38,7 +38,7 @@ use ranges::Ranges;
 use registers::place;
 use std::collections::BTreeMap;
 
-/// The numbers of a blob.
+/// Number format of a blob, with the parameters that quantization needs.
 #[derive(Clone, Copy, Debug)]
 pub enum Numbers<'a> {
     /// 8-bit weights.

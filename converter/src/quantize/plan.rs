@@ -13,7 +13,7 @@ pub(super) enum Step {
     Conv { node: usize, to: Target },
     /// Narrows a residual to an activation; `to` is the same value or its ReLU.
     Quantize { from: ValueId, to: ValueId },
-    /// A function of each number, in 16 bits.
+    /// Activation function in 16 bits.
     Activation { activation: Activation, from: ValueId, to: ValueId },
     /// The LSTM of the node with this index.
     Lstm { node: usize, to: ValueId },
@@ -147,7 +147,7 @@ impl<'a> Uses<'a> {
             Op::DepthGate => [a, b, t].into_iter().for_each(|v| self.demand[v].wide = true),
             Op::BatchNorm { .. } => return Err(Error::NotInEngine { op: node.op.kind() }),
         }
-        // What is made in 16 bits alone is narrowed from there.
+        // These ops write residuals only; an activation is narrowed from one.
         if made.narrow && !matches!(node.op, Op::MaskedConv(_) | Op::Activation(Activation::Relu)) {
             self.demand[node.output].wide = true;
         }

@@ -15,7 +15,7 @@ const HEADROOM: f64 = 1.5;
 /// at most one bit of precision.
 const PROVEN: f64 = 2.0;
 
-/// A sigmoid beyond this, on either side, is 0 or 1 to 15 bits.
+/// A sigmoid beyond this magnitude is 0 or 1 to 15 bits.
 pub(super) const SIGMOID_END: f64 = 12.0;
 
 /// Growth of an accumulated residual beyond which it gets its own scale: four of its 16 bits.

@@ -1,4 +1,4 @@
-//! Functions of one number, in double precision.
+//! Activation functions in double precision.
 
 use pixelrnn::network::Activation;
 

@@ -246,7 +246,7 @@ impl Reference {
     }
 }
 
-/// Features that an op computes on the way to its own: the four gates of each direction of an LSTM.
+/// Intermediate features of an op: four gates for each direction of an LSTM.
 fn scratch(node: &Node) -> usize {
     4 * node.op.recurrences().len() * node.features.count
 }

@@ -35,7 +35,7 @@ impl fmt::Display for ClosedWeights {
     }
 }
 
-/// Calls `visit` with each tap of `conv` in the order of its weights: kernel row and column, feature read, feature made.
+/// Calls `visit` with the index and `[row, column, input, output]` of each tap, in the order of the weights.
 pub(super) fn each_tap(conv: &MaskedConv, mut visit: impl FnMut(usize, [usize; 4])) {
     let [height, width] = conv.kernel;
     let mut index = 0;
