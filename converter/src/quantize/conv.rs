@@ -75,7 +75,7 @@ impl Lowering<'_> {
             Target::Narrow(v) => {
                 let narrow = self.ranges.narrow[&v];
                 record.output_zero_point = narrow.zero_point;
-                record.output_clamp_min = if v == node.output { narrow.low } else { narrow.zero_point };
+                record.output_clamp_min = if v == node.output { narrow.clamp_min } else { narrow.zero_point };
                 (v, narrow.scale)
             }
             Target::Wide(v) | Target::Accumulate { to: v, .. } => (v, self.ranges.wide[&v]),
@@ -87,7 +87,7 @@ impl Lowering<'_> {
         let seen = self.inputs.get(n).and_then(|inputs| inputs.first());
         let (source, unit_of) = (Source { form: input, seen }, Unit { of: &|_| unit, coarsest });
         let linear = self.put_linear(blob, &packed, [bias, class], source, unit_of, &node.name)?;
-        record.left_shift = linear.left;
+        record.left_shift = linear.left_shift;
         record.logit_shift = linear.coarser;
         record.weights = linear.weights;
         record.bias = linear.bias;

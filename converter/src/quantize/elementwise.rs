@@ -16,7 +16,7 @@ impl Lowering<'_> {
         Ok(Record::from(QuantizeRecord {
             kind: kind::QUANTIZE,
             zero_point: narrow.zero_point,
-            clamp_min: if relu { narrow.zero_point } else { narrow.low },
+            clamp_min: if relu { narrow.zero_point } else { narrow.clamp_min },
             input: self.places[&Held::Wide(from)],
             output: self.places[&Held::Narrow(to)],
             count: self.count(to),

@@ -21,7 +21,7 @@ pub(super) struct Linear {
     pub class_bias: u32,
     /// 0 in a float blob.
     pub multipliers: u32,
-    pub left: u8,
+    pub left_shift: u8,
     /// Bits by which results are coarser than the requested unit.
     pub coarser: u8,
 }
@@ -68,7 +68,7 @@ impl Lowering<'_> {
             bias: if packed.biased && q.class_bias.is_empty() { blob.numbers(&q.bias) } else { 0 },
             class_bias: if q.class_bias.is_empty() { 0 } else { blob.numbers(&q.class_bias) },
             multipliers: blob.numbers(&q.multipliers),
-            left: q.left,
+            left_shift: q.left_shift,
             coarser: q.coarser,
         })
     }
@@ -84,7 +84,7 @@ struct Quantized {
     /// Folded biases of each class, `[classes, outputs]`.
     class_bias: Vec<i32>,
     multipliers: Vec<i32>,
-    left: u8,
+    left_shift: u8,
     coarser: u8,
 }
 
@@ -105,7 +105,7 @@ impl Matrix<'_> {
     /// Quantizes the weights of each output with its own scale, such that
     ///
     /// - no sum wraps for any inputs, even after the left shift: proven from the quantized weights and the input range;
-    /// - with a left shift of s bits, the factor to each output's unit is below `2^(s-1)`: multipliers have 31 bits.
+    /// - the factor to each output's unit is below `2^(left_shift-1)`: multipliers have 31 bits.
     fn quantize(&self, unit: Unit<'_>) -> Result<Quantized, String> {
         let (mut coarser, bounds) = (0, self.result_bounds());
         // Largest result over all inputs, in units.
@@ -129,13 +129,13 @@ impl Matrix<'_> {
         let natural: Vec<f64> = self.packed.rows.iter().map(|row| largest(row) / round::MAX).collect();
         let factors = natural.iter().enumerate().map(|(o, scale)| scale * step / unit(o));
         let most = factors.fold(0.0, f64::max);
-        let left = (0..31).find(|left| most < f64::from(*left - 1).exp2()).ok_or_else(|| {
+        let left_shift = (0..31).find(|left_shift| most < f64::from(*left_shift - 1).exp2()).ok_or_else(|| {
             format!("a step of its sums is {most:.3e} steps of its results, and factors go up to 5.4e8")
         })?;
         // A coarser scale where sums would wrap; any scale for a row of zeros.
         let mut scales: Vec<f64> = (natural.iter().zip(&bounds).enumerate())
             .map(|(o, (natural, bound))| {
-                let least = 1.01 * bound * f64::from(left).exp2() / (MAX_SUM * step);
+                let least = 1.01 * bound * f64::from(left_shift).exp2() / (MAX_SUM * step);
                 let scale = natural.max(least);
                 if scale > 0.0 { scale } else { 0.25 * unit(o) / step }
             })
@@ -144,17 +144,17 @@ impl Matrix<'_> {
         let seen = self.source.seen.unwrap_or(&nothing);
         let mut rows = round::round(&self.packed.rows, &scales, seen);
         for (o, row) in rows.iter_mut().enumerate() {
-            while self.bound(o, row, scales[o]) * f64::from(left).exp2() >= MAX_SUM {
+            while self.bound(o, row, scales[o]) * f64::from(left_shift).exp2() >= MAX_SUM {
                 scales[o] *= 1.25;
                 *row = round::each_by_itself(&self.packed.rows[o], scales[o]);
             }
         }
         let multiplier = |(o, scale): (usize, &f64)| {
-            let factor = scale * step / unit(o) * f64::from(32 - left).exp2();
+            let factor = scale * step / unit(o) * f64::from(32 - left_shift).exp2();
             factor.round().min(f64::from(i32::MAX)) as i32
         };
         let multipliers = scales.iter().enumerate().map(multiplier).collect();
-        let mut q = Quantized { multipliers, left: left as u8, coarser, ..Quantized::default() };
+        let mut q = Quantized { multipliers, left_shift: left_shift as u8, coarser, ..Quantized::default() };
         self.fold_biases(&rows, &scales, &mut q);
         q.weights = rows.into_iter().flatten().collect();
         Ok(q)
@@ -258,7 +258,7 @@ fn put_floats(
         bias: if packed.biased { blob.numbers(&bias) } else { 0 },
         class_bias: class_bias.map_or(0, |c| blob.numbers(&c)),
         multipliers: 0,
-        left: 0,
+        left_shift: 0,
         coarser: 0,
     })
 }

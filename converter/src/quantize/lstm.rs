@@ -159,8 +159,8 @@ impl Lowering<'_> {
 
         let mut record = LstmRecord {
             kind: part.kind,
-            left_shift_x: x.left,
-            left_shift_h: state.left,
+            left_shift_x: x.left_shift,
+            left_shift_h: state.left_shift,
             kernel: input_to_state.kernel[1] as u8,
             input_zero_point: input.zero_point,
             input: self.places[&Held::Narrow(node.inputs[0])],

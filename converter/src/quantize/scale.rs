@@ -11,7 +11,7 @@ pub struct Narrow {
     /// The `q` of real 0. Always 0 for 16-bit activations.
     pub zero_point: i8,
     /// Smallest `q` in use. For 16-bit activations only a flag: no `q` is negative if it equals the zero point.
-    pub low: i8,
+    pub clamp_min: i8,
     /// Limits of `q`.
     pub ends: [i16; 2],
 }
@@ -27,12 +27,12 @@ impl Narrow {
     pub fn from_range((low, high): (f64, f64)) -> Self {
         let scale = step((high - low) / 255.0);
         let zero_point = (-128.0 - low / scale).round().clamp(-128.0, 127.0) as i8;
-        Self { scale, zero_point, low: if low == 0.0 { zero_point } else { -128 }, ends: ENDS_8 }
+        Self { scale, zero_point, clamp_min: if low == 0.0 { zero_point } else { -128 }, ends: ENDS_8 }
     }
 
     /// Symmetric 8-bit quantization with steps of `scale`.
     pub fn symmetric(scale: f64) -> Self {
-        Self { scale, zero_point: 0, low: -128, ends: ENDS_8 }
+        Self { scale, zero_point: 0, clamp_min: -128, ends: ENDS_8 }
     }
 
     /// 16-bit activations with magnitudes up to `most`.
@@ -42,7 +42,7 @@ impl Narrow {
 
     /// 16-bit activations with steps of `scale`.
     pub fn symmetric_16(scale: f64) -> Self {
-        Self { scale, zero_point: 0, low: -128, ends: ENDS_16 }
+        Self { scale, zero_point: 0, clamp_min: -128, ends: ENDS_16 }
     }
 
     /// Nearest step to `real`, clamped.
