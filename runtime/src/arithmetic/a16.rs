@@ -1,35 +1,35 @@
-//! 8-bit weights and 16-bit activations, for models that cannot do with 8-bit ones.
+//! 8-bit weights and 16-bit activations, for models that lose too much with 8-bit activations.
 //!
-//! A softmax over 256 levels that is sure of its values is such a model. What differs from [`Int8`] is the activation: it has 14
-//! bits, so that sums of thousands of products still fit into 32, and its zero is 0.
+//! A confident softmax over 256 levels is one example. Only the activation differs from [`Int8`]: it has 14 bits, so that sums of
+//! thousands of products fit into 32 bits, and its zero point is 0.
 
 use super::{Arithmetic, Int8};
 use crate::blob::{Elementwise, Layout};
 use crate::fixed::Rescale;
 use crate::kernels::{Gemv, Kernel, OUTPUT_TILE};
 
-/// 8-bit weights, 16-bit activations, 32-bit sums, a 16-bit stream.
+/// 8-bit weights, 16-bit activations, 32-bit sums, 16-bit residuals.
 #[derive(Clone, Copy, Debug)]
 pub struct Int8A16;
 
 impl Int8A16 {
-    /// The largest activation; the least is one below its negative.
+    /// Maximum activation; the minimum is `-MAX - 1`.
     pub const MAX: i16 = 8191;
 }
 
-/// The largest activation.
+/// Maximum activation.
 const MAX: i32 = Int8A16::MAX as i32;
 
-/// The least activation, and with `relu` the least that is not negative.
+/// Minimum activation; 0 with `relu`.
 #[inline(always)]
-fn least(relu: bool) -> i32 {
+fn min(relu: bool) -> i32 {
     if relu { 0 } else { -MAX - 1 }
 }
 
-/// The nearest activation to `v`; with `relu` the nearest that is not negative.
+/// `v` clamped to [`min`]`..=MAX`.
 #[inline(always)]
 fn clamp(v: i32, relu: bool) -> i16 {
-    v.max(least(relu)).min(MAX) as i16
+    v.max(min(relu)).min(MAX) as i16
 }
 
 impl Arithmetic for Int8A16 {
@@ -74,7 +74,7 @@ impl Arithmetic for Int8A16 {
         sums: &mut [i32],
         y: &mut [i16],
     ) {
-        kernel.gemv_activations_i16(rows, least(clamp_min == zero_point), MAX, sums, y);
+        kernel.gemv_activations_i16(rows, min(clamp_min == zero_point), MAX, sums, y);
     }
 
     #[inline(always)]
@@ -161,17 +161,17 @@ impl Arithmetic for Int8A16 {
 
     #[inline(always)]
     fn activations<K: Kernel>(kernel: K, v: &[i32], zero_point: i32, clamp_min: i32, y: &mut [i16]) {
-        kernel.residuals(v, least(clamp_min == zero_point), MAX, y);
+        kernel.residuals(v, min(clamp_min == zero_point), MAX, y);
     }
 
     #[inline(always)]
     fn quantized<K: Kernel>(kernel: K, x: &[i16], rescale: Rescale, zero_point: i32, clamp_min: i32, y: &mut [i16]) {
-        kernel.rescaled_i16(x, rescale, least(clamp_min == zero_point), MAX, y);
+        kernel.rescaled_i16(x, rescale, min(clamp_min == zero_point), MAX, y);
     }
 
     #[inline(always)]
     fn hiddens<K: Kernel>(kernel: K, h: &[i16], to_hidden: Rescale, y: &mut [i16]) {
-        kernel.rescaled_i16(h, to_hidden, least(false), MAX, y);
+        kernel.rescaled_i16(h, to_hidden, min(false), MAX, y);
     }
 
     #[inline(always)]

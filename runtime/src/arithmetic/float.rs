@@ -1,7 +1,7 @@
-//! Floats, for parts with an FPU and for checking: `f32` throughout, weights of `f32` or `f16`.
+//! Floats, for parts with an FPU and for checks: `f32` activations and sums, `f32` or `f16` weights.
 //!
-//! The fields of an op that say how integers are scaled mean nothing here, but for these: a ReLU is where `clamp_min` is the
-//! zero point, `negate` is a sign, and a [`Rescale`] of an `add` or a `leaky_relu` holds the bits of an `f32` factor.
+//! Scaling fields of an op are ignored, with three exceptions. `clamp_min == zero_point` means ReLU, `negate` is a sign, and a
+//! [`Rescale`] of an `add` or a `leaky_relu` holds the bits of an `f32` factor.
 
 use super::Arithmetic;
 use crate::blob::{Elementwise, Layout};
@@ -15,9 +15,9 @@ use half::f16;
 #[derive(Clone, Copy, Debug)]
 pub struct Float<W>(PhantomData<W>);
 
-/// A float that weights are stored as.
+/// Storage type of a weight.
 pub trait Weight: Pod {
-    /// The number.
+    /// Value of the weight.
     fn to_f32(self) -> f32;
 }
 
@@ -28,7 +28,7 @@ impl Weight for f32 {
     }
 }
 
-/// The bits of an `f16`.
+/// Bits of an `f16`.
 impl Weight for u16 {
     #[inline(always)]
     fn to_f32(self) -> f32 {
@@ -36,7 +36,7 @@ impl Weight for u16 {
     }
 }
 
-/// Partial sums of a dot product: always the same number, so that results do not depend on the machine's vectors.
+/// Partial sums of a dot product. Their number is fixed, so that results do not depend on the machine's vector length.
 const LANES: usize = 8;
 
 fn dot<W: Weight>(weights: &[W], x: &[f32]) -> f32 {
@@ -54,12 +54,12 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + libm::expf(-x))
 }
 
-/// `max(x, 0)` of numbers; what is none stays none, so that it reaches a sum and is found there.
+/// `max(x, 0)`, with NaN propagated to the next sum, whose check finds it.
 fn positive(x: f32) -> f32 {
     if x < 0.0 { 0.0 } else { x }
 }
 
-/// The factor in the place of a [`Rescale`].
+/// `f32` factor stored in the bits of a [`Rescale`].
 fn factor(rescale: Rescale) -> f32 {
     bytemuck::must_cast(rescale)
 }
@@ -118,7 +118,7 @@ impl<W: Weight> Arithmetic for Float<W> {
         let largest = sums.iter().fold(f32::NEG_INFINITY, |top, sum| top.max(f32::from_bits(*sum)));
         let top = if softmax { largest } else { 0.0 };
         for sum in sums.iter_mut() {
-            // A cast saturates. No sum is anything but a number: an engine stops before.
+            // The cast saturates. Sums are finite: an engine stops at one that is not.
             *sum = libm::rintf((f32::from_bits(*sum) - top) * (core::f32::consts::LOG2_E * 65536.0)) as i32 as u32;
         }
     }

@@ -5,7 +5,7 @@ use crate::blob::{Elementwise, Layout};
 use crate::fixed::{self, Rescale, lstm, requantize, saturate16};
 use crate::kernels::{Gemv, Kernel, OUTPUT_TILE, map_two};
 
-/// 8-bit weights and activations, 32-bit sums, a 16-bit stream.
+/// 8-bit weights and activations, 32-bit sums, 16-bit residuals.
 #[derive(Clone, Copy, Debug)]
 pub struct Int8;
 
@@ -23,7 +23,7 @@ impl Arithmetic for Int8 {
         match layout {
             Layout::RowMajor => kernel.gemv_row_major(bias, weights, x, sums),
             Layout::Tiled => kernel.gemv_tiled(bias, weights, x, sums),
-            // No header has pairs of 8-bit activations.
+            // Unreachable: no header combines tiled pairs with 8-bit activations.
             #[cfg(feature = "a16")]
             Layout::TiledPairs => kernel.gemv_tiled(bias, weights, x, sums),
         }

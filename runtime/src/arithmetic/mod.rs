@@ -1,4 +1,4 @@
-//! What an engine computes with: integers, or floats where there is an FPU.
+//! Number formats of the executors: 8-bit integers, 16-bit activations, floats.
 
 #[cfg(feature = "a16")]
 mod a16;
@@ -16,26 +16,25 @@ use bytemuck::Pod;
 pub use float::Float;
 pub use int8::Int8;
 
-/// [`Gemv`] of an arithmetic's numbers.
+/// [`Gemv`] over the types of an arithmetic.
 pub type GemvOf<'a, A> = Gemv<'a, <A as Arithmetic>::Activation, <A as Arithmetic>::Weight, <A as Arithmetic>::Sum>;
 
-/// Every step of an engine that depends on the type of its numbers.
+/// Functions of an executor that depend on the number format; ops are generic over this trait.
 ///
-/// The ops themselves are written once, over this trait. `docs/blob-format.md` states each function, for integers and for
-/// floats.
+/// `docs/blob-format.md` specifies each function, for integers and for floats.
 pub trait Arithmetic {
-    /// Weights, as the blob holds them.
+    /// Weights, as stored in the blob.
     type Weight: Pod;
-    /// What products read.
+    /// Inputs of products.
     type Activation: Pod;
-    /// What passes between ops otherwise: the residual stream, gates and states.
+    /// Other values between ops: residuals, gates and states.
     type Residual: Pod + Default;
     /// Sums, biases and multipliers.
     type Sum: Pod + Default;
 
-    /// Biases of outputs that have none.
+    /// Zero biases, for outputs without biases.
     const ZERO_BIAS: &'static [Self::Sum; OUTPUT_TILE];
-    /// Whether sums are multiplied by factors that the blob holds.
+    /// Set if the blob has a multiplier per sum.
     const MULTIPLIERS: bool;
 
     /// `sums[o] = bias[o] + Σ weights[o, k] · x[k]`; see [`Kernel`].
@@ -49,14 +48,14 @@ pub trait Arithmetic {
     );
     /// `a + b` of two sums.
     fn sum(a: Self::Sum, b: Self::Sum) -> Self::Sum;
-    /// Whether all sums are numbers. Floats may have grown beyond what they hold.
+    /// True if all sums are finite. Only floats can overflow.
     #[inline(always)]
     fn finite(_sums: &[Self::Sum]) -> bool {
         true
     }
-    /// Turns sums into units of their destination.
+    /// Requantizes sums to the units of their destination, in place.
     fn scale<K: Kernel>(kernel: K, sums: &mut [Self::Sum], left_shift: u8, multipliers: &[Self::Sum]);
-    /// Adds `more` to sums, then [`Arithmetic::scale`].
+    /// Adds `more` to the sums, then [`Arithmetic::scale`].
     fn scale_both<K: Kernel>(
         kernel: K,
         sums: &mut [Self::Sum],
@@ -65,18 +64,18 @@ pub trait Arithmetic {
         multipliers: &[Self::Sum],
     );
 
-    /// [`Arithmetic::products`] of weights in rows, then [`Arithmetic::scale`].
+    /// [`Arithmetic::products`] of row-major weights, then [`Arithmetic::scale`].
     #[inline(always)]
     fn gemv_scaled<K: Kernel>(kernel: K, rows: GemvOf<'_, Self>, sums: &mut [Self::Sum]) {
         Self::products(kernel, Layout::RowMajor, rows.bias, rows.weights, rows.x, sums);
         Self::scale(kernel, sums, rows.left_shift, rows.multipliers);
     }
-    /// Adds what [`Arithmetic::gemv_scaled`] gives to `sums`; see [`Kernel::gemv_added`].
+    /// Adds the result of [`Arithmetic::gemv_scaled`] to `sums`; `false` if there is no such kernel. See [`Kernel::gemv_added`].
     #[inline(always)]
     fn gemv_added<K: Kernel>(_kernel: K, _rows: GemvOf<'_, Self>, _sums: &mut [Self::Sum]) -> bool {
         false
     }
-    /// [`Arithmetic::gemv_scaled`], then [`Arithmetic::activations`]; `sums` are for the way there.
+    /// [`Arithmetic::gemv_scaled`], then [`Arithmetic::activations`]. `sums` is scratch, unspecified afterwards.
     #[inline(always)]
     fn gemv_activations<K: Kernel>(
         kernel: K,
@@ -89,7 +88,7 @@ pub trait Arithmetic {
         Self::gemv_scaled(kernel, rows, sums);
         Self::activations(kernel, sums, zero_point, clamp_min, y);
     }
-    /// [`Arithmetic::gemv_scaled`], then [`Arithmetic::accumulated`]; `sums` are for the way there.
+    /// [`Arithmetic::gemv_scaled`], then [`Arithmetic::accumulated`]. `sums` is scratch, unspecified afterwards.
     #[inline(always)]
     fn gemv_accumulated<K: Kernel>(
         kernel: K,
@@ -100,7 +99,7 @@ pub trait Arithmetic {
         Self::gemv_scaled(kernel, rows, sums);
         Self::accumulated(kernel, sums, y);
     }
-    /// [`Arithmetic::gemv_scaled`], into words that hold a sum each.
+    /// [`Arithmetic::gemv_scaled`] into words, one sum per word.
     #[inline(always)]
     fn gemv_sums<K: Kernel>(kernel: K, rows: GemvOf<'_, Self>, sums: &mut [u32]) {
         if let Ok(sums) = bytemuck::try_cast_slice_mut(sums) {
@@ -108,29 +107,29 @@ pub trait Arithmetic {
         }
     }
 
-    /// The activation that means 0.
+    /// Activation of value 0.
     fn zero(zero_point: i8) -> Self::Activation;
-    /// A scaled sum as an activation.
+    /// Activation of a scaled sum: zero point added, clamped; `clamp_min == zero_point` is a fused ReLU.
     fn activation(v: Self::Sum, zero_point: i32, clamp_min: i32) -> Self::Activation;
-    /// A scaled sum as a value of the stream.
+    /// Residual of a scaled sum, saturated.
     fn residual(v: Self::Sum) -> Self::Residual;
-    /// A scaled sum added to a value of the stream.
+    /// `v + y`, saturated: a scaled sum added to a residual.
     fn accumulate(v: Self::Sum, y: Self::Residual) -> Self::Residual;
-    /// Turns scaled sums, one in each word, into base-2 logits in units of 2⁻¹⁶, saturated. Where `softmax`, they may become distances
-    /// to the largest of them.
+    /// Turns scaled sums, one per word, into base-2 logits in units of 2⁻¹⁶, saturated. With `softmax`, an implementation may
+    /// subtract the largest sum from all of them.
     fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8);
 
-    /// A value of the stream in units of an activation.
+    /// Residual rescaled to activation units.
     fn quantize(x: Self::Residual, rescale: Rescale) -> Self::Sum;
-    /// An elementwise op on the residuals `a`, `b`, `t` of one feature; an op of fewer inputs reads the first ones.
+    /// Elementwise op on the residuals `a`, `b`, `t` of one feature; an op with fewer inputs ignores the last ones.
     fn elementwise(op: Elementwise<'_>, values: [Self::Residual; 3]) -> Self::Sum;
 
-    /// A gate's pre-activation, of its scaled sums over the input and over the state.
+    /// Pre-activation of a gate: its scaled `input_to_state` sum plus its scaled `state_to_state` sum.
     fn gate(x: Self::Sum, h: Self::Sum) -> Self::Residual;
-    /// One step of a unit: the new `h` and `c` of the gates o, f, i, g and the old `c`.
+    /// One LSTM step of a unit: new `(h, c)` from the gates o, f, i, g and the previous `c`.
     fn cell(gates: [Self::Residual; 4], c: Self::Residual, cell_bits: u8) -> (Self::Residual, Self::Residual);
-    /// One step of as many units as all slices have numbers of, of four sums over the input and four over the state each; floats have
-    /// no `cell_bits`. There are [`OUTPUT_TILE`] sums of each at most.
+    /// [`Arithmetic::gate`] and [`Arithmetic::cell`] of several units, from `[units, 4]` sums over the input and over the state, at
+    /// most [`OUTPUT_TILE`] of each. The number of units is the smallest that all slices cover. Floats have no `cell_bits`.
     #[inline(always)]
     fn units<K: Kernel>(
         _kernel: K,
@@ -146,7 +145,7 @@ pub trait Arithmetic {
             (*h, *c) = Self::cell([gate(0), gate(1), gate(2), gate(3)], *before, 0);
         }
     }
-    /// [`Arithmetic::units`] of gates whose two sums have been added.
+    /// [`Arithmetic::units`] with the two sums of each gate already added.
     #[inline(always)]
     fn summed_units<K: Kernel>(
         kernel: K,
@@ -159,12 +158,12 @@ pub trait Arithmetic {
         let none = Self::ZERO_BIAS.get(..sums.len()).unwrap_or_default();
         Self::units(kernel, [sums, none], before, cell_bits, c, h);
     }
-    /// `h` as state-to-state products read it.
+    /// Activation of `h`, the input of `state_to_state`.
     fn hidden(h: Self::Residual, to_hidden: Rescale) -> Self::Activation;
-    /// `h` added to `y`, in the stream's scale.
+    /// `h` in output scale, added to `y`.
     fn output(h: Self::Residual, to_output: Rescale, y: Self::Residual) -> Self::Residual;
 
-    /// [`Arithmetic::activation`] of each number.
+    /// [`Arithmetic::activation`] of each element.
     #[inline(always)]
     fn activations<K: Kernel>(kernel: K, v: &[Self::Sum], zero_point: i32, clamp_min: i32, y: &mut [Self::Activation]) {
         map(
@@ -175,7 +174,7 @@ pub trait Arithmetic {
             move |v, y| *y = Self::activation(v, zero_point, clamp_min),
         );
     }
-    /// [`Arithmetic::residual`] of each number.
+    /// [`Arithmetic::residual`] of each element.
     #[inline(always)]
     fn residuals<K: Kernel>(kernel: K, v: &[Self::Sum], y: &mut [Self::Residual]) {
         map(
@@ -186,7 +185,7 @@ pub trait Arithmetic {
             |v, y| *y = Self::residual(v),
         );
     }
-    /// [`Arithmetic::accumulate`] of each number.
+    /// [`Arithmetic::accumulate`] of each element.
     #[inline(always)]
     fn accumulated<K: Kernel>(kernel: K, v: &[Self::Sum], y: &mut [Self::Residual]) {
         map(
@@ -197,7 +196,7 @@ pub trait Arithmetic {
             |v, y| *y = Self::accumulate(v, *y),
         );
     }
-    /// [`Arithmetic::activation`] of each number, quantized.
+    /// [`Arithmetic::quantize`], then [`Arithmetic::activation`], of each element.
     #[inline(always)]
     fn quantized<K: Kernel>(
         kernel: K,
@@ -215,7 +214,7 @@ pub trait Arithmetic {
             move |x, y| *y = Self::activation(Self::quantize(x, rescale), zero_point, clamp_min),
         );
     }
-    /// [`Arithmetic::hidden`] of each number.
+    /// [`Arithmetic::hidden`] of each element.
     #[inline(always)]
     fn hiddens<K: Kernel>(kernel: K, h: &[Self::Residual], to_hidden: Rescale, y: &mut [Self::Activation]) {
         map(
@@ -226,7 +225,7 @@ pub trait Arithmetic {
             move |h, y| *y = Self::hidden(h, to_hidden),
         );
     }
-    /// [`Arithmetic::output`] of each number, added to nothing.
+    /// [`Arithmetic::output`] of each element, added to 0.
     #[inline(always)]
     fn outputs<K: Kernel>(kernel: K, h: &[Self::Residual], to_output: Rescale, y: &mut [Self::Residual]) {
         map(
@@ -237,7 +236,7 @@ pub trait Arithmetic {
             move |h, y| *y = Self::output(h, to_output, Self::Residual::default()),
         );
     }
-    /// [`Arithmetic::output`] of each number, added to what stands there.
+    /// [`Arithmetic::output`] of each element, added to `y` in place.
     #[inline(always)]
     fn outputs_onto<K: Kernel>(kernel: K, h: &[Self::Residual], to_output: Rescale, y: &mut [Self::Residual]) {
         map(

@@ -1,4 +1,4 @@
-//! The flat file that a model is: a header, ops of 64 bytes, and their weights, read in place.
+//! The blob: a model as one flat file, read in place. A header, op records of 64 bytes, and their weights.
 //!
 //! `docs/blob-format.md` specifies every byte.
 #![forbid(unsafe_code)]
@@ -31,21 +31,21 @@ pub(crate) use record::LSTM;
 #[doc(hidden)]
 pub use record::*;
 
-/// Includes a blob at compile time, as a module that holds it and the size of its state.
+/// Includes a blob at compile time, as a module with the blob and the size of its state.
 ///
 /// `include_model!(pub mod digits);` takes the blob that the crate's build script made with `pixelrnn_build::model("digits",
 /// "digits.prnn")`, its weights laid out for the target. It makes
 /// - `digits::BLOB`: the bytes, aligned;
-/// - `digits::STATE_WORDS`: how many words of state an engine needs, so that the buffer can be a `static`;
-/// - `digits::State`: that buffer's type;
-/// - `digits::VALUES`: how many values an image has;
+/// - `digits::STATE_WORDS`: number of words of state that an engine needs, for a `static` buffer;
+/// - `digits::State`: type of that buffer;
+/// - `digits::VALUES`: number of values in an image;
 /// - `digits::model()`: the checked [`Model`].
 ///
 /// `include_model!(pub mod digits = "digits.prnn");` takes a file as it is, without a build script. The path is relative to the
-/// file that the macro stands in. On a core with DSP instructions (Cortex-M4, M7, M33) a blob with its weights in rows is two to three
-/// times slower than it could be, which is a warning there; `#[allow(deprecated)]` before `mod` turns it off.
+/// file of the macro call. On a core with DSP instructions (Cortex-M4, M7, M33) a blob with row-major weights is two to three
+/// times slower than a tiled one, and gives a warning; `#[allow(deprecated)]` before `mod` turns it off.
 ///
-/// A file that is no blob does not compile, nor does a blob that needs a feature of this crate which is left out.
+/// An invalid file is a compile error, and so is a blob that needs a disabled feature of this crate.
 #[macro_export]
 macro_rules! include_model {
     ($(#[$attribute:meta])* $visibility:vis mod $name:ident) => {
@@ -66,7 +66,7 @@ macro_rules! include_model {
     ($(#[$attribute:meta])* $visibility:vis mod $name:ident = $path:expr) => {
         $(#[$attribute])*
         $visibility mod $name {
-            // Named once, so that the compiler complains once about a path that leads nowhere.
+            // Named once: one compiler error for a wrong path.
             const FILE: &[u8] = include_bytes!($path);
 
             #[repr(C, align(16))]
@@ -77,22 +77,22 @@ macro_rules! include_model {
             /// The blob.
             pub static BLOB: &[u8] = &ALIGNED.0;
 
-            /// Words of four bytes that an engine needs.
+            /// State of an engine, in 32-bit words.
             pub const STATE_WORDS: usize = $crate::blob::state_words(FILE);
 
-            /// Values of an image.
+            /// Number of values in an image, `channels * height * width`.
             pub const VALUES: usize = $crate::blob::image_values(FILE);
 
-            /// The memory that an engine needs.
+            /// Buffer for the state of an engine.
             pub type State = [u32; STATE_WORDS];
 
-            // A warning of the compiler where the layout is the wrong one.
+            // Compiler warning for a slow layout.
             const _: () = $crate::blob::RowsOnDsp::<{ $crate::blob::rows_on_dsp(FILE) }>::hint();
 
-            /// Checks the blob and gives the model.
+            /// Checks the blob and returns the model.
             ///
             /// # Errors
-            /// What is wrong with the blob.
+            /// The first check that fails.
             pub fn model() -> Result<$crate::Model<'static>, $crate::BlobError> {
                 $crate::Model::new(BLOB)
             }

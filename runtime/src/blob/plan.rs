@@ -1,11 +1,11 @@
-//! What an engine gives for speed.
+//! Trade-off of memory against speed.
 
-/// Where an engine may compute more at once if it has the memory. All plans give the same bytes.
+/// Trade-off of an engine's memory against its speed. All plans give the same bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Plan {
-    /// Everything is computed at the pixel that reads it, in the least memory: the `state_bytes` of the blob's header.
+    /// Least memory, the `state_bytes` of the blob's header: everything is computed at the pixel that reads it.
     #[default]
     Pixel,
-    /// What a row gives to the next one is computed for the whole row at once: the `state_to_state` sums of a Row LSTM.
+    /// More memory: the `state_to_state` sums of a Row LSTM are computed once per row, for all of its columns.
     Row,
 }

@@ -89,7 +89,7 @@ pub(crate) fn next_value<S: SymbolSource>(
     Ok(value)
 }
 
-/// Refuses a label that the model does not have, and none for a model of classes.
+/// Refuses a label out of range, and a missing label for a model with classes.
 pub(crate) fn check_label(model: &Model<'_>, label: Option<usize>) -> Result<(), SetupError> {
     let classes = model.classes();
     if label.map_or(classes > 0, |label| label >= classes) {
@@ -98,7 +98,7 @@ pub(crate) fn check_label(model: &Model<'_>, label: Option<usize>) -> Result<(),
     Ok(())
 }
 
-/// The distribution that a value's logits stand for, in place.
+/// Distribution from a value's logits, computed in place.
 #[inline(always)]
 pub(crate) fn predicted<K: Kernel>(
     output: Output,
@@ -113,11 +113,12 @@ pub(crate) fn predicted<K: Kernel>(
     Distribution::softmax(logits, temperature, kernel)
 }
 
-/// The distribution that a value's scaled sums stand for, in place, of a model whose logits are shifted by `shift`.
+/// Distribution from a value's scaled sums, computed in place. `shift` is the left shift from sums to logits, in bits.
 #[cfg(feature = "std")]
 #[inline(always)]
 pub(crate) fn predicted_of_sums<K: Kernel>(
-    (output, shift): (Output, u8),
+    output: Output,
+    shift: u8,
     sums: &mut [u32],
     temperature: Temperature,
     kernel: K,
@@ -127,11 +128,12 @@ pub(crate) fn predicted_of_sums<K: Kernel>(
     predicted(output, sums, temperature, kernel)
 }
 
-/// As [`predicted_of_sums`], of an output of two levels: the frequencies. By value, as only that becomes vectors.
+/// Fast path of [`predicted_of_sums`] for two levels: same frequencies. Takes and returns values, so that a loop of it vectorizes.
 #[cfg(feature = "std")]
 #[inline(always)]
 pub(crate) fn predicted_of_two(
-    (output, shift): (Output, u8),
+    output: Output,
+    shift: u8,
     [first, second]: [u32; 2],
     temperature: Temperature,
 ) -> [u32; 2] {
@@ -142,7 +144,7 @@ pub(crate) fn predicted_of_two(
     Distribution::softmax_of_two([0, shift_logit(distance as i32, shift) as u32], temperature)
 }
 
-/// The two logits, 0 and z, of a Bernoulli output's one.
+/// Two logits `[0, z]` from the single logit `z` of a Bernoulli output.
 fn bernoulli(logits: &mut [u32]) -> &mut [u32] {
     if let [first, second, ..] = logits {
         *second = *first;

@@ -1,9 +1,9 @@
-//! Two disjoint parts of one memory, borrowed at once.
+//! Simultaneous borrows of two disjoint ranges.
 
 use bytemuck::Pod;
 use core::ops::Range;
 
-/// Of `bytes`, those of `x`, and those of `y` to write, as numbers; `None` where they overlap.
+/// Borrows byte range `x` shared and byte range `y` mutably, cast to `T` and `U`; `None` if they overlap.
 #[inline(always)]
 pub(super) fn split_disjoint_mut<T: Pod, U: Pod>(
     bytes: &mut [u8],

@@ -1,4 +1,4 @@
-//! Builds the list of ops of a network, node by node.
+//! Builder of a network, node by node.
 
 use super::error::NetworkError;
 use super::image::{Image, Output};
@@ -8,20 +8,19 @@ use super::ops::{Activation, DiagonalBilstm, MaskedConv, Node, Op, Presence, Row
 use super::taps::MAX_KERNEL;
 use heapless::Vec;
 
-/// How deep residual ops may nest.
+/// Maximum nesting depth of residual branches.
 pub const MAX_NESTING: usize = 8;
 
-/// The longest name of an op, in bytes.
+/// Maximum length of an op's name, in bytes.
 pub const MAX_NAME: usize = 40;
 
-/// The most features that a value may have.
+/// Maximum number of features of a value.
 pub const MAX_FEATURES: usize = 16_384;
 
-/// Puts a network together, one op after the other, each reading the value made last.
+/// Builder of a network: each op reads the latest value, x, and replaces it.
 ///
-/// Each finished node goes to the function that the builder was made with, in an order in which every value is made
-/// before it is read. [`super::Preset::expand`] drives it for the architectures of the paper; a reader of explicit op
-/// lists drives it for all others.
+/// Each node goes to the callback `emit`, in topological order. [`super::Preset::expand`] builds the architectures of the paper this
+/// way; a reader of explicit op lists builds all others.
 ///
 /// ```
 /// use pixelrnn::network::{Activation, Builder, ColourGroups, Image, Mask, Output};
@@ -52,14 +51,14 @@ pub struct Builder<F> {
 }
 
 impl<F: FnMut(Node)> Builder<F> {
-    /// A network that reads `image`; finished nodes go to `emit`.
+    /// Empty network over `image`; nodes go to `emit`.
     pub fn new(image: Image, order: ColourGroups, classes: usize, emit: F) -> Self {
         let channels =
             Features { count: image.channels, groups: image.channels, parts: 1, order: ColourGroups::Cyclic };
         Self { image, classes, order, emit, made: 0, x: (0, channels), residuals: Vec::new(), skip_sum: None }
     }
 
-    /// Features of the value made last.
+    /// Features of x.
     pub fn features(&self) -> Features {
         self.x.1
     }
@@ -114,7 +113,7 @@ impl<F: FnMut(Node)> Builder<F> {
     /// Masked convolution to `out` features; the file may hold a bias and, in a model with classes, a class bias.
     ///
     /// # Errors
-    /// When the kernel, the dilation or the number of features is out of range.
+    /// The kernel, the dilation or the number of features is out of range, or the name is too long.
     pub fn masked_conv(
         &mut self,
         name: &str,
@@ -128,7 +127,7 @@ impl<F: FnMut(Node)> Builder<F> {
         self.apply(name, Op::MaskedConv(conv), outputs)
     }
 
-    /// A masked convolution of a preset: its bias is required, and its class bias is when `class` is set.
+    /// Masked convolution of a preset: its bias is required; a class bias is required with `class` and absent without.
     pub(super) fn preset_conv(
         &mut self,
         name: &str,
@@ -147,10 +146,10 @@ impl<F: FnMut(Node)> Builder<F> {
         MaskedConv { bias: Presence::Required, class, ..conv }
     }
 
-    /// The last convolution: its outputs are the logits, channel-major, each channel's of its own colour group.
+    /// Last convolution. Its outputs are the logits, channel-major; the logits of each channel form a colour group.
     ///
     /// # Errors
-    /// When the kernel or the dilation is out of range.
+    /// The kernel or the dilation is out of range, or the name is too long.
     pub fn logits(
         &mut self,
         name: &str,
@@ -174,10 +173,10 @@ impl<F: FnMut(Node)> Builder<F> {
         Features { count, groups: channels, parts: 1, order: ColourGroups::Contiguous }
     }
 
-    /// A function of each feature by itself.
+    /// Activation function of each feature.
     ///
     /// # Errors
-    /// When the slope of a `leaky_relu` is not finite.
+    /// The slope of a `leaky_relu` is not finite.
     pub fn activation(&mut self, activation: Activation) -> Result<(), NetworkError> {
         if matches!(activation, Activation::LeakyRelu { slope } if !slope.is_finite()) {
             return Err(NetworkError::NotFinite { what: "slope" });
@@ -185,10 +184,10 @@ impl<F: FnMut(Node)> Builder<F> {
         self.apply("", Op::Activation(activation), self.x.1)
     }
 
-    /// Batch normalization as PyTorch does it in inference.
+    /// Batch normalization in inference mode, as in PyTorch.
     ///
     /// # Errors
-    /// When the name is too long or `eps` is not a positive number.
+    /// The name is too long, or `eps` is not positive and finite.
     pub fn batch_norm(&mut self, name: &str, eps: f32) -> Result<(), NetworkError> {
         if !(eps.is_finite() && eps > 0.0) {
             return Err(NetworkError::NotFinite { what: "eps" });
@@ -196,10 +195,10 @@ impl<F: FnMut(Node)> Builder<F> {
         self.apply(name, Op::BatchNorm { eps }, self.x.1)
     }
 
-    /// Row LSTM with a kernel of `kernel` columns.
+    /// Row LSTM with kernels of `kernel` columns.
     ///
     /// # Errors
-    /// When the kernel or the number of features is out of range.
+    /// The kernel or the number of features is out of range, or the name is too long.
     pub fn row_lstm(&mut self, name: &str, hidden: usize, kernel: usize, initial: bool) -> Result<(), NetworkError> {
         let gates = self.gates(hidden, kernel)?;
         self.apply_row_lstm(name, gates, initial)
@@ -208,7 +207,7 @@ impl<F: FnMut(Node)> Builder<F> {
     /// Diagonal BiLSTM.
     ///
     /// # Errors
-    /// When the number of features is out of range.
+    /// The number of features is out of range, or the name is too long.
     pub fn diagonal_bilstm(&mut self, name: &str, hidden: usize, initial: bool) -> Result<(), NetworkError> {
         let gates = self.gates(hidden, 1)?;
         self.apply_diagonal_bilstm(name, gates, initial)
@@ -230,7 +229,7 @@ impl<F: FnMut(Node)> Builder<F> {
         self.apply_diagonal_bilstm(name, gates, initial)
     }
 
-    /// `input_to_state`: the four gates from x.
+    /// `input_to_state`: convolution from x to the four gates.
     fn gates(&self, hidden: usize, kernel: usize) -> Result<MaskedConv, NetworkError> {
         let gates = self.dealt(hidden)?.repeated(4);
         if gates.count > MAX_FEATURES {
@@ -252,10 +251,10 @@ impl<F: FnMut(Node)> Builder<F> {
         self.apply(name, Op::DiagonalBilstm(lstm), hidden)
     }
 
-    /// From here to [`Builder::end_residual`] is a residual branch.
+    /// Begins a residual branch, up to [`Builder::end_residual`].
     ///
     /// # Errors
-    /// When branches nest deeper than [`MAX_NESTING`].
+    /// Branches nest deeper than [`MAX_NESTING`].
     pub fn begin_residual(&mut self) -> Result<(), NetworkError> {
         self.residuals.push(self.x).map_err(|_| NetworkError::NestedTooDeep)
     }
@@ -269,10 +268,10 @@ impl<F: FnMut(Node)> Builder<F> {
         }
     }
 
-    /// Ends a residual branch: `scale · (x where it began) + x`.
+    /// Ends a residual branch: `scale · x0 + x`, with `x0` the value of x at its beginning.
     ///
     /// # Errors
-    /// When no branch is open, or it made another number of features than it began with.
+    /// No branch is open, its number of features has changed, or `scale` is not finite.
     pub fn end_residual(&mut self, scale: f32) -> Result<(), NetworkError> {
         if !scale.is_finite() {
             return Err(NetworkError::NotFinite { what: "scale" });
@@ -283,7 +282,7 @@ impl<F: FnMut(Node)> Builder<F> {
         Ok(())
     }
 
-    /// Ends a residual branch with a gate over depth: `x0 + sigmoid(gate(x0)) · x`, `x0` being x where it began.
+    /// Ends a residual branch with a depth gate: `x0 + sigmoid(gate(x0)) · x`, with `x0` the value of x at its beginning.
     pub(super) fn end_gated(&mut self, gate: &str) -> Result<(), NetworkError> {
         let start = self.pop_residual()?;
         let (branch, features) = self.x;
@@ -294,10 +293,10 @@ impl<F: FnMut(Node)> Builder<F> {
         Ok(())
     }
 
-    /// Adds a 1x1 mask-B convolution of x to the running sum; x stays.
+    /// Adds a 1x1 mask-B convolution of x to the running skip sum; x is unchanged.
     ///
     /// # Errors
-    /// When x has another number of features than the sum.
+    /// The features of x differ from those in the sum, or the name is too long.
     pub fn skip(&mut self, name: &str) -> Result<(), NetworkError> {
         let conv = self.conv(Mask::B, [1, 1], 1, self.x.1)?;
         self.skip_conv(name, conv)
@@ -323,19 +322,19 @@ impl<F: FnMut(Node)> Builder<F> {
         Ok(())
     }
 
-    /// Replaces x by the running sum of the skips.
+    /// Replaces x by the skip sum.
     ///
     /// # Errors
-    /// When there was no skip.
+    /// There is no skip.
     pub fn skip_sum(&mut self) -> Result<(), NetworkError> {
         self.x = self.skip_sum.ok_or(NetworkError::NoSkip)?;
         Ok(())
     }
 
-    /// Ends the network and gives back the number of its last value, the logits.
+    /// Ends the network and returns the index of its last value, the logits.
     ///
     /// # Errors
-    /// When a residual branch is open still, or the network is empty.
+    /// A residual branch is still open, or the network is empty.
     pub fn finish(self) -> Result<ValueId, NetworkError> {
         if !self.residuals.is_empty() {
             return Err(NetworkError::NotInResidual);

@@ -1,8 +1,7 @@
-//! What a model means: images, colour groups, masks, ops, and the networks made of them.
+//! Network description: images, colour groups, masks, ops, and presets.
 //!
-//! One definition serves everyone who reads a network: [`Preset::expand`] or [`Builder`] hand out a list of [`Node`]s,
-//! which a trainer, a float reference and a quantizer interpret each in its own way. All of it is `no_std` and without
-//! allocator.
+//! [`Preset::expand`] or [`Builder`] gives a list of [`Node`]s. Trainer, float reference and quantizer interpret this one list. The
+//! module is `no_std` and needs no allocator.
 //!
 //! Source: van den Oord, Kalchbrenner, Kavukcuoglu, "Pixel Recurrent Neural Networks", arXiv 1601.06759.
 #![forbid(unsafe_code)]

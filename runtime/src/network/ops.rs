@@ -1,7 +1,7 @@
-//! The ops of a network, their tensors and their shapes.
+//! Ops of a network, with their tensors and shapes.
 //!
-//! This is the one definition that the trainer, the float reference and the quantizer read. Each of them matches on
-//! [`Op`] without a wildcard, so that a new op does not compile until all of them know it.
+//! Trainer, float reference and quantizer share this definition. Each matches on [`Op`] without a wildcard, so that a new op does
+//! not compile until all of them support it.
 
 use super::list::{List, Name};
 use super::masks::{Features, Mask};
@@ -10,36 +10,36 @@ use super::taps::{self, Recurrence};
 /// Shape of a tensor.
 pub type Shape = List<usize, 4>;
 
-/// Number of a value: 0 is the network's input, `n` the output of the `n`-th node.
+/// Index of a value: 0 is the network's input, `n` the output of the `n`-th node.
 pub type ValueId = usize;
 
-/// One step of a network: an op, what it reads, and what its tensors are called.
+/// Node of a network: an op, its inputs, and the name of its tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Prefix of the tensors' names; empty for an op without tensors.
     pub name: Name,
-    /// What is computed.
+    /// Operation.
     pub op: Op,
-    /// The values that are read, as many as [`Op::arity`]; the rest repeat the last.
+    /// Values read: [`Op::arity`] of them; the rest repeat the last.
     pub inputs: [ValueId; 3],
-    /// The value that this node makes.
+    /// Value that this node makes.
     pub output: ValueId,
-    /// Features of the value that this node makes.
+    /// Features of the output.
     pub features: Features,
 }
 
-/// Whether an op has a tensor that not every op of its kind has.
+/// Presence of a tensor that only some ops of a kind have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// The tensor must not be there.
+    /// The op has no such tensor.
     Absent,
     /// The file decides.
     Optional,
-    /// The tensor must be there.
+    /// The file must have the tensor.
     Required,
 }
 
-/// A masked convolution; stride 1, zero padding, as many rows and columns out as in.
+/// Masked convolution: stride 1, zero padding, output size equal to input size.
 ///
 /// `y[o, i, j] = bias[o] + Σ weight[o, c, u, v] · x[c, i + (u - kh/2)·dilation, j + (v - kw/2)·dilation]` over the open taps.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,15 +52,15 @@ pub struct MaskedConv {
     pub dilation: usize,
     /// Features read.
     pub inputs: Features,
-    /// Features made.
+    /// Features written.
     pub outputs: Features,
-    /// Whether there is a `bias` tensor.
+    /// Presence of a `bias` tensor, `[outputs]`.
     pub bias: Presence,
-    /// Whether there is a `class.weight` tensor, `[outputs, classes]`, whose column is added to the bias.
+    /// Presence of a `class.weight` tensor, `[outputs, classes]`; the label's column is added to the bias.
     pub class: Presence,
 }
 
-/// The Row LSTM: rows from top to bottom, all columns of a row alike.
+/// Row LSTM: recurrence from top to bottom, with all columns of a row in parallel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowLstm {
     /// `input_to_state`: 1 x k, mask B, to the gates in the order o, f, i, g.
@@ -69,31 +69,31 @@ pub struct RowLstm {
     pub kernel: usize,
     /// Features of `h` and `c`.
     pub hidden: Features,
-    /// Whether `initial.h` and `initial.c`, `[hidden]`, are there.
+    /// True with tensors `initial.h` and `initial.c`, `[hidden]`.
     pub initial_state: bool,
 }
 
-/// The Diagonal BiLSTM: `left[i, j] + right[i - 1, j]`.
+/// Diagonal BiLSTM: `left[i, j] + right[i - 1, j]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DiagonalBilstm {
     /// `input_to_state` of each direction: 1 x 1, mask B, to the gates in the order o, f, i, g.
     pub input_to_state: MaskedConv,
     /// Features of `h` and `c` of each direction.
     pub hidden: Features,
-    /// Rows of the image: the length of an initial state.
+    /// Rows of the image, and of the initial states.
     pub height: usize,
-    /// Whether each direction has `initial.h` and `initial.c`, `[height, hidden]`.
+    /// True with tensors `initial.h` and `initial.c`, `[height, hidden]`, per direction.
     pub initial_state: bool,
 }
 
-/// A function of one number, applied to each feature.
+/// Activation function, applied to each feature.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
     /// `max(x, 0)`.
     Relu,
-    /// `x` where `x > 0`, else `exp(x) - 1`.
+    /// `x` for `x > 0`, else `exp(x) - 1`.
     Elu,
-    /// `x` where `x > 0`, else `slope · x`.
+    /// `x` for `x > 0`, else `slope · x`.
     LeakyRelu {
         /// Slope on the negative side, finite.
         slope: f32,
@@ -105,7 +105,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// The op's name in files and messages.
+    /// Name of the op, in files and messages.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Relu => "relu",
@@ -117,44 +117,44 @@ impl Activation {
     }
 }
 
-/// An operation on whole images, `[C, H, W]` in and out.
+/// Operation on whole images, from `[C, H, W]` to `[C, H, W]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Op {
     /// Masked convolution.
     MaskedConv(MaskedConv),
-    /// `(x - running_mean) / sqrt(running_var + eps) * weight + bias`, each feature on its own.
+    /// `(x - running_mean) / sqrt(running_var + eps) * weight + bias`, per feature.
     BatchNorm {
-        /// Added to the variance.
+        /// Constant added to the variance.
         eps: f32,
     },
-    /// A function of each feature by itself.
+    /// Activation function.
     Activation(Activation),
     /// Row LSTM.
     RowLstm(RowLstm),
     /// Diagonal BiLSTM.
     DiagonalBilstm(DiagonalBilstm),
-    /// `scale · a + b` of two values.
+    /// `scale · a + b`, with inputs `a`, `b`.
     Add {
-        /// Factor of the first value.
+        /// Factor of the first input.
         scale: f32,
     },
-    /// `a + sigmoid(t) · b` of three values `a`, `b`, `t`: highway gating over depth.
+    /// `a + sigmoid(t) · b`, with inputs `a`, `b`, `t`: highway gating over depth.
     DepthGate,
 }
 
-/// A tensor that a node has: its full name, its shape and whether it may be missing.
+/// Tensor of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorSpec {
     /// Full name, as in the file.
     pub name: Name,
-    /// Shape, as PyTorch has it.
+    /// Shape, in PyTorch's order of dimensions.
     pub shape: Shape,
-    /// False when the file decides.
+    /// False for a tensor that the file may lack.
     pub required: bool,
 }
 
 impl Op {
-    /// How many values the op reads.
+    /// Number of inputs.
     pub const fn arity(&self) -> usize {
         match self {
             Op::MaskedConv(_) | Op::BatchNorm { .. } | Op::Activation(_) | Op::RowLstm(_) | Op::DiagonalBilstm(_) => 1,
@@ -163,7 +163,7 @@ impl Op {
         }
     }
 
-    /// The op's name in files and messages.
+    /// Name of the op, in files and messages.
     pub const fn kind(&self) -> &'static str {
         match self {
             Op::MaskedConv(_) => "masked_conv",
@@ -176,8 +176,8 @@ impl Op {
         }
     }
 
-    /// The op's masked convolutions, each with the prefix of its tensors: its own, or those from the input to the gates of each
-    /// direction of an LSTM.
+    /// Masked convolutions of the op, each with the prefix of its tensors: the op itself, or the `input_to_state` of each direction
+    /// of an LSTM.
     pub fn convolutions(&self) -> List<(&'static str, MaskedConv), 2> {
         match self {
             Op::MaskedConv(conv) => [("", *conv)].into_iter().collect(),
@@ -190,7 +190,7 @@ impl Op {
         }
     }
 
-    /// The recurrent connections of an LSTM, one for each direction; none for other ops.
+    /// Recurrent connections of an LSTM, one per direction; none for other ops.
     pub fn recurrences(&self) -> List<Recurrence, 2> {
         match self {
             Op::RowLstm(lstm) => [taps::row_lstm(lstm.kernel)].into_iter().collect(),
@@ -203,7 +203,7 @@ impl Op {
 }
 
 impl Node {
-    /// Calls `tensor` for each tensor of this node, in a fixed order. `classes` is the model's number of classes.
+    /// Calls `tensor` with each tensor of this node, in a fixed order. `classes` is the model's number of classes.
     pub fn tensors(&self, classes: usize, mut tensor: impl FnMut(TensorSpec)) {
         let mut put = |suffix: &str, shape: &[usize], presence: Presence| {
             if presence != Presence::Absent {
@@ -260,10 +260,10 @@ impl Node {
         }
     }
 
-    /// The full name of this node's tensor `suffix`.
+    /// Full name of this node's tensor `suffix`.
     pub fn tensor_name(&self, suffix: &str) -> Name {
         let mut full = self.name.clone();
-        // Op names are held to 40 bytes when a network is built, so that this always fits.
+        // Always fits: `Builder` limits op names to 40 bytes.
         let _ = full.append(".") && full.append(suffix);
         full
     }

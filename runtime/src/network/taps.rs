@@ -59,7 +59,7 @@ impl MaskedConv {
         Reach::of(self.kernel)
     }
 
-    /// Whether the tap at kernel row `u`, column `v` is open from input feature `from` to output feature `to`.
+    /// True if the tap at kernel row `u`, column `v` is open from input feature `from` to output feature `to`.
     pub const fn open(&self, u: usize, v: usize, from: usize, to: usize) -> bool {
         let Reach { above, left, .. } = self.reach();
         u < above

@@ -6,7 +6,7 @@ use crate::network::Mask;
 use crate::network::taps::Reach;
 use bytemuck::{Pod, Zeroable};
 
-/// Where a convolution puts its results.
+/// Destination of a convolution's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Destination {
@@ -14,13 +14,13 @@ pub enum Destination {
     Activation = 0,
     /// An `i16` register, saturating.
     Residual = 1,
-    /// Added to an `i16` register, saturating: the end of a residual block.
+    /// Added to an `i16` register, saturating; ends a residual block.
     Accumulate = 2,
     /// The logits.
     Logits = 3,
 }
 
-/// `masked_conv`: the dot products of one pixel.
+/// `masked_conv`: one matrix-vector product per pixel and colour group.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct ConvRecord {
@@ -30,13 +30,13 @@ pub struct ConvRecord {
     pub destination: u8,
     /// 0: mask A; 1: mask B.
     pub mask: u8,
-    /// Bits that a sum is shifted left before it is multiplied.
+    /// Left shift of an accumulator before its multiplier, in bits.
     pub left_shift: u8,
     /// Rows and columns of the kernel.
     pub kernel: [u8; 2],
     /// Distance between taps.
     pub dilation: u8,
-    /// The activation that means 0, which stands for all pixels outside the image.
+    /// Zero point of the inputs; also the padding outside the image.
     pub input_zero_point: i8,
     /// Register read: `inputs` activations.
     pub input: u32,
@@ -44,35 +44,35 @@ pub struct ConvRecord {
     pub output: u32,
     /// Features read.
     pub inputs: u16,
-    /// Features made.
+    /// Features written.
     pub outputs: u16,
-    /// Added to an activation.
+    /// Zero point of the output activations.
     pub output_zero_point: i8,
-    /// The least activation: the zero point where a ReLU follows.
+    /// Minimum of the output activations; equal to the zero point for a fused ReLU.
     pub output_clamp_min: i8,
-    /// Bits that a logit is shifted left, to units of 2⁻¹⁶.
+    /// Left shift of a logit to units of 2⁻¹⁶, in bits.
     pub logit_shift: u8,
     /// Zero.
     pub pad: u8,
-    /// Where the weights are: for each colour group, for each of its outputs, the open taps.
+    /// Offset of the weights: per colour group, per output of the group, the open taps.
     pub weights: u32,
-    /// Where the biases are, `[outputs]` of `i32`; 0: those of the classes are all there are.
+    /// Offset of the biases, `[outputs]` of `i32`; 0: class biases only.
     pub bias: u32,
-    /// Where the multipliers are, `[outputs]` of `i32`.
+    /// Offset of the multipliers, `[outputs]` of `i32`.
     pub multipliers: u32,
-    /// Where the classes' biases are, `[classes, outputs]` of `i32`, which are added to the biases; 0: none.
+    /// Offset of the class biases, `[classes, outputs]` of `i32`, added to the biases; 0: none.
     pub class_bias: u32,
     /// Zero.
     pub reserved: [u32; 6],
 }
 
 impl ConvRecord {
-    /// The mask; a byte that means nothing counts as B, after the reader has refused it.
+    /// Mask of the centre tap. An invalid byte, refused by the reader, counts as B.
     pub const fn mask(&self) -> Mask {
         if self.mask == 0 { Mask::A } else { Mask::B }
     }
 
-    /// Where results go; `None` for a byte that means nothing.
+    /// Destination of the outputs; `None` for an invalid byte.
     pub const fn destination(&self) -> Option<Destination> {
         Some(match self.destination {
             0 => Destination::Activation,
@@ -93,8 +93,7 @@ impl ConvRecord {
         self.reach().past_taps()
     }
 
-    /// Pixels whose inputs are kept: this one and those back to the farthest that a tap reads, or none where no tap
-    /// reads an earlier one.
+    /// Pixels whose inputs are kept: from the farthest past tap to the current pixel. 0 without past taps.
     pub const fn kept_pixels(&self, height: usize, width: usize) -> usize {
         let farthest = self.reach().farthest(width, self.dilation as usize);
         let most = height * width - 1;
@@ -104,7 +103,7 @@ impl ConvRecord {
         }
     }
 
-    /// The sums of the outputs.
+    /// Matrix of the dot products.
     pub const fn matrix(&self) -> MatrixDescriptor {
         MatrixDescriptor {
             features: self.outputs as usize,
@@ -120,12 +119,12 @@ impl ConvRecord {
         }
     }
 
-    /// Length of the dot products of colour group `group`: all features of the past taps, then the open ones of the centre.
+    /// Length of the dot products of colour group `group`: all features of the past taps, then the open features of the centre.
     pub const fn length(&self, groups: usize, group: usize) -> usize {
         self.matrix().length(groups, group)
     }
 
-    /// Outputs of colour group `group`: the first and one past the last.
+    /// Outputs of colour group `group`: first, and one past the last.
     pub const fn group(&self, groups: usize, group: usize) -> (usize, usize) {
         self.matrix().group(groups, group)
     }
@@ -135,7 +134,7 @@ impl ConvRecord {
         self.matrix().weights_before(groups, group, layout)
     }
 
-    /// Multiply-adds a pixel.
+    /// Multiply-adds per pixel.
     pub const fn multiply_adds(&self, groups: usize) -> usize {
         self.weights_before(groups, groups, Layout::RowMajor)
     }

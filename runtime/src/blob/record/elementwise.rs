@@ -1,18 +1,18 @@
-//! Records of the ops on each feature by itself.
+//! Records of elementwise ops and of `quantize`.
 
 use super::kind;
 use crate::fixed::Rescale;
 use bytemuck::{Pod, Zeroable};
 
-/// `quantize`: stream to activations, with a ReLU where `low` is the zero point.
+/// `quantize`: residual to activations, with a fused ReLU if `clamp_min` is the zero point.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct QuantizeRecord {
     /// [`super::kind::QUANTIZE`].
     pub kind: u8,
-    /// The activation that means 0.
+    /// Zero point of the activations.
     pub zero_point: i8,
-    /// The least activation.
+    /// Minimum of the activations.
     pub clamp_min: i8,
     /// Zero.
     pub pad: u8,
@@ -24,13 +24,13 @@ pub struct QuantizeRecord {
     pub count: u16,
     /// Zero.
     pub pad2: u16,
-    /// From the scale of the stream to that of the activations.
+    /// Residual scale to activation scale.
     pub rescale: Rescale,
     /// Zero.
     pub reserved: [u32; 11],
 }
 
-/// `relu` on the residual, where no convolution follows that could do it.
+/// `relu` on the residual, for a ReLU that no other op can fuse.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct ReluRecord {
@@ -40,7 +40,7 @@ pub struct ReluRecord {
     pub pad: [u8; 3],
     /// Register read, `i16`.
     pub input: u32,
-    /// Register written, `i16`; may be the same.
+    /// Register written, `i16`; may equal the input.
     pub output: u32,
     /// Features.
     pub count: u16,
@@ -50,7 +50,7 @@ pub struct ReluRecord {
     pub reserved: [u32; 12],
 }
 
-/// `elu` on the residual; the scale stays.
+/// `elu` on the residual, in the same scale.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct EluRecord {
@@ -60,15 +60,15 @@ pub struct EluRecord {
     pub pad: [u8; 3],
     /// Register read, `i16`.
     pub input: u32,
-    /// Register written, `i16`; may be the same.
+    /// Register written, `i16`; may equal the input.
     pub output: u32,
     /// Features.
     pub count: u16,
     /// Zero.
     pub pad2: u16,
-    /// From the stream's scale to base-2 exponents in units of 2⁻¹⁶.
+    /// Residual scale to base-2 exponents in units of 2⁻¹⁶.
     pub exponent: Rescale,
-    /// From units of 2⁻³⁰ to the stream's scale, by the high word of the product.
+    /// Units of 2⁻³⁰ to residual scale, by the high word of the product.
     pub back: i32,
     /// Zero.
     pub reserved: [u32; 10],
@@ -80,21 +80,21 @@ pub struct EluRecord {
 pub struct LeakyReluRecord {
     /// [`super::kind::LEAKY_RELU`].
     pub kind: u8,
-    /// 1 where the slope is negative, else 0.
+    /// 1 for a negative slope, else 0.
     pub negate: u8,
     /// Zero.
     pub pad: u16,
     /// Register read, `i16`.
     pub input: u32,
-    /// Register written, `i16`; may be the same.
+    /// Register written, `i16`; may equal the input.
     pub output: u32,
     /// Features.
     pub count: u16,
     /// Zero.
     pub pad2: u16,
-    /// From the scale of a positive input to that of the result.
+    /// Input scale to output scale, for positive inputs.
     pub positive: Rescale,
-    /// The same for a negative input, times the magnitude of the slope.
+    /// Input scale to output scale times the magnitude of the slope, for negative inputs.
     pub negative: Rescale,
     /// Zero.
     pub reserved: [u32; 10],
@@ -106,49 +106,49 @@ pub struct LeakyReluRecord {
 pub struct TanhRecord {
     /// [`super::kind::TANH`] or [`super::kind::SIGMOID`].
     pub kind: u8,
-    /// Binary places of the argument, 7 to 14: it is in units of `2^-(fraction + 5)`, for a sigmoid of `2^-(fraction + 4)`.
+    /// Fraction of the argument, 7 to 14. Its unit is `2^-(fraction + 5)` for `tanh`, `2^-(fraction + 4)` for `sigmoid`.
     pub fraction: u8,
     /// Zero.
     pub pad: u16,
     /// Register read, `i16`.
     pub input: u32,
-    /// Register written, `i16`; may be the same.
+    /// Register written, `i16`; may equal the input.
     pub output: u32,
     /// Features.
     pub count: u16,
     /// Zero.
     pub pad2: u16,
-    /// From the scale of the input to units of the argument.
+    /// Input scale to units of the argument.
     pub rescale: Rescale,
-    /// From units of 2⁻¹⁵ to the scale of the result.
+    /// Units of 2⁻¹⁵ to output scale.
     pub back: Rescale,
     /// Zero.
     pub reserved: [u32; 10],
 }
 
-/// `add` on the residual: a sum of two values with scales of their own.
+/// `add` on the residual: sum of two inputs, each with its own scale.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct AddRecord {
     /// [`super::kind::ADD`].
     pub kind: u8,
-    /// 1 where the first value is subtracted (a negative scale), else 0.
+    /// 1 if the first input is subtracted (a negative scale), else 0.
     pub negate: u8,
     /// Zero.
     pub pad: u16,
-    /// Register of the first value, `i16`.
+    /// Register of the first input, `i16`.
     pub a: u32,
-    /// Register of the second value, `i16`.
+    /// Register of the second input, `i16`.
     pub b: u32,
-    /// Register written, `i16`; may be either.
+    /// Register written, `i16`; may equal an input.
     pub output: u32,
     /// Features.
     pub count: u16,
     /// Zero.
     pub pad2: u16,
-    /// From the first value's scale to the result's.
+    /// Scale of `a` to output scale.
     pub rescale_a: Rescale,
-    /// From the second value's scale to the result's.
+    /// Scale of `b` to output scale.
     pub rescale_b: Rescale,
     /// Zero.
     pub reserved: [u32; 9],
@@ -162,62 +162,60 @@ pub struct DepthGateRecord {
     pub kind: u8,
     /// Zero.
     pub pad: [u8; 3],
-    /// Register of the value that passes, `i16`.
+    /// Register of the ungated input, `i16`.
     pub a: u32,
-    /// Register of the value that is gated, `i16`.
+    /// Register of the gated input, `i16`.
     pub b: u32,
     /// Register of the gate's pre-activation, `i16`.
     pub t: u32,
-    /// Register written, `i16`; may be any of them.
+    /// Register written, `i16`; may equal an input.
     pub output: u32,
     /// Features.
     pub count: u16,
     /// Zero.
     pub pad2: u16,
-    /// From the scale of `a` to the result's.
+    /// Scale of `a` to output scale.
     pub rescale_a: Rescale,
-    /// From the scale of `b` to the result's.
+    /// Scale of `b` to output scale.
     pub rescale_b: Rescale,
-    /// From the scale of `t` to units of 2⁻¹¹.
+    /// Scale of `t` to units of 2⁻¹¹.
     pub rescale_t: Rescale,
     /// Zero.
     pub reserved: [u32; 7],
 }
 
-/// An elementwise op on the residual: each output feature from the same feature of one to three inputs.
-///
-/// [`crate::arithmetic::Arithmetic::elementwise`] computes it.
+/// Elementwise op on the residual, with one to three inputs; see [`crate::arithmetic::Arithmetic::elementwise`].
 #[derive(Clone, Copy, Debug)]
 pub enum Elementwise<'a> {
     /// `max(x, 0)`.
     Relu(&'a ReluRecord),
-    /// `x` where `x > 0`, else `exp(x) - 1`.
+    /// `x` for `x > 0`, else `exp(x) - 1`.
     Elu(&'a EluRecord),
-    /// `x` where `x > 0`, else `slope · x`.
+    /// `x` for `x > 0`, else `slope · x`.
     LeakyRelu(&'a LeakyReluRecord),
     /// Hyperbolic tangent.
     Tanh(&'a TanhRecord),
     /// `1 / (1 + exp(-x))`.
     Sigmoid(&'a TanhRecord),
-    /// Sum of two values.
+    /// `scale · a + b`.
     Add(&'a AddRecord),
-    /// Highway gating over depth.
+    /// `a + sigmoid(t) · b`: highway gating over depth.
     DepthGate(&'a DepthGateRecord),
 }
 
 /// Registers of an elementwise op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operands {
-    /// Byte offsets of the registers read; an op of fewer inputs repeats its last.
+    /// Byte offsets of the registers read; an op with fewer inputs repeats its last.
     pub inputs: [u32; 3],
-    /// Byte offset of the register written; it may be one of those read.
+    /// Byte offset of the register written; may equal an input.
     pub output: u32,
     /// Features.
     pub count: u16,
 }
 
 impl<'a> Elementwise<'a> {
-    /// The record read as an elementwise op; `None` for other kinds.
+    /// Elementwise op of a record; `None` for other kinds.
     #[inline(always)]
     pub(super) fn of(record: &'a super::Record) -> Option<Self> {
         Some(match record.kind() {
@@ -232,7 +230,7 @@ impl<'a> Elementwise<'a> {
         })
     }
 
-    /// The op's name, for people.
+    /// Name of the op, for messages.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Relu(_) => "relu",
@@ -254,7 +252,7 @@ impl<'a> Elementwise<'a> {
         }
     }
 
-    /// The registers read and written.
+    /// Registers read and written.
     #[inline(always)]
     pub const fn operands(self) -> Operands {
         match self {
@@ -267,7 +265,7 @@ impl<'a> Elementwise<'a> {
         }
     }
 
-    /// The op's factors; an op of fewer than three repeats one.
+    /// Factors of the op; an op with fewer than three repeats one.
     pub(crate) const fn rescales(self) -> [Rescale; 3] {
         match self {
             Self::Relu(_) => [Rescale::UNUSED; 3],
@@ -279,7 +277,7 @@ impl<'a> Elementwise<'a> {
         }
     }
 
-    /// The field that is out of its range, beyond registers and factors; `None` where all are right.
+    /// First field out of range, besides registers and factors; `None` if all are valid.
     pub(crate) const fn wrong_field(self) -> Option<&'static str> {
         match self {
             Self::Add(AddRecord { negate, .. }) | Self::LeakyRelu(LeakyReluRecord { negate, .. }) if *negate > 1 => {

@@ -12,7 +12,7 @@ use bytemuck::{Pod, Zeroable};
 /// Bytes of a sum, `i32` or `f32`.
 const SUM_BYTES: usize = 4;
 
-/// An LSTM, or one half of a Diagonal BiLSTM.
+/// Row LSTM, or one half of a Diagonal BiLSTM.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct LstmRecord {
@@ -20,56 +20,56 @@ pub struct LstmRecord {
     pub kind: u8,
     /// Zero.
     pub pad: u8,
-    /// Bits that sums over the input are shifted left before they are multiplied.
+    /// Left shift of an `input_to_state` accumulator before its multiplier, in bits.
     pub left_shift_x: u8,
-    /// Bits that sums over the state are shifted left before they are multiplied.
+    /// Left shift of a `state_to_state` accumulator before its multiplier, in bits.
     pub left_shift_h: u8,
     /// Columns of a Row LSTM's kernels; 1 for a half of a Diagonal BiLSTM.
     pub kernel: u8,
-    /// The activation that means 0.
+    /// Zero point of the inputs.
     pub input_zero_point: i8,
     /// Zero.
     pub pad2: u16,
     /// Register read: `inputs` activations.
     pub input: u32,
-    /// Register written, or added to by a right half: `hidden` values, `i16`.
+    /// Register written, or added to by a right half: `hidden` residuals, `i16`.
     pub output: u32,
     /// Features read.
     pub inputs: u16,
     /// Units.
     pub hidden: u16,
-    /// From `h` in units of 2⁻¹⁵ to the activations that `state_to_state` reads; their zero point is 0.
+    /// `h` in units of 2⁻¹⁵ to the activations that `state_to_state` reads; their zero point is 0.
     pub to_hidden: Rescale,
-    /// From `h` in units of 2⁻¹⁵ to the scale of the output.
+    /// `h` in units of 2⁻¹⁵ to the scale of the output.
     pub to_output: Rescale,
-    /// Where the input-to-state weights are: for each unit in order, for its gates o, f, i, g, the open taps.
+    /// Offset of the `input_to_state` weights: per unit, per gate in the order o, f, i, g, the open taps.
     pub weights_x: u32,
-    /// Where the biases are, `[hidden, 4]` of `i32`; 0: those of the classes are all there are.
+    /// Offset of the biases, `[hidden, 4]` of `i32`; 0: class biases only.
     pub bias: u32,
-    /// Where the multipliers of the sums over the input are, `[hidden, 4]` of `i32`.
+    /// Offset of the `input_to_state` multipliers, `[hidden, 4]` of `i32`.
     pub multipliers_x: u32,
-    /// Where the state-to-state weights are, `[hidden, 4, taps, hidden]`.
+    /// Offset of the `state_to_state` weights, `[hidden, 4, taps, hidden]`.
     pub weights_h: u32,
-    /// Where the multipliers of the sums over the state are, `[hidden, 4]` of `i32`.
+    /// Offset of the `state_to_state` multipliers, `[hidden, 4]` of `i32`.
     pub multipliers_h: u32,
-    /// Where the classes' biases are, `[classes, hidden, 4]` of `i32`, which are added to the biases; 0: none.
+    /// Offset of the class biases, `[classes, hidden, 4]` of `i32`, added to the biases; 0: none.
     pub class_bias: u32,
-    /// Where the initial states are, `[1 or height, 2, hidden]` of `i16`, `h` before `c`; 0: they are zero.
+    /// Offset of the initial states, `[1 or height, 2, hidden]` of `i16`, `h` before `c`; 0: zero states.
     pub initial: u32,
-    /// Offset of the units' bits, `[hidden]` of `u8`, 0 in a float blob, which has none: in the lower four those of the cell, which is in
-    /// units of `2^(bits - 15)`; in the upper four the fraction of gate g, 7 to 14, which is in units of `2^-(fraction + 5)`.
+    /// Offset of the number formats of the units, `[hidden]` of `u8`; 0 in a float blob. Low nibble: `bits` of the cell, in units
+    /// of `2^(bits - 15)`. High nibble: `fraction` of gate g, 7 to 14, in units of `2^-(fraction + 5)`.
     pub cell_bits: u32,
-    /// From the units of the initial `h` to the activations that `state_to_state` reads.
+    /// Units of the initial `h` to the activations that `state_to_state` reads.
     pub initial_to_hidden: Rescale,
 }
 
 impl LstmRecord {
-    /// Reach of a Row LSTM's kernels in their row.
+    /// Reach of a Row LSTM's kernels within their row.
     pub const fn reach(&self) -> Reach {
         Reach::of([1, self.kernel as usize])
     }
 
-    /// The sums over the input.
+    /// Matrix of `input_to_state`.
     pub const fn over_input(&self) -> MatrixDescriptor {
         MatrixDescriptor {
             features: self.hidden as usize,
@@ -85,7 +85,7 @@ impl LstmRecord {
         }
     }
 
-    /// The sums over the state, which all colour groups read whole.
+    /// Matrix of `state_to_state`. Every colour group reads the whole state.
     pub const fn over_state(&self) -> MatrixDescriptor {
         MatrixDescriptor {
             past: self.h_length(),
@@ -99,24 +99,24 @@ impl LstmRecord {
         }
     }
 
-    /// Length of the dot products over the input of colour group `group`.
+    /// Length of the `input_to_state` dot products of colour group `group`.
     pub const fn x_length(&self, groups: usize, group: usize) -> usize {
         self.over_input().length(groups, group)
     }
 
-    /// Length of the dot products over the state: `kernel` pixels of the row above, or the pixels above and beside.
+    /// Length of the `state_to_state` dot products: `kernel` pixels of the row above, or the pixels above and beside.
     pub const fn h_length(&self) -> usize {
         let taps = if self.kind == kind::ROW_LSTM { self.kernel as usize } else { 2 };
         taps * self.hidden as usize
     }
 
-    /// Units of colour group `group`: the first and one past the last.
+    /// Units of colour group `group`: first, and one past the last.
     pub const fn group(&self, groups: usize, group: usize) -> (usize, usize) {
         let hidden = self.hidden as usize;
         (group_start(hidden, groups, group), group_start(hidden, groups, group + 1))
     }
 
-    /// Bytes of the parts of the op's memory: inputs, `h`, `c`, and sums over the row above; each a multiple of four.
+    /// Sizes of the op's state in bytes, each a multiple of four: inputs, `h`, `c`, and `state_to_state` sums of a row.
     pub const fn memory(&self, width: usize, weights: NumberFormat, plan: Plan) -> [usize; 4] {
         let (inputs, hidden) = (self.inputs as usize, self.hidden as usize);
         let left = self.reach().left;

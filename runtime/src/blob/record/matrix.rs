@@ -1,47 +1,47 @@
-//! The weighted sums of an op: a matrix of weights for each colour group, and what scales its results.
+//! Weight matrix of an op, one block per colour group, with biases and multipliers.
 
 use super::group_start;
 use crate::blob::format::Layout;
 use crate::network::Mask;
 
-/// Sums of an op over one of its inputs, as its record describes them.
+/// Matrix-vector product of an op over one of its inputs, as its record describes it.
 #[derive(Clone, Copy, Debug)]
 pub struct MatrixDescriptor {
-    /// Features that are made.
+    /// Features of the output.
     pub features: usize,
-    /// Sums a feature: 1, or the 4 gates of a unit.
+    /// Sums per feature: 1, or the 4 gates of a unit.
     pub outputs_per_feature: usize,
     /// Inputs that all colour groups read.
     pub past: usize,
     /// Inputs of the centre tap, which `mask` opens by colour group.
     pub centre: usize,
-    /// Mask of the centre tap: whether a colour group reads its own features, or those of the groups before it alone.
+    /// Mask of the centre tap: A opens it to later colour groups only, B also to the group itself.
     pub mask: Mask,
-    /// Bits that a sum is shifted left before it is multiplied.
+    /// Left shift of an accumulator before its multiplier, in bits.
     pub left_shift: u8,
-    /// Where the weights are.
+    /// Offset of the weights.
     pub weights: u32,
-    /// Where the biases are; at 0, those of the classes are all there are; without, they are zero.
+    /// Offset of the biases. `Some(0)`: class biases only. `None`: zero biases.
     pub bias: Option<u32>,
-    /// Where the multipliers are.
+    /// Offset of the multipliers.
     pub multipliers: u32,
-    /// Where the classes' biases are, which are added to those; 0: none.
+    /// Offset of the class biases, added to the biases; 0: none.
     pub class_bias: u32,
 }
 
 impl MatrixDescriptor {
-    /// All sums.
+    /// Number of sums of all colour groups.
     pub const fn sums(&self) -> usize {
         self.features * self.outputs_per_feature
     }
 
-    /// Sums of colour group `group`: the first and one past the last.
+    /// Sums of colour group `group`: first, and one past the last.
     pub const fn group(&self, groups: usize, group: usize) -> (usize, usize) {
         let first = group_start(self.features, groups, group);
         (self.outputs_per_feature * first, self.outputs_per_feature * group_start(self.features, groups, group + 1))
     }
 
-    /// Inputs of the centre that colour group `group` reads: the first so many.
+    /// Number of leading centre inputs that colour group `group` reads.
     pub const fn open(&self, groups: usize, group: usize) -> usize {
         group_start(
             self.centre,
@@ -53,7 +53,7 @@ impl MatrixDescriptor {
         )
     }
 
-    /// Inputs of a sum of colour group `group`.
+    /// Inputs per sum of colour group `group`.
     pub const fn length(&self, groups: usize, group: usize) -> usize {
         self.past + self.open(groups, group)
     }

@@ -1,8 +1,8 @@
-//! The ops of a blob, 64 bytes each.
+//! Op records of a blob, 64 bytes each.
 //!
-//! Where an op of the network description ([`crate::network::Op`]) works on floats and whole images, one of these works
-//! on integers and one pixel: it reads and writes *registers*, byte ranges that hold one vector of `i8` activations or
-//! of `i16` values of the residual stream. In a colour model the features of a vector are sorted by colour group.
+//! An op of the network description ([`crate::network::Op`]) works on floats and whole images; a record works on integers and one
+//! pixel. It reads and writes *registers*: byte ranges that hold one vector of `i8` activations or `i16` residuals. In a colour
+//! model the features of a vector are sorted by colour group.
 
 mod conv;
 mod elementwise;
@@ -24,7 +24,7 @@ use bytemuck::{Pod, Zeroable};
 /// Bytes of a record.
 pub const RECORD_BYTES: usize = size_of::<Record>();
 
-/// Any op; the first byte says which.
+/// Record of any op; its first byte is the [`kind`].
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct Record {
@@ -47,29 +47,29 @@ pub mod kind {
     pub const DEPTH_GATE: u8 = 6;
     /// [`super::TanhRecord`].
     pub const TANH: u8 = 10;
-    /// [`super::TanhRecord`], of the logistic function.
+    /// [`super::TanhRecord`] for the logistic function.
     pub const SIGMOID: u8 = 11;
     /// [`super::LeakyReluRecord`].
     pub const LEAKY_RELU: u8 = 12;
     /// [`super::LstmRecord`]: a Row LSTM.
     pub const ROW_LSTM: u8 = 7;
-    /// [`super::LstmRecord`]: the left half of a Diagonal BiLSTM, which runs from left to right.
+    /// [`super::LstmRecord`]: the left half of a Diagonal BiLSTM, from left to right.
     pub const DIAGONAL_LEFT: u8 = 8;
-    /// [`super::LstmRecord`]: the right half of a Diagonal BiLSTM, which runs over each finished row and adds to the next.
+    /// [`super::LstmRecord`]: the right half of a Diagonal BiLSTM. It sweeps each finished row and adds to the next.
     pub const DIAGONAL_RIGHT: u8 = 9;
 }
 
-/// Whether LSTMs are compiled in. Where not, no [`Instruction`] is one, which the compiler does not see everywhere.
+/// Set if LSTMs are compiled in. Guards their match arms: the compiler cannot prove them unreachable without the feature.
 pub(crate) const LSTM: bool = cfg!(feature = "lstm");
 
-/// A record, read as what it is.
+/// Record cast to the type of its kind.
 #[derive(Clone, Copy, Debug)]
 pub enum Instruction<'a> {
     /// Masked convolution.
     MaskedConv(&'a ConvRecord),
-    /// Stream to activations.
+    /// Residual to activations.
     Quantize(&'a QuantizeRecord),
-    /// Each feature by itself, on the residual.
+    /// Elementwise op on the residual.
     Elementwise(Elementwise<'a>),
     /// Row LSTM.
     RowLstm(&'a LstmRecord),
@@ -80,31 +80,31 @@ pub enum Instruction<'a> {
 }
 
 impl Record {
-    /// The first byte, one of [`kind`].
+    /// Kind of the op; see [`kind`].
     pub(super) const fn kind(&self) -> u8 {
         self.words[0] as u8
     }
 
-    /// A convolution, and nothing for any other op: quicker to find out than what it is of all kinds.
+    /// The record as a convolution; `None` for other kinds. Faster than [`Record::instruction`].
     #[inline(always)]
     pub(crate) fn conv(&self) -> Option<&ConvRecord> {
         (self.words[0] as u8 == kind::MASKED_CONV).then(|| bytemuck::must_cast_ref(self))
     }
 
-    /// As [`Record::conv`], an elementwise op.
+    /// The record as an elementwise op; `None` for other kinds.
     #[inline(always)]
     #[cfg(feature = "std")]
     pub(crate) fn elementwise(&self) -> Option<Elementwise<'_>> {
         Elementwise::of(self)
     }
 
-    /// As [`Record::conv`], a `quantize`.
+    /// The record as a `quantize`; `None` for other kinds.
     #[inline(always)]
     pub(crate) fn quantize(&self) -> Option<&QuantizeRecord> {
         (self.words[0] as u8 == kind::QUANTIZE).then(|| bytemuck::must_cast_ref(self))
     }
 
-    /// What the record is; `None` for a kind that this version does not know.
+    /// The record by its kind; `None` for an unknown kind.
     #[inline]
     pub fn instruction(&self) -> Option<Instruction<'_>> {
         Some(match self.words[0] as u8 {
@@ -142,9 +142,9 @@ into_record!(
     LstmRecord
 );
 
-/// First feature of colour group `group` of `groups`, of `count` features sorted by group; `group == groups` gives `count`.
+/// First feature of colour group `group`, out of `count` features sorted into `groups` groups; `group == groups` gives `count`.
 ///
-/// Groups differ in size by one at most, the first ones being larger.
+/// Group sizes differ by one at most; larger groups come first.
 #[inline]
 pub const fn group_start(count: usize, groups: usize, group: usize) -> usize {
     if groups == 3 {
@@ -156,7 +156,7 @@ pub const fn group_start(count: usize, groups: usize, group: usize) -> usize {
     }
 }
 
-/// [`group_start`] of three groups.
+/// Fast path of [`group_start`] for three groups: division by a multiplication and a shift.
 #[cfg_attr(pixelrnn_mve, inline(always))]
 #[cfg_attr(not(pixelrnn_mve), inline(never))]
 const fn third(count: usize, group: usize) -> usize {
@@ -165,8 +165,8 @@ const fn third(count: usize, group: usize) -> usize {
     group * each + if group < rest { group } else { rest }
 }
 
-/// A third of a count that no record has. A function of its own, as the compiler would divide always and then choose, and a
-/// Cortex-M0 divides slowly.
+/// `count / 3` for counts beyond the range of any record. Out of line: inlined, the compiler would always divide and then select,
+/// and a Cortex-M0 divides slowly.
 #[cold]
 #[inline(never)]
 const fn divided(count: usize) -> usize {
@@ -174,7 +174,7 @@ const fn divided(count: usize) -> usize {
 }
 
 impl Instruction<'_> {
-    /// The op's matrices of weights: one for a convolution; those over the input and over the state for an LSTM.
+    /// Weight matrices of the op: one for a convolution; `input_to_state` and `state_to_state` for an LSTM.
     pub const fn matrices(self) -> [Option<MatrixDescriptor>; 2] {
         match self {
             Self::MaskedConv(conv) => [Some(conv.matrix()), None],
@@ -189,7 +189,7 @@ impl Instruction<'_> {
         }
     }
 
-    /// Offset and bytes of the tables that the op reads besides its matrices: an LSTM's cell bits and initial states.
+    /// Offset and size in bytes of the op's other tables: cell bits and initial states of an LSTM.
     pub const fn tables(self, height: usize, weights: NumberFormat) -> [Option<(u32, usize)>; 2] {
         match self {
             Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
@@ -206,7 +206,7 @@ impl Instruction<'_> {
         }
     }
 
-    /// Bytes of state that the op keeps from pixel to pixel, a multiple of four.
+    /// Bytes of state that the op keeps between pixels, a multiple of four.
     pub const fn state_bytes(self, height: usize, width: usize, weights: NumberFormat, plan: Plan) -> usize {
         match self {
             Self::MaskedConv(conv) => {
@@ -224,7 +224,7 @@ impl Instruction<'_> {
         }
     }
 
-    /// The op's factors; some stand here more than once.
+    /// Factors of the op, repeated to three.
     pub(crate) const fn rescales(self) -> [Rescale; 3] {
         match self {
             Self::MaskedConv(_) => [Rescale::UNUSED; 3],
@@ -236,12 +236,12 @@ impl Instruction<'_> {
         }
     }
 
-    /// Multiply-adds a pixel.
+    /// Multiply-adds per pixel.
     pub const fn multiply_adds(self, groups: usize) -> usize {
         self.weights(groups, Layout::RowMajor)
     }
 
-    /// Weights that the op has in the blob: [`Instruction::multiply_adds`], and the padding of `layout`.
+    /// Weights of the op in the blob: [`Instruction::multiply_adds`] plus the padding of `layout`.
     pub const fn weights(self, groups: usize, layout: Layout) -> usize {
         let [first, second] = self.matrices();
         let first = match first {
@@ -255,7 +255,7 @@ impl Instruction<'_> {
         first + second
     }
 
-    /// The op's name, for people.
+    /// Name of the op, for messages.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::MaskedConv(_) => "masked_conv",
@@ -269,7 +269,7 @@ impl Instruction<'_> {
 }
 
 impl Record {
-    /// The fields that hold offsets of the blob; 0 in one that stands for nothing. For whoever moves the parts of a blob.
+    /// Fields that hold offsets into the blob, for tools that move its sections. An offset of 0 means absent.
     pub fn offsets_mut(&mut self) -> [Option<&mut u32>; 8] {
         match self.kind() {
             kind::MASKED_CONV => {

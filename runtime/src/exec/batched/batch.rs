@@ -1,4 +1,4 @@
-//! Several images, advanced together.
+//! Batch of images, computed pixel by pixel in lockstep.
 
 use super::executor::{AnyExecutor, Execute, Executor};
 use super::model::{AnyOps, PackedModel};
@@ -14,7 +14,7 @@ use crate::kernels::{Host, map};
 use crate::network::Image;
 use crate::source::{Position, SymbolSource};
 
-/// Makes several images at once, in memory that it allocates when it is made and never after.
+/// Executor that computes several images in lockstep. It allocates only when it is created.
 pub struct Batch<'p, 'm> {
     packed: &'p PackedModel<'m>,
     images: usize,
@@ -23,37 +23,37 @@ pub struct Batch<'p, 'm> {
 }
 
 impl<'p, 'm> Batch<'p, 'm> {
-    /// A batch of `images` images, with the kernel that [`Host::from_env`] gives.
+    /// Batch of `images` images, with the kernel of [`Host::from_env`].
     ///
     /// # Errors
-    /// When the machine has no kernel of the name in [`Host::VARIABLE`].
+    /// The machine lacks the kernel that [`Host::VARIABLE`] names.
     pub fn new(packed: &'p PackedModel<'m>, images: usize) -> Result<Self, SetupError> {
         Self::with(packed, images, Host::from_env().map_err(SetupError::Kernel)?)
     }
 
-    /// A batch with that kernel.
+    /// Batch of `images` images, with the given kernel.
     ///
     /// # Errors
-    /// None that a checked model could cause.
+    /// None for a checked model.
     pub fn with(packed: &'p PackedModel<'m>, images: usize, kernel: Host) -> Result<Self, SetupError> {
         let executor = AnyExecutor::new(packed, images.max(1), 1).ok_or(Corrupt)?;
         Ok(Self { packed, images: images.max(1), kernel, executor })
     }
 
-    /// The model, with its weights packed.
+    /// Packed model of the batch.
     pub const fn packed(&self) -> &'p PackedModel<'m> {
         self.packed
     }
 
-    /// Images.
+    /// Number of images.
     pub const fn images(&self) -> usize {
         self.images
     }
 
-    /// Makes images, `[N, C, H, W]`, each with the source of its number, and gives their costs.
+    /// Computes images, `[N, C, H, W]`, with one source per image, and writes their costs, `[N]`.
     ///
     /// # Errors
-    /// As [`crate::Engine::run`]; `Corrupt` unless there are as many sources, costs and images as the batch has.
+    /// Same as [`crate::Engine::run`]; `Corrupt` if the number of sources, costs or images in `out` differs from the batch's.
     pub fn run<S: SymbolSource>(
         &mut self,
         label: Option<usize>,
@@ -78,7 +78,7 @@ impl<'p, 'm> Batch<'p, 'm> {
     }
 }
 
-/// What [`Batch::run`] was asked for.
+/// Arguments of [`Batch::run`].
 struct Job<'j, 'm, S> {
     packed: &'j PackedModel<'m>,
     images: usize,
@@ -88,7 +88,7 @@ struct Job<'j, 'm, S> {
     costs: &'j mut [Cost],
 }
 
-/// Adds what values cost that were so probable: a vector of them costs hardly more time than one.
+/// Adds the cost of each frequency to the entry of the same index, vectorized over all entries.
 pub(super) fn add_costs(frequencies: &[u32], costs: &mut [Cost], kernel: Host) {
     map(
         kernel,
@@ -100,7 +100,8 @@ pub(super) fn add_costs(frequencies: &[u32], costs: &mut [Cost], kernel: Host) {
 }
 
 impl<S: SymbolSource> Job<'_, '_, S> {
-    /// Turns the logits of several images of two levels into frequencies, if all of them have one temperature.
+    /// Fast path of [`predicted_of_sums`] for several images with one channel, two levels and one common temperature: same result.
+    /// Returns `false`, with nothing done, for others.
     fn predict_at_once(&self, logits: &mut [u32], kernel: Host) -> bool {
         let Image { channels, levels, .. } = self.packed.model.image();
         let mut temperatures = self.sources.iter().map(SymbolSource::temperature);
@@ -108,13 +109,13 @@ impl<S: SymbolSource> Job<'_, '_, S> {
         if self.images == 1 || (channels, levels) != (1, 2) || temperatures.any(|other| other != temperature) {
             return false;
         }
-        let output = self.packed.model.logits();
+        let (output, shift) = self.packed.model.logits();
         map(
             kernel,
             NOTHING,
             logits.as_chunks_mut().0,
             #[inline(always)]
-            |(), logits: &mut [u32; 2]| *logits = predicted_of_two(output, *logits, temperature),
+            |(), logits: &mut [u32; 2]| *logits = predicted_of_two(output, shift, *logits, temperature),
         );
         true
     }
@@ -126,6 +127,7 @@ impl<S: SymbolSource> Job<'_, '_, S> {
         kernel: Host,
     ) -> Result<(), StepError<S::Error>> {
         let Image { height, width, channels, levels } = self.packed.model.image();
+        let (output, shift) = self.packed.model.logits();
         let images = self.images;
         executor.restart(ops, width)?;
         let mut step = Step {
@@ -153,7 +155,7 @@ impl<S: SymbolSource> Job<'_, '_, S> {
                         let distribution = if at_once {
                             Distribution::of(logits)
                         } else {
-                            predicted_of_sums(self.packed.model.logits(), logits, source.temperature(), kernel)
+                            predicted_of_sums(output, shift, logits, source.temperature(), kernel)
                         };
                         let value = next_value(source, position, &distribution, levels)?;
                         let frequency = distribution.frequency(value);

@@ -1,7 +1,7 @@
-//! Masked convolution, at all places of a step.
+//! Masked convolution, at all columns of the batch.
 
 use super::pack::{Pack, each_word, words};
-use super::packed_matrix::{PackedMatrix, Panel, Scaled};
+use super::packed_matrix::{PackedMatrix, Panel, Scaled, Strided};
 use super::registers::Registers;
 use super::row_cache::{RowCache, Shape};
 use super::step::{Scratch, Step};
@@ -15,35 +15,36 @@ use crate::network::taps::Reach;
 pub(super) struct Conv<A> {
     pub(super) record: ConvRecord,
     pub(super) store: Store,
-    /// Whether it reads the image, whose values are kept when they are drawn.
+    /// True for the convolution that reads the image. [`super::executor::Executor::store`] keeps its inputs.
     pub(super) first: bool,
     pub(super) groups: Vec<Group<A>>,
-    /// Inputs of the taps above and to the left; none where the kernel has just a centre.
+    /// Past taps, above and to the left; none for a 1x1 kernel.
     pub(super) taps: Vec<Tap>,
-    /// How many of these are above.
+    /// Number of leading `taps` that lie above.
     pub(super) above: usize,
 }
 
-/// What makes the outputs of a colour group.
+/// Weights of a colour group.
 pub(super) struct Group<A> {
     pub(super) packed: PackedMatrix<A>,
-    /// Inputs of the centre that it reads.
+    /// Inputs of the centre that the group reads.
     pub(super) open: usize,
 }
 
-/// What a convolution keeps: the inputs of later pixels; nothing where no tap reads an earlier one.
+/// State of a convolution: inputs of earlier pixels; `None` without past taps.
 pub(super) type State<A> = Option<RowCache<<A as Pack>::Input>>;
 
-/// Taps that lie together in a row.
+/// One tap, or several adjacent taps of a row in contiguous memory.
 #[derive(Clone, Copy)]
 pub(super) struct Tap {
     pub(super) above: usize,
-    /// Columns from the first of them to the centre's.
+    /// Columns from the leftmost tap to the centre.
     pub(super) back: isize,
     pub(super) inputs: usize,
 }
 
-/// Whether taps side by side are one piece: vectors of whole words are not, as they need not lie together.
+/// True if adjacent taps are stored contiguously and form one piece. This avoids padding each tap to whole words, so it is not
+/// needed for input vectors of whole words.
 fn joined<A: Pack>(record: &ConvRecord) -> bool {
     record.dilation == 1 && !usize::from(record.inputs).is_multiple_of(each_word::<A>())
 }
@@ -74,7 +75,7 @@ impl<A: Pack> Conv<A> {
         let group = |group: usize| {
             let open = matrix.open(groups, group);
             let pieces: Vec<_> = taps.iter().map(|tap| tap.inputs).chain([open]).collect();
-            Some(Group { packed: PackedMatrix::new(model, &matrix, group, (&pieces, above))?, open })
+            Some(Group { packed: PackedMatrix::new(model, &matrix, group, &pieces, above)?, open })
         };
         let groups = (0..groups).map(group).collect::<Option<_>>()?;
         Some(Self { record: *record, store: Store::new(record)?, first, groups, taps, above })
@@ -85,7 +86,7 @@ impl<A: Pack> Conv<A> {
         self.groups.iter().map(|group| group.packed.bytes()).sum()
     }
 
-    /// What is kept of `images` images.
+    /// State for `images` images.
     pub(super) fn state(&self, images: usize, width: usize) -> State<A> {
         if self.taps.is_empty() {
             return None;
@@ -97,14 +98,14 @@ impl<A: Pack> Conv<A> {
         Some(if joined::<A>(&self.record) { RowCache::by_image(shape) } else { RowCache::new(shape) })
     }
 
-    /// Before an image: all pixels are outside.
+    /// Resets the state before an image: all earlier pixels are padding.
     pub(super) fn restart(&self, state: &mut State<A>) {
         if let Some(rows) = state {
             rows.fill(A::input(A::zero(self.record.input_zero_point)));
         }
     }
 
-    /// The most pieces that a product reads.
+    /// Maximum number of pieces of a product.
     pub(super) fn pieces(&self) -> usize {
         self.taps.len() + 1
     }
@@ -117,12 +118,12 @@ impl<A: Pack> Conv<A> {
         scratch: &mut Scratch,
         kernel: K,
     ) -> Result<(), Corrupt> {
-        // All colours, as what is left of a pixel is open to each of them.
+        // The inputs of all groups are kept first: past taps are open to every colour group.
         if let Some(rows) = state.as_mut().filter(|_| !self.first) {
             rows.keep(step, &scratch.registers, self.record.input)?;
         }
-        for number in step.groups.clone() {
-            self.group(step, number, state.as_ref(), scratch, kernel)?;
+        for index in step.groups.clone() {
+            self.group(step, index, state.as_ref(), scratch, kernel)?;
         }
         Ok(())
     }
@@ -131,12 +132,12 @@ impl<A: Pack> Conv<A> {
     fn group<K: Kernel>(
         &self,
         step: &Step,
-        number: usize,
+        index: usize,
         rows: Option<&RowCache<A::Input>>,
         scratch: &mut Scratch,
         kernel: K,
     ) -> Result<(), Corrupt> {
-        let group = self.groups.get(number).ok_or(Corrupt)?;
+        let group = self.groups.get(index).ok_or(Corrupt)?;
         let centre = words::<A>(group.open);
         let Scratch { registers, logits, sums, pieces, levels } = scratch;
         pieces.clear();
@@ -158,25 +159,25 @@ impl<A: Pack> Conv<A> {
             };
             let inputs = Inputs { numbers, stride, pieces: pieces.all() };
             let results =
-                group.packed.sums(panel, kernel, &inputs, (step.batch_columns(), step.label), sums).ok_or(Corrupt)?;
-            let columns = match self.store {
+                group.packed.sums(panel, kernel, &inputs, step.batch_columns(), step.label, sums).ok_or(Corrupt)?;
+            let stride = match self.store {
                 Store::Logits => step.all_groups * *levels,
                 _ => self.record.outputs.into(),
             };
-            let first = self.to(number, panel, (step.batch_columns(), *levels));
-            self.store.put::<A, K>(&results, registers, logits, (first, columns), kernel)?;
+            let first = self.output_start(index, panel, step.batch_columns(), *levels);
+            self.store.put::<A, K>(&results, registers, logits, Strided { first, stride }, kernel)?;
         }
         Ok(())
     }
 
-    /// Where a panel's outputs begin: in the registers of so many places, or in the logits of so many levels.
+    /// Index of a panel's first output at the first column of the batch, in the logits or in the registers.
     #[inline(always)]
-    pub(super) fn to(&self, group: usize, panel: &Panel, (batch_columns, levels): (usize, usize)) -> usize {
+    pub(super) fn output_start(&self, group: usize, panel: &Panel, batch_columns: usize, levels: usize) -> usize {
         let (first, at) = (panel.outputs.start, self.record.output as usize * batch_columns);
         match self.store {
             Store::Logits => {
-                let before = self.groups.get(group).map_or(0, |group| group.packed.outputs.start);
-                group * levels + first - before
+                let group_first = self.groups.get(group).map_or(0, |group| group.packed.outputs.start);
+                group * levels + first - group_first
             }
             Store::Activation { .. } => at / size_of::<A::Input>() + first,
             _ => at / size_of::<i16>() + first,
@@ -184,7 +185,7 @@ impl<A: Pack> Conv<A> {
     }
 }
 
-/// What becomes of a convolution's sums.
+/// Conversion of a convolution's sums to its destination.
 #[derive(Clone, Copy)]
 pub(super) enum Store {
     Activation { zero_point: i32, clamp_min: i32 },
@@ -206,14 +207,14 @@ impl Store {
         })
     }
 
-    /// Writes sums to where they belong, each place's to number `to.0` of `to.1` numbers.
+    /// Requantizes, converts and writes sums to the registers or the logits, at the elements `to`.
     #[inline(always)]
     pub(super) fn put<A: Pack, K: Kernel>(
         self,
         sums: &impl Scaled,
         registers: &mut Registers,
         logits: &mut [u32],
-        to: (usize, usize),
+        to: Strided,
         kernel: K,
     ) -> Result<(), Corrupt> {
         match self {
@@ -238,7 +239,7 @@ impl Store {
                 #[inline(always)]
                 |v, y| *y = A::residual(v),
             ),
-            // Sums as they are: they become logits when a distribution is made of them.
+            // Scaled sums: `predicted_of_sums` turns them into logits.
             Self::Logits => sums.each(
                 kernel,
                 logits,

@@ -1,4 +1,4 @@
-//! Ops on each feature by itself, at all places of a step.
+//! Elementwise ops and quantization, at all columns of the batch.
 
 use super::pack::Pack;
 use super::registers::{Registers, spans};
@@ -13,9 +13,9 @@ use crate::kernels::{Kernel, map, map_within};
 use crate::network::Image;
 use core::ops::Range;
 
-/// Quantization at one place: what stands before every block of convolutions.
+/// Fast path of [`quantize`] for a single column of the batch and one colour group, with precomputed ranges: same result.
 pub(super) struct Quantize {
-    /// The bytes of the registers that are read, and those that are written.
+    /// Byte ranges of the registers read and written.
     input: Range<usize>,
     output: Range<usize>,
     rescale: Rescale,
@@ -24,7 +24,7 @@ pub(super) struct Quantize {
 }
 
 impl Quantize {
-    /// Of the features of a colour.
+    /// Quantization of the features of colour group `group`.
     pub(super) fn new<A: Pack>(record: &QuantizeRecord, group: usize, image: Image) -> Self {
         let count = usize::from(record.count);
         let [first, end] = [group, group + 1].map(|group| group_start(count, image.channels, group));

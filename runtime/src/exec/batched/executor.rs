@@ -1,4 +1,4 @@
-//! All ops at the places of a step, and what waits for the end of a row.
+//! Executor of all ops: forward pass of a step, and the end of a row.
 
 use super::elementwise;
 use super::lstm::Kind;
@@ -17,25 +17,26 @@ use crate::exec::error::Corrupt;
 use crate::kernels::gemm::Pieces;
 use crate::kernels::{Host, Kernel, Task};
 
-/// Images in the making.
+/// Memory and op states of the images being computed.
 pub(super) struct Executor<A: Pack> {
     pub(super) scratch: Scratch,
-    /// How probable the values of a step were, of 2²⁴, `[batch_columns, channels]`; where places are images, one channel's alone.
+    /// Frequencies of the step's values out of 2²⁴: `[columns, channels]` in a [`super::Scorer`], `[images]` of one channel in a
+    /// [`super::Batch`].
     pub(super) frequencies: Vec<u32>,
-    kept: Vec<OpState<A>>,
-    /// Where one image is made pixel by pixel; elsewhere, `None`.
+    op_states: Vec<OpState<A>>,
+    /// Single-image path; `None` for more than one column of the batch.
     program: Option<Program>,
-    /// The activation of each value.
+    /// Input activation of each value, `[levels]`.
     table: Vec<A::Input>,
 }
 
 impl<A: Pack> Executor<A> {
-    /// A walk of `images` images, `columns` columns at a time.
+    /// Executor of `images` images, `columns` image columns per step.
     pub(super) fn new(ops: &Ops<A>, model: &Model<'_>, images: usize, columns: usize) -> Option<Self> {
         let (image, header) = (model.image(), model.header());
-        let most = images * columns.max(if images == 1 { image.width } else { 1 });
-        let widest = header.register_bytes as usize;
-        let kept = ops.0.iter().map(|op| match op {
+        let max_columns = images * columns.max(if images == 1 { image.width } else { 1 });
+        let register_bytes = header.register_bytes as usize;
+        let op_states = ops.0.iter().map(|op| match op {
             Op::Conv(conv) => OpState::Conv(conv.state(images, image.width)),
             Op::Lstm(lstm) => OpState::Lstm(Box::new(lstm.state(images, columns, image.width))),
             Op::Quantize(_) | Op::Elementwise(_) => OpState::Nothing,
@@ -52,23 +53,23 @@ impl<A: Pack> Executor<A> {
         let table: &[A::Activation] = model.slice(header.input_table, 0..image.levels)?;
         Some(Self {
             scratch: Scratch {
-                registers: Registers::new(images * columns, widest),
+                registers: Registers::new(images * columns, register_bytes),
                 logits: vec![0; images * columns * image.channels * image.levels],
-                sums: vec![0; most * OUTPUTS.max(widest)],
+                sums: vec![0; max_columns * OUTPUTS.max(register_bytes)],
                 pieces: Pieces::with_capacity(pieces.unwrap_or(0)),
                 levels: image.levels,
             },
             frequencies: vec![0; images * columns * image.channels],
             program: (images * columns == 1).then(|| Program::new(&ops.0, image)),
-            kept: kept.collect(),
+            op_states: op_states.collect(),
             table: table.iter().map(|x| A::input(*x)).collect(),
         })
     }
 
-    /// Goes back to the first pixel.
+    /// Resets all op states before an image.
     pub(super) fn restart(&mut self, ops: &Ops<A>, width: usize) -> Result<(), Corrupt> {
-        for (op, kept) in ops.0.iter().zip(&mut self.kept) {
-            match (op, kept) {
+        for (op, op_state) in ops.0.iter().zip(&mut self.op_states) {
+            match (op, op_state) {
                 (Op::Conv(conv), OpState::Conv(state)) => conv.restart(state),
                 (Op::Lstm(lstm), OpState::Lstm(state)) => lstm.restart(state, width)?,
                 (Op::Quantize(_) | Op::Elementwise(_), OpState::Nothing) => {}
@@ -78,11 +79,11 @@ impl<A: Pack> Executor<A> {
         Ok(())
     }
 
-    /// Runs all ops.
+    /// Runs all ops at all columns of the batch.
     #[inline(always)]
     pub(super) fn run<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Result<(), Corrupt> {
-        for (op, kept) in ops.0.iter().zip(&mut self.kept) {
-            match (op, kept) {
+        for (op, op_state) in ops.0.iter().zip(&mut self.op_states) {
+            match (op, op_state) {
                 (Op::Conv(conv), OpState::Conv(state)) => conv.run(step, state, &mut self.scratch, kernel)?,
                 (Op::Lstm(lstm), OpState::Lstm(state)) => lstm.run(step, state, &mut self.scratch, kernel)?,
                 (Op::Quantize(record), OpState::Nothing) => {
@@ -97,26 +98,26 @@ impl<A: Pack> Executor<A> {
         Ok(())
     }
 
-    /// Whether [`Executor::run_single`] is the way to go: a colour of the only place.
+    /// True if [`Executor::run_single`] applies: one colour, one column of the batch.
     pub(super) fn is_single(&self, step: &Step) -> bool {
         self.program.is_some() && step.groups.len() == 1
     }
 
-    /// As [`Executor::run`], at a pixel of the only image.
+    /// Fast path of [`Executor::run`] for one pixel of a single image: same result.
     #[inline(always)]
     pub(super) fn run_single<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Result<(), Corrupt> {
         let program = self.program.as_mut().ok_or(Corrupt)?;
         if step.begins_row() {
-            program.begin_row(&ops.0, &self.kept, step, &mut self.scratch, kernel)?;
+            program.begin_row(&ops.0, &self.op_states, step, &mut self.scratch, kernel)?;
         }
-        program.run(&ops.0, &mut self.kept, step, &mut self.scratch, kernel)
+        program.run(&ops.0, &mut self.op_states, step, &mut self.scratch, kernel)
     }
 
-    /// After a row: the sweeps of the right halves.
+    /// Ends a row: runs the sweeps of the right halves.
     #[inline(always)]
     pub(super) fn end_row<K: Kernel>(&mut self, ops: &Ops<A>, step: &Step, kernel: K) -> Result<(), Corrupt> {
-        for (op, kept) in ops.0.iter().zip(&mut self.kept) {
-            if let (Op::Lstm(lstm), OpState::Lstm(state)) = (op, kept)
+        for (op, op_state) in ops.0.iter().zip(&mut self.op_states) {
+            if let (Op::Lstm(lstm), OpState::Lstm(state)) = (op, op_state)
                 && lstm.kind == Kind::Right
             {
                 lstm.sweep(step, state, &mut self.scratch, kernel)?;
@@ -125,7 +126,7 @@ impl<A: Pack> Executor<A> {
         Ok(())
     }
 
-    /// Writes a value of a place: what later pixels and colours read.
+    /// Writes a value's activation to the input register, and to the cache of the first convolution.
     pub(super) fn store(&mut self, step: &Step, batch_column: usize, channel: usize, value: u8) -> Result<(), Corrupt> {
         let x = *self.table.get(usize::from(value)).ok_or(Corrupt)?;
         let channels = step.all_groups;
@@ -136,7 +137,7 @@ impl<A: Pack> Executor<A> {
             .ok_or(Corrupt)?
             .get_mut(batch_column * channels + channel)
             .ok_or(Corrupt)? = x;
-        if let Some(rows) = self.kept.first_mut().and_then(OpState::rows_mut) {
+        if let Some(rows) = self.op_states.first_mut().and_then(OpState::rows_mut) {
             let (image, column) = step.batch_column(batch_column);
             *rows.get_mut(image, step.row, column).ok_or(Corrupt)?.get_mut(channel).ok_or(Corrupt)? = x;
         }
@@ -144,17 +145,17 @@ impl<A: Pack> Executor<A> {
     }
 }
 
-/// The executor's two large functions, each compiled here once for each type of numbers and in no program again.
+/// Monomorphic entry points of the executor: its two large functions are compiled once per arithmetic, in this crate only.
 pub(super) trait Execute: Pack {
-    /// Runs all ops at a step.
+    /// Forward pass of a step.
     fn forward(executor: &mut Executor<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Result<(), Corrupt>;
-    /// Runs whatever waits for the end of a row.
+    /// [`Executor::end_row`] with the best code of `kernel`.
     fn end_row(executor: &mut Executor<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Result<(), Corrupt>;
 }
 
 macro_rules! execute {
-    ($($numbers:ty),*) => {$(
-        impl Execute for $numbers {
+    ($($arithmetic:ty),*) => {$(
+        impl Execute for $arithmetic {
             fn forward(executor: &mut Executor<Self>, ops: &Ops<Self>, step: &Step, kernel: Host) -> Result<(), Corrupt> {
                 forward(executor, ops, step, kernel)
             }
@@ -169,7 +170,7 @@ execute!(Int8);
 #[cfg(feature = "a16")]
 execute!(Int8A16);
 
-/// All ops at a step.
+/// Task of [`Executor::run`].
 struct Forward<'j, A: Pack> {
     executor: &'j mut Executor<A>,
     ops: &'j Ops<A>,
@@ -185,7 +186,7 @@ impl<A: Pack> Task for Forward<'_, A> {
     }
 }
 
-/// As [`Forward`], at a pixel of the only image.
+/// Task of [`Executor::run_single`].
 struct ForwardSingle<'j, A: Pack>(Forward<'j, A>);
 
 impl<A: Pack> Task for ForwardSingle<'_, A> {
@@ -197,7 +198,7 @@ impl<A: Pack> Task for ForwardSingle<'_, A> {
     }
 }
 
-/// What follows a row.
+/// Task of [`Executor::end_row`].
 struct EndRow<'j, A: Pack> {
     executor: &'j mut Executor<A>,
     ops: &'j Ops<A>,
@@ -213,18 +214,18 @@ impl<A: Pack> Task for EndRow<'_, A> {
     }
 }
 
-/// Runs all ops at a step.
+/// Forward pass of a step, by the single-image path if it applies.
 fn forward<A: Pack>(executor: &mut Executor<A>, ops: &Ops<A>, step: &Step, kernel: Host) -> Result<(), Corrupt> {
     let forward = Forward { executor, ops, step };
     if forward.executor.is_single(step) { kernel.dispatch(ForwardSingle(forward)) } else { kernel.dispatch(forward) }
 }
 
-/// After a row.
+/// End of a row.
 fn end_row<A: Pack>(executor: &mut Executor<A>, ops: &Ops<A>, step: &Step, kernel: Host) -> Result<(), Corrupt> {
     kernel.dispatch(EndRow { executor, ops, step })
 }
 
-/// A walk with the numbers of its model.
+/// Executor by the arithmetic of its model.
 pub(super) enum AnyExecutor {
     I8(Executor<Int8>),
     #[cfg(feature = "a16")]

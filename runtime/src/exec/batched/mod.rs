@@ -1,9 +1,9 @@
 //! Batched executor, for hosts: many columns at once, with weights packed for vectors.
 //!
-//! [`crate::Engine`] reads weights in place and computes one pixel a call, which suits a small machine. A host has memory to spare:
-//! [`PackedModel`] holds the weights in the order of its vectors, [`Batch`] advances several images together, so that weights are read
-//! once for all of them, and [`Scorer`] computes a whole row of a given image as one matrix product. All give the same bytes as the
-//! engine.
+//! [`crate::Engine`] reads weights in place and computes one pixel per call, for machines with little memory. A host has memory to
+//! spare. [`PackedModel`] holds the weights in the order of its vectors. [`Batch`] computes several images in lockstep and reads each
+//! weight once for all of them. [`Scorer`] computes a whole row of a given image in one matrix product per op. All give the same
+//! bytes as the engine.
 //!
 //! ```
 //! use pixelrnn::batched::{Batch, PackedModel, Scorer};

@@ -1,4 +1,4 @@
-//! A model with its weights packed.
+//! Model with packed weights.
 
 use super::ops::Ops;
 use crate::arithmetic::Int8;
@@ -6,7 +6,7 @@ use crate::arithmetic::Int8;
 use crate::arithmetic::Int8A16;
 use crate::blob::{Model, NumberFormat};
 
-/// A model with its weights packed, which any number of threads may share.
+/// Model with packed weights. Threads may share it.
 pub struct PackedModel<'m> {
     pub(super) model: Model<'m>,
     pub(super) ops: AnyOps,
@@ -19,15 +19,15 @@ pub(super) enum AnyOps {
 }
 
 impl<'m> PackedModel<'m> {
-    /// Packs the weights. `None` for a model of float weights, and for a blob whose ops share their weights, which would take far more
-    /// memory than the blob does: these only an engine runs.
+    /// Packs the weights. `None` for float weights, and for a blob whose ops share weights: packed, it would take far more memory than
+    /// the blob. [`crate::Engine`] runs both.
     pub fn new(model: Model<'m>) -> Option<Self> {
         let (groups, layout) = (model.image().channels, model.layout());
-        let numbers = model.instructions().flatten().map(|op| {
+        let sizes = model.instructions().flatten().map(|op| {
             let outputs = op.vectors().output.map_or(0, |output| output.count.into());
             op.weights(groups, layout).saturating_add(outputs)
         });
-        if numbers.fold(0, usize::saturating_add) > model.blob().len() {
+        if sizes.fold(0, usize::saturating_add) > model.blob().len() {
             return None;
         }
         let ops = match model.weights() {
@@ -40,7 +40,7 @@ impl<'m> PackedModel<'m> {
         Some(Self { model, ops })
     }
 
-    /// Bytes of packed weights: what a batch reads for each pixel of all of its images.
+    /// Bytes of packed weights. A batch reads them once per pixel, for all of its images.
     pub fn weight_bytes(&self) -> usize {
         match &self.ops {
             AnyOps::I8(ops) => ops.weight_bytes(),
@@ -49,7 +49,7 @@ impl<'m> PackedModel<'m> {
         }
     }
 
-    /// The model.
+    /// Model without packing.
     pub const fn model(&self) -> &Model<'m> {
         &self.model
     }

@@ -1,4 +1,4 @@
-//! The ops of a model with their weights packed, and their state.
+//! Ops with packed weights, and their states.
 
 use super::conv::{self, Conv};
 use super::lstm::{self, Kind, Lstm};
@@ -7,18 +7,18 @@ use super::packed_matrix::PackedMatrix;
 use super::row_cache::RowCache;
 use crate::blob::{Instruction, Model, QuantizeRecord, Record};
 
-/// An op with its weights packed.
+/// Op with packed weights.
 #[repr(u8)] // explicit tag: avoids niche decoding on every op
 pub(super) enum Op<A> {
     Conv(Conv<A>),
     Lstm(Box<Lstm<A>>),
     /// Residual to activations.
     Quantize(QuantizeRecord),
-    /// An elementwise op on the residual.
+    /// Elementwise op on the residual.
     Elementwise(Record),
 }
 
-/// A model with its weights packed.
+/// Ops of a model, in order of execution.
 pub(super) struct Ops<A>(pub(super) Vec<Op<A>>);
 
 impl<A: Pack> Ops<A> {
@@ -47,8 +47,8 @@ impl<A: Pack> Ops<A> {
     }
 }
 
-/// What an op keeps.
-#[repr(u8)] // as above
+/// State that an op keeps between steps.
+#[repr(u8)] // explicit tag, see `Op`
 pub(super) enum OpState<A: Pack> {
     Conv(conv::State<A>),
     Lstm(Box<lstm::State<A>>),
@@ -56,13 +56,13 @@ pub(super) enum OpState<A: Pack> {
 }
 
 impl<A: Pack> OpState<A> {
-    /// The inputs of later pixels.
+    /// Cached inputs of a convolution; `None` for other ops.
     #[inline(always)]
     pub(super) fn rows(&self) -> Option<&RowCache<A::Input>> {
         if let Self::Conv(rows) = self { rows.as_ref() } else { None }
     }
 
-    /// As above, to write.
+    /// Mutable cached inputs of a convolution; `None` for other ops.
     #[inline(always)]
     pub(super) fn rows_mut(&mut self) -> Option<&mut RowCache<A::Input>> {
         if let Self::Conv(rows) = self { rows.as_mut() } else { None }

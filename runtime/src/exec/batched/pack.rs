@@ -1,4 +1,4 @@
-//! Numbers whose weights can be packed.
+//! Packed element types of weights and inputs.
 
 #[cfg(feature = "a16")]
 use crate::arithmetic::Int8A16;
@@ -7,27 +7,30 @@ use crate::kernels::Kernel;
 use crate::kernels::gemm::{Accumulators, Inputs, LANES, WORD};
 use bytemuck::{Pod, Zeroable};
 
-/// The weights of a vector of outputs for a word of inputs, a line of the cache.
+/// Weights of one vector of outputs for one word of inputs: a cache line.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
 pub(super) struct Line(pub(super) [u8; LANES * WORD]);
 
-/// Numbers whose weights can be packed.
+/// Arithmetic with packed weights.
 pub(super) trait Pack: Arithmetic<Weight = i8, Residual = i16, Sum = i32> + Sized {
-    /// An activation as products read it.
+    /// Input of a product: an activation plus [`Pack::OFFSET`].
     type Input: Pod;
-    /// A weight, packed.
+    /// Packed weight.
     type Element: Pod;
-    /// What is added to an activation to make it an input.
+    /// `input - activation`.
     const OFFSET: i32;
 
+    /// Input of an activation.
     fn input(x: Self::Activation) -> Self::Input;
-    /// [`Arithmetic::activation`] as products read it.
+    /// [`Arithmetic::activation`], then [`Pack::input`].
     #[inline(always)]
     fn activation_input(v: i32, zero_point: i32, clamp_min: i32) -> Self::Input {
         Self::input(Self::activation(v, zero_point, clamp_min))
     }
+    /// Packed weight.
     fn element(weight: i8) -> Self::Element;
+    /// Product of a panel at all columns of the batch; see [`Kernel::gemm_u8i8`].
     fn gemm<K: Kernel>(
         kernel: K,
         weights: &[Self::Element],
@@ -36,7 +39,8 @@ pub(super) trait Pack: Arithmetic<Weight = i8, Residual = i16, Sum = i32> + Size
         vectors: usize,
         sums: &mut [i32],
     );
-    /// The products of one place, added to sums that stay in registers; as many words as both slices have.
+    /// Fast path of [`Pack::gemm`] for a single column: same result. Adds to `sums`, which stay in registers. The number of input words
+    /// is the smallest that both slices cover.
     fn gemv_accumulate<K: Kernel, const V: usize>(
         kernel: K,
         weights: &[Line],
@@ -46,7 +50,7 @@ pub(super) trait Pack: Arithmetic<Weight = i8, Residual = i16, Sum = i32> + Size
 }
 
 impl Pack for Int8 {
-    // Unsigned, as some instructions want it; what that adds to a sum is the same for all inputs and taken off its bias.
+    // Unsigned, for `vpdpbusd` and its like. The offset adds a constant to each sum, which is subtracted from its bias.
     type Input = u8;
     type Element = i8;
     const OFFSET: i32 = 128;
@@ -58,9 +62,9 @@ impl Pack for Int8 {
 
     #[inline(always)]
     fn activation_input(v: i32, zero_point: i32, clamp_min: i32) -> u8 {
-        // Of unsigned bytes, the first saturation is what makes them bytes, and the second one is of bytes.
-        let above_low = v.wrapping_add(zero_point.wrapping_sub(clamp_min)).clamp(0, 255) as u8;
-        above_low.saturating_add(clamp_min.wrapping_add(128) as u8)
+        // Relative to `clamp_min` both clamps are unsigned saturations: one narrows to bytes, the other is a byte addition.
+        let above_min = v.wrapping_add(zero_point.wrapping_sub(clamp_min)).clamp(0, 255) as u8;
+        above_min.saturating_add(clamp_min.wrapping_add(128) as u8)
     }
 
     #[inline(always)]
@@ -132,12 +136,12 @@ impl Pack for Int8A16 {
     }
 }
 
-/// Inputs of a word.
+/// Inputs per word.
 pub(super) const fn each_word<A: Pack>() -> usize {
     WORD / size_of::<A::Input>()
 }
 
-/// Steps of a product over `inputs` inputs.
+/// Words of `inputs` inputs.
 pub(super) fn words<A: Pack>(inputs: usize) -> usize {
     inputs.div_ceil(each_word::<A>())
 }

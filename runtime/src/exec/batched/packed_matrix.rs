@@ -1,4 +1,4 @@
-//! The weighted sums of an op with its weights packed for vectors.
+//! Matrix products of an op, with weights packed for vectors.
 
 use super::pack::{Line, Pack, each_word, words};
 use crate::blob::{MatrixDescriptor, Model};
@@ -11,10 +11,10 @@ use core::marker::PhantomData;
 use core::ops::Range;
 use std::sync::Arc;
 
-/// Vectors of outputs that are computed at once.
+/// Vectors of outputs per panel, at most.
 pub(super) const VECTORS: usize = 4;
 
-/// Does the same with the number of a panel's vectors as a constant.
+/// Evaluates an expression with the number of a panel's vectors as a constant.
 macro_rules! by_vectors {
     ($panel:expr, $vectors:ident => $result:expr) => {
         match $panel.vectors {
@@ -42,60 +42,86 @@ pub(super) use by_vectors;
 /// Outputs of a panel, at most.
 pub(super) const OUTPUTS: usize = VECTORS * LANES;
 
-/// All sums of a colour group.
+/// Packed weights of a colour group, in panels.
 pub(super) struct PackedMatrix<A> {
-    /// Their numbers, of all of the op's.
+    /// Outputs of the colour group, as indices into the op's.
     pub(super) outputs: Range<usize>,
     pub(super) left_shift: u32,
     panels: Vec<Panel>,
-    /// Words of inputs that lie in rows above; they come first.
+    /// Leading words of inputs that lie in the rows above.
     pub(super) above: usize,
-    /// Of each class, or of all, `[classes or 1, padded outputs]`: for activations, and for inputs.
+    /// Biases, `[classes or 1, padded]`: for kernels that subtract the input offset, and for kernels that do not.
     biases: [Vec<i32>; 2],
-    /// Outputs, with those that fill the last vector.
+    /// Number of outputs, rounded up to whole vectors.
     padded: usize,
     arithmetic: PhantomData<A>,
 }
 
-/// Sums over the rows above a row of one image, of all of its columns: what a column's sums may begin with.
+/// Partial sums of one image row over the rows above, for all of its columns.
 pub(super) struct RowPrefix {
-    /// Of each panel, `[columns, outputs]`.
+    /// `[columns, lanes]` per panel.
     sums: Vec<i32>,
     columns: usize,
 }
 
-/// Outputs that are computed at once.
+/// Initial accumulators of a panel, and the weights still to be multiplied.
+#[derive(Clone, Copy)]
+pub(super) struct Init<'s, 'p> {
+    /// `[vectors, LANES]`.
+    pub(super) sums: &'s [i32],
+    pub(super) lines: &'p [Line],
+}
+
+/// Elements of a panel's outputs in a matrix with one row per column of the batch: output `o` of column `n` is element
+/// `n * stride + first + o`.
+#[derive(Clone, Copy)]
+pub(super) struct Strided {
+    pub(super) first: usize,
+    pub(super) stride: usize,
+}
+
+impl Strided {
+    /// Contiguous elements from `first` on, for a single column.
+    #[inline(always)]
+    pub(super) const fn single(first: usize) -> Self {
+        Self { first, stride: 0 }
+    }
+}
+
+/// Block of up to [`OUTPUTS`] outputs, computed together.
 pub(super) struct Panel {
     pub(super) vectors: usize,
+    /// `[words, vectors]`.
     pub(super) lines: Arc<[Line]>,
-    /// One for each lane.
+    /// `[vectors, LANES]`, zero-padded.
     pub(super) multipliers: Arc<[i32]>,
-    /// The outputs, of all of the op's.
+    /// Outputs, as indices into the op's.
     pub(super) outputs: Range<usize>,
-    /// Where the lanes are, of the colour group's padded outputs.
+    /// Lanes, as indices into the colour group's padded outputs.
     lanes: Range<usize>,
 }
 
-/// The sums of a panel, of all places, and what belongs to them.
+/// Sums of a panel at all columns of the batch, not yet requantized.
 pub(super) struct Results<'r> {
-    /// The outputs, of all of the op's.
+    /// Outputs, as indices into the op's.
     pub(super) outputs: Range<usize>,
-    /// The sums, `[batch_columns, vectors, LANES]`.
+    /// `[batch_columns, vectors, LANES]`.
     sums: &'r [i32],
     vectors: usize,
-    /// As many as there are sums of a place.
+    /// `[vectors, LANES]`.
     multipliers: &'r [i32],
     left_shift: u32,
 }
 
 impl<A: Pack> PackedMatrix<A> {
-    /// Packs the weights of a group; `pieces` are the inputs of each piece, in the order of the weights, `above` of them in the rows
-    /// above. `None` where the blob does not have what its record says.
+    /// Packs the weights of a colour group. `pieces` are the numbers of inputs of each piece, in the order of the weights; the first
+    /// `above` pieces lie in the rows above. `None` if the blob contradicts its record.
     pub(super) fn new(
         model: &Model<'_>,
         matrix: &MatrixDescriptor,
         group: usize,
-        (pieces, above): (&[usize], usize),
+        pieces: &[usize],
+        above: usize,
     ) -> Option<Self> {
         let groups = model.image().channels;
         let layout = model.layout();
@@ -114,7 +140,7 @@ impl<A: Pack> PackedMatrix<A> {
             padded,
             arithmetic: PhantomData,
         };
-        // What the offset of the inputs adds to each sum.
+        // Contribution of the input offset to each sum.
         let mut offsets = vec![0i32; padded];
         let multipliers: &[i32] = model.slice(matrix.multipliers, first..end)?;
         let per_word = each_word::<A>();
@@ -126,12 +152,12 @@ impl<A: Pack> PackedMatrix<A> {
                 for word in (0..piece).step_by(per_word) {
                     for vector in 0..vectors {
                         let mut line = Line::zeroed();
-                        let numbers: &mut [A::Element] = bytemuck::cast_slice_mut(&mut line.0);
-                        for (n, number) in numbers.iter_mut().enumerate() {
+                        let elements: &mut [A::Element] = bytemuck::cast_slice_mut(&mut line.0);
+                        for (n, element) in elements.iter_mut().enumerate() {
                             let (output, k) = (panel + vector * LANES + n / per_word, word + n % per_word);
                             if output < outputs && k < piece {
                                 let weight = *weights.get(at(output, input + k))?;
-                                *number = A::element(weight);
+                                *element = A::element(weight);
                                 let offset = offsets.get_mut(output)?;
                                 *offset = offset.wrapping_add(A::OFFSET.wrapping_mul(weight.into()));
                             }
@@ -142,10 +168,10 @@ impl<A: Pack> PackedMatrix<A> {
                 input += piece;
             }
             let lanes = panel..panel + vectors * LANES;
-            let there = panel..outputs.min(lanes.end);
-            let mut multipliers = multipliers.get(there.clone())?.to_vec();
+            let used = panel..outputs.min(lanes.end);
+            let mut multipliers = multipliers.get(used.clone())?.to_vec();
             multipliers.resize(lanes.len(), 0);
-            let outputs = first + there.start..first + there.end;
+            let outputs = first + used.start..first + used.end;
             let (lines, multipliers) = (lines.into(), multipliers.into());
             packed.panels.push(Panel { vectors, lines, multipliers, outputs, lanes });
         }
@@ -158,8 +184,8 @@ impl<A: Pack> PackedMatrix<A> {
             let mut bias = bias.clone();
             if matrix.class_bias != 0 {
                 let start = class * matrix.sums();
-                let more: &[i32] = model.slice(matrix.class_bias, start + first..start + end)?;
-                bias.iter_mut().zip(more).for_each(|(bias, more)| *bias = bias.wrapping_add(*more));
+                let class_bias: &[i32] = model.slice(matrix.class_bias, start + first..start + end)?;
+                bias.iter_mut().zip(class_bias).for_each(|(bias, added)| *bias = bias.wrapping_add(*added));
             }
             let [of_activations, of_inputs] = &mut packed.biases;
             of_inputs.extend(bias.iter().zip(&offsets).map(|(bias, offset)| bias.wrapping_sub(*offset)));
@@ -173,18 +199,17 @@ impl<A: Pack> PackedMatrix<A> {
         self.panels.iter().map(|panel| size_of_val(&*panel.lines)).sum()
     }
 
-    /// Panels, one after the other.
+    /// Panels in order of outputs.
     pub(super) fn panels(&self) -> &[Panel] {
         &self.panels
     }
 
-    /// Memory for sums ahead of a row of so many columns.
+    /// Zeroed row prefix for images of `columns` columns.
     pub(super) fn new_row_prefix(&self, columns: usize) -> RowPrefix {
         RowPrefix { sums: vec![0; columns * self.padded], columns }
     }
 
-    /// Computes the sums over the rows above of a panel, whose inputs at the first column, with those of the other columns behind
-    /// them, are `inputs`.
+    /// Computes a panel's partial sums over the rows above, `[columns, vectors, LANES]`, biases included.
     #[inline(always)]
     pub(super) fn fill<K: Kernel>(
         &self,
@@ -199,18 +224,18 @@ impl<A: Pack> PackedMatrix<A> {
         Ok(())
     }
 
-    /// As [`PackedMatrix::fill`], of all panels.
+    /// [`PackedMatrix::fill`] for all panels.
     #[inline(always)]
     pub(super) fn fill_all<K: Kernel>(
         &self,
         kernel: K,
         inputs: &Inputs<'_, A::Input>,
         label: Option<usize>,
-        ahead: &mut RowPrefix,
+        row_prefix: &mut RowPrefix,
     ) -> Result<(), Corrupt> {
         for panel in &self.panels {
-            let lanes = panel.lanes.start * ahead.columns..panel.lanes.end * ahead.columns;
-            self.fill(kernel, panel, inputs, label, ahead.sums.get_mut(lanes).ok_or(Corrupt)?)?;
+            let lanes = panel.lanes.start * row_prefix.columns..panel.lanes.end * row_prefix.columns;
+            self.fill(kernel, panel, inputs, label, row_prefix.sums.get_mut(lanes).ok_or(Corrupt)?)?;
         }
         Ok(())
     }
@@ -223,42 +248,43 @@ impl<A: Pack> PackedMatrix<A> {
         bias.get(class + lanes.start..class + lanes.end)
     }
 
-    /// What the sums of a panel begin with, and the weights of what is missing then.
+    /// Initial state of a panel: its biases and all of its weights.
     #[inline(always)]
-    pub(super) fn begin<'p, K: Kernel>(
+    pub(super) fn init<'p, K: Kernel>(
         &'p self,
         panel: &'p Panel,
         kernel: K,
         label: Option<usize>,
-    ) -> Option<(&'p [i32], &'p [Line])> {
-        Some((self.bias(kernel, panel.lanes.clone(), label)?, &panel.lines))
+    ) -> Option<Init<'p, 'p>> {
+        Some(Init { sums: self.bias(kernel, panel.lanes.clone(), label)?, lines: &panel.lines })
     }
 
-    /// As [`PackedMatrix::begin`], in a column whose sums over the rows above are there already.
+    /// Fast path of [`PackedMatrix::init`] after [`PackedMatrix::fill_all`]: same result with the rows above already multiplied.
     #[inline(always)]
-    pub(super) fn row_prefix<'p, 'a>(
+    pub(super) fn init_from_prefix<'p, 's>(
         &self,
         panel: &'p Panel,
-        ahead: &'a RowPrefix,
+        row_prefix: &'s RowPrefix,
         column: usize,
-    ) -> Option<(&'a [i32], &'p [Line])> {
+    ) -> Option<Init<'s, 'p>> {
         let lanes = panel.lanes.len();
-        let at = ahead.columns * panel.lanes.start + column * lanes;
-        Some((ahead.sums.get(at..at + lanes)?, panel.lines.get(self.above * panel.vectors..)?))
+        let at = row_prefix.columns * panel.lanes.start + column * lanes;
+        Some(Init { sums: row_prefix.sums.get(at..at + lanes)?, lines: panel.lines.get(self.above * panel.vectors..)? })
     }
 
-    /// Computes the sums of `batch_columns` of a panel in `memory`.
+    /// Computes a panel's sums at all columns of the batch, in `memory`.
     #[inline(always)]
     pub(super) fn sums<'r, K: Kernel>(
         &'r self,
         panel: &'r Panel,
         kernel: K,
         inputs: &Inputs<'_, A::Input>,
-        (batch_columns, label): (usize, Option<usize>),
+        batch_columns: usize,
+        label: Option<usize>,
         memory: &'r mut [i32],
     ) -> Option<Results<'r>> {
         let sums = memory.get_mut(..batch_columns * panel.lanes.len())?;
-        let (bias, lines) = self.begin(panel, kernel, label)?;
+        let Init { sums: bias, lines } = self.init(panel, kernel, label)?;
         A::gemm(kernel, bytemuck::cast_slice(lines), inputs, bias, panel.vectors, sums);
         let (outputs, vectors) = (panel.outputs.clone(), panel.vectors);
         Some(Results { outputs, sums, vectors, multipliers: &panel.multipliers, left_shift: self.left_shift })
@@ -268,29 +294,28 @@ impl<A: Pack> PackedMatrix<A> {
 /// Half of the lanes of a vector.
 const HALF: usize = LANES / 2;
 
-/// Where nothing is read beside the sums: as many numbers of no size as anyone asks for.
+/// Zero-sized stand-in for an absent second operand.
 pub(super) const NOTHING: &[()] = &[(); usize::MAX];
 
-/// Sums, and what becomes of them.
+/// Sums that are requantized and passed on element by element.
 pub(super) trait Scaled {
-    /// `f(requantized sum, x, y)` of each output of each place; the panel's outputs begin at number `to.0` of each row of `x` and `y`,
-    /// `[batch_columns, to.1]`.
+    /// Calls `f(requantized sum, x, y)` for each output at each column of the batch, with the elements `to` of `x` and `y`.
     fn each_with<K: Kernel, X: Copy, Y: Copy>(
         &self,
         kernel: K,
         x: &[X],
         y: &mut [Y],
-        to: (usize, usize),
+        to: Strided,
         f: impl Fn(i32, X, &mut Y),
     ) -> Result<(), Corrupt>;
 
-    /// `f(requantized sum, y)`; see [`Scaled::each_with`].
+    /// Calls `f(requantized sum, y)`; see [`Scaled::each_with`].
     #[inline(always)]
     fn each<K: Kernel, Y: Copy>(
         &self,
         kernel: K,
         y: &mut [Y],
-        to: (usize, usize),
+        to: Strided,
         f: impl Fn(i32, &mut Y),
     ) -> Result<(), Corrupt> {
         self.each_with(
@@ -311,32 +336,33 @@ impl Scaled for Results<'_> {
         kernel: K,
         x: &[X],
         y: &mut [Y],
-        (first, columns): (usize, usize),
+        to: Strided,
         f: impl Fn(i32, X, &mut Y),
     ) -> Result<(), Corrupt> {
-        let shape = (first, columns, self.outputs.len());
+        let count = self.outputs.len();
         kernel.run(
             #[inline(always)]
-            || by_vectors!(self, V => self.batch_columns::<K, X, Y, V>(kernel, x, y, shape, &f)),
+            || by_vectors!(self, V => self.batch_columns::<K, X, Y, V>(kernel, x, y, to, count, &f)),
         )
     }
 }
 
 impl Results<'_> {
-    /// All places, `count` outputs in `V` vectors: loops of a length that the compiler knows, with the multipliers in registers.
+    /// [`Scaled::each_with`] for `count` outputs in `V` vectors. Constant trip counts keep the multipliers in registers.
     #[inline(always)]
     fn batch_columns<K: Kernel, X: Copy, Y: Copy, const V: usize>(
         &self,
         kernel: K,
         x: &[X],
         y: &mut [Y],
-        (first, columns, count): (usize, usize, usize),
+        Strided { first, stride }: Strided,
+        count: usize,
         f: &impl Fn(i32, X, &mut Y),
     ) -> Result<(), Corrupt> {
         let multipliers = self.multipliers.as_chunks::<LANES>().0.first_chunk::<V>().ok_or(Corrupt)?;
         let scaled = |sums, multipliers| kernel.requantize(sums, self.left_shift, multipliers);
         for (batch_column, sums) in self.sums.chunks_exact(V * LANES).enumerate() {
-            let start = batch_column * columns + first;
+            let start = batch_column * stride + first;
             let (x, last_x) = x.get(start..start + count).ok_or(Corrupt)?.as_chunks::<LANES>();
             let (y, last_y) = y.get_mut(start..start + count).ok_or(Corrupt)?.as_chunks_mut::<LANES>();
             let mut vectors = sums.as_chunks::<LANES>().0.iter().zip(multipliers);
@@ -354,7 +380,7 @@ impl Results<'_> {
     }
 }
 
-/// [`apply`] of a vector that is filled in part: half a vector is not rare, and a loop of a length that is known as well.
+/// [`apply`] for a partial vector. Half a vector is common and has a loop of constant length.
 #[inline(always)]
 pub(super) fn apply_last<X: Copy, Y: Copy>(scaled: [i32; LANES], x: &[X], y: &mut [Y], f: &impl Fn(i32, X, &mut Y)) {
     let (half_x, rest_x) = x.as_chunks::<HALF>();
@@ -370,7 +396,7 @@ pub(super) fn apply_last<X: Copy, Y: Copy>(scaled: [i32; LANES], x: &[X], y: &mu
     }
 }
 
-/// `f(scaled sum, x, y)` of each.
+/// Calls `f(scaled sum, x, y)` for each element.
 #[inline(always)]
 pub(super) fn apply<X: Copy, Y>(scaled: [i32; LANES], x: &[X], y: &mut [Y], f: &impl Fn(i32, X, &mut Y)) {
     for ((y, x), scaled) in y.iter_mut().zip(x).zip(scaled) {

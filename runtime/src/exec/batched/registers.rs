@@ -1,14 +1,14 @@
-//! The registers of all places.
+//! Registers of all columns of the batch.
 
 use crate::exec::split::split_disjoint_mut;
 use crate::kernels::gemm::WORD;
 use bytemuck::Pod;
 use core::ops::Range;
 
-/// Words after the last register: a product takes whole words of inputs.
+/// Words after the last register: products read whole words of inputs.
 const SLACK: usize = 4;
 
-/// Vectors that ops hand to each other: an engine's registers, each of them as a matrix with a row for each place.
+/// Vectors passed between ops. Each register of the blob is a matrix with one row per column of the batch.
 #[derive(Clone, Debug)]
 pub(super) struct Registers {
     words: Vec<u32>,
@@ -20,39 +20,39 @@ impl Registers {
         Self { words: vec![0; batch_columns * bytes.next_multiple_of(4) / 4 + SLACK], batch_columns }
     }
 
-    /// The first number of the register at byte `at` of an engine's.
+    /// Index of the first element of the register at blob offset `at`.
     #[inline(always)]
     pub(super) fn start<T>(&self, at: u32) -> usize {
         at as usize * self.batch_columns / size_of::<T>().max(1)
     }
 
-    /// All numbers.
+    /// All elements.
     #[inline(always)]
     pub(super) fn slice<T: Pod>(&self) -> Option<&[T]> {
         bytemuck::try_cast_slice(&self.words).ok()
     }
 
-    /// All numbers, to write.
+    /// All elements, mutable.
     #[inline(always)]
     pub(super) fn slice_mut<T: Pod>(&mut self) -> Option<&mut [T]> {
         bytemuck::try_cast_slice_mut(&mut self.words).ok()
     }
 
-    /// The register at byte `at`, `[batch_columns, count]`.
+    /// Register at byte `at`, `[batch_columns, count]`.
     #[inline(always)]
     pub(super) fn get<T: Pod>(&self, at: u32, count: usize) -> Option<&[T]> {
         let start = self.start::<T>(at);
         self.slice()?.get(start..start + self.batch_columns * count)
     }
 
-    /// The register at byte `at` of the only place, `count` numbers and what fills their last word.
+    /// Fast path of [`Registers::get`] for a single column of the batch: same elements, rounded up to whole words.
     #[inline(always)]
     pub(super) fn words<T: Pod>(&self, at: u32, count: usize) -> Option<&[T]> {
         let (start, each) = (at as usize / size_of::<T>(), WORD / size_of::<T>());
         self.slice()?.get(start..start + count.next_multiple_of(each))
     }
 
-    /// The register at byte `at`, `[batch_columns, count]`, to write.
+    /// Register at byte `at`, `[batch_columns, count]`, mutable.
     #[inline(always)]
     pub(super) fn get_mut<T: Pod>(&mut self, at: u32, count: usize) -> Option<&mut [T]> {
         let start = self.start::<T>(at);
@@ -60,7 +60,7 @@ impl Registers {
         bytemuck::try_cast_slice_mut(&mut self.words).ok()?.get_mut(start..end)
     }
 
-    /// A register, and another one to write; `None` where they overlap.
+    /// Register `input`, shared, and register `output`, mutable; `None` if they overlap.
     #[inline(always)]
     pub(super) fn split_disjoint_mut<T: Pod, U: Pod>(
         &mut self,
@@ -75,7 +75,7 @@ impl Registers {
         self.bytes_split_disjoint_mut(x, y)
     }
 
-    /// Bytes `x`, and bytes `y` to write, as numbers; `None` where they overlap.
+    /// Byte range `x`, shared, and byte range `y`, mutable, cast to `T` and `U`; `None` if they overlap.
     #[inline(always)]
     pub(super) fn bytes_split_disjoint_mut<T: Pod, U: Pod>(
         &mut self,
@@ -86,8 +86,8 @@ impl Registers {
     }
 }
 
-/// Where `features` of `batch_columns` lie in a matrix `[batch_columns, count]`: one range where all features are wanted, one for each
-/// place where not.
+/// Contiguous ranges of `features` of `batch_columns` in a matrix `[batch_columns, count]`: one range for all features, else one per
+/// column of the batch.
 #[inline(always)]
 pub(super) fn spans(
     batch_columns: Range<usize>,

@@ -1,4 +1,4 @@
-//! An image that is there already, a row at a time.
+//! Likelihood of a given image, computed row by row.
 
 use super::batch::add_costs;
 use super::executor::{AnyExecutor, Execute, Executor};
@@ -12,56 +12,57 @@ use crate::kernels::Host;
 use crate::network::Image;
 use crate::source::{FromImage, Position, SymbolSource, TooShort};
 
-/// Predicts all values of given images, in memory that it allocates when it is made and never after.
+/// Executor that predicts all values of a given image. It allocates only when it is created.
 ///
-/// What a value's distribution depends on is there already, so a row's are computed at once: each op is a product of
-/// matrices.
+/// All values that a distribution depends on are known, so that a whole row is one step: each op is a matrix product.
 pub struct Scorer<'p, 'm> {
     packed: &'p PackedModel<'m>,
     kernel: Host,
     executor: AnyExecutor,
-    /// Of each column and channel.
+    /// Accumulated costs, `[width, channels]`.
     costs: Vec<Cost>,
 }
 
 impl<'p, 'm> Scorer<'p, 'm> {
-    /// A scorer, with the kernel that [`Host::from_env`] gives.
+    /// Scorer with the kernel of [`Host::from_env`].
     ///
     /// # Errors
-    /// When the machine has no kernel of the name in [`Host::VARIABLE`].
+    /// The machine lacks the kernel that [`Host::VARIABLE`] names.
     pub fn new(packed: &'p PackedModel<'m>) -> Result<Self, SetupError> {
         Self::with(packed, Host::from_env().map_err(SetupError::Kernel)?)
     }
 
-    /// A scorer with that kernel.
+    /// Scorer with the given kernel.
     ///
     /// # Errors
-    /// None that a checked model could cause.
+    /// None for a checked model.
     pub fn with(packed: &'p PackedModel<'m>, kernel: Host) -> Result<Self, SetupError> {
         let Image { width, channels, .. } = packed.model.image();
         let executor = AnyExecutor::new(packed, 1, width).ok_or(Corrupt)?;
         Ok(Self { packed, kernel, executor, costs: vec![Cost(0); width * channels] })
     }
 
-    /// The model, with its weights packed.
+    /// Packed model of the scorer.
     pub const fn packed(&self) -> &'p PackedModel<'m> {
         self.packed
     }
 
-    /// The cost of an image, `[C, H, W]`.
+    /// Cost of an image, `[C, H, W]`.
     ///
     /// # Errors
-    /// When the label does not fit the model, or the image is too short or has a value that is no level.
+    /// The label does not fit the model, or the image is too short or has an invalid value.
     pub fn score(&mut self, label: Option<usize>, image: &[u8]) -> Result<Cost, StepError<TooShort>> {
         let shape = self.packed.model.image();
         self.visit(label, image, &mut FromImage::new(image, shape))
     }
 
-    /// Shows `source` the distribution of each value of an image, `[C, H, W]`, in the order of the walk, and gives the cost of
-    /// the image's values. An entropy coder is such a source; what it gives back must be the image's values.
+    /// Passes the distribution of each value of an image, `[C, H, W]`, to `source`, in raster order with channels innermost. Returns the
+    /// cost of the image.
+    ///
+    /// The source must answer with the image's values; an entropy coder does.
     ///
     /// # Errors
-    /// As [`Scorer::score`], and when the source has no value or another one.
+    /// Same as [`Scorer::score`]; also if the source has no value or a different one.
     pub fn visit<S: SymbolSource>(
         &mut self,
         label: Option<usize>,
@@ -80,7 +81,7 @@ impl<'p, 'm> Scorer<'p, 'm> {
     }
 }
 
-/// What [`Scorer::visit`] was asked for.
+/// Arguments of [`Scorer::visit`].
 struct Job<'j, 'm> {
     packed: &'j PackedModel<'m>,
     kernel: Host,
@@ -99,6 +100,7 @@ impl Job<'_, '_> {
         let Self { packed, kernel, label, image, costs } = self;
         costs.fill(Cost(0));
         let Image { height, width, channels, levels } = packed.model.image();
+        let (output, shift) = packed.model.logits();
         executor.restart(ops, width)?;
         let mut step = Step {
             images: 1,
@@ -127,14 +129,14 @@ impl Job<'_, '_> {
                 for channel in 0..channels {
                     let at = (column * channels + channel) * levels;
                     let logits = executor.scratch.logits.get_mut(at..at + levels).ok_or(Corrupt)?;
-                    let distribution = predicted_of_sums(packed.model.logits(), logits, source.temperature(), kernel);
+                    let distribution = predicted_of_sums(output, shift, logits, source.temperature(), kernel);
                     let position = Position { row, column, channel };
                     let value = source.next(position, &distribution).map_err(StepError::Source)?;
                     if image.get((channel * height + row) * width + column) != Some(&value) {
                         return Err(StepError::Value { position, got: value, levels });
                     }
-                    let batch_column = column * channels + channel;
-                    *executor.frequencies.get_mut(batch_column).ok_or(Corrupt)? = distribution.frequency(value);
+                    let at = column * channels + channel;
+                    *executor.frequencies.get_mut(at).ok_or(Corrupt)? = distribution.frequency(value);
                 }
             }
             add_costs(&executor.frequencies, costs, kernel);

@@ -1,4 +1,4 @@
-//! The pixel that is computed, and the caller's buffer split into its parts.
+//! Context of the current pixel, and the split of the caller's buffer.
 
 use super::gemv::OUTPUT_BLOCK;
 use super::registers::Registers;
@@ -7,7 +7,7 @@ use crate::arithmetic::Arithmetic;
 use crate::blob::{ConvRecord, Instruction, Model, Plan};
 use core::hint::black_box;
 
-/// What every op of a pixel needs to know.
+/// Current pixel and colour group.
 #[derive(Clone, Copy)]
 pub(super) struct PixelContext<'m> {
     pub(super) model: Model<'m>,
@@ -22,23 +22,23 @@ pub(super) struct PixelContext<'m> {
 }
 
 impl PixelContext<'_> {
-    /// Number of the pixel in raster order.
+    /// Index of the pixel in raster order.
     pub(super) fn pixel(&self) -> usize {
         self.row * self.width + self.column
     }
 }
 
-/// The ops' own state: what those that are still to run keep.
+/// State of the ops that have not run yet, in order.
 pub(super) struct OpState<'b>(&'b mut [u32]);
 
 impl<'b> OpState<'b> {
-    /// Takes off what an op keeps.
+    /// Splits off the state of the next op.
     pub(super) fn take(&mut self, instruction: Instruction<'_>, context: &PixelContext<'_>) -> Option<&'b mut [u32]> {
         let PixelContext { height, width, model, plan, .. } = context;
         self.0.split_off_mut(..instruction.state_bytes(*height, *width, model.weights(), *plan) / 4)
     }
 
-    /// Takes off what a convolution keeps.
+    /// Fast path of [`OpState::take`] for a convolution: same words, as a ring.
     pub(super) fn ring<A: Arithmetic>(
         &mut self,
         record: &ConvRecord,
@@ -48,34 +48,34 @@ impl<'b> OpState<'b> {
         if pixels == 0 {
             return Ring::new(&mut [], 0, inputs);
         }
-        let own = self.0.split_off_mut(..(pixels * inputs * size_of::<A::Activation>()).div_ceil(4))?;
-        Ring::new(own, pixels, inputs)
+        let words = self.0.split_off_mut(..(pixels * inputs * size_of::<A::Activation>()).div_ceil(4))?;
+        Ring::new(words, pixels, inputs)
     }
 }
 
-/// The parts of the buffer that ops share.
+/// Memory shared by all ops.
 pub(super) struct Scratch<'b, A: Arithmetic> {
     pub(super) registers: Registers<'b>,
     pub(super) logits: &'b mut [u32],
     pub(super) im2col: &'b mut [A::Activation],
-    /// The outputs that are computed at a time.
+    /// Accumulators of one block of outputs.
     pub(super) sums: &'b mut [A::Sum; OUTPUT_BLOCK],
 }
 
 impl<A: Arithmetic> Scratch<'_, A> {
-    /// The same parts, for a while.
+    /// The same memory with a shorter lifetime.
     pub(super) fn reborrow(&mut self) -> Scratch<'_, A> {
         let Self { registers, logits, im2col, sums } = self;
         Scratch { registers: registers.reborrow(), logits, im2col, sums }
     }
 }
 
-/// Memory for [`Scratch::sums`]. To the compiler the number is unknown, as it would clear what is 0 by `memset`.
+/// Zeroed [`Scratch::sums`]. The `black_box` hides the zero from the compiler, which would otherwise call `memset`.
 pub(super) fn no_accumulators<A: Arithmetic>() -> [A::Sum; OUTPUT_BLOCK] {
     [black_box(A::Sum::default()); OUTPUT_BLOCK]
 }
 
-/// The buffer's parts: shared ones, and the words of the ops' own state.
+/// Splits the caller's buffer into shared memory and op states. Order: registers, logits, im2col, op states.
 pub(super) fn split<'b, A: Arithmetic>(
     model: &Model<'_>,
     state: &'b mut [u32],

@@ -12,8 +12,10 @@ use crate::kernels::Kernel;
 use crate::network::Output;
 use core::ops::Range;
 
-/// A convolution at a pixel. `ring` holds the inputs of the pixels that later ones read; the first convolution's is the image, whose
-/// value at this pixel is still to come.
+/// Masked convolution at one pixel: gathers an im2col vector, then computes the outputs block by block.
+///
+/// `ring` holds inputs of earlier pixels. In the `first` convolution they are image values; [`super::forward::end_pixel`] stores
+/// the current pixel's once they are known.
 #[cfg_attr(pixelrnn_mve, inline(never))]
 pub(super) fn conv<A: Arithmetic, K: Kernel>(
     record: &ConvRecord,
@@ -28,15 +30,15 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
     let matrix = record.matrix();
     let open = matrix.open(groups, group);
     let length = context.model.layout().row(matrix.past + open);
-    // What a 1x1 kernel reads lies together already.
+    // A 1x1 kernel reads its register directly.
     let gathered = length != open;
     if gathered {
         let (past, centre) =
             im2col.get_mut(..length).ok_or(Corrupt)?.split_at_mut_checked(matrix.past).ok_or(Corrupt)?;
         gather::<A>(record, context, &ring, past)?;
-        let (centre, missing) = centre.split_at_mut_checked(open).ok_or(Corrupt)?;
+        let (centre, padding) = centre.split_at_mut_checked(open).ok_or(Corrupt)?;
         registers.read(record.input, 0, centre)?;
-        fill(missing, A::zero(0));
+        fill(padding, A::zero(0));
     }
     let mut sums = Accumulators::<A>::new(&matrix, context, length);
     let Range { start, end } = sums.outputs;
@@ -63,7 +65,7 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
                 continue;
             }
         };
-        store.put::<A, K>(registers, (record.output, range), values, kernel)?;
+        store.put::<A, K>(registers, record.output, range, values, kernel)?;
     }
     if record.destination == Destination::Logits as u8 {
         self::logits::<A, K>(record, context, logits.get_mut(..end - start).ok_or(Corrupt)?, kernel);
@@ -74,7 +76,7 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
     Ok(())
 }
 
-/// Turns a value's scaled sums into its logits.
+/// Turns a value's scaled sums into logits, in place.
 #[inline(always)]
 pub(super) fn logits<A: Arithmetic, K: Kernel>(
     record: &ConvRecord,
@@ -85,7 +87,7 @@ pub(super) fn logits<A: Arithmetic, K: Kernel>(
     A::logits(kernel, sums, context.model.output() == Output::Softmax, record.logit_shift);
 }
 
-/// Copies the inputs under the past taps to `im2col`, row by row.
+/// Copies the inputs of the past taps to `im2col`, kernel row by kernel row, with zero padding outside the image.
 pub(super) fn gather<A: Arithmetic>(
     record: &ConvRecord,
     context: &PixelContext<'_>,

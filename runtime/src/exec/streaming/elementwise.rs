@@ -1,4 +1,4 @@
-//! Ops on each feature by itself.
+//! Elementwise ops and quantization, one pixel and one colour at a time.
 
 use super::context::{PixelContext, Scratch};
 use super::gemv::{OUTPUT_BLOCK, Store, opaque};
@@ -10,7 +10,7 @@ use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 use core::ops::Range;
 
-/// Runs an op on the features of the colour that is being computed.
+/// Runs an elementwise op on the features of the current colour group.
 #[cfg_attr(pixelrnn_mve, inline(never))]
 pub(super) fn run<A: Arithmetic, K: Kernel>(
     op: Elementwise<'_>,
@@ -22,18 +22,18 @@ pub(super) fn run<A: Arithmetic, K: Kernel>(
     let Scratch { registers, sums, .. } = scratch;
     let Range { start: mut first, end } = features(context, count);
     while first < end {
-        // An output may be an input as well: features are read before they are written.
+        // An output register may also be an input: a block is read before it is written.
         let range = first..end.min(first + OUTPUT_BLOCK);
         first = range.end;
         let values = sums.get_mut(..range.len()).ok_or(Corrupt)?;
         let read = |at| registers.get::<A::Residual>(at, range.clone());
         elementwise::<A>(op, [read(a).ok_or(Corrupt)?, read(b).ok_or(Corrupt)?, read(t).ok_or(Corrupt)?], values);
-        Store::Residual.put::<A, K>(registers, (output, range), values, kernel)?;
+        Store::Residual.put::<A, K>(registers, output, range, values, kernel)?;
     }
     Ok(())
 }
 
-/// From the stream to activations, of some features.
+/// Quantizes residuals to activations, for a range of features.
 #[inline(always)]
 pub(super) fn quantize<A: Arithmetic, K: Kernel>(
     record: &QuantizeRecord,
@@ -49,7 +49,7 @@ pub(super) fn quantize<A: Arithmetic, K: Kernel>(
     Ok(())
 }
 
-/// The features of the colour that is being computed, of `count`.
+/// Features of the current colour group, out of `count`.
 #[inline(always)]
 pub(super) fn features(context: &PixelContext<'_>, count: u16) -> Range<usize> {
     let start = |group| group_start(usize::from(count), context.groups, group);

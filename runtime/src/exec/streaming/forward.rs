@@ -1,4 +1,4 @@
-//! All ops at one pixel.
+//! Forward pass of all ops at one pixel.
 
 use super::context::{PixelContext, split};
 use super::conv::conv;
@@ -11,7 +11,7 @@ use crate::blob::{Instruction, LSTM, Layout};
 use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 
-/// Runs all ops for one colour of one pixel, and gives the logits; `None` where the blob contradicts what was checked.
+/// Runs all ops for one colour of one pixel and returns the logits; `Corrupt` if the blob changed after its check.
 #[inline(never)]
 pub(super) fn forward<'b, A: Arithmetic, K: Kernel, O: Observer>(
     context: &PixelContext<'_>,
@@ -24,7 +24,7 @@ pub(super) fn forward<'b, A: Arithmetic, K: Kernel, O: Observer>(
     let mut records = context.model.records().iter();
     let mut op = 0;
     loop {
-        // Unless none is left, which is quicker to find out here.
+        // The length test here saves a call at the end of the list.
         if K::FUSED && A::MULTIPLIERS && context.model.layout() == Layout::RowMajor && records.len() > 0 {
             let ops = if context.groups == 1 { fused::ops::<A, K, O, 1> } else { fused::ops::<A, K, O, 3> };
             op = ops(op, context, &mut op_state, &mut scratch, kernel, observer)?;
@@ -81,8 +81,8 @@ pub(super) fn forward<'b, A: Arithmetic, K: Kernel, O: Observer>(
     Ok(scratch.logits)
 }
 
-/// What waits for all values of a pixel: the first convolution keeps the image itself, and after a row's last pixel
-/// comes the sweep of each Diagonal BiLSTM.
+/// Work after all values of a pixel are known: the first convolution keeps the image values, and after the last pixel of a row
+/// each Diagonal BiLSTM sweeps the row.
 #[inline(never)]
 pub(super) fn end_pixel<A: Arithmetic, K: Kernel>(
     context: &PixelContext<'_>,
@@ -101,9 +101,9 @@ pub(super) fn end_pixel<A: Arithmetic, K: Kernel>(
     if LSTM && context.column + 1 == context.width && context.row + 1 < context.height {
         for instruction in instructions {
             let instruction = instruction.ok_or(Corrupt)?;
-            let kept = op_state.take(instruction, context).ok_or(Corrupt)?;
+            let lstm_state = op_state.take(instruction, context).ok_or(Corrupt)?;
             if let Instruction::DiagonalRight(record) = instruction {
-                lstm::sweep::<A, K>(record, context, kept, &mut scratch, kernel)?;
+                lstm::sweep::<A, K>(record, context, lstm_state, &mut scratch, kernel)?;
             }
         }
     }

@@ -1,7 +1,6 @@
-//! A convolution whose outputs are few enough to be computed at once.
+//! Fast path of [`super::conv`] for convolutions whose outputs fit one block: same result.
 //!
-//! It gives what [`super::conv`] gives. With nothing to keep from some outputs to the next ones it has less to set up, which
-//! counts where vectors make the sums themselves short.
+//! No accumulator state crosses blocks, so there is less set-up. Set-up dominates if vectors make the products short.
 
 use super::context::{OpState, PixelContext, Scratch};
 use super::conv::{gather, logits as to_logits};
@@ -9,7 +8,7 @@ use super::elementwise::{features, quantize};
 use super::gemv::OUTPUT_BLOCK;
 use super::memory::copy;
 use super::observer::Observer;
-use super::ring::Ring;
+use super::ring::{Ring, Rows};
 use crate::arithmetic::Arithmetic;
 use crate::blob::{ConvRecord, Destination, Layout, group_start};
 use crate::exec::error::Corrupt;
@@ -19,25 +18,25 @@ use crate::network::taps::Reach;
 use bytemuck::Pod;
 use core::ops::Range;
 
-/// Runs ops from `op` on of a model with weights in rows and multipliers, and gives the number of the first that is left to others. With
-/// `GROUPS` 1, the model has one colour.
+/// Fast path of [`super::forward::forward`] for convolutions and `quantize`: same result. Returns the index of the first op, from
+/// `op` on, that it cannot run.
 ///
-/// One function for all of them, as calls would be a good deal of what they do. An LSTM is called from outside, for the stack's
-/// sake.
+/// Weights must be row-major, with multipliers. `GROUPS` is 1 for a model of one colour, else 3. The loop inlines its ops, because
+/// calls would be a large share of their time. It leaves LSTMs to the caller, to save stack.
 #[inline(never)]
 pub(super) fn ops<A: Arithmetic, K: Kernel, O: Observer, const GROUPS: usize>(
     mut op: usize,
     context: &PixelContext<'_>,
-    own: &mut OpState<'_>,
+    op_state: &mut OpState<'_>,
     scratch: &mut Scratch<'_, A>,
     kernel: K,
     observer: &mut O,
 ) -> Result<usize, Corrupt> {
-    // Here, and not behind a pointer.
+    // A local copy avoids a load through a pointer at each use.
     let mut scratch = scratch.reborrow();
     for record in context.model.records().get(op..).ok_or(Corrupt)? {
         if let Some(record) = record.conv() {
-            if !conv::<A, K, GROUPS>(record, context, op == 0, own, &mut scratch, kernel)? {
+            if !conv::<A, K, GROUPS>(record, context, op == 0, op_state, &mut scratch, kernel)? {
                 break;
             }
         } else if let Some(record) = record.quantize() {
@@ -52,18 +51,19 @@ pub(super) fn ops<A: Arithmetic, K: Kernel, O: Observer, const GROUPS: usize>(
     Ok(op)
 }
 
-/// A convolution at a pixel, as [`super::conv::conv`]; `false` for one with more outputs than are computed at once, unless they are
-/// logits, and for one whose biases and those of a class are still to be added.
+/// Fast path of [`super::conv::conv`]: same result. Returns `false`, with nothing done, for convolutions that it does not support.
+///
+/// Unsupported are more outputs than [`OUTPUT_BLOCK`], except 1x1 logits, and class biases besides ordinary biases.
 #[inline(always)]
 fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
     record: &ConvRecord,
     context: &PixelContext<'_>,
     first: bool,
-    own: &mut OpState<'_>,
+    op_state: &mut OpState<'_>,
     scratch: &mut Scratch<'_, A>,
     kernel: K,
 ) -> Result<bool, Corrupt> {
-    let Part { open, outputs, before, last } = Part::new::<GROUPS>(record, context);
+    let GroupShape { open, outputs, first_weight, last } = GroupShape::new::<GROUPS>(record, context);
     let count = outputs.end - outputs.start;
     if record.class_bias != 0 && record.bias != 0 {
         return Ok(false);
@@ -73,21 +73,21 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
             return Ok(false);
         }
         let x = scratch.registers.get(record.input, 0..open).ok_or(Corrupt)?;
-        return many_logits::<A, K>(record, context, (outputs, before), x, scratch.logits, kernel);
+        return many_logits::<A, K>(record, context, outputs, first_weight, x, scratch.logits, kernel);
     }
     let x = if record.kernel == [1, 1] {
         let x = scratch.im2col.get_mut(..open).ok_or(Corrupt)?;
         scratch.registers.read(record.input, 0, x)?;
         &*x
     } else {
-        let length = collect::<A>(record, context, open, last && !first, own, scratch)?;
+        let length = collect::<A>(record, context, open, last && !first, op_state, scratch)?;
         scratch.im2col.get(..length).ok_or(Corrupt)?
     };
     let Scratch { registers, logits, sums, .. } = scratch;
     let sums = sums.get_mut(..count).ok_or(Corrupt)?;
-    let rows = Gemv {
+    let gemv = Gemv {
         bias: biases::<A>(record, context, outputs.clone())?,
-        weights: context.model.slice(record.weights, before..before + count * x.len()).ok_or(Corrupt)?,
+        weights: context.model.slice(record.weights, first_weight..first_weight + count * x.len()).ok_or(Corrupt)?,
         x,
         left_shift: record.left_shift,
         multipliers: context.model.slice(record.multipliers, outputs.clone()).ok_or(Corrupt)?,
@@ -96,17 +96,17 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
         Destination::Activation => {
             let (zero_point, clamp_min) = (i32::from(record.output_zero_point), i32::from(record.output_clamp_min));
             let y = registers.get_mut(record.output, outputs).ok_or(Corrupt)?;
-            A::gemv_activations(kernel, rows, zero_point, clamp_min, sums, y);
+            A::gemv_activations(kernel, gemv, zero_point, clamp_min, sums, y);
         }
         Destination::Accumulate => {
-            A::gemv_accumulated(kernel, rows, sums, registers.get_mut(record.output, outputs).ok_or(Corrupt)?);
+            A::gemv_accumulated(kernel, gemv, sums, registers.get_mut(record.output, outputs).ok_or(Corrupt)?);
         }
         Destination::Residual => {
-            A::gemv_scaled(kernel, rows, sums);
+            A::gemv_scaled(kernel, gemv, sums);
             A::residuals(kernel, sums, registers.get_mut(record.output, outputs).ok_or(Corrupt)?);
         }
         Destination::Logits => {
-            A::gemv_scaled(kernel, rows, sums);
+            A::gemv_scaled(kernel, gemv, sums);
             let logits = logits.get_mut(..count).ok_or(Corrupt)?;
             copy(logits, bytemuck::try_cast_slice(sums).ok().ok_or(Corrupt)?)?;
             to_logits::<A, K>(record, context, logits, kernel);
@@ -115,7 +115,7 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
     Ok(true)
 }
 
-/// Biases: those of the class, unless there are none.
+/// Class biases of the outputs if the op has them, else its biases.
 #[inline(always)]
 fn biases<'m, A: Arithmetic>(
     record: &ConvRecord,
@@ -129,42 +129,45 @@ fn biases<'m, A: Arithmetic>(
     context.model.slice(record.class_bias, class + start..class + end).ok_or(Corrupt)
 }
 
-/// Logits of a 1x1 kernel, however many: they are their own sums.
+/// Fast path of [`super::conv::conv`] for any number of 1x1 logits: same result. The logits themselves serve as accumulators.
 #[inline(never)]
 fn many_logits<A: Arithmetic, K: Kernel>(
     record: &ConvRecord,
     context: &PixelContext<'_>,
-    (outputs, before): (Range<usize>, usize),
+    outputs: Range<usize>,
+    first_weight: usize,
     x: &[A::Activation],
     logits: &mut [u32],
     kernel: K,
 ) -> Result<bool, Corrupt> {
     let logits = logits.get_mut(..outputs.end - outputs.start).ok_or(Corrupt)?;
-    let rows = Gemv {
+    let end = first_weight + logits.len() * x.len();
+    let gemv = Gemv {
         bias: biases::<A>(record, context, outputs.clone())?,
-        weights: context.model.slice(record.weights, before..before + logits.len() * x.len()).ok_or(Corrupt)?,
+        weights: context.model.slice(record.weights, first_weight..end).ok_or(Corrupt)?,
         x,
         left_shift: record.left_shift,
         multipliers: context.model.slice(record.multipliers, outputs).ok_or(Corrupt)?,
     };
-    A::gemv_sums(kernel, rows, logits);
+    A::gemv_sums(kernel, gemv, logits);
     to_logits::<A, K>(record, context, logits, kernel);
     Ok(true)
 }
 
-/// Collects the inputs: those under the past taps, and the `open` ones of the centre, which may be kept for later pixels. Gives how
-/// many these are.
+/// Gathers the im2col vector: inputs of the past taps, then `open` inputs of the centre. Returns its length.
+///
+/// With `keep`, stores the centre's inputs for later pixels.
 #[inline(never)]
 fn collect<A: Arithmetic>(
     record: &ConvRecord,
     context: &PixelContext<'_>,
     open: usize,
-    kept: bool,
-    own: &mut OpState<'_>,
+    keep: bool,
+    op_state: &mut OpState<'_>,
     scratch: &mut Scratch<'_, A>,
 ) -> Result<usize, Corrupt> {
     let Scratch { registers, im2col, .. } = scratch;
-    let mut ring = own.ring::<A>(record, context).ok_or(Corrupt)?;
+    let mut ring = op_state.ring::<A>(record, context).ok_or(Corrupt)?;
     let past = record.past_taps() * usize::from(record.inputs);
     let length = past + open;
     let (past, centre) = im2col.get_mut(..length).ok_or(Corrupt)?.split_at_mut_checked(past).ok_or(Corrupt)?;
@@ -172,13 +175,13 @@ fn collect<A: Arithmetic>(
         gather::<A>(record, context, &ring, past)?;
     }
     registers.read(record.input, 0, centre)?;
-    if kept && !ring.is_empty() {
+    if keep && !ring.is_empty() {
         registers.read(record.input, 0, ring.get_mut(context.pixel()).ok_or(Corrupt)?)?;
     }
     Ok(length)
 }
 
-/// [`gather`] where all taps are inside the image; `false` where they are not.
+/// Fast path of [`gather`] for pixels whose taps are all inside the image: same result. Returns `false`, with nothing done, for others.
 #[inline(always)]
 fn inside<T: Pod>(
     record: &ConvRecord,
@@ -193,47 +196,49 @@ fn inside<T: Pod>(
         return Ok(false);
     }
     let pixel = row * width + column - (above * width + left) * dilation;
-    ring.copy_rows(pixel, dilation, (above, (left + 1 + right) * inputs, dilation * width), past)?;
+    let rows = Rows { count: above, length: (left + 1 + right) * inputs, stride: dilation * width };
+    ring.copy_rows(pixel, dilation, rows, past)?;
     Ok(true)
 }
 
-/// What a colour computes of a convolution.
-struct Part {
-    /// Features of the centre that it reads.
+/// Share of the current colour group in a convolution.
+struct GroupShape {
+    /// Features of the centre that the group reads.
     open: usize,
     outputs: Range<usize>,
-    /// Weights of the colours before.
-    before: usize,
-    /// Whether it is the last colour of the pixel.
+    /// Index of the group's first weight.
+    first_weight: usize,
+    /// True for the last colour of the pixel.
     last: bool,
 }
 
-impl Part {
+impl GroupShape {
+    /// Fast path of [`crate::blob::MatrixDescriptor`]'s `open`, `group` and `weights_before`: same result.
     #[inline(always)]
     fn new<const GROUPS: usize>(record: &ConvRecord, context: &PixelContext<'_>) -> Self {
         let (inputs, outputs) = (usize::from(record.inputs), usize::from(record.outputs));
-        let own = usize::from(record.mask() == Mask::B);
+        let mask_b = usize::from(record.mask() == Mask::B);
         if GROUPS == 1 {
-            return Self { open: inputs * own, outputs: 0..outputs, before: 0, last: true };
+            return Self { open: inputs * mask_b, outputs: 0..outputs, first_weight: 0, last: true };
         }
         let group = context.group;
         let (last, past) = (group + 1 == GROUPS, record.past_taps() * inputs);
         let (each_input, each_output) = (inputs / GROUPS, outputs / GROUPS);
         if each_input * GROUPS == inputs && each_output * GROUPS == outputs {
-            // Colours are alike but for what is open: of the first one `own` shares, and of each later one a share more.
-            let shares = group * own + (0..group).sum::<usize>();
+            // Groups differ only in the open part of the centre: group g reads the inputs of g + mask_b groups.
+            let open_groups = group * mask_b + (0..group).sum::<usize>();
             return Self {
-                open: (group + own) * each_input,
+                open: (group + mask_b) * each_input,
                 outputs: group * each_output..(group + 1) * each_output,
-                before: each_output * (group * past + shares * each_input),
+                first_weight: each_output * (group * past + open_groups * each_input),
                 last,
             };
         }
         let first = |group| group_start(outputs, GROUPS, group);
         Self {
-            open: group_start(inputs, GROUPS, group + own),
+            open: group_start(inputs, GROUPS, group + mask_b),
             outputs: first(group)..first(group + 1),
-            before: record.weights_before(GROUPS, group, Layout::RowMajor),
+            first_weight: record.weights_before(GROUPS, group, Layout::RowMajor),
             last,
         }
     }

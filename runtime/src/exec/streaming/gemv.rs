@@ -1,4 +1,4 @@
-//! The weighted sums of an op, a few outputs at a time, and where they go.
+//! Matrix-vector products of an op, one block of outputs at a time, and the store of their results.
 
 use super::context::PixelContext;
 use super::registers::Registers;
@@ -10,19 +10,19 @@ use crate::kernels::{Gemv, Kernel};
 use core::hint::black_box;
 use core::ops::Range;
 
-/// Outputs computed at a time: whole blocks of a [`Layout`], few enough for the stack of a small machine.
+/// Outputs per block: a multiple of the tile height of a [`Layout`], small enough for the stack of a microcontroller.
 pub(super) const OUTPUT_BLOCK: usize = if cfg!(pixelrnn_mve) { OUTPUT_TILE } else { 2 * OUTPUT_TILE };
 
-/// Outputs computed at a time where they are added to others.
-const FEW: usize = 16;
+/// Outputs per block of [`Accumulators::add`].
+const ADD_BLOCK: usize = 16;
 
-const _: () = assert!(OUTPUT_BLOCK.is_multiple_of(Layout::OUTPUTS) && FEW.is_multiple_of(Layout::OUTPUTS));
+const _: () = assert!(OUTPUT_BLOCK.is_multiple_of(Layout::OUTPUTS) && ADD_BLOCK.is_multiple_of(Layout::OUTPUTS));
 
-/// The sums of a colour group that are still to be computed.
+/// Remaining outputs of a colour group's matrix-vector product; each call computes the next block.
 pub(super) struct Accumulators<'m, A: Arithmetic> {
     layout: Layout,
     left_shift: u8,
-    /// Their numbers, of all of the op's.
+    /// All outputs of the colour group, as indices into the op's.
     pub(super) outputs: Range<usize>,
     weights: &'m [A::Weight],
     bias: &'m [A::Sum],
@@ -31,14 +31,14 @@ pub(super) struct Accumulators<'m, A: Arithmetic> {
 }
 
 impl<'m, A: Arithmetic> Accumulators<'m, A> {
-    /// All sums of the colour that is being computed, of `length` inputs as they lie in the blob. There are none where the blob does
-    /// not have what its record says.
+    /// All outputs of the current colour group. `length` is the number of inputs, with the padding of the layout. Empty slices if the
+    /// blob contradicts its record.
     pub(super) fn new(matrix: &MatrixDescriptor, context: &PixelContext<'m>, length: usize) -> Self {
         let PixelContext { model, groups, group, .. } = *context;
         let (first, end) = matrix.group(groups, group);
-        let before = if group == 0 { 0 } else { matrix.weights_before(groups, group, model.layout()) };
-        let parts = || {
-            let weights = model.slice(matrix.weights, before..before + (end - first) * length)?;
+        let first_weight = if group == 0 { 0 } else { matrix.weights_before(groups, group, model.layout()) };
+        let slices = || {
+            let weights = model.slice(matrix.weights, first_weight..first_weight + (end - first) * length)?;
             let multipliers = if A::MULTIPLIERS { model.slice(matrix.multipliers, first..end)? } else { &[] };
             let class_bias = match (matrix.class_bias, context.label) {
                 (0, _) | (_, None) => &[],
@@ -54,7 +54,7 @@ impl<'m, A: Arithmetic> Accumulators<'m, A> {
             };
             Some((weights, bias, multipliers, class_bias))
         };
-        let (weights, bias, multipliers, class_bias) = parts().unwrap_or_default();
+        let (weights, bias, multipliers, class_bias) = slices().unwrap_or_default();
         Self {
             layout: model.layout(),
             left_shift: matrix.left_shift,
@@ -66,7 +66,7 @@ impl<'m, A: Arithmetic> Accumulators<'m, A> {
         }
     }
 
-    /// Fills `sums` with the next ones, in units of their destination. Without biases, they are [`OUTPUT_TILE`] at most.
+    /// Computes the next `sums.len()` outputs, requantized to the units of their destination; at most [`OUTPUT_TILE`] without biases.
     pub(super) fn next<K: Kernel>(
         &mut self,
         x: &[A::Activation],
@@ -80,6 +80,7 @@ impl<'m, A: Arithmetic> Accumulators<'m, A> {
         } else {
             self.bias.split_off(..count).ok_or(Corrupt)?
         };
+        // Fast path of the separate passes below: same result.
         if K::FUSED && A::MULTIPLIERS && self.class_bias.is_empty() && self.layout == Layout::RowMajor {
             let multipliers = self.multipliers.split_off(..count).ok_or(Corrupt)?;
             A::gemv_scaled(kernel, Gemv { bias, weights, x, left_shift: self.left_shift, multipliers }, sums);
@@ -94,7 +95,7 @@ impl<'m, A: Arithmetic> Accumulators<'m, A> {
         if A::finite(sums) { Ok(()) } else { Err(Corrupt) }
     }
 
-    /// Adds the next ones, which have no biases, to `sums`.
+    /// Adds the next `sums.len()` outputs, which have no biases, to `sums`.
     pub(super) fn add<K: Kernel>(
         &mut self,
         x: &[A::Activation],
@@ -102,57 +103,59 @@ impl<'m, A: Arithmetic> Accumulators<'m, A> {
         kernel: K,
     ) -> Result<(), Corrupt> {
         let count = sums.len();
+        // Fast path of `add_blocks`: same result.
         if A::MULTIPLIERS && self.layout == Layout::RowMajor {
             let (weights, multipliers) =
                 (self.weights.get(..count * x.len()).ok_or(Corrupt)?, self.multipliers.get(..count).ok_or(Corrupt)?);
-            let rows = Gemv {
+            let gemv = Gemv {
                 bias: A::ZERO_BIAS.get(..count).ok_or(Corrupt)?,
                 weights,
                 x,
                 left_shift: self.left_shift,
                 multipliers,
             };
-            if A::gemv_added(kernel, rows, sums) {
+            if A::gemv_added(kernel, gemv, sums) {
                 self.weights.split_off(..weights.len()).ok_or(Corrupt)?;
                 self.multipliers.split_off(..count).ok_or(Corrupt)?;
                 return Ok(());
             }
         }
-        self.add_few(x, sums, kernel)
+        self.add_blocks(x, sums, kernel)
     }
 
-    /// As [`Accumulators::add`], a few at a time. A function of its own, as these few take stack.
+    /// [`Accumulators::add`] in blocks of [`ADD_BLOCK`]. Out of line, because the block takes stack.
     #[inline(never)]
-    fn add_few<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Result<(), Corrupt> {
-        let mut few = [A::Sum::default(); FEW];
-        for sums in sums.chunks_mut(FEW) {
-            let few = few.get_mut(..sums.len()).ok_or(Corrupt)?;
-            self.next(x, few, kernel)?;
-            for (sum, more) in sums.iter_mut().zip(few) {
-                *sum = A::sum(*sum, *more);
+    fn add_blocks<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Result<(), Corrupt> {
+        let mut block = [A::Sum::default(); ADD_BLOCK];
+        for sums in sums.chunks_mut(ADD_BLOCK) {
+            let block = block.get_mut(..sums.len()).ok_or(Corrupt)?;
+            self.next(x, block, kernel)?;
+            for (sum, added) in sums.iter_mut().zip(block) {
+                *sum = A::sum(*sum, *added);
             }
         }
         Ok(())
     }
 }
 
-/// What becomes of a value on its way into a register.
+/// Conversion of scaled sums on their way into a register.
 #[derive(Clone, Copy)]
 pub(super) enum Store {
-    /// An activation, of at least `clamp_min`.
+    /// Activations: zero point added, clamped to `clamp_min` and above.
     Activation { zero_point: i8, clamp_min: i8 },
-    /// A value of the stream.
+    /// Residuals, saturated.
     Residual,
-    /// Added to what stands there, of the stream.
+    /// Added to the residuals in the register, saturated.
     Accumulate,
 }
 
 impl Store {
-    /// Stores `values` as the features `range` of the register at byte `at`.
+    /// Stores `values` as features `range` of the register at byte `at`.
     pub(super) fn put<A: Arithmetic, K: Kernel>(
         self,
         registers: &mut Registers<'_>,
-        (at, range): (u32, Range<usize>),
+        at: u32,
+        range: Range<usize>,
         values: &[A::Sum],
         kernel: K,
     ) -> Result<(), Corrupt> {
@@ -171,8 +174,8 @@ impl Store {
     }
 }
 
-/// Zero point and least activation for [`Arithmetic::activation`]. That the latter is within the range of activations is not for the
-/// compiler to know: it would not saturate in one instruction, where it does so number by number.
+/// Zero point and `clamp_min` for [`Arithmetic::activation`]. For scalar kernels a `black_box` hides the range of `clamp_min`: knowing
+/// it, the compiler no longer saturates in one instruction.
 #[inline(always)]
 pub(super) fn opaque<K: Kernel>(zero_point: i8, clamp_min: i8) -> (i32, i32) {
     let clamp_min = i32::from(clamp_min);

@@ -1,4 +1,4 @@
-//! Collects what the taps of one kernel row read.
+//! im2col: the input vectors under the taps of one kernel row, copied side by side.
 
 use super::context::PixelContext;
 use super::memory::{copy, fill};
@@ -6,20 +6,19 @@ use super::ring::Ring;
 use crate::exec::error::Corrupt;
 use bytemuck::Pod;
 
-/// The columns of one row that a kernel reads.
+/// Tap columns of one kernel row.
 #[derive(Clone, Copy)]
 pub(super) struct Im2Col<T> {
     /// Taps to the left of the centre.
     pub(super) left: usize,
-    /// Columns from tap to tap.
+    /// Distance between taps, in columns.
     pub(super) dilation: usize,
-    /// What stands for a feature outside the image.
+    /// Padding outside the image.
     pub(super) zero: T,
 }
 
 impl<T: Pod> Im2Col<T> {
-    /// Fills `im2col` with the vectors of `length` features under as many taps as it has room for, leftmost first, in
-    /// image row `row`; `None` is above the image.
+    /// Fills `im2col`, `[taps, length]`, from image row `row`, leftmost tap first. `row` is `None` above the image.
     pub(super) fn gather(
         &self,
         context: &PixelContext<'_>,
@@ -34,9 +33,10 @@ impl<T: Pod> Im2Col<T> {
         };
         let reach = self.left * self.dilation;
         let taps = im2col.len().checked_div(length).ok_or(Corrupt)?;
-        // A column to the left of the image is one far to its right.
+        // Columns left of the image wrap to values beyond its width.
         let mut column = context.column.wrapping_sub(reach);
         let pixel = row * context.width;
+        // Fast path of the loop below, with all taps inside the image: same result.
         if column < context.width && column + taps * self.dilation < context.width + self.dilation {
             return ring.copy(pixel + column, self.dilation, im2col);
         }
@@ -53,7 +53,7 @@ impl<T: Pod> Im2Col<T> {
         Ok(())
     }
 
-    /// The column under a tap, where it is inside the image.
+    /// Image column under a tap; `None` outside the image.
     pub(super) fn column(&self, context: &PixelContext<'_>, tap: usize) -> Option<usize> {
         let column = (context.column + tap * self.dilation).checked_sub(self.left * self.dilation)?;
         (column < context.width).then_some(column)

@@ -1,7 +1,7 @@
-//! Copies and fills memory.
+//! Short copies and fills.
 //!
-//! The compiler's own `memcpy` and `memset` are made for large pieces and take more than a kilobyte of code; what an engine
-//! copies is a few dozen bytes. On bare metal these loops take their place.
+//! The compiler's `memcpy` and `memset` are optimized for large blocks and take more than a kilobyte of code; an engine copies a
+//! few dozen bytes at a time. On bare metal these loops replace them.
 
 use crate::exec::error::Corrupt;
 #[cfg(pixelrnn_dsp)]
@@ -11,7 +11,7 @@ use crate::kernels::cortex_m::mve;
 use bytemuck::Pod;
 use core::hint::black_box;
 
-/// `copy_from_slice` that says no instead of panicking.
+/// `copy_from_slice` that returns `Corrupt` for slices of different lengths instead of panicking.
 #[inline]
 pub(super) fn copy<T: Pod>(to: &mut [T], from: &[T]) -> Result<(), Corrupt> {
     if cfg!(target_os = "none") {
@@ -37,7 +37,7 @@ fn bytes(to: &mut [u8], from: &[u8]) -> Result<(), Corrupt> {
 #[cfg(not(pixelrnn_mve))]
 #[inline(never)]
 fn bytes(to: &mut [u8], from: &[u8]) -> Result<(), Corrupt> {
-    /// Bytes at a time: a word, where the processor can load it from any address.
+    /// Bytes per step: a word, if the processor supports unaligned loads.
     const WORD: usize = 4;
     if to.len() != from.len() {
         return Err(Corrupt);
@@ -51,7 +51,7 @@ fn bytes(to: &mut [u8], from: &[u8]) -> Result<(), Corrupt> {
     let (from, from_rest) = from.as_chunks::<WORD>();
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;
-        // Without it, the compiler finds out that this is `memcpy`.
+        // Prevents loop idiom recognition, which would call `memcpy`.
         black_box(());
     }
     for (to, from) in to_rest.iter_mut().zip(from_rest) {
@@ -61,7 +61,7 @@ fn bytes(to: &mut [u8], from: &[u8]) -> Result<(), Corrupt> {
     Ok(())
 }
 
-/// Fills memory with one number.
+/// Sets each element to `value`.
 #[inline]
 pub(super) fn fill<T: Pod>(to: &mut [T], value: T) {
     #[cfg(pixelrnn_mve)]

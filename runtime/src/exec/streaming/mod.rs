@@ -1,4 +1,4 @@
-//! The walk: one pixel at a time, one forward pass an image, in a buffer that the caller owns.
+//! Streaming executor: one pixel at a time, one forward pass per image, in the caller's buffer.
 #![forbid(unsafe_code)]
 
 mod context;
@@ -21,7 +21,6 @@ use crate::arithmetic::Int8A16;
 use crate::arithmetic::{Arithmetic, Int8};
 use crate::blob::{Model, NumberFormat, Plan};
 use crate::exec::error::Corrupt;
-
 use crate::exec::pixel::{Cost, Pixel, check_label, next_value, predicted};
 use crate::exec::{SetupError, StepError};
 use crate::kernels::{Kernel, Native};
@@ -32,10 +31,10 @@ use forward::{end_pixel, forward};
 pub use observer::Observer;
 pub use registers::Registers;
 
-/// Runs a model pixel by pixel.
+/// Executor that computes one pixel per call.
 ///
-/// All that an image in the making needs lies in the caller's buffer of [`Model::state_words`] words; the engine
-/// allocates nothing, and two engines share nothing but the blob.
+/// The state of an image is in the caller's buffer of [`Model::state_words`] words. The engine allocates nothing, and two engines
+/// share only the blob.
 #[derive(Debug)]
 pub struct Engine<'m, 'b, K = Native> {
     model: Model<'m>,
@@ -47,13 +46,13 @@ pub struct Engine<'m, 'b, K = Native> {
 }
 
 impl<'m, 'b> Engine<'m, 'b> {
-    /// An engine at the first pixel of an image, with the kernel that suits the machine best and in the least memory.
+    /// Engine at the first pixel of an image, with the fastest kernel of the machine and [`Plan::Pixel`].
     ///
     /// On hosts the environment variable `PIXELRNN_KERNEL` names another kernel: `portable`, `avx2`, `avx512vnni`, `neon`,
     /// `neon-dotprod` or `simd128`; see [`crate::kernels`].
     ///
     /// # Errors
-    /// When the buffer is too small, or the machine has no kernel of the name in the variable.
+    /// The buffer is too small, or the machine lacks the kernel that the variable names.
     pub fn new(model: Model<'m>, state: &'b mut [u32]) -> Result<Self, SetupError> {
         #[cfg(feature = "std")]
         let kernel = Native::from_env().map_err(SetupError::Kernel)?;
@@ -64,22 +63,22 @@ impl<'m, 'b> Engine<'m, 'b> {
 }
 
 impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
-    /// An engine at the first pixel of an image, in a buffer of [`Model::state_words_for`] `plan` words.
+    /// Engine at the first pixel of an image, in a buffer of [`Model::state_words_for`] `plan` words.
     ///
     /// # Errors
-    /// When the buffer is too small.
+    /// The buffer is too small.
     pub fn with(model: Model<'m>, state: &'b mut [u32], kernel: K, plan: Plan) -> Result<Self, SetupError> {
         let (needed, got) = (model.state_words_for(plan), state.len());
         let state = state.get_mut(..needed).ok_or(SetupError::Buffer { needed, got })?;
         Ok(Self { model, state, kernel, plan, label: None, next: 0 })
     }
 
-    /// Goes back to the first pixel, to make another image.
+    /// Returns to the first pixel, for another image.
     ///
-    /// Nothing needs to be cleared: what lies outside the image is never read.
+    /// The buffer needs no clearing: pixels before the first are never read.
     ///
     /// # Errors
-    /// When the model has no class `label`, or has classes and `label` is `None`.
+    /// The model has no class `label`, or has classes and `label` is `None`.
     pub fn restart(&mut self, label: Option<usize>) -> Result<(), SetupError> {
         check_label(&self.model, label)?;
         self.label = label;
@@ -87,14 +86,14 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         Ok(())
     }
 
-    /// Goes on with an image of which `position` pixels are done, in a buffer that holds what [`Engine::state`] gave after
-    /// these: of any engine under the same plan, whatever its kernel and its machine.
+    /// Resumes an image after `position` pixels, in a buffer with a saved copy of [`Engine::state`] at that position.
     ///
-    /// What a source has in it, such as the state of a random number generator, is the caller's to keep. That the buffer is
-    /// what it should be cannot be found out: with another one, what follows is another image, and nothing worse.
+    /// The copy may come from any engine with the same model and plan, on any kernel and machine. The caller saves the state of the
+    /// source, such as a random number generator. The buffer cannot be validated. Wrong contents give a wrong image but stay
+    /// memory-safe and panic-free.
     ///
     /// # Errors
-    /// As [`Engine::restart`]; `Position` when the image has fewer pixels.
+    /// Same as [`Engine::restart`]; `Position` if the image has fewer pixels.
     pub fn resume(&mut self, label: Option<usize>, position: usize) -> Result<(), SetupError> {
         let Image { height, width, .. } = self.model.image();
         if position > height * width {
@@ -105,41 +104,40 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         Ok(())
     }
 
-    /// All that an image in the making needs besides its label and position, to be saved between two pixels; see
-    /// [`Engine::resume`].
+    /// State of the current image except label and position, to be saved between two pixels; see [`Engine::resume`].
     pub const fn state(&self) -> &[u32] {
         self.state
     }
 
-    /// The same, to be filled with what [`Engine::state`] gave before [`Engine::resume`].
+    /// Mutable state, to restore a saved copy before [`Engine::resume`].
     pub const fn state_mut(&mut self) -> &mut [u32] {
         self.state
     }
 
-    /// The model.
+    /// Model of the engine.
     pub const fn model(&self) -> &Model<'m> {
         &self.model
     }
 
-    /// Pixels done.
+    /// Number of finished pixels.
     pub const fn position(&self) -> usize {
         self.next
     }
 
-    /// Predicts the next pixel's values one after the other, takes each from `source`, and moves on.
+    /// Computes the next pixel: predicts its values in turn and takes each from `source`.
     ///
-    /// `None` after the last pixel. After an error the engine stands at the same pixel.
+    /// `None` after the last pixel. After an error the engine remains at the same pixel.
     ///
     /// # Errors
-    /// When the source has no value or one that is no level, or a model with classes was given no label.
+    /// The source has no value or an invalid one, or a model with classes has no label.
     pub fn step<S: SymbolSource>(&mut self, source: &mut S) -> Result<Option<Pixel>, StepError<S::Error>> {
         self.step_observed(source, &mut ())
     }
 
-    /// As [`Engine::step`], with someone watching.
+    /// [`Engine::step`] with an observer.
     ///
     /// # Errors
-    /// As [`Engine::step`].
+    /// Same as [`Engine::step`].
     pub fn step_observed<S: SymbolSource, O: Observer>(
         &mut self,
         source: &mut S,
@@ -191,9 +189,9 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         Ok(Some(pixel))
     }
 
-    /// The pixels from the engine's position to the end of the image, one step each.
+    /// Iterator over the remaining pixels of the image, one step each.
     ///
-    /// After an error the iterator stands at the same pixel, and the next call tries again.
+    /// After an error the iterator remains at the same pixel, and the next call retries.
     ///
     /// ```
     /// use pixelrnn::{Argmax, Engine};
@@ -214,10 +212,10 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         Pixels { engine: self, source }
     }
 
-    /// Makes or scores a whole image, `[C, H, W]`, from the first pixel on, and gives its cost.
+    /// Computes a whole image, `[C, H, W]`, from the first pixel on, and returns its cost.
     ///
     /// # Errors
-    /// As [`Engine::restart`] and [`Engine::step`]; `Corrupt` when `out` is not one image long.
+    /// Same as [`Engine::restart`] and [`Engine::step`]; `Corrupt` if `out` is shorter than an image.
     pub fn run<S: SymbolSource>(
         &mut self,
         label: Option<usize>,
@@ -237,7 +235,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         Ok(cost)
     }
 
-    /// Writes a value into the input register.
+    /// Writes a value's activation to the input register.
     fn store<A: Arithmetic>(&mut self, channel: usize, value: u8) -> Result<(), Corrupt> {
         let image = self.model.image();
         let table: &[A::Activation] =
@@ -249,7 +247,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
     }
 }
 
-/// Why ops stop: what a checked blob of integers says does not fit, or a sum of floats is not finite.
+/// Error of a stopped forward pass: a float sum that is not finite, or, with integers, a blob that changed after its check.
 const fn stopped<A: Arithmetic, E>() -> StepError<E> {
     if A::MULTIPLIERS { StepError::Corrupt } else { StepError::NotFinite }
 }

@@ -2,15 +2,15 @@
 
 use super::registers::Registers;
 
-/// Watches an engine at work, op by op; for checking a model, not for running one.
+/// Callback after each op, for checks of a model.
 pub trait Observer {
-    /// Called after op number `op` has run for `channel`: what it wrote is in its register.
+    /// Called after op `op` has run for `channel`. Its output is in its register.
     ///
     /// `logits` holds the channel's logits after the op that makes them.
     fn after(&mut self, op: usize, channel: usize, registers: &Registers<'_>, logits: &[u32]);
 }
 
-/// Watches nothing, and costs nothing.
+/// No-op observer, free of cost.
 impl Observer for () {
     #[inline(always)]
     fn after(&mut self, _: usize, _: usize, _: &Registers<'_>, _: &[u32]) {}

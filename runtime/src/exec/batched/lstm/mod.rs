@@ -1,9 +1,9 @@
-//! LSTMs, at all places of a step: the Row LSTM, and the two halves of the Diagonal BiLSTM.
+//! LSTMs, at all columns of the batch: Row LSTM and both halves of the Diagonal BiLSTM.
 
 mod right;
 
 use super::pack::{Pack, words};
-use super::packed_matrix::{PackedMatrix, RowPrefix, Scaled};
+use super::packed_matrix::{PackedMatrix, RowPrefix, Scaled, Strided};
 use super::registers::spans;
 use super::row_cache::{RowCache, Shape};
 use super::step::{Scratch, Step};
@@ -14,7 +14,7 @@ use crate::kernels::gemm::{Inputs, Pieces};
 use crate::kernels::{Kernel, map_within};
 use crate::network::taps::Reach;
 
-/// Which LSTM it is.
+/// Kind of LSTM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::exec::batched) enum Kind {
     Row,
@@ -22,37 +22,55 @@ pub(in crate::exec::batched) enum Kind {
     Right,
 }
 
-/// An LSTM with its weights packed.
+/// LSTM with packed weights.
 pub(in crate::exec::batched) struct Lstm<A> {
     pub(in crate::exec::batched) record: LstmRecord,
     pub(in crate::exec::batched) kind: Kind,
-    /// Of each colour group.
+    /// `input_to_state` of each colour group.
     pub(in crate::exec::batched) over_input: Vec<PackedMatrix<A>>,
+    /// `state_to_state` of each colour group.
     pub(in crate::exec::batched) over_state: Vec<PackedMatrix<A>>,
-    /// Inputs of the pixel that each colour group reads.
+    /// Inputs of the current pixel that each colour group reads.
     pub(in crate::exec::batched) open: Vec<usize>,
-    /// `h`, then `c`, of each row, or of the one above the image.
+    /// Initial states, `[rows, 2, hidden]`, `h` before `c`: of each image row, for a Row LSTM of the row above the image.
     pub(in crate::exec::batched) initial: Vec<i16>,
     pub(in crate::exec::batched) cell_bits: Vec<u8>,
 }
 
-/// What an LSTM keeps.
+/// State and scratch memory of an LSTM.
 pub(in crate::exec::batched) struct State<A: Pack> {
-    /// Inputs: of a Row LSTM the last ones of the row, of a right half all of a row, from right to left.
+    /// Inputs: of the current row for a Row LSTM; of the current row mirrored, for a right half.
     pub(in crate::exec::batched) x: RowCache<A::Input>,
-    /// `h` as products read it.
+    /// `h` as inputs of products.
     pub(in crate::exec::batched) h: RowCache<A::Input>,
     pub(in crate::exec::batched) c: RowCache<i16>,
-    /// Sums over the states of the row above, of each colour group, where columns of one image wait for each other.
-    pub(in crate::exec::batched) ahead: Vec<RowPrefix>,
-    /// `h` of a right half, for the output of the next row.
+    /// `state_to_state` sums over the row above, per colour group. Empty unless the columns of one image are computed one by one.
+    pub(in crate::exec::batched) row_prefixes: Vec<RowPrefix>,
+    /// Unscaled `h` of a right half, for the output of the next row.
     pub(in crate::exec::batched) output: RowCache<i16>,
-    /// Of all places, `[batch_columns, 4 * hidden]`: scaled sums over the inputs, and gates.
+    /// Scaled `input_to_state` sums, `[batch_columns, 4 * hidden]`.
     pub(in crate::exec::batched) sums: Vec<i32>,
+    /// Pre-activations of the gates, `[batch_columns, 4 * hidden]`.
     pub(in crate::exec::batched) gates: Vec<i16>,
-    /// `[batch_columns, hidden]`: new states, and the bits of cells.
+    /// New `h`, `[batch_columns, hidden]`.
     pub(in crate::exec::batched) new_h: Vec<i16>,
+    /// Repeated `cell_bits`, `[batch_columns, hidden]`.
     pub(in crate::exec::batched) bits: Vec<u8>,
+}
+
+/// Operands of one LSTM step of several units; see [`Kernel::cells`].
+pub(in crate::exec::batched) struct Units<'u, X> {
+    /// Pre-activations, `[units, 4]`.
+    pub(in crate::exec::batched) gates: &'u [i16],
+    /// Previous cell states, `[units]`.
+    pub(in crate::exec::batched) before: &'u [i16],
+    pub(in crate::exec::batched) cell_bits: &'u [u8],
+    /// New cell states, `[units]`.
+    pub(in crate::exec::batched) c: &'u mut [i16],
+    /// New outputs, `[units]`.
+    pub(in crate::exec::batched) new_h: &'u mut [i16],
+    /// New outputs as inputs of products, `[units]`.
+    pub(in crate::exec::batched) h: &'u mut [X],
 }
 
 impl<A: Pack> Lstm<A> {
@@ -79,11 +97,11 @@ impl<A: Pack> Lstm<A> {
         let pack_x = |group: usize| {
             let mut pieces = vec![inputs; left];
             pieces.push(open[group]);
-            PackedMatrix::new(model, &over_input, group, (&pieces, 0))
+            PackedMatrix::new(model, &over_input, group, &pieces, 0)
         };
         let taps = vec![hidden; record.h_length() / hidden.max(1)];
         let above = if kind == Kind::Row { taps.len() } else { 1 };
-        let pack_h = |group| PackedMatrix::new(model, &over_state, group, (&taps, above));
+        let pack_h = |group| PackedMatrix::new(model, &over_state, group, &taps, above);
         Some(Self {
             record: *record,
             kind,
@@ -95,6 +113,7 @@ impl<A: Pack> Lstm<A> {
         })
     }
 
+    /// Zeroed state for `images` images and steps of `columns` image columns.
     pub(in crate::exec::batched) fn state(&self, images: usize, columns: usize, width: usize) -> State<A> {
         let (inputs, hidden) = (usize::from(self.record.inputs), usize::from(self.record.hidden));
         let Reach { left, right, .. } = self.record.reach();
@@ -103,24 +122,28 @@ impl<A: Pack> Lstm<A> {
             Kind::Right => images,
             _ => images * columns,
         };
-        let rows = |rows, columns, features| Shape { images, rows, columns, features };
-        let (x, h, c, output) = match self.kind {
-            Kind::Row if left > 0 => ([left, width, 0], (2, [left, width, right]), (2, [0, width, 0]), 0),
-            Kind::Row => ([0; 3], (2, [left, width, right]), (2, [0, width, 0]), 0),
-            Kind::Left => ([0; 3], (2, [1, width, 0]), (1, [1, width, 0]), 0),
-            Kind::Right => ([0, width, 0], (2, [1, width, 0]), (1, [1, width, 0]), width),
+        let shape = |rows, columns, features| Shape { images, rows, columns, features };
+        let x = match self.kind {
+            Kind::Row if left > 0 => [left, width, 0],
+            Kind::Row | Kind::Left => [0; 3],
+            Kind::Right => [0, width, 0],
         };
-        let waits = images == 1 && (columns == 1 || self.kind != Kind::Row);
+        let [h, c] = match self.kind {
+            Kind::Row => [shape(2, [left, width, right], hidden), shape(2, [0, width, 0], hidden)],
+            Kind::Left | Kind::Right => [shape(2, [1, width, 0], hidden), shape(1, [1, width, 0], hidden)],
+        };
+        let output = if self.kind == Kind::Right { width } else { 0 };
+        let one_by_one = images == 1 && (columns == 1 || self.kind != Kind::Row);
         State {
-            ahead: if waits {
+            row_prefixes: if one_by_one {
                 self.over_state.iter().map(|packed| packed.new_row_prefix(width)).collect()
             } else {
                 Vec::new()
             },
-            x: RowCache::new(rows(1, x, inputs)),
-            h: RowCache::new(rows(h.0, h.1, hidden)),
-            c: RowCache::new(rows(c.0, c.1, hidden)),
-            output: RowCache::new(rows(1, [0, output, 0], hidden)),
+            x: RowCache::new(shape(1, x, inputs)),
+            h: RowCache::new(h),
+            c: RowCache::new(c),
+            output: RowCache::new(shape(1, [0, output, 0], hidden)),
             sums: vec![0; batch_columns * 4 * hidden],
             gates: vec![0; batch_columns * 4 * hidden],
             new_h: vec![0; batch_columns * hidden],
@@ -128,33 +151,33 @@ impl<A: Pack> Lstm<A> {
         }
     }
 
-    /// All weights.
+    /// Weight matrices of all colour groups.
     pub(in crate::exec::batched) fn packed(&self) -> impl Iterator<Item = &PackedMatrix<A>> {
         self.over_input.iter().chain(&self.over_state)
     }
 
-    /// The most pieces that a product reads.
+    /// Maximum number of pieces of a product.
     pub(in crate::exec::batched) fn pieces(&self) -> usize {
         usize::from(self.record.kernel).max(2)
     }
 
-    /// `h` and `c` that a row begins with, each empty where it is zero.
+    /// Initial `h` and `c` of a row; empty if they are zero.
     fn initial(&self, row: usize) -> (&[i16], &[i16]) {
         let hidden = usize::from(self.record.hidden);
         let both = self.initial.get(2 * row * hidden..2 * (row + 1) * hidden).unwrap_or_default();
         both.split_at(both.len() / 2)
     }
 
-    /// Before an image.
+    /// Resets the state before an image.
     pub(in crate::exec::batched) fn restart(&self, state: &mut State<A>, width: usize) -> Result<(), Corrupt> {
         state.x.fill(A::input(A::zero(self.record.input_zero_point)));
         state.h.fill(A::input(A::zero(0)));
         state.c.fill(0);
         let (h, c) = self.initial(0);
         if self.kind == Kind::Row && !h.is_empty() {
-            // The row above the image; beside it the state is zero.
+            // Initial states fill the row above the image; the padding beside it is zero.
             for column in 0..width.cast_signed() {
-                narrow::<A>(h, state.h.column_mut(1, column).ok_or(Corrupt)?, self.record.initial_to_hidden);
+                rescale_state::<A>(h, state.h.column_mut(1, column).ok_or(Corrupt)?, self.record.initial_to_hidden);
                 repeat(c, state.c.column_mut(1, column).ok_or(Corrupt)?);
             }
         }
@@ -170,7 +193,7 @@ impl<A: Pack> Lstm<A> {
         kernel: K,
     ) -> Result<(), Corrupt> {
         if self.kind == Kind::Right {
-            return self.lowered(step, state, scratch, kernel);
+            return self.run_right(step, state, scratch, kernel);
         }
         if step.begins_row() {
             self.begin_row(step, state, scratch, kernel)?;
@@ -180,7 +203,7 @@ impl<A: Pack> Lstm<A> {
         if !from_registers {
             state.x.keep(step, &scratch.registers, record.input)?;
         }
-        let (back, inputs) = (record.reach().left, usize::from(record.inputs));
+        let (left, inputs) = (record.reach().left, usize::from(record.inputs));
         for group in step.groups.clone() {
             let open = words::<A>(*self.open.get(group).ok_or(Corrupt)?);
             let Scratch { registers, pieces, sums, .. } = scratch;
@@ -189,7 +212,7 @@ impl<A: Pack> Lstm<A> {
                 pieces.push::<A::Input>(registers.start::<A::Input>(record.input), open);
                 (registers.slice().ok_or(Corrupt)?, inputs)
             } else {
-                for back in (1..=back).rev() {
+                for back in (1..=left).rev() {
                     let start = state.x.at(0, step.row, 0, step.column, back.cast_signed());
                     pieces.push::<A::Input>(start, words::<A>(inputs));
                 }
@@ -197,33 +220,34 @@ impl<A: Pack> Lstm<A> {
                 (state.x.slice(), state.x.stride_of(step.columns))
             };
             let inputs = Inputs { numbers, stride, pieces: pieces.all() };
-            self.over_input(group, &inputs, step, (&mut state.sums, sums), kernel)?;
+            self.over_input(group, &inputs, step, &mut state.sums, sums, kernel)?;
         }
-        if state.ahead.is_empty() {
+        if state.row_prefixes.is_empty() {
             return self.advance(step, state, scratch, kernel);
         }
         self.advance_one_by_one(step, state, &mut scratch.registers, kernel)
     }
 
-    /// Scaled sums over the inputs, of a colour group.
+    /// Computes the scaled `input_to_state` sums of a colour group in `to`, `[batch_columns, 4 * hidden]`.
     #[inline(always)]
     fn over_input<K: Kernel>(
         &self,
         group: usize,
         inputs: &Inputs<'_, A::Input>,
         step: &Step,
-        (to, memory): (&mut [i32], &mut [i32]),
+        to: &mut [i32],
+        memory: &mut [i32],
         kernel: K,
     ) -> Result<(), Corrupt> {
         let packed = self.over_input.get(group).ok_or(Corrupt)?;
         for panel in packed.panels() {
             let results =
-                packed.sums(panel, kernel, inputs, (step.batch_columns(), step.label), memory).ok_or(Corrupt)?;
-            let columns = (results.outputs.start, 4 * usize::from(self.record.hidden));
+                packed.sums(panel, kernel, inputs, step.batch_columns(), step.label, memory).ok_or(Corrupt)?;
+            let elements = Strided { first: results.outputs.start, stride: 4 * usize::from(self.record.hidden) };
             results.each(
                 kernel,
                 to,
-                columns,
+                elements,
                 #[inline(always)]
                 |v, y| *y = v,
             )?;
@@ -231,7 +255,7 @@ impl<A: Pack> Lstm<A> {
         Ok(())
     }
 
-    /// Sums over the state and the step of each unit, at places that do not wait for each other.
+    /// Adds the `state_to_state` sums and steps all units, at columns of the batch that do not depend on each other.
     #[inline(always)]
     fn advance<K: Kernel>(
         &self,
@@ -254,12 +278,13 @@ impl<A: Pack> Lstm<A> {
             let inputs = Inputs { numbers: h.slice(), stride: h.stride_of(step.columns), pieces: pieces.all() };
             let packed = self.over_state.get(group).ok_or(Corrupt)?;
             for panel in packed.panels() {
-                let results = packed.sums(panel, kernel, &inputs, (batch_columns, None), memory).ok_or(Corrupt)?;
+                let results = packed.sums(panel, kernel, &inputs, batch_columns, None, memory).ok_or(Corrupt)?;
+                let elements = Strided { first: results.outputs.start, stride: 4 * hidden };
                 results.each_with(
                     kernel,
                     sums,
                     gates,
-                    (results.outputs.start, 4 * hidden),
+                    elements,
                     #[inline(always)]
                     |h, x, gate| *gate = A::gate(x, h),
                 )?;
@@ -270,12 +295,13 @@ impl<A: Pack> Lstm<A> {
                 let gates = gates.get(4 * span.start..4 * span.end).ok_or(Corrupt)?;
                 let new_h = new_h.get_mut(span.clone()).ok_or(Corrupt)?;
                 let (before, c) = (before.get(span.clone()).ok_or(Corrupt)?, c.get_mut(span.clone()).ok_or(Corrupt)?);
-                let h = h.together_mut(step).ok_or(Corrupt)?.get_mut(span.clone()).ok_or(Corrupt)?;
-                self.units((gates, before, bits.get(span.clone()).ok_or(Corrupt)?), (c, new_h, h), kernel);
+                let h = h.contiguous_mut(step).ok_or(Corrupt)?.get_mut(span.clone()).ok_or(Corrupt)?;
+                let cell_bits = bits.get(span.clone()).ok_or(Corrupt)?;
+                self.units(Units { gates, before, cell_bits, c, new_h: &mut *new_h, h }, kernel);
                 if self.kind == Kind::Right {
-                    output.together_mut(step).ok_or(Corrupt)?.get_mut(span).ok_or(Corrupt)?.copy_from_slice(new_h);
+                    output.contiguous_mut(step).ok_or(Corrupt)?.get_mut(span).ok_or(Corrupt)?.copy_from_slice(new_h);
                 } else {
-                    self.put_out(
+                    self.write_output(
                         new_h,
                         registers.get_mut(record.output, hidden).ok_or(Corrupt)?.get_mut(span).ok_or(Corrupt)?,
                     );
@@ -285,12 +311,11 @@ impl<A: Pack> Lstm<A> {
         Ok(())
     }
 
-    /// From the gates of units and the cells before to their cells and states, these also as products read them.
+    /// Steps units by [`Kernel::cells`], and converts their new `h` to inputs of products.
     #[inline(always)]
     pub(in crate::exec::batched) fn units<K: Kernel>(
         &self,
-        (gates, before, cell_bits): (&[i16], &[i16], &[u8]),
-        (c, new_h, h): (&mut [i16], &mut [i16], &mut [A::Input]),
+        Units { gates, before, cell_bits, c, new_h, h }: Units<'_, A::Input>,
         kernel: K,
     ) {
         kernel.cells(gates, before, cell_bits, c, new_h);
@@ -303,9 +328,9 @@ impl<A: Pack> Lstm<A> {
         );
     }
 
-    /// States as the op's output.
+    /// Writes new `h`, rescaled, to the op's output.
     #[inline(always)]
-    pub(in crate::exec::batched) fn put_out(&self, new_h: &[i16], to: &mut [i16]) {
+    pub(in crate::exec::batched) fn write_output(&self, new_h: &[i16], to: &mut [i16]) {
         let to_output = self.record.to_output;
         map_within(
             new_h,
@@ -315,7 +340,7 @@ impl<A: Pack> Lstm<A> {
         );
     }
 
-    /// The states of the row above that places read, the first place's.
+    /// Appends the pieces of states in the row above that the first column of the batch reads.
     #[inline(always)]
     fn push_above(&self, h: &RowCache<A::Input>, step: &Step, pieces: &mut Pieces) {
         let Reach { left, right, .. } = self.record.reach();
@@ -325,7 +350,7 @@ impl<A: Pack> Lstm<A> {
         }
     }
 
-    /// Before the first pixel of a row.
+    /// Work before the first pixel of a row: `state_to_state` sums over the row above, and initial states.
     #[inline(always)]
     pub(in crate::exec::batched) fn begin_row<K: Kernel>(
         &self,
@@ -334,28 +359,28 @@ impl<A: Pack> Lstm<A> {
         scratch: &mut Scratch,
         kernel: K,
     ) -> Result<(), Corrupt> {
-        if !state.ahead.is_empty() {
+        if !state.row_prefixes.is_empty() {
             let pieces = &mut scratch.pieces;
             pieces.clear();
             self.push_above(&state.h, &Step { column: 0, ..step.clone() }, pieces);
             let stride = state.h.stride_of(step.width);
             let inputs = Inputs { numbers: state.h.slice(), stride, pieces: pieces.all() };
-            for (packed, ahead) in self.over_state.iter().zip(&mut state.ahead) {
-                packed.fill_all(kernel, &inputs, None, ahead)?;
+            for (packed, row_prefix) in self.over_state.iter().zip(&mut state.row_prefixes) {
+                packed.fill_all(kernel, &inputs, None, row_prefix)?;
             }
         }
         if self.kind == Kind::Row {
             return Ok(());
         }
         let (h, c) = self.initial(step.row);
-        // The column left of the first one.
-        narrow::<A>(h, state.h.column_mut(step.row, -1).ok_or(Corrupt)?, self.record.initial_to_hidden);
+        // Initial states fill the padding column left of the image.
+        rescale_state::<A>(h, state.h.column_mut(step.row, -1).ok_or(Corrupt)?, self.record.initial_to_hidden);
         repeat(c, state.c.column_mut(step.row, -1).ok_or(Corrupt)?);
         Ok(())
     }
 }
 
-/// Vectors `x`, one after the other; an empty one is zero.
+/// Fills `to` with copies of the vector `x`; an empty `x` is zero.
 fn repeat(x: &[i16], to: &mut [i16]) {
     to.fill(0);
     for to in to.chunks_exact_mut(x.len().max(1)) {
@@ -365,8 +390,8 @@ fn repeat(x: &[i16], to: &mut [i16]) {
     }
 }
 
-/// States as products read them, one after the other; an empty one is zero.
-fn narrow<A: Pack>(h: &[i16], to: &mut [A::Input], to_hidden: Rescale) {
+/// Fills `to` with copies of the state `h`, rescaled to inputs of products; an empty `h` is zero.
+fn rescale_state<A: Pack>(h: &[i16], to: &mut [A::Input], to_hidden: Rescale) {
     to.fill(A::input(A::zero(0)));
     for to in to.chunks_exact_mut(h.len().max(1)) {
         for (to, h) in to.iter_mut().zip(h) {

@@ -1,4 +1,4 @@
-//! The right half of a Diagonal BiLSTM, which goes from right to left: over a row, after all of it is there.
+//! Right half of a Diagonal BiLSTM: a sweep from right to left over each finished row.
 
 use super::{Lstm, State};
 use crate::exec::batched::pack::{Pack, words};
@@ -10,9 +10,10 @@ use crate::kernels::gemm::Inputs;
 use crate::kernels::{Kernel, map};
 
 impl<A: Pack> Lstm<A> {
-    /// The right half at pixels: adds what the sweep over the row above left there, and keeps the inputs.
+    /// Right half at the columns of the batch: adds the `h` that the sweep of the row above stored, and keeps the inputs for the sweep
+    /// of this row.
     #[inline(always)]
-    pub(in crate::exec::batched) fn lowered<K: Kernel>(
+    pub(in crate::exec::batched) fn run_right<K: Kernel>(
         &self,
         step: &Step,
         state: &mut State<A>,
@@ -48,15 +49,15 @@ impl<A: Pack> Lstm<A> {
                 .ok_or(Corrupt)?
                 .get(batch_column * inputs..)
                 .ok_or(Corrupt)?;
-            let kept = state.x.column_mut(step.row, mirrored.cast_signed()).ok_or(Corrupt)?;
+            let y = state.x.column_mut(step.row, mirrored.cast_signed()).ok_or(Corrupt)?;
             for span in spans(0..step.images, inputs, features(inputs, step)) {
-                kept.get_mut(span.clone()).ok_or(Corrupt)?.copy_from_slice(x.get(span).ok_or(Corrupt)?);
+                y.get_mut(span.clone()).ok_or(Corrupt)?.copy_from_slice(x.get(span).ok_or(Corrupt)?);
             }
         }
         Ok(())
     }
 
-    /// The right half after a row, from right to left.
+    /// Sweep over a finished row, from right to left.
     #[inline(always)]
     pub(in crate::exec::batched) fn sweep<K: Kernel>(
         &self,
@@ -66,7 +67,7 @@ impl<A: Pack> Lstm<A> {
         kernel: K,
     ) -> Result<(), Corrupt> {
         self.begin_row(row, state, scratch, kernel)?;
-        // One image: the inputs of all of the row at once. Some images: those of a column of all of them.
+        // One image: `input_to_state` of the whole row in one product. Several images: of one column at a time.
         let columns = if row.images == 1 { row.width } else { 1 };
         for first in (0..row.width).step_by(columns) {
             let step = Step { column: first, columns, groups: 0..row.all_groups, ..row.clone() };
@@ -79,7 +80,7 @@ impl<A: Pack> Lstm<A> {
                 );
                 let (numbers, stride) = (state.x.slice(), state.x.stride_of(columns));
                 let inputs = Inputs { numbers, stride, pieces: pieces.all() };
-                self.over_input(group, &inputs, &step, (&mut state.sums, sums), kernel)?;
+                self.over_input(group, &inputs, &step, &mut state.sums, sums, kernel)?;
             }
             if row.images == 1 {
                 self.advance_one_by_one(&step, state, &mut scratch.registers, kernel)?;

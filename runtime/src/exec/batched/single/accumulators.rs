@@ -1,19 +1,18 @@
-//! The weighted sums of one place: what a batch of one image waits for, op after op.
+//! Sums of a panel at a single column of the batch, kept in registers.
 //!
-//! There is little arithmetic at one place, so that what is around it counts: sums stay in registers from the first product to what
-//! is made of them.
+//! One column has little arithmetic, so that memory traffic dominates: sums stay in registers from the first product to the result.
 
 use crate::exec::batched::pack::{Line, Pack};
-use crate::exec::batched::packed_matrix::{Scaled, apply, apply_last};
+use crate::exec::batched::packed_matrix::{Init, Scaled, Strided, apply, apply_last};
 use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 use crate::kernels::gemm::{Accumulators, LANES, WORD};
 use core::marker::PhantomData;
 
-/// The sums of a panel of `V` vectors.
+/// Fast path of [`crate::exec::batched::packed_matrix::Results`] for a single column: same result. Sums of a panel of `V` vectors.
 pub(super) struct PanelSums<'p, A, const V: usize> {
     sums: Accumulators<V>,
-    /// The weights of the pieces that have not been added yet.
+    /// Weights of the remaining pieces.
     lines: &'p [Line],
     multipliers: &'p [i32],
     left_shift: u32,
@@ -22,18 +21,19 @@ pub(super) struct PanelSums<'p, A, const V: usize> {
 }
 
 impl<'p, A: Pack, const V: usize> PanelSums<'p, A, V> {
-    /// What sums begin with, the weights of what is missing then, and by what they are requantized; the last outputs may be none.
+    /// Sums after `init`. `multipliers` and `left_shift` requantize them. Only the first `outputs` lanes are used.
     #[inline(always)]
     pub(super) fn new(
-        (sums, lines): (&[i32], &'p [Line]),
-        (multipliers, left_shift): (&'p [i32], u32),
+        Init { sums, lines }: Init<'_, 'p>,
+        multipliers: &'p [i32],
+        left_shift: u32,
         outputs: usize,
     ) -> Option<Self> {
         let sums = *sums.as_chunks::<LANES>().0.first_chunk::<V>()?;
         Some(Self { sums, lines, multipliers, left_shift, outputs, arithmetic: PhantomData })
     }
 
-    /// Adds the products of the next piece, whole words.
+    /// Adds the products of the next piece, in whole words.
     #[inline(always)]
     pub(super) fn add<K: Kernel>(&mut self, kernel: K, piece: &[A::Input]) -> Result<(), Corrupt> {
         let (lines, rest) = self.lines.split_at_checked(size_of_val(piece) / WORD * V).ok_or(Corrupt)?;
@@ -42,7 +42,7 @@ impl<'p, A: Pack, const V: usize> PanelSums<'p, A, V> {
         Ok(())
     }
 
-    /// The sums requantized.
+    /// Requantized sums.
     #[inline(always)]
     pub(super) fn scaled<K: Kernel>(&self, kernel: K) -> Option<Accumulators<V>> {
         let requantized = self.requantized(kernel)?;
@@ -54,7 +54,7 @@ impl<'p, A: Pack, const V: usize> PanelSums<'p, A, V> {
         Some(scaled)
     }
 
-    /// Requantizes the sums of a vector.
+    /// Function that requantizes the sums of vector `v`.
     #[inline(always)]
     fn requantized<K: Kernel>(&self, kernel: K) -> Option<impl Fn(usize) -> [i32; LANES]> {
         let multipliers = self.multipliers.as_chunks::<LANES>().0.first_chunk::<V>()?;
@@ -72,13 +72,13 @@ impl<A: Pack, const V: usize> Scaled for PanelSums<'_, A, V> {
         kernel: K,
         x: &[X],
         y: &mut [Y],
-        (first, _): (usize, usize),
+        Strided { first, .. }: Strided,
         f: impl Fn(i32, X, &mut Y),
     ) -> Result<(), Corrupt> {
         let range = first..first + self.outputs;
         let (x, y) = (x.get(range.clone()).ok_or(Corrupt)?, y.get_mut(range).ok_or(Corrupt)?);
         let scaled = self.requantized(kernel).ok_or(Corrupt)?;
-        // All vectors are whole but for the last one.
+        // Only the last vector may be partial.
         let ((x, last_x), (y, last_y)) = (x.as_chunks::<LANES>(), y.as_chunks_mut::<LANES>());
         if let (Some(x), Some(y)) = (x.first_chunk::<V>(), y.first_chunk_mut::<V>()) {
             for (v, (x, y)) in x.iter().zip(y).enumerate() {

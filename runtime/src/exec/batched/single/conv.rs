@@ -1,9 +1,11 @@
-//! Convolutions at one place, with everything found out beforehand that does not change from pixel to pixel.
+//! Fast path of [`Conv`] for one pixel of a single image: same result.
+//!
+//! Offsets and ranges that do not depend on the pixel are precomputed, and so are partial sums over the rows above, once per row.
 
 use super::accumulators::PanelSums;
 use crate::exec::batched::conv::{Conv, Store};
 use crate::exec::batched::pack::{Line, Pack, each_word, words};
-use crate::exec::batched::packed_matrix::{Panel, by_vectors};
+use crate::exec::batched::packed_matrix::{Init, Panel, Strided, by_vectors};
 use crate::exec::batched::row_cache::RowCache;
 use crate::exec::batched::step::{Scratch, Step};
 use crate::exec::error::Corrupt;
@@ -12,68 +14,68 @@ use crate::kernels::gemm::{Inputs, LANES};
 use core::ops::Range;
 use std::sync::Arc;
 
-/// A panel of a colour group.
+/// Panel of a colour group.
 pub(in crate::exec::batched) struct ConvPanel {
     group: usize,
     panel: usize,
     vectors: usize,
     outputs: usize,
-    /// The weights of the taps to the left and of the centre are those from number `skip` on.
     lines: Arc<[Line]>,
+    /// Leading lines, for the taps above. The rest are for the taps to the left and the centre.
     skip: usize,
     multipliers: Arc<[i32]>,
     left_shift: u32,
-    /// What sums begin with in each column, where taps lie above, or in all.
-    begin: Vec<i32>,
-    /// Numbers of these from column to column.
+    /// Initial sums, `[columns, vectors, LANES]`: biases and products of the taps above. One column without taps above.
+    init_sums: Vec<i32>,
+    /// Elements of `init_sums` from column to column; 0 without taps above.
     stride: usize,
-    /// The inputs to the left.
+    /// Inputs to the left.
     past: Vec<Past>,
-    /// The inputs of the centre, of all numbers of the registers.
+    /// Inputs of the centre, a range of the registers.
     centre: Range<usize>,
     store: Store,
-    /// Where the outputs begin in the registers, or in the logits.
-    to: usize,
+    /// Index of the first output, in the registers or in the logits.
+    output_start: usize,
 }
 
-/// Consecutive inputs to the left.
+/// Contiguous inputs to the left.
 #[derive(Clone, Copy)]
 struct Past {
-    /// Numbers from the first of them to the centre's.
+    /// Elements from the first input to the centre.
     back: usize,
-    /// Numbers, in whole words.
+    /// Number of inputs, rounded up to whole words.
     count: usize,
 }
 
 impl<A: Pack> Conv<A> {
-    /// The panels of a colour, for images of that width and so many levels.
-    pub(in crate::exec::batched) fn conv_panels(&self, number: usize, width: usize, levels: usize) -> Vec<ConvPanel> {
-        let Some(group) = self.groups.get(number) else { return Vec::new() };
+    /// Panels of colour group `index`, for images of `width` columns and `levels` levels.
+    pub(in crate::exec::batched) fn conv_panels(&self, index: usize, width: usize, levels: usize) -> Vec<ConvPanel> {
+        let Some(group) = self.groups.get(index) else { return Vec::new() };
         let columns = if self.above > 0 { width } else { 1 };
         let start = self.record.input as usize / size_of::<A::Input>();
-        let panel_of = |(index, panel): (usize, &Panel)| {
+        let conv_panel = |(n, panel): (usize, &Panel)| {
             let size = panel.vectors * LANES;
             ConvPanel {
-                group: number,
-                panel: index,
+                group: index,
+                panel: n,
                 vectors: panel.vectors,
                 outputs: panel.outputs.len(),
                 lines: panel.lines.clone(),
                 skip: group.packed.above * panel.vectors,
                 multipliers: panel.multipliers.clone(),
                 left_shift: group.packed.left_shift,
-                begin: vec![0; columns * size],
+                init_sums: vec![0; columns * size],
                 stride: if self.above > 0 { size } else { 0 },
                 past: self.past(),
                 centre: start..start + group.open.next_multiple_of(each_word::<A>()),
                 store: self.store,
-                to: self.to(number, panel, (1, levels)),
+                output_start: self.output_start(index, panel, 1, levels),
             }
         };
-        group.packed.panels().iter().enumerate().map(panel_of).collect()
+        group.packed.panels().iter().enumerate().map(conv_panel).collect()
     }
 
-    /// The inputs to the left, as rows of one image have them.
+    /// Inputs to the left, in the cache of a single image.
     fn past(&self) -> Vec<Past> {
         let left = self.taps.iter().skip(self.above);
         let features = usize::from(self.record.inputs);
@@ -84,17 +86,17 @@ impl<A: Pack> Conv<A> {
         .collect()
     }
 
-    /// The inputs, of all numbers of the registers, if they are to be kept when all that waits for them is done.
-    pub(in crate::exec::batched) fn keeps(&self) -> Option<Range<usize>> {
+    /// Inputs, a range of the registers, that the op must keep after its last group; `None` if it keeps none.
+    pub(in crate::exec::batched) fn kept_inputs(&self) -> Option<Range<usize>> {
         let start = self.record.input as usize / size_of::<A::Input>();
         (!self.taps.is_empty() && !self.first).then(|| start..start + usize::from(self.record.inputs))
     }
 
-    /// What a link's sums begin with in a row: those over the rows above.
+    /// Computes a panel's initial sums of a row, over the rows above.
     #[inline(always)]
     pub(in crate::exec::batched) fn begin_row<K: Kernel>(
         &self,
-        panel_of: &mut ConvPanel,
+        conv_panel: &mut ConvPanel,
         step: &Step,
         rows: Option<&RowCache<A::Input>>,
         scratch: &mut Scratch,
@@ -113,25 +115,20 @@ impl<A: Pack> Conv<A> {
         } else {
             Inputs { numbers: &[], stride: 0, pieces: &[] }
         };
-        let packed = &self.groups.get(panel_of.group).ok_or(Corrupt)?.packed;
-        packed.fill(
-            kernel,
-            packed.panels().get(panel_of.panel).ok_or(Corrupt)?,
-            &inputs,
-            step.label,
-            &mut panel_of.begin,
-        )
+        let packed = &self.groups.get(conv_panel.group).ok_or(Corrupt)?.packed;
+        let panel = packed.panels().get(conv_panel.panel).ok_or(Corrupt)?;
+        packed.fill(kernel, panel, &inputs, step.label, &mut conv_panel.init_sums)
     }
 }
 
 impl ConvPanel {
-    /// Whether it needs the inputs to the left.
+    /// True if the panel reads inputs to the left.
     #[inline(always)]
     pub(in crate::exec::batched) fn reads_rows(&self) -> bool {
         !self.past.is_empty()
     }
 
-    /// The sums of a pixel, and what becomes of them.
+    /// Computes and stores the panel's outputs at one pixel.
     #[inline(always)]
     pub(in crate::exec::batched) fn run<A: Pack, K: Kernel>(
         &self,
@@ -151,10 +148,11 @@ impl ConvPanel {
         scratch: &mut Scratch,
         kernel: K,
     ) -> Result<(), Corrupt> {
-        let begin =
-            (self.begin.get(step.column * self.stride..).ok_or(Corrupt)?, self.lines.get(self.skip..).ok_or(Corrupt)?);
-        let mut sums =
-            PanelSums::<A, V>::new(begin, (&self.multipliers, self.left_shift), self.outputs).ok_or(Corrupt)?;
+        let init = Init {
+            sums: self.init_sums.get(step.column * self.stride..).ok_or(Corrupt)?,
+            lines: self.lines.get(self.skip..).ok_or(Corrupt)?,
+        };
+        let mut sums = PanelSums::<A, V>::new(init, &self.multipliers, self.left_shift, self.outputs).ok_or(Corrupt)?;
         if self.reads_rows() {
             let rows = rows.ok_or(Corrupt)?;
             let here = rows.at(0, step.row, 0, step.column, 0);
@@ -163,8 +161,9 @@ impl ConvPanel {
                 sums.add(kernel, rows.slice().get(at..at + past.count).ok_or(Corrupt)?)?;
             }
         }
-        // From where the op before has just written them.
+        // Last, because the previous op has just written these registers.
         sums.add(kernel, scratch.registers.slice().ok_or(Corrupt)?.get(self.centre.clone()).ok_or(Corrupt)?)?;
-        self.store.put::<A, K>(&sums, &mut scratch.registers, &mut scratch.logits, (self.to, 0), kernel)
+        let to = Strided::single(self.output_start);
+        self.store.put::<A, K>(&sums, &mut scratch.registers, &mut scratch.logits, to, kernel)
     }
 }

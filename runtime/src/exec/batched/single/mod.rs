@@ -1,6 +1,6 @@
-//! The single-image path: all ops at one pixel of one image, with sums that stay in registers between ops.
+//! Fast path of `conv`, `lstm` and `elementwise` for one pixel of a single image: same result.
 //!
-//! It equals the general functions of `conv`, `lstm` and `elementwise` at one column of the batch.
+//! Accumulators stay in registers from the first product to the result. Ranges that do not depend on the pixel are precomputed.
 
 mod accumulators;
 mod conv;

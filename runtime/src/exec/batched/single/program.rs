@@ -1,4 +1,4 @@
-//! The flat list of instructions that one pixel of one image takes.
+//! Flat instruction list for one pixel of a single image.
 
 use super::conv::ConvPanel;
 use crate::exec::batched::elementwise;
@@ -10,87 +10,88 @@ use crate::kernels::Kernel;
 use crate::network::Image;
 use core::ops::Range;
 
-/// A step of the program: an op, or a part of one.
+/// Instruction: an op, or a part of one.
 #[repr(u8)] // explicit tag: avoids niche decoding on every instruction
 enum Instruction {
-    /// A panel of a convolution.
+    /// One panel of a convolution.
     Conv(ConvPanel),
-    /// Keeps the inputs of a convolution, a range of the registers, for later pixels.
+    /// Copies the inputs of a convolution, a range of the registers, to its cache.
     Keep(Range<usize>),
     /// Quantization.
     Quantize(elementwise::Quantize),
-    /// An op by its general function.
+    /// Whole op: an LSTM or an elementwise op.
     Op,
 }
 
-/// The instructions for each colour, each with the index of its op.
+/// Instructions of each colour group, with the index of their op.
 pub(in crate::exec::batched) struct Program(Vec<Vec<(usize, Instruction)>>);
 
 impl Program {
     pub(in crate::exec::batched) fn new<A: Pack>(ops: &[Op<A>], image: Image) -> Self {
         let colour = |group: usize| {
-            let mut parts = Vec::new();
+            let mut instructions = Vec::new();
             for (n, op) in ops.iter().enumerate() {
                 match op {
                     Op::Conv(conv) => {
                         let panels = conv.conv_panels(group, image.width, image.levels);
-                        parts.extend(panels.into_iter().map(|panel| (n, Instruction::Conv(panel))));
-                        // All colours at once, after the last one.
-                        let keep = conv.keeps().filter(|_| group + 1 == image.channels);
-                        parts.extend(keep.map(|inputs| (n, Instruction::Keep(inputs))));
+                        instructions.extend(panels.into_iter().map(|panel| (n, Instruction::Conv(panel))));
+                        // The inputs of all groups are kept once, with the last group.
+                        let keep = conv.kept_inputs().filter(|_| group + 1 == image.channels);
+                        instructions.extend(keep.map(|inputs| (n, Instruction::Keep(inputs))));
                     }
                     Op::Quantize(record) => {
-                        parts.push((n, Instruction::Quantize(elementwise::Quantize::new::<A>(record, group, image))));
+                        let quantize = elementwise::Quantize::new::<A>(record, group, image);
+                        instructions.push((n, Instruction::Quantize(quantize)));
                     }
-                    Op::Lstm(_) | Op::Elementwise(_) => parts.push((n, Instruction::Op)),
+                    Op::Lstm(_) | Op::Elementwise(_) => instructions.push((n, Instruction::Op)),
                 }
             }
-            parts
+            instructions
         };
         Self((0..image.channels).map(colour).collect())
     }
 
-    /// Before the first pixel of a row.
+    /// Work before the first pixel of a row: partial sums of convolutions over the rows above.
     #[inline(always)]
     pub(in crate::exec::batched) fn begin_row<A: Pack, K: Kernel>(
         &mut self,
         ops: &[Op<A>],
-        kept: &[OpState<A>],
+        op_states: &[OpState<A>],
         step: &Step,
         scratch: &mut Scratch,
         kernel: K,
     ) -> Result<(), Corrupt> {
-        for (n, part) in self.0.iter_mut().flatten() {
-            if let (Instruction::Conv(panel), Op::Conv(conv)) = (part, ops.get(*n).ok_or(Corrupt)?) {
-                conv.begin_row(panel, step, kept.get(*n).ok_or(Corrupt)?.rows(), scratch, kernel)?;
+        for (n, instruction) in self.0.iter_mut().flatten() {
+            if let (Instruction::Conv(panel), Op::Conv(conv)) = (instruction, ops.get(*n).ok_or(Corrupt)?) {
+                conv.begin_row(panel, step, op_states.get(*n).ok_or(Corrupt)?.rows(), scratch, kernel)?;
             }
         }
         Ok(())
     }
 
-    /// Runs all ops for the step's colour.
+    /// Runs the instructions of the step's colour group.
     #[inline(always)]
     pub(in crate::exec::batched) fn run<A: Pack, K: Kernel>(
         &self,
         ops: &[Op<A>],
-        kept: &mut [OpState<A>],
+        op_states: &mut [OpState<A>],
         step: &Step,
         scratch: &mut Scratch,
         kernel: K,
     ) -> Result<(), Corrupt> {
-        for (n, part) in self.0.get(step.groups.start).ok_or(Corrupt)? {
-            match part {
+        for (n, instruction) in self.0.get(step.groups.start).ok_or(Corrupt)? {
+            match instruction {
                 Instruction::Conv(panel) => {
-                    let rows = if panel.reads_rows() { kept.get(*n).ok_or(Corrupt)?.rows() } else { None };
+                    let rows = if panel.reads_rows() { op_states.get(*n).ok_or(Corrupt)?.rows() } else { None };
                     panel.run::<A, K>(step, rows, scratch, kernel)?;
                 }
                 Instruction::Quantize(quantize) => quantize.run::<A>(&mut scratch.registers)?,
                 Instruction::Keep(inputs) => {
-                    let rows = kept.get_mut(*n).ok_or(Corrupt)?.rows_mut().ok_or(Corrupt)?;
+                    let rows = op_states.get_mut(*n).ok_or(Corrupt)?.rows_mut().ok_or(Corrupt)?;
                     let x = scratch.registers.slice().ok_or(Corrupt)?.get(inputs.clone()).ok_or(Corrupt)?;
                     rows.keep_single(rows.at(0, step.row, 0, step.column, 0), x)?;
                 }
-                Instruction::Op => match (ops.get(*n).ok_or(Corrupt)?, kept.get_mut(*n).ok_or(Corrupt)?) {
+                Instruction::Op => match (ops.get(*n).ok_or(Corrupt)?, op_states.get_mut(*n).ok_or(Corrupt)?) {
                     (Op::Lstm(lstm), OpState::Lstm(state)) => lstm.single(step, state, scratch, kernel)?,
                     (Op::Elementwise(record), OpState::Nothing) => {
                         elementwise::run::<A, K>(record.elementwise().ok_or(Corrupt)?, step, scratch, kernel)?;

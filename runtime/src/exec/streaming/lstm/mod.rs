@@ -1,4 +1,4 @@
-//! LSTMs: the Row LSTM, and the two halves of the Diagonal BiLSTM.
+//! LSTMs: Row LSTM and both halves of the Diagonal BiLSTM.
 
 mod diagonal;
 mod row;
@@ -15,28 +15,29 @@ use crate::kernels::OUTPUT_TILE;
 pub(super) use diagonal::{left as diagonal_left, right as diagonal_right, sweep};
 pub(super) use row::row;
 
-/// Gates computed at a time: as many as there are biases of 0.
+/// Gates per block; limited by the length of [`Arithmetic::ZERO_BIAS`].
 const BLOCK: usize = OUTPUT_TILE;
 
-/// Their units.
+/// Units per block.
 const UNITS: usize = BLOCK / 4;
 
-/// What the state gives to the gates of a pixel.
+/// `state_to_state` sums of a pixel's gates.
 enum OverState<'s, 'm, A: Arithmetic> {
-    /// The state, and the sums that are to be taken of it.
+    /// To be computed: im2col vector of states, and the product over it.
     Inputs(&'s [A::Activation], Accumulators<'m, A>),
-    /// The scaled sums of all gates.
+    /// Already computed and scaled, `[hidden, 4]`.
     Accumulators(&'s [A::Sum]),
 }
 
-/// The sums of the gates over the state.
+/// `state_to_state` product of the current colour group.
 fn over_state<'m, A: Arithmetic>(record: &LstmRecord, context: &PixelContext<'m>) -> Accumulators<'m, A> {
     Accumulators::new(&record.over_state(), context, context.model.layout().row(record.h_length()))
 }
 
-/// Computes the gates of the colour's units from the input and the state, and takes the step of each unit.
+/// Computes the gates of the current colour group from input and state, and steps its units.
 ///
-/// One function for all kinds of LSTM, as it is most of their code.
+/// Shared by all kinds of LSTM, because it is most of their code. The scalar loop at the end is the general case. The branches for
+/// [`Kernel::VECTORS`] and [`Kernel::FUSED`] are fast paths of it: same result.
 #[inline(never)]
 fn gates<A: Arithmetic, K: Kernel>(
     record: &LstmRecord,
@@ -52,6 +53,7 @@ fn gates<A: Arithmetic, K: Kernel>(
     let (mut unit, end) = (over_input.outputs.start / 4, over_input.outputs.end / 4);
     while unit < end {
         let gates = 4 * unit..4 * end.min(unit + UNITS);
+        // Fast path: `state_to_state` added to the sums of `input_to_state` in place.
         if K::FUSED {
             let sums = memory.get_mut(..gates.len()).ok_or(Corrupt)?;
             over_input.next(x, sums, kernel)?;
@@ -80,6 +82,7 @@ fn gates<A: Arithmetic, K: Kernel>(
             }
             OverState::Accumulators(sums) => sums.get(gates).ok_or(Corrupt)?,
         };
+        // Fast path: one block of units per pass.
         if K::VECTORS {
             cells.steps(record, unit, x_sums, kernel, |before, c, h| {
                 A::units(kernel, [x_sums, h_sums], before, cell_bits.get(unit..).unwrap_or_default(), c, h);
@@ -96,8 +99,8 @@ fn gates<A: Arithmetic, K: Kernel>(
     Ok(())
 }
 
-/// The two parts of a patch, inputs and state, each with zeros where the layout of the weights has more room.
-fn parts<'p, A: Arithmetic>(
+/// Splits the im2col buffer into inputs and state, each zero-padded to the row length of the weights' layout.
+fn split_im2col<'p, A: Arithmetic>(
     record: &LstmRecord,
     context: &PixelContext<'_>,
     im2col: &'p mut [A::Activation],
@@ -111,8 +114,8 @@ fn parts<'p, A: Arithmetic>(
     Some([x, h])
 }
 
-/// Fills `im2col` with activations of a state; an empty state is zero.
-fn narrow<A: Arithmetic, K: Kernel>(
+/// Fills `im2col` with a state rescaled to activations; an empty state is zero.
+fn rescale_state<A: Arithmetic, K: Kernel>(
     im2col: &mut [A::Activation],
     state: &[A::Residual],
     to_hidden: Rescale,
@@ -124,48 +127,48 @@ fn narrow<A: Arithmetic, K: Kernel>(
     A::hiddens(kernel, state, to_hidden, im2col);
 }
 
-/// The parts of an LSTM's memory: inputs, `h`, `c`, and sums over a row of `h`.
-struct Parts<'b> {
+/// State of an LSTM: inputs, `h`, `c`, and `state_to_state` sums of a row.
+struct LstmState<'b> {
     x: &'b mut [u32],
     h: &'b mut [u32],
     c: &'b mut [u32],
     sums: &'b mut [u32],
 }
 
-impl<'b> Parts<'b> {
-    fn new(record: &LstmRecord, context: &PixelContext<'_>, own: &'b mut [u32]) -> Option<Self> {
+impl<'b> LstmState<'b> {
+    fn new(record: &LstmRecord, context: &PixelContext<'_>, op_state: &'b mut [u32]) -> Option<Self> {
         let [x, h, c, sums] = record.memory(context.width, context.model.weights(), context.plan);
-        let (x, rest) = own.split_at_mut_checked(x / 4)?;
+        let (x, rest) = op_state.split_at_mut_checked(x / 4)?;
         let (h, rest) = rest.split_at_mut_checked(h / 4)?;
         let (c, rest) = rest.split_at_mut_checked(c / 4)?;
         Some(Self { x, h, c, sums: rest.get_mut(..sums / 4)? })
     }
 }
 
-/// Memory as numbers.
+/// Words cast to elements of type `T`.
 fn cast<T: bytemuck::Pod>(words: &mut [u32]) -> Option<&mut [T]> {
     bytemuck::try_cast_slice_mut(words).ok()
 }
 
-/// A pixel's cells and where its results go, all units of each.
+/// Cell states of a pixel and destination of its `h`, for all units.
 struct Cells<'s, A: Arithmetic> {
-    /// `c` that the step begins with; empty where it is zero.
+    /// Previous `c`; empty if it is zero.
     before: &'s [A::Residual],
     c: &'s mut [A::Residual],
-    h: Output<'s, A>,
+    output: Output<'s, A>,
 }
 
-/// What becomes of a pixel's new `h`.
+/// Destination of a pixel's new `h`.
 enum Output<'s, A: Arithmetic> {
-    /// It is kept for the products of later pixels, and written to the op's output.
-    Now { kept: &'s mut [A::Activation], out: &'s mut [A::Residual] },
-    /// It is kept as it is for the next row, which adds it to its output.
+    /// Kept as activations for later products, and written to the op's output.
+    Now { hidden: &'s mut [A::Activation], out: &'s mut [A::Residual] },
+    /// Kept unscaled; the next row adds it to its output.
     Later(&'s mut [A::Residual]),
 }
 
 impl<A: Arithmetic> Cells<'_, A> {
-    /// One step of the units from `unit` on that have `sums`, of at most [`UNITS`]: `step` is told what was before, and makes `c`
-    /// and `h`.
+    /// Fast path of [`Cells::step`] for a block of units from `unit` on, at most [`UNITS`]: same result. `step` computes `c` and `h`
+    /// from the previous `c`.
     #[inline(always)]
     fn steps<K: Kernel>(
         &mut self,
@@ -185,12 +188,12 @@ impl<A: Arithmetic> Cells<'_, A> {
         let mut h = [A::Residual::default(); UNITS];
         let h = h.get_mut(..range.len()).ok_or(Corrupt)?;
         step(before, self.c.get_mut(range.clone()).ok_or(Corrupt)?, h);
-        match &mut self.h {
-            Output::Now { kept, out } => {
-                A::hiddens(kernel, h, record.to_hidden, kept.get_mut(range.clone()).ok_or(Corrupt)?);
+        match &mut self.output {
+            Output::Now { hidden, out } => {
+                A::hiddens(kernel, h, record.to_hidden, hidden.get_mut(range.clone()).ok_or(Corrupt)?);
                 A::outputs(kernel, h, record.to_output, out.get_mut(range).ok_or(Corrupt)?);
             }
-            Output::Later(kept) => copy(kept.get_mut(range).ok_or(Corrupt)?, h)?,
+            Output::Later(deferred) => copy(deferred.get_mut(range).ok_or(Corrupt)?, h)?,
         }
         Ok(())
     }
@@ -207,12 +210,12 @@ impl<A: Arithmetic> Cells<'_, A> {
         let before = self.before.get(unit).copied().unwrap_or_default();
         let (h, c) = A::cell(gates, before, cell_bits);
         *self.c.get_mut(unit).ok_or(Corrupt)? = c;
-        match &mut self.h {
-            Output::Now { kept, out } => {
-                *kept.get_mut(unit).ok_or(Corrupt)? = A::hidden(h, record.to_hidden);
+        match &mut self.output {
+            Output::Now { hidden, out } => {
+                *hidden.get_mut(unit).ok_or(Corrupt)? = A::hidden(h, record.to_hidden);
                 *out.get_mut(unit).ok_or(Corrupt)? = A::output(h, record.to_output, A::Residual::default());
             }
-            Output::Later(kept) => *kept.get_mut(unit).ok_or(Corrupt)? = h,
+            Output::Later(deferred) => *deferred.get_mut(unit).ok_or(Corrupt)? = h,
         }
         Ok(())
     }
