@@ -1,16 +1,15 @@
 //! 8-bit weights and 16-bit activations, for models that lose too much with 8-bit activations.
 //!
-//! A confident softmax over 256 levels is one example. Only the activation differs from [`Int8`]: it has 14 bits, so that sums of
-//! thousands of products fit into 32 bits, and its zero point is 0.
+//! A confident softmax over 256 levels is one example. Only the activation differs from [`Int8`](super::Int8): it has 14 bits, so
+//! that sums of thousands of products fit into 32 bits, and its zero point is 0.
 
-use super::{Arithmetic, Int8};
-use crate::blob::{Elementwise, Layout};
+use super::integers::{Integers, Quantized};
+use crate::blob::Layout;
 use crate::fixed::Rescale;
-use crate::kernels::{Gemv, Kernel, OUTPUT_TILE};
+use crate::kernels::{Gemv, Kernel};
 
 /// 8-bit weights, 16-bit activations, 32-bit sums, 16-bit residuals.
-#[derive(Clone, Copy, Debug)]
-pub struct Int8A16;
+pub type Int8A16 = Integers<i16>;
 
 impl Int8A16 {
     /// Maximum activation; the minimum is `-MAX - 1`.
@@ -32,15 +31,7 @@ fn clamp(v: i32, relu: bool) -> i16 {
     v.max(min(relu)).min(MAX) as i16
 }
 
-impl Arithmetic for Int8A16 {
-    type Weight = i8;
-    type Activation = i16;
-    type Residual = i16;
-    type Sum = i32;
-
-    const ZERO_BIAS: &'static [i32; OUTPUT_TILE] = Int8::ZERO_BIAS;
-    const MULTIPLIERS: bool = true;
-
+impl Quantized for i16 {
     #[inline(always)]
     fn products<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8], x: &[i16], sums: &mut [i32]) {
         match layout {
@@ -48,21 +39,6 @@ impl Arithmetic for Int8A16 {
             Layout::Tiled => kernel.gemv_tiled_i16(bias, weights, x, sums),
             Layout::TiledPairs => kernel.gemv_tiled_pairs_i16(bias, weights, x, sums),
         }
-    }
-
-    #[inline(always)]
-    fn sum(a: i32, b: i32) -> i32 {
-        Int8::sum(a, b)
-    }
-
-    #[inline(always)]
-    fn scale<K: Kernel>(kernel: K, sums: &mut [i32], left_shift: u8, multipliers: &[i32]) {
-        Int8::scale(kernel, sums, left_shift, multipliers);
-    }
-
-    #[inline(always)]
-    fn scale_both<K: Kernel>(kernel: K, sums: &mut [i32], more: &[i32], left_shift: u8, multipliers: &[i32]) {
-        Int8::scale_both(kernel, sums, more, left_shift, multipliers);
     }
 
     #[inline(always)]
@@ -98,65 +74,8 @@ impl Arithmetic for Int8A16 {
     }
 
     #[inline(always)]
-    fn residual(v: i32) -> i16 {
-        Int8::residual(v)
-    }
-
-    #[inline(always)]
-    fn accumulate(v: i32, y: i16) -> i16 {
-        Int8::accumulate(v, y)
-    }
-
-    #[inline(always)]
-    fn logits<K: Kernel>(kernel: K, sums: &mut [u32], softmax: bool, shift: u8) {
-        Int8::logits(kernel, sums, softmax, shift);
-    }
-
-    #[inline(always)]
-    fn quantize(x: i16, rescale: Rescale) -> i32 {
-        Int8::quantize(x, rescale)
-    }
-
-    #[inline(always)]
-    fn elementwise(op: Elementwise<'_>, values: [i16; 3]) -> i32 {
-        Int8::elementwise(op, values)
-    }
-
-    #[inline(always)]
-    fn gate(x: i32, h: i32) -> i16 {
-        Int8::gate(x, h)
-    }
-
-    #[inline(always)]
-    fn cell(gates: [i16; 4], c: i16, cell_bits: u8) -> (i16, i16) {
-        Int8::cell(gates, c, cell_bits)
-    }
-
-    #[inline(always)]
-    fn units<K: Kernel>(kernel: K, sums: [&[i32]; 2], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
-        Int8::units(kernel, sums, before, cell_bits, c, h);
-    }
-
-    #[inline(always)]
-    fn summed_units<K: Kernel>(
-        kernel: K,
-        sums: &[i32],
-        before: &[i16],
-        cell_bits: &[u8],
-        c: &mut [i16],
-        h: &mut [i16],
-    ) {
-        Int8::summed_units(kernel, sums, before, cell_bits, c, h);
-    }
-
-    #[inline(always)]
     fn hidden(h: i16, to_hidden: Rescale) -> i16 {
         clamp(to_hidden.apply(i32::from(h)), false)
-    }
-
-    #[inline(always)]
-    fn output(h: i16, to_output: Rescale, y: i16) -> i16 {
-        Int8::output(h, to_output, y)
     }
 
     #[inline(always)]
@@ -172,25 +91,5 @@ impl Arithmetic for Int8A16 {
     #[inline(always)]
     fn hiddens<K: Kernel>(kernel: K, h: &[i16], to_hidden: Rescale, y: &mut [i16]) {
         kernel.rescaled_i16(h, to_hidden, min(false), MAX, y);
-    }
-
-    #[inline(always)]
-    fn residuals<K: Kernel>(kernel: K, v: &[i32], y: &mut [i16]) {
-        Int8::residuals(kernel, v, y);
-    }
-
-    #[inline(always)]
-    fn accumulated<K: Kernel>(kernel: K, v: &[i32], y: &mut [i16]) {
-        Int8::accumulated(kernel, v, y);
-    }
-
-    #[inline(always)]
-    fn outputs<K: Kernel>(kernel: K, h: &[i16], to_output: Rescale, y: &mut [i16]) {
-        Int8::outputs(kernel, h, to_output, y);
-    }
-
-    #[inline(always)]
-    fn outputs_onto<K: Kernel>(kernel: K, h: &[i16], to_output: Rescale, y: &mut [i16]) {
-        Int8::outputs_onto(kernel, h, to_output, y);
     }
 }

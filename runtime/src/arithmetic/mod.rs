@@ -5,6 +5,7 @@ mod a16;
 #[cfg(feature = "float")]
 mod float;
 mod int8;
+mod integers;
 
 use crate::blob::{Elementwise, Layout};
 use crate::fixed::Rescale;

@@ -5,7 +5,8 @@ use crate::kernels::KernelError;
 use crate::source::Position;
 use core::fmt;
 
-/// Internal: an index that a checked blob cannot lead to. It becomes [`StepError::Corrupt`].
+/// Internal: an index that a checked blob cannot lead to, or a float sum that is not finite. It becomes [`StepError::Corrupt`] or, for
+/// a float model, [`StepError::NotFinite`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Corrupt;
 

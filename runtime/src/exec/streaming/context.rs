@@ -12,12 +12,19 @@ use core::hint::black_box;
 pub(super) struct PixelContext<'m> {
     pub(super) model: Model<'m>,
     pub(super) plan: Plan,
+    /// Class, for a conditional model.
     pub(super) label: Option<usize>,
+    /// Rows of the image.
     pub(super) height: usize,
+    /// Columns of the image.
     pub(super) width: usize,
+    /// Row of the pixel.
     pub(super) row: usize,
+    /// Column of the pixel.
     pub(super) column: usize,
+    /// Colour groups of the model: one per channel of the image.
     pub(super) groups: usize,
+    /// Colour group whose logits are computed, from 0.
     pub(super) group: usize,
 }
 
@@ -71,7 +78,7 @@ impl<A: Arithmetic> Scratch<'_, A> {
 }
 
 /// Zeroed [`Scratch::sums`]. The `black_box` hides the zero from the compiler, which would otherwise call `memset`.
-pub(super) fn no_accumulators<A: Arithmetic>() -> [A::Sum; OUTPUT_BLOCK] {
+pub(super) fn zeroed_accumulators<A: Arithmetic>() -> [A::Sum; OUTPUT_BLOCK] {
     [black_box(A::Sum::default()); OUTPUT_BLOCK]
 }
 

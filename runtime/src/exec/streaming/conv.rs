@@ -1,7 +1,7 @@
 //! Masked convolution, one pixel and one colour at a time.
 
 use super::context::{PixelContext, Scratch};
-use super::gemv::{Accumulators, OUTPUT_BLOCK, Store};
+use super::gemv::{BlockedGemv, OUTPUT_BLOCK, Store};
 use super::im2col::Im2Col;
 use super::memory::{copy, fill};
 use super::ring::Ring;
@@ -40,7 +40,7 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
         registers.read(record.input, 0, centre)?;
         fill(padding, A::zero(0));
     }
-    let mut sums = Accumulators::<A>::new(&matrix, context, length);
+    let mut sums = BlockedGemv::<A>::new(&matrix, context, length);
     let Range { start, end } = sums.outputs;
     let mut at = start;
     while at < end {

@@ -13,13 +13,13 @@ use core::ops::Range;
 /// Outputs per block: a multiple of the tile height of a [`Layout`], small enough for the stack of a microcontroller.
 pub(super) const OUTPUT_BLOCK: usize = if cfg!(pixelrnn_mve) { OUTPUT_TILE } else { 2 * OUTPUT_TILE };
 
-/// Outputs per block of [`Accumulators::add`].
+/// Outputs per block of [`BlockedGemv::add`].
 const ADD_BLOCK: usize = 16;
 
 const _: () = assert!(OUTPUT_BLOCK.is_multiple_of(Layout::OUTPUTS) && ADD_BLOCK.is_multiple_of(Layout::OUTPUTS));
 
-/// Remaining outputs of a colour group's matrix-vector product; each call computes the next block.
-pub(super) struct Accumulators<'m, A: Arithmetic> {
+/// Matrix-vector product of a colour group, computed in blocks of outputs: each call computes the next ones.
+pub(super) struct BlockedGemv<'m, A: Arithmetic> {
     layout: Layout,
     left_shift: u8,
     /// All outputs of the colour group, as indices into the op's.
@@ -30,7 +30,7 @@ pub(super) struct Accumulators<'m, A: Arithmetic> {
     class_bias: &'m [A::Sum],
 }
 
-impl<'m, A: Arithmetic> Accumulators<'m, A> {
+impl<'m, A: Arithmetic> BlockedGemv<'m, A> {
     /// All outputs of the current colour group. `length` is the number of inputs, with the padding of the layout. Empty slices if the
     /// blob contradicts its record.
     pub(super) fn new(matrix: &MatrixDescriptor, context: &PixelContext<'m>, length: usize) -> Self {
@@ -123,7 +123,7 @@ impl<'m, A: Arithmetic> Accumulators<'m, A> {
         self.add_blocks(x, sums, kernel)
     }
 
-    /// [`Accumulators::add`] in blocks of [`ADD_BLOCK`]. Out of line, because the block takes stack.
+    /// [`BlockedGemv::add`] in blocks of [`ADD_BLOCK`]. Out of line, because the block takes stack.
     #[inline(never)]
     fn add_blocks<K: Kernel>(&mut self, x: &[A::Activation], sums: &mut [A::Sum], kernel: K) -> Result<(), Corrupt> {
         let mut block = [A::Sum::default(); ADD_BLOCK];

@@ -26,7 +26,7 @@ use crate::exec::{SetupError, StepError};
 use crate::kernels::{Kernel, Native};
 use crate::network::Image;
 use crate::source::{Position, SymbolSource};
-use context::{PixelContext, no_accumulators};
+use context::{PixelContext, zeroed_accumulators};
 use forward::{end_pixel, forward};
 pub use observer::Observer;
 pub use registers::Registers;
@@ -170,7 +170,7 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         let row = self.next.checked_div(width).ok_or(Corrupt)?;
         let column = self.next - row * width;
         let mut pixel = Pixel { row, column, values: [0; 3], cost: Cost(0) };
-        let mut sums = no_accumulators::<A>();
+        let mut sums = zeroed_accumulators::<A>();
         let (model, plan, label) = (self.model, self.plan, self.label);
         let mut context = PixelContext { model, plan, label, height, width, row, column, groups: channels, group: 0 };
         for (channel, slot) in pixel.values.iter_mut().enumerate().take(channels) {

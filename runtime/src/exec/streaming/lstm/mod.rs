@@ -4,7 +4,7 @@ mod diagonal;
 mod row;
 
 use super::context::PixelContext;
-use super::gemv::{Accumulators, OUTPUT_BLOCK};
+use super::gemv::{BlockedGemv, OUTPUT_BLOCK};
 use super::memory::{copy, fill};
 use crate::arithmetic::Arithmetic;
 use crate::blob::LstmRecord;
@@ -24,14 +24,14 @@ const UNITS: usize = BLOCK / 4;
 /// `state_to_state` sums of a pixel's gates.
 enum OverState<'s, 'm, A: Arithmetic> {
     /// To be computed: im2col vector of states, and the product over it.
-    Inputs(&'s [A::Activation], Accumulators<'m, A>),
+    Inputs(&'s [A::Activation], BlockedGemv<'m, A>),
     /// Already computed and scaled, `[hidden, 4]`.
     Accumulators(&'s [A::Sum]),
 }
 
 /// `state_to_state` product of the current colour group.
-fn over_state<'m, A: Arithmetic>(record: &LstmRecord, context: &PixelContext<'m>) -> Accumulators<'m, A> {
-    Accumulators::new(&record.over_state(), context, context.model.layout().row(record.h_length()))
+fn over_state<'m, A: Arithmetic>(record: &LstmRecord, context: &PixelContext<'m>) -> BlockedGemv<'m, A> {
+    BlockedGemv::new(&record.over_state(), context, context.model.layout().row(record.h_length()))
 }
 
 /// Computes the gates of the current colour group from input and state, and steps its units.
@@ -48,7 +48,7 @@ fn gates<A: Arithmetic, K: Kernel>(
     mut cells: Cells<'_, A>,
     kernel: K,
 ) -> Result<(), Corrupt> {
-    let mut over_input = Accumulators::<A>::new(&record.over_input(), context, x.len());
+    let mut over_input = BlockedGemv::<A>::new(&record.over_input(), context, x.len());
     let cell_bits = context.model.cell_bits(record).ok_or(Corrupt)?;
     let (mut unit, end) = (over_input.outputs.start / 4, over_input.outputs.end / 4);
     while unit < end {
