@@ -226,3 +226,148 @@ fn register(model: &Raw<'_>, field: &'static str, v: Vector) -> Checked {
 fn within_limit(a: usize, b: usize) -> bool {
     a.checked_mul(b).is_some_and(|product| product <= MAX_STATE_BYTES as usize)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::raw::tests::digits;
+    use crate::blob::{ConvRecord, Header, QuantizeRecord, RECORD_BYTES};
+    use core::mem::offset_of;
+
+    /// Offset of an op's record in the blobs of these tests.
+    fn record(op: usize) -> usize {
+        size_of::<Header>() + op * RECORD_BYTES
+    }
+
+    const OUTSIDE: [u8; 4] = 0x7fff_fff0_u32.to_le_bytes();
+    /// Bytes of the registers of the digits' model, all of them used.
+    const REGISTERS: u8 = 116;
+
+    #[test]
+    fn a_field_of_a_convolution_out_of_range_is_named() {
+        // Op 0 reads the image, op 2 is a 1x1 convolution of activations to activations, and op 31 makes the logits.
+        for (op, at, bytes, field) in [
+            (0, offset_of!(ConvRecord, kind), &[99][..], "kind"),
+            (31, offset_of!(ConvRecord, destination), &[Destination::Activation as u8], "destination"),
+            (2, offset_of!(ConvRecord, destination), &[Destination::Logits as u8], "destination"),
+            (2, offset_of!(ConvRecord, destination), &[4], "destination"),
+            (0, offset_of!(ConvRecord, mask), &[1], "input"),
+            (2, offset_of!(ConvRecord, mask), &[2], "mask"),
+            (2, offset_of!(ConvRecord, left_shift), &[32], "left_shift"),
+            (2, offset_of!(ConvRecord, kernel), &[0], "kernel"),
+            (2, offset_of!(ConvRecord, kernel), &[1, 128], "kernel"),
+            (2, offset_of!(ConvRecord, dilation), &[0], "kernel"),
+            (2, offset_of!(ConvRecord, kernel), &[3, 3], "im2col_bytes"),
+            (2, offset_of!(ConvRecord, outputs), &[0], "output"),
+            (31, offset_of!(ConvRecord, outputs), &[2], "outputs"),
+            (2, offset_of!(ConvRecord, logit_shift), &[17], "logit_shift"),
+            (2, offset_of!(ConvRecord, weights), &OUTSIDE, "weights"),
+            (2, offset_of!(ConvRecord, bias), &OUTSIDE, "bias"),
+            (2, offset_of!(ConvRecord, bias), &[0; 4], "bias"),
+            (2, offset_of!(ConvRecord, multipliers), &OUTSIDE, "multipliers"),
+            (2, offset_of!(ConvRecord, multipliers), &[1], "multipliers"),
+            (2, offset_of!(ConvRecord, class_bias), &[1], "class_bias"),
+        ] {
+            let error = digits().set(record(op) + at, bytes).seal().error();
+            assert_eq!(error, Some(BlobError::Op { op, field }), "{bytes:?} at {at} of op {op}");
+        }
+    }
+
+    #[test]
+    fn a_register_that_is_outside_misaligned_or_not_written_is_named() {
+        let (input, output) = (offset_of!(ConvRecord, input), offset_of!(ConvRecord, output));
+        for (op, at, to, field) in [
+            (0, input, 4, "input"),         // not the image
+            (2, input, REGISTERS, "input"), // outside
+            (2, input, 70, "input"),        // written in part
+            (0, output, 5, "output"),       // 16 bits at an odd byte
+            (2, output, REGISTERS, "output"),
+            (2, output, 69, "output"),                            // overlaps the input
+            (1, offset_of!(QuantizeRecord, output), 0, "output"), // overlaps the image
+        ] {
+            let error = digits().set(record(op) + at, &[to]).seal().error();
+            assert_eq!(error, Some(BlobError::Op { op, field }), "register {to} at {at} of op {op}");
+        }
+    }
+
+    #[test]
+    fn a_factor_that_no_shift_can_be_is_named() {
+        let rescale = record(1) + offset_of!(QuantizeRecord, rescale);
+        for (at, value) in [(0, -1), (2, 0), (2, 31)] {
+            let error = digits().set(rescale + at, &i16::to_le_bytes(value)).seal().error();
+            assert_eq!(error, Some(BlobError::Op { op: 1, field: "rescale" }));
+        }
+    }
+
+    #[test]
+    fn a_state_that_is_not_what_the_ops_need_is_refused_with_both_sizes() {
+        let right = crate::blob::state_words(include_bytes!("../../testdata/mnist-pixelcnn.prnn")) as u32 * 4;
+        for declared in [0, right - 4, right + 4] {
+            let error = digits().set(offset_of!(Header, state_bytes), &declared.to_le_bytes()).seal().error();
+            assert_eq!(error, Some(BlobError::State { declared, needed: right.into() }));
+        }
+    }
+
+    #[test]
+    fn vectors_that_touch_do_not_overlap() {
+        let aligned = digits();
+        let raw = aligned.raw();
+        let narrow = |at, count| Vector { at, count, kind: DType::Activation };
+        let wide = |at, count| Vector { at, count, kind: DType::Residual };
+        for (a, b, expected) in [
+            (narrow(0, 4), narrow(4, 4), false),
+            (narrow(0, 5), narrow(4, 4), true),
+            (wide(0, 2), narrow(4, 1), false),
+            (wide(0, 3), narrow(5, 1), true),
+            (narrow(6, 1), wide(4, 2), true),
+        ] {
+            assert_eq!((overlap(&raw, a, b), overlap(&raw, b, a)), (expected, expected), "{a:?} and {b:?}");
+        }
+    }
+
+    #[cfg(feature = "lstm")]
+    mod lstm {
+        use super::*;
+        use crate::blob::DepthGateRecord;
+        use crate::blob::raw::tests::Blob;
+
+        const COLOUR: &[u8] = include_bytes!("../../testdata/row_lstm_rgb_classes.prnn");
+
+        fn error(op: usize, at: usize, bytes: &[u8]) -> Option<BlobError> {
+            Blob::<{ COLOUR.len() }>::new(COLOUR).set(record(op) + at, bytes).seal().error()
+        }
+
+        #[test]
+        fn a_field_of_an_lstm_out_of_range_is_named() {
+            for (at, bytes, field) in [
+                (offset_of!(LstmRecord, kernel), &[0][..], "kernel"),
+                (offset_of!(LstmRecord, left_shift_x), &[32], "left_shift"),
+                (offset_of!(LstmRecord, left_shift_h), &[32], "left_shift"),
+                (offset_of!(LstmRecord, to_hidden), &[0, 0, 31, 0], "rescale"),
+                (offset_of!(LstmRecord, weights_x), &OUTSIDE, "weights_x"),
+                (offset_of!(LstmRecord, bias), &OUTSIDE, "bias"),
+                (offset_of!(LstmRecord, multipliers_x), &OUTSIDE, "multipliers_x"),
+                (offset_of!(LstmRecord, weights_h), &OUTSIDE, "weights_h"),
+                (offset_of!(LstmRecord, multipliers_h), &OUTSIDE, "multipliers_h"),
+                (offset_of!(LstmRecord, class_bias), &OUTSIDE, "class_bias"),
+                (offset_of!(LstmRecord, initial), &OUTSIDE, "initial"),
+                (offset_of!(LstmRecord, cell_bits), &OUTSIDE, "cell_bits"),
+                (offset_of!(LstmRecord, cell_bits), &[0; 4], "cell_bits"), // "PRNN" is no bits
+            ] {
+                assert_eq!(error(2, at, bytes), Some(BlobError::Op { op: 2, field }), "{bytes:?} at {at}");
+            }
+        }
+
+        #[test]
+        fn each_operand_of_an_elementwise_op_has_a_name() {
+            for (at, field) in [
+                (offset_of!(DepthGateRecord, a), "a"),
+                (offset_of!(DepthGateRecord, b), "b"),
+                (offset_of!(DepthGateRecord, t), "t"),
+                (offset_of!(DepthGateRecord, output), "output"),
+            ] {
+                assert_eq!(error(6, at, &OUTSIDE), Some(BlobError::Op { op: 6, field }));
+            }
+        }
+    }
+}

@@ -186,3 +186,103 @@ pub fn checksum(blob: &[u8]) -> u32 {
     }
     digest.finalize()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::raw::tests::digits;
+    use core::mem::offset_of;
+
+    const OUTSIDE: [u8; 4] = 0x7fff_fff0_u32.to_le_bytes();
+
+    fn header() -> Header {
+        bytemuck::pod_read_unaligned(&include_bytes!("../../testdata/mnist-pixelcnn.prnn")[..HEADER_BYTES])
+    }
+
+    #[test]
+    fn a_header_field_out_of_range_is_named() {
+        for (at, bytes, field) in [
+            (offset_of!(Header, height), &[0, 0][..], "image"),
+            (offset_of!(Header, channels), &[2], "image"),
+            (offset_of!(Header, levels), &[1, 0], "image"),
+            (offset_of!(Header, levels), &[3, 0], "image"), // Bernoulli
+            (offset_of!(Header, register_bytes), &[0], "register_bytes"),
+            (offset_of!(Header, register_bytes), &[118], "register_bytes"),
+            (offset_of!(Header, im2col_bytes), &[82], "im2col_bytes"),
+            (offset_of!(Header, input_table), &OUTSIDE, "input_table"),
+            (offset_of!(Header, notes), &OUTSIDE, "notes"),
+            (offset_of!(Header, notes_bytes), &OUTSIDE, "notes"),
+            (offset_of!(Header, op_count), &[0, 0], "op_count"),
+        ] {
+            let error = digits().set(at, bytes).seal().error();
+            assert_eq!(error, Some(BlobError::Header { field }), "{bytes:?} at {at}");
+        }
+    }
+
+    #[test]
+    fn each_weight_has_a_place_of_its_own_in_every_layout() {
+        const INPUTS: usize = 6;
+        let layouts = [
+            Layout::RowMajor,
+            Layout::Tiled,
+            #[cfg(feature = "a16")]
+            Layout::TiledPairs,
+        ];
+        for (layout, outputs) in layouts.into_iter().flat_map(|layout| (1..10).map(move |outputs| (layout, outputs))) {
+            let row = layout.row(INPUTS);
+            let mut taken = [false; 9 * 8];
+            for (output, input) in (0..outputs).flat_map(|output| (0..row).map(move |input| (output, input))) {
+                let taken = &mut taken[..outputs * row][layout.index(outputs, row, output, input)];
+                assert!(!*taken, "{layout:?}: output {output} of {outputs}, input {input}");
+                *taken = true;
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_hold_four_inputs_of_four_outputs_and_pairs_swap_the_middle_ones() {
+        assert_eq!([0, 1, 3, 4, 6].map(|length| Layout::RowMajor.row(length)), [0, 1, 3, 4, 6]);
+        assert_eq!([0, 1, 3, 4, 6].map(|length| Layout::Tiled.row(length)), [0, 4, 4, 4, 8]);
+        // Six outputs: a block of four, then one of two.
+        let at = [(0, 0), (0, 3), (1, 0), (3, 3), (0, 4), (4, 0), (5, 0), (4, 4)];
+        let tiled = at.map(|(output, input)| Layout::Tiled.index(6, 8, output, input));
+        assert_eq!(tiled, [0, 3, 4, 15, 16, 32, 36, 40]);
+        #[cfg(feature = "a16")]
+        assert_eq!([0, 1, 2, 3].map(|input| Layout::TiledPairs.index(6, 8, 1, input)), [4, 6, 5, 7]);
+    }
+
+    #[test]
+    fn a_layout_fits_the_number_format_or_is_none() {
+        let layout = |layout, weights| Header { layout, weights, ..header() }.layout();
+        for weights in 0..4 {
+            assert_eq!(layout(0, weights), Some(Layout::RowMajor));
+            assert_eq!(layout(3, weights), None);
+        }
+        assert_eq!([0, 1, 2].map(|weights| layout(1, weights)), [Some(Layout::Tiled), None, None], "integers alone");
+        assert_eq!([0, 1, 2].map(|weights| layout(2, weights)), [None; 3], "16-bit activations alone");
+        #[cfg(feature = "a16")]
+        assert_eq!(layout(2, 3), Some(Layout::TiledPairs));
+    }
+
+    #[test]
+    fn bytes_that_mean_nothing_are_none() {
+        assert_eq!(Header { weights: 4, ..header() }.weights(), None);
+        assert_eq!(Header { output: 2, ..header() }.output(), None);
+        let known = [(0, true), (1, cfg!(feature = "float")), (2, cfg!(feature = "float")), (3, cfg!(feature = "a16"))];
+        for (weights, there) in known {
+            assert_eq!(Header { weights, ..header() }.weights().is_some(), there, "{weights}");
+        }
+    }
+
+    #[test]
+    fn the_checksum_covers_every_byte_but_its_own() {
+        let header = header();
+        let mut blob = *bytemuck::must_cast_ref::<_, [u8; HEADER_BYTES]>(&header);
+        let before = checksum(&blob);
+        for at in 0..HEADER_BYTES {
+            blob[at] ^= 1;
+            assert_eq!(checksum(&blob) == before, (12..16).contains(&at), "byte {at}");
+            blob[at] ^= 1;
+        }
+    }
+}

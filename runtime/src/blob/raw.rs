@@ -95,3 +95,95 @@ impl<'a> Raw<'a> {
         bytemuck::try_cast_slice(all).ok()?.get(index(range.start)..index(range.end))
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::blob::{HEADER_BYTES, Model, checksum};
+    use core::mem::offset_of;
+
+    const DIGITS: &[u8] = include_bytes!("../../testdata/mnist-pixelcnn.prnn");
+
+    /// Blob in aligned memory, to be changed.
+    #[repr(C, align(16))]
+    pub(in crate::blob) struct Blob<const N: usize>([u8; N]);
+
+    impl<const N: usize> Blob<N> {
+        pub(in crate::blob) fn new(file: &[u8]) -> Self {
+            Self(*file.first_chunk().unwrap())
+        }
+
+        /// Writes `bytes` at offset `at`.
+        pub(in crate::blob) fn set(mut self, at: usize, bytes: &[u8]) -> Self {
+            self.0[at..at + bytes.len()].copy_from_slice(bytes);
+            self
+        }
+
+        /// Repairs the checksum.
+        pub(in crate::blob) fn seal(self) -> Self {
+            let checksum = checksum(&self.0);
+            self.set(offset_of!(Header, checksum), &checksum.to_le_bytes())
+        }
+
+        pub(in crate::blob) fn error(&self) -> Option<BlobError> {
+            Model::new(&self.0).err()
+        }
+
+        pub(in crate::blob) fn raw(&self) -> Raw<'_> {
+            Raw::read(&self.0).unwrap()
+        }
+    }
+
+    pub(in crate::blob) fn digits() -> Blob<{ DIGITS.len() }> {
+        Blob::new(DIGITS)
+    }
+
+    #[test]
+    fn a_blob_that_was_cut_is_refused() {
+        let blob = digits();
+        for got in [0, HEADER_BYTES - 1] {
+            assert_eq!(Model::new(&blob.0[..got]).err(), Some(BlobError::TooShort { got }));
+        }
+        for got in [HEADER_BYTES, blob.0.len() - 1] {
+            let declared = blob.0.len() as u32;
+            assert_eq!(Model::new(&blob.0[..got]).err(), Some(BlobError::Length { declared, got }));
+        }
+    }
+
+    #[test]
+    fn a_blob_that_is_not_aligned_to_words_is_refused() {
+        let mut moved = Blob([0; HEADER_BYTES + 4]);
+        for by in 0..=4 {
+            let head = &mut moved.0[by..by + HEADER_BYTES];
+            head.copy_from_slice(&DIGITS[..HEADER_BYTES]);
+            let aligned = BlobError::Length { declared: DIGITS.len() as u32, got: HEADER_BYTES };
+            let expected = if by % 4 == 0 { aligned } else { BlobError::Misaligned };
+            assert_eq!(Model::new(head).err(), Some(expected), "moved by {by}");
+        }
+    }
+
+    #[test]
+    fn another_file_another_version_and_a_damaged_blob_are_told_apart() {
+        assert_eq!(digits().set(0, b"PNG").error(), Some(BlobError::Magic));
+        let version = digits().set(offset_of!(Header, version), &[9, 0]);
+        assert_eq!(version.error(), Some(BlobError::Version { got: 9 }));
+        assert_eq!(digits().set(DIGITS.len() - 1, &[0xFF]).error(), Some(BlobError::Checksum));
+        assert_eq!(digits().set(DIGITS.len() - 1, &[0xFF]).seal().error(), None, "the notes may say anything");
+    }
+
+    #[test]
+    fn a_header_field_that_means_nothing_is_named() {
+        for (at, bytes, field) in [
+            (offset_of!(Header, ops), &u32::MAX.to_le_bytes()[..], "ops"),
+            (offset_of!(Header, ops), &[66], "ops"),
+            (offset_of!(Header, op_count), &u16::MAX.to_le_bytes(), "ops"),
+            (offset_of!(Header, output), &[2], "output"),
+            (offset_of!(Header, weights), &[4], "weights"),
+            (offset_of!(Header, layout), &[3], "layout"),
+            (offset_of!(Header, layout), &[2], "layout"),
+        ] {
+            let error = digits().set(at, bytes).seal().error();
+            assert_eq!(error, Some(BlobError::Header { field }), "{bytes:?} at {at}");
+        }
+    }
+}

@@ -223,3 +223,63 @@ impl<R: ByteSource> SymbolSource for Decode<'_, R> {
         self.decoder.next(distribution)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::Temperature;
+    use crate::kernels::Portable;
+
+    const IMAGE: Image = Image { height: 1, width: 3, channels: 1, levels: 2 };
+
+    type Sink = heapless::Vec<u8, 8>;
+
+    fn at(column: usize) -> Position {
+        Position { row: 0, column, channel: 0 }
+    }
+
+    #[test]
+    fn a_decoder_supplies_the_values_that_an_encoder_was_given() {
+        let (values, mut logits) = ([1, 0, 1], [0, 1 << 16]);
+        let distribution = Distribution::softmax(&mut logits, Temperature::ONE, Portable);
+        let mut encoder = Encoder::new(Sink::new());
+        let mut encode = Encode::new(&values, IMAGE, &mut encoder);
+        assert_eq!([0, 1, 2].map(|column| encode.next(at(column), &distribution)), values.map(Ok));
+        let stream = encoder.finish().unwrap();
+        let mut decoder = Decoder::new(&stream[..]).unwrap();
+        let mut decode = Decode::new(&mut decoder);
+        assert_eq!([0, 1, 2].map(|column| decode.next(at(column), &distribution)), values.map(Ok));
+    }
+
+    #[test]
+    fn a_value_that_is_no_level_is_refused_with_its_position_and_not_written() {
+        let mut logits = [0; 2];
+        let distribution = Distribution::softmax(&mut logits, Temperature::ONE, Portable);
+        let mut encoder = Encoder::new(Sink::new());
+        let mut encode = Encode::new(&[0, 2], IMAGE, &mut encoder);
+        let refused = EncodeError::Value { position: at(1), got: 2, levels: 2 };
+        assert_eq!(encode.next(at(1), &distribution), Err(refused));
+        assert_eq!(encode.next(at(2), &distribution), Err(EncodeError::TooShort(TooShort)));
+        assert!(encoder.finish().unwrap().is_empty());
+    }
+
+    #[test]
+    fn errors_of_the_sink_are_the_encoders() {
+        let mut logits = [0, 255].map(|level: u32| level << 16);
+        let distribution = Distribution::softmax(&mut logits, Temperature::ONE, Portable);
+        let mut encoder = Encoder::new(heapless::Vec::<u8, 0>::new());
+        let mut encode = Encode::new(&[0; 3], IMAGE, &mut encoder);
+        // The value is as unlikely as can be: it settles several bytes.
+        assert_eq!(encode.next(at(0), &distribution), Err(EncodeError::Sink(Full)));
+    }
+
+    #[test]
+    fn bytes_pass_through_references_to_sinks_and_sources() {
+        let mut sink = heapless::Vec::<u8, 2>::new();
+        let mut reference = &mut sink;
+        assert_eq!([1, 2, 3].map(|byte| ByteSink::put(&mut reference, byte)), [Ok(()), Ok(()), Err(Full)]);
+        let mut source = &sink[..];
+        let mut reference = &mut source;
+        assert_eq!([0; 3].map(|_| ByteSource::next(&mut reference)), [Ok(Some(1)), Ok(Some(2)), Ok(None)]);
+    }
+}

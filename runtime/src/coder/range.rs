@@ -262,3 +262,143 @@ impl<R: ByteSource> Decoder<R> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coder::Full;
+    use crate::distribution::Temperature;
+    use crate::kernels::Portable;
+
+    type Stream = heapless::Vec<u8, 2048>;
+
+    const VALUES: usize = 1000;
+
+    /// Logits of value `n`: even, skewed, and nearly certain in turn.
+    fn logits(n: usize) -> [u32; 3] {
+        [[0, 0, 0], [3 << 16, 0, 1 << 16], [0, 0, 40 << 16]][n % 3]
+    }
+
+    /// Value `n`, now and then an unlikely one.
+    fn value(n: usize) -> u8 {
+        (n * n / 7 % 3) as u8
+    }
+
+    fn encode(values: core::ops::Range<usize>, encoder: &mut Encoder<impl ByteSink<Error = Full>>) {
+        for n in values {
+            let mut logits = logits(n);
+            let distribution = Distribution::softmax(&mut logits, Temperature::ONE, Portable);
+            encoder.put(&distribution, value(n)).unwrap();
+        }
+    }
+
+    fn decode(values: core::ops::Range<usize>, decoder: &mut Decoder<&[u8]>) {
+        for n in values {
+            let mut logits = logits(n);
+            let distribution = Distribution::softmax(&mut logits, Temperature::ONE, Portable);
+            assert_eq!(decoder.next(&distribution), Ok(value(n)), "value {n}");
+        }
+    }
+
+    fn stream() -> Stream {
+        let mut encoder = Encoder::new(Stream::new());
+        encode(0..VALUES, &mut encoder);
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn values_are_decoded_from_a_stream_of_the_length_of_their_costs() {
+        let stream = stream();
+        decode(0..VALUES, &mut Decoder::new(&stream[..]).unwrap());
+        let cost: u64 = (0..VALUES)
+            .map(|n| {
+                let mut logits = logits(n);
+                u64::from(Distribution::softmax(&mut logits, Temperature::ONE, Portable).cost(value(n)))
+            })
+            .sum();
+        let bytes = cost.div_ceil(8 << 24) as usize;
+        assert!((bytes..bytes + 2).contains(&stream.len()), "{} bytes for {bytes}", stream.len());
+    }
+
+    #[test]
+    fn an_encoder_goes_on_from_its_state() {
+        let mut stream = Stream::new();
+        let mut state = EncoderState::default();
+        for first in (0..VALUES).step_by(50) {
+            let mut encoder = Encoder::resume(state, &mut stream);
+            encode(first..first + 50, &mut encoder);
+            state = encoder.state();
+        }
+        Encoder::resume(state, &mut stream).finish().unwrap();
+        assert_eq!(stream, self::stream());
+    }
+
+    #[test]
+    fn a_decoder_goes_on_from_its_state_and_its_source() {
+        let stream = stream();
+        let mut decoder = Decoder::new(&stream[..]).unwrap();
+        for first in (0..VALUES).step_by(50) {
+            decode(first..first + 50, &mut decoder);
+            let state = decoder.state();
+            decoder = Decoder::resume(state, decoder.into_source());
+        }
+    }
+
+    #[test]
+    fn a_carry_passes_through_full_bytes() {
+        let mut encoder = Encoder::new(Stream::new());
+        // The interval is 0x00FF00… to 0x010200… after the first value, and the second one takes its upper half.
+        encoder.narrow(0xFFFF, 3).unwrap();
+        assert_eq!((encoder.state.last, encoder.state.full), (Some(0), 1));
+        encoder.narrow(TOTAL / 2, TOTAL / 2).unwrap();
+        let stream = encoder.finish().unwrap();
+        assert_eq!(stream, [1, 0, 1]);
+        let mut decoder = Decoder::new(&stream[..]).unwrap();
+        assert_eq!(decoder.find([0xFFFF, 3, TOTAL - 0x1_0002].into_iter()), Ok(1));
+        assert_eq!(decoder.find([TOTAL / 2; 2].into_iter()), Ok(1));
+    }
+
+    #[test]
+    fn equally_likely_values_come_back_for_any_count() {
+        let counts = [1, 2, 3, 10, 255, 1000];
+        let mut encoder = Encoder::new(Stream::new());
+        for count in counts {
+            for value in [0, count / 2, count - 1] {
+                encoder.put_uniform(value, count).unwrap();
+            }
+        }
+        let stream = encoder.finish().unwrap();
+        let mut decoder = Decoder::new(&stream[..]).unwrap();
+        for count in counts {
+            assert_eq!([0; 3].map(|_| decoder.next_uniform(count)), [0, count / 2, count - 1].map(Ok));
+        }
+    }
+
+    #[test]
+    fn a_stream_without_values_has_no_bytes() {
+        assert!(Encoder::new(Stream::new()).finish().unwrap().is_empty());
+        let mut decoder = Decoder::new(&[][..]).unwrap();
+        assert_eq!(decoder.next_uniform(1), Ok(0));
+    }
+
+    #[test]
+    fn a_stream_that_is_too_short_is_corrupt() {
+        let mut decoder = Decoder::new(&[][..]).unwrap();
+        assert_eq!(decoder.next_uniform(256), Ok(0), "seven bytes may be missing");
+        assert_eq!(decoder.next_uniform(256), Err(DecodeError::Corrupt));
+    }
+
+    #[test]
+    fn a_stream_beyond_the_last_value_is_corrupt() {
+        let mut decoder = Decoder::new(&[0xFF; 7][..]).unwrap();
+        // Three thirds, rounded down, leave the end of the interval to no value.
+        assert_eq!(decoder.next_uniform(3), Err(DecodeError::Corrupt));
+    }
+
+    #[test]
+    fn a_full_sink_is_an_error_of_the_encoder() {
+        let mut encoder = Encoder::new(heapless::Vec::<u8, 2>::new());
+        let results = [0; 5].map(|_| encoder.put_uniform(1, 256));
+        assert_eq!(results, [Ok(()), Ok(()), Ok(()), Ok(()), Err(Full)]);
+    }
+}

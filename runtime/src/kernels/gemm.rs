@@ -150,3 +150,104 @@ pub(in crate::kernels) fn portable<X: Copy + Into<i32>, W: Copy + Into<i32>, con
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{Kernel, Portable};
+
+    const VECTORS: usize = 2;
+    const COLUMNS: usize = 3;
+    /// Bytes from one column to the next: two pieces of one and of two words, and a gap of a word.
+    const STRIDE: usize = 4 * WORD;
+    const PIECES: [Piece; 2] = [Piece { start: 0, words: 1 }, Piece { start: 2 * WORD, words: 2 }];
+    const WORDS: usize = 3;
+
+    type Panel = [PanelWeights<i8, WORD, VECTORS>; WORDS];
+
+    fn panel() -> Panel {
+        let mut weights: Panel = [[[[0; WORD]; LANES]; VECTORS]; WORDS];
+        for (n, weight) in weights.as_flattened_mut().as_flattened_mut().as_flattened_mut().iter_mut().enumerate() {
+            *weight = (n * 29) as u8 as i8;
+        }
+        weights
+    }
+
+    fn numbers() -> [u8; COLUMNS * STRIDE] {
+        core::array::from_fn(|n| (n * 77) as u8)
+    }
+
+    fn bias() -> [i32; VECTORS * LANES] {
+        core::array::from_fn(|output| output as i32 - 5)
+    }
+
+    fn inputs(numbers: &[u8]) -> Inputs<'_, u8> {
+        Inputs { numbers, stride: STRIDE, pieces: &PIECES }
+    }
+
+    /// Words of a column's inputs, in the order of the weights.
+    fn column(column: usize) -> [[u8; WORD]; WORDS] {
+        let (numbers, start) = (numbers(), column * STRIDE);
+        [0, 2, 3].map(|word| core::array::from_fn(|n| numbers[start + word * WORD + n]))
+    }
+
+    #[test]
+    fn a_product_is_its_definition() {
+        let (numbers, panel, bias) = (numbers(), panel(), bias());
+        let mut sums = [0; COLUMNS * VECTORS * LANES];
+        Portable.gemm_u8i8(bytemuck::must_cast_slice(&panel), &inputs(&numbers), &bias, VECTORS, &mut sums);
+        for (n, sum) in sums.into_iter().enumerate() {
+            let (x, output) = (column(n / bias.len()), n % bias.len());
+            let mut expected = bias[output];
+            for (word, x) in x.iter().enumerate() {
+                let weights = panel[word][output / LANES][output % LANES];
+                expected += weights.iter().zip(x).map(|(w, x)| i32::from(*w) * i32::from(*x)).sum::<i32>();
+            }
+            assert_eq!(sum, expected, "sum {n}");
+        }
+    }
+
+    #[test]
+    fn one_column_in_registers_gives_the_sums_of_the_product() {
+        let (numbers, panel, bias) = (numbers(), panel(), bias());
+        let mut sums = [0; COLUMNS * VECTORS * LANES];
+        Portable.gemm_u8i8(bytemuck::must_cast_slice(&panel), &inputs(&numbers), &bias, VECTORS, &mut sums);
+        for (n, sums) in sums.chunks(bias.len()).enumerate() {
+            let alone = Portable.gemv_accumulate_u8i8::<VECTORS>(&panel, &column(n), bytemuck::must_cast(bias));
+            assert_eq!(alone.as_flattened(), sums, "column {n}");
+        }
+    }
+
+    #[test]
+    fn adjacent_pieces_become_one() {
+        let mut pieces = Pieces::with_capacity(3);
+        pieces.push::<u8>(8, 2);
+        pieces.push::<u8>(16, 1);
+        pieces.push::<u8>(24, 1);
+        assert_eq!(pieces.all(), [Piece { start: 8, words: 3 }, Piece { start: 24, words: 1 }]);
+        pieces.clear();
+        // A word holds two numbers of 16 bits.
+        pieces.push::<i16>(8, 2);
+        pieces.push::<i16>(12, 1);
+        assert_eq!(pieces.all(), [Piece { start: 8, words: 3 }]);
+    }
+
+    #[test]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    fn a_shape_is_none_when_any_slice_is_too_short() {
+        let numbers = numbers();
+        let (weights, sums) = (WORDS * VECTORS * LANES * WORD, [0; COLUMNS * VECTORS * LANES]);
+        let shape = |weights, numbers: &[u8], bias: &[i32], vectors, sums: &[i32]| {
+            Shape::new(weights, &inputs(numbers), bias, vectors, sums).map(|shape| (shape.vectors, shape.columns))
+        };
+        assert_eq!(shape(weights, &numbers, &bias(), VECTORS, &sums), Some((VECTORS, COLUMNS)));
+        assert_eq!(shape(weights - 1, &numbers, &bias(), VECTORS, &sums), None, "weights");
+        assert_eq!(shape(weights, &numbers[1..], &bias(), VECTORS, &sums), None, "inputs");
+        assert_eq!(shape(weights, &numbers, &bias()[1..], VECTORS, &sums), None, "biases");
+        assert_eq!(shape(weights, &numbers, &bias(), VECTORS, &[]), None, "sums");
+        assert_eq!(shape(weights, &numbers, &bias(), 0, &sums), None, "vectors");
+        let far = [Piece { start: usize::MAX, words: 1 }];
+        let inputs = Inputs { numbers: &numbers, stride: STRIDE, pieces: &far };
+        assert!(Shape::new(weights, &inputs, &bias(), VECTORS, &sums).is_none(), "a piece past all memory");
+    }
+}

@@ -403,3 +403,141 @@ pub(super) fn apply<X: Copy, Y>(scaled: [i32; LANES], x: &[X], y: &mut [Y], f: &
         f(scaled, *x, y);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::Int8;
+    use crate::blob::Instruction;
+    use crate::kernels::gemm::{Pieces, WORD};
+    use crate::kernels::{Host, Portable};
+
+    crate::include_model!(
+        #[allow(dead_code)]
+        mod digits = "../../../testdata/mnist-pixelcnn.prnn"
+    );
+
+    /// Matrices of the model's convolutions.
+    fn matrices(model: &Model<'static>) -> Vec<MatrixDescriptor> {
+        let matrix = |op| if let Instruction::MaskedConv(conv) = op { Some(conv.matrix()) } else { None };
+        model.instructions().flatten().filter_map(matrix).collect()
+    }
+
+    /// Bytes from a piece of inputs to the next one: whole words, and one more so that the two are not merged.
+    fn room(piece: usize) -> usize {
+        piece.next_multiple_of(WORD) + WORD
+    }
+
+    /// Inputs of `columns` columns.
+    fn inputs(pieces: &[usize], columns: usize) -> (Vec<u8>, Pieces, usize) {
+        let stride: usize = pieces.iter().map(|piece| room(*piece)).sum();
+        let numbers = (0..columns * stride).map(|n| (n * 37 % 251) as u8).collect();
+        let (mut list, mut start) = (Pieces::default(), 0);
+        for piece in pieces {
+            list.push::<u8>(start, words::<Int8>(*piece));
+            start += room(*piece);
+        }
+        (numbers, list, stride)
+    }
+
+    /// Sums of one column, from the weights in the blob.
+    fn expected(model: &Model<'_>, matrix: &MatrixDescriptor, pieces: &[usize], column: &[u8]) -> Vec<i32> {
+        let (length, outputs) = (matrix.length(1, 0), matrix.sums());
+        let weights: &[i8] = model.slice(matrix.weights, 0..outputs * length).unwrap();
+        let bias: &[i32] = model.slice(matrix.bias.unwrap(), 0..outputs).unwrap();
+        let (mut x, mut start) = (Vec::new(), 0);
+        for piece in pieces {
+            x.extend(column[start..start + piece].iter().map(|x| i32::from(*x) - Int8::OFFSET));
+            start += room(*piece);
+        }
+        let dot = |row: &[i8]| row.iter().zip(&x).map(|(w, x)| i32::from(*w) * x).sum::<i32>();
+        weights.chunks(length).zip(bias).map(|(row, bias)| bias + dot(row)).collect()
+    }
+
+    /// Two pieces of inputs, of which the first is in the rows above: neither is whole words.
+    fn pieces(matrix: &MatrixDescriptor) -> [usize; 2] {
+        let above = matrix.length(1, 0) / 2;
+        [above, matrix.length(1, 0) - above]
+    }
+
+    #[test]
+    fn packed_weights_give_the_sums_of_the_blob() {
+        let model = digits::model().unwrap();
+        for matrix in matrices(&model) {
+            let pieces = pieces(&matrix);
+            let packed = PackedMatrix::<Int8>::new(&model, &matrix, 0, (&pieces, 1)).unwrap();
+            let (numbers, list, stride) = inputs(&pieces, 3);
+            let inputs = Inputs { numbers: &numbers, stride, pieces: list.all() };
+            // Kernels differ in the offset of their inputs.
+            for (kernel, panel) in
+                Host::all().flat_map(|kernel| packed.panels().iter().map(move |panel| (kernel, panel)))
+            {
+                let mut memory = vec![0; 3 * OUTPUTS];
+                let sums = packed.sums(panel, kernel, &inputs, (3, None), &mut memory).unwrap().sums;
+                for (column, sums) in numbers.chunks(stride).zip(sums.chunks(panel.vectors * LANES)) {
+                    let expected = expected(&model, &matrix, &pieces, column);
+                    assert_eq!(sums[..panel.outputs.len()], expected[panel.outputs.clone()], "{kernel:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_over_the_rows_above_are_the_beginning_of_a_columns_sums() {
+        let model = digits::model().unwrap();
+        for matrix in matrices(&model) {
+            let pieces = pieces(&matrix);
+            let packed = PackedMatrix::<Int8>::new(&model, &matrix, 0, (&pieces, 1)).unwrap();
+            let (numbers, list, stride) = inputs(&pieces, 2);
+            let [above, rest] = [0, 1].map(|n| list.all().get(n).into_iter().copied().collect::<Vec<_>>());
+            let inputs = |pieces| Inputs { numbers: &numbers, stride, pieces };
+            let mut ahead = packed.new_row_prefix(2);
+            packed.fill_all(Portable, &inputs(&above), None, &mut ahead).unwrap();
+            for panel in packed.panels() {
+                for (column, values) in numbers.chunks(stride).enumerate() {
+                    let (begun, lines) = packed.row_prefix(panel, &ahead, column).unwrap();
+                    let mut sums = vec![0; panel.vectors * LANES];
+                    let inputs = Inputs { numbers: values, stride, pieces: &rest };
+                    Int8::gemm(Portable, bytemuck::cast_slice(lines), &inputs, begun, panel.vectors, &mut sums);
+                    let expected = expected(&model, &matrix, &pieces, values);
+                    assert_eq!(sums[..panel.outputs.len()], expected[panel.outputs.clone()]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn weights_that_the_blob_does_not_have_are_none() {
+        let model = digits::model().unwrap();
+        let matrix = matrices(&model)[0];
+        let (end, length) = (model.blob().len() as u32, matrix.length(1, 0));
+        for wrong in [
+            MatrixDescriptor { weights: end, ..matrix },
+            MatrixDescriptor { bias: Some(end - 4), ..matrix },
+            MatrixDescriptor { multipliers: end - 4, ..matrix },
+        ] {
+            assert!(PackedMatrix::<Int8>::new(&model, &wrong, 0, (&[length], 0)).is_none());
+        }
+    }
+
+    #[test]
+    fn a_vector_in_part_writes_the_outputs_that_are_there() {
+        let scaled = core::array::from_fn(|n| n as i32);
+        for length in 0..LANES {
+            let mut y = vec![0; length];
+            apply_last(scaled, &NOTHING[..length], &mut y, &|v, (), y| *y = v + 100);
+            assert!(y.into_iter().eq(100..100 + length as i32), "{length}");
+        }
+    }
+
+    #[test]
+    fn results_are_requantized_into_the_columns_of_their_op() {
+        let sums: Vec<i32> = (0..2 * LANES as i32).map(|n| n << 16).collect();
+        let multipliers = [1 << 16; LANES];
+        let results = Results { outputs: 4..7, sums: &sums, vectors: 1, multipliers: &multipliers, left_shift: 1 };
+        let mut y = [-1; 10];
+        results.each(Portable, &mut y, (1, 5), |v, y: &mut i32| *y = v).unwrap();
+        assert_eq!(y, [-1, 0, 2, 4, -1, -1, 32, 34, 36, -1]);
+        assert_eq!(results.each(Portable, &mut y[..8], (1, 5), |v, y| *y = v), Err(Corrupt));
+    }
+}

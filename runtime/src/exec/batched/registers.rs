@@ -101,3 +101,44 @@ pub(super) fn spans(
         start..start + size
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_register_is_a_matrix_with_a_row_for_each_column_of_the_batch() {
+        let mut registers = Registers::new(3, 8);
+        // Bytes 0 to 3 of an engine's registers, then bytes 4 to 7.
+        registers.get_mut::<u8>(0, 4).unwrap().copy_from_slice(&[1; 12]);
+        registers.get_mut::<i16>(4, 2).unwrap().copy_from_slice(&[-1; 6]);
+        assert_eq!((registers.start::<u8>(4), registers.start::<i16>(4)), (12, 6));
+        assert_eq!(registers.get::<u8>(0, 4), Some(&[1; 12][..]));
+        assert_eq!(registers.get::<u8>(4, 4), Some(&[255; 12][..]));
+    }
+
+    #[test]
+    fn whole_words_can_be_read_after_the_last_register() {
+        let registers = Registers::new(1, 6);
+        assert_eq!(registers.words::<u8>(5, 1).map(<[u8]>::len), Some(4));
+        assert_eq!(registers.words::<i16>(4, 3).map(<[i16]>::len), Some(4));
+        assert_eq!(registers.get::<u8>(0, 25), None, "8 bytes, and 16 after them");
+    }
+
+    #[test]
+    fn two_registers_are_borrowed_at_once_unless_they_overlap() {
+        let mut registers = Registers::new(2, 12);
+        registers.get_mut::<i16>(8, 2).unwrap().copy_from_slice(&[5, 6, 7, 8]);
+        let (x, y) = registers.split_disjoint_mut::<i16, u8>([8, 0], 2).unwrap();
+        assert_eq!((x, y.len()), (&[5, 6, 7, 8][..], 4));
+        assert!(registers.split_disjoint_mut::<i16, u8>([0, 2], 2).is_none());
+        assert!(registers.bytes_split_disjoint_mut::<u8, u8>(0..4, 40..44).is_none(), "past the end");
+    }
+
+    #[test]
+    fn all_features_are_one_span_and_some_are_one_for_each_column() {
+        assert!(spans(1..3, 5, 0..5).eq(core::iter::once(5..15)));
+        assert!(spans(1..3, 5, 2..4).eq([7..9, 12..14]));
+        assert_eq!(spans(0..0, 5, 2..4).count(), 0);
+    }
+}

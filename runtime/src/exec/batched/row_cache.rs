@@ -175,3 +175,116 @@ pub(super) fn features(count: usize, step: &Step) -> Range<usize> {
     }
     group_start(count, step.all_groups, step.groups.start)..group_start(count, step.all_groups, step.groups.end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape = Shape { images: 2, rows: 3, columns: [1, 4, 2], features: 3 };
+
+    fn step(images: usize, columns: usize, groups: Range<usize>) -> Step {
+        Step { images, width: 4, row: 5, column: 1, columns, groups, all_groups: 3, label: None }
+    }
+
+    /// Registers of `batch_columns` columns with three features each, numbered from 1.
+    fn registers(batch_columns: usize) -> Registers {
+        let mut registers = Registers::new(batch_columns, 4);
+        for (n, x) in (1..).zip(registers.get_mut::<u8>(0, 3).unwrap()) {
+            *x = n;
+        }
+        registers
+    }
+
+    #[test]
+    fn every_vector_has_a_place_of_its_own() {
+        for cache in [RowCache::<u8>::new(SHAPE), RowCache::by_image(SHAPE)] {
+            let mut taken = vec![false; cache.slice().len()];
+            // Three rows take four slots.
+            for (row, column, image) in
+                (0..4).flat_map(|row| (-1..6).flat_map(move |column| [0, 1].map(|image| (row, column, image))))
+            {
+                let at = cache.at(image, row, 0, 0, -column);
+                for taken in &mut taken[at..at + SHAPE.features] {
+                    assert!(!*taken, "row {row}, column {column}, image {image}");
+                    *taken = true;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_is_found_from_the_rows_below_it_and_a_column_from_both_sides() {
+        let cache = RowCache::<u8>::new(SHAPE);
+        let at = cache.at(1, 6, 0, 2, 0);
+        assert_eq!(at, cache.at(1, 8, 2, 2, 0));
+        assert_eq!(at, cache.at(1, 6, 0, 3, 1));
+        assert_eq!(at, cache.at(1, 6, 0, 1, -1));
+        assert_eq!(cache.left_of(at, 2), cache.at(1, 6, 0, 0, 0));
+        // A row above the image is in a slot as well, which holds the padding then.
+        assert_eq!(cache.at(0, 0, 1, 0, 0), cache.at(0, 3, 0, 0, 0));
+    }
+
+    #[test]
+    fn the_columns_beside_the_map_keep_the_padding() {
+        let mut cache = RowCache::new(SHAPE);
+        cache.fill(9u8);
+        for column in 0..4 {
+            cache.column_mut(0, column).unwrap().fill(column as u8);
+        }
+        assert_eq!(cache.column(0, 3), Some(&[3; 6][..]));
+        assert_eq!(cache.column_mut(0, -1).unwrap(), [9; 6]);
+        assert_eq!(cache.column(0, 4), Some(&[9; 6][..]));
+        assert_eq!(cache.column(1, 0), Some(&[9; 6][..]));
+    }
+
+    #[test]
+    fn the_features_of_the_groups_of_a_step_are_kept_and_no_others() {
+        let mut cache = RowCache::new(SHAPE);
+        cache.fill(0u8);
+        cache.keep(&step(2, 1, 1..2), &registers(2), 0).unwrap();
+        assert_eq!(cache.column(5, 1), Some(&[0, 2, 0, 0, 5, 0][..]));
+        cache.keep(&step(2, 1, 0..3), &registers(2), 0).unwrap();
+        assert_eq!(cache.column(5, 1), Some(&[1, 2, 3, 4, 5, 6][..]));
+        assert_eq!(cache.column(5, 2), Some(&[0; 6][..]));
+    }
+
+    #[test]
+    fn columns_of_one_image_are_kept_side_by_side_in_either_order() {
+        let shape = Shape { images: 1, ..SHAPE };
+        for mut cache in [RowCache::new(shape), RowCache::by_image(shape)] {
+            cache.fill(0u8);
+            cache.keep(&step(1, 2, 0..3), &registers(2), 0).unwrap();
+            assert_eq!(cache.together_mut(&step(1, 2, 0..3)).unwrap(), [1, 2, 3, 4, 5, 6]);
+            assert_eq!(cache.get_mut(0, 5, 2).unwrap(), [4, 5, 6]);
+        }
+    }
+
+    #[test]
+    fn images_that_lie_apart_are_kept_one_by_one() {
+        let mut cache = RowCache::by_image(SHAPE);
+        cache.fill(0u8);
+        cache.keep(&step(2, 1, 0..1), &registers(2), 0).unwrap();
+        assert_eq!([0, 1].map(|image| cache.get_mut(image, 5, 1).unwrap().to_vec()), [[1, 0, 0], [4, 0, 0]]);
+    }
+
+    #[test]
+    fn a_step_reads_the_row_above_or_the_column_to_the_left() {
+        let mut cache = RowCache::new(SHAPE);
+        cache.fill(0u8);
+        cache.column_mut(4, 1).unwrap().fill(41);
+        cache.column_mut(5, 0).unwrap().fill(50);
+        for (above, expected) in [(1, 41), (0, 50)] {
+            let (from, to) = cache.step(&step(2, 1, 0..3), above).unwrap();
+            assert_eq!(from, [expected; 6]);
+            to.copy_from_slice(from);
+            assert_eq!(cache.column(5, 1), Some(&[expected; 6][..]));
+        }
+        assert!(cache.split_disjoint_mut(4, 6, 3).is_none(), "they overlap");
+    }
+
+    #[test]
+    fn groups_take_their_third_of_the_features() {
+        assert_eq!([0..1, 1..2, 0..3].map(|groups| features(8, &step(1, 1, groups))), [0..3, 3..6, 0..8]);
+        assert_eq!(features(8, &Step { all_groups: 1, ..step(1, 1, 0..1) }), 0..8);
+    }
+}

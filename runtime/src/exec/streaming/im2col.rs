@@ -59,3 +59,74 @@ impl<T: Pod> Im2Col<T> {
         (column < context.width).then_some(column)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::Plan;
+
+    crate::include_model!(
+        #[allow(dead_code)]
+        mod digits = "../../../testdata/mnist-pixelcnn.prnn"
+    );
+
+    const WIDTH: usize = 4;
+
+    /// Features of `taps` taps in row `above` rows above pixel (2, `column`) of an image four pixels wide. Pixel `p` has features
+    /// `[p, p + 100]`, and -1 stands for those outside.
+    fn gathered<const N: usize>(columns: Im2Col<i8>, column: usize, above: usize) -> [i8; N] {
+        let context = PixelContext {
+            model: digits::model().unwrap(),
+            plan: Plan::Pixel,
+            label: None,
+            height: 3,
+            width: WIDTH,
+            row: 2,
+            column,
+            groups: 1,
+            group: 0,
+        };
+        let mut memory = [0; 6];
+        let mut ring = Ring::new(&mut memory, 12, 2).unwrap();
+        for pixel in 0..12 {
+            ring.get_mut(pixel).unwrap().copy_from_slice(&[pixel as i8, pixel as i8 + 100]);
+        }
+        let mut im2col = [0; N];
+        columns.gather(&context, context.row.checked_sub(above), &ring, 2, &mut im2col).unwrap();
+        // The column of each tap that is inside is the column that the features are from.
+        for (tap, features) in im2col.chunks(2).enumerate().filter(|_| above <= 2) {
+            let inside = columns.column(&context, tap).map(|column| ((2 - above) * WIDTH + column) as i8);
+            assert_eq!(features[0], inside.unwrap_or(-1));
+        }
+        im2col
+    }
+
+    fn columns(left: usize, dilation: usize) -> Im2Col<i8> {
+        Im2Col { left, dilation, zero: -1 }
+    }
+
+    #[test]
+    fn taps_inside_the_image_read_their_pixels() {
+        assert_eq!(gathered(columns(1, 1), 1, 1), [4, 104, 5, 105, 6, 106]);
+        assert_eq!(gathered(columns(1, 1), 1, 2), [0, 100, 1, 101, 2, 102]);
+    }
+
+    #[test]
+    fn taps_beside_the_image_read_zero() {
+        assert_eq!(gathered(columns(1, 1), 0, 1), [-1, -1, 4, 104, 5, 105]);
+        assert_eq!(gathered(columns(1, 1), 3, 1), [6, 106, 7, 107, -1, -1]);
+        assert_eq!(gathered(columns(7, 1), 0, 1), [-1; 4], "all taps are outside");
+    }
+
+    #[test]
+    fn taps_above_the_image_read_zero() {
+        assert_eq!(gathered(columns(1, 1), 1, 3), [-1; 6]);
+    }
+
+    #[test]
+    fn dilated_taps_skip_columns() {
+        assert_eq!(gathered(columns(1, 2), 1, 1), [-1, -1, 5, 105, 7, 107]);
+        assert_eq!(gathered(columns(1, 2), 2, 0), [8, 108, 10, 110, -1, -1]);
+        assert_eq!(gathered(columns(1, 3), 3, 0), [8, 108, 11, 111]);
+    }
+}

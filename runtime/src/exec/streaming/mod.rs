@@ -266,3 +266,234 @@ impl<K: Kernel, S: SymbolSource> Iterator for Pixels<'_, '_, '_, K, S> {
         self.engine.step(self.source).transpose()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DefaultRng;
+    use crate::distribution::{Distribution, Temperature};
+    use crate::kernels::Portable;
+    use crate::source::{Argmax, FromImage, Sample, TooShort};
+
+    crate::include_model!(
+        #[allow(dead_code)]
+        mod digits = "../../../testdata/mnist-pixelcnn.prnn"
+    );
+
+    /// Engine for digits at the first pixel.
+    fn engine(state: &mut digits::State) -> Engine<'static, '_, Portable> {
+        Engine::with(digits::model().unwrap(), state, Portable, Plan::Pixel).unwrap()
+    }
+
+    fn source() -> Sample<DefaultRng> {
+        Sample::seeded(7, Temperature::ONE)
+    }
+
+    /// Source that gives `wrong` instead of the value at one position, and then the values of another source.
+    struct WrongOnce<S> {
+        source: S,
+        at: Option<Position>,
+        wrong: Result<u8, TooShort>,
+    }
+
+    impl<S: SymbolSource<Error = core::convert::Infallible>> SymbolSource for WrongOnce<S> {
+        type Error = TooShort;
+
+        fn next(&mut self, at: Position, distribution: &Distribution<'_>) -> Result<u8, TooShort> {
+            if self.at.take_if(|wrong| *wrong == at).is_some() {
+                return self.wrong;
+            }
+            self.source.next(at, distribution).map_err(|never| match never {})
+        }
+    }
+
+    #[test]
+    fn a_buffer_one_word_too_small_is_refused_with_both_sizes() {
+        let mut state: digits::State = [0; digits::STATE_WORDS];
+        let small = &mut state[1..];
+        let error = Engine::with(digits::model().unwrap(), small, Portable, Plan::Pixel).unwrap_err();
+        assert_eq!(error, SetupError::Buffer { needed: digits::STATE_WORDS, got: digits::STATE_WORDS - 1 });
+    }
+
+    #[test]
+    fn of_a_larger_buffer_the_engine_takes_the_words_that_it_needs() {
+        let mut state = [7; digits::STATE_WORDS + 3];
+        let mut engine = Engine::with(digits::model().unwrap(), &mut state, Portable, Plan::Pixel).unwrap();
+        assert_eq!(engine.state().len(), digits::STATE_WORDS);
+        engine.run(None, &mut source(), &mut [0; digits::VALUES]).unwrap();
+        assert_eq!(state[digits::STATE_WORDS..], [7; 3]);
+    }
+
+    #[test]
+    fn a_model_without_classes_refuses_a_label() {
+        let mut state: digits::State = [0; digits::STATE_WORDS];
+        let mut engine = engine(&mut state);
+        let refused = SetupError::Label { classes: 0, got: Some(0) };
+        assert_eq!(engine.restart(Some(0)), Err(refused));
+        assert_eq!(engine.resume(Some(0), 1), Err(refused));
+        assert_eq!(engine.run(Some(0), &mut Argmax, &mut [0; digits::VALUES]), Err(refused.into()));
+        assert_eq!(engine.position(), 0);
+    }
+
+    #[test]
+    fn steps_after_the_last_pixel_give_none_until_a_restart() {
+        let mut state: digits::State = [0; digits::STATE_WORDS];
+        let mut engine = engine(&mut state);
+        engine.run(None, &mut source(), &mut [0; digits::VALUES]).unwrap();
+        for _ in 0..2 {
+            assert_eq!(engine.step(&mut source()), Ok(None));
+            assert_eq!(engine.position(), digits::VALUES);
+        }
+        engine.restart(None).unwrap();
+        let pixel = engine.step(&mut source()).unwrap().unwrap();
+        assert_eq!((pixel.row, pixel.column, engine.position()), (0, 0, 1));
+    }
+
+    #[test]
+    fn nothing_of_an_earlier_image_is_read_after_a_restart() {
+        let (mut clean, mut dirty): (digits::State, digits::State) =
+            ([0; digits::STATE_WORDS], [0xdead_beef; digits::STATE_WORDS]);
+        let (mut expected, mut got) = ([0; digits::VALUES], [0; digits::VALUES]);
+        let cost = engine(&mut clean).run(None, &mut source(), &mut expected).unwrap();
+        let mut engine = engine(&mut dirty);
+        engine.run(None, &mut Sample::seeded(1, Temperature::ONE), &mut got).unwrap();
+        assert_ne!(got, expected);
+        assert_eq!(engine.run(None, &mut source(), &mut got), Ok(cost));
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn a_saved_state_is_resumed_by_another_engine() {
+        let mut state: digits::State = [0; digits::STATE_WORDS];
+        let mut expected = [0; digits::VALUES];
+        engine(&mut state).run(None, &mut source(), &mut expected).unwrap();
+        for position in [0, 1, 28, 411, digits::VALUES - 1, digits::VALUES] {
+            let (mut state, mut other): (digits::State, digits::State) =
+                ([0; digits::STATE_WORDS], [0xdead_beef; digits::STATE_WORDS]);
+            let mut source = source();
+            let mut first = engine(&mut state);
+            assert_eq!(first.pixels(&mut source).take(position).flatten().count(), position);
+            let mut second = Engine::new(digits::model().unwrap(), &mut other).unwrap();
+            second.state_mut().copy_from_slice(first.state());
+            second.resume(None, position).unwrap();
+            assert_eq!(second.position(), position);
+            let rest = second.pixels(&mut source).map(|pixel| pixel.unwrap().values[0]);
+            assert!(rest.eq(expected[position..].iter().copied()), "resumed at {position}");
+        }
+    }
+
+    #[test]
+    fn a_position_beyond_the_image_is_refused() {
+        let mut state: digits::State = [0; digits::STATE_WORDS];
+        let mut engine = engine(&mut state);
+        let (pixels, got) = (digits::VALUES, digits::VALUES + 1);
+        assert_eq!(engine.resume(None, got), Err(SetupError::Position { pixels, got }));
+        assert_eq!(engine.position(), 0);
+    }
+
+    #[test]
+    fn after_an_error_the_engine_stands_at_the_same_pixel_and_goes_on() {
+        let mut state: digits::State = [0; digits::STATE_WORDS];
+        let mut expected = [0; digits::VALUES];
+        engine(&mut state).run(None, &mut source(), &mut expected).unwrap();
+        let at = Position { row: 3, column: 27, channel: 0 };
+        let error = [StepError::Source(TooShort), StepError::Value { position: at, got: 2, levels: 2 }];
+        for (wrong, error) in [Err(TooShort), Ok(2)].into_iter().zip(error) {
+            let mut engine = engine(&mut state);
+            let mut source = WrongOnce { source: source(), at: Some(at), wrong };
+            let before = at.row * 28 + at.column;
+            assert_eq!(engine.pixels(&mut source).take(before).flatten().count(), before);
+            assert_eq!(engine.step(&mut source), Err(error));
+            assert_eq!(engine.position(), before);
+            let rest = engine.pixels(&mut source).map(|pixel| pixel.unwrap().values[0]);
+            assert!(rest.eq(expected[before..].iter().copied()), "{error}");
+        }
+    }
+
+    #[test]
+    fn pixels_come_in_raster_order_and_their_costs_add_up() {
+        let mut state: digits::State = [0; digits::STATE_WORDS];
+        let mut engine = engine(&mut state);
+        let cost = engine.run(None, &mut source(), &mut [0; digits::VALUES]).unwrap();
+        engine.restart(None).unwrap();
+        let (mut count, mut sum) = (0, Cost(0));
+        for pixel in engine.pixels(&mut source()) {
+            let pixel = pixel.unwrap();
+            assert_eq!((pixel.row, pixel.column), (count / 28, count % 28));
+            assert_eq!(pixel.values[1..], [0; 2]);
+            (count, sum) = (count + 1, sum + pixel.cost);
+        }
+        assert_eq!((count, sum), (digits::VALUES, cost));
+    }
+
+    #[test]
+    fn an_iterator_of_pixels_tries_again_after_an_error() {
+        let mut state: digits::State = [0; digits::STATE_WORDS];
+        let mut engine = engine(&mut state);
+        let at = Position { row: 0, column: 2, channel: 0 };
+        let mut source = WrongOnce { source: Argmax, at: Some(at), wrong: Err(TooShort) };
+        let mut pixels = engine.pixels(&mut source);
+        let columns = [0; 4].map(|_| pixels.next().unwrap().map(|pixel| pixel.column));
+        assert_eq!(columns, [Ok(0), Ok(1), Err(StepError::Source(TooShort)), Ok(2)]);
+        assert_eq!(engine.position(), 3);
+    }
+
+    #[test]
+    fn an_output_that_is_too_short_is_corrupt() {
+        let mut state: digits::State = [0; digits::STATE_WORDS];
+        let out = &mut [0; digits::VALUES - 1];
+        assert_eq!(engine(&mut state).run(None, &mut Argmax, out), Err(StepError::Corrupt));
+    }
+
+    #[test]
+    fn a_given_image_that_is_too_short_is_an_error_of_the_source() {
+        let mut state: digits::State = [0; digits::STATE_WORDS];
+        let mut engine = engine(&mut state);
+        let mut short = FromImage::new(&[0; 30], engine.model().image());
+        let error = engine.run(None, &mut short, &mut [0; digits::VALUES]);
+        assert_eq!((error, engine.position()), (Err(StepError::Source(TooShort)), 30));
+    }
+
+    #[cfg(feature = "lstm")]
+    mod classes {
+        use super::*;
+
+        crate::include_model!(
+            #[allow(dead_code)]
+            mod colour = "../../../testdata/row_lstm_rgb_classes.prnn"
+        );
+
+        #[test]
+        fn a_model_with_classes_needs_one_of_its_labels() {
+            let model = colour::model().unwrap();
+            let (mut state, classes): (colour::State, _) = ([0; colour::STATE_WORDS], model.classes());
+            let mut engine = Engine::new(model, &mut state).unwrap();
+            let refused = |got| SetupError::Label { classes, got };
+            assert_eq!(engine.step(&mut Argmax), Err(refused(None).into()));
+            assert_eq!(engine.restart(None), Err(refused(None)));
+            assert_eq!(engine.restart(Some(classes)), Err(refused(Some(classes))));
+            assert_eq!(engine.restart(Some(classes - 1)), Ok(()));
+            assert!(engine.step(&mut Argmax).unwrap().is_some());
+        }
+
+        #[test]
+        fn after_an_error_in_any_channel_the_pixel_is_computed_again() {
+            let (mut state, mut expected): (colour::State, _) = ([0; colour::STATE_WORDS], [0; colour::VALUES]);
+            let mut engine = Engine::new(colour::model().unwrap(), &mut state).unwrap();
+            let cost = engine.run(Some(1), &mut Argmax, &mut expected).unwrap();
+            for channel in 0..3 {
+                engine.restart(Some(1)).unwrap();
+                let at = Some(Position { row: 1, column: 1, channel });
+                let mut source = WrongOnce { source: Argmax, at, wrong: Err(TooShort) };
+                let (mut errors, mut sum) = (0, Cost(0));
+                for pixel in engine.pixels(&mut source) {
+                    match pixel {
+                        Ok(pixel) => sum += pixel.cost,
+                        Err(_) => errors += 1,
+                    }
+                }
+                assert_eq!((errors, sum), (1, cost), "channel {channel}");
+            }
+        }
+    }
+}

@@ -109,3 +109,86 @@ impl<'b, T: Pod> Ring<'b, T> {
         Some(if from < to { (Some(before), after) } else { (Some(after), before) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three slots of two numbers, with pixels 4, 5 and 6 in them: number `n` of pixel `p` is `10 p + n`.
+    fn with_ring(test: impl FnOnce(Ring<'_, i8>)) {
+        let mut memory = [0; 2];
+        let mut ring = Ring::new(&mut memory, 3, 2).unwrap();
+        for pixel in 4..7 {
+            ring.get_mut(pixel).unwrap().copy_from_slice(&[10 * pixel as i8, 10 * pixel as i8 + 1]);
+        }
+        test(ring);
+    }
+
+    #[test]
+    fn a_pixel_takes_the_slot_of_the_pixel_that_is_as_far_back_as_there_are_slots() {
+        with_ring(|mut ring| {
+            ring.get_mut(7).unwrap().copy_from_slice(&[70, 71]);
+            let pixels = [5, 6, 7].map(|pixel| ring.get(pixel).unwrap());
+            assert_eq!(pixels, [[50, 51], [60, 61], [70, 71]]);
+            assert_eq!(ring.get(4), ring.get(7));
+        });
+    }
+
+    #[test]
+    fn neighbours_are_copied_across_the_end_of_the_memory() {
+        with_ring(|ring| {
+            let mut all = [0; 6];
+            for (pixel, expected) in [(4, [40, 41, 50, 51, 60, 61]), (5, [50, 51, 60, 61, 40, 41])] {
+                ring.copy(pixel, 1, &mut all).unwrap();
+                assert_eq!(all, expected);
+            }
+        });
+    }
+
+    #[test]
+    fn pixels_that_are_a_step_apart_are_copied_one_by_one() {
+        with_ring(|ring| {
+            let mut two = [0; 4];
+            ring.copy(4, 2, &mut two).unwrap();
+            assert_eq!(two, [40, 41, 60, 61]);
+            ring.copy(5, 2, &mut two).unwrap();
+            assert_eq!(two, [50, 51, 40, 41], "pixel 7 is in the slot of pixel 4");
+        });
+    }
+
+    #[test]
+    fn rows_begin_a_stride_apart_and_the_last_one_takes_the_rest() {
+        with_ring(|ring| {
+            let mut rows = [0; 8];
+            ring.copy_rows(4, 1, (1, 4, 2), &mut rows[..6]).unwrap();
+            assert_eq!(rows, [40, 41, 50, 51, 60, 61, 0, 0]);
+            assert_eq!(ring.copy_rows(4, 1, (3, 4, 1), &mut rows), Err(Corrupt), "no room for three rows");
+        });
+    }
+
+    #[test]
+    fn more_than_the_ring_keeps_is_not_copied() {
+        with_ring(|ring| assert_eq!(ring.copy(5, 1, &mut [0; 10]), Err(Corrupt)));
+    }
+
+    #[test]
+    fn a_step_reads_one_slot_and_writes_another() {
+        with_ring(|mut ring| {
+            for (from, to) in [(4, 5), (6, 7)] {
+                let (before, after) = ring.step(Some(from), to).unwrap();
+                after.copy_from_slice(before.unwrap());
+                assert_eq!(ring.get(from), ring.get(to));
+            }
+            let (before, after) = ring.step(None, 5).unwrap();
+            assert_eq!((before, after), (None, &mut [40, 41][..]));
+            assert!(ring.step(Some(4), 7).is_none(), "both are the same slot");
+        });
+    }
+
+    #[test]
+    fn a_ring_without_slots_is_empty_and_one_that_does_not_fit_is_none() {
+        assert!(Ring::<i16>::new(&mut [], 0, 5).unwrap().is_empty());
+        assert!(Ring::<i16>::new(&mut [0; 2], 1, 4).is_some_and(|ring| !ring.is_empty()));
+        assert!(Ring::<i16>::new(&mut [0; 2], 1, 5).is_none());
+    }
+}
