@@ -465,7 +465,7 @@ mod tests {
         let model = digits::model().unwrap();
         for matrix in matrices(&model) {
             let pieces = pieces(&matrix);
-            let packed = PackedMatrix::<Int8>::new(&model, &matrix, 0, (&pieces, 1)).unwrap();
+            let packed = PackedMatrix::<Int8>::new(&model, &matrix, 0, &pieces, 1).unwrap();
             let (numbers, list, stride) = inputs(&pieces, 3);
             let inputs = Inputs { numbers: &numbers, stride, pieces: list.all() };
             // Kernels differ in the offset of their inputs.
@@ -473,7 +473,7 @@ mod tests {
                 Host::all().flat_map(|kernel| packed.panels().iter().map(move |panel| (kernel, panel)))
             {
                 let mut memory = vec![0; 3 * OUTPUTS];
-                let sums = packed.sums(panel, kernel, &inputs, (3, None), &mut memory).unwrap().sums;
+                let sums = packed.sums(panel, kernel, &inputs, 3, None, &mut memory).unwrap().sums;
                 for (column, sums) in numbers.chunks(stride).zip(sums.chunks(panel.vectors * LANES)) {
                     let expected = expected(&model, &matrix, &pieces, column);
                     assert_eq!(sums[..panel.outputs.len()], expected[panel.outputs.clone()], "{kernel:?}");
@@ -487,18 +487,18 @@ mod tests {
         let model = digits::model().unwrap();
         for matrix in matrices(&model) {
             let pieces = pieces(&matrix);
-            let packed = PackedMatrix::<Int8>::new(&model, &matrix, 0, (&pieces, 1)).unwrap();
+            let packed = PackedMatrix::<Int8>::new(&model, &matrix, 0, &pieces, 1).unwrap();
             let (numbers, list, stride) = inputs(&pieces, 2);
             let [above, rest] = [0, 1].map(|n| list.all().get(n).into_iter().copied().collect::<Vec<_>>());
             let inputs = |pieces| Inputs { numbers: &numbers, stride, pieces };
-            let mut ahead = packed.new_row_prefix(2);
-            packed.fill_all(Portable, &inputs(&above), None, &mut ahead).unwrap();
+            let mut prefix = packed.new_row_prefix(2);
+            packed.fill_all(Portable, &inputs(&above), None, &mut prefix).unwrap();
             for panel in packed.panels() {
                 for (column, values) in numbers.chunks(stride).enumerate() {
-                    let (begun, lines) = packed.row_prefix(panel, &ahead, column).unwrap();
+                    let Init { sums: init, lines } = packed.init_from_prefix(panel, &prefix, column).unwrap();
                     let mut sums = vec![0; panel.vectors * LANES];
                     let inputs = Inputs { numbers: values, stride, pieces: &rest };
-                    Int8::gemm(Portable, bytemuck::cast_slice(lines), &inputs, begun, panel.vectors, &mut sums);
+                    Int8::gemm(Portable, bytemuck::cast_slice(lines), &inputs, init, panel.vectors, &mut sums);
                     let expected = expected(&model, &matrix, &pieces, values);
                     assert_eq!(sums[..panel.outputs.len()], expected[panel.outputs.clone()]);
                 }
@@ -516,7 +516,7 @@ mod tests {
             MatrixDescriptor { bias: Some(end - 4), ..matrix },
             MatrixDescriptor { multipliers: end - 4, ..matrix },
         ] {
-            assert!(PackedMatrix::<Int8>::new(&model, &wrong, 0, (&[length], 0)).is_none());
+            assert!(PackedMatrix::<Int8>::new(&model, &wrong, 0, &[length], 0).is_none());
         }
     }
 
@@ -535,9 +535,9 @@ mod tests {
         let sums: Vec<i32> = (0..2 * LANES as i32).map(|n| n << 16).collect();
         let multipliers = [1 << 16; LANES];
         let results = Results { outputs: 4..7, sums: &sums, vectors: 1, multipliers: &multipliers, left_shift: 1 };
-        let mut y = [-1; 10];
-        results.each(Portable, &mut y, (1, 5), |v, y: &mut i32| *y = v).unwrap();
+        let (mut y, to) = ([-1; 10], Strided { first: 1, stride: 5 });
+        results.each(Portable, &mut y, to, |v, y: &mut i32| *y = v).unwrap();
         assert_eq!(y, [-1, 0, 2, 4, -1, -1, 32, 34, 36, -1]);
-        assert_eq!(results.each(Portable, &mut y[..8], (1, 5), |v, y| *y = v), Err(Corrupt));
+        assert_eq!(results.each(Portable, &mut y[..8], to, |v, y| *y = v), Err(Corrupt));
     }
 }

@@ -254,7 +254,7 @@ mod tests {
         for mut cache in [RowCache::new(shape), RowCache::by_image(shape)] {
             cache.fill(0u8);
             cache.keep(&step(1, 2, 0..3), &registers(2), 0).unwrap();
-            assert_eq!(cache.together_mut(&step(1, 2, 0..3)).unwrap(), [1, 2, 3, 4, 5, 6]);
+            assert_eq!(cache.contiguous_mut(&step(1, 2, 0..3)).unwrap(), [1, 2, 3, 4, 5, 6]);
             assert_eq!(cache.get_mut(0, 5, 2).unwrap(), [4, 5, 6]);
         }
     }

@@ -160,9 +160,13 @@ mod tests {
     fn rows_begin_a_stride_apart_and_the_last_one_takes_the_rest() {
         with_ring(|ring| {
             let mut rows = [0; 8];
-            ring.copy_rows(4, 1, (1, 4, 2), &mut rows[..6]).unwrap();
+            ring.copy_rows(4, 1, Rows { count: 1, length: 4, stride: 2 }, &mut rows[..6]).unwrap();
             assert_eq!(rows, [40, 41, 50, 51, 60, 61, 0, 0]);
-            assert_eq!(ring.copy_rows(4, 1, (3, 4, 1), &mut rows), Err(Corrupt), "no room for three rows");
+            assert_eq!(
+                ring.copy_rows(4, 1, Rows { count: 3, length: 4, stride: 1 }, &mut rows),
+                Err(Corrupt),
+                "no room for three rows"
+            );
         });
     }
 
