@@ -1,0 +1,10 @@
+//! The command-line program.
+
+mod bare;
+mod coding;
+mod convert;
+mod failures;
+mod images;
+mod little_memory;
+mod models;
+mod results;
