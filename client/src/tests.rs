@@ -1,4 +1,4 @@
-//! Tests with scripted ports. `tests/tests/client.rs` in the repository tests against a device.
+//! Tests with scripted ports. `tests/tests/boards/client.rs` in the repository tests against a device.
 
 use super::*;
 use std::io;

@@ -6,7 +6,7 @@
 //! After a deliberate change of the arithmetic, or if the built-in model was replaced, update the results:
 //!
 //! ```text
-//! PIXELRNN_BLESS=1 cargo test -p pixelrnn-tests --test golden
+//! PIXELRNN_BLESS=1 cargo test -p pixelrnn-tests --test engine golden::
 //! ```
 //!
 //! `PIXELRNN_BLESS=blobs` first rebuilds the golden blobs from their fixtures, as needed after a format change.

@@ -4,7 +4,8 @@
 #![no_main]
 
 use pixelrnn::kernels::Native;
-use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, bad_blobs, kernels, report};
+use pixelrnn_firmware::kernels::{self, Size};
+use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, bad_blobs, report};
 use semihosting::{print, println, process};
 use static_cell::ConstStaticCell;
 
@@ -42,7 +43,7 @@ fn main() -> ! {
     if bad_blobs::print(&mut Console).is_err() {
         process::exit(1);
     }
-    match kernels::check(Native::default()) {
+    match kernels::check(Native::default(), Size::TARGET) {
         Ok(cases) => println!("kernels {cases} cases right"),
         Err(wrong) => {
             println!("kernels: {wrong:?}");

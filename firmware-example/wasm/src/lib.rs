@@ -5,7 +5,8 @@
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use pixelrnn::kernels::Native;
-use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, bad_blobs, kernels, report};
+use pixelrnn_firmware::kernels::{self, Size};
+use pixelrnn_firmware::{MODELS, STATE_WORDS, VALUES, bad_blobs, report};
 use static_cell::ConstStaticCell;
 
 const ROOM: usize = 1 << 16;
@@ -50,7 +51,7 @@ pub extern "C" fn run() -> i32 {
         })
     });
     let tried = bad_blobs::print(&mut text);
-    let right = match kernels::check(Native::default()) {
+    let right = match kernels::check(Native::default(), Size::TARGET) {
         Ok(cases) => writeln!(text, "kernels {cases} cases right").is_ok(),
         Err(wrong) => {
             let _ = writeln!(text, "kernels: {wrong:?}"); // fails either way

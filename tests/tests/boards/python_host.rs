@@ -17,7 +17,7 @@ use std::process::{Command, Output};
 
 /// The program from the documentation, for the device at `socket`.
 fn program(socket: &Path) -> String {
-    let page = include_str!("../../docs/device-protocol.md");
+    let page = include_str!("../../../docs/device-protocol.md");
     let (_, rest) = page.split_once("```python\n").expect("a program in Python");
     let (program, _) = rest.split_once("```").expect("its end");
     let parts: Vec<&str> = program.split("/tmp/device").collect();

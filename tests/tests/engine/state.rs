@@ -13,7 +13,7 @@ use pixelrnn_tests::{fixtures, forward, golden, models};
 
 pixelrnn::include_model!(
     /// A golden blob, included as in firmware.
-    mod included = "../golden/pixel_cnn_gray.prnn"
+    mod included = "../../golden/pixel_cnn_gray.prnn"
 );
 
 /// Blobs of the fixtures and of random models, each with a valid label.

@@ -55,13 +55,13 @@ impl<X: Copy + Into<i64>, W: Copy + Into<i64>> Case<X, W> {
     fn expected(&self, offset: i32) -> Vec<i32> {
         let outputs = self.vectors * LANES;
         let mut sums = Vec::new();
-        for place in 0..self.columns {
+        for column in 0..self.columns {
             for output in 0..outputs {
                 let mut sum = i64::from(self.bias[output]);
                 let mut word = 0;
                 for piece in &self.pieces {
                     for step in 0..piece.words * Self::PER_WORD {
-                        let x = self.inputs[piece.start + place * self.stride + step];
+                        let x = self.inputs[piece.start + column * self.stride + step];
                         let line = (word + step / Self::PER_WORD) * outputs + output;
                         sum += self.weights[line * Self::PER_WORD + step % Self::PER_WORD].into()
                             * (x.into() - i64::from(offset));
@@ -95,7 +95,7 @@ fn all_shapes<X: Copy + Into<i64>, W: Copy + Into<i64>>(
     seed: u64,
     input: impl Fn(&mut Random) -> X,
     weight: impl Fn(&mut Random) -> W,
-    panel: impl Fn(Host, &Case<X, W>, &mut [i32]),
+    gemm: impl Fn(Host, &Case<X, W>, &mut [i32]),
     offset: impl Fn(Host) -> i32,
 ) {
     let mut random = Random::new(seed);
@@ -104,7 +104,7 @@ fn all_shapes<X: Copy + Into<i64>, W: Copy + Into<i64>>(
         for kernel in Host::all() {
             let expected = case.expected(offset(kernel));
             let mut sums = vec![0; expected.len()];
-            panel(kernel, &case, &mut sums);
+            gemm(kernel, &case, &mut sums);
             let (name, (pieces, vectors, columns)) = (kernel.name(), shape);
             assert!(sums == expected, "{name}: pieces {pieces:?}, {vectors} vectors, {columns} columns");
         }

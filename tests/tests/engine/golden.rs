@@ -1,7 +1,7 @@
 //! Reproducibility over time and machines: blob and seed determine the image, as recorded in `golden.json`.
 //!
-//! `PIXELRNN_BLESS=1 cargo test -p pixelrnn-tests --test golden` records the current results. `PIXELRNN_BLESS=blobs`
-//! first rebuilds the golden blobs from their fixtures.
+//! `PIXELRNN_BLESS=1 cargo test -p pixelrnn-tests --test engine golden::` records the current results.
+//! `PIXELRNN_BLESS=blobs` first rebuilds the golden blobs from their fixtures.
 
 use pixelrnn_converter::Blob;
 use pixelrnn_tests::golden::{self, Golden, IMAGES};

@@ -1,0 +1,16 @@
+//! The engine, its kernels and its batched path against independent implementations.
+
+mod batched;
+mod causality;
+mod engine_equals_page;
+mod float_blobs;
+mod gemm;
+mod golden;
+mod kernels;
+mod layouts;
+mod masks_anywhere;
+mod numbers_equal_page;
+mod odd_models;
+mod properties;
+mod reference_equals_fixtures;
+mod state;

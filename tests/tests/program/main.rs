@@ -1,0 +1,12 @@
+//! The command-line program.
+
+mod bare;
+mod coding;
+mod convert;
+mod describe;
+mod failures;
+mod images;
+mod little_memory;
+mod models;
+mod results;
+mod tutorials;

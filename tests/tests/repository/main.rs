@@ -1,0 +1,6 @@
+//! The repository itself: its sources, packages, dependencies and outputs.
+
+mod checkout;
+mod packages;
+mod supply_chain;
+mod unsafe_code;
