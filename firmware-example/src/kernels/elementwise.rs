@@ -52,6 +52,7 @@ impl Operands {
 
     /// Results of `work`, which fills outputs of three types. The second one holds residuals before. The initial contents
     /// double as guard elements at the end.
+    #[inline(never)]
     fn run(&self, work: &mut Work<'_>) -> Outputs {
         let (mut v, mut y, mut wide, mut more) =
             ([0x5a5a; ELEMENTS + 1], [0x5a; ELEMENTS + 1], [0x5a5a; ELEMENTS + 1], [0x5a5a; ELEMENTS + 1]);

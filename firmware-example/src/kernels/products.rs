@@ -150,6 +150,7 @@ impl Case<'_> {
 
     /// Compares a product with `sums`, also if one of its slices is longer than the others, and with [`Portable`] if the
     /// weights are too short.
+    #[inline(never)]
     fn agrees<X>(&self, x: &[X], gemv: &Product<'_, X>, portable: &Product<'_, X>, sums: &[i32; OUTPUTS]) -> bool {
         let (bias, weights, outputs, all) = (self.bias(), self.weights(), self.outputs, self.outputs * self.inputs);
         let longer = outputs + EXTRA;
@@ -171,6 +172,7 @@ impl Case<'_> {
     }
 
     /// True if `work` turns a slice of `first` into the `expected` outputs, and writes nothing around it.
+    #[inline(never)]
     fn leaves<T: Copy + PartialEq>(
         &self,
         length: usize,
@@ -197,6 +199,7 @@ impl Case<'_> {
     }
 
     /// Small, medium and large multipliers.
+    #[inline(never)]
     fn multipliers(&self) -> [i32; OUTPUTS] {
         core::array::from_fn(|n| [i32::MAX, 1, 1 << 30, 0x4321_8765, 0x1234][n % 5] >> self.values)
     }
