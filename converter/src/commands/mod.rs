@@ -48,7 +48,7 @@ enum Command {
     Decompress(decompress::Args),
     /// Compare a trained model with its blob: likelihoods, logits, errors by layer
     Verify(verify::Args),
-    /// Show the ops of a model: shapes, flash, RAM, multiply-adds; or the tensors that a description asks for
+    /// Show a model's ops and its demands, or the tensors that a description asks for
     Inspect(inspect::Args),
 }
 

@@ -64,7 +64,7 @@ fn compress_refuses_what_it_would_quantize_unless_told() {
 fn black_and_white_pictures_come_back_to_the_last_bit() {
     let folder = Folder::new();
     folder.write("ink.png", &digit(|n| 255 * u8::from(cross(n))));
-    said(folder.run("compress ink.png -o out.prnz"), "nothing is lost");
+    said(folder.run("compress ink.png -o out.prnz"), "levels: lossless");
     folder.run("decompress out.prnz -o back.png").good();
     assert_eq!(folder.read("back.png"), folder.read("ink.png"));
 }
@@ -166,7 +166,7 @@ fn a_folder_is_read_in_natural_order_and_what_is_skipped_is_said() {
     folder.write("set/.hidden", b"no picture");
     std::fs::create_dir(folder.path("set/older")).unwrap();
     let line = "score set -m model.prnn --nats folder-nats.npy";
-    said(folder.run(line), "set: skipped 1 other file, 1 folder, 1 hidden entry: only the PNG files");
+    said(folder.run(line), "set: skipped 1 other file, 1 folder, 1 hidden entry: only PNG files");
     let levels = (0..5).flat_map(|n| vec![3 * n + 3; 28]).collect();
     set([1, 4, 7], levels).write_npy(&folder.path("array.npy")).unwrap();
     folder.run("score array.npy -m model.prnn --nats array-nats.npy").good();
