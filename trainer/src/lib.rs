@@ -51,7 +51,7 @@
 //! On the CPU (feature `flex`, the default) masked convolutions and LSTM scans are custom operations with hand-written
 //! backward passes in AVX-512, AVX2 or portable Rust, selected at run time. They skip closed taps and compute LSTMs by
 //! wavefronts without skewing. Results do not depend on the number of threads. On GPUs (features `wgpu` and `cuda`)
-//! these two operations are custom CubeCL kernels. Each implementation is tested against Burn's own operations and
+//! these two operations are custom `CubeCL` kernels. Each implementation is tested against Burn's own operations and
 //! against the float reference of `pixelrnn-converter`.
 
 pub mod back_end;

@@ -1,4 +1,4 @@
-//! Checks of a blob's ops, on which the executors rely. The header is checked in [`super::header`].
+//! Checks of a blob's ops and of the size of their state, on which the executors rely. The header is checked in [`super::header`].
 
 use super::bytes::is_array;
 use super::error::BlobError;
@@ -35,9 +35,6 @@ pub(super) fn ops(model: &Raw<'_>) -> Result<(), BlobError> {
         if cfg!(feature = "std") {
             multiply_adds += instruction.multiply_adds(channels) as u64;
         }
-    }
-    if model.records().is_empty() {
-        return Err(BlobError::Header { field: "op_count" });
     }
     let declared = model.header().state_bytes;
     if u64::from(declared) != needed || declared > MAX_STATE_BYTES {

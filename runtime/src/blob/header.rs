@@ -110,7 +110,7 @@ impl Header {
         Ok(Formats { output, weights, layout })
     }
 
-    /// Checks the fields that remain: image, registers, im2col buffer, input table and notes.
+    /// Checks the fields that remain: image, registers, im2col buffer, input table, notes and the number of ops.
     pub(super) fn check(&self, blob: &[u8], formats: Formats) -> Result<(), BlobError> {
         let (image, activation) = (self.image(), formats.weights.activation_bytes());
         let field = if check_image(&image, formats.output).is_err() {
@@ -124,6 +124,8 @@ impl Header {
             "input_table"
         } else if slice(blob, self.notes, self.notes_bytes as usize, 1).is_none() {
             "notes"
+        } else if self.op_count == 0 {
+            "op_count"
         } else {
             return Ok(());
         };

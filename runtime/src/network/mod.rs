@@ -14,11 +14,13 @@ mod masks;
 mod ops;
 mod presets;
 pub mod taps;
+mod tensors;
 
 pub use builder::{Builder, MAX_FEATURES, MAX_NAME, MAX_NESTING};
 pub use error::NetworkError;
 pub use image::{Image, InputMap, MAX_LEVELS, Output};
 pub use list::{IntoIter, List, Name};
 pub use masks::{ColourGroups, Features, Mask};
-pub use ops::{Activation, DiagonalBilstm, MaskedConv, Node, Op, Presence, RowLstm, Shape, TensorSpec, ValueId};
+pub use ops::{Activation, DiagonalBilstm, MaskedConv, Node, Op, Presence, RowLstm, Shape, ValueId};
 pub use presets::{Architecture, Preset, check_image};
+pub use tensors::TensorSpec;

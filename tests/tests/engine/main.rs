@@ -2,6 +2,7 @@
 
 mod batched;
 mod causality;
+mod doubled_residuals;
 mod engine_equals_page;
 mod float_blobs;
 mod gemm;
