@@ -386,11 +386,12 @@ fn functions_of_one_number_are_right_for_small_and_for_large_numbers() {
             // Logits of a few units, however small the numbers; a logistic function adds its half.
             let factor = if sigmoid { 12.0 } else { 4.0 / f32::min(size, 1.0) };
             let offset = if sigmoid { -6.0 } else { 0.0 };
-            let case = Case::new(bernoulli(4, 4, &ops(2, std::slice::from_ref(&function), 1)), noise(4, 4, 2), noise(4, 4, 2))
-                .tensor("a.weight", &[2, 1, 1, 2], &[(0, size), (2, -size)])
-                .tensor("a.bias", &[2], &[(0, -0.25 * size), (1, 0.5 * size)])
-                .tensor("o.weight", &[1, 2, 1, 1], &[(0, factor), (1, -0.5 * factor)])
-                .tensor("o.bias", &[1], &[(0, offset)]);
+            let case =
+                Case::new(bernoulli(4, 4, &ops(2, std::slice::from_ref(&function), 1)), noise(4, 4, 2), noise(4, 4, 2))
+                    .tensor("a.weight", &[2, 1, 1, 2], &[(0, size), (2, -size)])
+                    .tensor("a.bias", &[2], &[(0, -0.25 * size), (1, 0.5 * size)])
+                    .tensor("o.weight", &[1, 2, 1, 1], &[(0, factor), (1, -0.5 * factor)])
+                    .tensor("o.bias", &[1], &[(0, offset)]);
             case.is_right(None);
         }
     }

@@ -70,7 +70,11 @@ fn a_state_dict_with_its_buffers_gives_the_same_likelihoods() {
     let wider: Vec<u8> = taps.iter().map(|_| 1).collect();
     folder.write("wider.safetensors", &with_tensors(&own, &[batches, (&mask, "BOOL", &shape, wider)]));
     for command in ["inspect wider.safetensors", "score images.npy -m wider.safetensors", "convert wider.safetensors"] {
-        refused(&folder.run(command), 1, &["wider.safetensors", &mask, "differs from mask A of `input`", "expected #####"]);
+        refused(
+            &folder.run(command),
+            1,
+            &["wider.safetensors", &mask, "differs from mask A of `input`", "expected #####"],
+        );
     }
 }
 
