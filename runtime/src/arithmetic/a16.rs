@@ -42,6 +42,11 @@ impl Quantized for i16 {
     }
 
     #[inline(always)]
+    fn gemv_scaled<K: Kernel>(kernel: K, rows: Gemv<'_, i16>, sums: &mut [i32]) {
+        kernel.gemv_scaled_i16(rows, sums);
+    }
+
+    #[inline(always)]
     fn gemv_activations<K: Kernel>(
         kernel: K,
         rows: Gemv<'_, i16>,

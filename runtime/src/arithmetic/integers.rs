@@ -16,11 +16,7 @@ pub trait Quantized: Pod {
     /// [`Arithmetic::products`].
     fn products<K: Kernel>(kernel: K, layout: Layout, bias: &[i32], weights: &[i8], x: &[Self], sums: &mut [i32]);
     /// [`Arithmetic::gemv_scaled`].
-    #[inline(always)]
-    fn gemv_scaled<K: Kernel>(kernel: K, rows: Gemv<'_, Self>, sums: &mut [i32]) {
-        Self::products(kernel, Layout::RowMajor, rows.bias, rows.weights, rows.x, sums);
-        kernel.scale(sums, rows.left_shift.into(), rows.multipliers);
-    }
+    fn gemv_scaled<K: Kernel>(kernel: K, rows: Gemv<'_, Self>, sums: &mut [i32]);
     /// [`Arithmetic::gemv_added`].
     #[inline(always)]
     fn gemv_added<K: Kernel>(_kernel: K, _rows: Gemv<'_, Self>, _sums: &mut [i32]) -> bool {

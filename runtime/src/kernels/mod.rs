@@ -3,28 +3,56 @@
 //! With the feature `std`, [`Native`] is an enum that selects its kernel at run time. Without it, `Native` is the kernel of
 //! the compilation target.
 
-/// Forwards [`Kernel`] methods to the `#[target_feature]` functions of the same names in the invoking module.
+/// [`Kernel`] methods of a SIMD kernel: the generic algorithms of [`vector`], compiled with the target features `$features`.
 ///
-/// `$lanes8` and `$lanes16` are the [`vector::gemm::Lanes`] of 8-bit and of 16-bit inputs. The invoking module states why a
-/// value of its kernel proves that the CPU has the instructions.
+/// `$vector` is the [`vector::Vector`], `$lanes8` and `$lanes16` are the [`vector::gemm::Lanes`] of 8-bit and of 16-bit inputs; none
+/// needs other features. The invoking module states why a value of its kernel proves that the CPU has them.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-macro_rules! delegate {
-    ($lanes8:ty, $lanes16:ty) => {
+macro_rules! simd_methods {
+    ($features:literal, $vector:ty, $lanes8:ty, $lanes16:ty) => {
         #[inline(always)]
         fn gemv_row_major(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+            #[target_feature(enable = $features)]
+            fn gemv_row_major(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+                // SAFETY: this function enables all features of the vector.
+                unsafe { $crate::kernels::vector::gemv_row_major::<$vector, 8>(bias, weights, x, sums) }
+            }
             // SAFETY: `self` proves that the CPU has the instructions that the callee enables.
             unsafe { gemv_row_major(bias, weights, x, sums) }
         }
 
         #[inline(always)]
         fn gemv_tiled(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+            #[target_feature(enable = $features)]
+            fn gemv_tiled(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
+                // SAFETY: this function enables all features of the vector.
+                unsafe { $crate::kernels::vector::gemv_tiled::<$vector, 8>(bias, weights, x, sums) }
+            }
             // SAFETY: `self` proves that the CPU has the instructions that the callee enables.
             unsafe { gemv_tiled(bias, weights, x, sums) }
         }
 
         #[cfg(feature = "std")]
         #[inline(always)]
-        fn gemm_u8i8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+        fn gemm_u8i8(
+            self,
+            weights: &[i8],
+            inputs: &$crate::kernels::gemm::Inputs<'_, u8>,
+            bias: &[i32],
+            vectors: usize,
+            sums: &mut [i32],
+        ) {
+            #[target_feature(enable = $features)]
+            fn gemm_u8i8(
+                weights: &[i8],
+                inputs: &$crate::kernels::gemm::Inputs<'_, u8>,
+                bias: &[i32],
+                vectors: usize,
+                sums: &mut [i32],
+            ) {
+                // SAFETY: this function enables all features of the lanes.
+                unsafe { $crate::kernels::vector::gemm::gemm::<$lanes8, _, _>(weights, inputs, bias, vectors, sums) }
+            }
             // SAFETY: `self` proves that the CPU has the instructions that the callee enables.
             unsafe { gemm_u8i8(weights, inputs, bias, vectors, sums) }
         }
@@ -34,11 +62,22 @@ macro_rules! delegate {
         fn gemm_i16i16(
             self,
             weights: &[i16],
-            inputs: &Inputs<'_, i16>,
+            inputs: &$crate::kernels::gemm::Inputs<'_, i16>,
             bias: &[i32],
             vectors: usize,
             sums: &mut [i32],
         ) {
+            #[target_feature(enable = $features)]
+            fn gemm_i16i16(
+                weights: &[i16],
+                inputs: &$crate::kernels::gemm::Inputs<'_, i16>,
+                bias: &[i32],
+                vectors: usize,
+                sums: &mut [i32],
+            ) {
+                // SAFETY: this function enables all features of the lanes.
+                unsafe { $crate::kernels::vector::gemm::gemm::<$lanes16, _, _>(weights, inputs, bias, vectors, sums) }
+            }
             // SAFETY: `self` proves that the CPU has the instructions that the callee enables.
             unsafe { gemm_i16i16(weights, inputs, bias, vectors, sums) }
         }
@@ -47,28 +86,32 @@ macro_rules! delegate {
         #[inline(always)]
         fn gemv_accumulate_u8i8<const V: usize>(
             self,
-            weights: &[PanelWeights<i8, 4, V>],
+            weights: &[$crate::kernels::gemm::PanelWeights<i8, 4, V>],
             x: &[[u8; 4]],
-            sums: Accumulators<V>,
-        ) -> Accumulators<V> {
+            sums: $crate::kernels::gemm::Accumulators<V>,
+        ) -> $crate::kernels::gemm::Accumulators<V> {
             // SAFETY: `self` proves that the CPU has the instructions of the lanes.
-            unsafe { vector::gemm::gemv_accumulate::<$lanes8, _, _, 4, V>(weights, x, sums) }
+            unsafe { $crate::kernels::vector::gemm::gemv_accumulate::<$lanes8, _, _, 4, V>(weights, x, sums) }
         }
 
         #[cfg(all(feature = "std", feature = "a16"))]
         #[inline(always)]
         fn gemv_accumulate_i16i16<const V: usize>(
             self,
-            weights: &[PanelWeights<i16, 2, V>],
+            weights: &[$crate::kernels::gemm::PanelWeights<i16, 2, V>],
             x: &[[i16; 2]],
-            sums: Accumulators<V>,
-        ) -> Accumulators<V> {
+            sums: $crate::kernels::gemm::Accumulators<V>,
+        ) -> $crate::kernels::gemm::Accumulators<V> {
             // SAFETY: `self` proves that the CPU has the instructions of the lanes.
-            unsafe { vector::gemm::gemv_accumulate::<$lanes16, _, _, 2, V>(weights, x, sums) }
+            unsafe { $crate::kernels::vector::gemm::gemv_accumulate::<$lanes16, _, _, 2, V>(weights, x, sums) }
         }
 
         #[inline(always)]
         fn run<R>(self, task: impl FnOnce() -> R) -> R {
+            #[target_feature(enable = $features)]
+            fn run<R>(task: impl FnOnce() -> R) -> R {
+                task()
+            }
             // SAFETY: `self` proves that the CPU has the instructions that the callee enables.
             unsafe { run(task) }
         }

@@ -170,24 +170,27 @@ execute!(Int8);
 #[cfg(feature = "a16")]
 execute!(Int8A16);
 
-/// Task of [`Executor::run`].
-struct Forward<'j, A: Pack> {
+/// Arguments of the tasks below.
+struct Arguments<'j, A: Pack> {
     executor: &'j mut Executor<A>,
     ops: &'j Ops<A>,
     step: &'j Step,
 }
+
+/// Task of [`Executor::run`].
+struct Forward<'j, A: Pack>(Arguments<'j, A>);
 
 impl<A: Pack> Task for Forward<'_, A> {
     type Output = Result<(), Corrupt>;
 
     #[inline(always)]
     fn with<K: Kernel>(self, kernel: K) -> Result<(), Corrupt> {
-        self.executor.run(self.ops, self.step, kernel)
+        self.0.executor.run(self.0.ops, self.0.step, kernel)
     }
 }
 
 /// Task of [`Executor::run_single`].
-struct ForwardSingle<'j, A: Pack>(Forward<'j, A>);
+struct ForwardSingle<'j, A: Pack>(Arguments<'j, A>);
 
 impl<A: Pack> Task for ForwardSingle<'_, A> {
     type Output = Result<(), Corrupt>;
@@ -199,30 +202,27 @@ impl<A: Pack> Task for ForwardSingle<'_, A> {
 }
 
 /// Task of [`Executor::end_row`].
-struct EndRow<'j, A: Pack> {
-    executor: &'j mut Executor<A>,
-    ops: &'j Ops<A>,
-    step: &'j Step,
-}
+struct EndRow<'j, A: Pack>(Arguments<'j, A>);
 
 impl<A: Pack> Task for EndRow<'_, A> {
     type Output = Result<(), Corrupt>;
 
     #[inline(always)]
     fn with<K: Kernel>(self, kernel: K) -> Result<(), Corrupt> {
-        self.executor.end_row(self.ops, self.step, kernel)
+        self.0.executor.end_row(self.0.ops, self.0.step, kernel)
     }
 }
 
 /// Forward pass of a step, by the single-image path if it applies.
 fn forward<A: Pack>(executor: &mut Executor<A>, ops: &Ops<A>, step: &Step, kernel: Host) -> Result<(), Corrupt> {
-    let forward = Forward { executor, ops, step };
-    if forward.executor.is_single(step) { kernel.dispatch(ForwardSingle(forward)) } else { kernel.dispatch(forward) }
+    let single = executor.is_single(step);
+    let arguments = Arguments { executor, ops, step };
+    if single { kernel.dispatch(ForwardSingle(arguments)) } else { kernel.dispatch(Forward(arguments)) }
 }
 
 /// End of a row.
 fn end_row<A: Pack>(executor: &mut Executor<A>, ops: &Ops<A>, step: &Step, kernel: Host) -> Result<(), Corrupt> {
-    kernel.dispatch(EndRow { executor, ops, step })
+    kernel.dispatch(EndRow(Arguments { executor, ops, step }))
 }
 
 /// Executor by the arithmetic of its model.

@@ -5,9 +5,7 @@ use super::gemm;
 use super::lanes::lanes;
 use super::sdot::sdot;
 use crate::kernels::Kernel;
-#[cfg(feature = "std")]
-use crate::kernels::gemm::{Accumulators, Inputs, PanelWeights};
-use crate::kernels::vector::{self, Vector};
+use crate::kernels::vector::Vector;
 use core::arch::aarch64::*;
 
 /// Kernel of AArch64 CPUs with the `dotprod` extension.
@@ -31,44 +29,13 @@ impl NeonDotprod {
 impl Kernel for NeonDotprod {
     const VECTORS: bool = true;
 
-    delegate!(gemm::Dot8, gemm::Wide16);
+    simd_methods!("neon,dotprod", Dot, gemm::Dot8, gemm::Wide16);
 
     #[cfg(feature = "std")]
     #[inline(always)]
     fn input_offset(self) -> i32 {
         128
     }
-}
-
-#[target_feature(enable = "neon,dotprod")]
-unsafe fn gemv_row_major(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: this function enables `neon` and `dotprod`.
-    unsafe { vector::gemv_row_major::<Dot, 8>(bias, weights, x, sums) }
-}
-
-#[target_feature(enable = "neon,dotprod")]
-unsafe fn gemv_tiled(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: this function enables `neon` and `dotprod`.
-    unsafe { vector::gemv_tiled::<Dot, 8>(bias, weights, x, sums) }
-}
-
-#[cfg(feature = "std")]
-#[target_feature(enable = "neon,dotprod")]
-unsafe fn gemm_u8i8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: this function enables `neon` and `dotprod`.
-    unsafe { vector::gemm::gemm::<gemm::Dot8, _, _>(weights, inputs, bias, vectors, sums) }
-}
-
-#[cfg(all(feature = "std", feature = "a16"))]
-#[target_feature(enable = "neon,dotprod")]
-unsafe fn gemm_i16i16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: this function enables `neon` and `dotprod`.
-    unsafe { vector::gemm::gemm::<gemm::Wide16, _, _>(weights, inputs, bias, vectors, sums) }
-}
-
-#[target_feature(enable = "neon,dotprod")]
-unsafe fn run<R>(task: impl FnOnce() -> R) -> R {
-    task()
 }
 
 /// Vector of sixteen bytes.

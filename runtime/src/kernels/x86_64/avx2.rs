@@ -1,9 +1,7 @@
 //! AVX2: bytes are widened to 16 bits, and `vpmaddwd` adds the products of adjacent pairs, exactly.
 
 use super::cell_avx2;
-#[cfg(feature = "std")]
-use crate::kernels::gemm::{Accumulators, Inputs, PanelWeights};
-use crate::kernels::vector::{self, Vector};
+use crate::kernels::vector::Vector;
 use crate::kernels::{Kernel, Portable};
 use core::arch::x86_64::*;
 
@@ -27,44 +25,13 @@ impl Avx2 {
 impl Kernel for Avx2 {
     const VECTORS: bool = true;
 
-    delegate!(panel::Avx8, panel::Avx16);
+    simd_methods!("avx2", Ymm, panel::Avx8, panel::Avx16);
 
     #[inline(always)]
     fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         // SAFETY: `self` proves that the CPU has AVX2.
         unsafe { cells(gates, before, cell_bits, c, h) }
     }
-}
-
-#[target_feature(enable = "avx2")]
-fn gemv_row_major(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: this function enables `avx2`.
-    unsafe { vector::gemv_row_major::<Ymm, 8>(bias, weights, x, sums) }
-}
-
-#[target_feature(enable = "avx2")]
-fn gemv_tiled(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: this function enables `avx2`.
-    unsafe { vector::gemv_tiled::<Ymm, 8>(bias, weights, x, sums) }
-}
-
-#[cfg(feature = "std")]
-#[target_feature(enable = "avx2")]
-fn gemm_u8i8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: this function enables `avx2`.
-    unsafe { vector::gemm::gemm::<panel::Avx8, _, _>(weights, inputs, bias, vectors, sums) }
-}
-
-#[cfg(all(feature = "std", feature = "a16"))]
-#[target_feature(enable = "avx2")]
-fn gemm_i16i16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: this function enables `avx2`.
-    unsafe { vector::gemm::gemm::<panel::Avx16, _, _>(weights, inputs, bias, vectors, sums) }
-}
-
-#[target_feature(enable = "avx2")]
-fn run<R>(task: impl FnOnce() -> R) -> R {
-    task()
 }
 
 #[target_feature(enable = "avx2")]

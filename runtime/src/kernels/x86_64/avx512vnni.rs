@@ -8,8 +8,8 @@ use super::avx2::Ymm;
 use super::cell_avx512;
 use crate::kernels::Kernel;
 #[cfg(feature = "std")]
-use crate::kernels::gemm::{Accumulators, Inputs, LANES, PanelWeights};
-use crate::kernels::vector::{self, Vector};
+use crate::kernels::gemm::LANES;
+use crate::kernels::vector::Vector;
 use core::arch::x86_64::*;
 
 /// Kernel of x86-64 CPUs with AVX-512 F, BW, VL and VNNI.
@@ -48,7 +48,7 @@ impl Avx512Vnni {
 impl Kernel for Avx512Vnni {
     const VECTORS: bool = true;
 
-    delegate!(panel::Vnni8, panel::Vnni16);
+    simd_methods!("avx512f,avx512bw,avx512vl,avx512vnni", Zmm, panel::Vnni8, panel::Vnni16);
 
     #[cfg(feature = "std")]
     #[inline(always)]
@@ -62,32 +62,6 @@ impl Kernel for Avx512Vnni {
         // SAFETY: `self` proves that the CPU has AVX-512 F, BW, VL and VNNI.
         unsafe { cells(gates, before, cell_bits, c, h) }
     }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn gemv_row_major(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: this function enables all features of [`Zmm`].
-    unsafe { vector::gemv_row_major::<Zmm, 8>(bias, weights, x, sums) }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn gemv_tiled(bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
-    // SAFETY: this function enables all features of [`Zmm`].
-    unsafe { vector::gemv_tiled::<Zmm, 8>(bias, weights, x, sums) }
-}
-
-#[cfg(feature = "std")]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn gemm_u8i8(weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: this function enables all features of the lanes.
-    unsafe { vector::gemm::gemm::<panel::Vnni8, _, _>(weights, inputs, bias, vectors, sums) }
-}
-
-#[cfg(all(feature = "std", feature = "a16"))]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn gemm_i16i16(weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
-    // SAFETY: this function enables all features of the lanes.
-    unsafe { vector::gemm::gemm::<panel::Vnni16, _, _>(weights, inputs, bias, vectors, sums) }
 }
 
 /// [`Kernel::requantize`] by 64-bit products, of the even and of the odd lanes apart.
@@ -105,11 +79,6 @@ fn requantize(sums: &[i32; LANES], left_shift: u32, multipliers: &[i32; LANES]) 
     let high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<32>(even), odd);
     // SAFETY: `__m512i` and `[i32; LANES]` have the same size, and every bit pattern is valid.
     unsafe { core::mem::transmute(high) }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn run<R>(task: impl FnOnce() -> R) -> R {
-    task()
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
