@@ -73,8 +73,7 @@ impl Lowering<'_> {
                 Record::from(ReluRecord { kind: kind::RELU, input, output, count, ..bytemuck::Zeroable::zeroed() })
             }
             Activation::Elu if self.weights.is_integer() && self.reach(from) < ELU_IS_LINEAR => {
-                let (one, nothing) = (self.factor(1.0, to)?, self.factor(0.0, to)?);
-                Record::from(self.add_record([from, from], to, [one, nothing]))
+                self.identity_record(from, to)?
             }
             Activation::Elu => Record::from(EluRecord {
                 kind: kind::ELU,
@@ -104,9 +103,7 @@ impl Lowering<'_> {
                 })
             }
             Activation::Tanh if self.weights.is_integer() && self.reach(from) < TANH_IS_LINEAR => {
-                let unit = self.ranges.wide[&from] / self.ranges.wide[&to];
-                let (one, nothing) = (self.factor(unit, to)?, self.factor(0.0, to)?);
-                Record::from(self.add_record([from, from], to, [one, nothing]))
+                self.identity_record(from, to)?
             }
             Activation::Tanh => {
                 let fraction = fraction(self.reach(from).min(TANH_END));
@@ -117,6 +114,13 @@ impl Lowering<'_> {
                 self.tanh_record(kind::SIGMOID, fraction, u32::from(fraction) + 4, from, to)?
             }
         })
+    }
+
+    /// `to = from`, as the sum of `from` and 0 times itself.
+    fn identity_record(&self, from: ValueId, to: ValueId) -> Result<Record, Error> {
+        let unit = self.ranges.wide[&from] / self.ranges.wide[&to];
+        let factors = [self.factor(unit, to)?, self.factor(0.0, to)?];
+        Ok(Record::from(self.add_record([from, from], to, factors)))
     }
 
     /// A `tanh` or `sigmoid` record whose argument has `places` fraction bits.
