@@ -1,7 +1,7 @@
 //! Errors of the converter, each a one-sentence message.
 
 use crate::images::{Origin, flat_size, reading};
-use pixelrnn::network::NetworkError;
+use pixelrnn::network::{Class, NetworkError};
 use std::io;
 
 /// Failure to read, check, convert, run or write something.
@@ -82,9 +82,6 @@ pub enum Error {
     /// Both `architecture` and `ops`.
     #[error("the description has both `architecture` and `ops`, expected one of them")]
     TwoNetworks,
-    /// Known but unsupported architecture.
-    #[error("architecture `{0}` is not supported yet, expected `pixel_cnn`, `row_lstm` or `diagonal_bilstm`")]
-    Unsupported(&'static str),
     /// Number out of range in the description.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -96,17 +93,42 @@ pub enum Error {
         /// Problem with the op.
         source: NetworkError,
     },
-    /// First op without mask A.
-    #[error("the first op is {got}, expected a `masked_conv` with mask A: {}", first_op(hidden_by.as_deref()))]
-    FirstOp {
-        /// The first op.
-        got: String,
-        /// A later op whose mask A hides the value on every path to the logits, if there is one.
-        hidden_by: Option<String>,
+    /// An op lets a prediction depend on its own value or a later one.
+    #[error("{}", leak(op, *class, mend, reader))]
+    Leak {
+        /// The first op on the way whose value knows too much.
+        op: String,
+        /// Class of its value.
+        class: Class,
+        /// What to change.
+        mend: &'static str,
+        /// The op that must not read it.
+        reader: String,
+    },
+    /// A value that nothing reads.
+    #[error("nothing reads what `{0}` makes: leave it out, or read it")]
+    NotRead(String),
+    /// An op reads a value that is not made before it.
+    #[error("op {op} reads `{name}`, and no op before it makes a value of that name that can be read there")]
+    NoValue {
+        /// Index and name.
+        op: String,
+        /// Name of the value.
+        name: String,
+    },
+    /// The name of a value is not usable.
+    #[error("op {op}: the value's name `{name}` {why}")]
+    ValueName {
+        /// Index and name.
+        op: String,
+        /// Name of the value.
+        name: String,
+        /// Reason.
+        why: &'static str,
     },
     /// Last op that does not compute the logits.
     #[error(
-        "the list of ops ends in {got}, expected a `masked_conv` that gives the logits, optionally followed by `batch_norm`"
+        "the list of ops ends in {got}, expected an op that gives the logits (a convolution in a model with colour groups), optionally followed by `batch_norm`"
     )]
     LastOp {
         /// The last op.
@@ -207,7 +229,7 @@ pub enum Error {
     },
     /// Stored mask that differs from the op's mask.
     #[error(
-        "tensor `{name}` differs from mask {mask:?} of `{op}`: from feature {from} to feature {to} it is {stored}, \
+        "tensor `{name}` differs from mask {mask} of `{op}`: from feature {from} to feature {to} it is {stored}, \
          expected {expected} (rows from the top, # open)"
     )]
     Mask {
@@ -216,7 +238,7 @@ pub enum Error {
         /// Op name.
         op: String,
         /// Mask of the op.
-        mask: pixelrnn::network::Mask,
+        mask: &'static str,
         /// Input feature.
         from: usize,
         /// Output feature.
@@ -494,13 +516,10 @@ fn image_range(images: u32) -> String {
     }
 }
 
-fn first_op(hidden_by: Option<&str>) -> String {
-    match hidden_by {
-        None => "any other lets a value see itself".to_string(),
-        Some(op) => format!(
-            "mask A of `{op}` hides the value again, but the engine predicts a value before it is known and cannot read it"
-        ),
-    }
+fn leak(op: &str, class: Class, mend: &str, reader: &str) -> String {
+    let knows = if class == Class::Row { "its own row" } else { "the value at its own pixel" };
+    let read = if op == reader || reader == "the logits" { String::new() } else { format!(" (`{reader}` reads it)") };
+    format!("`{op}` knows {knows}; {mend}{read}")
 }
 
 fn label_range(classes: usize) -> String {

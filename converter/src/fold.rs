@@ -4,12 +4,12 @@
 //! convolution. Folding it forward into the next convolution would be wrong at the image's edges, where zero padding
 //! comes after the normalization.
 
-use crate::description::{Description, NetworkSpec, OpSpec};
+use crate::description::{Description, NetworkSpec, OpKind, OpSpec};
 use crate::error::Error;
 use crate::trained::{Tensor, TrainedModel};
 use pixelrnn::network::Mask;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Returns the model without batch normalization.
 ///
@@ -21,38 +21,61 @@ pub fn fold_batch_norms(model: &TrainedModel) -> Result<Cow<'_, TrainedModel>, E
         return Ok(Cow::Borrowed(model));
     }
     let mut tensors = model.tensors().clone();
-    let ops = fold_list(ops, &mut tensors);
+    let ops = fold_list(ops, &mut tensors, &names_read(ops));
     let description = Description { network: NetworkSpec::Ops(ops), ..model.description().clone() };
     TrainedModel::new(description, tensors).map(Cow::Owned)
 }
 
 fn contains_batch_norm(ops: &[OpSpec]) -> bool {
-    ops.iter().any(|op| match op {
-        OpSpec::BatchNorm { .. } => true,
-        OpSpec::Residual { ops, .. } => contains_batch_norm(ops),
+    ops.iter().any(|op| match &op.kind {
+        OpKind::BatchNorm { .. } => true,
+        OpKind::Residual { ops, .. } => contains_batch_norm(ops),
         _ => false,
     })
 }
 
-fn fold_list(ops: &[OpSpec], tensors: &mut BTreeMap<String, Tensor>) -> Vec<OpSpec> {
+/// Names of values that ops of the list read.
+fn names_read(ops: &[OpSpec]) -> BTreeSet<&str> {
+    ops.iter()
+        .flat_map(|op| {
+            let inner = if let OpKind::Residual { ops, .. } = &op.kind { names_read(ops) } else { BTreeSet::new() };
+            op.inputs.iter().map(String::as_str).chain(inner).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn fold_list(ops: &[OpSpec], tensors: &mut BTreeMap<String, Tensor>, read: &BTreeSet<&str>) -> Vec<OpSpec> {
     let mut folded: Vec<OpSpec> = Vec::with_capacity(ops.len());
     for op in ops {
-        match op {
-            OpSpec::BatchNorm { name, eps } => {
+        match &op.kind {
+            OpKind::BatchNorm { name, eps } => {
                 let norm = Affine::take(name, *eps, tensors);
-                if let Some(OpSpec::MaskedConv { name: conv, .. }) = folded.last() {
-                    norm.fold_into(conv, tensors);
+                let conv = folded.last_mut().filter(|last| reads_only(op, last, read));
+                if let Some((last, conv)) = conv.and_then(|last| Some((last.kind.conv_name()?.to_string(), last))) {
+                    norm.fold_into(&last, tensors);
+                    conv.value.clone_from(&op.value);
                 } else {
-                    folded.push(norm.into_conv(name, tensors));
+                    folded.push(OpSpec { kind: norm.into_conv(name, tensors), ..op.clone() });
                 }
             }
-            OpSpec::Residual { ops, scale } => {
-                folded.push(OpSpec::Residual { ops: fold_list(ops, tensors), scale: *scale });
+            OpKind::Residual { ops, scale } => {
+                let kind = OpKind::Residual { ops: fold_list(ops, tensors, read), scale: *scale };
+                folded.push(OpSpec { kind, ..op.clone() });
             }
-            other => folded.push(other.clone()),
+            _ => folded.push(op.clone()),
         }
     }
     folded
+}
+
+/// True if `op`, the next in the list, reads what `last` makes, and no other op does.
+fn reads_only(op: &OpSpec, last: &OpSpec, read: &BTreeSet<&str>) -> bool {
+    match (&last.value, op.inputs.as_slice()) {
+        (None, []) => true,
+        (Some(value), []) => !read.contains(value.as_str()),
+        // Another op may read it by the same name.
+        (_, _) => false,
+    }
 }
 
 /// Elementwise affine map `y = factor · x + offset`, one factor and offset per feature.
@@ -97,7 +120,7 @@ impl Affine {
     }
 
     /// Turns the map into a diagonal 1x1 convolution named `name`.
-    fn into_conv(self, name: &str, tensors: &mut BTreeMap<String, Tensor>) -> OpSpec {
+    fn into_conv(self, name: &str, tensors: &mut BTreeMap<String, Tensor>) -> OpKind {
         let count = self.factor.len();
         let mut weight = vec![0.0; count * count];
         for (feature, factor) in self.factor.iter().enumerate() {
@@ -106,6 +129,6 @@ impl Affine {
         let offset = self.offset.iter().map(|x| *x as f32).collect();
         tensors.insert(format!("{name}.weight"), Tensor { shape: vec![count, count, 1, 1], data: weight });
         tensors.insert(format!("{name}.bias"), Tensor { shape: vec![count], data: offset });
-        OpSpec::MaskedConv { name: name.into(), mask: Mask::B, kernel: [1, 1], out: count, dilation: 1 }
+        OpKind::MaskedConv { name: name.into(), mask: Mask::B, kernel: [1, 1], out: count, dilation: 1, parts: 1 }
     }
 }

@@ -6,7 +6,7 @@ use crate::picture::canvas::{self, Area, Drawn, FAINT, INK, shortened};
 use pixelrnn::Model;
 use pixelrnn::blob::Instruction;
 use pixelrnn::network::taps::{self, Offset, Recurrence};
-use pixelrnn::network::{Mask, Node, Op};
+use pixelrnn::network::{Conv, Mask, Node, Op};
 use plotters::prelude::*;
 
 /// One tap of a kernel.
@@ -46,18 +46,39 @@ impl Kernel {
         Self { part, width, taps: (0..height * width).map(tap).collect(), dilation }
     }
 
+    /// Kernel of any convolution: the bounding box of its taps and the predicted pixel.
+    fn of_conv(part: &'static str, conv: &Conv) -> Self {
+        if let Some(mask) = conv.centred_mask() {
+            return Self::convolution(part, conv.kernel, mask, conv.dilation);
+        }
+        let steps = Conv { dilation: 1, ..*conv };
+        let taps: Vec<Offset> = steps.taps().map(|(u, v)| steps.offset(u, v)).collect();
+        let kernel = Self::recurrence(part, &taps);
+        let own = |tap| match (tap, conv.mask) {
+            (Tap::Open, _) | (_, None) => tap,
+            (_, Some(mask)) => {
+                if tap == Tap::Pixel {
+                    Tap::Own(mask)
+                } else {
+                    tap
+                }
+            }
+        };
+        Self { dilation: conv.dilation, taps: kernel.taps.into_iter().map(own).collect(), ..kernel }
+    }
+
     /// State-to-state kernel: the bounding box of its taps and the predicted pixel.
     fn recurrence(part: &'static str, taps: &[Offset]) -> Self {
-        let rows = taps.iter().map(|tap| tap.0);
+        let rows = || taps.iter().map(|tap| tap.0).chain([0]);
         let columns = || taps.iter().map(|tap| tap.1).chain([0]);
-        let top = rows.min().unwrap_or(0);
+        let (top, bottom) = (rows().min().unwrap_or(0), rows().max().unwrap_or(0));
         let (left, right) = (columns().min().unwrap_or(0), columns().max().unwrap_or(0));
         let tap = |at: Offset| match at {
             at if taps.contains(&at) => Tap::Open,
             (0, 0) => Tap::Pixel,
             _ => Tap::Closed,
         };
-        let taps = (top..=0).flat_map(|row| (left..=right).map(move |column| tap((row, column)))).collect();
+        let taps = (top..=bottom).flat_map(|row| (left..=right).map(move |column| tap((row, column)))).collect();
         Self { part, width: (right - left + 1) as usize, taps, dilation: 1 }
     }
 
@@ -84,8 +105,7 @@ pub fn of_nodes(nodes: &[Node]) -> Vec<Layer> {
         let recurrences = op.recurrences();
         let part = if recurrences.is_empty() { "" } else { "input_to_state" };
         // Both directions of a Diagonal BiLSTM read the same inputs.
-        let input =
-            op.convolutions().first().map(|(_, conv)| Kernel::convolution(part, conv.kernel, conv.mask, conv.dilation));
+        let input = op.convolutions().first().map(|(_, conv)| Kernel::of_conv(part, conv));
         let states = recurrences.iter().map(|recurrence| Kernel::recurrence(recurrence.name, &recurrence.taps));
         input.into_iter().chain(states).collect::<Vec<_>>()
     };
@@ -275,7 +295,7 @@ mod tests {
             let model = random_model(&Description::from(preset(architecture, RGB)), 1);
             let layers = of_nodes(model.nodes());
             for node in model.nodes() {
-                let Op::MaskedConv(conv) = node.op else { continue };
+                let Op::Conv(conv) = node.op else { continue };
                 let layer = layers.iter().find(|layer| layer.name == node.name.as_str()).unwrap();
                 let kernel = &layer.kernels[0];
                 for (n, tap) in kernel.taps.iter().enumerate() {

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::files;
 use crate::memory;
 use half::{bf16, f16};
-use pixelrnn::network::{MaskedConv, Node, Op};
+use pixelrnn::network::{Conv, Node, Op};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -178,7 +178,7 @@ impl TrainedModel {
 ///
 /// # Panics
 /// When `weight` is shorter than its shape.
-pub fn masked_weight(conv: &MaskedConv, weight: &Tensor) -> Vec<f32> {
+pub fn masked_weight(conv: &Conv, weight: &Tensor) -> Vec<f32> {
     let mut masked = weight.data.clone();
     closed::each_tap(conv, |index, [u, v, from, to]| {
         if !conv.open(u, v, from, to) {

@@ -75,7 +75,7 @@ impl Network {
             .map(|node| {
                 node.op == Op::Activation(Activation::Relu)
                     && readers[node.output] == 1
-                    && matches!(nodes[last_use[node.output]].op, Op::MaskedConv(_))
+                    && matches!(nodes[last_use[node.output]].op, Op::Conv(_))
             })
             .collect();
         let parameters = parameters::list(&nodes, classes);
@@ -147,7 +147,7 @@ impl Network {
             let mut tensors = Tensors { rest: leaves.0[at].iter().cloned(), classes: self.classes };
             let convolution = || self.convolutions[at].as_ref().expect("made for each op that convolves");
             let y = match &node.op {
-                Op::MaskedConv(conv) => {
+                Op::Conv(conv) => {
                     let relu = node.inputs[0] > 0 && self.fused[node.inputs[0] - 1];
                     ops::masked_conv(&context, value(0), tensors.conv(conv), convolution(), relu)
                 }

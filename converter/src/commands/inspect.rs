@@ -185,7 +185,7 @@ fn of_trained(trained: &TrainedModel) -> (String, Vec<Row>, Value) {
         });
         parameters += count;
         let shape = match node.op {
-            Op::MaskedConv(c) => {
+            Op::Conv(c) => {
                 let [height, width] = c.kernel;
                 format!("{height}x{width} {:?} {} -> {}", c.mask, c.inputs.count, c.outputs.count)
             }

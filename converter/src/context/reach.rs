@@ -2,7 +2,7 @@
 
 use pixelrnn::Position;
 use pixelrnn::network::taps::Offset;
-use pixelrnn::network::{Features, Image, MaskedConv, Node};
+use pixelrnn::network::{Conv, Features, Image, Node, Op};
 
 /// Set of positions `[groups, height, width]`: a colour group at a pixel.
 #[derive(Clone)]
@@ -36,11 +36,11 @@ impl Places {
         self.set.len() / (self.height * self.width)
     }
 
-    /// The set moved up by `rows`.
-    fn moved_up(&self, rows: usize) -> Self {
+    /// The set moved up by `rows` and to the left by `columns`.
+    fn moved(&self, rows: usize, columns: usize) -> Self {
         let mut moved = Self::none(self.groups(), self.height, self.width);
         for (group, row, column) in self.each() {
-            moved.put(group, row as isize - rows as isize, column as isize);
+            moved.put(group, row as isize - rows as isize, column as isize - columns as isize);
         }
         moved
     }
@@ -88,7 +88,11 @@ pub fn reach(nodes: &[Node], image: &Image, target: Position) -> Vec<bool> {
     for node in nodes.iter().rev() {
         let wanted = needed[node.output].clone();
         for input in node.inputs.into_iter().take(node.op.arity()) {
-            let read = if node.op.convolutions().is_empty() { wanted.clone() } else { through_op(node, &wanted) };
+            let read = match node.op {
+                Op::Shift { rows, columns } => wanted.moved(rows, columns),
+                _ if node.op.convolutions().is_empty() => wanted.clone(),
+                _ => through_op(node, &wanted),
+            };
             needed[input].add(&read);
         }
     }
@@ -102,7 +106,7 @@ fn through_op(node: &Node, wanted: &Places) -> Places {
     let recurrences = node.op.recurrences();
     for (n, (_, conv)) in node.op.convolutions().iter().enumerate() {
         let states = recurrences.get(n).map(|recurrence| {
-            let mut states = wanted.moved_up(recurrence.lowered);
+            let mut states = wanted.moved(recurrence.lowered, 0);
             states.follow(&node.features, &recurrence.taps);
             states
         });
@@ -111,12 +115,15 @@ fn through_op(node: &Node, wanted: &Places) -> Places {
     read
 }
 
-fn through(conv: &MaskedConv, wanted: &Places, read: &mut Places) {
+fn through(conv: &Conv, wanted: &Places, read: &mut Places) {
     for (to, row, column) in wanted.each() {
         for from in groups(&conv.inputs) {
-            let own = conv.mask.centre_open(from, to).then_some((0, 0));
-            for (down, right) in conv.past().chain(own) {
-                read.put(from, row as isize + down, column as isize + right);
+            for (u, v) in conv.taps() {
+                let (down, right) = conv.offset(u, v);
+                let open = (down, right) != (0, 0) || conv.mask.is_none_or(|mask| mask.centre_open(from, to));
+                if open {
+                    read.put(from, row as isize + down, column as isize + right);
+                }
             }
         }
     }

@@ -16,6 +16,26 @@ pub(super) enum MaskName {
     B,
 }
 
+/// [`MaskName`] of a mask that may be left out.
+pub(super) mod optional_mask {
+    use super::{Mask, MaskName};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref)] // the signature that serde calls
+    pub(in super::super) fn serialize<S: Serializer>(mask: &Option<Mask>, to: S) -> Result<S::Ok, S::Error> {
+        match mask {
+            Some(mask) => MaskName::serialize(mask, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Mask>, D::Error> {
+        #[derive(Deserialize)]
+        struct Named(#[serde(with = "MaskName")] Mask);
+        Ok(Option::<Named>::deserialize(from)?.map(|Named(mask)| mask))
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Image", deny_unknown_fields)]
 struct ImageFields {
@@ -37,6 +57,7 @@ enum OutputName {
 enum ColourGroupsName {
     Cyclic,
     Contiguous,
+    None,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -45,6 +66,7 @@ enum ArchitectureName {
     PixelCnn,
     RowLstm,
     DiagonalBilstm,
+    GatedPixelCnn,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -124,7 +146,7 @@ fn yes() -> bool {
 /// Keys that select the type of a description.
 #[derive(Deserialize)]
 struct Form {
-    architecture: Option<serde_json::Value>,
+    architecture: Option<IgnoredAny>,
     ops: Option<IgnoredAny>,
 }
 
@@ -133,7 +155,6 @@ pub(super) fn read(text: &str) -> Result<Description, Error> {
     match (form.architecture, form.ops) {
         (None, None) => Err(Error::NoNetwork),
         (Some(_), Some(_)) => Err(Error::TwoNetworks),
-        (Some(architecture), None) if architecture == "gated_pixel_cnn" => Err(Error::Unsupported("gated_pixel_cnn")),
         (Some(_), None) => parse::<PresetFile>(text).map(PresetFile::description),
         (None, Some(_)) => parse::<OpsFile>(text).map(OpsFile::description),
     }

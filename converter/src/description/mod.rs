@@ -1,11 +1,14 @@
 //! Network descriptions in trained-model files: a preset or a list of ops.
 
+mod causality;
+mod graph;
 mod json;
 mod ops;
 
-pub use ops::OpSpec;
+pub use ops::{OpKind, OpSpec};
 
 use crate::error::Error;
+use graph::Graph;
 use pixelrnn::network::{ColourGroups, Image, InputMap, NetworkError, Node, Output, Preset, check_image};
 use std::collections::BTreeSet;
 
@@ -86,21 +89,40 @@ impl Description {
     /// Nodes of the network in topological order. The last one computes the logits.
     ///
     /// # Errors
-    /// When a number is out of range, when two ops share a name, when a value could see itself or a later one, and when
-    /// the last op does not give the logits.
+    /// When a number is out of range, when two ops share a name, when nothing reads a value, when a value could see itself or a
+    /// later one, and when the last op does not give the logits.
     pub fn nodes(&self) -> Result<Vec<Node>, Error> {
+        Ok(self.graph()?.nodes)
+    }
+
+    /// Name of the op of each node, for people: its `name`, else the name of its value, else its position and kind.
+    ///
+    /// # Errors
+    /// See [`Description::nodes`].
+    pub fn labels(&self) -> Result<Vec<String>, Error> {
+        Ok(self.graph()?.labels)
+    }
+
+    fn graph(&self) -> Result<Graph, Error> {
         check_image(&self.image, self.output)?;
         self.check_numbers()?;
-        let nodes = match &self.network {
+        let graph = match &self.network {
             NetworkSpec::Preset(preset) => {
-                let mut nodes = Vec::new();
-                self.completed(preset).expand(|node| nodes.push(node))?;
-                nodes
+                let mut graph = Graph::default();
+                self.completed(preset).expand(|node| graph.nodes.push(node))?;
+                let label = |(n, node): (usize, &Node)| match node.name.as_str() {
+                    "" => format!("{n} ({})", node.op.kind()),
+                    name => name.to_string(),
+                };
+                graph.labels = graph.nodes.iter().enumerate().map(label).collect();
+                graph
             }
-            NetworkSpec::Ops(list) => ops::expand(self, list)?,
+            NetworkSpec::Ops(list) => graph::expand(self, list)?,
         };
-        self.check_names(&nodes)?;
-        Ok(nodes)
+        self.check_names(&graph.nodes)?;
+        causality::check(&graph)?;
+        causality::check_read(&graph)?;
+        Ok(graph)
     }
 
     /// The preset with the description's image, output, classes and colour groups.

@@ -1,17 +1,92 @@
-//! Networks given as a list of ops.
+//! Ops of a list, as in JSON.
 
-use super::Description;
-use super::json::MaskName;
-use crate::error::Error;
-use pixelrnn::network::{Activation, Builder, Mask, NetworkError, Node, Op};
-use serde::{Deserialize, Serialize};
+use super::json::{MaskName, optional_mask};
+use pixelrnn::network::Mask;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value as JsonValue};
 
-/// One op of a list, with its parameters.
-///
-/// Each op reads the output of the previous one.
+/// One op of a list: what it does, what it reads, and the name of what it makes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OpSpec {
+    /// The op with its parameters.
+    #[serde(flatten)]
+    pub kind: OpKind,
+    /// Names of the values that it reads; empty for the value made last.
+    #[serde(rename = "in", skip_serializing_if = "Vec::is_empty", serialize_with = "one_or_more")]
+    pub inputs: Vec<String>,
+    /// Name of the value that it makes.
+    #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+}
+
+impl From<OpKind> for OpSpec {
+    /// The op that reads the value made last, and names none.
+    fn from(kind: OpKind) -> Self {
+        Self { kind, inputs: Vec::new(), value: None }
+    }
+}
+
+/// Writes a single name as a string, several as a list.
+fn one_or_more<S: Serializer>(names: &[String], to: S) -> Result<S::Ok, S::Error> {
+    match names {
+        [name] => name.serialize(to),
+        names => names.serialize(to),
+    }
+}
+
+/// One name or several.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a value's name or a list of names")]
+enum Names {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for OpSpec {
+    /// Takes `in` and `as` out of the object; the rest is an [`OpKind`], whose unknown fields are errors.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut fields = Map::<String, JsonValue>::deserialize(from)?;
+        let inputs = match fields.remove("in") {
+            None => Vec::new(),
+            Some(names) => match Names::deserialize(names).map_err(|e| D::Error::custom(format!("`in`: {e}")))? {
+                Names::One(name) => vec![name],
+                Names::Several(names) if names.is_empty() => return Err(D::Error::custom("`in` is an empty list")),
+                Names::Several(names) => names,
+            },
+        };
+        let value = fields.remove("as").map(String::deserialize).transpose();
+        let value = value.map_err(|e| D::Error::custom(format!("`as`: {e}")))?;
+        let kind = OpKind::deserialize(JsonValue::Object(fields)).map_err(D::Error::custom)?;
+        Ok(Self { kind, inputs, value })
+    }
+}
+
+/// Kind of an op, with its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
-pub enum OpSpec {
+pub enum OpKind {
+    /// Convolution with stride 1 and zero padding.
+    Conv {
+        /// Prefix of its tensor names.
+        name: String,
+        /// Kernel height and width.
+        kernel: [usize; 2],
+        /// Output features.
+        out: usize,
+        /// Kernel row and column at distance 0, 0; the middle by default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        anchor: Option<[usize; 2]>,
+        /// Distance between taps.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        dilation: usize,
+        /// Mask about the tap at distance 0, 0; all taps are open by default.
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_mask")]
+        mask: Option<Mask>,
+        /// Equal parts of the output, each dealt to colour groups on its own.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        parts: usize,
+    },
     /// Masked convolution with stride 1 and zero padding.
     MaskedConv {
         /// Prefix of its tensor names.
@@ -26,6 +101,9 @@ pub enum OpSpec {
         /// Distance between taps.
         #[serde(default = "one", skip_serializing_if = "is_one")]
         dilation: usize,
+        /// Equal parts of the output, each dealt to colour groups on its own.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        parts: usize,
     },
     /// `max(x, 0)`.
     Relu {},
@@ -85,6 +163,51 @@ pub enum OpSpec {
     },
     /// Replaces `x` by the skip sum.
     SkipSum {},
+    /// `y[i, j] = x[i - rows, j - columns]`, 0 outside the image.
+    Shift {
+        /// Rows down.
+        #[serde(default)]
+        rows: usize,
+        /// Columns to the right.
+        #[serde(default)]
+        columns: usize,
+    },
+    /// Sum of two values and more.
+    Add {},
+    /// Product of two values, feature by feature.
+    Multiply {},
+    /// Features of two values and more, one after the other.
+    Concat {},
+    /// Consecutive features.
+    Slice {
+        /// First of them.
+        from: usize,
+        /// Their number.
+        count: usize,
+    },
+    /// `factor * x`.
+    Scale {
+        /// The factor.
+        factor: f32,
+    },
+    /// `tanh(a) * sigmoid(b)` of the halves of `x`.
+    Gate {},
+    /// `a * sigmoid(b)` of the halves of `x`.
+    Glu {},
+    /// Adds the label's column of a tensor.
+    ClassBias {
+        /// Prefix of its tensor names.
+        name: String,
+    },
+    /// The row of a table that the pixel's value names.
+    Embed {
+        /// Prefix of its tensor names.
+        name: String,
+        /// Features.
+        out: usize,
+    },
+    /// One feature that is 1 at each pixel.
+    Ones {},
 }
 
 fn one() -> usize {
@@ -116,10 +239,11 @@ fn is_false(b: &bool) -> bool {
     !*b
 }
 
-impl OpSpec {
+impl OpKind {
     /// Name of the op kind in files.
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::Conv { .. } => "conv",
             Self::MaskedConv { .. } => "masked_conv",
             Self::Relu {} => "relu",
             Self::Elu {} => "elu",
@@ -132,13 +256,27 @@ impl OpSpec {
             Self::Residual { .. } => "residual",
             Self::Skip { .. } => "skip",
             Self::SkipSum {} => "skip_sum",
+            Self::Shift { .. } => "shift",
+            Self::Add {} => "add",
+            Self::Multiply {} => "multiply",
+            Self::Concat {} => "concat",
+            Self::Slice { .. } => "slice",
+            Self::Scale { .. } => "scale",
+            Self::Gate {} => "gate",
+            Self::Glu {} => "glu",
+            Self::ClassBias { .. } => "class_bias",
+            Self::Embed { .. } => "embed",
+            Self::Ones {} => "ones",
         }
     }
 
     /// Prefix of the op's tensor names, if it has tensors.
     pub fn name(&self) -> Option<&str> {
         match self {
-            Self::MaskedConv { name, .. }
+            Self::Conv { name, .. }
+            | Self::MaskedConv { name, .. }
+            | Self::ClassBias { name }
+            | Self::Embed { name, .. }
             | Self::BatchNorm { name, .. }
             | Self::RowLstm { name, .. }
             | Self::DiagonalBilstm { name, .. }
@@ -149,12 +287,29 @@ impl OpSpec {
             | Self::Tanh {}
             | Self::Sigmoid {}
             | Self::Residual { .. }
-            | Self::SkipSum {} => None,
+            | Self::SkipSum {}
+            | Self::Shift { .. }
+            | Self::Add {}
+            | Self::Multiply {}
+            | Self::Concat {}
+            | Self::Slice { .. }
+            | Self::Scale { .. }
+            | Self::Gate {}
+            | Self::Glu {}
+            | Self::Ones {} => None,
+        }
+    }
+
+    /// Name of a convolution; `None` for other ops.
+    pub(crate) fn conv_name(&self) -> Option<&str> {
+        match self {
+            Self::Conv { name, .. } | Self::MaskedConv { name, .. } => Some(name),
+            _ => None,
         }
     }
 
     /// Name of the op in messages.
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         match self.name() {
             Some(name) => format!("{} `{name}`", self.kind()),
             None => self.kind().to_string(),
@@ -162,120 +317,10 @@ impl OpSpec {
     }
 }
 
-/// Expands `list` to nodes.
-pub(super) fn expand(description: &Description, list: &[OpSpec]) -> Result<Vec<Node>, Error> {
-    let Some(first) = list.first() else {
-        return Err(NetworkError::Empty.into());
-    };
-    // With any other first op, a prediction could read its own value.
-    if !matches!(first, OpSpec::MaskedConv { mask: Mask::A, .. }) {
-        let conv = matches!(first, OpSpec::MaskedConv { .. });
-        let nodes = if conv { build(description, list).unwrap_or_default() } else { Vec::new() };
-        return Err(Error::FirstOp { got: shown_with_mask(first), hidden_by: hidden_by(&nodes) });
+impl OpSpec {
+    /// Name of the op in messages about its value: its `name`, else its `as`, else its position and kind.
+    pub(super) fn label(&self, at: &str) -> String {
+        let name = self.kind.name().or(self.value.as_deref());
+        name.map_or_else(|| format!("{at} ({})", self.kind.kind()), str::to_string)
     }
-    build(description, list)
-}
-
-/// Name of the op whose mask A hides the pixel's own value from the logits, when the first op exposes it. `None` if a
-/// path to the logits bypasses mask A.
-fn hidden_by(nodes: &[Node]) -> Option<String> {
-    // For each value: may a feature depend on the level at its own pixel?
-    let mut own = vec![true; nodes.len() + 1];
-    let mut hides = None;
-    for node in nodes {
-        let read = node.inputs.iter().take(node.op.arity()).any(|input| own[*input]);
-        let hidden = matches!(node.op, Op::MaskedConv(conv) if conv.mask == Mask::A);
-        own[node.output] = read && !hidden;
-        if read && hidden {
-            hides = Some(node.name.to_string());
-        }
-    }
-    let last = nodes.last()?;
-    hides.filter(|_| !own[last.output])
-}
-
-fn build(description: &Description, list: &[OpSpec]) -> Result<Vec<Node>, Error> {
-    // The first op is never `batch_norm`, so a match exists.
-    let last = list.iter().rposition(|op| !matches!(op, OpSpec::BatchNorm { .. })).unwrap_or(0);
-
-    let mut nodes = Vec::new();
-    let mut builder =
-        Builder::new(description.image, description.colour_groups, description.classes, |node| nodes.push(node));
-    apply_all(&mut builder, &list[..last], "ops", 0)?;
-    logits(&mut builder, description, &list[last], last)?;
-    apply_all(&mut builder, &list[last + 1..], "ops", last + 1)?;
-    builder.finish()?;
-    Ok(nodes)
-}
-
-fn shown_with_mask(op: &OpSpec) -> String {
-    match op {
-        OpSpec::MaskedConv { mask, .. } => format!("{} with mask {mask:?}", op.shown()),
-        _ => op.shown(),
-    }
-}
-
-fn logits<F: FnMut(Node)>(
-    builder: &mut Builder<F>,
-    description: &Description,
-    op: &OpSpec,
-    index: usize,
-) -> Result<(), Error> {
-    let OpSpec::MaskedConv { name, mask, kernel, out, dilation } = op else {
-        return Err(Error::LastOp { got: op.shown() });
-    };
-    let expected = description.logits();
-    if *out != expected {
-        return Err(Error::Logits { name: name.clone(), got: *out, expected });
-    }
-    let at = format!("ops[{index}]");
-    check_name(op, &at)?;
-    builder.logits(name, *mask, *kernel, *dilation, description.output).map_err(|source| in_op(op, &at, source))
-}
-
-fn apply_all<F: FnMut(Node)>(builder: &mut Builder<F>, list: &[OpSpec], path: &str, start: usize) -> Result<(), Error> {
-    for (n, op) in list.iter().enumerate() {
-        apply(builder, op, &format!("{path}[{}]", start + n))?;
-    }
-    Ok(())
-}
-
-fn apply<F: FnMut(Node)>(builder: &mut Builder<F>, op: &OpSpec, at: &str) -> Result<(), Error> {
-    check_name(op, at)?;
-    let done = match op {
-        OpSpec::MaskedConv { name, mask, kernel, out, dilation } => {
-            builder.masked_conv(name, *mask, *kernel, *out, *dilation)
-        }
-        OpSpec::Relu {} => builder.activation(Activation::Relu),
-        OpSpec::Elu {} => builder.activation(Activation::Elu),
-        OpSpec::LeakyRelu { slope } => builder.activation(Activation::LeakyRelu { slope: *slope }),
-        OpSpec::Tanh {} => builder.activation(Activation::Tanh),
-        OpSpec::Sigmoid {} => builder.activation(Activation::Sigmoid),
-        OpSpec::BatchNorm { name, eps } => builder.batch_norm(name, *eps),
-        OpSpec::RowLstm { name, hidden, kernel, initial_state } => {
-            builder.row_lstm(name, *hidden, *kernel, *initial_state)
-        }
-        OpSpec::DiagonalBilstm { name, hidden, initial_state } => {
-            builder.diagonal_bilstm(name, *hidden, *initial_state)
-        }
-        OpSpec::Residual { ops, scale } => {
-            builder.begin_residual().map_err(|source| in_op(op, at, source))?;
-            apply_all(builder, ops, &format!("{at}.ops"), 0)?;
-            builder.end_residual(*scale)
-        }
-        OpSpec::Skip { name } => builder.skip(name),
-        OpSpec::SkipSum {} => builder.skip_sum(),
-    };
-    done.map_err(|source| in_op(op, at, source))
-}
-
-fn check_name(op: &OpSpec, at: &str) -> Result<(), Error> {
-    if op.name() == Some("") {
-        return Err(Error::NoName { op: format!("{at} ({})", op.kind()) });
-    }
-    Ok(())
-}
-
-fn in_op(op: &OpSpec, at: &str, source: NetworkError) -> Error {
-    Error::Op { op: format!("{at} ({})", op.shown()), source }
 }

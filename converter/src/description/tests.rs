@@ -101,10 +101,10 @@ fn every_op_becomes_its_nodes() {
         ]
     );
     assert!(matches!(nodes[8].op, Op::Add { scale } if scale.to_bits() == 0.5_f32.to_bits()));
-    assert!(matches!(nodes[11].op, Op::MaskedConv(conv) if conv.dilation == 2 && conv.mask == Mask::B));
+    assert!(matches!(nodes[11].op, Op::Conv(conv) if conv.dilation == 2 && conv.mask == Some(Mask::B)));
     assert!(matches!(nodes[1].op, Op::DiagonalBilstm(lstm) if lstm.initial_state));
     // Logits are channel-major, regardless of the colour grouping of other features.
-    assert_eq!(nodes[13].features.order, ColourGroups::Contiguous);
+    assert_eq!(nodes[13].features.rule(), Some((1, ColourGroups::Cyclic)));
 }
 
 #[test]

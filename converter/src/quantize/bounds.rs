@@ -4,7 +4,7 @@
 
 use super::activation;
 use crate::trained::{Tensor, TrainedModel};
-use pixelrnn::network::{MaskedConv, Node, Op};
+use pixelrnn::network::{Conv, Node, Op};
 
 /// Lower and upper bound of a feature.
 pub(super) type Interval = (f64, f64);
@@ -19,7 +19,7 @@ pub(super) fn of_values(model: &TrainedModel) -> Vec<Vec<Interval>> {
         let [a, b, t] = node.inputs.map(|v| &values[v]);
         let pairs = || a.iter().zip(b);
         let made = match node.op {
-            Op::MaskedConv(conv) => of_conv(model, node, &conv, a),
+            Op::Conv(conv) => of_conv(model, node, &conv, a),
             Op::Activation(activation) => a.iter().map(|range| activation::bounds(activation, *range)).collect(),
             Op::Add { scale } => pairs().map(|(a, b)| sum(times(*a, (scale.into(), scale.into())), *b)).collect(),
             Op::DepthGate => {
@@ -28,7 +28,17 @@ pub(super) fn of_values(model: &TrainedModel) -> Vec<Vec<Interval>> {
             Op::RowLstm(_) => vec![(-1.0, 1.0); node.features.count],
             Op::DiagonalBilstm(_) => vec![(-2.0, 2.0); node.features.count],
             // Folded before quantization.
-            Op::BatchNorm { .. } => vec![(f64::NEG_INFINITY, f64::INFINITY); node.features.count],
+            Op::BatchNorm { .. }
+            | Op::Multiply
+            | Op::Concat
+            | Op::Slice { .. }
+            | Op::Scale { .. }
+            | Op::Gate
+            | Op::Glu
+            | Op::Shift { .. }
+            | Op::ClassBias
+            | Op::Embed { .. }
+            | Op::Ones => vec![(f64::NEG_INFINITY, f64::INFINITY); node.features.count],
         };
         values.push(made);
     }
@@ -40,7 +50,7 @@ pub(super) fn hull(features: &[Interval]) -> Interval {
     features.iter().fold((0.0, 0.0), |(low, high), x| (x.0.min(low), x.1.max(high)))
 }
 
-fn of_conv(model: &TrainedModel, node: &Node, conv: &MaskedConv, x: &[Interval]) -> Vec<Interval> {
+fn of_conv(model: &TrainedModel, node: &Node, conv: &Conv, x: &[Interval]) -> Vec<Interval> {
     let Some(weight) = model.tensor(node, "weight") else { return Vec::new() };
     let (bias, class) = (model.tensor(node, "bias"), model.tensor(node, "class.weight"));
     let [height, width] = conv.kernel;

@@ -7,7 +7,7 @@ use super::{Lowering, write};
 use crate::error::Error;
 use crate::trained::Tensor;
 use pixelrnn::blob::{ConvRecord, kind};
-use pixelrnn::network::{Features, Mask, MaskedConv, Op};
+use pixelrnn::network::{Conv, Features, Mask, Op};
 
 /// Feature order of the engine: stable sort by colour group.
 pub(crate) fn sorted(features: Features) -> Vec<usize> {
@@ -28,7 +28,7 @@ pub(super) struct Packed {
 
 /// Packs the weights of a masked convolution. Each of `outputs` has all past taps in raster order, then the centre tap
 /// from the inputs that its mask opens.
-pub(super) fn pack(conv: &MaskedConv, weight: &Tensor, outputs: Vec<usize>) -> Packed {
+pub(super) fn pack(conv: &Conv, weight: &Tensor, outputs: Vec<usize>) -> Packed {
     let inputs = sorted(conv.inputs);
     let [height, width] = conv.kernel;
     let (top, left) = (height / 2, width / 2);
@@ -63,7 +63,7 @@ impl Lowering<'_> {
     /// Writes the convolution of node `n` with the destination `to`.
     pub(super) fn lower_conv(&self, n: usize, to: Target, blob: &mut write::BlobWriter) -> Result<(), Error> {
         let node = &self.model.nodes()[n];
-        let Op::MaskedConv(conv) = node.op else { return Err(Error::NotInEngine { op: node.op.kind() }) };
+        let Op::Conv(conv) = node.op else { return Err(Error::NotInEngine { op: node.op.kind() }) };
         let input = self.ranges.narrow[&node.inputs[0]];
         let mut record = conv_record(&conv, input);
         record.input = self.places[&Held::Narrow(node.inputs[0])];
@@ -100,10 +100,10 @@ impl Lowering<'_> {
 }
 
 /// A record with the shape of `conv`, offsets unset.
-fn conv_record(conv: &MaskedConv, input: Narrow) -> ConvRecord {
+fn conv_record(conv: &Conv, input: Narrow) -> ConvRecord {
     ConvRecord {
         kind: kind::MASKED_CONV,
-        mask: u8::from(conv.mask == Mask::B),
+        mask: u8::from(conv.mask == Some(Mask::B)),
         kernel: conv.kernel.map(|k| k as u8),
         dilation: conv.dilation as u8,
         input_zero_point: input.zero_point,

@@ -4,7 +4,7 @@ use super::conv::sorted;
 use super::scale::Narrow;
 use crate::reference::Map;
 use pixelrnn::network::taps::Offset;
-use pixelrnn::network::{MaskedConv, Node};
+use pixelrnn::network::{Conv, Node};
 use rayon::prelude::*;
 
 /// Elements sampled per matrix: 8 MiB.
@@ -96,9 +96,10 @@ struct Taps {
 }
 
 impl Taps {
-    /// Past taps in raster order, then the centre.
-    fn past_and_centre(conv: &MaskedConv) -> Self {
-        let away = conv.past().chain([(0, 0)]).collect();
+    /// Taps before the centre in raster order, then the centre.
+    fn past_and_centre(conv: &Conv) -> Self {
+        let offsets = conv.taps().map(|(u, v)| conv.offset(u, v));
+        let away = offsets.filter(|offset| *offset != (0, 0)).chain([(0, 0)]).collect();
         Self { away, features: sorted(conv.inputs) }
     }
 }

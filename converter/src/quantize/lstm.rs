@@ -10,7 +10,7 @@ use crate::reference::StateRange;
 use crate::trained::Tensor;
 use pixelrnn::arithmetic::Int8A16;
 use pixelrnn::blob::{LstmRecord, NumberFormat, kind};
-use pixelrnn::network::{Features, MaskedConv, Node, Op, ValueId};
+use pixelrnn::network::{Conv, Features, Node, Op, ValueId};
 
 /// Headroom of a cell above its calibrated range. An open forget gate leaves cells within half of their range
 /// unchanged.
@@ -103,7 +103,7 @@ impl Lowering<'_> {
         &self,
         node: &Node,
         part: &Part,
-        input_to_state: &MaskedConv,
+        input_to_state: &Conv,
         hidden: Features,
         blob: &mut BlobWriter,
     ) -> Result<(), Error> {

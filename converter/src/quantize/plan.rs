@@ -138,17 +138,28 @@ impl<'a> Uses<'a> {
         let [a, b, t] = node.inputs;
         let made = self.demand[node.output];
         match node.op {
-            Op::MaskedConv(_) | Op::RowLstm(_) | Op::DiagonalBilstm(_) => self.demand[a].narrow = true,
+            Op::Conv(conv) if conv.centred_mask().is_none() => return Err(Error::NotInEngine { op: node.op.kind() }),
+            Op::Conv(_) | Op::RowLstm(_) | Op::DiagonalBilstm(_) => self.demand[a].narrow = true,
             Op::Activation(Activation::Relu) => {
                 self.demand[a].wide |= made.wide || (made.narrow && self.only_relu(a).is_none());
             }
             Op::Activation(_) => self.demand[a].wide = true,
             Op::Add { .. } => [a, b].into_iter().for_each(|v| self.demand[v].wide = true),
             Op::DepthGate => [a, b, t].into_iter().for_each(|v| self.demand[v].wide = true),
-            Op::BatchNorm { .. } => return Err(Error::NotInEngine { op: node.op.kind() }),
+            Op::BatchNorm { .. }
+            | Op::Multiply
+            | Op::Concat
+            | Op::Slice { .. }
+            | Op::Scale { .. }
+            | Op::Gate
+            | Op::Glu
+            | Op::Shift { .. }
+            | Op::ClassBias
+            | Op::Embed { .. }
+            | Op::Ones => return Err(Error::NotInEngine { op: node.op.kind() }),
         }
         // These ops write residuals only; an activation is narrowed from one.
-        if made.narrow && !matches!(node.op, Op::MaskedConv(_) | Op::Activation(Activation::Relu)) {
+        if made.narrow && !matches!(node.op, Op::Conv(_) | Op::Activation(Activation::Relu)) {
             self.demand[node.output].wide = true;
         }
         Ok(())
@@ -156,7 +167,7 @@ impl<'a> Uses<'a> {
 
     /// The ReLU that is a convolution's only reader. The convolution can write its activation directly.
     fn only_relu(&self, v: ValueId) -> Option<ValueId> {
-        let conv = v > 0 && matches!(self.nodes[v - 1].op, Op::MaskedConv(_));
+        let conv = v > 0 && matches!(self.nodes[v - 1].op, Op::Conv(_));
         match self.readers[v].as_slice() {
             [n] if conv && self.nodes[*n].op == Op::Activation(Activation::Relu) => Some(self.nodes[*n].output),
             _ => None,
@@ -204,7 +215,7 @@ pub(super) fn plan(nodes: &[Node], magnitudes: &Magnitudes) -> Result<Vec<Step>,
         let to = node.output;
         let made = uses.demand[to];
         match node.op {
-            Op::MaskedConv(_) => {
+            Op::Conv(_) => {
                 let target = if n + 1 == nodes.len() {
                     Target::Logits
                 } else if let Some((onto, sum)) = uses.accumulates(n).filter(|(onto, sum)| shares_scale(*onto, *sum)) {
@@ -258,7 +269,17 @@ pub(super) fn plan(nodes: &[Node], magnitudes: &Magnitudes) -> Result<Vec<Step>,
                     steps.push(Step::Quantize { from: to, to });
                 }
             }
-            Op::BatchNorm { .. } => {}
+            Op::BatchNorm { .. }
+            | Op::Multiply
+            | Op::Concat
+            | Op::Slice { .. }
+            | Op::Scale { .. }
+            | Op::Gate
+            | Op::Glu
+            | Op::Shift { .. }
+            | Op::ClassBias
+            | Op::Embed { .. }
+            | Op::Ones => {}
         }
     }
     Ok(steps)

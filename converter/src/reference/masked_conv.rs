@@ -1,7 +1,7 @@
 //! Masked convolution, stride 1, zero padding.
 
 use super::{Map, Weights};
-use pixelrnn::network::MaskedConv as Definition;
+use pixelrnn::network::Conv as Definition;
 
 #[derive(Clone, Debug)]
 pub(super) struct MaskedConv {

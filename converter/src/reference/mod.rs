@@ -7,12 +7,20 @@ pub(crate) mod activation;
 mod add;
 mod batch_norm;
 mod cell;
+mod class_bias;
+mod concat;
 mod depth_gate;
 mod diagonal_bilstm;
+mod embed;
+mod gate;
 pub mod likelihood;
 mod map;
 mod masked_conv;
+mod multiply;
+mod ones;
 mod row_lstm;
+mod shift;
+mod slice;
 
 pub use cell::{StateRange, States};
 pub use map::Map;
@@ -40,6 +48,8 @@ pub struct Reference {
     last_read: Vec<usize>,
     /// Elements of all values together.
     values: usize,
+    /// True if a tap reads rows below, of a value that is known before the image.
+    reads_below: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -56,25 +66,69 @@ enum Kernel {
     Activation(Activation),
     RowLstm(RowLstm),
     DiagonalBilstm(Box<DiagonalBilstm>),
-    Add { scale: f64 },
+    Add {
+        scale: f64,
+    },
     DepthGate,
+    Multiply,
+    Concat,
+    Slice {
+        from: usize,
+        count: usize,
+    },
+    Scale {
+        factor: f64,
+    },
+    Gate,
+    Glu,
+    Shift {
+        rows: usize,
+        columns: usize,
+    },
+    /// `[features, classes]`.
+    ClassBias(Vec<f64>),
+    Embed {
+        /// `[levels, features]`.
+        weight: Vec<f64>,
+        levels: usize,
+    },
+    Ones,
+}
+
+/// What is known of the image besides its map: its levels and its label.
+#[derive(Clone, Copy)]
+struct Given<'i> {
+    image: &'i [u8],
+    label: Option<usize>,
+    size: [usize; 2],
 }
 
 impl Kernel {
     fn new(model: &TrainedModel, node: &Node) -> Self {
         let weights = Weights { model, node };
         match &node.op {
-            Op::MaskedConv(conv) => Self::MaskedConv(MaskedConv::new(conv, &weights, "")),
+            Op::Conv(conv) => Self::MaskedConv(MaskedConv::new(conv, &weights, "")),
             Op::BatchNorm { eps } => Self::BatchNorm(BatchNorm::new(*eps, &weights)),
             Op::Activation(activation) => Self::Activation(*activation),
             Op::RowLstm(lstm) => Self::RowLstm(RowLstm::new(lstm, &weights)),
             Op::DiagonalBilstm(lstm) => Self::DiagonalBilstm(Box::new(DiagonalBilstm::new(lstm, &weights))),
             Op::Add { scale } => Self::Add { scale: f64::from(*scale) },
             Op::DepthGate => Self::DepthGate,
+            Op::Multiply => Self::Multiply,
+            Op::Concat => Self::Concat,
+            Op::Slice { from } => Self::Slice { from: *from, count: node.features.count },
+            Op::Scale { factor } => Self::Scale { factor: f64::from(*factor) },
+            Op::Gate => Self::Gate,
+            Op::Glu => Self::Glu,
+            Op::Shift { rows, columns } => Self::Shift { rows: *rows, columns: *columns },
+            Op::ClassBias => Self::ClassBias(weights.required("class.weight")),
+            Op::Embed { levels } => Self::Embed { weight: weights.required("weight"), levels: *levels },
+            Op::Ones => Self::Ones,
         }
     }
 
-    fn apply(&self, a: &Map, b: &Map, t: &Map, label: Option<usize>, states: &mut States) -> Map {
+    fn apply(&self, [a, b, t]: [&Map; 3], given: Given<'_>, states: &mut States) -> Map {
+        let label = given.label;
         match self {
             Self::MaskedConv(conv) => conv.apply(a, label),
             Self::BatchNorm(norm) => norm.apply(a),
@@ -83,6 +137,16 @@ impl Kernel {
             Self::DiagonalBilstm(lstm) => lstm.apply(a, label, states),
             Self::Add { scale } => add::apply(*scale, a, b),
             Self::DepthGate => depth_gate::apply(a, b, t),
+            Self::Multiply => multiply::apply(a, b),
+            Self::Concat => concat::apply(a, b),
+            Self::Slice { from, count } => slice::apply(a, *from, *count),
+            Self::Scale { factor } => a.map(|x| factor * x),
+            Self::Gate => gate::apply(a, f64::tanh),
+            Self::Glu => gate::apply(a, |x| x),
+            Self::Shift { rows, columns } => shift::apply(a, *rows, *columns),
+            Self::ClassBias(weight) => class_bias::apply(weight, a, label),
+            Self::Embed { weight, levels } => embed::apply(weight, *levels, given.image, given.size),
+            Self::Ones => ones::apply(given.size),
         }
     }
 }
@@ -128,14 +192,15 @@ impl Reference {
             steps,
             last_read,
             values: pixels.saturating_mul(features + description.image.channels),
+            reads_below: nodes.iter().any(reads_below),
         }
     }
 
-    /// The same network cropped to the top `rows` of its images. No row reads a row below it, so the results are the
-    /// same.
+    /// The same network cropped to the top `rows` of its images, at least: to as many that the results are the same. No row
+    /// reads pixels below it; a network that reads other values below is not cropped.
     #[must_use]
     pub fn top(&self, rows: usize) -> Self {
-        let rows = rows.min(self.image.height);
+        let rows = if self.reads_below { self.image.height } else { rows.min(self.image.height) };
         let image = Image { height: rows, ..self.image };
         Self { image, values: self.values / self.image.height * rows, ..self.clone() }
     }
@@ -197,10 +262,11 @@ impl Reference {
         states: &mut [States],
     ) -> Result<Vec<Option<Map>>, Error> {
         self.check(image, label)?;
+        let given = Given { image, label, size: [self.image.height, self.image.width] };
         let mut values = vec![Some(self.read(image))];
         for (n, step) in self.steps.iter().enumerate() {
-            let [a, b, t] = step.inputs.map(|v| values[v].as_ref().expect("a value lives until it is last read"));
-            let made = step.kernel.apply(a, b, t, label, &mut states[n + 1]);
+            let inputs = step.inputs.map(|v| values[v].as_ref().expect("a value lives until it is last read"));
+            let made = step.kernel.apply(inputs, given, &mut states[n + 1]);
             values.push(Some(made));
             if !keep {
                 states[n + 1].hidden.clear();
@@ -244,6 +310,11 @@ impl Reference {
             _ => Ok(()),
         }
     }
+}
+
+/// True if a tap of the op reads rows below.
+fn reads_below(node: &Node) -> bool {
+    node.op.convolutions().iter().any(|(_, conv)| conv.taps().any(|(u, v)| conv.offset(u, v).0 > 0))
 }
 
 /// Intermediate features of an op: four gates for each direction of an LSTM.

@@ -3,7 +3,7 @@
 use super::closed::each_tap;
 use crate::error::Error;
 use half::{bf16, f16};
-use pixelrnn::network::{MaskedConv, Node, Op};
+use pixelrnn::network::{Conv, Mask, Node, Op};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ const SHOWN: usize = 15;
 pub(super) struct StoredMask<'a> {
     name: String,
     op: String,
-    conv: MaskedConv,
+    conv: Conv,
     view: TensorView<'a>,
 }
 
@@ -85,7 +85,7 @@ impl StoredMask<'_> {
         Err(Error::Mask {
             name: self.name.clone(),
             op: self.op.clone(),
-            mask: conv.mask,
+            mask: conv.mask.map_or("none", |mask| if mask == Mask::A { "A" } else { "B" }),
             from,
             to,
             stored: picture(&stored),

@@ -1,7 +1,7 @@
 //! Nonzero weights under closed taps, which count as 0.
 
 use super::TrainedModel;
-use pixelrnn::network::MaskedConv;
+use pixelrnn::network::Conv;
 use std::fmt;
 
 /// Nonzero weights that no prediction reads.
@@ -36,7 +36,7 @@ impl fmt::Display for ClosedWeights {
 }
 
 /// Calls `visit` with the index and `[row, column, input, output]` of each tap, in the order of the weights.
-pub(super) fn each_tap(conv: &MaskedConv, mut visit: impl FnMut(usize, [usize; 4])) {
+pub(super) fn each_tap(conv: &Conv, mut visit: impl FnMut(usize, [usize; 4])) {
     let [height, width] = conv.kernel;
     let mut index = 0;
     for to in 0..conv.outputs.count {

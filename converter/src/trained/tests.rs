@@ -273,7 +273,7 @@ fn the_file_is_named_once() {
 fn closed_taps_are_zeroed() {
     let model = random_model(&Description::from(preset(Architecture::PixelCnn, RGB)), 1);
     let node = &model.nodes()[0];
-    let Op::MaskedConv(conv) = node.op else { panic!("the input layer") };
+    let Op::Conv(conv) = node.op else { panic!("the input layer") };
     let weight = model.tensor(node, "weight").unwrap();
     let masked = masked_weight(&conv, weight);
     let mut open = 0;

@@ -1,10 +1,11 @@
 //! Builder of a network, node by node.
 
+use super::class::Class;
 use super::error::NetworkError;
 use super::image::{Image, Output};
 use super::list::Name;
 use super::masks::{ColourGroups, Features, Mask};
-use super::ops::{Activation, DiagonalBilstm, MaskedConv, Node, Op, Presence, RowLstm, ValueId};
+use super::ops::{Activation, Conv, DiagonalBilstm, Node, Op, Presence, RowLstm, ValueId};
 use super::taps::MAX_KERNEL;
 use heapless::Vec;
 
@@ -17,23 +18,62 @@ pub const MAX_NAME: usize = 40;
 /// Maximum number of features of a value.
 pub const MAX_FEATURES: usize = 16_384;
 
-/// Builder of a network: each op reads the latest value, x, and replaces it.
+/// Largest row and column of an anchor.
+pub const MAX_ANCHOR: usize = 254;
+
+/// Value of a network under construction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Its index; the image is 0.
+    pub id: ValueId,
+    /// Its features.
+    pub features: Features,
+    /// Its class: what it may depend on.
+    pub class: Class,
+}
+
+/// Shape of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvShape {
+    /// Mask about the tap at distance 0, 0, or all taps open.
+    pub mask: Option<Mask>,
+    /// Rows and columns of the kernel.
+    pub kernel: [usize; 2],
+    /// Kernel row and column at distance 0, 0; may lie outside the kernel.
+    pub anchor: [usize; 2],
+    /// Distance between taps.
+    pub dilation: usize,
+    /// Features written.
+    pub out: usize,
+    /// Equal parts of the features written, each dealt to colour groups on its own.
+    pub parts: usize,
+}
+
+impl ConvShape {
+    /// Centred kernel with a mask.
+    pub const fn masked(mask: Mask, kernel: [usize; 2], out: usize) -> Self {
+        Self { mask: Some(mask), kernel, anchor: Conv::centre(kernel), dilation: 1, out, parts: 1 }
+    }
+}
+
+/// Builder of a network: an op reads the latest value, x, or the values given, and what it makes becomes x.
 ///
 /// Each node goes to the callback `emit`, in topological order. [`super::Preset::expand`] builds the architectures of the paper this
 /// way; a reader of explicit op lists builds all others.
 ///
 /// ```
-/// use pixelrnn::network::{Activation, Builder, ColourGroups, Image, Mask, Output};
+/// use pixelrnn::network::{Activation, Builder, Class, ColourGroups, ConvShape, Image, Mask, Output};
 ///
 /// let image = Image { height: 28, width: 28, channels: 1, levels: 2 };
 /// let mut kinds = Vec::new();
 /// let mut network = Builder::new(image, ColourGroups::Cyclic, 0, |node| kinds.push(node.op.kind()));
-/// network.masked_conv("input", Mask::A, [7, 7], 32, 1)?;
+/// network.conv("input", ConvShape::masked(Mask::A, [7, 7], 32))?;
 /// network.begin_residual()?;
 /// network.activation(Activation::Relu)?;
-/// network.masked_conv("conv", Mask::B, [3, 3], 32, 1)?;
+/// network.conv("conv", ConvShape::masked(Mask::B, [3, 3], 32))?;
 /// network.end_residual(1.0)?;
-/// network.logits("out", Mask::B, [1, 1], 1, Output::Bernoulli)?;
+/// network.logits("out", ConvShape::masked(Mask::B, [1, 1], 1), Output::Bernoulli)?;
+/// assert_eq!(network.x().class, Class::Past);
 /// network.finish()?;
 /// assert_eq!(kinds, ["masked_conv", "relu", "masked_conv", "add", "masked_conv"]);
 /// # Ok::<(), pixelrnn::network::NetworkError>(())
@@ -45,45 +85,67 @@ pub struct Builder<F> {
     order: ColourGroups,
     emit: F,
     made: ValueId,
-    x: (ValueId, Features),
-    residuals: Vec<(ValueId, Features), MAX_NESTING>,
-    skip_sum: Option<(ValueId, Features)>,
+    x: Value,
+    residuals: Vec<Value, MAX_NESTING>,
+    skip_sum: Option<Value>,
 }
 
 impl<F: FnMut(Node)> Builder<F> {
-    /// Empty network over `image`; nodes go to `emit`.
+    /// Empty network over `image`; nodes go to `emit`. x is the image.
     pub fn new(image: Image, order: ColourGroups, classes: usize, emit: F) -> Self {
-        let channels =
-            Features { count: image.channels, groups: image.channels, parts: 1, order: ColourGroups::Cyclic };
-        Self { image, classes, order, emit, made: 0, x: (0, channels), residuals: Vec::new(), skip_sum: None }
+        let x = image_value(&image, order);
+        Self { image, classes, order, emit, made: 0, x, residuals: Vec::new(), skip_sum: None }
     }
 
-    /// Features of x.
-    pub fn features(&self) -> Features {
-        self.x.1
+    /// The latest value.
+    pub const fn x(&self) -> Value {
+        self.x
     }
 
-    fn dealt(&self, count: usize) -> Result<Features, NetworkError> {
-        let features = Features { count, groups: self.image.channels, parts: 1, order: self.order };
+    /// Makes `value`, of this network, the one that the next op reads.
+    pub const fn set_x(&mut self, value: Value) {
+        self.x = value;
+    }
+
+    /// The image.
+    pub fn image(&self) -> Value {
+        image_value(&self.image, self.order)
+    }
+
+    fn dealt(&self, count: usize, parts: usize) -> Result<Features, NetworkError> {
         if count > MAX_FEATURES {
             return Err(NetworkError::TooManyFeatures { count });
         }
-        if features.divides() { Ok(features) } else { Err(NetworkError::UnevenGroups { count }) }
+        if parts == 0 || !count.is_multiple_of(parts) {
+            return Err(NetworkError::UnevenParts { count, parts });
+        }
+        Features::dealt(count, groups(&self.image, self.order), parts, self.order)
+            .ok_or(NetworkError::UnevenGroups { count })
     }
 
-    fn push(&mut self, name: &str, op: Op, inputs: [ValueId; 3], features: Features) -> Result<ValueId, NetworkError> {
+    fn push(&mut self, name: &str, op: Op, inputs: [Value; 3], made: (Features, Class)) -> Result<Value, NetworkError> {
         let mut owned = Name::new();
         if name.len() > MAX_NAME || !owned.append(name) {
             return Err(NetworkError::NameTooLong);
         }
+        let (features, class) = made;
         self.made += 1;
-        (self.emit)(Node { name: owned, op, inputs, output: self.made, features });
-        Ok(self.made)
+        let inputs = inputs.map(|value| value.id);
+        (self.emit)(Node { name: owned, op, inputs, output: self.made, features, class });
+        Ok(Value { id: self.made, features, class })
     }
 
+    /// Applies an op that keeps the class of x.
     fn apply(&mut self, name: &str, op: Op, features: Features) -> Result<(), NetworkError> {
-        let x = self.x.0;
-        self.x = (self.push(name, op, [x; 3], features)?, features);
+        let x = self.x;
+        self.x = self.push(name, op, [x; 3], (features, x.class))?;
+        Ok(())
+    }
+
+    fn apply_conv(&mut self, name: &str, conv: Conv) -> Result<(), NetworkError> {
+        let x = self.x;
+        let class = conv.class(x.class).ok_or(NetworkError::Future)?;
+        self.x = self.push(name, Op::Conv(conv), [x; 3], (conv.outputs, class))?;
         Ok(())
     }
 
@@ -95,82 +157,67 @@ impl<F: FnMut(Node)> Builder<F> {
         }
     }
 
-    fn conv(
-        &self,
-        mask: Mask,
-        kernel: [usize; 2],
-        dilation: usize,
-        outputs: Features,
-    ) -> Result<MaskedConv, NetworkError> {
+    fn of_shape(&self, shape: ConvShape, outputs: Features) -> Result<Conv, NetworkError> {
+        let ConvShape { mask, kernel, anchor, dilation, .. } = shape;
         if kernel.iter().any(|k| !(1..=MAX_KERNEL).contains(k)) || !(1..=MAX_KERNEL).contains(&dilation) {
             return Err(NetworkError::Kernel { kernel, dilation });
         }
-        let inputs = self.x.1;
-        let class = self.class_presence(false);
-        Ok(MaskedConv { mask, kernel, dilation, inputs, outputs, bias: Presence::Optional, class })
+        if anchor.iter().any(|a| *a > MAX_ANCHOR) {
+            return Err(NetworkError::Anchor { anchor });
+        }
+        let (inputs, class) = (self.x.features, self.class_presence(false));
+        Ok(Conv { mask, kernel, anchor, dilation, inputs, outputs, bias: Presence::Optional, class })
     }
 
-    /// Masked convolution to `out` features; the file may hold a bias and, in a model with classes, a class bias.
+    /// Convolution; the file may hold a bias and, in a model with classes, a class bias.
     ///
     /// # Errors
-    /// The kernel, the dilation or the number of features is out of range, or the name is too long.
-    pub fn masked_conv(
-        &mut self,
-        name: &str,
-        mask: Mask,
-        kernel: [usize; 2],
-        out: usize,
-        dilation: usize,
-    ) -> Result<(), NetworkError> {
-        let outputs = self.dealt(out)?;
-        let conv = self.conv(mask, kernel, dilation, outputs)?;
-        self.apply(name, Op::MaskedConv(conv), outputs)
+    /// The kernel, the anchor, the dilation or the number of features is out of range, the name is too long, or a tap reads rows
+    /// below that are not given.
+    pub fn conv(&mut self, name: &str, shape: ConvShape) -> Result<(), NetworkError> {
+        let conv = self.of_shape(shape, self.dealt(shape.out, shape.parts)?)?;
+        self.apply_conv(name, conv)
     }
 
-    /// Masked convolution of a preset: its bias is required; a class bias is required with `class` and absent without.
-    pub(super) fn preset_conv(
-        &mut self,
-        name: &str,
-        mask: Mask,
-        k: usize,
-        out: usize,
-        class: bool,
-    ) -> Result<(), NetworkError> {
-        let outputs = self.dealt(out)?;
-        let conv = self.preset(self.conv(mask, [k, k], 1, outputs)?, class);
-        self.apply(name, Op::MaskedConv(conv), outputs)
+    /// Convolution of a preset: its bias is required; a class bias is required with `class` and absent without.
+    pub(super) fn preset_conv(&mut self, name: &str, shape: ConvShape, class: bool) -> Result<(), NetworkError> {
+        let outputs = self.dealt(shape.out, shape.parts)?;
+        let conv = self.preset(self.of_shape(shape, outputs)?, class);
+        self.apply_conv(name, conv)
     }
 
-    fn preset(&self, conv: MaskedConv, class: bool) -> MaskedConv {
+    fn preset(&self, conv: Conv, class: bool) -> Conv {
         let class = if class { self.class_presence(true) } else { Presence::Absent };
-        MaskedConv { bias: Presence::Required, class, ..conv }
+        Conv { bias: Presence::Required, class, ..conv }
     }
 
     /// Last convolution. Its outputs are the logits, channel-major; the logits of each channel form a colour group.
     ///
     /// # Errors
-    /// The kernel or the dilation is out of range, or the name is too long.
-    pub fn logits(
-        &mut self,
-        name: &str,
-        mask: Mask,
-        kernel: [usize; 2],
-        dilation: usize,
-        output: Output,
-    ) -> Result<(), NetworkError> {
-        let conv = self.conv(mask, kernel, dilation, self.logit_features(output))?;
-        self.apply(name, Op::MaskedConv(conv), conv.outputs)
+    /// Same as [`Builder::conv`]; the number of features is not that of the logits, or they have parts.
+    pub fn logits(&mut self, name: &str, shape: ConvShape, output: Output) -> Result<(), NetworkError> {
+        let outputs = self.logit_features(output)?;
+        if shape.out != outputs.count {
+            return Err(NetworkError::Logits { got: shape.out, expected: outputs.count });
+        }
+        if outputs.groups > 1 && shape.parts > 1 {
+            return Err(NetworkError::Conflict { what: "the convolution that makes the logits has no `parts`" });
+        }
+        let conv = self.of_shape(shape, outputs)?;
+        self.apply_conv(name, conv)
     }
 
     pub(super) fn preset_logits(&mut self, name: &str, output: Output) -> Result<(), NetworkError> {
-        let conv = self.preset(self.conv(Mask::B, [1, 1], 1, self.logit_features(output))?, false);
-        self.apply(name, Op::MaskedConv(conv), conv.outputs)
+        let outputs = self.logit_features(output)?;
+        let conv = self.preset(self.of_shape(ConvShape::masked(Mask::B, [1, 1], outputs.count), outputs)?, false);
+        self.apply_conv(name, conv)
     }
 
-    fn logit_features(&self, output: Output) -> Features {
+    fn logit_features(&self, output: Output) -> Result<Features, NetworkError> {
         let Image { channels, levels, .. } = self.image;
         let count = channels * output.logits_per_channel(levels);
-        Features { count, groups: channels, parts: 1, order: ColourGroups::Contiguous }
+        let groups = groups(&self.image, self.order);
+        Features::dealt(count, groups, 1, ColourGroups::Contiguous).ok_or(NetworkError::UnevenGroups { count })
     }
 
     /// Activation function of each feature.
@@ -181,7 +228,7 @@ impl<F: FnMut(Node)> Builder<F> {
         if matches!(activation, Activation::LeakyRelu { slope } if !slope.is_finite()) {
             return Err(NetworkError::NotFinite { what: "slope" });
         }
-        self.apply("", Op::Activation(activation), self.x.1)
+        self.apply("", Op::Activation(activation), self.x.features)
     }
 
     /// Batch normalization in inference mode, as in PyTorch.
@@ -192,7 +239,7 @@ impl<F: FnMut(Node)> Builder<F> {
         if !(eps.is_finite() && eps > 0.0) {
             return Err(NetworkError::NotFinite { what: "eps" });
         }
-        self.apply(name, Op::BatchNorm { eps }, self.x.1)
+        self.apply(name, Op::BatchNorm { eps }, self.x.features)
     }
 
     /// Row LSTM with kernels of `kernel` columns.
@@ -230,25 +277,31 @@ impl<F: FnMut(Node)> Builder<F> {
     }
 
     /// `input_to_state`: convolution from x to the four gates.
-    fn gates(&self, hidden: usize, kernel: usize) -> Result<MaskedConv, NetworkError> {
-        let gates = self.dealt(hidden)?.repeated(4);
-        if gates.count > MAX_FEATURES {
-            return Err(NetworkError::TooManyFeatures { count: gates.count });
+    fn gates(&self, hidden: usize, kernel: usize) -> Result<Conv, NetworkError> {
+        if self.x.class > Class::Past {
+            return Err(NetworkError::Unknown { class: self.x.class });
         }
-        self.conv(Mask::B, [1, kernel], 1, gates)
+        let gates = self.dealt(4 * hidden, 4)?;
+        self.of_shape(ConvShape::masked(Mask::B, [1, kernel], gates.count), gates)
     }
 
-    fn apply_row_lstm(&mut self, name: &str, gates: MaskedConv, initial_state: bool) -> Result<(), NetworkError> {
-        let hidden = gates.outputs.with_count(gates.outputs.count / 4);
+    fn apply_lstm(&mut self, name: &str, op: Op, hidden: Features) -> Result<(), NetworkError> {
+        let x = self.x;
+        self.x = self.push(name, op, [x; 3], (hidden, Class::Past))?;
+        Ok(())
+    }
+
+    fn apply_row_lstm(&mut self, name: &str, gates: Conv, initial_state: bool) -> Result<(), NetworkError> {
+        let hidden = self.dealt(gates.outputs.count / 4, 1)?;
         let lstm = RowLstm { input_to_state: gates, kernel: gates.kernel[1], hidden, initial_state };
-        self.apply(name, Op::RowLstm(lstm), hidden)
+        self.apply_lstm(name, Op::RowLstm(lstm), hidden)
     }
 
-    fn apply_diagonal_bilstm(&mut self, name: &str, gates: MaskedConv, initial: bool) -> Result<(), NetworkError> {
-        let hidden = gates.outputs.with_count(gates.outputs.count / 4);
+    fn apply_diagonal_bilstm(&mut self, name: &str, gates: Conv, initial: bool) -> Result<(), NetworkError> {
+        let hidden = self.dealt(gates.outputs.count / 4, 1)?;
         let height = self.image.height;
         let lstm = DiagonalBilstm { input_to_state: gates, hidden, height, initial_state: initial };
-        self.apply(name, Op::DiagonalBilstm(lstm), hidden)
+        self.apply_lstm(name, Op::DiagonalBilstm(lstm), hidden)
     }
 
     /// Begins a residual branch, up to [`Builder::end_residual`].
@@ -259,37 +312,28 @@ impl<F: FnMut(Node)> Builder<F> {
         self.residuals.push(self.x).map_err(|_| NetworkError::NestedTooDeep)
     }
 
-    fn pop_residual(&mut self) -> Result<ValueId, NetworkError> {
-        let (start, features) = self.residuals.pop().ok_or(NetworkError::NotInResidual)?;
-        if features == self.x.1 {
-            Ok(start)
-        } else {
-            Err(NetworkError::ResidualShape { from: features.count, to: self.x.1.count })
-        }
-    }
-
     /// Ends a residual branch: `scale · x0 + x`, with `x0` the value of x at its beginning.
     ///
     /// # Errors
-    /// No branch is open, its number of features has changed, or `scale` is not finite.
+    /// No branch is open, the features have changed, or `scale` is not finite.
     pub fn end_residual(&mut self, scale: f32) -> Result<(), NetworkError> {
         if !scale.is_finite() {
             return Err(NetworkError::NotFinite { what: "scale" });
         }
-        let start = self.pop_residual()?;
-        let (x, features) = self.x;
-        self.x.0 = self.push("", Op::Add { scale }, [start, x, x], features)?;
+        let start = self.residuals.pop().ok_or(NetworkError::NotInResidual)?;
+        self.x = self.elementwise(Op::Add { scale }, start, self.x)?;
         Ok(())
     }
 
     /// Ends a residual branch with a depth gate: `x0 + sigmoid(gate(x0)) · x`, with `x0` the value of x at its beginning.
     pub(super) fn end_gated(&mut self, gate: &str) -> Result<(), NetworkError> {
-        let start = self.pop_residual()?;
-        let (branch, features) = self.x;
-        self.x = (start, features);
-        self.preset_conv(gate, Mask::B, 1, features.count, false)?;
-        let t = self.x.0;
-        self.x.0 = self.push("", Op::DepthGate, [start, branch, t], features)?;
+        let start = self.residuals.pop().ok_or(NetworkError::NotInResidual)?;
+        let branch = self.x;
+        let features = common(&start, &branch)?;
+        self.x = start;
+        self.preset_conv(gate, ConvShape::masked(Mask::B, [1, 1], features.count), false)?;
+        let class = start.class.max(branch.class).max(self.x.class);
+        self.x = self.push("", Op::DepthGate, [start, branch, self.x], (features, class))?;
         Ok(())
     }
 
@@ -298,27 +342,24 @@ impl<F: FnMut(Node)> Builder<F> {
     /// # Errors
     /// The features of x differ from those in the sum, or the name is too long.
     pub fn skip(&mut self, name: &str) -> Result<(), NetworkError> {
-        let conv = self.conv(Mask::B, [1, 1], 1, self.x.1)?;
+        let conv = self.of_shape(ConvShape::masked(Mask::B, [1, 1], self.x.features.count), self.x.features)?;
         self.skip_conv(name, conv)
     }
 
     pub(super) fn preset_skip(&mut self, name: &str) -> Result<(), NetworkError> {
-        let conv = self.preset(self.conv(Mask::B, [1, 1], 1, self.x.1)?, false);
-        self.skip_conv(name, conv)
+        let conv = self.of_shape(ConvShape::masked(Mask::B, [1, 1], self.x.features.count), self.x.features)?;
+        self.skip_conv(name, self.preset(conv, false))
     }
 
-    fn skip_conv(&mut self, name: &str, conv: MaskedConv) -> Result<(), NetworkError> {
-        let (x, features) = self.x;
-        let skipped = self.push(name, Op::MaskedConv(conv), [x; 3], features)?;
+    fn skip_conv(&mut self, name: &str, conv: Conv) -> Result<(), NetworkError> {
+        let x = self.x;
+        self.apply_conv(name, conv)?;
+        let skipped = self.x;
         self.skip_sum = Some(match self.skip_sum {
-            None => (skipped, features),
-            Some((sum, summed)) if summed == features => {
-                (self.push("", Op::Add { scale: 1.0 }, [sum, skipped, skipped], features)?, features)
-            }
-            Some((_, summed)) => {
-                return Err(NetworkError::ResidualShape { from: summed.count, to: features.count });
-            }
+            None => skipped,
+            Some(sum) => self.elementwise(Op::Add { scale: 1.0 }, sum, skipped)?,
         });
+        self.x = x;
         Ok(())
     }
 
@@ -331,6 +372,159 @@ impl<F: FnMut(Node)> Builder<F> {
         Ok(())
     }
 
+    fn elementwise(&mut self, op: Op, a: Value, b: Value) -> Result<Value, NetworkError> {
+        let features = common(&a, &b)?;
+        self.push("", op, [a, b, b], (features, a.class.max(b.class)))
+    }
+
+    /// Sum of two values and more.
+    ///
+    /// # Errors
+    /// Fewer than two values, different numbers of features, or features of different colours.
+    pub fn add(&mut self, values: &[Value]) -> Result<(), NetworkError> {
+        let [first, rest @ ..] = values else { return Err(NetworkError::Inputs { got: 0, expected: "2 or more" }) };
+        if rest.is_empty() {
+            return Err(NetworkError::Inputs { got: 1, expected: "2 or more" });
+        }
+        let mut sum = *first;
+        for value in rest {
+            sum = self.elementwise(Op::Add { scale: 1.0 }, sum, *value)?;
+        }
+        self.x = sum;
+        Ok(())
+    }
+
+    /// Product of two values, feature by feature.
+    ///
+    /// # Errors
+    /// Different numbers of features, or features of different colours.
+    pub fn multiply(&mut self, a: Value, b: Value) -> Result<(), NetworkError> {
+        self.x = self.elementwise(Op::Multiply, a, b)?;
+        Ok(())
+    }
+
+    /// Features of two values and more, one after the other.
+    ///
+    /// # Errors
+    /// Fewer than two values, or too many features or pieces of different rules.
+    pub fn concat(&mut self, values: &[Value]) -> Result<(), NetworkError> {
+        let [first, rest @ ..] = values else { return Err(NetworkError::Inputs { got: 0, expected: "2 or more" }) };
+        if rest.is_empty() {
+            return Err(NetworkError::Inputs { got: 1, expected: "2 or more" });
+        }
+        let mut all = *first;
+        for value in rest {
+            let count = all.features.count + value.features.count;
+            if count > MAX_FEATURES {
+                return Err(NetworkError::TooManyFeatures { count });
+            }
+            let features = all.features.concat(&value.features).ok_or(NetworkError::TooManyPieces)?;
+            let class = all.class.max(value.class);
+            all = self.push("", Op::Concat, [all, *value, *value], (features, class))?;
+        }
+        self.x = all;
+        Ok(())
+    }
+
+    /// `count` features of x from feature `from` on.
+    ///
+    /// # Errors
+    /// x has fewer features, or `count` is 0.
+    pub fn slice(&mut self, from: usize, count: usize) -> Result<(), NetworkError> {
+        let of = self.x.features.count;
+        let features = self.x.features.slice(from, count).ok_or(NetworkError::Slice { from, count, of })?;
+        self.apply("", Op::Slice { from }, features)
+    }
+
+    /// `factor · x`.
+    ///
+    /// # Errors
+    /// `factor` is not finite.
+    pub fn scale(&mut self, factor: f32) -> Result<(), NetworkError> {
+        if !factor.is_finite() {
+            return Err(NetworkError::NotFinite { what: "factor" });
+        }
+        self.apply("", Op::Scale { factor }, self.x.features)
+    }
+
+    /// `y[i, j] = x[i - rows, j - columns]`, 0 outside the image.
+    ///
+    /// # Errors
+    /// The image has no such rows or columns.
+    pub fn shift(&mut self, rows: usize, columns: usize) -> Result<(), NetworkError> {
+        let Image { height, width, .. } = self.image;
+        for (what, got, most) in [("rows", rows, height), ("columns", columns, width)] {
+            if got > most {
+                return Err(NetworkError::Range { what, got, expected: "at most the image's own" });
+            }
+        }
+        let x = self.x;
+        let class = x.class.at(-(rows as isize), -(columns as isize)).ok_or(NetworkError::Future)?;
+        self.x = self.push("", Op::Shift { rows, columns }, [x; 3], (x.features, class))?;
+        Ok(())
+    }
+
+    /// `tanh(a) · sigmoid(b)` of the halves of x.
+    ///
+    /// # Errors
+    /// An odd number of features, or halves of different colours.
+    pub fn gate(&mut self) -> Result<(), NetworkError> {
+        self.halves(Op::Gate)
+    }
+
+    /// `a · sigmoid(b)` of the halves of x.
+    ///
+    /// # Errors
+    /// An odd number of features, or halves of different colours.
+    pub fn glu(&mut self) -> Result<(), NetworkError> {
+        self.halves(Op::Glu)
+    }
+
+    fn halves(&mut self, op: Op) -> Result<(), NetworkError> {
+        let Value { features, class, .. } = self.x;
+        let half = features.count / 2;
+        let halves = features.slice(0, half).zip(features.slice(half, half)).filter(|_| 2 * half == features.count);
+        let (first, last) = halves.ok_or(NetworkError::OddGate { count: features.count })?;
+        if first != last && class > Class::Above {
+            return Err(NetworkError::Groups);
+        }
+        self.apply("", op, first)
+    }
+
+    /// x plus the label's column of a tensor.
+    ///
+    /// # Errors
+    /// The model has no classes, or the name is too long.
+    pub fn class_bias(&mut self, name: &str) -> Result<(), NetworkError> {
+        if self.classes == 0 {
+            return Err(NetworkError::Conflict { what: "`class_bias` needs `classes`" });
+        }
+        self.apply(name, Op::ClassBias, self.x.features)
+    }
+
+    /// The row of a table of `out` features that the pixel's value names.
+    ///
+    /// # Errors
+    /// x is not the image, the image has more channels than one, the number of features is out of range, or the name is too long.
+    pub fn embed(&mut self, name: &str, out: usize) -> Result<(), NetworkError> {
+        if self.x.id != 0 || self.image.channels != 1 {
+            return Err(NetworkError::Conflict { what: "`embed` reads the image, of one channel" });
+        }
+        let features = self.dealt(out, 1)?;
+        self.apply(name, Op::Embed { levels: self.image.levels }, features)
+    }
+
+    /// One feature that is 1 at each pixel.
+    ///
+    /// # Errors
+    /// None.
+    pub fn ones(&mut self) -> Result<(), NetworkError> {
+        let features = Features::dealt(1, groups(&self.image, self.order), 1, ColourGroups::Cyclic);
+        let features = features.ok_or(NetworkError::UnevenGroups { count: 1 })?;
+        self.x = self.push("", Op::Ones, [self.x; 3], (features, Class::Given))?;
+        Ok(())
+    }
+
     /// Ends the network and returns the index of its last value, the logits.
     ///
     /// # Errors
@@ -339,6 +533,32 @@ impl<F: FnMut(Node)> Builder<F> {
         if !self.residuals.is_empty() {
             return Err(NetworkError::NotInResidual);
         }
-        if self.made == 0 { Err(NetworkError::Empty) } else { Ok(self.x.0) }
+        if self.made == 0 { Err(NetworkError::Empty) } else { Ok(self.x.id) }
+    }
+}
+
+/// Number of colour groups of a model.
+fn groups(image: &Image, order: ColourGroups) -> usize {
+    if order == ColourGroups::None { 1 } else { image.channels }
+}
+
+fn image_value(image: &Image, order: ColourGroups) -> Value {
+    let features = Features::dealt(image.channels, groups(image, order), 1, ColourGroups::Cyclic);
+    // An image without channels is refused by `check_image`; until then it has one.
+    let features = features.unwrap_or(Features::GRAY);
+    Value { id: 0, features, class: Class::Itself }
+}
+
+/// Features of an elementwise op of two values: a value that is known before its row begins fits any group.
+fn common(a: &Value, b: &Value) -> Result<Features, NetworkError> {
+    if a.features.count != b.features.count {
+        return Err(NetworkError::ResidualShape { from: a.features.count, to: b.features.count });
+    }
+    if a.features == b.features || b.class <= Class::Above {
+        Ok(a.features)
+    } else if a.class <= Class::Above {
+        Ok(b.features)
+    } else {
+        Err(NetworkError::Groups)
     }
 }

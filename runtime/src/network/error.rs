@@ -1,5 +1,7 @@
 //! Error of an invalid network description.
 
+use super::class::Class;
+use super::masks::MAX_PIECES;
 use core::fmt;
 
 /// Error of an invalid network description.
@@ -45,6 +47,57 @@ pub enum NetworkError {
         /// Dilation: distance between taps, in pixels.
         dilation: usize,
     },
+    /// An anchor out of range.
+    Anchor {
+        /// Kernel row and column at distance 0, 0.
+        anchor: [usize; 2],
+    },
+    /// The features do not divide into equal parts.
+    UnevenParts {
+        /// Number of features.
+        count: usize,
+        /// Number of parts.
+        parts: usize,
+    },
+    /// The last op does not have as many features as there are logits.
+    Logits {
+        /// Number of features.
+        got: usize,
+        /// Number of logits.
+        expected: usize,
+    },
+    /// A gate of an odd number of features.
+    OddGate {
+        /// Number of features.
+        count: usize,
+    },
+    /// A slice of features that are not there.
+    Slice {
+        /// First feature.
+        from: usize,
+        /// Number of features.
+        count: usize,
+        /// Features of the value.
+        of: usize,
+    },
+    /// A concatenation of too many vectors with assignments to colours of their own.
+    TooManyPieces,
+    /// Features that an op combines belong to different colours.
+    Groups,
+    /// An op has too few inputs.
+    Inputs {
+        /// Number of inputs.
+        got: usize,
+        /// Number expected.
+        expected: &'static str,
+    },
+    /// A tap reads rows below, which are not known.
+    Future,
+    /// A recurrent layer reads a value that knows more than earlier values.
+    Unknown {
+        /// Class of the value.
+        class: Class,
+    },
     /// An op's name is too long.
     NameTooLong,
     /// Residual branches nest too deep.
@@ -82,6 +135,25 @@ impl fmt::Display for NetworkError {
             }
             Self::Kernel { kernel: [h, w], dilation } => {
                 write!(f, "kernel {h}x{w} with dilation {dilation}, expected each from 1 to 127")
+            }
+            Self::Anchor { anchor: [u, v] } => {
+                write!(f, "anchor [{u}, {v}], expected each at most {}", super::builder::MAX_ANCHOR)
+            }
+            Self::UnevenParts { count, parts } => write!(f, "{count} features do not divide into {parts} parts"),
+            Self::Logits { got, expected } => write!(f, "makes {got} features, and there are {expected} logits"),
+            Self::OddGate { count } => write!(f, "{count} features have no halves"),
+            Self::Slice { from, count, of } => write!(f, "{count} features from {from} on, of {of}"),
+            Self::TooManyPieces => {
+                write!(
+                    f,
+                    "its features belong to colours in more than {MAX_PIECES} ways; numbers that divide by 3 need one"
+                )
+            }
+            Self::Groups => f.write_str("it combines features of different colours"),
+            Self::Inputs { got, expected } => write!(f, "{got} inputs, expected {expected}"),
+            Self::Future => f.write_str("it reads rows below, which are not known yet"),
+            Self::Unknown { class } => {
+                write!(f, "a recurrent layer reads values of class `past` or less, and this one is of class `{class}`")
             }
             Self::NameTooLong => write!(f, "an op's name has more than {MAX_NAME} bytes"),
             Self::NestedTooDeep => write!(f, "residual ops nest deeper than {MAX_NESTING}"),

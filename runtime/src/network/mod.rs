@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod class;
 mod error;
 mod image;
 mod list;
@@ -16,11 +17,12 @@ mod presets;
 pub mod taps;
 mod tensors;
 
-pub use builder::{Builder, MAX_FEATURES, MAX_NAME, MAX_NESTING};
+pub use builder::{Builder, ConvShape, MAX_ANCHOR, MAX_FEATURES, MAX_NAME, MAX_NESTING, Value};
+pub use class::Class;
 pub use error::NetworkError;
 pub use image::{Image, InputMap, MAX_LEVELS, Output};
 pub use list::{IntoIter, List, Name};
-pub use masks::{ColourGroups, Features, Mask};
-pub use ops::{Activation, DiagonalBilstm, MaskedConv, Node, Op, Presence, RowLstm, Shape, ValueId};
+pub use masks::{ColourGroups, Features, MAX_PIECES, Mask};
+pub use ops::{Activation, Conv, DiagonalBilstm, Node, Op, Presence, RowLstm, Shape, ValueId};
 pub use presets::{Architecture, Preset, check_image};
 pub use tensors::TensorSpec;

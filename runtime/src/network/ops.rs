@@ -3,6 +3,7 @@
 //! Trainer, float reference and quantizer share this definition. Each matches on [`Op`] without a wildcard, so that a new op does
 //! not compile until all of them support it.
 
+use super::class::Class;
 use super::list::{List, Name};
 use super::masks::{Features, Mask};
 use super::taps::{self, Recurrence};
@@ -26,6 +27,8 @@ pub struct Node {
     pub output: ValueId,
     /// Features of the output.
     pub features: Features,
+    /// Class of the output: what it may depend on.
+    pub class: Class,
 }
 
 /// Presence of a tensor that only some ops of a kind have.
@@ -39,15 +42,17 @@ pub enum Presence {
     Required,
 }
 
-/// Masked convolution: stride 1, zero padding, output size equal to input size.
+/// Convolution: stride 1, zero padding, output size equal to input size.
 ///
-/// `y[o, i, j] = bias[o] + Σ weight[o, c, u, v] · x[c, i + (u - kh/2)·dilation, j + (v - kw/2)·dilation]` over the open taps.
+/// `y[o, i, j] = bias[o] + Σ weight[o, c, u, v] · x[c, i + (u - anchor[0])·dilation, j + (v - anchor[1])·dilation]` over the open taps.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MaskedConv {
-    /// Mask of the centre tap.
-    pub mask: Mask,
-    /// Rows and columns of the kernel; the centre has index `k / 2`.
+pub struct Conv {
+    /// Mask about the tap at distance 0, 0: later taps are closed, and it opens that tap by colour group. `None`: all are open.
+    pub mask: Option<Mask>,
+    /// Rows and columns of the kernel.
     pub kernel: [usize; 2],
+    /// Kernel row and column at distance 0, 0; may lie outside the kernel, below and to the right.
+    pub anchor: [usize; 2],
     /// Distance between taps.
     pub dilation: usize,
     /// Features read.
@@ -64,7 +69,7 @@ pub struct MaskedConv {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowLstm {
     /// `input_to_state`: 1 x k, mask B, to the gates in the order o, f, i, g.
-    pub input_to_state: MaskedConv,
+    pub input_to_state: Conv,
     /// Columns of the state-to-state kernel, over the row above.
     pub kernel: usize,
     /// Features of `h` and `c`.
@@ -77,7 +82,7 @@ pub struct RowLstm {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DiagonalBilstm {
     /// `input_to_state` of each direction: 1 x 1, mask B, to the gates in the order o, f, i, g.
-    pub input_to_state: MaskedConv,
+    pub input_to_state: Conv,
     /// Features of `h` and `c` of each direction.
     pub hidden: Features,
     /// Rows of the image, and of the initial states.
@@ -120,8 +125,8 @@ impl Activation {
 /// Operation on whole images, from `[C, H, W]` to `[C, H, W]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Op {
-    /// Masked convolution.
-    MaskedConv(MaskedConv),
+    /// Convolution, masked or not.
+    Conv(Conv),
     /// `(x - running_mean) / sqrt(running_var + eps) * weight + bias`, per feature.
     BatchNorm {
         /// Constant added to the variance.
@@ -140,14 +145,60 @@ pub enum Op {
     },
     /// `a + sigmoid(t) · b`, with inputs `a`, `b`, `t`: highway gating over depth.
     DepthGate,
+    /// `a · b`, feature by feature.
+    Multiply,
+    /// Features of `a`, then those of `b`.
+    Concat,
+    /// Consecutive features, as many as the output has.
+    Slice {
+        /// First of them.
+        from: usize,
+    },
+    /// `factor · x`.
+    Scale {
+        /// The factor.
+        factor: f32,
+    },
+    /// `tanh(a) · sigmoid(b)` of the first half `a` and the last half `b` of the features.
+    Gate,
+    /// `a · sigmoid(b)` of the first half `a` and the last half `b` of the features.
+    Glu,
+    /// `y[i, j] = x[i - rows, j - columns]`, 0 outside the image.
+    Shift {
+        /// Rows down.
+        rows: usize,
+        /// Columns to the right.
+        columns: usize,
+    },
+    /// `x` plus the label's column of a tensor `class.weight`, `[features, classes]`.
+    ClassBias,
+    /// The row of a tensor `weight`, `[levels, features]`, that the pixel's value names. Reads the image, of one channel.
+    Embed {
+        /// Levels of the image.
+        levels: usize,
+    },
+    /// One feature that is 1 at each pixel. Reads nothing.
+    Ones,
 }
 
 impl Op {
     /// Number of inputs.
     pub const fn arity(&self) -> usize {
         match self {
-            Op::MaskedConv(_) | Op::BatchNorm { .. } | Op::Activation(_) | Op::RowLstm(_) | Op::DiagonalBilstm(_) => 1,
-            Op::Add { .. } => 2,
+            Op::Ones => 0,
+            Op::Conv(_)
+            | Op::BatchNorm { .. }
+            | Op::Activation(_)
+            | Op::RowLstm(_)
+            | Op::DiagonalBilstm(_)
+            | Op::Slice { .. }
+            | Op::Scale { .. }
+            | Op::Gate
+            | Op::Glu
+            | Op::Shift { .. }
+            | Op::ClassBias
+            | Op::Embed { .. } => 1,
+            Op::Add { .. } | Op::Multiply | Op::Concat => 2,
             Op::DepthGate => 3,
         }
     }
@@ -155,27 +206,56 @@ impl Op {
     /// Name of the op, in files and messages.
     pub const fn kind(&self) -> &'static str {
         match self {
-            Op::MaskedConv(_) => "masked_conv",
+            Op::Conv(conv) => {
+                if conv.centred_mask().is_some() {
+                    "masked_conv"
+                } else {
+                    "conv"
+                }
+            }
             Op::BatchNorm { .. } => "batch_norm",
             Op::Activation(activation) => activation.kind(),
             Op::RowLstm(_) => "row_lstm",
             Op::DiagonalBilstm(_) => "diagonal_bilstm",
             Op::Add { .. } => "add",
             Op::DepthGate => "depth_gate",
+            Op::Multiply => "multiply",
+            Op::Concat => "concat",
+            Op::Slice { .. } => "slice",
+            Op::Scale { .. } => "scale",
+            Op::Gate => "gate",
+            Op::Glu => "glu",
+            Op::Shift { .. } => "shift",
+            Op::ClassBias => "class_bias",
+            Op::Embed { .. } => "embed",
+            Op::Ones => "ones",
         }
     }
 
-    /// Masked convolutions of the op, each with the prefix of its tensors: the op itself, or the `input_to_state` of each direction
-    /// of an LSTM.
-    pub fn convolutions(&self) -> List<(&'static str, MaskedConv), 2> {
+    /// Convolutions of the op, each with the prefix of its tensors: the op itself, or the `input_to_state` of each direction of an
+    /// LSTM.
+    pub fn convolutions(&self) -> List<(&'static str, Conv), 2> {
         match self {
-            Op::MaskedConv(conv) => [("", *conv)].into_iter().collect(),
+            Op::Conv(conv) => [("", *conv)].into_iter().collect(),
             Op::RowLstm(lstm) => [("input_to_state.", lstm.input_to_state)].into_iter().collect(),
             Op::DiagonalBilstm(lstm) => {
                 let conv = lstm.input_to_state;
                 [("left.input_to_state.", conv), ("right.input_to_state.", conv)].into_iter().collect()
             }
-            Op::BatchNorm { .. } | Op::Activation(_) | Op::Add { .. } | Op::DepthGate => List::new(),
+            Op::BatchNorm { .. }
+            | Op::Activation(_)
+            | Op::Add { .. }
+            | Op::DepthGate
+            | Op::Multiply
+            | Op::Concat
+            | Op::Slice { .. }
+            | Op::Scale { .. }
+            | Op::Gate
+            | Op::Glu
+            | Op::Shift { .. }
+            | Op::ClassBias
+            | Op::Embed { .. }
+            | Op::Ones => List::new(),
         }
     }
 
@@ -184,9 +264,21 @@ impl Op {
         match self {
             Op::RowLstm(lstm) => [taps::row_lstm(lstm.kernel)].into_iter().collect(),
             Op::DiagonalBilstm(_) => [taps::diagonal_left(), taps::diagonal_right()].into_iter().collect(),
-            Op::MaskedConv(_) | Op::BatchNorm { .. } | Op::Activation(_) | Op::Add { .. } | Op::DepthGate => {
-                List::new()
-            }
+            Op::Conv(_)
+            | Op::BatchNorm { .. }
+            | Op::Activation(_)
+            | Op::Add { .. }
+            | Op::DepthGate
+            | Op::Multiply
+            | Op::Concat
+            | Op::Slice { .. }
+            | Op::Scale { .. }
+            | Op::Gate
+            | Op::Glu
+            | Op::Shift { .. }
+            | Op::ClassBias
+            | Op::Embed { .. }
+            | Op::Ones => List::new(),
         }
     }
 }

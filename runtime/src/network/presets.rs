@@ -1,6 +1,6 @@
 //! Architectures of the paper, expanded to op lists.
 
-use super::builder::Builder;
+use super::builder::{Builder, ConvShape, Value};
 use super::error::NetworkError;
 use super::image::{Image, MAX_LEVELS, Output};
 use super::list::Name;
@@ -17,6 +17,8 @@ pub enum Architecture {
     RowLstm,
     /// Residual blocks around a Diagonal BiLSTM.
     DiagonalBilstm,
+    /// Gated blocks of a vertical and a horizontal stack (arXiv 1606.05328).
+    GatedPixelCnn,
 }
 
 /// Network given by the hyperparameters of the paper (van den Oord et al., arXiv 1601.06759).
@@ -105,6 +107,9 @@ impl Preset {
         if self.skip && self.layers == 0 {
             return Err(NetworkError::Conflict { what: "`skip` needs at least one layer" });
         }
+        if self.architecture == Architecture::GatedPixelCnn {
+            self.check_gated()?;
+        }
         if self.initial_state && self.architecture == Architecture::PixelCnn {
             return Err(NetworkError::Conflict { what: "`initial_state` needs an LSTM; a pixel_cnn has no state" });
         }
@@ -118,44 +123,46 @@ impl Preset {
     pub fn expand(&self, emit: impl FnMut(Node)) -> Result<(), NetworkError> {
         self.check()?;
         let mut net = Builder::new(self.image, self.colour_groups, self.classes, emit);
-        net.preset_conv("input", Mask::A, self.input_kernel, 2 * self.hidden, false)?;
-        for n in 0..self.layers {
-            self.block(&mut net, n)?;
+        if self.architecture == Architecture::GatedPixelCnn {
+            self.gated(&mut net)?;
+        } else {
+            let k = self.input_kernel;
+            net.preset_conv("input", ConvShape::masked(Mask::A, [k, k], 2 * self.hidden), false)?;
+            for n in 0..self.layers {
+                self.block(&mut net, n)?;
+            }
         }
         if self.skip {
             net.skip_sum()?;
         }
         net.activation(Activation::Relu)?;
-        net.preset_conv("head.0", Mask::B, 1, self.head, false)?;
+        net.preset_conv("head.0", ConvShape::masked(Mask::B, [1, 1], self.head), false)?;
         net.activation(Activation::Relu)?;
         net.preset_logits("head.1", self.output)?;
         net.finish().map(|_| ())
     }
 
     fn block<F: FnMut(Node)>(&self, net: &mut Builder<F>, n: usize) -> Result<(), NetworkError> {
-        let name = |part: &str| {
-            let mut name = Name::new();
-            // The longest name, "blocks.255.reduce", is far below the capacity.
-            let _ = write!(name, "blocks.{n}{part}");
-            name
-        };
+        let name = |part: &str| name_in_block(n, part);
         if self.residual {
             net.begin_residual()?;
         }
         match self.architecture {
             Architecture::PixelCnn => {
                 net.activation(Activation::Relu)?;
-                net.preset_conv(&name(".reduce"), Mask::B, 1, self.hidden, true)?;
+                net.preset_conv(&name(".reduce"), ConvShape::masked(Mask::B, [1, 1], self.hidden), true)?;
                 net.activation(Activation::Relu)?;
-                net.preset_conv(&name(".conv"), Mask::B, self.kernel, self.hidden, false)?;
+                net.preset_conv(&name(".conv"), ConvShape::masked(Mask::B, [self.kernel; 2], self.hidden), false)?;
                 net.activation(Activation::Relu)?;
             }
             Architecture::RowLstm => net.preset_row_lstm(&name(""), self.hidden, self.kernel, self.initial_state)?,
             Architecture::DiagonalBilstm => {
                 net.preset_diagonal_bilstm(&name(""), self.hidden, self.initial_state)?;
             }
+            // `expand` calls `gated` instead.
+            Architecture::GatedPixelCnn => {}
         }
-        net.preset_conv(&name(".expand"), Mask::B, 1, 2 * self.hidden, false)?;
+        net.preset_conv(&name(".expand"), ConvShape::masked(Mask::B, [1, 1], 2 * self.hidden), false)?;
         if self.depth_gate {
             net.end_gated(&name(".gate"))?;
         } else if self.residual {
@@ -166,4 +173,98 @@ impl Preset {
         }
         Ok(())
     }
+
+    fn check_gated(&self) -> Result<(), NetworkError> {
+        for (what, got, least) in [("input_kernel", self.input_kernel, 3), ("kernel", self.kernel, 1)] {
+            if got < least || got % 2 == 0 {
+                let expected =
+                    if least == 3 { "odd, 3 to 127, in a gated_pixel_cnn" } else { "odd in a gated_pixel_cnn" };
+                return Err(NetworkError::Range { what, got, expected });
+            }
+        }
+        if self.depth_gate {
+            return Err(NetworkError::Conflict { what: "`depth_gate` does not apply to a gated_pixel_cnn" });
+        }
+        if self.initial_state {
+            return Err(NetworkError::Conflict {
+                what: "`initial_state` needs an LSTM; a gated_pixel_cnn has no state",
+            });
+        }
+        Ok(())
+    }
+
+    /// The two stacks of a gated PixelCNN: the vertical one knows the rows above, the horizontal one also its own row.
+    fn gated<F: FnMut(Node)>(&self, net: &mut Builder<F>) -> Result<(), NetworkError> {
+        let (p, image) = (self.hidden, net.image());
+        let split = |mask, kernel, anchor| ConvShape { mask, kernel, anchor, dilation: 1, out: 2 * p, parts: 2 };
+        let half = self.input_kernel / 2;
+        let vertical = split(None, [half, self.input_kernel], [half, half]);
+        let horizontal = split(Some(Mask::A), [1, self.input_kernel], [0, half]);
+        let name = |part: &str| {
+            let mut name = Name::new();
+            // The longest name is far below the capacity.
+            let _ = write!(name, "input.{part}");
+            name
+        };
+        let (mut v, mut h) = self.gated_block(net, name, [image; 2], [vertical, horizontal], self.layers == 0)?;
+
+        let half = self.kernel / 2;
+        let vertical = split(None, [half + 1, self.kernel], [half, half]);
+        let horizontal = split(Some(Mask::B), [1, self.kernel], [0, half]);
+        for n in 0..self.layers {
+            let name = |part: &str| {
+                let mut name = name_in_block(n, ".");
+                let _ = write!(name, "{part}");
+                name
+            };
+            let (next_v, out) = self.gated_block(net, name, [v, h], [vertical, horizontal], n + 1 == self.layers)?;
+            v = next_v;
+            if self.residual {
+                net.add(&[h, out])?;
+            }
+            h = net.x();
+            if self.skip {
+                net.preset_skip(&name("skip"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One block: the vertical stack's next value, and what the horizontal one adds. The `last` block makes no next value.
+    fn gated_block<F: FnMut(Node)>(
+        &self,
+        net: &mut Builder<F>,
+        name: impl Fn(&str) -> Name,
+        [v, h]: [Value; 2],
+        [vertical, horizontal]: [ConvShape; 2],
+        last: bool,
+    ) -> Result<(Value, Value), NetworkError> {
+        let p = self.hidden;
+        net.set_x(v);
+        net.preset_conv(&name("vertical"), vertical, true)?;
+        let above = net.x();
+        net.set_x(h);
+        net.preset_conv(&name("horizontal"), horizontal, true)?;
+        let left = net.x();
+        net.set_x(above);
+        if !last {
+            net.gate()?;
+        }
+        let next = net.x();
+        net.set_x(above);
+        let link = ConvShape { mask: None, kernel: [1, 1], anchor: [0, 0], dilation: 1, out: 2 * p, parts: 2 };
+        net.preset_conv(&name("link"), link, false)?;
+        net.add(&[left, net.x()])?;
+        net.gate()?;
+        net.preset_conv(&name("out"), ConvShape::masked(Mask::B, [1, 1], p), false)?;
+        Ok((next, net.x()))
+    }
+}
+
+/// `blocks.N` and a suffix.
+fn name_in_block(n: usize, part: &str) -> Name {
+    let mut name = Name::new();
+    // The longest name, "blocks.255.horizontal", is far below the capacity.
+    let _ = write!(name, "blocks.{n}{part}");
+    name
 }

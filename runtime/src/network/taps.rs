@@ -3,7 +3,8 @@
 //! Masks, context, quantizer, trainer and executors all take their geometry from here.
 
 use super::list::List;
-use super::ops::MaskedConv;
+use super::masks::Mask;
+use super::ops::Conv;
 
 /// Longest side of a kernel.
 pub const MAX_KERNEL: usize = 127;
@@ -53,32 +54,51 @@ impl Reach {
     }
 }
 
-impl MaskedConv {
-    /// Reach of the kernel.
-    pub const fn reach(&self) -> Reach {
-        Reach::of(self.kernel)
+impl Conv {
+    /// Anchor of a kernel that is centred: index `k / 2` in each direction.
+    pub const fn centre(kernel: [usize; 2]) -> [usize; 2] {
+        [kernel[0] / 2, kernel[1] / 2]
     }
 
-    /// True if the tap at kernel row `u`, column `v` is open from input feature `from` to output feature `to`.
-    pub const fn open(&self, u: usize, v: usize, from: usize, to: usize) -> bool {
-        let Reach { above, left, .. } = self.reach();
-        u < above
-            || (u == above
-                && (v < left || (v == left && self.mask.centre_open(self.inputs.group(from), self.outputs.group(to)))))
+    /// Mask of a kernel that is centred; `None` for any other convolution.
+    pub const fn centred_mask(&self) -> Option<Mask> {
+        let [above, left] = Self::centre(self.kernel);
+        if self.anchor[0] == above && self.anchor[1] == left { self.mask } else { None }
     }
 
     /// Offset that tap (`u`, `v`) reads at.
     pub const fn offset(&self, u: usize, v: usize) -> Offset {
-        let Reach { above, left, .. } = self.reach();
         let dilation = self.dilation as isize;
-        ((u as isize - above as isize) * dilation, (v as isize - left as isize) * dilation)
+        ((u as isize - self.anchor[0] as isize) * dilation, (v as isize - self.anchor[1] as isize) * dilation)
     }
 
-    /// Offsets of the taps before the centre, in raster order.
-    pub fn past(&self) -> impl Iterator<Item = Offset> {
-        let (conv, reach) = (*self, self.reach());
-        (0..=reach.above)
-            .flat_map(move |u| (0..reach.past_taps_of_row(reach.above - u)).map(move |v| conv.offset(u, v)))
+    /// True if the tap at kernel row `u`, column `v` is open from input feature `from` to output feature `to`.
+    pub const fn open(&self, u: usize, v: usize, from: usize, to: usize) -> bool {
+        let Some(mask) = self.mask else { return true };
+        match self.offset(u, v) {
+            (..0, _) | (0, ..0) => true,
+            (0, 0) => mask.centre_open(self.inputs.group(from), self.outputs.group(to)),
+            (0.., _) => false,
+        }
+    }
+
+    /// Kernel rows and columns of the taps that are open to any feature, in raster order.
+    pub fn taps(&self) -> impl Iterator<Item = (usize, usize)> {
+        let conv = *self;
+        let [rows, columns] = conv.kernel;
+        let all = (0..rows).flat_map(move |u| (0..columns).map(move |v| (u, v)));
+        all.filter(move |(u, v)| match (conv.mask, conv.offset(*u, *v)) {
+            (None, _) | (Some(_), (..0, _) | (0, ..0)) => true,
+            (Some(mask), (0, 0)) => conv.opens_centre(mask),
+            (Some(_), (0.., _)) => false,
+        })
+    }
+
+    /// True if the centre tap is open from any input to any output.
+    fn opens_centre(&self, mask: Mask) -> bool {
+        let first = (0..self.inputs.count).map(|f| self.inputs.group(f)).min();
+        let last = (0..self.outputs.count).map(|f| self.outputs.group(f)).max();
+        first.zip(last).is_some_and(|(first, last)| mask.centre_open(first, last))
     }
 }
 

@@ -28,7 +28,7 @@ impl Node {
         };
         let required = Presence::Required;
         match self.op {
-            Op::MaskedConv(conv) => {
+            Op::Conv(conv) => {
                 let [kh, kw] = conv.kernel;
                 put("weight", &[conv.outputs.count, conv.inputs.count, kh, kw], required);
                 put("bias", &[conv.outputs.count], conv.bias);
@@ -68,7 +68,19 @@ impl Node {
                     }
                 }
             }
-            Op::Activation(_) | Op::Add { .. } | Op::DepthGate => {}
+            Op::ClassBias => put("class.weight", &[self.features.count, classes], required),
+            Op::Embed { levels } => put("weight", &[levels, self.features.count], required),
+            Op::Activation(_)
+            | Op::Add { .. }
+            | Op::DepthGate
+            | Op::Multiply
+            | Op::Concat
+            | Op::Slice { .. }
+            | Op::Scale { .. }
+            | Op::Gate
+            | Op::Glu
+            | Op::Shift { .. }
+            | Op::Ones => {}
         }
     }
 

@@ -51,7 +51,7 @@ fn a_state_dict_with_its_buffers_gives_the_same_likelihoods() {
     let trained = TrainedModel::read(&folder.path("model.safetensors")).unwrap();
     let norm = trained.nodes().iter().find(|node| node.op.kind() == "batch_norm").unwrap();
     let first = &trained.nodes()[0];
-    let pixelrnn::network::Op::MaskedConv(conv) = first.op else { panic!("a convolution") };
+    let pixelrnn::network::Op::Conv(conv) = first.op else { panic!("a convolution") };
     let [kh, kw] = conv.kernel;
     let taps: Vec<u8> = (0..kh * kw).map(|tap| u8::from(conv.open(tap / kw, tap % kw, 0, 0))).collect();
     let (counter, mask) = (norm.tensor_name("num_batches_tracked"), first.tensor_name("mask"));
@@ -83,7 +83,7 @@ fn weights_under_closed_taps_are_said_by_convert_score_and_inspect() {
     let folder = folder(GRAY);
     let (description, nodes, mut tensors) = TrainedModel::read(&folder.path("model.safetensors")).unwrap().into_parts();
     for node in &nodes {
-        let pixelrnn::network::Op::MaskedConv(conv) = node.op else { continue };
+        let pixelrnn::network::Op::Conv(conv) = node.op else { continue };
         let weight = tensors.get_mut(node.tensor_name("weight").as_str()).unwrap();
         weight.data = pixelrnn_converter::trained::masked_weight(&conv, weight);
     }
