@@ -125,11 +125,12 @@ pub const fn suited(weights: NumberFormat, core: Option<CortexM>) -> Layout {
 /// All parts sorted by offset, and by decreasing length at equal offsets.
 fn parts(model: &Model<'_>) -> Vec<Part> {
     let header = model.header();
-    let (groups, classes) = (header.image().channels, model.classes());
+    let (groups, classes) = (model.groups(), model.classes());
     let bytes = |at, bytes| Part { at, content: Content::Bytes(bytes) };
     let weights = |at, groups| Part { at, content: Content::Matrices(groups) };
     let table = header.image().levels * model.weights().activation_bytes();
     let mut parts = vec![bytes(header.input_table, table), bytes(header.notes, header.notes_bytes as usize)];
+    let sizes = [header.image().height, classes, header.image().levels];
     for op in model.instructions().flatten() {
         for matrix in op.matrices().into_iter().flatten() {
             let sums = matrix.sums();
@@ -143,7 +144,7 @@ fn parts(model: &Model<'_>) -> Vec<Part> {
                 parts.extend(at.filter(|at| *at != 0).map(|at| bytes(at, 4 * sums * each)));
             }
         }
-        for (at, length) in op.tables(header.image().height, model.weights()).into_iter().flatten() {
+        for (at, length) in op.tables(sizes, model.weights()).into_iter().flatten() {
             parts.push(bytes(at, length));
         }
     }
@@ -198,7 +199,7 @@ fn finish(
         notes: moved(header.notes),
         ..*header
     };
-    let groups = header.image().channels;
+    let groups = model.groups();
     let mut im2col = 0;
     for (op, record) in model.records().iter().enumerate() {
         let instruction = record.instruction().ok_or(LayoutError::Shared)?;

@@ -64,6 +64,7 @@
 //! - `std` (default): run-time detection of the processor's instructions (or the kernel named by the environment variable
 //!   `PIXELRNN_KERNEL`, see [`kernels`]), the module [`batched`], and `coder::StdIo`.
 //! - `lstm` (default): Row LSTM and Diagonal BiLSTM.
+//! - `graph` (default): networks as graphs, such as the gated PixelCNN.
 //! - `a16` (default): blobs with 16-bit activations.
 //! - `float` (default): blobs with float weights, for parts with an FPU and for checks.
 //! - `embedded-io`: `coder::EmbeddedIo`, byte streams as sinks and sources of compressed data.

@@ -146,6 +146,9 @@ impl<W: Weight> Arithmetic for Float<W> {
                 b + a * if s.negate != 0 { -scale } else { scale }
             }
             Elementwise::DepthGate(_) => a + sigmoid(t) * b,
+            Elementwise::Multiply(_) => a * b,
+            Elementwise::Gate(_) => libm::tanhf(a) * sigmoid(b),
+            Elementwise::Glu(_) => a * sigmoid(b),
         }
     }
 

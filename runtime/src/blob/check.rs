@@ -7,8 +7,14 @@ use super::format::Layout;
 use super::limits::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES};
 use super::plan::Plan;
 use super::raw::Raw;
-use super::record::{ConvRecord, DType, Destination, Instruction, LSTM, LstmRecord, MatrixDescriptor, Vector, kind};
+use super::record::{
+    ConvRecord, DType, Destination, GRAPH, Instruction, LSTM, LstmRecord, MatrixDescriptor, Vector, kind,
+};
 use crate::network::Image;
+
+mod graph;
+
+use graph::Place;
 
 /// Name of the first invalid field of an op.
 type Checked = Result<(), &'static str>;
@@ -21,21 +27,24 @@ fn ensure(right: bool, field: &'static str) -> Checked {
 
 /// Checks all ops, the declared size of the state, and the limit on multiply-adds per pixel.
 pub(super) fn ops(model: &Raw<'_>) -> Result<(), BlobError> {
-    let Image { height, width, channels, .. } = model.image();
+    let Image { height, width, .. } = model.image();
     let mut multiply_adds = 0;
     let mut needed = model.op_state_start();
+    let mut places = graph::Places::new(model);
     for (op, record) in model.records().iter().enumerate() {
         let instruction = record.instruction().ok_or(match missing_for_op(record.kind()) {
             Some(feature) => BlobError::Feature { feature },
             None => BlobError::Op { op, field: "kind" },
         })?;
-        self::op(model, op, instruction).map_err(|field| BlobError::Op { op, field })?;
+        let checked = places.next(op, instruction).and_then(|place| self::op(model, op, instruction, &place));
+        checked.map_err(|field| BlobError::Op { op, field })?;
         needed += instruction.state_bytes(height, width, model.weights(), Plan::Pixel) as u64;
         // Left out on devices to save code; a watchdog limits the time of a pixel there.
         if cfg!(feature = "std") {
-            multiply_adds += instruction.multiply_adds(channels) as u64;
+            multiply_adds += instruction.multiply_adds(model.groups()) as u64;
         }
     }
+    places.finish().map_err(|field| BlobError::Op { op: 0, field })?;
     let declared = model.header().state_bytes;
     if u64::from(declared) != needed || declared > MAX_STATE_BYTES {
         return Err(BlobError::State { declared, needed });
@@ -47,14 +56,7 @@ pub(super) fn ops(model: &Raw<'_>) -> Result<(), BlobError> {
 }
 
 /// Checks one op, after all ops before it.
-fn op(model: &Raw<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
-    let conv = if let Instruction::MaskedConv(conv) = instruction { Some(conv) } else { None };
-    let reads_image =
-        conv.is_some_and(|c| c.mask == 0 && c.input == 0 && usize::from(c.inputs) == model.image().channels);
-    ensure(op != 0 || reads_image, "input")?;
-    let makes_logits = conv.is_some_and(|c| c.destination() == Some(Destination::Logits));
-    ensure((op + 1 == model.records().len()) == makes_logits, "destination")?;
-
+fn op(model: &Raw<'_>, op: usize, instruction: Instruction<'_>, place: &Place) -> Checked {
     let vectors = instruction.vectors();
     let names = match instruction {
         Instruction::Elementwise(op) if op.arity() > 1 => ["a", "b", "t", "output"],
@@ -63,7 +65,8 @@ fn op(model: &Raw<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
         | Instruction::Quantize(_)
         | Instruction::RowLstm(_)
         | Instruction::DiagonalLeft(_)
-        | Instruction::DiagonalRight(_) => ["input", "output", "output", "output"],
+        | Instruction::DiagonalRight(_)
+        | Instruction::Graph(_) => ["input", "output", "output", "output"],
     };
     for (vector, name) in vectors.inputs.iter().chain([&vectors.output]).zip(names) {
         if let Some(vector) = vector {
@@ -79,33 +82,49 @@ fn op(model: &Raw<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
                 self::lstm(model, lstm)?;
             }
         }
-        Instruction::Elementwise(op) => op.wrong_field().map_or(Ok(()), Err)?,
+        Instruction::Elementwise(op) => {
+            op.wrong_field().map_or(Ok(()), Err)?;
+            let operands = op.operands();
+            // Halves of a group are whole only in equal groups.
+            let whole = !operands.halves || model.groups() == 1 || operands.count.is_multiple_of(3);
+            ensure(whole && (!operands.halves || operands.count <= u16::MAX / 2), "count")?;
+        }
         Instruction::Quantize(_) => {}
+        Instruction::Graph(op) => {
+            if GRAPH {
+                graph::op(model, op, place)?;
+            }
+        }
     }
-    flow(model, op, instruction)
+    flow(model, op, instruction, place)
 }
 
-/// Checks the data flow of an op: each input was written as a whole by an earlier op at this pixel, so nothing depends on
-/// previous contents of the memory. The output overlaps neither the image nor, in a colour model, an earlier output, and
-/// overlaps an input only in place.
-fn flow(model: &Raw<'_>, op: usize, instruction: Instruction<'_>) -> Checked {
+/// Checks the data flow of an op: each input was written as a whole by an earlier op at this position, so nothing depends on
+/// previous contents of the memory. The output overlaps neither the image nor, in a model with colour groups, an earlier output,
+/// and overlaps an input only in place.
+fn flow(model: &Raw<'_>, op: usize, instruction: Instruction<'_>, place: &Place) -> Checked {
     let channels = model.image().channels;
     let image = Vector { at: 0, count: channels as u16, kind: DType::Activation };
     let vectors = instruction.vectors();
-    let mut sound = vectors.inputs.map(|input| op == 0 && input == Some(image));
+    let mut sound = vectors.inputs.map(|input| place.reads_image && input == Some(image));
     let mut clash = vectors.output.is_some_and(|output| overlap(model, output, image));
+    let mut together = true;
     for earlier in model.records().iter().take(op) {
-        let Some(earlier) = earlier.instruction().and_then(|earlier| earlier.vectors().output) else { continue };
+        if let Some(segment) = earlier.segment() {
+            together = segment.runs_with(&place.segment);
+        }
+        let Some(instruction) = earlier.instruction() else { continue };
+        let Some(earlier) = instruction.vectors().output else { continue };
         for (input, sound) in vectors.inputs.iter().zip(&mut sound) {
             // The last write counts.
             if let Some(input) = input
                 && overlap(model, earlier, *input)
             {
-                *sound = earlier == *input;
+                *sound = earlier == *input && together && (!place.all_groups || graph::is_whole(instruction));
             }
         }
         if let Some(output) = vectors.output
-            && channels > 1
+            && model.groups() > 1
             && overlap(model, earlier, output)
         {
             let in_place = earlier == output && vectors.inputs.contains(&Some(output));
@@ -136,17 +155,22 @@ fn end(model: &Raw<'_>, v: Vector) -> u32 {
 }
 
 fn conv(model: &Raw<'_>, conv: &ConvRecord) -> Checked {
-    let Image { height, width, channels, levels } = model.image();
+    let Image { height, width, .. } = model.image();
     let destination = conv.destination().ok_or("destination")?;
     ensure(conv.mask <= 1, "mask")?;
     ensure(conv.logit_shift <= 16, "logit_shift")?;
     ensure(conv.kernel.iter().chain([&conv.dilation]).all(|k| (1..=127).contains(k)), "kernel")?;
     let kept = conv.kept_pixels(height, width);
     ensure(within_limit(kept, bytes(model, DType::Activation) * usize::from(conv.inputs)), "inputs")?;
-    let outputs = channels * model.output().logits_per_channel(levels);
-    ensure(destination != Destination::Logits || usize::from(conv.outputs) == outputs, "outputs")?;
+    ensure(destination != Destination::Logits || usize::from(conv.outputs) == logits(model), "outputs")?;
     let im2col = matrix(model, ["inputs", "weights", "multipliers"], &conv.matrix())?;
     ensure(im2col <= model.header().im2col_bytes as usize, "im2col_bytes")
+}
+
+/// Number of logits of a pixel.
+fn logits(model: &Raw<'_>) -> usize {
+    let Image { channels, levels, .. } = model.image();
+    channels * model.output().logits_per_channel(levels)
 }
 
 fn lstm(model: &Raw<'_>, lstm: &LstmRecord) -> Checked {
@@ -176,7 +200,7 @@ fn lstm(model: &Raw<'_>, lstm: &LstmRecord) -> Checked {
 #[inline(never)]
 fn matrix(model: &Raw<'_>, names: [&'static str; 3], matrix: &MatrixDescriptor) -> Result<usize, &'static str> {
     let [size, weights, multipliers] = names;
-    let (groups, layout) = (model.image().channels, model.layout());
+    let (groups, layout) = (model.groups(), model.layout());
     let (sums, length) = (matrix.sums(), matrix.length(groups, groups - 1));
     ensure(matrix.left_shift <= 31, "left_shift")?;
     ensure(within_limit(length, sums), size)?;

@@ -20,6 +20,7 @@ pub(super) const fn assert_features(blob: &[u8]) {
     let Some(feature) = missing else { return };
     match feature.as_bytes() {
         b"lstm" => panic!("the model has LSTMs: add \"lstm\" to the features of `pixelrnn` in Cargo.toml"),
+        b"graph" => panic!("the model is a graph: add \"graph\" to the features of `pixelrnn` in Cargo.toml"),
         b"a16" => panic!("the model has 16-bit activations: add \"a16\" to the features of `pixelrnn` in Cargo.toml"),
         _ => panic!(
             "the model has float weights: convert it with `--weights i8`, or add \"float\" to the features of `pixelrnn` \

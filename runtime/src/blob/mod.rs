@@ -27,7 +27,7 @@ pub use included::{assert_fits, image_values, state_words};
 pub use limits::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES};
 pub use model::Model;
 pub use plan::Plan;
-pub(crate) use record::LSTM;
+pub(crate) use record::{GRAPH, LSTM};
 #[doc(hidden)]
 pub use record::*;
 

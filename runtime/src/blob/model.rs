@@ -7,7 +7,7 @@ use super::format::{Layout, NumberFormat};
 use super::header::Header;
 use super::plan::Plan;
 use super::raw::Raw;
-use super::record::{Instruction, LSTM, LstmRecord, Record};
+use super::record::{Destination, GRAPH, GraphOp, Instruction, LSTM, LstmRecord, Record};
 use crate::network::{Image, Output};
 use bytemuck::Pod;
 use core::ops::Range;
@@ -71,6 +71,43 @@ impl<'a> Model<'a> {
         self.raw.layout()
     }
 
+    /// Colour groups, each predicted by a pass of its own: one per channel, or one for all.
+    #[doc(hidden)]
+    pub fn groups(&self) -> usize {
+        self.raw.groups()
+    }
+
+    /// Words of the logits that one pass computes.
+    pub(crate) fn logit_words(&self) -> usize {
+        self.raw.logit_words()
+    }
+
+    /// True if the ops are in segments.
+    pub(crate) fn is_graph(&self) -> bool {
+        GRAPH && self.records().first().is_some_and(|record| record.graph().is_some())
+    }
+
+    /// Words of all maps of a graph under `plan`.
+    pub(crate) fn map_words(&self, plan: Plan) -> usize {
+        let graph = self.records().first().and_then(Record::graph);
+        graph.map_or(0, |graph| (graph.map_bytes[plan as usize] / 4) as usize)
+    }
+
+    /// Index of the op that makes the logits.
+    #[doc(hidden)]
+    pub fn logits_op(&self) -> usize {
+        if !self.is_graph() {
+            return self.records().len().saturating_sub(1);
+        }
+        let makes = |op: Option<Instruction<'_>>| match op {
+            Some(Instruction::MaskedConv(conv)) => conv.destination() == Some(Destination::Logits),
+            Some(Instruction::Graph(GraphOp::Conv(conv))) => conv.destination() == Some(Destination::Logits),
+            Some(Instruction::Graph(GraphOp::Logits(_))) => true,
+            _ => false,
+        };
+        self.instructions().position(makes).unwrap_or(0)
+    }
+
     /// Classes to condition on; 0: none.
     pub const fn classes(&self) -> usize {
         self.raw.classes()
@@ -83,7 +120,7 @@ impl<'a> Model<'a> {
 
     /// State that an engine needs under `plan`, in 32-bit words.
     pub fn state_words_for(&self, plan: Plan) -> usize {
-        if !LSTM || plan == Plan::Pixel {
+        if !(LSTM || GRAPH) || plan == Plan::Pixel {
             return self.state_words();
         }
         let Image { height, width, .. } = self.image();
@@ -116,7 +153,7 @@ impl<'a> Model<'a> {
 
     /// Multiply-adds per pixel.
     pub fn multiply_adds(&self) -> usize {
-        let groups = self.image().channels;
+        let groups = self.groups();
         self.instructions().flatten().map(|op| op.multiply_adds(groups)).sum()
     }
 
@@ -131,7 +168,12 @@ impl<'a> Model<'a> {
     /// Output distribution, and the left shift of its logits in bits.
     #[cfg(feature = "std")]
     pub(crate) fn logits(&self) -> (crate::network::Output, u8) {
-        let shift = self.records().last().and_then(|record| record.conv()).map_or(0, |conv| conv.logit_shift);
+        let shift = match self.records().get(self.logits_op()).and_then(Record::instruction) {
+            Some(Instruction::MaskedConv(conv)) => conv.logit_shift,
+            Some(Instruction::Graph(GraphOp::Conv(conv))) => conv.logit_shift,
+            Some(Instruction::Graph(GraphOp::Logits(logits))) => logits.logit_shift,
+            _ => 0,
+        };
         (self.output(), shift)
     }
 

@@ -6,6 +6,7 @@ pub enum Plan {
     /// Least memory, the `state_bytes` of the blob's header: everything is computed at the pixel that reads it.
     #[default]
     Pixel,
-    /// More memory: the `state_to_state` sums of a Row LSTM are computed once per row, for all of its columns.
+    /// More memory: the `state_to_state` sums of a Row LSTM, and the values of a graph that depend on rows above alone, are computed
+    /// once per row, for all of its columns.
     Row,
 }

@@ -4,7 +4,7 @@ use super::bytes::slice;
 use super::error::BlobError;
 use super::format::{Layout, NumberFormat};
 use super::header::{Formats, Header};
-use super::record::{Instruction, RECORD_BYTES, Record};
+use super::record::{GRAPH, Instruction, RECORD_BYTES, Record};
 use crate::network::{Image, Output};
 use bytemuck::Pod;
 use core::ops::Range;
@@ -38,7 +38,20 @@ impl<'a> Raw<'a> {
 
     /// Bytes of state before the state of the ops: registers, logits, im2col buffer.
     pub(super) fn op_state_start(&self) -> u64 {
-        u64::from(self.header.register_bytes) + 4 * u64::from(self.header.levels) + u64::from(self.header.im2col_bytes)
+        let logits = 4 * self.logit_words() as u64;
+        u64::from(self.header.register_bytes) + logits + u64::from(self.header.im2col_bytes)
+    }
+
+    /// Words of the logits that are computed at once.
+    pub(super) fn logit_words(&self) -> usize {
+        let Image { channels, levels, .. } = self.image();
+        if self.groups() < channels { channels * levels } else { levels }
+    }
+
+    /// Colour groups: one per channel, or one for all.
+    pub(super) fn groups(&self) -> usize {
+        let ungrouped = GRAPH && self.records.first().and_then(Record::graph).is_some_and(|graph| graph.ungrouped != 0);
+        if ungrouped { 1 } else { self.header.channels as usize }
     }
 
     /// Bytes of the blob.

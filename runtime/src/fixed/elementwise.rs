@@ -103,6 +103,32 @@ pub const fn depth_gate([a, b, t]: [i16; 3], [rescale_a, rescale_b, rescale_t]: 
     rescale_a.apply(a as i32).wrapping_add(((gated + (1 << (shift - 1))) >> shift) as i32)
 }
 
+/// `a · b` in the scale of the product, by the high word of the product with `multiplier`.
+#[inline(always)]
+pub const fn multiply(a: i16, b: i16, multiplier: i32) -> i32 {
+    mul_high(a as i32 * b as i32, multiplier)
+}
+
+/// `1 + tanh(x / 2)`, twice the sigmoid, in units of 2⁻¹⁵; `rescale` and `fraction` as of [`sigmoid`].
+#[inline(always)]
+const fn twice_sigmoid(x: i16, rescale: Rescale, fraction: u8) -> i32 {
+    32_768 + tanh_of(saturate16(rescale.apply(x as i32)), fraction)
+}
+
+/// `tanh(a) · sigmoid(b)` in units of 2⁻¹⁵. `rescale_a` and `fraction` are as of [`tanh`], `rescale_b` and `fraction_b` as of [`sigmoid`].
+#[inline]
+pub const fn gated_tanh([a, b]: [i16; 2], [rescale_a, rescale_b]: [Rescale; 2], [fraction, fraction_b]: [u8; 2]) -> i32 {
+    let a = tanh_of(saturate16(rescale_a.apply(a as i32)), fraction);
+    // At most 2³¹ in magnitude, and only if negative: no wrap.
+    (a * twice_sigmoid(b, rescale_b, fraction_b) + (1 << 15)) >> 16
+}
+
+/// `a · sigmoid(b)`: `multiplier` is the input scale to output scale, times 2¹⁶.
+#[inline]
+pub const fn gated([a, b]: [i16; 2], rescale_b: Rescale, fraction_b: u8, multiplier: i32) -> i32 {
+    mul_high(a as i32 * twice_sigmoid(b, rescale_b, fraction_b), multiplier)
+}
+
 /// Gate pre-activation: the requantized sums over the input and over the state, added, saturating.
 #[inline(always)]
 pub const fn gate(x: i32, h: i32) -> i16 {

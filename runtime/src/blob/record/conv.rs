@@ -74,13 +74,7 @@ impl ConvRecord {
 
     /// Destination of the outputs; `None` for an invalid byte.
     pub const fn destination(&self) -> Option<Destination> {
-        Some(match self.destination {
-            0 => Destination::Activation,
-            1 => Destination::Residual,
-            2 => Destination::Accumulate,
-            3 => Destination::Logits,
-            _ => return None,
-        })
+        destination(self.destination)
     }
 
     /// Reach of the kernel.
@@ -110,7 +104,7 @@ impl ConvRecord {
             outputs_per_feature: 1,
             past: self.past_taps() * self.inputs as usize,
             centre: self.inputs as usize,
-            mask: self.mask(),
+            mask: Some(self.mask()),
             left_shift: self.left_shift,
             weights: self.weights,
             bias: Some(self.bias),
@@ -138,4 +132,15 @@ impl ConvRecord {
     pub const fn multiply_adds(&self, groups: usize) -> usize {
         self.weights_before(groups, groups, Layout::RowMajor)
     }
+}
+
+/// Destination by its byte; `None` for an invalid one.
+pub(super) const fn destination(byte: u8) -> Option<Destination> {
+    Some(match byte {
+        0 => Destination::Activation,
+        1 => Destination::Residual,
+        2 => Destination::Accumulate,
+        3 => Destination::Logits,
+        _ => return None,
+    })
 }

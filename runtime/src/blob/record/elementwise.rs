@@ -1,8 +1,9 @@
 //! Records of elementwise ops and of `quantize`.
 
-use super::kind;
+use super::{GRAPH, kind};
 use crate::fixed::Rescale;
 use bytemuck::{Pod, Zeroable};
+use core::ops::Range;
 
 /// `quantize`: residual to activations, with a fused ReLU if `clamp_min` is the zero point.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -184,6 +185,62 @@ pub struct DepthGateRecord {
     pub reserved: [u32; 7],
 }
 
+/// `multiply` on the residual: product of two inputs.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct MultiplyRecord {
+    /// [`super::kind::MULTIPLY`].
+    pub kind: u8,
+    /// Zero.
+    pub pad: [u8; 3],
+    /// Register of the first input, `i16`.
+    pub a: u32,
+    /// Register of the second input, `i16`.
+    pub b: u32,
+    /// Register written, `i16`; may equal an input.
+    pub output: u32,
+    /// Features.
+    pub count: u16,
+    /// Zero.
+    pub pad2: u16,
+    /// Product of the scales to output scale, by the high word of the product; not negative.
+    pub multiplier: i32,
+    /// Zero.
+    pub reserved: [u32; 10],
+}
+
+/// `gate` or `glu` on the residual: `tanh(a) · sigmoid(b)` or `a · sigmoid(b)` of the halves of the input.
+///
+/// In a colour model each colour group of the input has the group's part of `a`, then its part of `b`.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct GateRecord {
+    /// [`super::kind::GATE`] or [`super::kind::GLU`].
+    pub kind: u8,
+    /// Fraction of the argument of `tanh`, 7 to 14: its unit is `2^-(fraction + 5)`. 7 for `glu`.
+    pub fraction: u8,
+    /// Fraction of the argument of the sigmoid, 7 to 14: its unit is `2^-(fraction_b + 4)`.
+    pub fraction_b: u8,
+    /// Zero.
+    pub pad: u8,
+    /// Register read, `i16`: `2 · count` values.
+    pub input: u32,
+    /// Register written, `i16`, in units of 2⁻¹⁵ by `gate`.
+    pub output: u32,
+    /// Features written.
+    pub count: u16,
+    /// Zero.
+    pub pad2: u16,
+    /// Input scale to units of the argument of `tanh`; that of the sigmoid again in `glu`.
+    pub rescale_a: Rescale,
+    /// Input scale to units of the argument of the sigmoid.
+    pub rescale_b: Rescale,
+    /// Input scale to output scale, times 2¹⁶, of `glu`; not negative. 0 in `gate`.
+    pub multiplier: i32,
+    /// Zero.
+    pub reserved: [u32; 9],
+}
+
 /// Elementwise op on the residual, with one to three inputs; see [`crate::arithmetic::Arithmetic::elementwise`].
 #[derive(Clone, Copy, Debug)]
 pub enum Elementwise<'a> {
@@ -201,6 +258,12 @@ pub enum Elementwise<'a> {
     Add(&'a AddRecord),
     /// `a + sigmoid(t) · b`: highway gating over depth.
     DepthGate(&'a DepthGateRecord),
+    /// `a · b`.
+    Multiply(&'a MultiplyRecord),
+    /// `tanh(a) · sigmoid(b)` of the halves of the input.
+    Gate(&'a GateRecord),
+    /// `a · sigmoid(b)` of the halves of the input.
+    Glu(&'a GateRecord),
 }
 
 /// Registers of an elementwise op.
@@ -210,8 +273,24 @@ pub struct Operands {
     pub inputs: [u32; 3],
     /// Byte offset of the register written; may equal an input.
     pub output: u32,
-    /// Features.
+    /// Features written.
     pub count: u16,
+    /// True if the first two inputs are the halves of one register: in each colour group the first, then the second.
+    pub halves: bool,
+}
+
+impl Operands {
+    /// Elements of each input for the features `range` of the output, of a colour group with the features `group`.
+    #[inline(always)]
+    pub(crate) fn ranges(&self, group: &Range<usize>, range: Range<usize>) -> [Range<usize>; 3] {
+        if !self.halves {
+            return [range.clone(), range.clone(), range];
+        }
+        // The group's part of the input begins at twice its first feature.
+        let a = group.start + range.start..group.start + range.end;
+        let half = group.end - group.start;
+        [a.clone(), a.start + half..a.end + half, a]
+    }
 }
 
 impl<'a> Elementwise<'a> {
@@ -226,6 +305,9 @@ impl<'a> Elementwise<'a> {
             kind::SIGMOID => Self::Sigmoid(bytemuck::must_cast_ref(record)),
             kind::ADD => Self::Add(bytemuck::must_cast_ref(record)),
             kind::DEPTH_GATE => Self::DepthGate(bytemuck::must_cast_ref(record)),
+            kind::MULTIPLY if GRAPH => Self::Multiply(bytemuck::must_cast_ref(record)),
+            kind::GATE if GRAPH => Self::Gate(bytemuck::must_cast_ref(record)),
+            kind::GLU if GRAPH => Self::Glu(bytemuck::must_cast_ref(record)),
             _ => return None,
         })
     }
@@ -240,14 +322,23 @@ impl<'a> Elementwise<'a> {
             Self::Sigmoid(_) => "sigmoid",
             Self::Add(_) => "add",
             Self::DepthGate(_) => "depth_gate",
+            Self::Multiply(_) => "multiply",
+            Self::Gate(_) => "gate",
+            Self::Glu(_) => "glu",
         }
     }
 
     /// Number of inputs.
     pub const fn arity(self) -> usize {
         match self {
-            Self::Relu(_) | Self::Elu(_) | Self::LeakyRelu(_) | Self::Tanh(_) | Self::Sigmoid(_) => 1,
-            Self::Add(_) => 2,
+            Self::Relu(_)
+            | Self::Elu(_)
+            | Self::LeakyRelu(_)
+            | Self::Tanh(_)
+            | Self::Sigmoid(_)
+            | Self::Gate(_)
+            | Self::Glu(_) => 1,
+            Self::Add(_) | Self::Multiply(_) => 2,
             Self::DepthGate(_) => 3,
         }
     }
@@ -256,12 +347,16 @@ impl<'a> Elementwise<'a> {
     #[inline(always)]
     pub const fn operands(self) -> Operands {
         match self {
-            Self::Relu(r) => Operands { inputs: [r.input; 3], output: r.output, count: r.count },
-            Self::Elu(e) => Operands { inputs: [e.input; 3], output: e.output, count: e.count },
-            Self::LeakyRelu(l) => Operands { inputs: [l.input; 3], output: l.output, count: l.count },
-            Self::Tanh(t) | Self::Sigmoid(t) => Operands { inputs: [t.input; 3], output: t.output, count: t.count },
-            Self::Add(s) => Operands { inputs: [s.a, s.b, s.b], output: s.output, count: s.count },
-            Self::DepthGate(d) => Operands { inputs: [d.a, d.b, d.t], output: d.output, count: d.count },
+            Self::Relu(r) => Operands { inputs: [r.input; 3], output: r.output, count: r.count, halves: false },
+            Self::Elu(e) => Operands { inputs: [e.input; 3], output: e.output, count: e.count, halves: false },
+            Self::LeakyRelu(l) => Operands { inputs: [l.input; 3], output: l.output, count: l.count, halves: false },
+            Self::Tanh(t) | Self::Sigmoid(t) => Operands { inputs: [t.input; 3], output: t.output, count: t.count, halves: false },
+            Self::Add(s) => Operands { inputs: [s.a, s.b, s.b], output: s.output, count: s.count, halves: false },
+            Self::DepthGate(d) => Operands { inputs: [d.a, d.b, d.t], output: d.output, count: d.count, halves: false },
+            Self::Multiply(m) => Operands { inputs: [m.a, m.b, m.b], output: m.output, count: m.count, halves: false },
+            Self::Gate(g) | Self::Glu(g) => {
+                Operands { inputs: [g.input; 3], output: g.output, count: g.count, halves: true }
+            }
         }
     }
 
@@ -274,6 +369,8 @@ impl<'a> Elementwise<'a> {
             Self::Tanh(t) | Self::Sigmoid(t) => [t.rescale, t.back, t.back],
             Self::Add(s) => [s.rescale_a, s.rescale_b, s.rescale_b],
             Self::DepthGate(d) => [d.rescale_a, d.rescale_b, d.rescale_t],
+            Self::Multiply(_) => [Rescale::UNUSED; 3],
+            Self::Gate(g) | Self::Glu(g) => [g.rescale_a, g.rescale_b, g.rescale_b],
         }
     }
 
@@ -284,13 +381,25 @@ impl<'a> Elementwise<'a> {
                 Some("negate")
             }
             Self::Tanh(t) | Self::Sigmoid(t) if t.fraction < 7 || t.fraction > 14 => Some("fraction"),
+            Self::Gate(g) | Self::Glu(g) if g.fraction < 7 || g.fraction > 14 => Some("fraction"),
+            Self::Gate(g) | Self::Glu(g) if g.fraction_b < 7 || g.fraction_b > 14 => Some("fraction_b"),
+            Self::Multiply(MultiplyRecord { multiplier, .. })
+            | Self::Gate(GateRecord { multiplier, .. })
+            | Self::Glu(GateRecord { multiplier, .. })
+                if *multiplier < 0 =>
+            {
+                Some("multiplier")
+            }
             Self::Relu(_)
             | Self::Elu(_)
             | Self::LeakyRelu(_)
             | Self::Tanh(_)
             | Self::Sigmoid(_)
             | Self::Add(_)
-            | Self::DepthGate(_) => None,
+            | Self::DepthGate(_)
+            | Self::Multiply(_)
+            | Self::Gate(_)
+            | Self::Glu(_) => None,
         }
     }
 }

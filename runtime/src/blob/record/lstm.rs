@@ -76,7 +76,7 @@ impl LstmRecord {
             outputs_per_feature: 4,
             past: self.reach().left * self.inputs as usize,
             centre: self.inputs as usize,
-            mask: Mask::B,
+            mask: Some(Mask::B),
             left_shift: self.left_shift_x,
             weights: self.weights_x,
             bias: Some(self.bias),

@@ -15,8 +15,8 @@ pub struct MatrixDescriptor {
     pub past: usize,
     /// Inputs of the centre tap, which `mask` opens by colour group.
     pub centre: usize,
-    /// Mask of the centre tap: A opens it to later colour groups only, B also to the group itself.
-    pub mask: Mask,
+    /// Mask of the centre tap: A opens it to later colour groups only, B also to the group itself. `None`: open to all.
+    pub mask: Option<Mask>,
     /// Left shift of an accumulator before its multiplier, in bits.
     pub left_shift: u8,
     /// Offset of the weights.
@@ -43,14 +43,11 @@ impl MatrixDescriptor {
 
     /// Number of leading centre inputs that colour group `group` reads.
     pub const fn open(&self, groups: usize, group: usize) -> usize {
-        group_start(
-            self.centre,
-            groups,
-            match self.mask {
-                Mask::A => group,
-                Mask::B => group + 1,
-            },
-        )
+        match self.mask {
+            Some(Mask::A) => group_start(self.centre, groups, group),
+            Some(Mask::B) => group_start(self.centre, groups, group + 1),
+            None => self.centre,
+        }
     }
 
     /// Inputs per sum of colour group `group`.

@@ -6,13 +6,22 @@
 
 mod conv;
 mod elementwise;
+mod graph;
+mod join;
+mod logits;
 mod lstm;
+mod map_conv;
 mod matrix;
 mod vectors;
 
 pub use conv::{ConvRecord, Destination};
 pub use elementwise::*;
+pub(crate) use graph::is_graph_kind;
+pub use graph::{GraphRecord, KeepRecord, LoadRecord, Phase, SegmentRecord, TableIndex, TableRecord};
+pub use join::{JoinRecord, Span};
+pub use logits::LogitsRecord;
 pub use lstm::LstmRecord;
+pub use map_conv::MapConvRecord;
 pub use matrix::MatrixDescriptor;
 pub use vectors::{DType, Vector, Vectors};
 
@@ -51,6 +60,28 @@ pub mod kind {
     pub const SIGMOID: u8 = 11;
     /// [`super::LeakyReluRecord`].
     pub const LEAKY_RELU: u8 = 12;
+    /// [`super::GraphRecord`].
+    pub const GRAPH: u8 = 13;
+    /// [`super::SegmentRecord`].
+    pub const SEGMENT: u8 = 14;
+    /// [`super::KeepRecord`].
+    pub const KEEP: u8 = 15;
+    /// [`super::LoadRecord`].
+    pub const LOAD: u8 = 16;
+    /// [`super::MapConvRecord`].
+    pub const CONV: u8 = 17;
+    /// [`super::TableRecord`].
+    pub const TABLE: u8 = 18;
+    /// [`super::JoinRecord`].
+    pub const JOIN: u8 = 19;
+    /// [`super::MultiplyRecord`].
+    pub const MULTIPLY: u8 = 20;
+    /// [`super::GateRecord`].
+    pub const GATE: u8 = 21;
+    /// [`super::GateRecord`] with the identity in the place of `tanh`.
+    pub const GLU: u8 = 22;
+    /// [`super::LogitsRecord`].
+    pub const LOGITS: u8 = 23;
     /// [`super::LstmRecord`]: a Row LSTM.
     pub const ROW_LSTM: u8 = 7;
     /// [`super::LstmRecord`]: the left half of a Diagonal BiLSTM, from left to right.
@@ -61,6 +92,9 @@ pub mod kind {
 
 /// Set if LSTMs are compiled in. Guards their match arms: the compiler cannot prove them unreachable without the feature.
 pub(crate) const LSTM: bool = cfg!(feature = "lstm");
+
+/// Set if graphs are compiled in: ops in segments, and the elementwise ops that only they have.
+pub(crate) const GRAPH: bool = cfg!(feature = "graph");
 
 /// Record cast to the type of its kind.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +111,89 @@ pub enum Instruction<'a> {
     DiagonalLeft(&'a LstmRecord),
     /// Right half of a Diagonal BiLSTM.
     DiagonalRight(&'a LstmRecord),
+    /// Structure of a graph, or an op that only graphs have.
+    Graph(GraphOp<'a>),
+}
+
+/// Record of a graph.
+#[derive(Clone, Copy, Debug)]
+pub enum GraphOp<'a> {
+    /// Beginning of the records.
+    Graph(&'a GraphRecord),
+    /// Beginning of a segment.
+    Segment(&'a SegmentRecord),
+    /// Vector to map.
+    Keep(&'a KeepRecord),
+    /// Map to vector.
+    Load(&'a LoadRecord),
+    /// Convolution over a map.
+    Conv(&'a MapConvRecord),
+    /// Row of a table to residual.
+    Table(&'a TableRecord),
+    /// Concatenation or slice of residuals.
+    Join(&'a JoinRecord),
+    /// Residual to logits.
+    Logits(&'a LogitsRecord),
+}
+
+impl<'a> GraphOp<'a> {
+    /// Record of a graph; `None` for other kinds.
+    #[inline(always)]
+    fn of(record: &'a Record) -> Option<Self> {
+        if !GRAPH {
+            return None;
+        }
+        Some(match record.kind() {
+            kind::GRAPH => Self::Graph(bytemuck::must_cast_ref(record)),
+            kind::SEGMENT => Self::Segment(bytemuck::must_cast_ref(record)),
+            kind::KEEP => Self::Keep(bytemuck::must_cast_ref(record)),
+            kind::LOAD => Self::Load(bytemuck::must_cast_ref(record)),
+            kind::CONV => Self::Conv(bytemuck::must_cast_ref(record)),
+            kind::TABLE => Self::Table(bytemuck::must_cast_ref(record)),
+            kind::JOIN => Self::Join(bytemuck::must_cast_ref(record)),
+            kind::LOGITS => Self::Logits(bytemuck::must_cast_ref(record)),
+            _ => return None,
+        })
+    }
+
+    /// Name of the op, for messages.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Graph(_) => "graph",
+            Self::Segment(_) => "segment",
+            Self::Keep(_) => "keep",
+            Self::Load(_) => "load",
+            Self::Conv(_) => "conv",
+            Self::Table(_) => "table",
+            Self::Join(_) => "join",
+            Self::Logits(_) => "logits",
+        }
+    }
+
+    /// Weight matrix of a convolution.
+    const fn matrix(self) -> Option<MatrixDescriptor> {
+        match self {
+            Self::Conv(conv) => Some(conv.matrix()),
+            Self::Graph(_)
+            | Self::Segment(_)
+            | Self::Keep(_)
+            | Self::Load(_)
+            | Self::Table(_)
+            | Self::Join(_)
+            | Self::Logits(_) => None,
+        }
+    }
+
+    /// Factors of the op, repeated to three.
+    const fn rescales(self) -> [Rescale; 3] {
+        match self {
+            Self::Join(join) => [join.rescale[0], join.rescale[1], join.rescale[1]],
+            Self::Logits(logits) => [logits.rescale; 3],
+            Self::Graph(_) | Self::Segment(_) | Self::Keep(_) | Self::Load(_) | Self::Conv(_) | Self::Table(_) => {
+                [Rescale::UNUSED; 3]
+            }
+        }
+    }
 }
 
 impl Record {
@@ -89,6 +206,24 @@ impl Record {
     #[inline(always)]
     pub(crate) fn conv(&self) -> Option<&ConvRecord> {
         (self.words[0] as u8 == kind::MASKED_CONV).then(|| bytemuck::must_cast_ref(self))
+    }
+
+    /// The record as the beginning of a graph; `None` for other kinds.
+    #[inline(always)]
+    pub(crate) fn graph(&self) -> Option<&GraphRecord> {
+        (GRAPH && self.words[0] as u8 == kind::GRAPH).then(|| bytemuck::must_cast_ref(self))
+    }
+
+    /// The record as the beginning of a segment; `None` for other kinds.
+    #[inline(always)]
+    pub(crate) fn segment(&self) -> Option<&SegmentRecord> {
+        (GRAPH && self.words[0] as u8 == kind::SEGMENT).then(|| bytemuck::must_cast_ref(self))
+    }
+
+    /// The record as a `keep`; `None` for other kinds.
+    #[inline(always)]
+    pub(crate) fn keep(&self) -> Option<&KeepRecord> {
+        (GRAPH && self.words[0] as u8 == kind::KEEP).then(|| bytemuck::must_cast_ref(self))
     }
 
     /// The record as an elementwise op; `None` for other kinds.
@@ -116,7 +251,12 @@ impl Record {
             kind::DIAGONAL_LEFT => Instruction::DiagonalLeft(bytemuck::must_cast_ref(self)),
             #[cfg(feature = "lstm")]
             kind::DIAGONAL_RIGHT => Instruction::DiagonalRight(bytemuck::must_cast_ref(self)),
-            _ => return Elementwise::of(self).map(Instruction::Elementwise),
+            _ => {
+                return match Elementwise::of(self) {
+                    Some(op) => Some(Instruction::Elementwise(op)),
+                    None => GraphOp::of(self).map(Instruction::Graph),
+                };
+            }
         })
     }
 }
@@ -139,7 +279,17 @@ into_record!(
     TanhRecord,
     AddRecord,
     DepthGateRecord,
-    LstmRecord
+    LstmRecord,
+    MultiplyRecord,
+    GateRecord,
+    GraphRecord,
+    SegmentRecord,
+    KeepRecord,
+    LoadRecord,
+    MapConvRecord,
+    TableRecord,
+    JoinRecord,
+    LogitsRecord
 );
 
 /// First feature of colour group `group`, out of `count` features sorted into `groups` groups; `group == groups` gives `count`.
@@ -185,13 +335,20 @@ impl Instruction<'_> {
                     [None, None]
                 }
             }
+            Self::Graph(op) => [op.matrix(), None],
             Self::Quantize(_) | Self::Elementwise(_) => [None, None],
         }
     }
 
     /// Offset and size in bytes of the op's other tables: cell bits and initial states of an LSTM.
-    pub const fn tables(self, height: usize, weights: NumberFormat) -> [Option<(u32, usize)>; 2] {
+    ///
+    /// A table of a graph has `rows(classes, levels)` rows; `sizes` are the model's height, classes and levels.
+    pub const fn tables(self, [height, classes, levels]: [usize; 3], weights: NumberFormat) -> [Option<(u32, usize)>; 2] {
         match self {
+            Self::Graph(GraphOp::Table(table)) => {
+                let count = table.rows(classes, levels) * table.count as usize;
+                [Some((table.table, count * weights.residual_bytes())), None]
+            }
             Self::RowLstm(lstm) | Self::DiagonalLeft(lstm) | Self::DiagonalRight(lstm) => {
                 let hidden = lstm.hidden as usize;
                 let rows = if lstm.kind == kind::ROW_LSTM { 1 } else { height };
@@ -202,7 +359,7 @@ impl Instruction<'_> {
                 };
                 [cell_bits, initial]
             }
-            Self::MaskedConv(_) | Self::Quantize(_) | Self::Elementwise(_) => [None, None],
+            Self::MaskedConv(_) | Self::Quantize(_) | Self::Elementwise(_) | Self::Graph(_) => [None, None],
         }
     }
 
@@ -220,7 +377,8 @@ impl Instruction<'_> {
                 let [x, h, c, sums] = lstm.memory(width, weights, plan);
                 x + h + c + sums
             }
-            Self::Quantize(_) | Self::Elementwise(_) => 0,
+            Self::Graph(GraphOp::Keep(keep)) => keep.map_bytes(weights, plan),
+            Self::Quantize(_) | Self::Elementwise(_) | Self::Graph(_) => 0,
         }
     }
 
@@ -233,6 +391,7 @@ impl Instruction<'_> {
             Self::RowLstm(l) | Self::DiagonalLeft(l) | Self::DiagonalRight(l) => {
                 [l.to_hidden, l.to_output, l.initial_to_hidden]
             }
+            Self::Graph(op) => op.rescales(),
         }
     }
 
@@ -264,6 +423,7 @@ impl Instruction<'_> {
             Self::RowLstm(_) => "row_lstm",
             Self::DiagonalLeft(_) => "diagonal_left",
             Self::DiagonalRight(_) => "diagonal_right",
+            Self::Graph(op) => op.kind(),
         }
     }
 }
@@ -276,6 +436,15 @@ impl Record {
                 let conv: &mut ConvRecord = bytemuck::must_cast_mut(self);
                 let ConvRecord { weights, bias, multipliers, class_bias, .. } = conv;
                 [Some(weights), Some(bias), Some(multipliers), Some(class_bias), None, None, None, None]
+            }
+            kind::CONV => {
+                let conv: &mut MapConvRecord = bytemuck::must_cast_mut(self);
+                let MapConvRecord { weights, bias, multipliers, class_bias, .. } = conv;
+                [Some(weights), Some(bias), Some(multipliers), Some(class_bias), None, None, None, None]
+            }
+            kind::TABLE => {
+                let table: &mut TableRecord = bytemuck::must_cast_mut(self);
+                [Some(&mut table.table), None, None, None, None, None, None, None]
             }
             kind::ROW_LSTM | kind::DIAGONAL_LEFT | kind::DIAGONAL_RIGHT => {
                 let lstm: &mut LstmRecord = bytemuck::must_cast_mut(self);

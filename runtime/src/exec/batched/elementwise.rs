@@ -85,8 +85,11 @@ pub(super) fn run<A: Pack, K: Kernel>(
     kernel: K,
 ) -> Result<(), Corrupt> {
     let Scratch { registers, sums, .. } = scratch;
-    let Operands { inputs, output, count } = op.operands();
+    let Operands { inputs, output, count, halves } = op.operands();
     let count = usize::from(count);
+    if halves {
+        return halved::<A, K>(op, step, scratch, kernel);
+    }
     for span in spans(0..step.batch_columns(), count, features(count, step)) {
         let values = sums.get_mut(..span.len()).ok_or(Corrupt)?;
         let [a, b, t] = inputs.map(|at| registers.get::<i16>(at, count)?.get(span.clone()));
@@ -98,6 +101,39 @@ pub(super) fn run<A: Pack, K: Kernel>(
             #[inline(always)]
             |v, y| *y = <A as Arithmetic>::residual(v),
         );
+    }
+    Ok(())
+}
+
+/// Runs an elementwise op of the halves of a register, column by column and group by group.
+#[inline(always)]
+fn halved<A: Pack, K: Kernel>(
+    op: Elementwise<'_>,
+    step: &Step,
+    scratch: &mut Scratch,
+    kernel: K,
+) -> Result<(), Corrupt> {
+    let Scratch { registers, sums, .. } = scratch;
+    let operands = op.operands();
+    let (count, input) = (usize::from(operands.count), operands.inputs[0]);
+    for column in 0..step.batch_columns() {
+        for index in step.groups.clone() {
+            let group = group_start(count, step.all_groups, index)..group_start(count, step.all_groups, index + 1);
+            let [a, b, _] = operands.ranges(&group, group.clone());
+            let x = registers.get::<i16>(input, 2 * count).ok_or(Corrupt)?;
+            let x = x.get(2 * count * column..2 * count * (column + 1)).ok_or(Corrupt)?;
+            let (a, b) = (x.get(a).ok_or(Corrupt)?, x.get(b).ok_or(Corrupt)?);
+            let values = sums.get_mut(..a.len()).ok_or(Corrupt)?;
+            elementwise::<A>(op, [a, b, b], values);
+            let y = registers.get_mut(operands.output, count).ok_or(Corrupt)?;
+            map(
+                kernel,
+                values,
+                y.get_mut(count * column + group.start..count * column + group.end).ok_or(Corrupt)?,
+                #[inline(always)]
+                |v, y| *y = <A as Arithmetic>::residual(v),
+            );
+        }
     }
     Ok(())
 }

@@ -31,6 +31,7 @@ impl<A: Pack> Ops<A> {
                 Instruction::DiagonalRight(record) => Op::Lstm(Box::new(Lstm::new(model, record, Kind::Right)?)),
                 Instruction::Quantize(record) => Op::Quantize(*record),
                 Instruction::Elementwise(_) => Op::Elementwise(*record),
+                Instruction::Graph(_) => return None,
             })
         };
         model.records().iter().enumerate().map(op).collect::<Option<_>>().map(Self)

@@ -18,16 +18,19 @@ pub(super) fn run<A: Arithmetic, K: Kernel>(
     scratch: &mut Scratch<'_, A>,
     kernel: K,
 ) -> Result<(), Corrupt> {
-    let Operands { inputs: [a, b, t], output, count } = op.operands();
+    let operands = op.operands();
+    let Operands { inputs: [a, b, t], output, count, .. } = operands;
     let Scratch { registers, sums, .. } = scratch;
-    let Range { start: mut first, end } = features(context, count);
+    let group = features(context, count);
+    let Range { start: mut first, end } = group;
     while first < end {
         // An output register may also be an input: a block is read before it is written.
         let range = first..end.min(first + OUTPUT_BLOCK);
         first = range.end;
         let values = sums.get_mut(..range.len()).ok_or(Corrupt)?;
-        let read = |at| registers.get::<A::Residual>(at, range.clone());
-        elementwise::<A>(op, [read(a).ok_or(Corrupt)?, read(b).ok_or(Corrupt)?, read(t).ok_or(Corrupt)?], values);
+        let read = |at, range| registers.get::<A::Residual>(at, range).ok_or(Corrupt);
+        let [of_a, of_b, of_t] = operands.ranges(&group, range.clone());
+        elementwise::<A>(op, [read(a, of_a)?, read(b, of_b)?, read(t, of_t)?], values);
         Store::Residual.put::<A, K>(registers, output, range, values, kernel)?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 //! No accumulator state crosses blocks, so there is less set-up. Set-up dominates if vectors make the products short.
 
 use super::context::{OpState, PixelContext, Scratch};
-use super::conv::{gather, logits as to_logits};
+use super::conv::{gather, to_logits};
 use super::elementwise::{features, quantize};
 use super::gemv::OUTPUT_BLOCK;
 use super::memory::copy;
@@ -18,14 +18,14 @@ use crate::network::taps::Reach;
 use bytemuck::Pod;
 use core::ops::Range;
 
-/// Fast path of [`super::forward::forward`] for convolutions and `quantize`: same result. Returns the index of the first op, from
-/// `op` on, that it cannot run.
+/// Fast path of [`super::forward::run`] for convolutions and `quantize`: same result. Returns the index of the first of `ops` that it cannot
+/// run.
 ///
 /// Weights must be row-major, with multipliers. `GROUPS` is 1 for a model of one colour, else 3. The loop inlines its ops, because
 /// calls would be a large share of their time. It leaves LSTMs to the caller, to save stack.
 #[inline(never)]
 pub(super) fn ops<A: Arithmetic, K: Kernel, O: Observer, const GROUPS: usize>(
-    mut op: usize,
+    ops: Range<usize>,
     context: &PixelContext<'_>,
     op_state: &mut OpState<'_>,
     scratch: &mut Scratch<'_, A>,
@@ -34,9 +34,10 @@ pub(super) fn ops<A: Arithmetic, K: Kernel, O: Observer, const GROUPS: usize>(
 ) -> Result<usize, Corrupt> {
     // A local copy avoids a load through a pointer at each use.
     let mut scratch = scratch.reborrow();
-    for record in context.model.records().get(op..).ok_or(Corrupt)? {
+    let mut op = ops.start;
+    for record in context.model.records().get(ops).ok_or(Corrupt)? {
         if let Some(record) = record.conv() {
-            if !conv::<A, K, GROUPS>(record, context, op == 0, op_state, &mut scratch, kernel)? {
+            if !conv::<A, K, GROUPS>(record, context, op_state, &mut scratch, kernel)? {
                 break;
             }
         } else if let Some(record) = record.quantize() {
@@ -58,7 +59,6 @@ pub(super) fn ops<A: Arithmetic, K: Kernel, O: Observer, const GROUPS: usize>(
 fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
     record: &ConvRecord,
     context: &PixelContext<'_>,
-    first: bool,
     op_state: &mut OpState<'_>,
     scratch: &mut Scratch<'_, A>,
     kernel: K,
@@ -80,7 +80,7 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
         scratch.registers.read(record.input, 0, x)?;
         &*x
     } else {
-        let length = collect::<A>(record, context, open, last && !first, op_state, scratch)?;
+        let length = collect::<A>(record, context, open, last && record.input != 0, op_state, scratch)?;
         scratch.im2col.get(..length).ok_or(Corrupt)?
     };
     let Scratch { registers, logits, sums, .. } = scratch;
@@ -109,7 +109,7 @@ fn conv<A: Arithmetic, K: Kernel, const GROUPS: usize>(
             A::gemv_scaled(kernel, gemv, sums);
             let logits = logits.get_mut(..count).ok_or(Corrupt)?;
             copy(logits, bytemuck::try_cast_slice(sums).ok().ok_or(Corrupt)?)?;
-            to_logits::<A, K>(record, context, logits, kernel);
+            to_logits::<A, K>(record.logit_shift, context, logits, kernel);
         }
     }
     Ok(true)
@@ -150,7 +150,7 @@ fn many_logits<A: Arithmetic, K: Kernel>(
         multipliers: context.model.slice(record.multipliers, outputs).ok_or(Corrupt)?,
     };
     A::gemv_sums(kernel, gemv, logits);
-    to_logits::<A, K>(record, context, logits, kernel);
+    to_logits::<A, K>(record.logit_shift, context, logits, kernel);
     Ok(true)
 }
 

@@ -7,6 +7,7 @@ mod elementwise;
 mod forward;
 mod fused;
 mod gemv;
+mod graph;
 mod im2col;
 mod lstm;
 mod memory;
@@ -19,14 +20,14 @@ use crate::arithmetic::Float;
 #[cfg(feature = "a16")]
 use crate::arithmetic::Int8A16;
 use crate::arithmetic::{Arithmetic, Int8};
-use crate::blob::{Model, NumberFormat, Plan};
+use crate::blob::{GRAPH, Model, NumberFormat, Plan};
 use crate::exec::error::Corrupt;
 use crate::exec::pixel::{Cost, Pixel, check_label, next_value, predicted};
 use crate::exec::{SetupError, StepError};
 use crate::kernels::{Kernel, Native};
-use crate::network::Image;
+use crate::network::{Image, Output};
 use crate::source::{Position, SymbolSource};
-use context::{PixelContext, zeroed_accumulators};
+use context::{PixelContext, split, zeroed_accumulators};
 use forward::{end_pixel, forward};
 pub use observer::Observer;
 pub use registers::Registers;
@@ -172,16 +173,25 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
         let mut pixel = Pixel { row, column, values: [0; 3], cost: Cost(0) };
         let mut sums = zeroed_accumulators::<A>();
         let (model, plan, label) = (self.model, self.plan, self.label);
-        let mut context = PixelContext { model, plan, label, height, width, row, column, groups: channels, group: 0 };
+        let groups = if GRAPH { model.groups() } else { channels };
+        let mut context = PixelContext { model, plan, label, height, width, row, column, groups, group: 0, value: 0 };
         for (channel, slot) in pixel.values.iter_mut().enumerate().take(channels) {
-            context.group = channel;
-            let logits = forward::<A, K, O>(&context, self.state, &mut sums, self.kernel, observer)
-                .map_err(|_| stopped::<A, _>())?;
+            let logits = if !GRAPH || channel < groups {
+                context.group = channel;
+                let logits = forward::<A, K, O>(&context, self.state, &mut sums, self.kernel, observer)
+                    .map_err(|_| stopped::<A, _>())?;
+                logits_of(logits, channel, &model, groups)?
+            } else {
+                // The first pass has computed the logits of all channels.
+                let (scratch, _) = split::<A>(&model, plan, self.state, &mut sums).ok_or(Corrupt)?;
+                logits_of(scratch.logits, channel, &model, groups)?
+            };
             let distribution = predicted(self.model.output(), logits, source.temperature(), self.kernel);
             let position = Position { row, column, channel };
             let value = next_value(source, position, &distribution, levels)?;
             pixel.cost += Cost(distribution.cost(value).into());
             *slot = value;
+            context.value = value;
             self.store::<A>(channel, value)?;
         }
         end_pixel::<A, K>(&context, self.state, &mut sums, self.kernel).map_err(|_| stopped::<A, _>())?;
@@ -245,6 +255,35 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
             *table.get(usize::from(value)).ok_or(Corrupt)?;
         Ok(())
     }
+}
+
+/// Logits of a channel, out of those that its pass has computed.
+#[inline(always)]
+fn logits_of<'l>(
+    logits: &'l mut [u32],
+    channel: usize,
+    model: &Model<'_>,
+    groups: usize,
+) -> Result<&'l mut [u32], Corrupt> {
+    let Image { channels, levels, .. } = model.image();
+    if !GRAPH || groups == channels {
+        return Ok(logits);
+    }
+    match model.output() {
+        Output::Softmax => logits.get_mut(channel * levels..(channel + 1) * levels),
+        // One logit becomes two, in a place behind those of the channels.
+        Output::Bernoulli => {
+            let logit = *logits.get(channel).ok_or(Corrupt)?;
+            let two = logits.get_mut(channels..channels + levels);
+            two.map(|two| {
+                if let Some(first) = two.first_mut() {
+                    *first = logit;
+                }
+                two
+            })
+        }
+    }
+    .ok_or(Corrupt)
 }
 
 /// Error of a stopped forward pass: a float sum that is not finite, or, with integers, a blob that changed after its check.

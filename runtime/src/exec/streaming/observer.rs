@@ -8,6 +8,11 @@ pub trait Observer {
     ///
     /// `logits` holds the channel's logits after the op that makes them.
     fn after(&mut self, op: usize, channel: usize, registers: &Registers<'_>, logits: &[u32]);
+
+    /// Called in a graph before ops run at another position than the last ones: some run ahead of the pixel.
+    fn position(&mut self, row: usize, column: usize) {
+        let _ = (row, column);
+    }
 }
 
 /// No-op observer, free of cost.
