@@ -105,6 +105,15 @@ pub enum Error {
         /// The op that must not read it.
         reader: String,
     },
+    /// Features of a colour model that the engine cannot lay out.
+    #[error(
+        "op `{op}` combines features whose colours come in different orders, which the engine cannot lay out: numbers of features \
+         that divide by 3 always fit"
+    )]
+    Colours {
+        /// Name of the op.
+        op: String,
+    },
     /// A value that nothing reads.
     #[error("nothing reads what `{0}` makes: leave it out, or read it")]
     NotRead(String),

@@ -45,7 +45,7 @@ pub mod trained;
 pub mod verify;
 
 pub use blob::Blob;
-pub use description::{Description, NetworkSpec, OpSpec};
+pub use description::{Description, NetworkSpec, OpKind, OpSpec};
 pub use error::Error;
 pub use images::ImageSet;
 pub use picture::Picture;

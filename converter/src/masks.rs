@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::picture::Picture;
 use crate::picture::canvas::{self, Area, Drawn, FAINT, INK, shortened};
 use pixelrnn::Model;
-use pixelrnn::blob::Instruction;
+use pixelrnn::blob::{GraphOp, Instruction, MapConvRecord};
 use pixelrnn::network::taps::{self, Offset, Recurrence};
 use pixelrnn::network::{Conv, Mask, Node, Op};
 use plotters::prelude::*;
@@ -65,6 +65,26 @@ impl Kernel {
             }
         };
         Self { dilation: conv.dilation, taps: kernel.taps.into_iter().map(own).collect(), ..kernel }
+    }
+
+    /// Kernel over a map: the taps of the map, and the centre.
+    fn over_map(conv: &MapConvRecord) -> Self {
+        let (first, dilation) = (-isize::from(conv.anchor[1]), usize::from(conv.dilation));
+        let row = |(down, taps): (isize, usize)| {
+            (0..taps).map(move |tap| (down / dilation.max(1) as isize, first + tap as isize))
+        };
+        let mut taps: Vec<Offset> = conv.rows().flat_map(row).collect();
+        if conv.centre == 3 {
+            taps.push((0, 0));
+        }
+        let kernel = Self::recurrence("", &taps);
+        let mask = match conv.centre {
+            1 => Some(Mask::A),
+            2 => Some(Mask::B),
+            _ => None,
+        };
+        let own = |tap| if tap == Tap::Pixel { mask.map_or(tap, Tap::Own) } else { tap };
+        Self { dilation, taps: kernel.taps.into_iter().map(own).collect(), ..kernel }
     }
 
     /// State-to-state kernel: the bounding box of its taps and the predicted pixel.
@@ -130,7 +150,8 @@ pub fn of_blob(model: &Model<'_>) -> Vec<Layer> {
             }
             Instruction::DiagonalLeft(_) => vec![input(1), state(&taps::diagonal_left())],
             Instruction::DiagonalRight(_) => vec![input(1), state(&taps::diagonal_right())],
-            Instruction::Quantize(_) | Instruction::Elementwise(_) => continue,
+            Instruction::Graph(GraphOp::Conv(conv)) => vec![Kernel::over_map(conv)],
+            Instruction::Quantize(_) | Instruction::Elementwise(_) | Instruction::Graph(_) => continue,
         };
         layers.push(Layer { name, kind: instruction.kind(), kernels });
     }

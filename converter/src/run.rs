@@ -159,12 +159,15 @@ struct LogitTap {
     /// Logits `[C][L or 1]` of the current pixel.
     pixel: Option<Vec<u32>>,
     logits_per_channel: usize,
+    channels_at_once: usize,
 }
 
 impl Observer for LogitTap {
     fn after(&mut self, op: usize, channel: usize, _: &Registers<'_>, logits: &[u32]) {
         let each = self.logits_per_channel;
         if let Some(pixel) = self.pixel.as_mut().filter(|_| op == self.last_op) {
+            // Without colour groups, one pass gives the logits of all channels.
+            let each = each * self.channels_at_once;
             pixel[channel * each..(channel + 1) * each].copy_from_slice(&logits[..each]);
         }
     }
@@ -185,9 +188,10 @@ fn score_engine(model: Model<'_>, image: &[u8], label: Option<usize>, logits: bo
     let pixels = shape.height * shape.width;
     let mut all = memory::zeros(if logits { shape.channels * each * pixels } else { 0 }, "the logits")?;
     let mut tap = LogitTap {
-        last_op: model.instructions().len() - 1,
+        last_op: model.logits_op(),
         pixel: logits.then(|| vec![0; shape.channels * each]),
         logits_per_channel: each,
+        channels_at_once: shape.channels / model.groups(),
     };
     let mut source = Floor::new(FromImage::new(image, shape));
     let mut cost = Cost(0);

@@ -7,8 +7,9 @@ use crate::reference::{Map, Reference, StateRange, States};
 use crate::run::{engine_error, setup_error};
 use crate::trained::TrainedModel;
 use pixelrnn::arithmetic::Int8A16;
-use pixelrnn::blob::{DType, Destination, Instruction, NumberFormat, group_start};
-use pixelrnn::network::{Image, Output};
+use crate::quantize::Slots;
+use pixelrnn::blob::{DType, Destination, GraphOp, Instruction, NumberFormat, group_start};
+use pixelrnn::network::{Features, Output};
 use pixelrnn::{Engine, FromImage, Model, Observer, Registers};
 use std::ops::Range;
 
@@ -87,7 +88,7 @@ struct Probe {
     dtype: Option<DType>,
     step: f64,
     /// Network feature of each register element. Empty if the op completes no value.
-    features: Vec<usize>,
+    features: Slots,
 }
 
 /// Compares a blob with its trained model, op by op.
@@ -110,6 +111,7 @@ impl<'m> Layers<'m> {
         if description.image != model.image() || description.output != model.output() {
             return Err(Error::Mismatch("its images or its output distribution differ".into()));
         }
+        let (layouts, _) = crate::quantize::shapes(trained)?;
         let mut probes = Vec::new();
         let mut errors = Vec::new();
         let mut notes = model.notes();
@@ -121,15 +123,16 @@ impl<'m> Layers<'m> {
             let value: usize = word()?.parse().map_err(|_| odd("has an invalid note"))?;
             let step: f64 = word()?.parse().map_err(|_| odd("has an invalid note"))?;
             let name = word()?.to_string();
-            let (mut probe, count) = probe(instruction, step).ok_or_else(|| odd("is of an unknown kind"))?;
+            let (mut probe, count) = probe(&model, instruction, step).ok_or_else(|| odd("is of an unknown kind"))?;
             // The left half of a Diagonal BiLSTM completes no value.
             if value > 0 {
                 let node = trained.nodes().get(value - 1);
                 let node = node.ok_or_else(|| odd("computes a value that the model does not have"))?;
-                if count != node.features.count {
+                let slots = if probe.dtype.is_none() { logit_slots(node.features) } else { layouts[node.output].clone() };
+                if count != slots.len() {
                     return Err(odd("computes a different number of features"));
                 }
-                probe.features = crate::quantize::sorted(node.features);
+                probe.features = slots;
             }
             probes.push(probe);
             errors.push(LayerError { name, value, ..LayerError::default() });
@@ -154,10 +157,10 @@ impl<'m> Layers<'m> {
                 layers: self.probes.as_slice(),
                 errors: &mut self.errors,
                 exact: &exact,
-                shape,
                 weights,
                 softmax: self.model.output() == Output::Softmax,
-                pixel,
+                groups: self.model.groups(),
+                at: (pixel / shape.width, pixel % shape.width),
             };
             engine.step_observed(&mut source, &mut recorder).map_err(engine_error)?;
         }
@@ -172,9 +175,13 @@ impl Layers<'_> {
             let (record, direction) = match instruction {
                 Some(Instruction::RowLstm(record) | Instruction::DiagonalLeft(record)) => (record, 0),
                 Some(Instruction::DiagonalRight(record)) => (record, 1),
-                Some(Instruction::MaskedConv(_) | Instruction::Quantize(_) | Instruction::Elementwise(_)) | None => {
-                    continue;
-                }
+                Some(
+                    Instruction::MaskedConv(_)
+                    | Instruction::Quantize(_)
+                    | Instruction::Elementwise(_)
+                    | Instruction::Graph(_),
+                )
+                | None => continue,
             };
             // A left half completes its value together with the right half after it.
             let made = self.errors[op..].iter().position(|error| error.value > 0).map_or(op, |behind| op + behind);
@@ -189,10 +196,10 @@ impl Layers<'_> {
 }
 
 impl StateClamps {
-    fn add(&mut self, bits: &[u8], units: &[usize], range: &StateRange) {
-        self.units = units.len();
+    fn add(&mut self, bits: &[u8], units: &Slots, range: &StateRange) {
+        self.units = units.iter().flatten().count();
         let (mut cells, mut gates) = (0, 0);
-        for (bits, unit) in bits.iter().zip(units) {
+        for (bits, unit) in bits.iter().zip(units.iter().flatten()) {
             let cell = range.cells[*unit] / f64::from(bits & 15).exp2();
             let fraction = f64::from(bits >> 4);
             // At the coarsest step, a saturated gate has a `tanh` of 1: nothing is lost.
@@ -205,13 +212,23 @@ impl StateClamps {
     }
 }
 
+/// Zero point of a map's activations.
+fn zero_point_of(model: &Model<'_>, map: u16) -> Option<i8> {
+    match model.records().get(usize::from(map))?.instruction()? {
+        Instruction::Graph(GraphOp::Keep(keep)) => Some(keep.zero_point),
+        _ => None,
+    }
+}
+
 /// Location of an op's output, and its number of features.
-fn probe(instruction: Option<Instruction<'_>>, step: f64) -> Option<(Probe, usize)> {
+fn probe(model: &Model<'_>, instruction: Option<Instruction<'_>>, step: f64) -> Option<(Probe, usize)> {
     let instruction = instruction?;
     let zero_point = match instruction {
         Instruction::MaskedConv(c) if c.destination()? == Destination::Activation => c.output_zero_point,
         Instruction::Quantize(q) => q.zero_point,
-        Instruction::MaskedConv(_)
+        Instruction::Graph(GraphOp::Conv(c)) if c.destination()? == Destination::Activation => c.output_zero_point,
+        Instruction::Graph(GraphOp::Load(l)) if l.dtype()? == DType::Activation => zero_point_of(model, l.map)?,
+        Instruction::Graph(_) | Instruction::MaskedConv(_)
         | Instruction::Elementwise(_)
         | Instruction::RowLstm(_)
         | Instruction::DiagonalLeft(_)
@@ -220,6 +237,10 @@ fn probe(instruction: Option<Instruction<'_>>, step: f64) -> Option<(Probe, usiz
     let (register, dtype, count) = match (instruction.vectors().output, instruction) {
         (Some(vector), _) => (vector.at, Some(vector.kind), vector.count),
         (None, Instruction::MaskedConv(c)) => (0, None, c.outputs),
+        (None, Instruction::Graph(GraphOp::Conv(c))) => (0, None, c.outputs),
+        (None, Instruction::Graph(GraphOp::Logits(l))) => (0, None, l.count),
+        // Structure and maps: they complete no value.
+        (None, Instruction::Graph(_)) => (0, None, 0),
         // Every other op writes a register.
         (
             None,
@@ -238,10 +259,12 @@ struct Recorder<'a> {
     layers: &'a [Probe],
     errors: &'a mut [LayerError],
     exact: &'a [Map],
-    shape: Image,
     weights: NumberFormat,
     softmax: bool,
-    pixel: usize,
+    /// Colour groups of the model.
+    groups: usize,
+    /// Row and column of the ops that run.
+    at: (usize, usize),
 }
 
 /// Reads one register element.
@@ -253,9 +276,9 @@ impl Observer for Recorder<'_> {
     fn after(&mut self, op: usize, channel: usize, registers: &Registers<'_>, logits: &[u32]) {
         let (probe, error) = (&self.layers[op], &mut self.errors[op]);
         let count = probe.features.len();
-        let start = |group| group_start(count, self.shape.channels, group);
+        let start = |group| group_start(count, self.groups, group);
         let exact = &self.exact[error.value];
-        let (row, column) = (self.pixel / self.shape.width, self.pixel % self.shape.width);
+        let (row, column) = self.at;
         let reals = |f: usize| {
             let at = f..f + 1;
             let (q, ends) = match (probe.dtype, self.weights) {
@@ -268,13 +291,14 @@ impl Observer for Recorder<'_> {
                 (_, NumberFormat::F16 | NumberFormat::F32) => (element::<f32>(registers, probe, at), NO_ENDS),
             };
             let q = q.unwrap_or_default();
-            (q, ends, probe.step * (q - probe.zero_point), exact.at(probe.features[f], row, column))
+            let feature = probe.features[f].unwrap_or_default();
+            (q, ends, probe.step * (q - probe.zero_point), exact.at(feature, row, column))
         };
-        let features = start(channel)..start(channel + 1);
+        let features = (start(channel)..start(channel + 1)).filter(|f| probe.features[*f].is_some());
         // Softmax is invariant to a constant added to all logits: remove it.
         let common = if probe.dtype.is_none() && self.softmax {
             features.clone().map(reals).map(|(.., real, right)| real - right).sum::<f64>()
-                / features.len().max(1) as f64
+                / features.clone().count().max(1) as f64
         } else {
             0.0
         };
@@ -291,4 +315,13 @@ impl Observer for Recorder<'_> {
             error.saturated.1 += 1;
         }
     }
+
+    fn position(&mut self, row: usize, column: usize) {
+        self.at = (row, column);
+    }
+}
+
+/// Logits in their own order.
+fn logit_slots(features: Features) -> Slots {
+    (0..features.count).map(Some).collect()
 }

@@ -32,12 +32,15 @@ struct Tap {
     /// `[C][L or 1]`.
     pixel: Vec<i32>,
     logits_per_channel: usize,
+    channels_at_once: usize,
 }
 
 impl Observer for Tap {
     fn after(&mut self, op: usize, channel: usize, _: &Registers<'_>, logits: &[u32]) {
         if op == self.last_op {
-            let channel = &mut self.pixel[channel * self.logits_per_channel..(channel + 1) * self.logits_per_channel];
+            // Without colour groups, one pass gives the logits of all channels.
+            let each = self.logits_per_channel * self.channels_at_once;
+            let channel = &mut self.pixel[channel * each..(channel + 1) * each];
             for (to, from) in channel.iter_mut().zip(logits) {
                 *to = *from as i32;
             }
@@ -58,9 +61,10 @@ where
     let pixels = shape.height * shape.width;
     let logits_per_channel = if model.output() == Output::Softmax { shape.levels } else { 1 };
     let mut tap = Tap {
-        last_op: model.instructions().len() - 1,
+        last_op: model.logits_op(),
         pixel: vec![0; shape.channels * logits_per_channel],
         logits_per_channel,
+        channels_at_once: shape.channels / model.groups(),
     };
     let mut pass = Pass {
         image: vec![0; shape.values()],

@@ -16,6 +16,7 @@ pub mod device;
 pub mod fixtures;
 pub mod forward;
 pub mod garbage;
+pub mod graphs;
 pub mod golden;
 pub mod integer_model;
 pub mod lossy;

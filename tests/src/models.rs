@@ -6,7 +6,7 @@ use pixelrnn::network::{Architecture, ColourGroups, Image, InputMap, Mask, Outpu
 use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::images::Range;
 use pixelrnn_converter::quantize::Method;
-use pixelrnn_converter::{Blob, Description, Error, ImageSet, NetworkSpec, OpSpec, Tensor, TrainedModel};
+use pixelrnn_converter::{Blob, Description, Error, ImageSet, NetworkSpec, OpKind, Tensor, TrainedModel};
 use std::collections::BTreeMap;
 
 /// A random model, determined by its seed. One in three has extreme weights or biases.
@@ -50,7 +50,7 @@ pub fn random_blob_sized(seed: u64, size: [usize; 2]) -> Option<(TrainedModel, B
     converted(random_of(seed, Some(size)), seed, NumberFormat::I8)
 }
 
-fn converted(trained: TrainedModel, seed: u64, weights: NumberFormat) -> Option<(TrainedModel, Blob)> {
+pub(crate) fn converted(trained: TrainedModel, seed: u64, weights: NumberFormat) -> Option<(TrainedModel, Blob)> {
     let description = trained.description();
     let image = description.image;
     let mut random = Random::new(!seed);
@@ -62,7 +62,7 @@ fn converted(trained: TrainedModel, seed: u64, weights: NumberFormat) -> Option<
     let method = random.choose(&[Method::MinMax, Method::Percentile(0.01), Method::MeanSquare]);
     match convert(&trained, &Calibration::Images { set, labels, count }, weights, method, || ()) {
         Ok(converted) => Some((trained, converted.blob)),
-        Err(Error::NotInEngine { .. } | Error::OutOfScale { .. }) => None,
+        Err(Error::NotInEngine { .. } | Error::OutOfScale { .. } | Error::Colours { .. }) => None,
         Err(error) => panic!("model {seed}: {error}\n{}", trained.description().to_json()),
     }
 }
@@ -131,8 +131,9 @@ fn op_list(random: &mut Random, size: Option<[usize; 2]>) -> Description {
     for _ in 0..list.random.below(6) {
         ops.push(list.any(&mut features, 0));
     }
-    if list.skip_features.is_some() && list.random.once_in(2) {
-        ops.push(OpSpec::SkipSum {});
+    // A sum of skips must be read.
+    if list.skip_features.is_some() {
+        ops.push(OpKind::SkipSum {});
     }
     let logits = image.channels * output.logits_per_channel(image.levels);
     ops.push(list.conv(Mask::B, logits));
@@ -142,7 +143,7 @@ fn op_list(random: &mut Random, size: Option<[usize; 2]>) -> Description {
         input: input(&image, random),
         classes: random.choose(&[0, 0, 1, 4]),
         colour_groups: if contiguous { ColourGroups::Contiguous } else { ColourGroups::Cyclic },
-        network: NetworkSpec::Ops(ops),
+        network: NetworkSpec::Ops(ops.into_iter().map(Into::into).collect()),
     }
 }
 
@@ -156,38 +157,45 @@ impl OpList<'_> {
         format!("op{}", self.names)
     }
 
-    fn conv(&mut self, mask: Mask, out: usize) -> OpSpec {
+    fn conv(&mut self, mask: Mask, out: usize) -> OpKind {
         let kernel = [self.random.between(1, 5), self.random.between(1, 5)];
         let kernel = if self.random.once_in(3) { [1, 1] } else { kernel };
-        OpSpec::MaskedConv { name: self.name(), mask, kernel, out, dilation: self.random.choose(&[1, 1, 1, 2, 3]) }
+        OpKind::MaskedConv {
+            name: self.name(),
+            mask,
+            kernel,
+            out,
+            dilation: self.random.choose(&[1, 1, 1, 2, 3]),
+            parts: 1,
+        }
     }
 
     /// A random op with `features` inputs and outputs.
-    fn any(&mut self, features: &mut usize, depth: usize) -> OpSpec {
+    fn any(&mut self, features: &mut usize, depth: usize) -> OpKind {
         let initial_state = self.random.once_in(2);
         match self.random.below(12) {
-            0 | 1 => OpSpec::Relu {},
+            0 | 1 => OpKind::Relu {},
             2 => [
-                OpSpec::Elu {},
-                OpSpec::Tanh {},
-                OpSpec::Sigmoid {},
-                OpSpec::LeakyRelu { slope: 0.25 },
-                OpSpec::LeakyRelu { slope: -1.5 },
+                OpKind::Elu {},
+                OpKind::Tanh {},
+                OpKind::Sigmoid {},
+                OpKind::LeakyRelu { slope: 0.25 },
+                OpKind::LeakyRelu { slope: -1.5 },
             ][self.random.below(5)]
             .clone(),
-            3 => OpSpec::BatchNorm { name: self.name(), eps: 1e-5 },
+            3 => OpKind::BatchNorm { name: self.name(), eps: 1e-5 },
             4 if self.skip_features.is_none_or(|count| count == *features) => {
                 self.skip_features = Some(*features);
-                OpSpec::Skip { name: self.name() }
+                OpKind::Skip { name: self.name() }
             }
             5 => {
                 *features = self.any_features();
                 let (name, kernel) = (self.name(), self.random.between(1, 4));
-                OpSpec::RowLstm { name, hidden: *features, kernel, initial_state }
+                OpKind::RowLstm { name, hidden: *features, kernel, initial_state }
             }
             6 => {
                 *features = self.any_features();
-                OpSpec::DiagonalBilstm { name: self.name(), hidden: *features, initial_state }
+                OpKind::DiagonalBilstm { name: self.name(), hidden: *features, initial_state }
             }
             7..=9 if depth < 3 => self.residual(features, depth),
             _ => {
@@ -197,7 +205,7 @@ impl OpList<'_> {
         }
     }
 
-    fn residual(&mut self, features: &mut usize, depth: usize) -> OpSpec {
+    fn residual(&mut self, features: &mut usize, depth: usize) -> OpKind {
         let start = *features;
         let mut ops = Vec::new();
         for _ in 0..self.random.below(4) {
@@ -207,11 +215,11 @@ impl OpList<'_> {
             ops.push(self.conv(Mask::B, start));
             *features = start;
         }
-        OpSpec::Residual { ops, scale: self.random.choose(&[1.0, 1.0, 0.5, -1.25, 0.0]) }
+        OpKind::Residual { ops: ops.into_iter().map(Into::into).collect(), scale: self.random.choose(&[1.0, 1.0, 0.5, -1.25, 0.0]) }
     }
 }
 
-fn tensors(description: &Description, random: &mut Random) -> BTreeMap<String, Tensor> {
+pub(crate) fn tensors(description: &Description, random: &mut Random) -> BTreeMap<String, Tensor> {
     let nodes = description.nodes().unwrap_or_else(|e| panic!("{e}\n{}", description.to_json()));
     let (weights, biases) = match random.below(6) {
         0 => (random.choose(&[0.02, 20.0]), 1.0),

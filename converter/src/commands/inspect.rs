@@ -2,7 +2,7 @@
 
 use super::model::{AnyModel, BuiltIn, report_closed_weights};
 use super::{Failure, inspect_description};
-use pixelrnn::blob::{Destination, HEADER_BYTES, Instruction, Layout, NumberFormat, RECORD_BYTES, kind};
+use pixelrnn::blob::{Destination, HEADER_BYTES, GraphOp, Instruction, Phase, SegmentRecord, Layout, NumberFormat, RECORD_BYTES, kind};
 use pixelrnn::network::{Image, Op, Output};
 use pixelrnn::{Model, Plan};
 use pixelrnn_converter::TrainedModel;
@@ -116,7 +116,7 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
     };
     for instruction in model.instructions().flatten() {
         let name = notes.next().and_then(|n| n.splitn(3, ' ').nth(2)).unwrap_or("").to_string();
-        let multiply_adds = instruction.multiply_adds(image.channels);
+        let multiply_adds = instruction.multiply_adds(model.groups());
         let (shape, numbers) = match instruction {
             Instruction::MaskedConv(c) => {
                 let to = match c.destination() {
@@ -135,6 +135,35 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
             }
             Instruction::Quantize(q) => (format!("{} {wide} -> {narrow}", q.count), 0),
             Instruction::Elementwise(op) => (format!("{} {wide}", op.operands().count), 0),
+            Instruction::Graph(op) => match op {
+                GraphOp::Conv(c) => {
+                    let to = match c.destination() {
+                        Some(Destination::Activation) => narrow.to_string(),
+                        Some(Destination::Residual) => wide.to_string(),
+                        Some(Destination::Accumulate) => format!("+{wide}"),
+                        Some(Destination::Logits) | None => "logits".to_string(),
+                    };
+                    let taps = c.taps() + usize::from(c.centre > 0);
+                    let plural = if taps == 1 { "" } else { "s" };
+                    (
+                        format!("{taps} tap{plural} {} -> {} {to}", c.inputs, c.outputs),
+                        usize::from(c.outputs) * (factor + biases([c.bias, c.class_bias])),
+                    )
+                }
+                GraphOp::Table(t) => {
+                    let count = t.rows(model.classes(), image.levels) * usize::from(t.count);
+                    (format!("{} {wide}", t.count), count * weights.residual_bytes())
+                }
+                GraphOp::Keep(k) => {
+                    let dtype = if k.dtype == 0 { narrow } else { wide };
+                    (format!("{} {dtype}, {} pixels", k.count, k.pixels[0]), 0)
+                }
+                GraphOp::Load(l) => (format!("{} {}", l.count, if l.dtype == 0 { narrow } else { wide }), 0),
+                GraphOp::Join(j) => (format!("{} {wide}", j.count), 0),
+                GraphOp::Logits(l) => (format!("{} {wide} -> logits", l.count), 0),
+                GraphOp::Segment(s) => (segment(s), 0),
+                GraphOp::Graph(_) => (String::new(), 0),
+            },
             Instruction::RowLstm(l) | Instruction::DiagonalLeft(l) | Instruction::DiagonalRight(l) => {
                 let gates = 4 * usize::from(l.hidden);
                 let rows = if l.kind == kind::ROW_LSTM { 1 } else { image.height };
@@ -204,4 +233,15 @@ fn of_trained(trained: &TrainedModel) -> (String, Vec<Row>, Value) {
     let totals = json!({"kind": "trained model", "image": what, "parameters": parameters,
                         "float_bytes": 4 * parameters});
     (format!("trained model, float weights: {what}"), rows, totals)
+}
+
+/// When the ops of a segment run.
+fn segment(segment: &SegmentRecord) -> String {
+    match segment.phase() {
+        Some(Phase::Given) => format!("rows, {} ahead", segment.rows_ahead),
+        Some(Phase::Above) => format!("pixel, {} columns ahead", segment.columns_ahead),
+        Some(Phase::Past) | None => "pixel".into(),
+        Some(Phase::Itself) => "after the pixel".into(),
+        Some(Phase::Row) => "after the row".into(),
+    }
 }

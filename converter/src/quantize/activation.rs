@@ -17,7 +17,11 @@ const ELU_END: f64 = -16.0;
 const ELU_IS_LINEAR: f64 = 1.0 / 512.0;
 
 /// A hyperbolic tangent beyond this magnitude is -1 or 1 to 15 bits.
-const TANH_END: f64 = 8.0;
+pub(super) const TANH_END: f64 = 8.0;
+
+/// Places of the argument of a hyperbolic tangent beyond its fraction, and of a sigmoid.
+pub(super) const TANH_PLACES: u32 = 5;
+pub(super) const SIGMOID_PLACES: u32 = 4;
 
 /// Input range below which a hyperbolic tangent is lowered to the identity: `x - tanh(x)` is at most `x³ / 3`, a third of
 /// its unit of 2⁻¹⁵.
@@ -29,7 +33,7 @@ fn hull(results: &[f64]) -> Interval {
 }
 
 /// Fraction bits of the argument of a `tanh` record: its range ±`2^(10 - fraction)` must contain `reach`.
-fn fraction(reach: f64) -> u8 {
+pub(super) fn fraction(reach: f64) -> u8 {
     (10.0 - reach.log2().ceil()).clamp(7.0, 14.0) as u8
 }
 
@@ -66,7 +70,7 @@ pub(super) const fn surviving(activation: Activation) -> Interval {
 impl Lowering<'_> {
     /// The record of `to = activation(from)`.
     pub(super) fn activation(&self, activation: Activation, from: ValueId, to: ValueId) -> Result<Record, Error> {
-        let (input, output) = (self.places[&Held::Wide(from)], self.places[&Held::Wide(to)]);
+        let (input, output) = (self.at(Held::Wide(from)), self.at(Held::Wide(to)));
         let count = self.count(to);
         Ok(match activation {
             Activation::Relu => {
@@ -107,11 +111,11 @@ impl Lowering<'_> {
             }
             Activation::Tanh => {
                 let fraction = fraction(self.reach(from).min(TANH_END));
-                self.tanh_record(kind::TANH, fraction, u32::from(fraction) + 5, from, to)?
+                self.tanh_record(kind::TANH, fraction, u32::from(fraction) + TANH_PLACES, from, to)?
             }
             Activation::Sigmoid => {
                 let fraction = fraction(self.reach(from).min(SIGMOID_END) / 2.0);
-                self.tanh_record(kind::SIGMOID, fraction, u32::from(fraction) + 4, from, to)?
+                self.tanh_record(kind::SIGMOID, fraction, u32::from(fraction) + SIGMOID_PLACES, from, to)?
             }
         })
     }
@@ -129,8 +133,8 @@ impl Lowering<'_> {
         Ok(Record::from(TanhRecord {
             kind,
             fraction,
-            input: self.places[&Held::Wide(from)],
-            output: self.places[&Held::Wide(to)],
+            input: self.at(Held::Wide(from)),
+            output: self.at(Held::Wide(to)),
             count: self.count(to),
             // The factor saturates only when a single residual step is far beyond the saturation range.
             rescale: self.factor(unit.min(scale::MAX_FACTOR), to)?,

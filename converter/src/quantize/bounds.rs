@@ -28,17 +28,24 @@ pub(super) fn of_values(model: &TrainedModel) -> Vec<Vec<Interval>> {
             Op::RowLstm(_) => vec![(-1.0, 1.0); node.features.count],
             Op::DiagonalBilstm(_) => vec![(-2.0, 2.0); node.features.count],
             // Folded before quantization.
-            Op::BatchNorm { .. }
-            | Op::Multiply
-            | Op::Concat
-            | Op::Slice { .. }
-            | Op::Scale { .. }
-            | Op::Gate
-            | Op::Glu
-            | Op::Shift { .. }
-            | Op::ClassBias
-            | Op::Embed { .. }
-            | Op::Ones => vec![(f64::NEG_INFINITY, f64::INFINITY); node.features.count],
+            Op::Multiply => pairs().map(|(a, b)| times(*a, *b)).collect(),
+            Op::Concat => a.iter().chain(b).copied().collect(),
+            Op::Slice { from } => a[from..from + node.features.count].to_vec(),
+            Op::Scale { factor } => a.iter().map(|x| times(*x, (factor.into(), factor.into()))).collect(),
+            Op::Gate | Op::Glu => {
+                let (first, last) = a.split_at(a.len() / 2);
+                let gate = |x: &Interval| if node.op == Op::Gate { (x.0.tanh(), x.1.tanh()) } else { *x };
+                first.iter().zip(last).map(|(x, t)| times(gate(x), (sigmoid(t.0), sigmoid(t.1)))).collect()
+            }
+            // 0 comes in from outside the image.
+            Op::Shift { .. } => a.iter().map(|x| (x.0.min(0.0), x.1.max(0.0))).collect(),
+            Op::ClassBias => {
+                let class = model.tensor(node, "class.weight");
+                a.iter().enumerate().map(|(o, x)| sum(*x, biases(None, class, o))).collect()
+            }
+            Op::Embed { levels } => of_embedding(model.tensor(node, "weight"), levels, node.features.count),
+            Op::Ones => vec![(1.0, 1.0)],
+            Op::BatchNorm { .. } => vec![(f64::NEG_INFINITY, f64::INFINITY); node.features.count],
         };
         values.push(made);
     }
@@ -58,9 +65,9 @@ fn of_conv(model: &TrainedModel, node: &Node, conv: &Conv, x: &[Interval]) -> Ve
     let of_output = |o: usize| {
         let mut range = biases(bias, class, o);
         for (c, (inside, padded)) in x.iter().zip(&padded).enumerate() {
-            for u in 0..=height / 2 {
+            for u in 0..height {
                 for v in (0..width).filter(|v| conv.open(u, *v, c, o)) {
-                    let centre = (u, v) == (height / 2, width / 2);
+                    let centre = conv.offset(u, v) == (0, 0);
                     let w = f64::from(weight.data[((o * x.len() + c) * height + u) * width + v]);
                     range = sum(range, times(if centre { *inside } else { *padded }, (w, w)));
                 }
@@ -78,6 +85,15 @@ pub(super) fn biases(bias: Option<&Tensor>, class: Option<&Tensor>, o: usize) ->
     let classes = class.shape.get(1).copied().unwrap_or(0);
     let of_classes = class.data[o * classes..(o + 1) * classes].iter().map(|b| own + f64::from(*b));
     of_classes.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), b| (low.min(b), high.max(b)))
+}
+
+/// Bounds of each feature of an embedding over all levels.
+fn of_embedding(weight: Option<&Tensor>, levels: usize, features: usize) -> Vec<Interval> {
+    let of_feature = |f: usize| {
+        let column = (0..levels).filter_map(|level| Some(f64::from(*weight?.data.get(level * features + f)?)));
+        column.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
+    };
+    (0..features).map(of_feature).collect()
 }
 
 fn sum(a: Interval, b: Interval) -> Interval {

@@ -126,6 +126,7 @@ pub fn observe(
     labels: Option<&[Label]>,
     progress: impl Fn() + Sync,
 ) -> Result<Observed, Error> {
+    let (layouts, forms) = super::shapes(model)?;
     let runs: Vec<Observed> = images
         .par_iter()
         .enumerate()
@@ -150,9 +151,9 @@ pub fn observe(
                 seen.add(&map.data, stride, offset);
                 seen
             });
-            let inputs = model.nodes().iter().map(|node| {
-                let hidden = &states[node.output].hidden;
-                inputs::of_node(node, &maps[node.inputs[0]], hidden, images.len(), offset)
+            let inputs = model.nodes().iter().zip(&forms).map(|(node, form)| {
+                let (hidden, from) = (&states[node.output].hidden, node.inputs[0]);
+                inputs::of_node(node, (&maps[from], &layouts[from], *form), hidden, images.len(), offset)
             });
             Ok(Observed { values: values.collect(), inputs: inputs.collect() })
         })

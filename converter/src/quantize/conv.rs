@@ -1,49 +1,79 @@
 //! Packing of convolution and state-to-state weights: open taps only.
 
+use super::layout::{Slots, sorted};
 use super::linear::{Source, Unit};
 use super::plan::{Held, Target};
-use super::scale::Narrow;
+use super::schedule::{Form, form, opens_centre, taps_in_row};
 use super::{Lowering, write};
 use crate::error::Error;
 use crate::trained::Tensor;
-use pixelrnn::blob::{ConvRecord, kind};
-use pixelrnn::network::{Conv, Features, Mask, Op};
-
-/// Feature order of the engine: stable sort by colour group.
-pub(crate) fn sorted(features: Features) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..features.count).collect();
-    order.sort_by_key(|f| features.group(*f));
-    order
-}
+use pixelrnn::blob::{ConvRecord, Destination, MapConvRecord, group_start, kind};
+use pixelrnn::network::{Conv, Mask, Op, Presence, ValueId};
 
 /// Float weights in the engine's order, without closed taps.
 pub(super) struct Packed {
     /// Weights of each output, outputs in the engine's order.
     pub rows: Vec<Vec<f32>>,
-    /// Original index of each output.
-    pub outputs: Vec<usize>,
+    /// Original index of each output; `None` for padding.
+    pub outputs: Slots,
     /// True when sums start from a bias.
     pub biased: bool,
 }
 
-/// Packs the weights of a masked convolution. Each of `outputs` has all past taps in raster order, then the centre tap
-/// from the inputs that its mask opens.
-pub(super) fn pack(conv: &Conv, weight: &Tensor, outputs: Vec<usize>) -> Packed {
-    let inputs = sorted(conv.inputs);
-    let [height, width] = conv.kernel;
-    let (top, left) = (height / 2, width / 2);
-    let at = |o: usize, c: usize, u: usize, v: usize| weight.data[((o * inputs.len() + c) * height + u) * width + v];
-    let row = |&o: &usize| {
-        let mut row = Vec::new();
-        for u in 0..=top {
-            for v in 0..if u < top { width } else { left } {
-                row.extend(inputs.iter().map(|c| at(o, *c, u, v)));
-            }
+/// Taps of a convolution in the order of its weights: those of the past or of a map, row by row, then a centre whose inputs a mask
+/// opens. `None` stands for a tap of padding.
+pub(super) struct TapOrder {
+    pub taps: Vec<(usize, usize)>,
+    /// True if the last tap is the centre, open by the mask.
+    pub centre: bool,
+}
+
+impl TapOrder {
+    pub(super) fn new(conv: &Conv, form: Form) -> Self {
+        let [row, column] = conv.anchor;
+        if form == Form::Masked {
+            let before = |u: usize| if u < row { conv.kernel[1] } else { column };
+            let taps = (0..=row).flat_map(|u| (0..before(u)).map(move |v| (u, v))).chain([(row, column)]);
+            return Self { taps: taps.collect(), centre: true };
         }
-        row.extend(inputs.iter().filter(|c| conv.open(top, left, **c, o)).map(|c| at(o, *c, top, left)));
+        let mut taps: Vec<_> =
+            (0..conv.kernel[0]).flat_map(|u| (0..taps_in_row(conv, form, u)).map(move |v| (u, v))).collect();
+        let centre = form == Form::Centre && opens_centre(conv);
+        if centre {
+            taps.push((row, column));
+        }
+        Self { taps, centre }
+    }
+}
+
+/// Packs the weights of a convolution. Each of `outputs` has all of `inputs` under each tap; under the centre only those that its
+/// mask opens.
+pub(super) fn pack(conv: &Conv, weight: &Tensor, order: &TapOrder, inputs: &Slots, outputs: Slots) -> Packed {
+    let [height, width] = conv.kernel;
+    let count = conv.inputs.count;
+    let at = |o: usize, c: usize, u: usize, v: usize| {
+        if conv.open(u, v, c, o) { weight.data[((o * count + c) * height + u) * width + v] } else { 0.0 }
+    };
+    let groups = conv.outputs.groups;
+    let row = |(slot, o): (usize, &Option<usize>)| {
+        let (before, centre) = order.taps.split_at(order.taps.len() - usize::from(order.centre));
+        let mut row = Vec::new();
+        for (u, v) in before {
+            row.extend(inputs.iter().map(|c| o.zip(*c).map_or(0.0, |(o, c)| at(o, c, *u, *v))));
+        }
+        if let [(u, v)] = centre {
+            let group = (0..groups).find(|g| slot < group_start(outputs.len(), groups, g + 1)).unwrap_or(0);
+            let open = match conv.mask {
+                Some(Mask::A) => group_start(inputs.len(), groups, group),
+                Some(Mask::B) => group_start(inputs.len(), groups, group + 1),
+                None => inputs.len(),
+            };
+            row.extend(inputs[..open].iter().map(|c| o.zip(*c).map_or(0.0, |(o, c)| at(o, c, *u, *v))));
+        }
         row
     };
-    Packed { rows: outputs.iter().map(row).collect(), outputs, biased: true }
+    let rows = outputs.iter().enumerate().map(row).collect();
+    Packed { rows, outputs, biased: true }
 }
 
 /// Packs state-to-state weights `[outputs, hidden, taps]`. Each of `outputs` is tap-major, `hidden` in its given order.
@@ -51,7 +81,7 @@ pub(super) fn pack_state(weight: &Tensor, hidden: &[usize], outputs: Vec<usize>)
     let taps: usize = weight.shape.iter().skip(2).product();
     let at = |o: usize, c: usize, tap: usize| weight.data[(o * hidden.len() + c) * taps + tap];
     let row = |&o: &usize| (0..taps).flat_map(|tap| hidden.iter().map(move |c| at(o, *c, tap))).collect();
-    Packed { rows: outputs.iter().map(row).collect(), outputs, biased: false }
+    Packed { rows: outputs.iter().map(row).collect(), outputs: outputs.into_iter().map(Some).collect(), biased: false }
 }
 
 /// LSTM gates in the engine's order: o, f, i, g of each unit.
@@ -64,51 +94,154 @@ impl Lowering<'_> {
     pub(super) fn lower_conv(&self, n: usize, to: Target, blob: &mut write::BlobWriter) -> Result<(), Error> {
         let node = &self.model.nodes()[n];
         let Op::Conv(conv) = node.op else { return Err(Error::NotInEngine { op: node.op.kind() }) };
-        let input = self.ranges.narrow[&node.inputs[0]];
-        let mut record = conv_record(&conv, input);
-        record.input = self.places[&Held::Narrow(node.inputs[0])];
+        let from = node.inputs[0];
         let weight = self.model.tensor(node, "weight").ok_or(Error::NotInEngine { op: "masked_conv" })?;
-        let packed = pack(&conv, weight, sorted(conv.outputs));
-        let (bias, class) = (self.model.tensor(node, "bias"), self.model.tensor(node, "class.weight"));
+        let tensors = [self.model.tensor(node, "bias"), self.model.tensor(node, "class.weight")];
+        let form = if self.graph { form(self.model, n, self.first) } else { Form::Masked };
+        let order = TapOrder::new(&conv, form);
+        let outputs = if to == Target::Logits { self.logit_slots(&conv) } else { self.layouts[node.output].clone() };
+        let packed = pack(&conv, weight, &order, &self.layouts[from], outputs);
 
-        let (value, unit) = match to {
+        let (value, unit, [zero_point, clamp_min]) = match to {
             Target::Narrow(v) => {
                 let narrow = self.ranges.narrow[&v];
-                record.output_zero_point = narrow.zero_point;
-                record.output_clamp_min = if v == node.output { narrow.clamp_min } else { narrow.zero_point };
-                (v, narrow.scale)
+                let clamp_min = if v == node.output { narrow.clamp_min } else { narrow.zero_point };
+                (v, narrow.scale, [narrow.zero_point, clamp_min])
             }
-            Target::Wide(v) | Target::Accumulate { to: v, .. } => (v, self.ranges.wide[&v]),
-            Target::Logits => (node.output, 2f64.powi(-16) / std::f64::consts::LOG2_E),
+            Target::Wide(v) | Target::Accumulate { to: v, .. } => (v, self.ranges.wide[&v], [0; 2]),
+            Target::Logits => (node.output, 2f64.powi(-16) / std::f64::consts::LOG2_E, [0; 2]),
         };
-        record.destination = to.destination() as u8;
-        record.output = to.held().map_or(0, |held| self.places[&held]);
         let coarsest = if to == Target::Logits { 16 } else { 0 };
+        let input = self.ranges.narrow[&from];
         let seen = self.inputs.get(n).and_then(|inputs| inputs.first());
         let (source, unit_of) = (Source { form: input, seen }, Unit { of: &|_| unit, coarsest });
-        let linear = self.put_linear(blob, &packed, [bias, class], source, unit_of, &node.name)?;
-        record.left_shift = linear.left_shift;
-        record.logit_shift = linear.coarser;
-        record.weights = linear.weights;
-        record.bias = linear.bias;
-        record.multipliers = linear.multipliers;
-        record.class_bias = linear.class_bias;
-        blob.patch(record.length(conv.outputs.groups, conv.outputs.groups - 1));
-        blob.op(record.into(), value, unit, &node.name);
+        let linear = self.put_linear(blob, &packed, tensors, source, unit_of, &node.name)?;
+        let common = ConvRecord {
+            kind: kind::MASKED_CONV,
+            destination: to.destination() as u8,
+            dilation: conv.dilation as u8,
+            input_zero_point: input.zero_point,
+            output: to.held().map_or(0, |held| self.at(held)),
+            inputs: self.layouts[from].len() as u16,
+            outputs: packed.outputs.len() as u16,
+            output_zero_point: zero_point,
+            output_clamp_min: clamp_min,
+            left_shift: linear.left_shift,
+            logit_shift: linear.coarser,
+            weights: linear.weights,
+            bias: linear.bias,
+            multipliers: linear.multipliers,
+            class_bias: linear.class_bias,
+            ..bytemuck::Zeroable::zeroed()
+        };
+        let groups = conv.outputs.groups;
+        if form == Form::Masked {
+            let record = ConvRecord {
+                // Without colour groups and mask, all inputs of a single tap are open.
+                mask: u8::from(conv.mask != Some(Mask::A)),
+                kernel: conv.kernel.map(|k| k as u8),
+                input: self.at(Held::Narrow(from)),
+                ..common
+            };
+            blob.patch(record.length(groups, groups - 1));
+            blob.op(record.into(), value, unit, &node.name);
+        } else {
+            let record = self.map_record(&conv, form, &order, &common, from, blob);
+            blob.patch(record.matrix().length(groups, groups - 1));
+            blob.op(record.into(), value, unit, &node.name);
+        }
         Ok(())
     }
-}
 
-/// A record with the shape of `conv`, offsets unset.
-fn conv_record(conv: &Conv, input: Narrow) -> ConvRecord {
-    ConvRecord {
-        kind: kind::MASKED_CONV,
-        mask: u8::from(conv.mask == Some(Mask::B)),
-        kernel: conv.kernel.map(|k| k as u8),
-        dilation: conv.dilation as u8,
-        input_zero_point: input.zero_point,
-        inputs: conv.inputs.count as u16,
-        outputs: conv.outputs.count as u16,
-        ..bytemuck::Zeroable::zeroed()
+    fn map_record(
+        &self,
+        conv: &Conv,
+        form: Form,
+        order: &TapOrder,
+        common: &ConvRecord,
+        from: ValueId,
+        blob: &write::BlobWriter,
+    ) -> MapConvRecord {
+        let [rows, columns] = conv.kernel;
+        let [row, column] = conv.anchor;
+        let own = if row < rows { taps_in_row(conv, form, row) } else { 0 };
+        let below = (row + 1..rows).filter(|u| taps_in_row(conv, form, *u) > 0).count();
+        MapConvRecord {
+            kind: kind::CONV,
+            destination: common.destination,
+            centre: match (order.centre, conv.mask) {
+                (false, _) => 0,
+                (true, Some(Mask::A)) => 1,
+                (true, Some(Mask::B)) => 2,
+                (true, None) => 3,
+            },
+            left_shift: common.left_shift,
+            above: [rows.min(row) as u8, columns as u8],
+            dilation: common.dilation,
+            input_zero_point: common.input_zero_point,
+            input: if order.centre { self.at(Held::Narrow(from)) } else { 0 },
+            output: common.output,
+            inputs: common.inputs,
+            outputs: common.outputs,
+            output_zero_point: common.output_zero_point,
+            output_clamp_min: common.output_clamp_min,
+            logit_shift: common.logit_shift,
+            own: own as u8,
+            weights: common.weights,
+            bias: common.bias,
+            multipliers: common.multipliers,
+            class_bias: common.class_bias,
+            anchor: [row as u8, column as u8],
+            map: blob.map_of(Held::Narrow(from)),
+            below: below as u8,
+            ..bytemuck::Zeroable::zeroed()
+        }
+    }
+
+    /// Writes the image as a residual: a 1x1 convolution with the identity.
+    pub(super) fn widen(&self, blob: &mut write::BlobWriter) -> Result<(), Error> {
+        let slots = &self.layouts[0];
+        let features = super::image_features(self.model);
+        let conv = Conv {
+            mask: Some(Mask::B),
+            kernel: [1, 1],
+            anchor: [0, 0],
+            dilation: 1,
+            inputs: features,
+            outputs: features,
+            bias: Presence::Absent,
+            class: Presence::Absent,
+        };
+        let count = features.count;
+        let data = (0..count * count).map(|n| if n / count == n % count { 1.0 } else { 0.0 }).collect();
+        let weight = Tensor { shape: vec![count, count, 1, 1], data };
+        let packed = pack(&conv, &weight, &TapOrder::new(&conv, Form::Masked), slots, slots.clone());
+        let (input, unit) = (self.ranges.narrow[&0], self.ranges.wide[&0]);
+        let (source, unit_of) = (Source { form: input, seen: None }, Unit { of: &|_| unit, coarsest: 0 });
+        let linear = self.put_linear(blob, &packed, [None, None], source, unit_of, "image")?;
+        let record = ConvRecord {
+            kind: kind::MASKED_CONV,
+            destination: Destination::Residual as u8,
+            mask: 1,
+            left_shift: linear.left_shift,
+            kernel: [1, 1],
+            dilation: 1,
+            input_zero_point: input.zero_point,
+            output: self.at(Held::Wide(0)),
+            inputs: slots.len() as u16,
+            outputs: slots.len() as u16,
+            weights: linear.weights,
+            bias: linear.bias,
+            multipliers: linear.multipliers,
+            ..bytemuck::Zeroable::zeroed()
+        };
+        blob.patch(record.length(features.groups, features.groups - 1));
+        blob.op(record.into(), 0, unit, "image");
+        Ok(())
+    }
+
+    /// Logits: channel-major, each group contiguous already.
+    fn logit_slots(&self, conv: &Conv) -> Slots {
+        sorted(conv.outputs).into_iter().map(Some).collect()
     }
 }

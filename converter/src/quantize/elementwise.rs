@@ -17,8 +17,8 @@ impl Lowering<'_> {
             kind: kind::QUANTIZE,
             zero_point: narrow.zero_point,
             clamp_min: if relu { narrow.zero_point } else { narrow.clamp_min },
-            input: self.places[&Held::Wide(from)],
-            output: self.places[&Held::Narrow(to)],
+            input: self.at(Held::Wide(from)),
+            output: self.at(Held::Narrow(to)),
             count: self.count(to),
             rescale: self.factor(wide / narrow.scale, to)?,
             ..bytemuck::Zeroable::zeroed()
@@ -41,9 +41,9 @@ impl Lowering<'_> {
     ) -> AddRecord {
         AddRecord {
             kind: kind::ADD,
-            a: self.places[&Held::Wide(a)],
-            b: self.places[&Held::Wide(b)],
-            output: self.places[&Held::Wide(to)],
+            a: self.at(Held::Wide(a)),
+            b: self.at(Held::Wide(b)),
+            output: self.at(Held::Wide(to)),
             count: self.count(to),
             rescale_a,
             rescale_b,
@@ -56,10 +56,10 @@ impl Lowering<'_> {
         let of_sum = self.ranges.wide[&to];
         Ok(Record::from(DepthGateRecord {
             kind: kind::DEPTH_GATE,
-            a: self.places[&Held::Wide(a)],
-            b: self.places[&Held::Wide(b)],
-            t: self.places[&Held::Wide(t)],
-            output: self.places[&Held::Wide(to)],
+            a: self.at(Held::Wide(a)),
+            b: self.at(Held::Wide(b)),
+            t: self.at(Held::Wide(t)),
+            output: self.at(Held::Wide(to)),
             count: self.count(to),
             rescale_a: self.factor(self.ranges.wide[&a] / of_sum, to)?,
             rescale_b: self.factor(self.ranges.wide[&b] / of_sum, to)?,

@@ -1,7 +1,9 @@
 //! Input samples of each matrix on the calibration images, in the order of the packed weights.
 
-use super::conv::sorted;
+use super::conv::TapOrder;
+use super::layout::{Slots, sorted};
 use super::scale::Narrow;
+use super::schedule::Form;
 use crate::reference::Map;
 use pixelrnn::network::taps::Offset;
 use pixelrnn::network::{Conv, Node};
@@ -58,7 +60,7 @@ impl Inputs {
         let mut moments = vec![0.0; length * length];
         // Lower triangle, one row per task; each task reads all samples.
         moments.par_chunks_mut(length.max(1)).enumerate().for_each(|(i, row)| {
-            for sample in self.samples.chunks_exact(self.length) {
+            for sample in self.samples.chunks_exact(self.length.max(1)) {
                 let a = unit(sample[i]) / count as f64;
                 for (m, b) in row.iter_mut().zip(&sample[..=i]) {
                     *m += a * unit(*b);
@@ -77,13 +79,20 @@ impl Inputs {
 /// Samples the inputs of all matrices of `node` in one of `images` images: one entry for a convolution; for an LSTM one
 /// for its input, then one for the states of each direction.
 ///
-/// `x` is the node's input and `hidden` an LSTM's states, one map per direction. `seed` selects the sampled pixels.
-pub(super) fn of_node(node: &Node, x: &Map, hidden: &[Map], images: usize, seed: usize) -> Vec<Inputs> {
+/// `x` is the node's input, in the order of `slots`, and `hidden` an LSTM's states, one map per direction. `form` is that of a
+/// convolution. `seed` selects the sampled pixels.
+pub(super) fn of_node(
+    node: &Node,
+    (x, slots, form): (&Map, &Slots, Form),
+    hidden: &[Map],
+    images: usize,
+    seed: usize,
+) -> Vec<Inputs> {
     // Both directions of a Diagonal BiLSTM read the same inputs.
-    let input = node.op.convolutions().first().map(|(_, conv)| sample(x, &Taps::past_and_centre(conv), images, seed));
+    let input = node.op.convolutions().first().map(|(_, conv)| sample(x, &Taps::of_conv(conv, form, slots), images, seed));
     let recurrences = node.op.recurrences();
     let states = recurrences.iter().zip(hidden).map(|(recurrence, h)| {
-        let taps = Taps { away: recurrence.taps.to_vec(), features: sorted(node.features) };
+        let taps = Taps { away: recurrence.taps.to_vec(), features: sorted(node.features).into_iter().map(Some).collect() };
         sample(h, &taps, images, seed)
     });
     input.into_iter().chain(states).collect()
@@ -92,21 +101,20 @@ pub(super) fn of_node(node: &Node, x: &Map, hidden: &[Map], images: usize, seed:
 /// Receptive field of a row: all features, in order, at each offset.
 struct Taps {
     away: Vec<Offset>,
-    features: Vec<usize>,
+    features: Slots,
 }
 
 impl Taps {
-    /// Taps before the centre in raster order, then the centre.
-    fn past_and_centre(conv: &Conv) -> Self {
-        let offsets = conv.taps().map(|(u, v)| conv.offset(u, v));
-        let away = offsets.filter(|offset| *offset != (0, 0)).chain([(0, 0)]).collect();
-        Self { away, features: sorted(conv.inputs) }
+    /// Taps in the order of the weights.
+    fn of_conv(conv: &Conv, form: Form, slots: &Slots) -> Self {
+        let away = TapOrder::new(conv, form).taps.into_iter().map(|(u, v)| conv.offset(u, v)).collect();
+        Self { away, features: slots.clone() }
     }
 }
 
 fn sample(map: &Map, taps: &Taps, images: usize, seed: usize) -> Inputs {
     let length = taps.away.len() * taps.features.len();
-    if length > MAX_LENGTH {
+    if length > MAX_LENGTH || length == 0 {
         return Inputs { length, samples: Vec::new() };
     }
     let pixels = map.height * map.width;
@@ -120,7 +128,7 @@ fn sample(map: &Map, taps: &Taps, images: usize, seed: usize) -> Inputs {
             let at = (row.checked_add_signed(down), column.checked_add_signed(right));
             match at {
                 (Some(i), Some(j)) if i < map.height && j < map.width => {
-                    samples.extend(taps.features.iter().map(|c| map.at(*c, i, j) as f32));
+                    samples.extend(taps.features.iter().map(|c| c.map_or(0.0, |c| map.at(c, i, j) as f32)));
                 }
                 _ => samples.extend(taps.features.iter().map(|_| 0.0)),
             }

@@ -178,13 +178,13 @@ impl Matrix<'_> {
                 // Samples are f32: larger values may have overflowed.
                 if lost.is_finite() { lost } else { 0.0 }
             });
-            let own = bias.map_or(0.0, |t| f64::from(t.data[o])) + lost;
+            let own = bias.zip(o).map_or(0.0, |(t, o)| f64::from(t.data[o])) + lost;
             let of_zero = row.iter().map(|w| i64::from(*w)).sum::<i64>() * i64::from(zero_point);
             // Accumulators wrap modulo 2³²; complete sums fit.
             let folded = |bias: f64| ((bias / unit).round() as i64 - of_zero) as i32;
             q.bias.push(folded(own));
             for k in 0..classes {
-                let of_class = class.map_or(0.0, |t| f64::from(t.data[o * classes + k]));
+                let of_class = class.zip(o).map_or(0.0, |(t, o)| f64::from(t.data[o * classes + k]));
                 q.class_bias[k * outputs + at] = folded(own + of_class);
             }
         }
@@ -193,7 +193,8 @@ impl Matrix<'_> {
     /// Largest bias of an output over all classes, in magnitude.
     fn bias(&self, at: usize) -> f64 {
         let [bias, class] = self.biases;
-        let (low, high) = bounds::biases(bias, class, self.packed.outputs[at]);
+        let Some(o) = self.packed.outputs[at] else { return 0.0 };
+        let (low, high) = bounds::biases(bias, class, o);
         high.abs().max(low.abs())
     }
 
@@ -247,10 +248,10 @@ fn put_floats(
     } else {
         blob.numbers(&all.copied().collect::<Vec<f32>>())
     };
-    let bias: Vec<f32> = packed.outputs.iter().map(|o| bias.map_or(0.0, |t| t.data[*o])).collect();
+    let bias: Vec<f32> = packed.outputs.iter().map(|o| bias.zip(*o).map_or(0.0, |(t, o)| t.data[o])).collect();
     let class_bias = class.map(|t| {
         let classes = t.shape.get(1).copied().unwrap_or(0);
-        let of = |k: usize| packed.outputs.iter().map(move |o| t.data[o * classes + k]);
+        let of = |k: usize| packed.outputs.iter().map(move |o| o.map_or(0.0, |o| t.data[o * classes + k]));
         (0..classes).flat_map(of).collect::<Vec<f32>>()
     });
     Ok(Linear {

@@ -1,8 +1,10 @@
 //! LSTM lowering: one record for a Row LSTM, two for a Diagonal BiLSTM.
 
-use super::conv::{self, Packed};
+use super::conv::{self, Packed, TapOrder};
+use super::layout::sorted;
 use super::linear::{Source, Unit};
 use super::scale::Narrow;
+use super::schedule::Form;
 use super::write::BlobWriter;
 use super::{Held, Lowering};
 use crate::error::Error;
@@ -113,7 +115,7 @@ impl Lowering<'_> {
         let states = self.states.get(&node.output).and_then(|directions| directions.get(part.states - 1));
         let initial = tensor("initial.h").zip(tensor("initial.c"));
         let h = self.hidden_form(node, states, initial.map(|(h, _)| h))?;
-        let units = conv::sorted(hidden);
+        let units = sorted(hidden);
         let fraction = |unit: &usize| {
             let most = states.and_then(|states| states.gates.get(*unit)).copied().unwrap_or(f64::INFINITY);
             // A gate that is always 0 is exact in any unit.
@@ -141,7 +143,11 @@ impl Lowering<'_> {
             if output % 4 == 3 { (-5.0 - fractions[output / 4]).exp2() } else { GATE_STEP }
         };
         let unit = Unit { of: &step_of, coarsest: 0 };
-        let x = conv::pack(input_to_state, required("input_to_state.weight")?, gates.clone());
+        let order = TapOrder::new(input_to_state, Form::Masked);
+        let inputs = &self.layouts[node.inputs[0]];
+        let weight = required("input_to_state.weight")?;
+        let rows = gates.iter().copied().map(Some).collect();
+        let x = conv::pack(input_to_state, weight, &order, inputs, rows);
         let biases = [tensor("input_to_state.bias"), tensor("class.weight")];
         let seen = self.inputs.get(node.output - 1);
         let seen_by = |matrix: usize| seen.and_then(|inputs| inputs.get(matrix));
@@ -163,9 +169,9 @@ impl Lowering<'_> {
             left_shift_h: state.left_shift,
             kernel: input_to_state.kernel[1] as u8,
             input_zero_point: input.zero_point,
-            input: self.places[&Held::Narrow(node.inputs[0])],
-            output: self.places[&Held::Wide(node.output)],
-            inputs: input_to_state.inputs.count as u16,
+            input: self.at(Held::Narrow(node.inputs[0])),
+            output: self.at(Held::Wide(node.output)),
+            inputs: inputs.len() as u16,
             hidden: hidden.count as u16,
             to_hidden: self.factor(STATE_STEP / h.scale, node.output)?,
             to_output: self.factor(STATE_STEP / out_step, node.output)?,

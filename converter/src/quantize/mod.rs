@@ -11,7 +11,9 @@ mod bounds;
 mod calibrate;
 mod conv;
 mod elementwise;
+mod graph;
 mod inputs;
+mod layout;
 mod linear;
 mod lstm;
 mod plan;
@@ -19,10 +21,11 @@ mod ranges;
 mod registers;
 mod round;
 mod scale;
+mod schedule;
 mod write;
 
 pub use calibrate::{Method, Observed, Seen, observe};
-pub(crate) use conv::sorted;
+pub(crate) use layout::Slots;
 pub use inputs::Inputs;
 pub use scale::Narrow;
 
@@ -32,10 +35,11 @@ use crate::reference::StateRange;
 use crate::trained::TrainedModel;
 use pixelrnn::blob::{Instruction, NumberFormat, Record};
 use pixelrnn::fixed::Rescale;
-use pixelrnn::network::ValueId;
+use pixelrnn::network::{Class, ColourGroups, Features, Mask, Node, Op, ValueId};
 use plan::{Held, Step};
 use ranges::Ranges;
-use registers::place;
+use registers::{Offsets, place};
+use schedule::{Form, Place, Schedule};
 use std::collections::BTreeMap;
 
 /// Number format of a blob, with the parameters that quantization needs.
@@ -86,14 +90,91 @@ pub fn quantize(model: &TrainedModel, numbers: Numbers<'_>) -> Result<Blob, Erro
         Numbers::F16 | Numbers::F32 => Vec::new(),
     };
     let steps = plan::plan(model.nodes(), &magnitudes)?;
-    let ops = steps.iter().map(|step| step.ops(model)).sum();
-    let lowering = Lowering::new(model, numbers, &steps);
-    let mut blob = write::BlobWriter::new(model.description(), numbers.weights(), ops);
+    let graph = !is_chain(model);
+    let float = !numbers.weights().is_integer();
+    let first = schedule::first_conv(model, &steps);
+    let schedule = if graph { schedule::schedule(model, steps.clone(), float) } else { Schedule::chain(&steps) };
+    let count: usize = schedule.items.iter().map(|item| item.step.ops(model)).sum();
+    let structure = if graph { 1 + schedule.segments.len() } else { 0 };
+    let mut lowering = Lowering::new(model, numbers, &steps, &schedule)?;
+    (lowering.graph, lowering.first) = (graph, first);
+    let mut blob = write::BlobWriter::new(model.description(), numbers.weights(), count + structure);
     lowering.input_table(&mut blob);
-    for step in &steps {
-        lowering.lower(step, &mut blob)?;
+    if graph {
+        blob.maps = schedule.map_records(|step| step.ops(model));
+        lowering.begin_graph(&mut blob);
+    }
+    if std::env::var_os("DBG").is_some() {
+        eprintln!("{:?}\n{:#?}", blob.maps, schedule.segments);
+        for item in &schedule.items {
+            eprintln!("{:?}", item);
+        }
+    }
+    let mut segment = None;
+    for item in &schedule.items {
+        if graph && segment != Some(item.segment) {
+            segment = Some(item.segment);
+            let ops = schedule.items.iter().filter(|other| other.segment == item.segment);
+            let ops = ops.map(|item| item.step.ops(model)).sum();
+            lowering.begin_segment(schedule.segments[item.segment], ops, &mut blob);
+        }
+        lowering.place = schedule.place(item.segment);
+        lowering.lower(&item.step, &schedule, &mut blob)?;
     }
     blob.finish(lowering.register_bytes)
+}
+
+/// True for a network that needs no graph: a chain of the paper's ops, whose first op alone reads the image.
+fn is_chain(model: &TrainedModel) -> bool {
+    let nodes = model.nodes();
+    let description = model.description();
+    let grouped = description.image.channels == 1 || description.colour_groups != ColourGroups::None;
+    let first = nodes.first().is_some_and(|node| {
+        matches!(node.op, Op::Conv(conv) if conv.centred_mask() == Some(Mask::A)) && node.inputs[0] == 0
+    });
+    let last = nodes.last().is_some_and(|node| matches!(node.op, Op::Conv(_)));
+    let plain = |node: &Node| match node.op {
+        Op::Conv(conv) => conv.centred_mask().is_some(),
+        Op::BatchNorm { .. }
+        | Op::Activation(_)
+        | Op::RowLstm(_)
+        | Op::DiagonalBilstm(_)
+        | Op::Add { .. }
+        | Op::DepthGate => true,
+        Op::Multiply
+        | Op::Concat
+        | Op::Slice { .. }
+        | Op::Scale { .. }
+        | Op::Gate
+        | Op::Glu
+        | Op::Shift { .. }
+        | Op::ClassBias
+        | Op::Embed { .. }
+        | Op::Ones => false,
+    };
+    let image_again = nodes.iter().skip(1).any(|node| node.inputs[..node.op.arity()].contains(&0));
+    let past = nodes.iter().all(|node| node.class <= Class::Past);
+    let padded = |slots: &Slots| slots.contains(&None);
+    let whole = layout::of_values(image_features(model), nodes).is_ok_and(|layouts| !layouts.iter().any(padded));
+    grouped && first && last && past && !image_again && whole && nodes.iter().all(plain)
+}
+
+/// Layout of each value, and the form of each node's convolution.
+pub(crate) fn shapes(model: &TrainedModel) -> Result<(Vec<Slots>, Vec<Form>), Error> {
+    let layouts = layout::of_values(image_features(model), model.nodes())?;
+    let graph = !is_chain(model);
+    let steps = plan::plan(model.nodes(), &Vec::new())?;
+    let first = schedule::first_conv(model, &steps);
+    let form = |n| if graph { schedule::form(model, n, first) } else { Form::Masked };
+    Ok((layouts, (0..model.nodes().len()).map(form).collect()))
+}
+
+fn image_features(model: &TrainedModel) -> Features {
+    let description = model.description();
+    let image = description.image;
+    let groups = if description.colour_groups == ColourGroups::None { 1 } else { image.channels };
+    // An image has channels, which `check_image` has checked.
+    Features::dealt(image.channels, groups, 1, ColourGroups::Cyclic).unwrap_or(Features::GRAY)
 }
 
 struct Lowering<'a> {
@@ -104,26 +185,51 @@ struct Lowering<'a> {
     states: BTreeMap<ValueId, &'a [StateRange]>,
     /// Calibrated inputs of each node's matrices. Empty for a float blob.
     inputs: &'a [Vec<Inputs>],
-    places: BTreeMap<Held, u32>,
+    /// Features of each value in the order of the engine.
+    layouts: Vec<Slots>,
+    offsets: Offsets,
+    /// Place of the op that is lowered.
+    place: Place,
     register_bytes: u32,
+    /// True for a graph.
+    graph: bool,
+    /// Node of the convolution that reads the image in its register.
+    first: Option<usize>,
 }
 
 impl<'a> Lowering<'a> {
-    fn new(model: &'a TrainedModel, numbers: Numbers<'a>, steps: &[Step]) -> Self {
+    fn new(
+        model: &'a TrainedModel,
+        numbers: Numbers<'a>,
+        steps: &[Step],
+        schedule: &Schedule,
+    ) -> Result<Self, Error> {
         let weights = numbers.weights();
-        let (places, register_bytes) = place(model, steps, weights);
+        let layouts = layout::of_values(image_features(model), model.nodes())?;
+        let (offsets, register_bytes) = place(model, schedule, weights, |v| layouts[v].len());
         let (mut states, mut inputs) = (BTreeMap::new(), &[][..]);
-        let mut ranges = match numbers {
+        let image = if weights.is_integer() { input_form(model, weights) } else { Narrow::symmetric(1.0) };
+        let ranges = match numbers {
             Numbers::Int8 { seen, method, .. } => {
                 inputs = &seen.inputs;
                 states = seen.values.iter().map(|seen| seen.states.as_slice()).enumerate().collect();
-                ranges::choose(seen, &bounds::of_values(model), method, steps, weights == NumberFormat::I8A16)
+                let proven = bounds::of_values(model);
+                ranges::choose(image, seen, &proven, method, steps, weights == NumberFormat::I8A16)
             }
-            Numbers::F16 | Numbers::F32 => real_numbers(steps),
+            Numbers::F16 | Numbers::F32 => real_numbers(image, steps),
         };
-        let image = if weights.is_integer() { input_form(model, weights) } else { Narrow::symmetric(1.0) };
-        ranges.narrow.insert(0, image);
-        Self { model, weights, ranges, states, inputs, places, register_bytes }
+        let (place, graph, first) = (Place::Pixel, false, None);
+        Ok(Self { model, weights, ranges, states, inputs, layouts, offsets, place, register_bytes, graph, first })
+    }
+
+    /// Offset of a value in the registers.
+    fn at(&self, held: Held) -> u32 {
+        if held == Held::Narrow(0) {
+            return 0;
+        }
+        // A colour reads what is known after an earlier one.
+        let place = if self.offsets.contains_key(&(self.place, held)) { self.place } else { Place::AfterPixel };
+        self.offsets[&(place, held)]
     }
 
     /// Writes the input activation of each level.
@@ -173,11 +279,12 @@ impl<'a> Lowering<'a> {
         self.ranges.wide[&v] * f64::from(i16::MAX)
     }
 
+    /// Features of a value, with the padding of its layout.
     fn count(&self, v: ValueId) -> u16 {
-        self.model.nodes()[v - 1].features.count as u16
+        self.layouts[v].len() as u16
     }
 
-    fn lower(&self, step: &Step, blob: &mut write::BlobWriter) -> Result<(), Error> {
+    fn lower(&self, step: &Step, schedule: &Schedule, blob: &mut write::BlobWriter) -> Result<(), Error> {
         let record: Record = match *step {
             Step::Conv { node, to } => return self.lower_conv(node, to, blob),
             Step::Lstm { node, to } => return self.lower_lstm(node, to, blob),
@@ -185,26 +292,44 @@ impl<'a> Lowering<'a> {
             Step::Quantize { from, to } => self.quantize(from, to)?,
             Step::Activation { activation, from, to } => self.activation(activation, from, to)?,
             Step::Add { a, b, scale, to } => self.add(scale, [a, b], to)?,
+            Step::Multiply { a, b, to } => self.multiply([a, b], to),
+            Step::Gate { from, to, glu } => self.gate(from, to, glu)?,
+            Step::Scale { from, to, factor } => self.scaled(from, to, factor)?,
+            Step::Concat { a, b, to } => self.concat([a, b], to)?,
+            Step::Slice { of, from, to } => self.slice(of, from, to)?,
+            Step::ClassBias { from, to } => self.class_bias(from, to)?,
+            Step::Table { node, to } => self.table(node, to, blob),
+            Step::Shift { from, to, rows, columns } | Step::Load { from, to, rows, columns } => {
+                self.load(from, to, [rows, columns], blob)
+            }
+            Step::Widen => return self.widen(blob),
+            Step::Logits { from } => self.logits(from)?,
+            Step::Keep { held } => self.keep(held, schedule),
         };
         let name = record.instruction().map_or("", |i: Instruction<'_>| i.kind());
-        for held in step.writes() {
-            let (value, step) = match held {
-                Held::Narrow(v) => (v, self.ranges.narrow[&v].scale),
-                Held::Wide(v) => (v, self.ranges.wide[&v]),
-            };
-            blob.op(record, value, step, name);
-        }
+        let (value, unit) = match step.writes().first() {
+            Some(Held::Narrow(v)) => (*v, self.ranges.narrow[v].scale),
+            Some(Held::Wide(v)) => (*v, self.ranges.wide[v]),
+            Some(Held::Row(_)) | None => (0, 1.0),
+        };
+        let (value, unit) = match *step {
+            Step::Logits { from } => (from, 2f64.powi(-16) / std::f64::consts::LOG2_E),
+            _ => (value, unit),
+        };
+        blob.op(record, value, unit, name);
         Ok(())
     }
 }
 
 /// Unit scales for a float blob.
-fn real_numbers(steps: &[Step]) -> Ranges {
+fn real_numbers(image: Narrow, steps: &[Step]) -> Ranges {
     let mut ranges = Ranges::default();
+    ranges.narrow.insert(0, image);
     for held in steps.iter().flat_map(Step::writes) {
         match held {
             Held::Narrow(v) => drop(ranges.narrow.insert(v, Narrow::symmetric(1.0))),
             Held::Wide(v) => drop(ranges.wide.insert(v, 1.0)),
+            Held::Row(_) => {}
         }
     }
     ranges

@@ -21,6 +21,30 @@ pub(super) enum Step {
     DepthGate { a: ValueId, b: ValueId, t: ValueId, to: ValueId },
     /// `scale · a + b` in 16 bits.
     Add { a: ValueId, b: ValueId, scale: f32, to: ValueId },
+    /// `a · b` in 16 bits.
+    Multiply { a: ValueId, b: ValueId, to: ValueId },
+    /// `gate` or `glu` of the halves of `from`, in 16 bits.
+    Gate { from: ValueId, to: ValueId, glu: bool },
+    /// `factor · from` in 16 bits. A float blob adds it to the zeros of [`Held::Row`].
+    Scale { from: ValueId, to: ValueId, factor: f32 },
+    /// Features of `a`, then those of `b`, in 16 bits.
+    Concat { a: ValueId, b: ValueId, to: ValueId },
+    /// Features of `of` from `from` on, in 16 bits.
+    Slice { of: ValueId, from: usize, to: ValueId },
+    /// `from` plus the row of [`Held::Row`], in 16 bits.
+    ClassBias { from: ValueId, to: ValueId },
+    /// Row of a table of the node with this index.
+    Table { node: usize, to: Held },
+    /// `from` at an earlier position, in either format.
+    Shift { from: Held, to: Held, rows: usize, columns: usize },
+    /// The image in 16 bits.
+    Widen,
+    /// The logits from a residual.
+    Logits { from: ValueId },
+    /// A vector to its map.
+    Keep { held: Held },
+    /// A vector from its map, at an earlier position.
+    Load { from: Held, to: Held, rows: usize, columns: usize },
 }
 
 /// Destination of a convolution's results.
@@ -41,6 +65,16 @@ pub(super) enum Target {
 pub(super) enum Held {
     Narrow(ValueId),
     Wide(ValueId),
+    /// Row of a table, a residual, that the op which makes this value reads.
+    Row(ValueId),
+}
+
+impl Held {
+    pub(super) const fn value(self) -> ValueId {
+        match self {
+            Self::Narrow(v) | Self::Wide(v) | Self::Row(v) => v,
+        }
+    }
 }
 
 impl Target {
@@ -76,9 +110,19 @@ impl Step {
         match *self {
             Step::Conv { to, .. } => to.held().into_iter().collect(),
             Step::Quantize { to, .. } => vec![Held::Narrow(to)],
-            Step::Activation { to, .. } | Step::Add { to, .. } | Step::Lstm { to, .. } | Step::DepthGate { to, .. } => {
-                vec![Held::Wide(to)]
-            }
+            Step::Activation { to, .. }
+            | Step::Add { to, .. }
+            | Step::Lstm { to, .. }
+            | Step::DepthGate { to, .. }
+            | Step::Multiply { to, .. }
+            | Step::Gate { to, .. }
+            | Step::Scale { to, .. }
+            | Step::Concat { to, .. }
+            | Step::Slice { to, .. }
+            | Step::ClassBias { to, .. } => vec![Held::Wide(to)],
+            Step::Table { to, .. } | Step::Shift { to, .. } | Step::Load { to, .. } => vec![to],
+            Step::Widen => vec![Held::Wide(0)],
+            Step::Logits { .. } | Step::Keep { .. } => Vec::new(),
         }
     }
 
@@ -94,7 +138,15 @@ impl Step {
             Step::Lstm { node, .. } => vec![Held::Narrow(model.nodes()[node].inputs[0])],
             Step::DepthGate { a, b, t, .. } => vec![Held::Wide(a), Held::Wide(b), Held::Wide(t)],
             Step::Quantize { from, .. } | Step::Activation { from, .. } => vec![Held::Wide(from)],
-            Step::Add { a, b, .. } => vec![Held::Wide(a), Held::Wide(b)],
+            Step::Add { a, b, .. } | Step::Multiply { a, b, .. } | Step::Concat { a, b, .. } => {
+                vec![Held::Wide(a), Held::Wide(b)]
+            }
+            Step::Gate { from, .. } | Step::Slice { of: from, .. } | Step::Logits { from } => vec![Held::Wide(from)],
+            Step::Scale { from, to, .. } | Step::ClassBias { from, to } => vec![Held::Wide(from), Held::Row(to)],
+            Step::Shift { from, .. } => vec![from],
+            Step::Keep { held } => vec![held],
+            Step::Widen => vec![Held::Narrow(0)],
+            Step::Table { .. } | Step::Load { .. } => Vec::new(),
         }
     }
 }
@@ -127,6 +179,10 @@ impl<'a> Uses<'a> {
             }
         }
         let mut uses = Self { nodes, readers, demand: vec![Demand::default(); values] };
+        // Logits that no convolution makes are made from a residual.
+        if let Some(last) = nodes.last().filter(|last| !matches!(last.op, Op::Conv(_))) {
+            uses.demand[last.output].wide = true;
+        }
         for node in nodes.iter().rev() {
             uses.demand_of(node)?;
         }
@@ -138,7 +194,6 @@ impl<'a> Uses<'a> {
         let [a, b, t] = node.inputs;
         let made = self.demand[node.output];
         match node.op {
-            Op::Conv(conv) if conv.centred_mask().is_none() => return Err(Error::NotInEngine { op: node.op.kind() }),
             Op::Conv(_) | Op::RowLstm(_) | Op::DiagonalBilstm(_) => self.demand[a].narrow = true,
             Op::Activation(Activation::Relu) => {
                 self.demand[a].wide |= made.wide || (made.narrow && self.only_relu(a).is_none());
@@ -146,20 +201,17 @@ impl<'a> Uses<'a> {
             Op::Activation(_) => self.demand[a].wide = true,
             Op::Add { .. } => [a, b].into_iter().for_each(|v| self.demand[v].wide = true),
             Op::DepthGate => [a, b, t].into_iter().for_each(|v| self.demand[v].wide = true),
-            Op::BatchNorm { .. }
-            | Op::Multiply
-            | Op::Concat
-            | Op::Slice { .. }
-            | Op::Scale { .. }
-            | Op::Gate
-            | Op::Glu
-            | Op::Shift { .. }
-            | Op::ClassBias
-            | Op::Embed { .. }
-            | Op::Ones => return Err(Error::NotInEngine { op: node.op.kind() }),
+            Op::Multiply | Op::Concat => [a, b].into_iter().for_each(|v| self.demand[v].wide = true),
+            Op::Slice { .. } | Op::Scale { .. } | Op::Gate | Op::Glu | Op::ClassBias => self.demand[a].wide = true,
+            Op::Shift { .. } => {
+                self.demand[a].wide |= made.wide;
+                self.demand[a].narrow |= made.narrow;
+            }
+            Op::Embed { .. } | Op::Ones => {}
+            Op::BatchNorm { .. } => return Err(Error::NotInEngine { op: node.op.kind() }),
         }
         // These ops write residuals only; an activation is narrowed from one.
-        if made.narrow && !matches!(node.op, Op::Conv(_) | Op::Activation(Activation::Relu)) {
+        if made.narrow && !matches!(node.op, Op::Conv(_) | Op::Activation(Activation::Relu) | Op::Shift { .. }) {
             self.demand[node.output].wide = true;
         }
         Ok(())
@@ -184,7 +236,9 @@ impl<'a> Uses<'a> {
         }
         let [a, b, _] = add.inputs;
         let onto = if b == made { a } else { b };
-        let free = onto != 0 && onto < made && self.readers[onto].iter().all(|u| u <= &n || u == sum);
+        // The scale of a gate's output is fixed.
+        let fixed = onto > 0 && matches!(self.nodes[onto - 1].op, Op::Gate);
+        let free = !fixed && onto != 0 && onto < made && self.readers[onto].iter().all(|u| u <= &n || u == sum);
         free.then_some((onto, add.output))
     }
 }
@@ -209,6 +263,9 @@ pub(super) fn plan(nodes: &[Node], magnitudes: &Magnitudes) -> Result<Vec<Step>,
         }
         shares
     };
+    if uses.demand[0].wide {
+        steps.push(Step::Widen);
+    }
     let mut accumulated = vec![false; nodes.len() + 1];
     for (n, node) in nodes.iter().enumerate() {
         let [a, b, t] = node.inputs;
@@ -269,17 +326,48 @@ pub(super) fn plan(nodes: &[Node], magnitudes: &Magnitudes) -> Result<Vec<Step>,
                     steps.push(Step::Quantize { from: to, to });
                 }
             }
-            Op::BatchNorm { .. }
-            | Op::Multiply
-            | Op::Concat
-            | Op::Slice { .. }
-            | Op::Scale { .. }
-            | Op::Gate
-            | Op::Glu
-            | Op::Shift { .. }
-            | Op::ClassBias
-            | Op::Embed { .. }
-            | Op::Ones => {}
+            Op::Multiply => steps.push(Step::Multiply { a, b, to }),
+            Op::Gate | Op::Glu => steps.push(Step::Gate { from: a, to, glu: node.op == Op::Glu }),
+            Op::Scale { factor } => {
+                if magnitudes.is_empty() {
+                    steps.push(Step::Table { node: n, to: Held::Row(to) });
+                }
+                steps.push(Step::Scale { from: a, to, factor });
+            }
+            Op::Concat => steps.push(Step::Concat { a, b, to }),
+            Op::Slice { from } => steps.push(Step::Slice { of: a, from, to }),
+            Op::ClassBias => {
+                steps.push(Step::Table { node: n, to: Held::Row(to) });
+                steps.push(Step::ClassBias { from: a, to });
+            }
+            Op::Embed { .. } | Op::Ones => steps.push(Step::Table { node: n, to: Held::Wide(to) }),
+            Op::Shift { rows, columns } => {
+                if made.wide {
+                    steps.push(Step::Shift { from: Held::Wide(a), to: Held::Wide(to), rows, columns });
+                }
+                if made.narrow {
+                    steps.push(Step::Shift { from: Held::Narrow(a), to: Held::Narrow(to), rows, columns });
+                }
+            }
+            Op::BatchNorm { .. } => {}
+        }
+        let narrowed = matches!(
+            node.op,
+            Op::Multiply
+                | Op::Gate
+                | Op::Glu
+                | Op::Scale { .. }
+                | Op::Concat
+                | Op::Slice { .. }
+                | Op::ClassBias
+                | Op::Embed { .. }
+                | Op::Ones
+        );
+        if narrowed && made.narrow {
+            steps.push(Step::Quantize { from: to, to });
+        }
+        if n + 1 == nodes.len() && !matches!(node.op, Op::Conv(_)) {
+            steps.push(Step::Logits { from: to });
         }
     }
     Ok(steps)

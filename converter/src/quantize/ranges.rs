@@ -30,7 +30,10 @@ pub(super) struct Ranges {
 }
 
 /// Chooses the quantization of all values that `steps` write. `proven` bounds the features of each value.
+///
+/// The image's own activation is in `image`.
 pub(super) fn choose(
+    image: Narrow,
     seen: &Observed,
     proven: &[Vec<Interval>],
     method: Method,
@@ -38,11 +41,20 @@ pub(super) fn choose(
     sixteen_bits: bool,
 ) -> Ranges {
     let mut ranges = Ranges::default();
+    ranges.narrow.insert(0, image);
     let mut most: BTreeMap<ValueId, f64> = BTreeMap::new();
     let mut scale_of: BTreeMap<ValueId, ValueId> = BTreeMap::new();
     for step in steps {
         for held in step.writes() {
             match held {
+                Held::Row(_) => {}
+                Held::Narrow(v) if matches!(step, Step::Shift { .. }) => {
+                    // The same numbers at another place, and 0, which every range has.
+                    let Step::Shift { from, .. } = step else { continue };
+                    if let Some(form) = ranges.narrow.get(&from.value()).copied() {
+                        ranges.narrow.insert(v, form);
+                    }
+                }
                 Held::Narrow(v) => {
                     let (seen, proven) = (&seen.values[v], hull(&proven[v]));
                     let form = if sixteen_bits {
@@ -59,6 +71,8 @@ pub(super) fn choose(
                         Step::Activation { activation, from, .. } if activation::keeps_scale(*activation) => {
                             scale_of[from]
                         }
+                        Step::Slice { of, .. } => scale_of[of],
+                        Step::Shift { from, .. } => scale_of[&from.value()],
                         _ => v,
                     };
                     scale_of.insert(v, root);
@@ -71,10 +85,36 @@ pub(super) fn choose(
             }
         }
     }
-    let wide = |root: &ValueId| step(most[root] / f64::from(i16::MAX));
+    let limit = f64::from(i16::MAX);
+    // Scales of values that depend on others' are widened until none changes: each is read by later ones only, except sums in place.
+    for _ in 0..steps.len() {
+        let before = most.clone();
+        let wide = |v: &ValueId| step(before[&scale_of[v]] / limit);
+        for made in steps {
+            let (to, least) = match made {
+                Step::Gate { to, glu: false, .. } => {
+                    most.insert(*to, limit * GATE_UNIT);
+                    continue;
+                }
+                // The factor of a product is below 1/2, that of a gated value below 2¹⁵.
+                Step::Multiply { a, b, to } => (to, 2.05 * wide(a) * wide(b)),
+                Step::Gate { from, to, .. } => (to, wide(from) / 32_000.0),
+                _ => continue,
+            };
+            let most = most.entry(scale_of[to]).or_default();
+            *most = most.max(least * limit);
+        }
+        if before == most {
+            break;
+        }
+    }
+    let wide = |root: &ValueId| step(most[root] / limit);
     ranges.wide = scale_of.iter().map(|(v, root)| (*v, wide(root))).collect();
     ranges
 }
+
+/// Step of the output of a `gate`.
+const GATE_UNIT: f64 = 1.0 / 32_768.0;
 
 /// Interval outside which all readers of a 16-bit value saturate.
 fn surviving(steps: &[Step], v: ValueId) -> Interval {
@@ -87,7 +127,17 @@ fn surviving(steps: &[Step], v: ValueId) -> Interval {
             Step::DepthGate { a, b, t, .. } if t == v && a != v && b != v => (-SIGMOID_END, SIGMOID_END),
             Step::DepthGate { a, b, t, .. } if [a, b, t].contains(&v) => all,
             Step::Quantize { from, .. } if from == v => all,
-            Step::Add { a, b, .. } if a == v || b == v => all,
+            Step::Add { a, b, .. } | Step::Multiply { a, b, .. } | Step::Concat { a, b, .. } if a == v || b == v => all,
+            Step::Gate { from, .. }
+            | Step::Slice { of: from, .. }
+            | Step::Scale { from, .. }
+            | Step::ClassBias { from, .. }
+            | Step::Logits { from }
+                if from == v =>
+            {
+                all
+            }
+            Step::Shift { from: Held::Wide(from), .. } if from == v => all,
             Step::Conv { to: Target::Accumulate { onto, .. }, .. } if onto == v => all,
             _ => continue,
         };

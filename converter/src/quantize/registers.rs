@@ -1,42 +1,57 @@
 //! Register allocation: an offset for each value, by its live range.
 
 use super::plan::{Held, Step, Target};
+use super::schedule::{Place, Schedule};
 use crate::trained::TrainedModel;
 use pixelrnn::blob::NumberFormat;
+use pixelrnn::network::{ColourGroups, ValueId};
 use std::collections::BTreeMap;
 
-/// Allocates all values. The image is live throughout, at offset 0.
-pub(super) fn place(model: &TrainedModel, steps: &[Step], weights: NumberFormat) -> (BTreeMap<Held, u32>, u32) {
-    let channels = model.description().image.channels;
-    // A colour pixel takes three passes, and later passes read values from earlier ones: nothing is freed.
-    let forever = (channels > 1).then_some((0, steps.len()));
-    let mut lives = vec![Life { bytes: (channels * weights.activation_bytes()) as u32, steps: (0, steps.len()) }];
-    let mut life_of = BTreeMap::from([(Held::Narrow(0), 0)]);
-    for (at, step) in steps.iter().enumerate() {
+/// Offsets of all values, each in the place where it is held.
+pub(super) type Offsets = BTreeMap<(Place, Held), u32>;
+
+/// Allocates all values. The image is live throughout, at offset 0. `count` is the number of features of a value, padding included.
+pub(super) fn place(
+    model: &TrainedModel,
+    schedule: &Schedule,
+    weights: NumberFormat,
+    count: impl Fn(ValueId) -> usize,
+) -> (Offsets, u32) {
+    let description = model.description();
+    let channels = description.image.channels;
+    let items = &schedule.items;
+    // A pixel of colour groups takes three passes, and later passes read values from earlier ones: nothing is freed.
+    let grouped = channels > 1 && description.colour_groups != ColourGroups::None;
+    let forever = grouped.then_some((0, items.len()));
+    let mut lives = vec![Life { bytes: (channels * weights.activation_bytes()) as u32, steps: (0, items.len()) }];
+    let mut life_of: BTreeMap<(Place, Held), usize> = BTreeMap::new();
+    for (at, item) in items.iter().enumerate() {
+        let (place, step) = (schedule.place(item.segment), &item.step);
+        life_of.entry((place, Held::Narrow(0))).or_insert(0);
         for held in step.reads(model) {
-            if let Some(life) = life_of.get(&held).and_then(|l: &usize| lives.get_mut(*l)) {
+            if let Some(life) = life_of.get(&(place, held)).and_then(|l: &usize| lives.get_mut(*l)) {
                 life.steps.1 = life.steps.1.max(at);
             }
         }
         for held in step.writes() {
-            let (value, size) = match held {
-                Held::Narrow(v) => (v, weights.activation_bytes()),
-                Held::Wide(v) => (v, weights.residual_bytes()),
+            let size = match held {
+                Held::Narrow(_) => weights.activation_bytes(),
+                Held::Wide(_) | Held::Row(_) => weights.residual_bytes(),
             };
             let life = if let Step::Conv { to: Target::Accumulate { onto, .. }, .. } = step {
-                let life = life_of[&Held::Wide(*onto)];
+                let life = life_of[&(place, Held::Wide(*onto))];
                 lives[life].steps.1 = at;
                 life
             } else {
-                let bytes = (size * model.nodes()[value - 1].features.count) as u32;
+                let bytes = (size * count(held.value())) as u32;
                 lives.push(Life { bytes, steps: forever.unwrap_or((at, at)) });
                 lives.len() - 1
             };
-            life_of.insert(held, life);
+            life_of.insert((place, held), life);
         }
     }
     let (offsets, bytes) = allocate(&lives);
-    (life_of.into_iter().map(|(held, life)| (held, offsets[life])).collect(), bytes)
+    (life_of.into_iter().map(|(key, life)| (key, offsets[life])).collect(), bytes)
 }
 
 /// Live range of a value, from its first write to its last read.

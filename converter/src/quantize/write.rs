@@ -1,12 +1,17 @@
 //! Blob writer: places the parts, fills in the header, and checks the result.
 
+use super::plan::Held;
 use crate::blob::Blob;
 use crate::description::Description;
 use crate::error::Error;
 use pixelrnn::Plan;
-use pixelrnn::blob::{HEADER_BYTES, Header, MAGIC, NumberFormat, RECORD_BYTES, Record, VERSION, checksum};
-use pixelrnn::network::Output;
+use pixelrnn::blob::{
+    GraphOp, GraphRecord, HEADER_BYTES, Header, Instruction, KeepRecord, MAGIC, NumberFormat, RECORD_BYTES, Record, SegmentRecord,
+    VERSION, checksum,
+};
+use pixelrnn::network::{ColourGroups, Image, Output};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Alignment of weights and other arrays, in bytes.
@@ -20,7 +25,13 @@ pub(super) struct BlobWriter {
     records: Vec<Record>,
     notes: String,
     ops: usize,
+    /// Index of the record of each map.
+    pub(super) maps: BTreeMap<Held, u16>,
+    /// True if one pass computes the logits of all channels.
+    ungrouped: bool,
 }
+
+const PLANS: [Plan; 2] = [Plan::Pixel, Plan::Row];
 
 impl BlobWriter {
     pub(super) fn new(description: &Description, weights: NumberFormat, ops: usize) -> Self {
@@ -42,7 +53,8 @@ impl BlobWriter {
             ops: HEADER_BYTES as u32,
             ..bytemuck::Zeroable::zeroed()
         };
-        Self { header, weights, data: Vec::new(), records: Vec::with_capacity(ops), notes: String::new(), ops }
+        let ungrouped = description.colour_groups == ColourGroups::None && image.channels > 1;
+        Self { header, weights, data: Vec::new(), records: Vec::with_capacity(ops), notes: String::new(), ops, maps: BTreeMap::new(), ungrouped }
     }
 
     fn put(&mut self, bytes: &[u8]) -> u32 {
@@ -66,6 +78,37 @@ impl BlobWriter {
         self.put(bytemuck::cast_slice(numbers))
     }
 
+    /// Index of the record of a map; 0 for one that is not there, which readers refuse.
+    pub(super) fn map_of(&self, held: Held) -> u16 {
+        self.maps.get(&held).copied().unwrap_or(0)
+    }
+
+    /// Fills in where the maps and the states of segments lie, under both plans.
+    fn place_states(&mut self, image: Image) {
+        let (mut maps, mut states) = ([0; 2], [0; 2]);
+        for record in &mut self.records {
+            let Some(instruction) = record.instruction() else { continue };
+            let size = PLANS.map(|plan| instruction.state_bytes(image.height, image.width, self.weights, plan) as u32);
+            let add = |to: &mut [u32; 2]| to.iter_mut().zip(size).for_each(|(to, size)| *to += size);
+            match instruction {
+                Instruction::Graph(GraphOp::Segment(segment)) => {
+                    *record = Record::from(SegmentRecord { state: states, ..*segment });
+                }
+                Instruction::Graph(GraphOp::Keep(keep)) => {
+                    let placed = Record::from(KeepRecord { at: maps, ..*keep });
+                    add(&mut maps);
+                    *record = placed;
+                }
+                _ => add(&mut states),
+            }
+        }
+        if let Some(record) = self.records.first_mut()
+            && let Some(Instruction::Graph(GraphOp::Graph(graph))) = record.instruction()
+        {
+            *record = Record::from(GraphRecord { map_bytes: maps, ..*graph });
+        }
+    }
+
     /// Reserves an im2col buffer for `length` activations.
     pub(super) fn patch(&mut self, length: usize) {
         let bytes = (length * self.weights.activation_bytes()).next_multiple_of(ALIGN);
@@ -86,13 +129,15 @@ impl BlobWriter {
         self.header.notes_bytes = notes.len() as u32;
         self.header.register_bytes = register_bytes;
         let image = self.header.image();
+        self.place_states(image);
         let ops: usize = self
             .records
             .iter()
             .filter_map(Record::instruction)
             .map(|op| op.state_bytes(image.height, image.width, self.weights, Plan::Pixel))
             .sum();
-        let state = register_bytes as usize + 4 * image.levels + self.header.im2col_bytes as usize + ops;
+        let logits = if self.ungrouped { image.channels * image.levels } else { image.levels };
+        let state = register_bytes as usize + 4 * logits + self.header.im2col_bytes as usize + ops;
         let length = HEADER_BYTES + self.ops * RECORD_BYTES + self.data.len();
         let too_large = |_| Error::BlobTooLarge { bytes: length.max(state) };
         self.header.state_bytes = u32::try_from(state).map_err(too_large)?;

@@ -109,9 +109,9 @@ fn flow(model: &Raw<'_>, op: usize, instruction: Instruction<'_>, place: &Place)
     let mut sound = vectors.inputs.map(|input| place.reads_image && input == Some(image));
     let mut clash = vectors.output.is_some_and(|output| overlap(model, output, image));
     let mut together = true;
-    for earlier in model.records().iter().take(op) {
+    for (n, earlier) in model.records().iter().enumerate().take(op) {
         if let Some(segment) = earlier.segment() {
-            together = segment.runs_with(&place.segment);
+            together = place.shares_registers(n, segment);
         }
         let Some(instruction) = earlier.instruction() else { continue };
         let Some(earlier) = instruction.vectors().output else { continue };

@@ -7,6 +7,7 @@ mod engine_equals_page;
 mod float_blobs;
 mod gemm;
 mod golden;
+mod graphs;
 mod kernels;
 mod layouts;
 mod masks_anywhere;

@@ -9,7 +9,7 @@ use pixelrnn_converter::convert::{Calibration, convert};
 use pixelrnn_converter::images::Range;
 use pixelrnn_converter::quantize::Method;
 use pixelrnn_converter::run::Scorer;
-use pixelrnn_converter::{Blob, Error, ImageSet, NetworkSpec, OpSpec, Reference, TrainedModel};
+use pixelrnn_converter::{Blob, Error, ImageSet, NetworkSpec, OpKind, OpSpec, Reference, TrainedModel};
 use pixelrnn_tests::integer_model::IntegerModel;
 use pixelrnn_tests::random::Random;
 use pixelrnn_tests::{forward, models};
@@ -18,12 +18,12 @@ use pixelrnn_tests::{forward, models};
 fn narrow(ops: &mut [OpSpec], random: &mut Random) -> usize {
     let mut narrowed = 0;
     for op in ops {
-        match op {
-            OpSpec::MaskedConv { mask: mask @ Mask::B, .. } if random.once_in(2) => {
+        match &mut op.kind {
+            OpKind::MaskedConv { mask: mask @ Mask::B, .. } if random.once_in(2) => {
                 *mask = Mask::A;
                 narrowed += 1;
             }
-            OpSpec::Residual { ops, .. } => narrowed += narrow(ops, random),
+            OpKind::Residual { ops, .. } => narrowed += narrow(ops, random),
             _ => {}
         }
     }

@@ -21,8 +21,22 @@ pub(super) struct Place {
     start: usize,
     /// True if the op may read the image's register.
     pub(super) reads_image: bool,
+    /// True if the op reads, under mask A, what is known after an earlier colour of the pixel.
+    earlier_colours: bool,
     /// True if the op reads features of all colour groups at once, in a phase that computes them one after the other.
     pub(super) all_groups: bool,
+}
+
+impl Place {
+    /// True if registers that the segment with index `start` writes are there when the op runs.
+    pub(super) fn shares_registers(&self, start: usize, segment: &SegmentRecord) -> bool {
+        start == self.start
+            || match (segment.phase(), self.phase) {
+                (Some(Phase::Past), Phase::Past) | (Some(Phase::Itself), Phase::Itself) => true,
+                (Some(Phase::Itself), Phase::Past) => self.earlier_colours,
+                _ => false,
+            }
+    }
 }
 
 /// Walk over the records, segment by segment.
@@ -98,6 +112,7 @@ impl<'r, 'a> Places<'r, 'a> {
                 op,
                 start: 0,
                 reads_image: op == 0,
+                earlier_colours: false,
                 all_groups: false,
             });
         }
@@ -115,7 +130,16 @@ impl<'r, 'a> Places<'r, 'a> {
             Phase::Given | Phase::Above | Phase::Row => false,
         };
         let all_groups = past && self.model.groups() > 1 && map_conv.is_some_and(|conv| conv.centre == 3);
-        Ok(Place { segment: self.segment, phase: self.phase, op, start: self.start, reads_image, all_groups })
+        let earlier_colours = past && self.model.groups() > 1 && map_conv.is_some_and(|conv| conv.centre == 1);
+        Ok(Place {
+            segment: self.segment,
+            phase: self.phase,
+            op,
+            start: self.start,
+            reads_image,
+            earlier_colours,
+            all_groups,
+        })
     }
 
     /// Adds up state, and notes the ops that `finish` needs.
@@ -262,6 +286,10 @@ fn isize_of(x: u16) -> isize {
     x as isize
 }
 
+fn isize_len(x: usize) -> isize {
+    x as isize
+}
+
 /// Segment of the record with index `op`, and the index of the segment's record.
 fn segment_of<'a>(model: &Raw<'a>, op: usize) -> Option<(&'a SegmentRecord, usize)> {
     let before = model.records().iter().enumerate().take(op);
@@ -295,14 +323,18 @@ fn reads(
         (Phase::Above, Phase::Above | Phase::Past | Phase::Itself)
         | (Phase::Past | Phase::Itself | Phase::Row, Phase::Above | Phase::Past | Phase::Itself) => false,
     };
+    let Image { height, width, .. } = model.image();
+    // Rows below the image are padding, and so are columns to the right of it.
+    let (all_rows, all_columns) = (below + 1 == isize_len(height), ahead + 1 == isize_len(width));
+    let rows_from_last = if phase == Phase::Given && all_rows { rows_from_last.min(0) } else { rows_from_last };
     let written = rows_from_last < 0
         || (rows_from_last == 0
             && earlier
             && match (phase, place.phase) {
                 (_, _) if same => here(last),
                 _ if whole_row => true,
-                (Phase::Above, Phase::Above) => last + own_ahead <= ahead,
-                (Phase::Above, _) => last <= ahead,
+                (Phase::Above, Phase::Above) => all_columns || last + own_ahead <= ahead,
+                (Phase::Above, _) => all_columns || last <= ahead,
                 (Phase::Past | Phase::Itself, Phase::Past) => last < 0,
                 (Phase::Past, Phase::Itself) | (Phase::Itself, Phase::Itself) => last <= 0,
                 _ => false,
@@ -311,7 +343,6 @@ fn reads(
     let own_pixel = phase == Phase::Past && place.phase == Phase::Past && rows == 0 && last >= 0;
     ensure(written && !own_pixel, "map")?;
 
-    let Image { height, width, .. } = model.image();
     for plan in PLANS {
         let by_row = whole_row || (phase == Phase::Above && plan == Plan::Row);
         let lead = if by_row { width - 1 } else { usize::from(segment.columns_ahead) };

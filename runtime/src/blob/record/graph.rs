@@ -31,7 +31,7 @@ pub enum Phase {
     Above = 1,
     /// At a pixel, once per colour group.
     Past = 2,
-    /// After a pixel.
+    /// After a pixel; in a model with colour groups after each colour, for its features.
     Itself = 3,
     /// After a row, all columns.
     Row = 4,
@@ -68,13 +68,6 @@ impl SegmentRecord {
             4 => Phase::Row,
             _ => return None,
         })
-    }
-
-    /// True for two segments whose ops run one after the other, at the same positions.
-    pub(crate) const fn runs_with(&self, other: &Self) -> bool {
-        self.phase == other.phase
-            && self.columns_ahead == other.columns_ahead
-            && self.rows_ahead == other.rows_ahead
     }
 }
 

@@ -1,9 +1,10 @@
 //! Graphs: segments of ops at their positions, and the ops that only graphs have.
 
-use super::context::{OpState, PixelContext, Scratch};
+use super::context::{OpState, PixelContext, Scratch, split};
 use super::conv::{Output, product, to_logits};
 use super::elementwise::features;
 use super::forward::{end_ops, run};
+use super::gemv::OUTPUT_BLOCK;
 use super::im2col::Im2Col;
 use super::memory::{copy, fill};
 use super::observer::Observer;
@@ -116,7 +117,22 @@ const fn record_has_state(instruction: crate::blob::Instruction<'_>) -> bool {
     !matches!(instruction, crate::blob::Instruction::Graph(_))
 }
 
-/// Work after all values of a pixel are known: image values are kept, ops that know the pixel or its row run.
+/// Work after the value of a colour group is known, or all values without groups: ops that know it run.
+pub(super) fn end_group<A: Arithmetic, K: Kernel>(
+    context: &PixelContext<'_>,
+    state_words: &mut [u32],
+    sums: &mut [A::Sum; OUTPUT_BLOCK],
+    kernel: K,
+) -> Result<(), Corrupt> {
+    let (mut scratch, mut op_state) = split::<A>(&context.model, context.plan, state_words, sums).ok_or(Corrupt)?;
+    for (segment, _, ops) in segments(&context.model).filter(|(_, phase, _)| *phase == Phase::Itself) {
+        let op_state = op_state.from(state(segment, context)).ok_or(Corrupt)?;
+        run(ops, context, op_state, &mut scratch, kernel, &mut ())?;
+    }
+    Ok(())
+}
+
+/// Work after all values of a pixel are known: image values are kept, and after a row ops that know it run.
 pub(super) fn end_pixel<A: Arithmetic, K: Kernel>(
     context: &PixelContext<'_>,
     op_state: &mut OpState<'_>,
@@ -125,9 +141,6 @@ pub(super) fn end_pixel<A: Arithmetic, K: Kernel>(
 ) -> Result<(), Corrupt> {
     for (segment, _, ops) in segments(&context.model).filter(|(_, phase, _)| *phase == Phase::Past) {
         end_ops(context, ops, op_state.from(state(segment, context)).ok_or(Corrupt)?, scratch, kernel)?;
-    }
-    for (segment, _, ops) in segments(&context.model).filter(|(_, phase, _)| *phase == Phase::Itself) {
-        position::<A, K, ()>(context, segment, &ops, op_state, scratch, kernel, &mut ())?;
     }
     if context.column + 1 < context.width {
         return Ok(());
