@@ -224,12 +224,10 @@ impl<'a> Lowering<'a> {
 
     /// Offset of a value in the registers.
     fn at(&self, held: Held) -> u32 {
-        if held == Held::Narrow(0) {
-            return 0;
-        }
-        // A colour reads what is known after an earlier one.
-        let place = if self.offsets.contains_key(&(self.place, held)) { self.place } else { Place::AfterPixel };
-        self.offsets[&(place, held)]
+        // With colour groups, the ops at a pixel and after its colours read each other's registers.
+        let places = [self.place, Place::Pixel, Place::AfterPixel];
+        let offset = places.iter().find_map(|place| self.offsets.get(&(*place, held)));
+        offset.copied().unwrap_or(0)
     }
 
     /// Writes the input activation of each level.

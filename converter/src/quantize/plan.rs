@@ -203,6 +203,7 @@ impl<'a> Uses<'a> {
             Op::DepthGate => [a, b, t].into_iter().for_each(|v| self.demand[v].wide = true),
             Op::Multiply | Op::Concat => [a, b].into_iter().for_each(|v| self.demand[v].wide = true),
             Op::Slice { .. } | Op::Scale { .. } | Op::Gate | Op::Glu | Op::ClassBias => self.demand[a].wide = true,
+            Op::Shift { rows: 0, columns: 0 } => self.demand[a].wide = true,
             Op::Shift { .. } => {
                 self.demand[a].wide |= made.wide;
                 self.demand[a].narrow |= made.narrow;
@@ -211,7 +212,8 @@ impl<'a> Uses<'a> {
             Op::BatchNorm { .. } => return Err(Error::NotInEngine { op: node.op.kind() }),
         }
         // These ops write residuals only; an activation is narrowed from one.
-        if made.narrow && !matches!(node.op, Op::Conv(_) | Op::Activation(Activation::Relu) | Op::Shift { .. }) {
+        let moved = matches!(node.op, Op::Shift { rows, columns } if rows + columns > 0);
+        if made.narrow && !moved && !matches!(node.op, Op::Conv(_) | Op::Activation(Activation::Relu)) {
             self.demand[node.output].wide = true;
         }
         Ok(())
@@ -341,6 +343,8 @@ pub(super) fn plan(nodes: &[Node], magnitudes: &Magnitudes) -> Result<Vec<Step>,
                 steps.push(Step::ClassBias { from: a, to });
             }
             Op::Embed { .. } | Op::Ones => steps.push(Step::Table { node: n, to: Held::Wide(to) }),
+            // A shift by nothing is a copy.
+            Op::Shift { rows: 0, columns: 0 } => steps.push(Step::Slice { of: a, from: 0, to }),
             Op::Shift { rows, columns } => {
                 if made.wide {
                     steps.push(Step::Shift { from: Held::Wide(a), to: Held::Wide(to), rows, columns });
@@ -362,6 +366,7 @@ pub(super) fn plan(nodes: &[Node], magnitudes: &Magnitudes) -> Result<Vec<Step>,
                 | Op::ClassBias
                 | Op::Embed { .. }
                 | Op::Ones
+                | Op::Shift { rows: 0, columns: 0 }
         );
         if narrowed && made.narrow {
             steps.push(Step::Quantize { from: to, to });

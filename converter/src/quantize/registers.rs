@@ -27,7 +27,9 @@ pub(super) fn place(
     let mut life_of: BTreeMap<(Place, Held), usize> = BTreeMap::new();
     for (at, item) in items.iter().enumerate() {
         let (place, step) = (schedule.place(item.segment), &item.step);
-        life_of.entry((place, Held::Narrow(0))).or_insert(0);
+        if !matches!(place, Place::Segment(_)) {
+            life_of.entry((place, Held::Narrow(0))).or_insert(0);
+        }
         for held in step.reads(model) {
             if let Some(life) = life_of.get(&(place, held)).and_then(|l: &usize| lives.get_mut(*l)) {
                 life.steps.1 = life.steps.1.max(at);

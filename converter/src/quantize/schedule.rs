@@ -3,7 +3,7 @@
 use super::plan::{Held, Step, Target};
 use crate::trained::TrainedModel;
 use pixelrnn::blob::Phase;
-use pixelrnn::network::{Class, Conv, Op};
+use pixelrnn::network::{Class, ColourGroups, Conv, Op};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Segment of a graph.
@@ -42,12 +42,7 @@ pub(super) enum Place {
 }
 
 /// A colour of the pixel reads what is known after an earlier colour, under mask A.
-pub(super) const COLOURS: (Place, Place) = (Place::Pixel, Place::AfterPixel);
-
-/// True if registers of one place are not there in another.
-fn apart(reader: Place, maker: Place) -> bool {
-    reader != maker && (reader, maker) != COLOURS
-}
+const COLOURS: (Place, Place) = (Place::Pixel, Place::AfterPixel);
 
 /// Step of a schedule, with its segment.
 #[derive(Clone, Debug)]
@@ -224,6 +219,14 @@ pub(super) fn schedule(model: &TrainedModel, steps: Vec<Step>, float: bool) -> S
 }
 
 impl Scheduler<'_> {
+    /// True if registers of one place are not there in another. With colour groups, no register is used twice.
+    fn apart(&self, reader: Place, maker: Place) -> bool {
+        let description = self.model.description();
+        let grouped = description.image.channels > 1 && description.colour_groups != ColourGroups::None;
+        let pair = (reader, maker);
+        reader != maker && !(grouped && (pair == COLOURS || pair == (Place::AfterPixel, Place::Pixel)))
+    }
+
     fn size(&self) -> [usize; 2] {
         let image = self.model.description().image;
         [image.height, image.width]
@@ -329,18 +332,24 @@ impl Scheduler<'_> {
                 self.runs[n] = self.runs[maker];
             }
         }
-        // Segments over whole rows: one that reads its own row of another comes after it.
+        // Segments over whole rows, and those that are ahead by a whole row: one that reads its own row of another, at later columns,
+        // comes after it.
         for n in 0..self.steps.len() {
             for read in self.reads[n].clone() {
                 let Some(&maker) = self.producer.get(&read.held) else { continue };
                 let (of, own) = (self.runs[maker], self.runs[n]);
-                if of.phase != own.phase || !matches!(own.phase, Phase::Given | Phase::Row) {
-                    continue;
-                }
-                let level = match read.taps {
-                    Taps::Here if of.rows_ahead == own.rows_ahead => of.level,
-                    Taps::Map { rows, .. } if rows < 0 && of.rows_ahead == own.rows_ahead => own.level,
-                    Taps::Here | Taps::Map { .. } => of.level + 1,
+                let level = match (of.phase, own.phase) {
+                    (Phase::Above, Phase::Above) if of.columns_ahead == own.columns_ahead => match read.taps {
+                        Taps::Map { rows: 0, columns: [_, last] } if last > 0 => of.level + 1,
+                        Taps::Map { rows: ..0, .. } => own.level,
+                        Taps::Here | Taps::Map { .. } => of.level,
+                    },
+                    (Phase::Given, Phase::Given) | (Phase::Row, Phase::Row) => match read.taps {
+                        Taps::Here if of.rows_ahead == own.rows_ahead => of.level,
+                        Taps::Map { rows, .. } if rows < 0 && of.rows_ahead == own.rows_ahead => own.level,
+                        Taps::Here | Taps::Map { .. } => of.level + 1,
+                    },
+                    _ => continue,
                 };
                 self.runs[n].level = own.level.max(level);
             }
@@ -396,8 +405,10 @@ impl Scheduler<'_> {
         let mut schedule = Schedule::default();
         // Segment of each step.
         let mut segment_of = vec![0; self.steps.len()];
-        let image_first = self.reads.iter().flatten().any(|read| {
-            read.held == Held::Narrow(0) && matches!(read.taps, Taps::Map { .. })
+        // The image is kept if it is read at other positions, or after its row.
+        let image_first = self.reads.iter().zip(&self.runs).any(|(reads, run)| {
+            let later = !matches!(run.phase, Phase::Past | Phase::Itself);
+            reads.iter().any(|read| read.held == Held::Narrow(0) && (later || matches!(read.taps, Taps::Map { .. })))
         });
         if image_first {
             schedule.segments.push(Run { phase: Phase::Itself, ..Run::PIXEL });
@@ -411,11 +422,12 @@ impl Scheduler<'_> {
         }
         // Maps: of values that are read at other positions or in other places.
         let passes = |n: usize, read: &Read, schedule: &Schedule| {
+            let place = schedule.place(segment_of[n]);
             let Some(&maker) = self.producer.get(&read.held) else {
                 // The image: in its register at the pixel and after it.
-                return matches!(read.taps, Taps::Map { .. });
+                return matches!(read.taps, Taps::Map { .. }) || matches!(place, Place::Segment(_));
             };
-            let apart = apart(schedule.place(segment_of[n]), schedule.place(segment_of[maker]));
+            let apart = self.apart(place, schedule.place(segment_of[maker]));
             let copied = matches!(self.steps[maker], Step::Table { .. });
             matches!(read.taps, Taps::Map { .. }) || (apart && !copied)
         };
@@ -430,13 +442,16 @@ impl Scheduler<'_> {
         for &n in order {
             let (segment, place) = (segment_of[n], schedule.place(segment_of[n]));
             for read in self.reads[n].clone() {
-                let Some(&maker) = self.producer.get(&read.held) else { continue };
+                let maker = self.producer.get(&read.held).copied();
+                let of = maker.map_or(Place::AfterPixel, |maker| schedule.place(segment_of[maker]));
+                let image = maker.is_none() && !matches!(place, Place::Segment(_));
                 let here = matches!(read.taps, Taps::Here);
-                if !here || (place, schedule.place(segment_of[maker])) == COLOURS || !there.insert((place, read.held)) {
+                let table = matches!(maker.map(|maker| &self.steps[maker]), Some(Step::Table { .. }));
+                if !here || image || !(table || self.apart(place, of)) || !there.insert((place, read.held)) {
                     continue;
                 }
-                let step = match &self.steps[maker] {
-                    table @ Step::Table { .. } => table.clone(),
+                let step = match maker.map(|maker| &self.steps[maker]) {
+                    Some(table @ Step::Table { .. }) => table.clone(),
                     _ => Step::Load { from: read.held, to: read.held, rows: 0, columns: 0 },
                 };
                 schedule.items.push(Item { segment, step });

@@ -21,6 +21,8 @@ pub(super) struct Place {
     start: usize,
     /// True if the op may read the image's register.
     pub(super) reads_image: bool,
+    /// True in a model with colour groups.
+    grouped: bool,
     /// True if the op reads, under mask A, what is known after an earlier colour of the pixel.
     earlier_colours: bool,
     /// True if the op reads features of all colour groups at once, in a phase that computes them one after the other.
@@ -33,7 +35,9 @@ impl Place {
         start == self.start
             || match (segment.phase(), self.phase) {
                 (Some(Phase::Past), Phase::Past) | (Some(Phase::Itself), Phase::Itself) => true,
+                // With colour groups, no register is used twice.
                 (Some(Phase::Itself), Phase::Past) => self.earlier_colours,
+                (Some(Phase::Past), Phase::Itself) => self.grouped,
                 _ => false,
             }
     }
@@ -112,6 +116,7 @@ impl<'r, 'a> Places<'r, 'a> {
                 op,
                 start: 0,
                 reads_image: op == 0,
+                grouped: false,
                 earlier_colours: false,
                 all_groups: false,
             });
@@ -137,6 +142,7 @@ impl<'r, 'a> Places<'r, 'a> {
             op,
             start: self.start,
             reads_image,
+            grouped: self.model.groups() > 1,
             earlier_colours,
             all_groups,
         })
@@ -339,8 +345,9 @@ fn reads(
                 (Phase::Past, Phase::Itself) | (Phase::Itself, Phase::Itself) => last <= 0,
                 _ => false,
             });
-    // At a pixel, colour groups follow one another and a map is written after the last.
-    let own_pixel = phase == Phase::Past && place.phase == Phase::Past && rows == 0 && last >= 0;
+    // At a pixel and after its colours, colour groups follow one another, and a map is written after the last.
+    let by_pixel = |phase| matches!(phase, Phase::Past | Phase::Itself);
+    let own_pixel = place.grouped && by_pixel(phase) && by_pixel(place.phase) && rows == 0 && last >= 0;
     ensure(written && !own_pixel, "map")?;
 
     for plan in PLANS {
