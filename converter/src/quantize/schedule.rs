@@ -127,8 +127,8 @@ pub(super) fn form(model: &TrainedModel, n: usize, first: Option<usize>) -> Form
     if conv.taps().next().is_none() {
         return Form::Map;
     }
-    // What is known after a pixel, or after a colour of it, is not in a register of the pixel.
-    if input == Class::Itself && node.inputs[0] != 0 && node.class < Class::Itself {
+    // A value that is known later than the output is in no register when it is computed.
+    if node.inputs[0] != 0 && node.class < input {
         return Form::Centre;
     }
     if reads_only_centre(&conv) {
@@ -428,7 +428,7 @@ impl Scheduler<'_> {
                 return matches!(read.taps, Taps::Map { .. }) || matches!(place, Place::Segment(_));
             };
             let apart = self.apart(place, schedule.place(segment_of[maker]));
-            let copied = matches!(self.steps[maker], Step::Table { .. });
+            let copied = self.is_anywhere(&self.steps[maker]);
             matches!(read.taps, Taps::Map { .. }) || (apart && !copied)
         };
         let mut kept: BTreeSet<Held> = BTreeSet::new();
@@ -446,13 +446,13 @@ impl Scheduler<'_> {
                 let of = maker.map_or(Place::AfterPixel, |maker| schedule.place(segment_of[maker]));
                 let image = maker.is_none() && !matches!(place, Place::Segment(_));
                 let here = matches!(read.taps, Taps::Here);
-                let table = matches!(maker.map(|maker| &self.steps[maker]), Some(Step::Table { .. }));
+                let table = maker.is_some_and(|maker| self.is_anywhere(&self.steps[maker]));
                 if !here || image || !(table || self.apart(place, of)) || !there.insert((place, read.held)) {
                     continue;
                 }
-                let step = match maker.map(|maker| &self.steps[maker]) {
-                    Some(table @ Step::Table { .. }) => table.clone(),
-                    _ => Step::Load { from: read.held, to: read.held, rows: 0, columns: 0 },
+                let step = match maker.filter(|_| table) {
+                    Some(maker) => self.steps[maker].clone(),
+                    None => Step::Load { from: read.held, to: read.held, rows: 0, columns: 0 },
                 };
                 schedule.items.push(Item { segment, step });
             }
@@ -462,7 +462,7 @@ impl Scheduler<'_> {
             };
             let written = step.writes();
             // A table is written where it is read, unless a map needs it.
-            let unread = matches!(step, Step::Table { .. }) && written.iter().all(|held| !kept.contains(held));
+            let unread = self.is_anywhere(&step) && written.iter().all(|held| !kept.contains(held));
             if unread {
                 continue;
             }
@@ -475,6 +475,11 @@ impl Scheduler<'_> {
         self.drop_empty(&mut schedule);
         schedule.maps = self.maps(&kept);
         schedule
+    }
+
+    /// True for the row of a table that does not depend on the position: it is copied where it is read.
+    fn is_anywhere(&self, step: &Step) -> bool {
+        matches!(step, Step::Table { node, .. } if !matches!(self.model.nodes()[*node].op, Op::Embed { .. }))
     }
 
     /// Removes segments without ops: those of tables that are written elsewhere.
