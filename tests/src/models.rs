@@ -50,7 +50,11 @@ pub fn random_blob_sized(seed: u64, size: [usize; 2]) -> Option<(TrainedModel, B
     converted(random_of(seed, Some(size)), seed, NumberFormat::I8)
 }
 
-pub(crate) fn converted(trained: TrainedModel, seed: u64, weights: NumberFormat) -> Option<(TrainedModel, Blob)> {
+/// Blob of `trained`, calibrated on a few random images. `None` if the converter refuses it.
+///
+/// # Panics
+/// Panics if conversion fails for a reason that no generated model has.
+pub fn converted(trained: TrainedModel, seed: u64, weights: NumberFormat) -> Option<(TrainedModel, Blob)> {
     let description = trained.description();
     let image = description.image;
     let mut random = Random::new(!seed);
@@ -65,6 +69,15 @@ pub(crate) fn converted(trained: TrainedModel, seed: u64, weights: NumberFormat)
         Err(Error::NotInEngine { .. } | Error::OutOfScale { .. } | Error::Colours { .. }) => None,
         Err(error) => panic!("model {seed}: {error}\n{}", trained.description().to_json()),
     }
+}
+
+/// A model of `description` with random weights.
+///
+/// # Panics
+/// Panics if the description is invalid.
+pub fn of(description: &Description, seed: u64) -> TrainedModel {
+    let tensors = tensors(description, &mut Random::new(seed));
+    TrainedModel::new(description.clone(), tensors).unwrap_or_else(|e| panic!("model {seed}: {e}"))
 }
 
 fn image(random: &mut Random, size: Option<[usize; 2]>) -> Image {

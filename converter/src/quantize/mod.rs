@@ -104,12 +104,6 @@ pub fn quantize(model: &TrainedModel, numbers: Numbers<'_>) -> Result<Blob, Erro
         blob.maps = schedule.map_records(|step| step.ops(model));
         lowering.begin_graph(&mut blob);
     }
-    if std::env::var_os("DBG").is_some() {
-        eprintln!("{:?}\n{:#?}", blob.maps, schedule.segments);
-        for item in &schedule.items {
-            eprintln!("{:?}", item);
-        }
-    }
     let mut segment = None;
     for item in &schedule.items {
         if graph && segment != Some(item.segment) {

@@ -3,7 +3,7 @@
 use super::ranges::MAX_GROWTH;
 use crate::error::Error;
 use crate::trained::TrainedModel;
-use pixelrnn::network::{Activation, Node, Op, ValueId};
+use pixelrnn::network::{Activation, Class, Node, Op, ValueId};
 use std::collections::BTreeMap;
 
 /// An engine op, in terms of network values.
@@ -240,7 +240,9 @@ impl<'a> Uses<'a> {
         let onto = if b == made { a } else { b };
         // The scale of a gate's output is fixed.
         let fixed = onto > 0 && matches!(self.nodes[onto - 1].op, Op::Gate);
-        let free = !fixed && onto != 0 && onto < made && self.readers[onto].iter().all(|u| u <= &n || u == sum);
+        // A value of a whole row is not computed with what is known at a pixel.
+        let later = add.class > self.nodes[n].class && add.class == Class::Row;
+        let free = !fixed && !later && onto != 0 && onto < made && self.readers[onto].iter().all(|u| u <= &n || u == sum);
         free.then_some((onto, add.output))
     }
 }

@@ -316,6 +316,9 @@ impl Scheduler<'_> {
                         let ahead = (run.columns_ahead as isize + right).max(0) as usize;
                         of.columns_ahead = of.columns_ahead.max(ahead.min(width - 1));
                     }
+                    (Phase::Above, Phase::Past | Phase::Itself) if rows == 0 => {
+                        of.columns_ahead = of.columns_ahead.max((right.max(0) as usize).min(width - 1));
+                    }
                     (Phase::Given, _) => {
                         let own = if run.phase == Phase::Given { run.rows_ahead as isize } else { 0 };
                         of.rows_ahead = of.rows_ahead.max(((own + rows).max(0) as usize).min(height - 1));

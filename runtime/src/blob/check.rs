@@ -109,18 +109,19 @@ fn flow(model: &Raw<'_>, op: usize, instruction: Instruction<'_>, place: &Place)
     let mut sound = vectors.inputs.map(|input| place.reads_image && input == Some(image));
     let mut clash = vectors.output.is_some_and(|output| overlap(model, output, image));
     let mut together = true;
-    for (n, earlier) in model.records().iter().enumerate().take(op) {
+    for (at, earlier) in model.records().iter().enumerate().take(op) {
         if let Some(segment) = earlier.segment() {
-            together = place.shares_registers(n, segment);
+            together = place.shares_registers(at, segment);
         }
         let Some(instruction) = earlier.instruction() else { continue };
         let Some(earlier) = instruction.vectors().output else { continue };
-        for (input, sound) in vectors.inputs.iter().zip(&mut sound) {
+        for (n, (input, sound)) in vectors.inputs.iter().zip(&mut sound).enumerate() {
             // The last write counts.
             if let Some(input) = input
                 && overlap(model, earlier, *input)
             {
-                *sound = earlier == *input && together && (!place.all_groups || graph::is_whole(instruction));
+                let whole = n > 0 || !place.all_groups || graph::is_whole(instruction);
+                *sound = earlier == *input && together && whole;
             }
         }
         if let Some(output) = vectors.output
