@@ -1,7 +1,8 @@
 //! Networks as graphs: the engine against the float reference, and all plans and executors against each other.
 
 use pixelrnn::blob::NumberFormat;
-use pixelrnn::FromImage;
+use pixelrnn::batched::{Batch, PackedModel, Scorer};
+use pixelrnn::{Cost, FromImage, Sample, Temperature};
 use pixelrnn::network::{Architecture, ColourGroups, Image, Output, Preset};
 use pixelrnn_converter::{Blob, Description, Reference, TrainedModel};
 use pixelrnn_tests::forward::{self, PLANS};
@@ -120,4 +121,32 @@ fn presets_in_8_bits_are_near_their_floats() {
         rounded += pass.cost.nats();
     }
     assert!((rounded / exact - 1.0).abs() < 0.01, "{rounded} nats for {exact}");
+}
+
+/// Predictions of the batched executor and of the row scorer are the engine's, bit for bit.
+#[test]
+fn batches_and_rows_give_the_bytes_of_the_engine() {
+    for weights in [NumberFormat::I8, NumberFormat::I8A16] {
+        for (seed, trained, blob) in blobs(weights) {
+            let model = blob.model().unwrap();
+            let Some(packed) = PackedModel::new(model) else { continue };
+            let (image, label, shape) = case(&trained, seed);
+            let json = || trained.description().to_json();
+            let scored = forward::score(model, &image, label).cost;
+            assert_eq!(Scorer::new(&packed).unwrap().score(label, &image).unwrap(), scored, "graph {seed}\n{}", json());
+            for count in [1, 3] {
+                let expected: Vec<_> = (0..count).map(|n| forward::sample(model, n as u64, 1000, label)).collect();
+                let (mut images, mut costs) = (vec![0; count * shape.values()], vec![Cost::default(); count]);
+                let mut batch = Batch::new(&packed, count).unwrap();
+                // The second run finds what the first has left.
+                for _ in 0..2 {
+                    let mut sources: Vec<_> = (0..count).map(|n| Sample::seeded(n as u64, Temperature::ONE)).collect();
+                    batch.run(label, &mut sources, &mut images, &mut costs).unwrap();
+                }
+                for ((image, cost), expected) in images.chunks(shape.values()).zip(&costs).zip(&expected) {
+                    assert_eq!((image, *cost), (&expected.image[..], expected.cost), "graph {seed}\n{}", json());
+                }
+            }
+        }
+    }
 }

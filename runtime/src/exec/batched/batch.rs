@@ -1,6 +1,6 @@
 //! Batch of images, computed pixel by pixel in lockstep.
 
-use super::executor::{AnyExecutor, Execute, Executor};
+use super::executor::{AnyExecutor, Execute, Executor, Moment};
 use super::model::{AnyOps, PackedModel};
 use super::ops::Ops;
 use super::packed_matrix::NOTHING;
@@ -36,7 +36,7 @@ impl<'p, 'm> Batch<'p, 'm> {
     /// # Errors
     /// None for a checked model.
     pub fn with(packed: &'p PackedModel<'m>, images: usize, kernel: Host) -> Result<Self, SetupError> {
-        let executor = AnyExecutor::new(packed, images.max(1), 1).ok_or(Corrupt)?;
+        let executor = AnyExecutor::new(packed, images.max(1), 1, false).ok_or(Corrupt)?;
         Ok(Self { packed, images: images.max(1), kernel, executor })
     }
 
@@ -137,15 +137,24 @@ impl<S: SymbolSource> Job<'_, '_, S> {
             column: 0,
             columns: 1,
             groups: 0..1,
-            all_groups: channels,
+            all_groups: ops.groups,
             label: self.label,
         };
+        let (graph, groups) = (self.packed.model.is_graph(), ops.groups);
         for row in 0..height {
+            if graph {
+                (step.row, step.column, step.groups) = (row, 0, 0..1);
+                executor.pad_below(ops, &step);
+                A::forward(executor, ops, &step, Moment::RowBegins, kernel)?;
+            }
             for column in 0..width {
                 (step.row, step.column) = (row, column);
                 for channel in 0..channels {
-                    step.groups = channel..channel + 1;
-                    A::forward(executor, ops, &step, kernel)?;
+                    // Without colour groups, the first pass computes the logits of all channels.
+                    if channel < groups {
+                        step.groups = channel..channel + 1;
+                        A::forward(executor, ops, &step, Moment::Pixel, kernel)?;
+                    }
                     let position = Position { row, column, channel };
                     let at_once = self.predict_at_once(&mut executor.scratch.logits, kernel);
                     for image in 0..images {
@@ -162,13 +171,19 @@ impl<S: SymbolSource> Job<'_, '_, S> {
                         *executor.frequencies.get_mut(image).ok_or(Corrupt)? = frequency;
                         let at = ((image * channels + channel) * height + row) * width + column;
                         *self.out.get_mut(at).ok_or(Corrupt)? = value;
-                        executor.store(&step, image, channel, value)?;
+                        executor.store(ops, &step, image, channel, value)?;
                     }
                     add_costs(&executor.frequencies, self.costs, kernel);
+                    if graph && (groups == channels || channel + 1 == channels) {
+                        A::forward(executor, ops, &step, Moment::GroupKnown, kernel)?;
+                    }
                 }
             }
             if row + 1 < height {
                 A::end_row(executor, ops, &step, kernel)?;
+                if graph {
+                    A::forward(executor, ops, &step, Moment::RowEnds, kernel)?;
+                }
             }
         }
         Ok(())

@@ -5,15 +5,18 @@ use super::packed_matrix::{PackedMatrix, Panel, Scaled, Strided};
 use super::registers::Registers;
 use super::row_cache::{RowCache, Shape};
 use super::step::{Scratch, Step};
-use crate::blob::{ConvRecord, Destination, Model};
+use crate::blob::{ConvRecord, Destination, MapConvRecord, MatrixDescriptor, Model};
 use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 use crate::kernels::gemm::Inputs;
 use crate::network::taps::Reach;
+use bytemuck::Zeroable;
 
 /// A convolution with its weights packed.
 pub(super) struct Conv<A> {
     pub(super) record: ConvRecord,
+    /// Index of the op that keeps the inputs, if this op does not keep its own.
+    pub(super) map: Option<usize>,
     pub(super) store: Store,
     /// True for the convolution that reads the image. [`super::executor::Executor::store`] keeps its inputs.
     pub(super) first: bool,
@@ -37,7 +40,8 @@ pub(super) type State<A> = Option<RowCache<<A as Pack>::Input>>;
 /// One tap, or several adjacent taps of a row in contiguous memory.
 #[derive(Clone, Copy)]
 pub(super) struct Tap {
-    pub(super) above: usize,
+    /// Rows up; negative below.
+    pub(super) above: isize,
     /// Columns from the leftmost tap to the centre.
     pub(super) back: isize,
     pub(super) inputs: usize,
@@ -49,6 +53,22 @@ fn joined<A: Pack>(record: &ConvRecord) -> bool {
     record.dilation == 1 && !usize::from(record.inputs).is_multiple_of(each_word::<A>())
 }
 
+/// Weights of all colour groups.
+fn groups<A: Pack>(
+    model: &Model<'_>,
+    matrix: &MatrixDescriptor,
+    taps: &[Tap],
+    above: usize,
+) -> Option<Vec<Group<A>>> {
+    let groups = model.groups();
+    let group = |group: usize| {
+        let open = matrix.open(groups, group);
+        let pieces: Vec<_> = taps.iter().map(|tap| tap.inputs).chain([open]).collect();
+        Some(Group { packed: PackedMatrix::new(model, matrix, group, &pieces, above)?, open })
+    };
+    (0..groups).map(group).collect()
+}
+
 impl<A: Pack> Conv<A> {
     pub(super) fn new(model: &Model<'_>, record: &ConvRecord, first: bool) -> Option<Self> {
         let reach = record.reach();
@@ -58,10 +78,10 @@ impl<A: Pack> Conv<A> {
         for above in (0..=reach.above).rev() {
             let count = reach.past_taps_of_row(above);
             if joined::<A>(record) {
-                taps.push(Tap { above, back: left as isize, inputs: count * inputs });
+                taps.push(Tap { above: above as isize, back: left as isize, inputs: count * inputs });
             } else {
                 let each = |tap| Tap {
-                    above: above * dilation,
+                    above: (above * dilation) as isize,
                     back: (left as isize - tap as isize) * dilation as isize,
                     inputs,
                 };
@@ -71,14 +91,47 @@ impl<A: Pack> Conv<A> {
         taps.retain(|tap| tap.inputs > 0);
         let above = taps.iter().filter(|tap| tap.above > 0).count();
         let matrix = record.matrix();
-        let groups = model.image().channels;
-        let group = |group: usize| {
-            let open = matrix.open(groups, group);
-            let pieces: Vec<_> = taps.iter().map(|tap| tap.inputs).chain([open]).collect();
-            Some(Group { packed: PackedMatrix::new(model, &matrix, group, &pieces, above)?, open })
+        let groups = groups(model, &matrix, &taps, above)?;
+        Some(Self { record: *record, map: None, store: Store::new(record)?, first, groups, taps, above })
+    }
+
+    /// Convolution over a map.
+    pub(super) fn over_map(model: &Model<'_>, record: &MapConvRecord) -> Option<Self> {
+        let matrix = record.matrix();
+        // The fields that both records have; the taps are below.
+        let common = ConvRecord {
+            destination: record.destination,
+            dilation: record.dilation,
+            input_zero_point: record.input_zero_point,
+            input: record.input,
+            output: record.output,
+            inputs: record.inputs,
+            outputs: record.outputs,
+            output_zero_point: record.output_zero_point,
+            output_clamp_min: record.output_clamp_min,
+            logit_shift: record.logit_shift,
+            ..ConvRecord::zeroed()
         };
-        let groups = (0..groups).map(group).collect::<Option<_>>()?;
-        Some(Self { record: *record, store: Store::new(record)?, first, groups, taps, above })
+        let (dilation, inputs) = (isize::from(record.dilation), usize::from(record.inputs));
+        let left = isize::from(record.anchor[1]);
+        let mut taps = Vec::new();
+        for (down, count) in record.rows() {
+            if joined::<A>(&common) {
+                taps.push(Tap { above: -down, back: left, inputs: count * inputs });
+            } else {
+                let each = |tap: usize| Tap { above: -down, back: (left - tap as isize) * dilation, inputs };
+                taps.extend((0..count).map(each));
+            }
+        }
+        let above = taps.iter().take_while(|tap| tap.above > 0).count();
+        let groups = groups(model, &matrix, &taps, above)?;
+        let map = if record.taps() > 0 { Some(usize::from(record.map)) } else { None };
+        Some(Self { record: common, map, store: Store::new(&common)?, first: false, groups, taps, above })
+    }
+
+    /// True if the op reads rows below, or nothing but a map: the single-image path does not.
+    pub(super) fn is_irregular(&self) -> bool {
+        self.taps.iter().any(|tap| tap.above < 0)
     }
 
     /// Bytes of the packed weights.
@@ -88,7 +141,7 @@ impl<A: Pack> Conv<A> {
 
     /// State for `images` images.
     pub(super) fn state(&self, images: usize, width: usize) -> State<A> {
-        if self.taps.is_empty() {
+        if self.taps.is_empty() || self.map.is_some() {
             return None;
         }
         let Reach { above, left, right } = self.record.reach();
@@ -122,8 +175,20 @@ impl<A: Pack> Conv<A> {
         if let Some(rows) = state.as_mut().filter(|_| !self.first) {
             rows.keep(step, &scratch.registers, self.record.input)?;
         }
+        self.run_over(step, state.as_ref(), scratch, kernel)
+    }
+
+    /// [`Conv::run`] over inputs that are kept already.
+    #[inline(always)]
+    pub(super) fn run_over<K: Kernel>(
+        &self,
+        step: &Step,
+        rows: Option<&RowCache<A::Input>>,
+        scratch: &mut Scratch,
+        kernel: K,
+    ) -> Result<(), Corrupt> {
         for index in step.groups.clone() {
-            self.group(step, index, state.as_ref(), scratch, kernel)?;
+            self.group(step, index, rows, scratch, kernel)?;
         }
         Ok(())
     }
@@ -139,11 +204,11 @@ impl<A: Pack> Conv<A> {
     ) -> Result<(), Corrupt> {
         let group = self.groups.get(index).ok_or(Corrupt)?;
         let centre = words::<A>(group.open);
-        let Scratch { registers, logits, sums, pieces, levels } = scratch;
+        let Scratch { registers, logits, sums, pieces, levels, logit_stride, .. } = scratch;
         pieces.clear();
         let stride = if let Some(rows) = rows {
             for tap in &self.taps {
-                let start = rows.at(0, step.row, tap.above, step.column, tap.back);
+                let start = rows.at(0, step.row, tap.above.cast_unsigned(), step.column, tap.back);
                 pieces.push::<A::Input>(start, words::<A>(tap.inputs));
             }
             pieces.push::<A::Input>(rows.at(0, step.row, 0, step.column, 0), centre);
@@ -161,7 +226,7 @@ impl<A: Pack> Conv<A> {
             let results =
                 group.packed.sums(panel, kernel, &inputs, step.batch_columns(), step.label, sums).ok_or(Corrupt)?;
             let stride = match self.store {
-                Store::Logits => step.all_groups * *levels,
+                Store::Logits => *logit_stride,
                 _ => self.record.outputs.into(),
             };
             let first = self.output_start(index, panel, step.batch_columns(), *levels);

@@ -10,7 +10,6 @@ use crate::exec::elementwise::elementwise;
 use crate::exec::error::Corrupt;
 use crate::fixed::Rescale;
 use crate::kernels::{Kernel, map, map_within};
-use crate::network::Image;
 use core::ops::Range;
 
 /// Fast path of [`quantize`] for a single column of the batch and one colour group, with precomputed ranges: same result.
@@ -25,9 +24,9 @@ pub(super) struct Quantize {
 
 impl Quantize {
     /// Quantization of the features of colour group `group`.
-    pub(super) fn new<A: Pack>(record: &QuantizeRecord, group: usize, image: Image) -> Self {
+    pub(super) fn new<A: Pack>(record: &QuantizeRecord, group: usize, groups: usize) -> Self {
         let count = usize::from(record.count);
-        let [first, end] = [group, group + 1].map(|group| group_start(count, image.channels, group));
+        let [first, end] = [group, group + 1].map(|group| group_start(count, groups, group));
         let bytes = |at: u32, size: usize| at as usize + first * size..at as usize + end * size;
         Self {
             input: bytes(record.input, size_of::<i16>()),

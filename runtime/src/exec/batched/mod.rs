@@ -30,6 +30,7 @@ mod batch;
 mod conv;
 mod elementwise;
 mod executor;
+mod graph;
 mod lstm;
 mod model;
 mod ops;

@@ -22,7 +22,7 @@ impl<'m> PackedModel<'m> {
     /// Packs the weights. `None` for float weights, and for a blob whose ops share weights: packed, it would take far more memory than
     /// the blob. [`crate::Engine`] runs both.
     pub fn new(model: Model<'m>) -> Option<Self> {
-        let (groups, layout) = (model.image().channels, model.layout());
+        let (groups, layout) = (model.groups(), model.layout());
         let sizes = model.instructions().flatten().map(|op| {
             let outputs = op.vectors().output.map_or(0, |output| output.count.into());
             op.weights(groups, layout).saturating_add(outputs)

@@ -123,7 +123,7 @@ impl<A: Pack> PackedMatrix<A> {
         pieces: &[usize],
         above: usize,
     ) -> Option<Self> {
-        let groups = model.image().channels;
+        let groups = model.groups();
         let layout = model.layout();
         let (first, end) = matrix.group(groups, group);
         let (outputs, length) = (end - first, layout.row(matrix.length(groups, group)));

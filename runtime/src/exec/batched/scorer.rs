@@ -1,7 +1,7 @@
 //! Likelihood of a given image, computed row by row.
 
 use super::batch::add_costs;
-use super::executor::{AnyExecutor, Execute, Executor};
+use super::executor::{AnyExecutor, Execute, Executor, Moment};
 use super::model::{AnyOps, PackedModel};
 use super::ops::Ops;
 use super::step::Step;
@@ -38,7 +38,7 @@ impl<'p, 'm> Scorer<'p, 'm> {
     /// None for a checked model.
     pub fn with(packed: &'p PackedModel<'m>, kernel: Host) -> Result<Self, SetupError> {
         let Image { width, channels, .. } = packed.model.image();
-        let executor = AnyExecutor::new(packed, 1, width).ok_or(Corrupt)?;
+        let executor = AnyExecutor::new(packed, 1, width, true).ok_or(Corrupt)?;
         Ok(Self { packed, kernel, executor, costs: vec![Cost(0); width * channels] })
     }
 
@@ -108,8 +108,8 @@ impl Job<'_, '_> {
             row: 0,
             column: 0,
             columns: width,
-            groups: 0..channels,
-            all_groups: channels,
+            groups: 0..ops.groups,
+            all_groups: ops.groups,
             label,
         };
         for row in 0..height {
@@ -121,10 +121,11 @@ impl Job<'_, '_> {
                     if usize::from(got) >= levels {
                         return Err(StepError::Value { position, got, levels });
                     }
-                    executor.store(&step, column, channel, got)?;
+                    executor.store(ops, &step, column, channel, got)?;
                 }
             }
-            A::forward(executor, ops, &step, kernel)?;
+            executor.pad_below(ops, &step);
+            A::forward(executor, ops, &step, Moment::Scored, kernel)?;
             for column in 0..width {
                 for channel in 0..channels {
                     let at = (column * channels + channel) * levels;

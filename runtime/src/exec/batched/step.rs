@@ -47,4 +47,8 @@ pub(super) struct Scratch {
     pub(super) sums: Vec<i32>,
     pub(super) pieces: Pieces,
     pub(super) levels: usize,
+    /// Words of the logits of a column.
+    pub(super) logit_stride: usize,
+    /// Value of the pixel at each column of the batch, of one channel.
+    pub(super) values: Vec<u8>,
 }

@@ -75,7 +75,7 @@ pub(in crate::exec::batched) struct Units<'u, X> {
 
 impl<A: Pack> Lstm<A> {
     pub(in crate::exec::batched) fn new(model: &Model<'_>, record: &LstmRecord, kind: Kind) -> Option<Self> {
-        let groups = model.image().channels;
+        let groups = model.groups();
         let (inputs, hidden) = (usize::from(record.inputs), usize::from(record.hidden));
         let left = record.reach().left;
         let over_input = record.over_input();

@@ -36,13 +36,15 @@ pub(in crate::exec::batched) struct ConvPanel {
     store: Store,
     /// Index of the first output, in the registers or in the logits.
     output_start: usize,
+    /// Index of the op that keeps the inputs, if the convolution does not keep its own.
+    pub(super) map: Option<usize>,
 }
 
 /// Contiguous inputs to the left.
 #[derive(Clone, Copy)]
 struct Past {
-    /// Elements from the first input to the centre.
-    back: usize,
+    /// Elements from the first input to the centre; negative to the right.
+    back: isize,
     /// Number of inputs, rounded up to whole words.
     count: usize,
 }
@@ -70,6 +72,7 @@ impl<A: Pack> Conv<A> {
                 centre: start..start + group.open.next_multiple_of(each_word::<A>()),
                 store: self.store,
                 output_start: self.output_start(index, panel, 1, levels),
+                map: self.map,
             }
         };
         group.packed.panels().iter().enumerate().map(conv_panel).collect()
@@ -78,9 +81,9 @@ impl<A: Pack> Conv<A> {
     /// Inputs to the left, in the cache of a single image.
     fn past(&self) -> Vec<Past> {
         let left = self.taps.iter().skip(self.above);
-        let features = usize::from(self.record.inputs);
+        let features = isize::from(self.record.inputs.cast_signed());
         left.map(|tap| Past {
-            back: tap.back.unsigned_abs() * features,
+            back: tap.back * features,
             count: tap.inputs.next_multiple_of(each_word::<A>()),
         })
         .collect()
@@ -89,7 +92,7 @@ impl<A: Pack> Conv<A> {
     /// Inputs, a range of the registers, that the op must keep after its last group; `None` if it keeps none.
     pub(in crate::exec::batched) fn kept_inputs(&self) -> Option<Range<usize>> {
         let start = self.record.input as usize / size_of::<A::Input>();
-        (!self.taps.is_empty() && !self.first).then(|| start..start + usize::from(self.record.inputs))
+        (!self.taps.is_empty() && !self.first && self.map.is_none()).then(|| start..start + usize::from(self.record.inputs))
     }
 
     /// Computes a panel's initial sums of a row, over the rows above.
@@ -109,7 +112,8 @@ impl<A: Pack> Conv<A> {
         pieces.clear();
         let inputs = if let Some(rows) = rows {
             for tap in self.taps.get(..self.above).ok_or(Corrupt)? {
-                pieces.push::<A::Input>(rows.at(0, step.row, tap.above, 0, tap.back), words::<A>(tap.inputs));
+                let start = rows.at(0, step.row, tap.above.cast_unsigned(), 0, tap.back);
+                pieces.push::<A::Input>(start, words::<A>(tap.inputs));
             }
             Inputs { numbers: rows.slice(), stride: rows.stride_of(step.width), pieces: pieces.all() }
         } else {
@@ -157,7 +161,7 @@ impl ConvPanel {
             let rows = rows.ok_or(Corrupt)?;
             let here = rows.at(0, step.row, 0, step.column, 0);
             for past in &self.past {
-                let at = here.wrapping_sub(past.back);
+                let at = here.wrapping_add_signed(-past.back);
                 sums.add(kernel, rows.slice().get(at..at + past.count).ok_or(Corrupt)?)?;
             }
         }

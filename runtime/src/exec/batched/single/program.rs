@@ -2,7 +2,8 @@
 
 use super::conv::ConvPanel;
 use crate::exec::batched::elementwise;
-use crate::exec::batched::ops::{Op, OpState};
+use crate::exec::batched::graph;
+use crate::exec::batched::ops::{Op, OpState, Ops};
 use crate::exec::batched::pack::Pack;
 use crate::exec::batched::step::{Scratch, Step};
 use crate::exec::error::Corrupt;
@@ -27,28 +28,30 @@ enum Instruction {
 pub(in crate::exec::batched) struct Program(Vec<Vec<(usize, Instruction)>>);
 
 impl Program {
-    pub(in crate::exec::batched) fn new<A: Pack>(ops: &[Op<A>], image: Image) -> Self {
+    pub(in crate::exec::batched) fn new<A: Pack>(ops: &Ops<A>, image: Image) -> Self {
+        let groups = ops.groups;
         let colour = |group: usize| {
             let mut instructions = Vec::new();
-            for (n, op) in ops.iter().enumerate() {
+            for (n, op) in ops.past() {
                 match op {
+                    Op::Conv(conv) if conv.is_irregular() => instructions.push((n, Instruction::Op)),
                     Op::Conv(conv) => {
                         let panels = conv.conv_panels(group, image.width, image.levels);
                         instructions.extend(panels.into_iter().map(|panel| (n, Instruction::Conv(panel))));
                         // The inputs of all groups are kept once, with the last group.
-                        let keep = conv.kept_inputs().filter(|_| group + 1 == image.channels);
+                        let keep = conv.kept_inputs().filter(|_| group + 1 == groups);
                         instructions.extend(keep.map(|inputs| (n, Instruction::Keep(inputs))));
                     }
                     Op::Quantize(record) => {
-                        let quantize = elementwise::Quantize::new::<A>(record, group, image);
+                        let quantize = elementwise::Quantize::new::<A>(record, group, groups);
                         instructions.push((n, Instruction::Quantize(quantize)));
                     }
-                    Op::Lstm(_) | Op::Elementwise(_) => instructions.push((n, Instruction::Op)),
+                    Op::Lstm(_) | Op::Elementwise(_) | Op::Graph(_) => instructions.push((n, Instruction::Op)),
                 }
             }
             instructions
         };
-        Self((0..image.channels).map(colour).collect())
+        Self((0..groups).map(colour).collect())
     }
 
     /// Work before the first pixel of a row: partial sums of convolutions over the rows above.
@@ -63,7 +66,8 @@ impl Program {
     ) -> Result<(), Corrupt> {
         for (n, instruction) in self.0.iter_mut().flatten() {
             if let (Instruction::Conv(panel), Op::Conv(conv)) = (instruction, ops.get(*n).ok_or(Corrupt)?) {
-                conv.begin_row(panel, step, op_states.get(*n).ok_or(Corrupt)?.rows(), scratch, kernel)?;
+                let rows = op_states.get(conv.map.unwrap_or(*n)).ok_or(Corrupt)?.rows();
+                conv.begin_row(panel, step, rows, scratch, kernel)?;
             }
         }
         Ok(())
@@ -82,7 +86,8 @@ impl Program {
         for (n, instruction) in self.0.get(step.groups.start).ok_or(Corrupt)? {
             match instruction {
                 Instruction::Conv(panel) => {
-                    let rows = if panel.reads_rows() { op_states.get(*n).ok_or(Corrupt)?.rows() } else { None };
+                    let from = panel.map.unwrap_or(*n);
+                    let rows = if panel.reads_rows() { op_states.get(from).ok_or(Corrupt)?.rows() } else { None };
                     panel.run::<A, K>(step, rows, scratch, kernel)?;
                 }
                 Instruction::Quantize(quantize) => quantize.run::<A>(&mut scratch.registers)?,
@@ -93,10 +98,7 @@ impl Program {
                 }
                 Instruction::Op => match (ops.get(*n).ok_or(Corrupt)?, op_states.get_mut(*n).ok_or(Corrupt)?) {
                     (Op::Lstm(lstm), OpState::Lstm(state)) => lstm.single(step, state, scratch, kernel)?,
-                    (Op::Elementwise(record), OpState::Nothing) => {
-                        elementwise::run::<A, K>(record.elementwise().ok_or(Corrupt)?, step, scratch, kernel)?;
-                    }
-                    (Op::Conv(_) | Op::Lstm(_) | Op::Quantize(_) | Op::Elementwise(_), _) => return Err(Corrupt),
+                    (op, _) => graph::op(*n, op, op_states, step, scratch, kernel)?,
                 },
             }
         }
