@@ -44,6 +44,7 @@ def ours(program, architecture, count, args, folder):
         "threads": args.threads, "output": folder / "run",
     }
     command += [word for key, value in settings.items() for word in (f"--{key}", value)]
+    command.append("--overwrite")
     subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
     epochs = [json.loads(line) for line in (folder / "run/metrics.jsonl").read_text().splitlines()]
     # The saved model belongs to the best epoch.

@@ -36,7 +36,7 @@ pub(crate) enum Value {
     /// `relu(x)`, left to a convolution.
     Relu(Tensor<4>),
     /// `a + b`, left to a gate.
-    Sum(Tensor<4>, Tensor<4>),
+    Sum(Box<[Tensor<4>; 2]>),
 }
 
 impl Value {
@@ -45,7 +45,10 @@ impl Value {
         match self {
             Self::Made(x) => x,
             Self::Relu(x) => activation::relu(x),
-            Self::Sum(a, b) => a + b,
+            Self::Sum(both) => {
+                let [a, b] = *both;
+                a + b
+            }
         }
     }
 }
@@ -110,7 +113,7 @@ impl Network {
         let parameters = parameters::list(&nodes, classes);
         let size = [image.height, image.width];
         // The directions of a Diagonal BiLSTM read the input by convolutions of one shape.
-        let convolution = |node: &Node| node.op.convolutions().first().map(|(_, conv)| Convolution::new(*conv, size));
+        let convolution = |node: &Node| node.op.convolutions().first().map(|(_, conv)| Convolution::new(conv, size));
         let convolutions = nodes.iter().map(convolution).collect();
         Ok(Self { image, output, input, classes, nodes, parameters, convolutions, fused, last_use, reads_below })
     }
@@ -211,7 +214,7 @@ impl Network {
             }
             Op::Activation(Activation::Relu) if self.fused[at] => return Value::Relu(x(0)),
             Op::Activation(activation) => ops::activation(*activation, x(0)),
-            Op::Add { .. } if self.fused[at] => return Value::Sum(x(0), x(1)),
+            Op::Add { .. } if self.fused[at] => return Value::Sum(Box::new([x(0), x(1)])),
             Op::Add { scale: 1.0 } => x(0) + x(1),
             Op::Add { scale } => x(0) * *scale + x(1),
             Op::Multiply => x(0) * x(1),

@@ -28,9 +28,10 @@ pub(crate) fn conv_of(
     kernel: [usize; 2],
     anchor: [usize; 2],
     dilation: usize,
-    inputs: Features,
-    outputs: Features,
+    inputs: &Features,
+    outputs: &Features,
 ) -> Conv {
+    let (inputs, outputs) = (*inputs, *outputs);
     let (bias, class) = (Presence::Required, Presence::Absent);
     Conv { mask, kernel, anchor, dilation, inputs, outputs, bias, class }
 }
@@ -68,14 +69,14 @@ pub(crate) fn conv_cases() -> Vec<Conv> {
         ] {
             let inputs = dealt(if groups == 1 { inputs - 2 } else { inputs }, 1);
             if let Some((inputs, outputs)) = inputs.zip(dealt(outputs, parts)) {
-                cases.push(conv_of(mask, kernel, anchor, dilation, inputs, outputs));
+                cases.push(conv_of(mask, kernel, anchor, dilation, &inputs, &outputs));
             }
         }
         // No single rule assigns these.
         let pieces = dealt(6, 1).zip(dealt(9, 1)).and_then(|(a, b)| a.slice(1, 4)?.concat(&b.slice(2, 5)?));
         if let Some((pieces, outputs)) = pieces.zip(dealt(6, 1)) {
-            cases.push(conv_of(Some(Mask::B), [1, 3], [0, 1], 1, pieces, outputs));
-            cases.push(conv_of(None, [2, 3], [1, 1], 1, pieces, outputs));
+            cases.push(conv_of(Some(Mask::B), [1, 3], [0, 1], 1, &pieces, &outputs));
+            cases.push(conv_of(None, [2, 3], [1, 1], 1, &pieces, &outputs));
         }
     }
     cases

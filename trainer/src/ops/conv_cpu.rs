@@ -190,7 +190,7 @@ mod tests {
             let (inputs, outputs) = (conv.inputs.count, conv.outputs.count);
             // Row lengths below and above the kernels' block sizes, and not multiples of them.
             for (height, width) in [(5, 3), (4, 17), (2, 31)] {
-                let geometry = Geometry::new(conv, [height, width]);
+                let geometry = Geometry::new(&conv, [height, width]);
                 let batch = Batch { images: 5, height, width };
                 let x = numbers(1, 5 * height * width * inputs);
                 let weight = numbers(2, outputs * inputs * conv.kernel[0] * conv.kernel[1]);

@@ -18,9 +18,9 @@ pub(crate) struct Convolution {
 impl Convolution {
     /// `conv` over images of at most the `size` (height, width).
     #[cfg_attr(not(feature = "flex"), allow(unused_variables))]
-    pub(crate) fn new(conv: Conv, size: [usize; 2]) -> Self {
+    pub(crate) fn new(conv: &Conv, size: [usize; 2]) -> Self {
         Self {
-            conv,
+            conv: *conv,
             #[cfg(feature = "flex")]
             geometry: super::geometry::Geometry::new(conv, size).into(),
         }
@@ -150,7 +150,7 @@ mod tests {
             bias: Some(bias.clone()),
             class: per_image.then(|| class.clone().reshape([outputs, 2])),
         };
-        let y = convolve(&context, image, tensors, &Convolution::new(*conv, [h, w]), relu);
+        let y = convolve(&context, image, tensors, &Convolution::new(conv, [h, w]), relu);
         let y = if path.is_fast() { y } else { y.permute([0, 2, 3, 1]) };
         let factors = numbers(5, n * h * w * outputs);
         let factors = Tensor::from_data(TensorData::new(factors, [n, h, w, outputs]), &device);
@@ -192,7 +192,7 @@ mod tests {
         let gpu = BackEnd::gpu();
         let plain = |count| Features::dealt(count, 1, 1, ColourGroups::Cyclic).unwrap();
         let wide = |mask, [inputs, outputs]: [usize; 2], side| {
-            conv_of(Some(mask), [side, side], Conv::centre([side, side]), 1, plain(inputs), plain(outputs))
+            conv_of(Some(mask), [side, side], Conv::centre([side, side]), 1, &plain(inputs), &plain(outputs))
         };
         let wide = [
             wide(Mask::A, [1, 72], 7),

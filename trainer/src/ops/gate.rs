@@ -19,7 +19,10 @@ pub(crate) fn gate(path: Path, x: Value, gated: Gated) -> Tensor<4> {
     match path {
         #[cfg(feature = "flex")]
         Path::Fast => match x {
-            Value::Sum(a, b) => super::gate_cpu::gate(a, Some(b), gated),
+            Value::Sum(both) => {
+                let [a, b] = *both;
+                super::gate_cpu::gate(a, Some(b), gated)
+            }
             x => super::gate_cpu::gate(x.made(), None, gated),
         },
         // Burn fuses these into few launches.

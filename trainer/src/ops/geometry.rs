@@ -46,7 +46,7 @@ pub(super) struct Geometry {
 
 impl Geometry {
     /// `conv` over images of at most `height` by `width` pixels. Taps that never read inside such an image are left out.
-    pub(super) fn new(conv: Conv, [height, width]: [usize; 2]) -> Self {
+    pub(super) fn new(conv: &Conv, [height, width]: [usize; 2]) -> Self {
         let (inputs, outputs, [kh, kw]) = (conv.inputs.count, conv.outputs.count, conv.kernel);
         let place = |u: usize, v: usize, c: usize, o: usize| {
             if conv.open(u, v, c, o) { ((o * inputs + c) * kh + u) * kw + v } else { CLOSED }
@@ -68,7 +68,7 @@ impl Geometry {
                 }
             }
         }
-        Self { conv, forward, transposed }
+        Self { conv: *conv, forward, transposed }
     }
 
     pub(super) fn conv(&self) -> &Conv {
