@@ -323,11 +323,12 @@ mod tests {
     use rand_xoshiro::Xoshiro256PlusPlus;
     use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-    const RECIPES: [&str; 7] = [
+    const RECIPES: [&str; 8] = [
         include_str!("../../models/mnist-pixelcnn/recipe.toml"),
         include_str!("../../models/mnist-pixelcnn-h32/recipe.toml"),
         include_str!("../../models/mnist-class-pixelcnn/recipe.toml"),
         include_str!("../../models/fashion-pixelcnn/recipe.toml"),
+        include_str!("../../models/fashion-gated-pixelcnn/recipe.toml"),
         include_str!("../../models/mnist-row-lstm/recipe.toml"),
         include_str!("../../models/mnist-diagonal-bilstm/recipe.toml"),
         include_str!("../../models/cifar10-pixelcnn/recipe.toml"),
