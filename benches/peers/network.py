@@ -59,6 +59,29 @@ class DiagonalBilstm:
 
 
 @dataclass
+class GatedBlock:
+    """Block of a gated PixelCNN: `V = vertical(v)`, `v = gate(V)`, `h (+)= out(gate(horizontal(h) + link(V)))`.
+
+    `vertical` reads `above` rows above the pixel and those below them that its kernel has; `horizontal` holds its open taps alone.
+    """
+
+    vertical: Conv
+    horizontal: Conv
+    link: Conv
+    out: Conv
+    above: int
+    residual: bool
+    last: bool
+
+
+@dataclass
+class GatedStacks:
+    """The two stacks of a gated PixelCNN, from the image to the last `h`."""
+
+    blocks: list = field(default_factory=list)
+
+
+@dataclass
 class Residual:
     """`x + ops(x)`."""
 
@@ -95,6 +118,14 @@ class Network:
         above, beside = state[:, :, 0, 0], state[:, :, 1, 0]
         return Direction(self._conv(f"{name}.input_to_state", "B"), above, beside)
 
+    def _gated(self, n, preset):
+        """Block `n`; the input block is -1."""
+        name, side = (f"blocks.{n}", preset["kernel"]) if n >= 0 else ("input", preset["input_kernel"])
+        parts = {part: self._conv(f"{name}.{part}") for part in ("vertical", "horizontal", "link", "out")}
+        horizontal = parts["horizontal"]
+        horizontal.weight = horizontal.weight[..., : side // 2 + (n >= 0)].copy()
+        return GatedBlock(**parts, above=side // 2, residual=n >= 0, last=n + 1 == preset["layers"])
+
     def _op(self, op):
         name = op.get("name")
         match op["op"]:
@@ -104,6 +135,8 @@ class Network:
                 return Relu()
             case "residual" if op.get("scale", 1) == 1:
                 return Residual([self._op(inner) for inner in op["ops"]])
+            case "gated_pixel_cnn":
+                return GatedStacks([self._gated(n, op) for n in range(-1, op["layers"])])
             case "row_lstm":
                 conv = self._conv(f"{name}.input_to_state", "B")
                 return RowLstm(conv, self._tensors.pop(f"{name}.state_to_state.weight")[:, :, 0])
@@ -115,7 +148,7 @@ class Network:
 def _expand(preset):
     """The ops of a preset."""
     kind = preset["architecture"]
-    if kind not in ("pixel_cnn", "row_lstm", "diagonal_bilstm") or not preset["residual"]:
+    if kind not in ("pixel_cnn", "gated_pixel_cnn", "row_lstm", "diagonal_bilstm") or not preset["residual"]:
         raise ValueError(f"unsupported preset: {kind}")
     if preset["skip"] or preset["depth_gate"] or preset["initial_state"]:
         raise ValueError("unsupported preset option")
@@ -129,5 +162,8 @@ def _expand(preset):
         relu = {"op": "relu"}
         return [relu, conv(f"{block}.reduce"), relu, conv(f"{block}.conv"), relu, conv(f"{block}.expand")]
 
+    head = [{"op": "relu"}, conv("head.0"), {"op": "relu"}, conv("head.1")]
+    if kind == "gated_pixel_cnn":
+        return [{"op": kind, **preset}, *head]
     blocks = [{"op": "residual", "ops": inner(f"blocks.{block}")} for block in range(preset["layers"])]
-    return [conv("input", "A"), *blocks, {"op": "relu"}, conv("head.0"), {"op": "relu"}, conv("head.1")]
+    return [conv("input", "A"), *blocks, *head]

@@ -6,7 +6,7 @@ with both directions in one product.
 
 import torch
 import torch.nn.functional as F
-from network import Conv, DiagonalBilstm, Relu, Residual, RowLstm
+from network import Conv, DiagonalBilstm, GatedStacks, Relu, Residual, RowLstm
 from torch import nn
 
 
@@ -94,6 +94,53 @@ class Diagonal(nn.Module):
         return left + F.pad(right[:, :, :-1], (0, 0, 1, 0))
 
 
+class Taps(nn.Module):
+    """A convolution without closed taps, padded above and to both sides, whose rows and columns past the image are cut off."""
+
+    def __init__(self, op, padding):
+        super().__init__()
+        self.weight, self.bias, self.padding = nn.Parameter(torch.tensor(op.weight)), nn.Parameter(torch.tensor(op.bias)), padding
+
+    def forward(self, x):
+        y = F.conv2d(x, self.weight, self.bias, padding=self.padding)
+        return y[:, :, : x.shape[2], : x.shape[3]]
+
+
+def gate(x):
+    """`tanh(a) · sigmoid(b)` of the halves of the features."""
+    a, b = x.chunk(2, 1)
+    return torch.tanh(a) * torch.sigmoid(b)
+
+
+class Gated(nn.Module):
+    """A block of a gated PixelCNN, from `v, h` to `v, h`."""
+
+    def __init__(self, op):
+        super().__init__()
+        (above, left), self.residual, self.last = (op.above, op.horizontal.weight.shape[3] - op.residual), op.residual, op.last
+        self.vertical, self.horizontal = Taps(op.vertical, (above, op.above)), Taps(op.horizontal, (0, left))
+        self.link, self.out = Convolution(op.link), Convolution(op.out)
+
+    def forward(self, v, h):
+        above = self.vertical(v)
+        out = self.out(gate(self.horizontal(h) + self.link(above)))
+        return None if self.last else gate(above), h + out if self.residual else out
+
+
+class Stacks(nn.Module):
+    """The two stacks of a gated PixelCNN."""
+
+    def __init__(self, op):
+        super().__init__()
+        self.blocks = nn.ModuleList(map(Gated, op.blocks))
+
+    def forward(self, x):
+        v = h = x
+        for block in self.blocks:
+            v, h = block(v, h)
+        return h
+
+
 class Block(nn.Module):
     """`x + ops(x)`."""
 
@@ -106,7 +153,7 @@ class Block(nn.Module):
 
 
 def module(op):
-    kinds = {Conv: Convolution, RowLstm: Row, DiagonalBilstm: Diagonal, Residual: Block}
+    kinds = {Conv: Convolution, GatedStacks: Stacks, RowLstm: Row, DiagonalBilstm: Diagonal, Residual: Block}
     return nn.ReLU() if isinstance(op, Relu) else kinds[type(op)](op)
 
 

@@ -19,9 +19,9 @@ import torch
 import torch_peer
 from network import Network
 
-ARCHITECTURES = ("pixel_cnn", "row_lstm", "diagonal_bilstm")
+ARCHITECTURES = ("pixel_cnn", "gated_pixel_cnn", "row_lstm", "diagonal_bilstm")
 # Images per round, enough for a few seconds: pixelrnn-train, PyTorch.
-CPU_IMAGES = {"pixel_cnn": (3200, 1600), "row_lstm": (1600, 320), "diagonal_bilstm": (480, 160)}
+CPU_IMAGES = {"pixel_cnn": (3200, 1600), "gated_pixel_cnn": (3200, 1600), "row_lstm": (1600, 320), "diagonal_bilstm": (480, 160)}
 GPU_IMAGES = 10240
 PRECISIONS = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
@@ -44,6 +44,7 @@ def ours(program, architecture, count, args, folder):
         "threads": args.threads, "output": folder / "run",
     }
     command += [word for key, value in settings.items() for word in (f"--{key}", value)]
+    command.append("--overwrite")
     subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
     epochs = [json.loads(line) for line in (folder / "run/metrics.jsonl").read_text().splitlines()]
     # The saved model belongs to the best epoch.

@@ -1,5 +1,5 @@
-//! Trainer for the models of `pixelrnn`: PixelCNN, Row LSTM and Diagonal BiLSTM, gray or colour, optionally
-//! class-conditional.
+//! Trainer for the models of `pixelrnn`: PixelCNN, gated PixelCNN, Row LSTM, Diagonal BiLSTM and graphs of ops, gray or
+//! colour, optionally class-conditional.
 //!
 //! The program `pixelrnn-train` is a command line for this library: [`cli`]. A [`run::Run`] trains the network of a
 //! [`Description`](pixelrnn_converter::Description) on a [`data::Set`] of images and writes to a folder:
@@ -48,10 +48,10 @@
 //! # Implementation
 //!
 //! The network is the op list of [`pixelrnn::network`], interpreted with Burn's tensors and automatic differentiation.
-//! On the CPU (feature `flex`, the default) masked convolutions and LSTM scans are custom operations with hand-written
+//! On the CPU (feature `flex`, the default) convolutions, gates and LSTM scans are custom operations with hand-written
 //! backward passes in AVX-512, AVX2 or portable Rust, selected at run time. They skip closed taps and compute LSTMs by
 //! wavefronts without skewing. Results do not depend on the number of threads. On GPUs (features `wgpu` and `cuda`)
-//! these two operations are custom `CubeCL` kernels. Each implementation is tested against Burn's own operations and
+//! convolutions and scans are custom `CubeCL` kernels. Each implementation is tested against Burn's own operations and
 //! against the float reference of `pixelrnn-converter`.
 
 pub mod back_end;

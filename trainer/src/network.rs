@@ -1,11 +1,11 @@
 //! Networks in Burn: an interpreter of the op list.
 
 use crate::error::Error;
-use crate::ops::{self, Context, ConvTensors, Convolution, DirectionTensors, Initial, Path, RowTensors};
+use crate::ops::{self, Context, ConvTensors, Convolution, DirectionTensors, Gated, Initial, Path, RowTensors};
 use crate::parameters::{self, Parameter};
 use burn::prelude::*;
 use burn::tensor::{Int, activation};
-use pixelrnn::network::{Activation, DiagonalBilstm, Image, InputMap, MaskedConv, Node, Op, Output, Presence, RowLstm};
+use pixelrnn::network::{Activation, Conv, DiagonalBilstm, Image, InputMap, Node, Op, Output, Presence, RowLstm};
 use pixelrnn_converter::Description;
 
 /// A network: its inputs, outputs and ops.
@@ -20,10 +20,37 @@ pub struct Network {
     parameters: Vec<Vec<Parameter>>,
     /// Convolution of each node. For an LSTM, the input-to-state convolution.
     convolutions: Vec<Option<Convolution>>,
-    /// For each node, true for a ReLU fused into the single convolution that reads it.
+    /// For each node, true if the only node that reads it computes it; see [`Value`].
     fused: Vec<bool>,
     /// For each value, the last node that reads it.
     last_use: Vec<usize>,
+    /// True if a tap reads rows below, of a value that is known before the image.
+    reads_below: bool,
+}
+
+/// Value of a node.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    /// The value itself.
+    Made(Tensor<4>),
+    /// `relu(x)`, left to a convolution.
+    Relu(Tensor<4>),
+    /// `a + b`, left to a gate.
+    Sum(Box<[Tensor<4>; 2]>),
+}
+
+impl Value {
+    /// The tensor.
+    pub(crate) fn made(self) -> Tensor<4> {
+        match self {
+            Self::Made(x) => x,
+            Self::Relu(x) => activation::relu(x),
+            Self::Sum(both) => {
+                let [a, b] = *both;
+                a + b
+            }
+        }
+    }
 }
 
 /// A network's tensors on a device, flattened, in node order.
@@ -70,19 +97,25 @@ impl Network {
                 last_use[value] = at;
             }
         }
-        let fused = nodes
-            .iter()
-            .map(|node| {
-                node.op == Op::Activation(Activation::Relu)
-                    && readers[node.output] == 1
-                    && matches!(nodes[last_use[node.output]].op, Op::Conv(_))
-            })
-            .collect();
+        let fused = nodes.iter().map(|node| {
+            let reader = (readers[node.output] == 1).then(|| &nodes[last_use[node.output]].op);
+            match node.op {
+                Op::Activation(Activation::Relu) => matches!(reader, Some(Op::Conv(_))),
+                Op::Add { scale: 1.0 } => matches!(reader, Some(Op::Gate | Op::Glu)),
+                _ => false,
+            }
+        });
+        let fused = fused.collect();
+        let reads_below = nodes.iter().any(|node| {
+            let convolutions = node.op.convolutions();
+            convolutions.iter().any(|(_, conv)| conv.taps().any(|(u, v)| conv.offset(u, v).0 > 0))
+        });
         let parameters = parameters::list(&nodes, classes);
+        let size = [image.height, image.width];
         // The directions of a Diagonal BiLSTM read the input by convolutions of one shape.
-        let convolution = |node: &Node| node.op.convolutions().first().map(|(_, conv)| Convolution::new(*conv));
+        let convolution = |node: &Node| node.op.convolutions().first().map(|(_, conv)| Convolution::new(conv, size));
         let convolutions = nodes.iter().map(convolution).collect();
-        Ok(Self { image, output, input, classes, nodes, parameters, convolutions, fused, last_use })
+        Ok(Self { image, output, input, classes, nodes, parameters, convolutions, fused, last_use, reads_below })
     }
 
     /// Image size and levels.
@@ -110,9 +143,15 @@ impl Network {
         &self.nodes
     }
 
+    /// True if a row's logits depend on whether there are rows below, though never on their pixels: a convolution reads
+    /// rows below of a value that is known before the image.
+    pub(crate) fn reads_below(&self) -> bool {
+        self.reads_below
+    }
+
     /// Logits `[N, H, W, channels · logits]` of images `[N, H, W, channels]` of levels.
     ///
-    /// Images may have fewer rows than the network's, since a row does not depend on the rows below.
+    /// Images may have fewer rows than the network's, unless [`Network::reads_below`].
     pub(crate) fn logits(
         &self,
         leaves: &Leaves,
@@ -130,48 +169,75 @@ impl Network {
         levels: Tensor<4>,
         labels: Option<Tensor<1, Int>>,
         path: Path,
-        mut see: impl FnMut(&Node, &Tensor<4>),
+        mut see: impl FnMut(&Node, &Value),
     ) -> Tensor<4> {
-        let context = Context { path, labels };
-        let x = levels * self.input.scale + self.input.shift;
-        let mut values: Vec<Option<Tensor<4>>> = vec![None; self.nodes.len() + 1];
-        values[0] = Some(if path.is_fast() { x } else { x.permute([0, 3, 1, 2]) });
+        let x = levels.clone() * self.input.scale + self.input.shift;
+        let context = Context { path, labels, levels };
+        let mut values: Vec<Option<Value>> = vec![None; self.nodes.len() + 1];
+        values[0] = Some(Value::Made(if path.is_fast() { x } else { x.permute([0, 3, 1, 2]) }));
         let mut logits = None;
         for (at, node) in self.nodes.iter().enumerate() {
-            let mut value = |i: usize| {
+            let value = |i: usize| {
                 let id = node.inputs[i];
                 let again = node.inputs[i + 1..node.op.arity()].contains(&id);
                 let found = if self.last_use[id] == at && !again { values[id].take() } else { values[id].clone() };
                 found.expect("the op list makes each value before it is read")
             };
-            let mut tensors = Tensors { rest: leaves.0[at].iter().cloned(), classes: self.classes };
-            let convolution = || self.convolutions[at].as_ref().expect("made for each op that convolves");
-            let y = match &node.op {
-                Op::Conv(conv) => {
-                    let relu = node.inputs[0] > 0 && self.fused[node.inputs[0] - 1];
-                    ops::masked_conv(&context, value(0), tensors.conv(conv), convolution(), relu)
-                }
-                Op::Activation(_) if self.fused[at] => value(0),
-                Op::Activation(activation) => ops::activation(*activation, value(0)),
-                Op::Add { scale: 1.0 } => value(0) + value(1),
-                Op::Add { scale } => value(0) * *scale + value(1),
-                Op::DepthGate => {
-                    let (a, b) = (value(0), value(1));
-                    a + activation::sigmoid(value(2)) * b
-                }
-                Op::BatchNorm { .. } => unreachable!("refused by `new`"),
-                Op::RowLstm(lstm) => ops::row_lstm(&context, value(0), tensors.row(lstm), lstm, convolution()),
-                Op::DiagonalBilstm(lstm) => {
-                    let directions = [tensors.direction(lstm), tensors.direction(lstm)];
-                    ops::diagonal_bilstm(&context, value(0), directions, lstm, convolution())
-                }
-            };
+            let y = self.apply(&context, at, &leaves.0[at], value);
             see(node, &y);
             values[node.output] = Some(y.clone());
             logits = Some(y);
         }
-        let logits = logits.expect("a network has ops");
+        let logits = logits.expect("a network has ops").made();
         if path.is_fast() { logits } else { logits.permute([0, 2, 3, 1]) }
+    }
+
+    /// Value of node `at`, from its tensors and the values that it reads.
+    fn apply(
+        &self,
+        context: &Context,
+        at: usize,
+        leaves: &[Tensor<1>],
+        mut value: impl FnMut(usize) -> Value,
+    ) -> Value {
+        let (node, path) = (&self.nodes[at], context.path);
+        let mut tensors = Tensors { rest: leaves.iter().cloned(), classes: self.classes };
+        let convolution = || self.convolutions[at].as_ref().expect("made for each op that convolves");
+        let mut x = |i: usize| value(i).made();
+        Value::Made(match &node.op {
+            Op::Conv(conv) => {
+                let (x, relu) = match value(0) {
+                    Value::Relu(x) => (x, true),
+                    other => (other.made(), false),
+                };
+                ops::convolve(context, x, tensors.conv(conv), convolution(), relu)
+            }
+            Op::Activation(Activation::Relu) if self.fused[at] => return Value::Relu(x(0)),
+            Op::Activation(activation) => ops::activation(*activation, x(0)),
+            Op::Add { .. } if self.fused[at] => return Value::Sum(Box::new([x(0), x(1)])),
+            Op::Add { scale: 1.0 } => x(0) + x(1),
+            Op::Add { scale } => x(0) * *scale + x(1),
+            Op::Multiply => x(0) * x(1),
+            Op::Concat => Tensor::cat(vec![x(0), x(1)], path.features()),
+            Op::Slice { from } => x(0).narrow(path.features(), *from, node.features.count),
+            Op::Scale { factor } => x(0) * *factor,
+            Op::Gate => ops::gate(path, value(0), Gated::Tanh),
+            Op::Glu => ops::gate(path, value(0), Gated::Linear),
+            Op::DepthGate => {
+                let (a, b) = (x(0), x(1));
+                a + activation::sigmoid(x(2)) * b
+            }
+            Op::Shift { rows, columns } => ops::shift(path, x(0), *rows, *columns),
+            Op::ClassBias => ops::class_bias(context, x(0), tensors.next([node.features.count, self.classes])),
+            Op::Embed { levels } => ops::embed(context, tensors.next([*levels, node.features.count])),
+            Op::Ones => ops::ones(context),
+            Op::BatchNorm { .. } => unreachable!("refused by `new`"),
+            Op::RowLstm(lstm) => ops::row_lstm(context, x(0), tensors.row(lstm), lstm, convolution()),
+            Op::DiagonalBilstm(lstm) => {
+                let directions = [tensors.direction(lstm), tensors.direction(lstm)];
+                ops::diagonal_bilstm(context, x(0), directions, lstm, convolution())
+            }
+        })
     }
 }
 
@@ -186,7 +252,7 @@ impl<I: Iterator<Item = Tensor<1>>> Tensors<I> {
         self.rest.next().expect("as many tensors as `Node::tensors` lists").reshape(shape)
     }
 
-    fn conv(&mut self, conv: &MaskedConv) -> ConvTensors {
+    fn conv(&mut self, conv: &Conv) -> ConvTensors {
         let (inputs, outputs, [kh, kw]) = (conv.inputs.count, conv.outputs.count, conv.kernel);
         ConvTensors {
             weight: self.next([outputs, inputs, kh, kw]),
@@ -195,13 +261,13 @@ impl<I: Iterator<Item = Tensor<1>>> Tensors<I> {
         }
     }
 
-    fn class(&mut self, conv: &MaskedConv) -> Option<Tensor<2>> {
+    fn class(&mut self, conv: &Conv) -> Option<Tensor<2>> {
         (conv.class != Presence::Absent).then(|| self.next([conv.outputs.count, self.classes]))
     }
 
     /// Input-to-state convolution with its class bias, and the state-to-state tensor stored after its bias.
-    fn gates(&mut self, conv: &MaskedConv, state_to_state: [usize; 4]) -> (ConvTensors, Tensor<4>) {
-        let gates = self.conv(&MaskedConv { class: Presence::Absent, ..*conv });
+    fn gates(&mut self, conv: &Conv, state_to_state: [usize; 4]) -> (ConvTensors, Tensor<4>) {
+        let gates = self.conv(&Conv { class: Presence::Absent, ..*conv });
         let state_to_state = self.next(state_to_state);
         (ConvTensors { class: self.class(conv), ..gates }, state_to_state)
     }

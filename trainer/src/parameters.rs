@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::network::Network;
-use pixelrnn::network::{MaskedConv, Node};
+use pixelrnn::network::{Conv, Node, Op};
 use pixelrnn_converter::TrainedModel;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -53,7 +53,8 @@ pub(crate) fn of(model: &TrainedModel, network: &Network) -> Result<Vec<Vec<f32>
 /// Initial values of all parameters of `nodes`, in node order.
 ///
 /// Weights are uniform with variance 1 / fan-in, where closed taps are zero and do not count. Biases are 0, except 1
-/// for forget gates, so that a cell initially keeps its state. Initial states and class biases are 0.
+/// for forget gates, so that a cell initially keeps its state. Initial states and class biases are 0. Embeddings are
+/// uniform with variance 1, since a pixel reads one row.
 pub(crate) fn initialize(nodes: &[Node], classes: usize, seed: u64) -> Vec<Vec<f32>> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let parameters = list(nodes, classes);
@@ -72,6 +73,8 @@ fn start(node: &Node, parameter: &Parameter, rng: &mut impl Rng) -> Vec<f32> {
     let convolutions = node.op.convolutions();
     let masked = convolutions.first().map(|(_, conv)| conv);
     if suffix.ends_with("class.weight") {
+    } else if matches!(node.op, Op::Embed { .. }) {
+        values.fill_with(|| uniform(rng, 3.0_f32.sqrt()));
     } else if suffix.ends_with("state_to_state.weight") {
         let bound = (3.0 / shape[1..].iter().product::<usize>() as f32).sqrt();
         values.fill_with(|| uniform(rng, bound));
@@ -86,7 +89,7 @@ fn start(node: &Node, parameter: &Parameter, rng: &mut impl Rng) -> Vec<f32> {
     values
 }
 
-fn fill_masked(conv: &MaskedConv, values: &mut [f32], rng: &mut impl Rng) {
+fn fill_masked(conv: &Conv, values: &mut [f32], rng: &mut impl Rng) {
     let (inputs, [kh, kw]) = (conv.inputs.count, conv.kernel);
     for (o, values) in values.chunks_exact_mut(inputs * kh * kw).enumerate() {
         let open = |at: usize| conv.open(at / kw % kh, at % kw, at / (kh * kw), o);

@@ -61,11 +61,11 @@ pub enum Binarize {
 #[derive(Args, Clone, Debug, Default, Serialize)]
 #[command(next_help_heading = "Model")]
 pub struct Model {
-    /// `pixel_cnn`, `row_lstm` or `diagonal_bilstm` [default: `pixel_cnn`]
+    /// `pixel_cnn`, `gated_pixel_cnn`, `row_lstm` or `diagonal_bilstm` [default: `pixel_cnn`]
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
-    /// Features h of a layer; the residual between layers has 2h [default: 16]
+    /// Features h of a layer; the residual between layers has 2h, in a `gated_pixel_cnn` h [default: 16]
     #[arg(long, value_name = "H")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<usize>,
@@ -77,11 +77,11 @@ pub struct Model {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head: Option<usize>,
-    /// Side of the first kernel [default: 7]
+    /// Side of the first kernel; odd and at least 3 in a `gated_pixel_cnn` [default: 7]
     #[arg(long, value_name = "SIDE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_kernel: Option<usize>,
-    /// Side of the blocks' kernels [default: 3]
+    /// Side of the blocks' kernels; odd in a `gated_pixel_cnn` [default: 3]
     #[arg(long, value_name = "SIDE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<usize>,
@@ -323,11 +323,12 @@ mod tests {
     use rand_xoshiro::Xoshiro256PlusPlus;
     use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-    const RECIPES: [&str; 7] = [
+    const RECIPES: [&str; 8] = [
         include_str!("../../models/mnist-pixelcnn/recipe.toml"),
         include_str!("../../models/mnist-pixelcnn-h32/recipe.toml"),
         include_str!("../../models/mnist-class-pixelcnn/recipe.toml"),
         include_str!("../../models/fashion-pixelcnn/recipe.toml"),
+        include_str!("../../models/fashion-gated-pixelcnn/recipe.toml"),
         include_str!("../../models/mnist-row-lstm/recipe.toml"),
         include_str!("../../models/mnist-diagonal-bilstm/recipe.toml"),
         include_str!("../../models/cifar10-pixelcnn/recipe.toml"),

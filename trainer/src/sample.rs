@@ -36,8 +36,8 @@ fn draw(trainer: &Trainer, leaves: &Leaves, which: &[usize], seed: u64) -> Resul
     let row = image.width * image.channels;
     let logits_a_value = network.output().logits_per_channel(image.levels);
     for value in 0..image.values() {
-        // Computes only the rows down to the current value, since lower rows have no effect.
-        let rows = value / row + 1;
+        // Computes only the rows down to the current value, unless it matters where the image ends.
+        let rows = if network.reads_below() { image.height } else { value / row + 1 };
         let levels = images.iter().flat_map(|image| image[..rows * row].iter().map(|&l| f32::from(l))).collect();
         let shape = [which.len(), rows, image.width, image.channels];
         let levels = Tensor::from_data(TensorData::new::<f32, _>(levels, shape), device);
@@ -76,6 +76,22 @@ fn choose(output: Output, logits: &[f32], uniform: f64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rows above a row are 1, and the last one is 0: the op `ones` under a tap that reads the row below.
+    #[test]
+    #[cfg(feature = "flex")]
+    fn a_network_that_reads_below_sees_where_the_image_ends() {
+        let description = pixelrnn_converter::Description::from_json(
+            r#"{"image": {"height": 3, "width": 2, "channels": 1, "levels": 2}, "output": "bernoulli",
+                "ops": [{"op": "ones"}, {"op": "conv", "name": "edge", "kernel": [3, 1], "out": 1}]}"#,
+        );
+        let network = crate::network::Network::new(&description.unwrap()).unwrap();
+        let back_end = crate::back_end::BackEnd::processor(crate::ops::Path::Fast);
+        let weights = vec![vec![0.0, 0.0, 200.0], vec![-100.0]];
+        let optimizer = |w: &[Vec<f32>]| crate::optimizer::Optimizer::new(crate::optimizer::Rule::Adam, 0.0, 0.0, w);
+        let drawn = sample(&Trainer::new(network, back_end, weights, optimizer), 2, 0).unwrap();
+        assert_eq!(drawn.data, [1, 1, 1, 1, 0, 0].repeat(2));
+    }
 
     #[test]
     fn uniform_numbers_cut_the_distribution_into_its_levels() {

@@ -137,7 +137,7 @@ impl Trainer {
             if !node.name.is_empty() {
                 last = node.name.to_string();
             }
-            let finite = numbers(value.clone()).is_ok_and(|v| v.iter().all(|x| x.is_finite()));
+            let finite = numbers(value.clone().made()).is_ok_and(|v| v.iter().all(|x| x.is_finite()));
             if first.is_none() && !finite {
                 first = Some(format!("{} `{last}`", node.op.kind()));
             }

@@ -74,7 +74,7 @@ fn a_gpu_trains_as_the_processor_does() {
     for (name, what) in BackEnd::all() {
         println!("{name}: {what}");
     }
-    for architecture in ["pixel_cnn", "row_lstm", "diagonal_bilstm"] {
+    for architecture in ["pixel_cnn", "gated_pixel_cnn", "row_lstm", "diagonal_bilstm"] {
         let (cpu, gpu) = (likelihoods(architecture, "cpu"), likelihoods(architecture, "wgpu"));
         println!("{architecture}: processor {cpu:?}, GPU {gpu:?}");
         assert_eq!(cpu.len(), 4);
@@ -105,7 +105,7 @@ fn nats_in(precision: &str, architecture: &str) -> Result<f64, String> {
 
 #[test]
 fn sixteen_bits_train_nearly_as_thirty_two_do() {
-    for architecture in ["pixel_cnn", "row_lstm", "diagonal_bilstm"] {
+    for architecture in ["pixel_cnn", "gated_pixel_cnn", "row_lstm", "diagonal_bilstm"] {
         let expected = nats_in("f32", architecture).expect("32 bits");
         for (precision, tolerance) in [("f16", 2e-3), ("bf16", 2e-2)] {
             match nats_in(precision, architecture) {

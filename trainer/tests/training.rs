@@ -64,7 +64,7 @@ impl Observer for Epochs {
 
 #[test]
 fn every_architecture_learns_stripes() {
-    for architecture in ["pixel_cnn", "row_lstm", "diagonal_bilstm"] {
+    for architecture in ["pixel_cnn", "gated_pixel_cnn", "row_lstm", "diagonal_bilstm"] {
         let folder = tempfile::tempdir().unwrap();
         let run = Run { samples: 3, ..run(architecture, settings(15), folder.path()) };
         let epochs = Epochs::default();

@@ -1,7 +1,7 @@
 //! GPU kernels, written in CubeCL and compiled for the GPU at run time.
 //!
 //! These networks have few features. With stock operations a training step needs a thousand launches, or many thousands
-//! with LSTMs, and launch overhead exceeds the computing time. Here a masked convolution takes one launch forward and
+//! with LSTMs, and launch overhead exceeds the computing time. Here a convolution takes one launch forward and
 //! three backward, and an LSTM's scan over an image one launch in each direction.
 //!
 //! Images are stored as `[N, features, pixels]`. Accumulation uses 32 bits for every tensor type.

@@ -1,6 +1,7 @@
 //! AVX2 and FMA, eight floats at a time.
 
 use super::conv::{self, Forward, WeightGradient};
+use super::gate::{self, Gate, GateGradient};
 use super::lanes::Lanes;
 use super::scan::{self, Scan, ScanGradient};
 use std::arch::x86_64::{
@@ -152,4 +153,20 @@ pub(super) unsafe fn scan(job: &mut Scan) {
 pub(super) unsafe fn scan_gradient(job: &mut ScanGradient) {
     // SAFETY: the caller guarantees the instruction set.
     unsafe { scan::scan_gradient::<F32x8, 3>(job) }
+}
+
+/// # Safety
+/// The machine must have AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn gate(job: &mut Gate) {
+    // SAFETY: the caller guarantees the instruction set.
+    unsafe { gate::gate::<F32x8>(job) }
+}
+
+/// # Safety
+/// The machine must have AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn gate_gradient(job: &mut GateGradient) {
+    // SAFETY: the caller guarantees the instruction set.
+    unsafe { gate::gate_gradient::<F32x8>(job) }
 }

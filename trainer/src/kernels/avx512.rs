@@ -1,6 +1,7 @@
 //! AVX-512 (F), sixteen floats at a time.
 
 use super::conv::{self, Forward, WeightGradient};
+use super::gate::{self, Gate, GateGradient};
 use super::lanes::Lanes;
 use super::scan::{self, Scan, ScanGradient};
 use std::arch::x86_64::{
@@ -145,4 +146,20 @@ pub(super) unsafe fn scan(job: &mut Scan) {
 pub(super) unsafe fn scan_gradient(job: &mut ScanGradient) {
     // SAFETY: the caller guarantees the instruction set.
     unsafe { scan::scan_gradient::<F32x16, 4>(job) }
+}
+
+/// # Safety
+/// The machine must have AVX-512 F.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn gate(job: &mut Gate) {
+    // SAFETY: the caller guarantees the instruction set.
+    unsafe { gate::gate::<F32x16>(job) }
+}
+
+/// # Safety
+/// The machine must have AVX-512 F.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn gate_gradient(job: &mut GateGradient) {
+    // SAFETY: the caller guarantees the instruction set.
+    unsafe { gate::gate_gradient::<F32x16>(job) }
 }

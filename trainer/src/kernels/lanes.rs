@@ -37,3 +37,23 @@ pub(super) trait Lanes: Copy {
     /// `self · factor + addend`.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
 }
+
+/// The first `left` elements of a vector, or the whole vector if there are more.
+///
+/// # Safety
+/// The CPU must support the instructions of `V`. `min(left, lanes)` floats must be readable.
+#[inline(always)]
+pub(super) unsafe fn load<V: Lanes>(from: *const f32, left: usize) -> V {
+    // SAFETY: guaranteed by the caller.
+    unsafe { if left >= V::COUNT { V::load(from) } else { V::load_first(from, left) } }
+}
+
+/// Stores what [`load`] loads.
+///
+/// # Safety
+/// The conditions of [`load`], for writing.
+#[inline(always)]
+pub(super) unsafe fn store<V: Lanes>(value: V, to: *mut f32, left: usize) {
+    // SAFETY: guaranteed by the caller.
+    unsafe { if left >= V::COUNT { value.store(to) } else { value.store_first(to, left) } }
+}

@@ -1,4 +1,4 @@
-//! Vectorized LSTM nonlinearities.
+//! Vectorized nonlinearities of LSTMs and gates.
 
 use super::lanes::Lanes;
 

@@ -11,6 +11,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod conv;
+mod gate;
 mod lanes;
 mod math;
 mod portable;
@@ -19,6 +20,7 @@ mod scan;
 use crate::error::Error;
 
 pub(crate) use conv::{Forward, WeightGradient};
+pub(crate) use gate::{Gate, GateGradient};
 pub(crate) use scan::{Scan, ScanGradient, VECTORS};
 
 /// Environment variable that selects an instruction set: `portable`, `avx2` or `avx512`.
@@ -150,6 +152,31 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
             Kind::Avx512 => unsafe { avx512::scan_gradient(job) },
+        }
+    }
+    /// See [`Gate`].
+    pub(crate) fn gate(self, job: &mut Gate) {
+        match self.0 {
+            Kind::Portable => portable::gate(job),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a value of this kind exists only if the instructions were detected.
+            Kind::Avx2 => unsafe { avx2::gate(job) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Kind::Avx512 => unsafe { avx512::gate(job) },
+        }
+    }
+
+    /// See [`GateGradient`].
+    pub(crate) fn gate_gradient(self, job: &mut GateGradient) {
+        match self.0 {
+            Kind::Portable => portable::gate_gradient(job),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a value of this kind exists only if the instructions were detected.
+            Kind::Avx2 => unsafe { avx2::gate_gradient(job) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Kind::Avx512 => unsafe { avx512::gate_gradient(job) },
         }
     }
 }

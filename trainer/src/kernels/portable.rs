@@ -1,6 +1,7 @@
 //! Portable loops, for CPUs without the other instruction sets.
 
 use super::conv::{self, Forward, WeightGradient};
+use super::gate::{self, Gate, GateGradient};
 use super::lanes::Lanes;
 use super::scan::{self, Scan, ScanGradient};
 
@@ -113,6 +114,16 @@ pub(super) fn scan(job: &mut Scan) {
 pub(super) fn scan_gradient(job: &mut ScanGradient) {
     // SAFETY: portable code runs on every CPU.
     unsafe { scan::scan_gradient::<F32x8, 2>(job) }
+}
+
+pub(super) fn gate(job: &mut Gate) {
+    // SAFETY: portable code runs on every CPU.
+    unsafe { gate::gate::<F32x8>(job) }
+}
+
+pub(super) fn gate_gradient(job: &mut GateGradient) {
+    // SAFETY: portable code runs on every CPU.
+    unsafe { gate::gate_gradient::<F32x8>(job) }
 }
 
 #[cfg(test)]

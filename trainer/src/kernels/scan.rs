@@ -3,7 +3,7 @@
 //! All gates, cells and outputs of a pixel are computed together, by wavefronts of mutually independent pixels. Images
 //! are not skewed for this: a [`Plan`] lists the pixels that each pixel reads.
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, load, store};
 use super::math::{sigmoid, tanh};
 use crate::plan::Plan;
 
@@ -194,22 +194,6 @@ unsafe fn load_all<V: Lanes, const N: usize>(from: *const f32) -> [V; N] {
         }
         all
     }
-}
-
-/// # Safety
-/// The CPU must support the instructions of `V`. `min(left, lanes)` floats must be readable.
-#[inline(always)]
-unsafe fn load<V: Lanes>(from: *const f32, left: usize) -> V {
-    // SAFETY: guaranteed by the caller.
-    unsafe { if left >= V::COUNT { V::load(from) } else { V::load_first(from, left) } }
-}
-
-/// # Safety
-/// The conditions of [`load`], for writing.
-#[inline(always)]
-unsafe fn store<V: Lanes>(value: V, to: *mut f32, left: usize) {
-    // SAFETY: guaranteed by the caller.
-    unsafe { if left >= V::COUNT { value.store(to) } else { value.store_first(to, left) } }
 }
 
 /// Runs `job`.

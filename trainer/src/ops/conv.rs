@@ -1,4 +1,4 @@
-//! Masked convolution as a custom Burn operation with its own backward pass.
+//! Convolution as a custom Burn operation with its own backward pass.
 
 use super::conv_cpu::{self, Batch, Inputs};
 use super::geometry::Geometry;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 #[backend_extension(Autodiff, Flex)]
 pub(super) trait ConvOps: Backend {
     /// `x` `[N, H, W, inputs]`, `weight` in the file's layout, `bias` `[1 or N, outputs]`.
-    fn masked_conv(
+    fn convolve(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
@@ -32,7 +32,7 @@ fn batch(x: &FlexTensor) -> Batch {
 }
 
 impl ConvOps for Flex {
-    fn masked_conv(
+    fn convolve(
         x: FlexTensor,
         weight: FlexTensor,
         bias: FlexTensor,
@@ -97,7 +97,7 @@ impl Backward<Flex, 3> for ConvBackward {
 }
 
 impl<C: CheckpointStrategy> ConvOps for Autodiff<Flex, C> {
-    fn masked_conv(
+    fn convolve(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
@@ -107,7 +107,7 @@ impl<C: CheckpointStrategy> ConvOps for Autodiff<Flex, C> {
         let (x_data, weight_data) = (x.primitive().to_contiguous(), weight.primitive().to_contiguous());
         let bias_data = bias.primitive().clone();
         let shared_bias = bias_data.shape()[0] == 1;
-        let y = Flex::masked_conv(x_data.clone(), weight_data.clone(), bias_data, geometry.clone(), relu);
+        let y = Flex::convolve(x_data.clone(), weight_data.clone(), bias_data, geometry.clone(), relu);
         match ConvBackward.prepare::<C>([x.node(), weight.node(), bias.node()]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 prepared.finish(Saved { x: x_data, weight: weight_data, shared_bias, geometry, relu }, y)
@@ -118,13 +118,13 @@ impl<C: CheckpointStrategy> ConvOps for Autodiff<Flex, C> {
 }
 
 /// Convolves `x` `[N, H, W, inputs]`, after a ReLU if `relu`.
-pub(super) fn masked_conv(
+pub(super) fn convolve(
     x: Tensor<4>,
     weight: Tensor<4>,
     bias: Tensor<2>,
     geometry: Arc<Geometry>,
     relu: bool,
 ) -> Tensor<4> {
-    let y = Dispatch::masked_conv(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), geometry, relu);
+    let y = Dispatch::convolve(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), geometry, relu);
     Tensor::from_dispatch(y)
 }

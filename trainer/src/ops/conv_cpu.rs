@@ -1,4 +1,4 @@
-//! Masked convolution of a batch on the CPU, forward and backward, on slices.
+//! Convolution of a batch on the CPU, forward and backward, on slices.
 
 use super::geometry::{Geometry, Matrix};
 use crate::kernels::{Forward, Isa, WeightGradient};
@@ -187,10 +187,10 @@ mod tests {
     #[test]
     fn every_instruction_set_gives_the_same() {
         for conv in conv_cases() {
-            let geometry = Geometry::new(conv);
             let (inputs, outputs) = (conv.inputs.count, conv.outputs.count);
             // Row lengths below and above the kernels' block sizes, and not multiples of them.
             for (height, width) in [(5, 3), (4, 17), (2, 31)] {
+                let geometry = Geometry::new(&conv, [height, width]);
                 let batch = Batch { images: 5, height, width };
                 let x = numbers(1, 5 * height * width * inputs);
                 let weight = numbers(2, outputs * inputs * conv.kernel[0] * conv.kernel[1]);

@@ -1,4 +1,4 @@
-//! Masked convolution on a GPU as a custom Burn operation with its own backward pass.
+//! Convolution on a GPU as a custom Burn operation with its own backward pass.
 
 use crate::gpu::{self, Conv, Sums, SumsMetadata};
 use burn::backend::autodiff::Autodiff;
@@ -11,7 +11,6 @@ use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::prelude::*;
 use burn::tensor::Shape;
 use burn_cubecl::{CubeBackend, tensor::CubeTensor};
-use pixelrnn::network::MaskedConv;
 
 /// The operation, on supporting back ends.
 #[backend_extension(Autodiff, Cube, Fusion)]
@@ -19,7 +18,7 @@ pub(super) trait ConvOps: Backend {
     /// `x` `[N, inputs, H, W]`, `weight` in the file's layout, `bias` `[1 or N, outputs]`; returns `[N, outputs, H,
     /// W]`.
     #[fusion(dtype = x, shape = with_features(x, conv.weight()[0]))]
-    fn masked_conv_gpu(
+    fn convolve_gpu(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
@@ -55,7 +54,7 @@ fn sums(x: &TensorSpec, _: &TensorSpec, conv: &Conv) -> SumsMetadata {
 }
 
 impl ConvOps for CubeBackend {
-    fn masked_conv_gpu(x: CubeTensor, weight: CubeTensor, bias: CubeTensor, conv: Conv) -> CubeTensor {
+    fn convolve_gpu(x: CubeTensor, weight: CubeTensor, bias: CubeTensor, conv: Conv) -> CubeTensor {
         gpu::convolve(x.clone(), weight, Some(bias), x, conv)
     }
 }
@@ -111,7 +110,7 @@ impl<B: ConvGradients> Backward<B, 3> for ConvBackward {
 }
 
 impl<B: ConvOps + ConvGradients, C: CheckpointStrategy> ConvOps for Autodiff<B, C> {
-    fn masked_conv_gpu(
+    fn convolve_gpu(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
@@ -120,7 +119,7 @@ impl<B: ConvOps + ConvGradients, C: CheckpointStrategy> ConvOps for Autodiff<B, 
         let nodes = [x.node(), weight.node(), bias.node()];
         let [x, weight, bias] = [&x, &weight, &bias].map(|tensor| tensor.primitive().clone());
         let shared_bias = bias.shape()[0] == 1;
-        let y = B::masked_conv_gpu(x.clone(), weight.clone(), bias, conv);
+        let y = B::convolve_gpu(x.clone(), weight.clone(), bias, conv);
         match ConvBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(Saved { x, weight, shared_bias, conv }, y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),
@@ -128,16 +127,8 @@ impl<B: ConvOps + ConvGradients, C: CheckpointStrategy> ConvOps for Autodiff<B, 
     }
 }
 
-/// Convolves `x` `[N, inputs, H, W]`, after a ReLU if `relu`.
-pub(super) fn masked_conv(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Tensor<2>,
-    conv: &MaskedConv,
-    relu: bool,
-) -> Tensor<4> {
-    let [_, _, height, width] = x.dims();
-    let conv = Conv::new(conv, [height, width], relu);
-    let y = Dispatch::masked_conv_gpu(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), conv);
+/// Convolves `x` `[N, inputs, H, W]`.
+pub(super) fn convolve(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<2>, conv: Conv) -> Tensor<4> {
+    let y = Dispatch::convolve_gpu(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch(), conv);
     Tensor::from_dispatch(y)
 }

@@ -1,7 +1,7 @@
 //! The Diagonal BiLSTM.
 
 use super::cell::{self, Initial};
-use super::masked_conv::{Convolution, masked_conv};
+use super::convolution::{Convolution, convolve};
 use super::{Context, ConvTensors};
 use crate::plan::{Plan, State};
 use burn::prelude::*;
@@ -45,7 +45,7 @@ fn direction(
     input_to_state: &Convolution,
     mirrored: bool,
 ) -> Tensor<4> {
-    let gates = masked_conv(context, x, tensors.input_to_state, input_to_state, false);
+    let gates = convolve(context, x, tensors.input_to_state, input_to_state, false);
     let Some(scan) = context.path.lstm_scan() else {
         return stock(gates, tensors.state_to_state, tensors.initial, lstm, mirrored);
     };

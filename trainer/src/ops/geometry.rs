@@ -1,6 +1,6 @@
-//! Geometry of a masked convolution: offsets of its open taps in a padded image, and its weights as a matrix.
+//! Geometry of a convolution: offsets of its open taps in a padded image, and its weights as a matrix.
 
-use pixelrnn::network::MaskedConv;
+use pixelrnn::network::Conv;
 
 /// Zero padding of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,16 +36,17 @@ struct Tap {
     columns: isize,
 }
 
-/// A masked convolution, and its input gradient, which is also a convolution.
+/// A convolution, and its input gradient, which is also a convolution.
 #[derive(Clone, Debug)]
 pub(super) struct Geometry {
-    conv: MaskedConv,
+    conv: Conv,
     pub forward: Matrix,
     pub transposed: Matrix,
 }
 
 impl Geometry {
-    pub(super) fn new(conv: MaskedConv) -> Self {
+    /// `conv` over images of at most `height` by `width` pixels. Taps that never read inside such an image are left out.
+    pub(super) fn new(conv: &Conv, [height, width]: [usize; 2]) -> Self {
         let (inputs, outputs, [kh, kw]) = (conv.inputs.count, conv.outputs.count, conv.kernel);
         let place = |u: usize, v: usize, c: usize, o: usize| {
             if conv.open(u, v, c, o) { ((o * inputs + c) * kh + u) * kw + v } else { CLOSED }
@@ -55,6 +56,9 @@ impl Geometry {
         for u in 0..kh {
             for v in 0..kw {
                 let (rows, columns) = conv.offset(u, v);
+                if rows.unsigned_abs() >= height || columns.unsigned_abs() >= width {
+                    continue;
+                }
                 for c in 0..inputs {
                     forward.push(Tap { rows, columns }, c, (0..outputs).map(|o| place(u, v, c, o)));
                 }
@@ -64,10 +68,10 @@ impl Geometry {
                 }
             }
         }
-        Self { conv, forward, transposed }
+        Self { conv: *conv, forward, transposed }
     }
 
-    pub(super) fn conv(&self) -> &MaskedConv {
+    pub(super) fn conv(&self) -> &Conv {
         &self.conv
     }
 }

@@ -6,16 +6,22 @@
 
 mod activation;
 mod cell;
+mod class_bias;
 #[cfg(feature = "flex")]
 mod conv;
 #[cfg(feature = "flex")]
 mod conv_cpu;
 #[cfg(feature = "gpu")]
 mod conv_gpu;
+mod convolution;
 mod diagonal_bilstm;
+mod embed;
+mod gate;
+#[cfg(feature = "flex")]
+mod gate_cpu;
 #[cfg(feature = "flex")]
 mod geometry;
-mod masked_conv;
+mod ones;
 mod row_lstm;
 #[cfg(feature = "flex")]
 mod scan;
@@ -23,16 +29,22 @@ mod scan;
 mod scan_cpu;
 #[cfg(feature = "gpu")]
 mod scan_gpu;
+mod shift;
 
 use crate::plan::Plan;
-use burn::prelude::Tensor;
+use burn::prelude::*;
 use std::sync::Arc;
 
 pub(crate) use activation::activation;
 pub(crate) use cell::Initial;
+pub(crate) use class_bias::class_bias;
+pub(crate) use convolution::{ConvTensors, Convolution, convolve};
 pub(crate) use diagonal_bilstm::{DirectionTensors, diagonal_bilstm};
-pub(crate) use masked_conv::{ConvTensors, Convolution, masked_conv};
+pub(crate) use embed::embed;
+pub(crate) use gate::{Gated, gate};
+pub(crate) use ones::ones;
 pub(crate) use row_lstm::{RowTensors, row_lstm};
+pub(crate) use shift::shift;
 
 /// Implementation of the ops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +68,11 @@ impl Path {
             #[allow(unreachable_patterns)] // unreachable in CPU-only builds
             _ => false,
         }
+    }
+
+    /// Dimension of the features.
+    pub(crate) fn features(self) -> usize {
+        if self.is_fast() { 3 } else { 1 }
     }
 
     /// Dimension of the image rows. Columns are the next dimension.
@@ -83,5 +100,7 @@ type LstmScan = fn(Tensor<4>, Tensor<4>, Tensor<2>, Tensor<2>, Arc<Plan>) -> Ten
 pub(crate) struct Context {
     pub path: Path,
     /// Class of each image, `[N]`, for class-conditional models.
-    pub labels: Option<Tensor<1, burn::tensor::Int>>,
+    pub labels: Option<Tensor<1, Int>>,
+    /// Levels of the images, `[N, H, W, channels]`.
+    pub levels: Tensor<4>,
 }

@@ -1,7 +1,7 @@
 //! The Row LSTM.
 
 use super::cell::{self, Initial};
-use super::masked_conv::{Convolution, masked_conv};
+use super::convolution::{Convolution, convolve};
 use super::{Context, ConvTensors};
 use crate::plan::{Plan, State};
 use burn::prelude::*;
@@ -24,7 +24,7 @@ pub(crate) fn row_lstm(
     lstm: &RowLstm,
     input_to_state: &Convolution,
 ) -> Tensor<4> {
-    let gates = masked_conv(context, x, tensors.input_to_state, input_to_state, false);
+    let gates = convolve(context, x, tensors.input_to_state, input_to_state, false);
     let Some(scan) = context.path.lstm_scan() else {
         return stock(&gates, tensors.state_to_state, tensors.initial, lstm);
     };

@@ -1,4 +1,4 @@
-//! Masked convolution and its gradients.
+//! Convolution and its gradients.
 
 mod forward;
 mod tiles;
@@ -6,22 +6,34 @@ mod weights;
 
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
-use pixelrnn::network::{ColourGroups, Features, Mask, MaskedConv};
+use pixelrnn::network::{self, ColourGroups, Features, Mask};
 
 pub(crate) use forward::convolve;
 pub(crate) use weights::{Sums, SumsMetadata, weight_gradient};
 
-/// A masked convolution for a fixed image size. Kernels are compiled for each value.
+/// A convolution for a fixed image size. Kernels are compiled for each value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Conv {
     inputs: Channels,
     outputs: Channels,
     kernel: [usize; 2],
+    anchor: [usize; 2],
     dilation: usize,
-    own: bool,
+    mask: Taps,
     height: usize,
     width: usize,
     relu: bool,
+}
+
+/// Open taps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Taps {
+    /// All of them.
+    All,
+    /// Those before the anchor.
+    Before,
+    /// Those before the anchor, and the one at the anchor.
+    AndOwn,
 }
 
 /// Features and their assignment to colours; see [`Features`].
@@ -40,26 +52,26 @@ impl Channels {
     }
 }
 
-impl From<Features> for Channels {
-    fn from(f: Features) -> Self {
-        let contiguous = f.order == ColourGroups::Contiguous;
-        Self { count: f.count, groups: f.groups, part: f.count / f.parts, contiguous }
+impl Channels {
+    /// `None` if no single rule assigns all features.
+    fn new(f: &Features) -> Option<Self> {
+        let (part, order) = f.rule()?;
+        Some(Self { count: f.count, groups: f.groups, part, contiguous: order == ColourGroups::Contiguous })
     }
 }
 
 impl Conv {
-    /// `conv` over images of `height` by `width` pixels, preceded by a ReLU if `relu`.
-    pub(crate) fn new(conv: &MaskedConv, [height, width]: [usize; 2], relu: bool) -> Self {
-        Self {
-            inputs: conv.inputs.into(),
-            outputs: conv.outputs.into(),
-            kernel: conv.kernel,
-            dilation: conv.dilation,
-            own: conv.mask == Mask::B,
-            height,
-            width,
-            relu,
-        }
+    /// `conv` over images of `height` by `width` pixels, preceded by a ReLU if `relu`. `None` if its mask distinguishes
+    /// colours that no single rule assigns.
+    pub(crate) fn new(conv: &network::Conv, [height, width]: [usize; 2], relu: bool) -> Option<Self> {
+        let (inputs, outputs) = (&conv.inputs, &conv.outputs);
+        let (mask, inputs, outputs) = match conv.mask {
+            None => (Taps::All, Channels::plain(inputs.count), Channels::plain(outputs.count)),
+            Some(Mask::A) => (Taps::Before, Channels::new(inputs)?, Channels::new(outputs)?),
+            Some(Mask::B) => (Taps::AndOwn, Channels::new(inputs)?, Channels::new(outputs)?),
+        };
+        let (kernel, anchor, dilation) = (conv.kernel, conv.anchor, conv.dilation);
+        Some(Self { inputs, outputs, kernel, anchor, dilation, mask, height, width, relu })
     }
 
     /// A 1x1 convolution without mask over images of `height` by `width` pixels.
@@ -68,8 +80,9 @@ impl Conv {
             inputs: Channels::plain(inputs),
             outputs: Channels::plain(outputs),
             kernel: [1, 1],
+            anchor: [0, 0],
             dilation: 1,
-            own: true,
+            mask: Taps::All,
             height,
             width,
             relu: false,
@@ -90,14 +103,31 @@ impl Conv {
         self.kernel[0] * self.kernel[1]
     }
 
-    /// Index of the central tap. All taps before it are open.
-    const fn centre(self) -> usize {
-        self.kernel[0] / 2 * self.kernel[1] + self.kernel[1] / 2
+    /// Number of taps before the anchor in raster order. With a mask, these are open and others are not, but for the tap
+    /// at the anchor.
+    const fn before(self) -> usize {
+        let [rows, columns] = self.kernel;
+        let [row, column] = self.anchor;
+        if row >= rows { self.taps() } else { row * columns + if column < columns { column } else { columns } }
+    }
+
+    /// True if a tap reads the pixel itself.
+    const fn has_own(self) -> bool {
+        self.anchor[0] < self.kernel[0] && self.anchor[1] < self.kernel[1]
     }
 
     /// Number of taps up to the last one that is open for any feature.
     const fn open(self) -> usize {
-        self.centre() + (self.own || self.coloured()) as usize
+        match self.mask {
+            Taps::All => self.taps(),
+            Taps::Before => self.before() + (self.has_own() && self.inputs.groups > 1) as usize,
+            Taps::AndOwn => self.before() + self.has_own() as usize,
+        }
+    }
+
+    /// True if the only tap reads the pixel itself.
+    const fn is_of_pixels(self) -> bool {
+        self.taps() == 1 && self.has_own()
     }
 
     /// Number of input features; if `turned`, of the gradient's input.
@@ -109,9 +139,9 @@ impl Conv {
         self.reads(!turned)
     }
 
-    /// True if the mask of the central tap differs between features.
+    /// True if the mask of the tap at the anchor differs between features.
     const fn coloured(self) -> bool {
-        self.inputs.groups > 1
+        !matches!(self.mask, Taps::All) && self.inputs.groups > 1 && self.has_own()
     }
 }
 
@@ -126,12 +156,12 @@ fn colour(feature: usize, #[comptime] channels: Channels) -> usize {
     }
 }
 
-/// True if the central tap is open between two features.
+/// True if the tap at the anchor is open between two features.
 #[cube]
-fn centre_open(input: usize, output: usize, #[comptime] conv: Conv) -> bool {
+fn own_open(input: usize, output: usize, #[comptime] conv: Conv) -> bool {
     let from = colour(input, conv.inputs);
     let to = colour(output, conv.outputs);
-    if comptime!(conv.own) { from <= to } else { from < to }
+    if comptime!(matches!(conv.mask, Taps::AndOwn)) { from <= to } else { from < to }
 }
 
 /// Row and column of a pixel.
@@ -145,8 +175,8 @@ fn row_and_column(pixel: usize, #[comptime] conv: Conv) -> (i32, i32) {
 fn is_open(tap: usize, input: usize, output: usize, #[comptime] conv: Conv) -> bool {
     let mut open = tap < comptime!(conv.open());
     if comptime!(conv.coloured()) {
-        if tap == comptime!(conv.centre()) {
-            open = centre_open(input, output, conv);
+        if tap == comptime!(conv.before()) {
+            open = own_open(input, output, conv);
         }
     }
     open
@@ -155,8 +185,8 @@ fn is_open(tap: usize, input: usize, output: usize, #[comptime] conv: Conv) -> b
 /// Row and column offset of a tap.
 #[cube]
 fn offset(tap: usize, #[comptime] conv: Conv) -> (i32, i32) {
-    let down = (tap / comptime!(conv.kernel[1])) as i32 - comptime!((conv.kernel[0] / 2) as i32);
-    let right = (tap % comptime!(conv.kernel[1])) as i32 - comptime!((conv.kernel[1] / 2) as i32);
+    let down = (tap / comptime!(conv.kernel[1])) as i32 - comptime!(conv.anchor[0] as i32);
+    let right = (tap % comptime!(conv.kernel[1])) as i32 - comptime!(conv.anchor[1] as i32);
     (down * comptime!(conv.dilation as i32), right * comptime!(conv.dilation as i32))
 }
 

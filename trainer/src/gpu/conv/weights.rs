@@ -72,11 +72,11 @@ fn fetch<F: Float>(
                 } else if feature != NONE {
                     let mut row = i;
                     let mut column = j;
-                    if comptime!(conv.taps() > 1) {
+                    if comptime!(!conv.is_of_pixels()) {
                         row += reads[slot + 1];
                         column += reads[slot + 2];
                     }
-                    if comptime!(conv.taps() == 1) || inside(row, column, conv) {
+                    if comptime!(conv.is_of_pixels()) || inside(row, column, conv) {
                         let at = feature + row * comptime!(conv.width as i32) + column;
                         let mut value = f32::cast_from(x[image * inputs * pixels + at as usize]);
                         if comptime!(conv.relu) {
