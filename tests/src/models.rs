@@ -144,8 +144,12 @@ fn op_list(random: &mut Random, size: Option<[usize; 2]>) -> Description {
     for _ in 0..list.random.below(6) {
         ops.push(list.any(&mut features, 0));
     }
-    // A sum of skips must be read.
-    if list.skip_features.is_some() {
+    if let Some(count) = list.skip_features {
+        // The last value goes into the sum too, as each value is read.
+        if features != count {
+            ops.push(list.conv(Mask::B, count));
+        }
+        ops.push(OpKind::Skip { name: list.name() });
         ops.push(OpKind::SkipSum {});
     }
     let logits = image.channels * output.logits_per_channel(image.levels);
