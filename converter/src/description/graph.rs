@@ -11,11 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Names that values of a list cannot have.
 const RESERVED: [&str; 2] = ["image", "condition"];
 
-/// Nodes of a network, and the name of the op of each for messages.
+/// Nodes of a network, and their names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Graph {
     pub(super) nodes: Vec<Node>,
+    /// Name of each node's op in messages; its position and kind, if it has none.
     pub(super) labels: Vec<String>,
+    /// Name of each node's op, or of its value; empty if it has none.
+    pub(super) names: Vec<String>,
     /// Values that a `skip` makes.
     pub(super) skips: BTreeSet<usize>,
 }
@@ -186,6 +189,7 @@ impl<F: FnMut(Node)> Reader<'_, F> {
         let mut graph = self.graph.borrow_mut();
         let (before, count) = (graph.labels.len(), graph.nodes.len());
         graph.labels.resize(count, op.label(at));
+        graph.names.resize(count, op.name().unwrap_or_default().to_string());
         if matches!(op.kind, OpKind::Skip { .. }) {
             graph.skips.extend(before + 1..=count);
         }

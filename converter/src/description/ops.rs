@@ -352,7 +352,11 @@ impl OpKind {
 impl OpSpec {
     /// Name of the op in messages about its value: its `name`, else its `as`, else its position and kind.
     pub(super) fn label(&self, at: &str) -> String {
-        let name = self.kind.name().or(self.value.as_deref());
-        name.map_or_else(|| format!("{at} ({})", self.kind.kind()), str::to_string)
+        self.name().map_or_else(|| format!("{at} ({})", self.kind.kind()), str::to_string)
+    }
+
+    /// The op's `name`, else its `as`.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.kind.name().or(self.value.as_deref())
     }
 }

@@ -78,7 +78,7 @@ fn no_published_layout_sees_a_value_at_or_after_the_one_it_predicts() {
         let trained = models::with_usual_weights(&description, 7);
         let mut random = Random::new(3);
         let image = random.image(&description.image);
-        let label = (description.classes > 0).then_some(description.classes - 1);
+        let label = (description.classes > 0).then(|| description.classes - 1);
         let share = perturb(&name, &trained, &image, label, &mut random);
         assert!(share > 0.8, "{name}: only {share} of the changes show in later logits");
         layouts += 1;
