@@ -85,3 +85,45 @@ fn no_published_layout_sees_a_value_at_or_after_the_one_it_predicts() {
     }
     assert!(layouts >= 10, "{layouts} layouts");
 }
+
+/// The layout in `docs/graphs/NAME.json`.
+fn layout(name: &str) -> String {
+    std::fs::read_to_string(project::root().join(format!("docs/graphs/{name}.json"))).unwrap()
+}
+
+/// `text` with `from` replaced, which must stand there.
+fn with(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from} is not in: {text}");
+    text.replace(from, to)
+}
+
+#[test]
+fn the_page_of_graphs_has_the_errors_of_layouts_that_leak() {
+    // A residual around the first layer.
+    let rithesh = layout("ritheshkumar95-pytorch-vqvae");
+    let residual = with(&rithesh, r#""as": "h0"}"#, r#""as": "o0"}, {"op": "add", "in": ["o0", "e"], "as": "h0"}"#);
+    // The link reads the vertical convolution without the shift.
+    let anorder = layout("anordertoreclaim-PixelCNN");
+    let shift = r#"{"op": "shift", "rows": 1, "as": "S0"},"#;
+    let unshifted = with(&with(&anorder, shift, ""), r#""in": "S0""#, r#""in": "V0""#);
+    // Eight features in each half instead of six, which are two of each colour.
+    let narrow = |line: &str| line.replace("\"out\": 12", "\"out\": 16").replace("\"out\": 6", "\"out\": 8");
+    let is_block = |line: &str| line.contains("causal_conv.") || line.contains("hidden_conv.");
+    let lines = anorder.lines().map(|line| if is_block(line) { narrow(line) } else { line.to_string() });
+    let uneven = lines.collect::<Vec<_>>().join("\n");
+    // In parts, the same network builds.
+    let parts = with(&uneven, "\"out\": 16", "\"out\": 16, \"parts\": 2");
+    assert!(Description::from_json(&parts).is_ok());
+    let rampage = with(&layout("rampage644-wavenet"), r#""colour_groups": "none""#, r#""colour_groups": "cyclic""#);
+    let rampage = with(&rampage, "\"out\": 16", "\"out\": 16, \"parts\": 2");
+    let bolts = r#"{"image": {"height": 6, "width": 6, "channels": 1, "levels": 2}, "output": "bernoulli",
+        "ops": [{"op": "residual", "ops": [{"op": "conv", "name": "blocks.0.c1", "kernel": [1, 1], "out": 8}, {"op": "relu"},
+                    {"op": "conv", "name": "blocks.0.c2", "kernel": [1, 3], "out": 8},
+                    {"op": "conv", "name": "blocks.0.c3", "kernel": [2, 1], "out": 8}, {"op": "relu"},
+                    {"op": "conv", "name": "blocks.0.c4", "kernel": [1, 1], "out": 1}]}, {"op": "relu"}]}"#;
+    let page = std::fs::read_to_string(project::root().join("docs/graphs.md")).unwrap();
+    for leaking in [&residual, &unshifted, &uneven, &rampage, bolts] {
+        let error = Description::from_json(leaking).expect_err("a leak").to_string();
+        assert!(page.contains(&error), "docs/graphs.md lacks: {error}");
+    }
+}
