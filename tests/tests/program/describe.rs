@@ -78,7 +78,7 @@ fn a_table_names_each_tensor_its_shape_and_its_presence() {
 const GRAPH: &str = r#"{"image": {"height": 5, "width": 6, "channels": 1, "levels": 2}, "output": "bernoulli",
     "ops": [{"op": "ones", "as": "one"}, {"op": "concat", "in": ["image", "one"], "as": "both"},
             {"op": "conv", "name": "vertical", "kernel": [2, 3], "out": 4}, {"op": "shift", "rows": 1, "as": "above"},
-            {"op": "conv", "name": "left", "kernel": [1, 2], "anchor": [0, 2], "dilation": 2, "out": 4, "in": "both"},
+            {"op": "conv", "name": "left", "kernel": [1, 2], "anchor": [0, 2], "dilation": 2, "out": 4, "in": "both", "as": "left"},
             {"op": "add", "in": ["above", "left"]}, {"op": "gate"},
             {"op": "masked_conv", "name": "out", "mask": "B", "kernel": [1, 1], "out": 1}]}"#;
 
