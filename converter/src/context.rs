@@ -90,7 +90,10 @@ impl Dependence {
         for (place, (mean, any)) in places.into_iter().zip(changes) {
             (change[place], noticed[place]) = (mean, any);
         }
-        let at_once = matches!(scorer, Scorer::Reference(reference) if reference.at_once());
+        let at_once = match scorer {
+            Scorer::Reference(reference) => reference.at_once(),
+            Scorer::Engine(model) => model.groups() < image.channels,
+        };
         Ok(Self { image, target, own: target.channel > 0 && !at_once, change, noticed })
     }
 

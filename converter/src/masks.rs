@@ -72,17 +72,15 @@ impl Kernel {
         let row = |(down, taps): (isize, usize)| {
             (0..taps).map(move |tap| (down / dilation.max(1) as isize, first + tap as isize))
         };
-        let mut taps: Vec<Offset> = conv.rows().flat_map(row).collect();
-        if conv.centre == 3 {
-            taps.push((0, 0));
-        }
+        let taps: Vec<Offset> = conv.rows().flat_map(row).collect();
         let kernel = Self::recurrence("", &taps);
-        let mask = match conv.centre {
-            1 => Some(Mask::A),
-            2 => Some(Mask::B),
-            _ => None,
+        let centre = match conv.centre {
+            0 => Tap::Pixel,
+            1 => Tap::Own(Mask::A),
+            2 => Tap::Own(Mask::B),
+            _ => Tap::OwnOpen,
         };
-        let own = |tap| if tap == Tap::Pixel { mask.map_or(tap, Tap::Own) } else { tap };
+        let own = |tap| if tap == Tap::Pixel { centre } else { tap };
         Self { dilation, taps: kernel.taps.into_iter().map(own).collect(), ..kernel }
     }
 
