@@ -253,9 +253,9 @@ pub enum Error {
         /// Output feature.
         to: usize,
         /// Drawing of the stored mask between these features.
-        stored: String,
+        stored: Box<str>,
         /// Drawing of the op's mask.
-        expected: String,
+        expected: Box<str>,
     },
     /// Invalid value in a tensor: not finite, or a negative variance.
     #[error("tensor `{name}` holds {got} at index {index}, expected {expected}")]

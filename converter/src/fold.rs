@@ -56,7 +56,7 @@ impl Norms {
             let input = node.inputs[0];
             let made_by = input.checked_sub(1).map(|n| &nodes[n]).filter(|_| reads[input] == 1);
             let conv = made_by.and_then(|made_by| match (&made_by.op, norms.get(made_by.name.as_str())) {
-                (Op::Conv(_), _) => convolutions.get(made_by.name.as_str()).map(|name| name.to_string()),
+                (Op::Conv(_), _) => convolutions.get(made_by.name.as_str()).map(ToString::to_string),
                 (_, Some(Fate::Into { conv, .. })) => Some(conv.clone()),
                 _ => None,
             });
@@ -146,7 +146,7 @@ fn explicit(ops: &[OpSpec], latest: &str, names: &mut BTreeSet<String>) -> Vec<O
             *ops = explicit(ops, &op.inputs[0], names);
         }
         if !matches!(op.kind, OpKind::Skip { .. }) {
-            latest = op.value.get_or_insert_with(|| fresh(names)).clone();
+            latest.clone_from(op.value.get_or_insert_with(|| fresh(names)));
         }
         named.push(op);
     }

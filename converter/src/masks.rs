@@ -163,13 +163,11 @@ impl Layer {
             let mask = kernel.taps.iter().find_map(|tap| if let Tap::Own(mask) = tap { Some(*mask) } else { None });
             let dilation =
                 if kernel.dilation > 1 { format!(", every {}th pixel", kernel.dilation) } else { String::new() };
-            match mask {
-                Some(mask) => format!("{part}{}x{} mask {mask:?}{dilation}", kernel.height(), kernel.width),
-                None => {
-                    let open = kernel.taps.iter().filter(|tap| matches!(tap, Tap::Open | Tap::OwnOpen)).count();
-                    format!("{part}{open} open taps{dilation}")
-                }
+            if let Some(mask) = mask {
+                return format!("{part}{}x{} mask {mask:?}{dilation}", kernel.height(), kernel.width);
             }
+            let open = kernel.taps.iter().filter(|tap| matches!(tap, Tap::Open | Tap::OwnOpen)).count();
+            format!("{part}{open} open taps{dilation}")
         };
         self.kernels.iter().map(kernel).collect::<Vec<_>>().join("; ")
     }
@@ -322,9 +320,8 @@ mod tests {
                 for (n, tap) in kernel.taps.iter().enumerate() {
                     for (from, to) in (0..3).flat_map(|from| (0..3).map(move |to| (from, to))) {
                         let open = match tap {
-                            Tap::Open => true,
+                            Tap::Open | Tap::OwnOpen => true,
                             Tap::Own(mask) => mask.centre_open(from, to),
-                            Tap::OwnOpen => true,
                             Tap::Closed | Tap::Pixel => false,
                         };
                         // In cyclic order, features 0, 1 and 2 belong to groups 0, 1 and 2. Logits are in contiguous

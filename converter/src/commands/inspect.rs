@@ -156,17 +156,18 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
     let biases = |[bias, class_bias]: [u32; 2]| {
         (if bias == 0 { 0 } else { 4 }) + (if class_bias == 0 { 0 } else { 4 * model.classes() })
     };
+    let to = |destination: Option<Destination>| match destination {
+        Some(Destination::Activation) => narrow.to_string(),
+        Some(Destination::Residual) => wide.to_string(),
+        Some(Destination::Accumulate) => format!("+{wide}"),
+        Some(Destination::Logits) | None => "logits".to_string(),
+    };
     for instruction in model.instructions().flatten() {
         let name = notes.next().and_then(|n| n.splitn(3, ' ').nth(2)).unwrap_or("").to_string();
         let multiply_adds = instruction.multiply_adds(model.groups());
         let (shape, numbers) = match instruction {
             Instruction::MaskedConv(c) => {
-                let to = match c.destination() {
-                    Some(Destination::Activation) => narrow.to_string(),
-                    Some(Destination::Residual) => wide.to_string(),
-                    Some(Destination::Accumulate) => format!("+{wide}"),
-                    Some(Destination::Logits) | None => "logits".to_string(),
-                };
+                let to = to(c.destination());
                 let mask = if c.mask == 0 { 'A' } else { 'B' };
                 let dilation = if c.dilation > 1 { format!(" d{}", c.dilation) } else { String::new() };
                 let [height, width] = c.kernel;
@@ -179,12 +180,7 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
             Instruction::Elementwise(op) => (format!("{} {wide}", op.operands().count), 0),
             Instruction::Graph(op) => match op {
                 GraphOp::Conv(c) => {
-                    let to = match c.destination() {
-                        Some(Destination::Activation) => narrow.to_string(),
-                        Some(Destination::Residual) => wide.to_string(),
-                        Some(Destination::Accumulate) => format!("+{wide}"),
-                        Some(Destination::Logits) | None => "logits".to_string(),
-                    };
+                    let to = to(c.destination());
                     let taps = c.taps() + usize::from(c.centre > 0);
                     let plural = if taps == 1 { "" } else { "s" };
                     (

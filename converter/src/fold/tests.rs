@@ -158,10 +158,8 @@ fn features_keep_their_colours() {
     let dealt = format!(r#"{parts}, {{"op": "relu"}}, {NORM}, {{"op": "gate"}}"#);
     assert_eq!(folded(&rgb(&dealt)), ["masked_conv", "relu", "masked_conv", "gate", "masked_conv"]);
     // No convolution deals colours as this concatenation does.
-    let odd = format!(
-        r#"{}, {{"op": "concat", "in": ["c", "c", "x"]}}, {NORM}"#,
-        format!("{}, {}", conv("x", r#", "as": "x""#).replace("\"out\": 6", "\"out\": 7"), parts)
-    );
+    let x = conv("x", r#", "as": "x""#).replace("\"out\": 6", "\"out\": 7");
+    let odd = format!(r#"{x}, {parts}, {{"op": "concat", "in": ["c", "c", "x"]}}, {NORM}"#);
     assert_eq!(folded(&rgb(&odd)), ["masked_conv", "masked_conv", "concat", "concat", "batch_norm", "masked_conv"]);
     let none = Description { colour_groups: ColourGroups::None, ..rgb(&odd) };
     assert_eq!(folded(&none), ["masked_conv", "masked_conv", "concat", "concat", "masked_conv", "masked_conv"]);

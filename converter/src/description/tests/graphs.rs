@@ -363,10 +363,11 @@ fn concat_and_slice_keep_each_features_group() {
     assert_eq!(groups(&list[4]), [0, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]);
     assert_eq!(groups(&list[5]), [2, 0, 1, 2, 0]);
     // Too many rules in one value.
-    let mut ops =
-        r#"{"op": "conv", "name": "c", "mask": "B", "kernel": [1, 1], "out": 8, "parts": 2, "as": "p"}"#.to_string();
     let inputs = vec![r#""p", "x""#; 17].join(", ");
-    ops += &format!(r#", {{"op": "concat", "in": [{inputs}], "as": "all"}}"#);
+    let ops = format!(
+        r#"{{"op": "conv", "name": "c", "mask": "B", "kernel": [1, 1], "out": 8, "parts": 2, "as": "p"}},
+           {{"op": "concat", "in": [{inputs}], "as": "all"}}"#
+    );
     refused(&rgb(&ops), &["ops[2] (concat `all`)", "more than 32 ways"]);
     assert!(Description::from_json(&gray(&ops)).is_ok());
 }

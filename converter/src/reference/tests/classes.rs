@@ -63,7 +63,7 @@ impl Graphs {
                 self.push(r#""op": "concat""#, &[&a, &b], count + other);
             }
             4 if count > 1 => {
-                self.push(&format!(r#""op": "slice", "from": 1, "count": {}"#, count - 1), &[&a], count - 1)
+                self.push(&format!(r#""op": "slice", "from": 1, "count": {}"#, count - 1), &[&a], count - 1);
             }
             5 if count.is_multiple_of(2) => self.push(r#""op": "gate""#, &[&a], count / 2),
             6 if self.image.channels == 1 => {
@@ -87,9 +87,10 @@ impl Graphs {
         for _ in 0..12 {
             let (ops, values) = (graph.ops.clone(), graph.values.clone());
             graph.step();
-            match graph.closed(colour_groups) {
-                Some(valid) => description = Some(valid),
-                None => (graph.ops, graph.values) = (ops, values),
+            if let Some(valid) = graph.closed(colour_groups) {
+                description = Some(valid);
+            } else {
+                (graph.ops, graph.values) = (ops, values);
             }
         }
         description.unwrap_or_else(|| graph.closed(colour_groups).unwrap())
