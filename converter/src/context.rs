@@ -31,6 +31,8 @@ pub fn earlier(image: &Image, target: Position) -> Vec<usize> {
 pub struct Dependence {
     image: Image,
     target: Position,
+    /// True if the target's own pixel has values that are known before it.
+    own: bool,
     /// Mean total variation of the prediction for a change of each value, `[C, H, W]`.
     change: Vec<f64>,
     /// True when the prediction changed in any image.
@@ -88,7 +90,11 @@ impl Dependence {
         for (place, (mean, any)) in places.into_iter().zip(changes) {
             (change[place], noticed[place]) = (mean, any);
         }
-        Ok(Self { image, target, change, noticed })
+        let at_once = match scorer {
+            Scorer::Reference(reference) => reference.at_once(),
+            Scorer::Engine(model) => model.groups() < image.channels,
+        };
+        Ok(Self { image, target, own: target.channel > 0 && !at_once, change, noticed })
     }
 
     /// Image dimensions of the model.
@@ -119,7 +125,7 @@ impl Dependence {
     /// Number of pixels that the prediction may depend on: all before the target, and its own if it has earlier
     /// channels.
     pub fn ideal(&self) -> usize {
-        self.target.row * self.image.width + self.target.column + usize::from(self.target.channel > 0)
+        self.target.row * self.image.width + self.target.column + usize::from(self.own)
     }
 
     /// Row and column of the farthest pixel that the prediction depends on.

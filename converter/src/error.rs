@@ -1,7 +1,7 @@
 //! Errors of the converter, each a one-sentence message.
 
 use crate::images::{Origin, flat_size, reading};
-use pixelrnn::network::{Class, NetworkError};
+use pixelrnn::network::NetworkError;
 use std::io;
 
 /// Failure to read, check, convert, run or write something.
@@ -94,12 +94,12 @@ pub enum Error {
         source: NetworkError,
     },
     /// An op lets a prediction depend on its own value or a later one.
-    #[error("{}", leak(op, *class, mend, reader))]
+    #[error("`{op}` knows {knows}; {mend}{}", on_the_way(op, reader))]
     Leak {
         /// The first op on the way whose value knows too much.
         op: String,
-        /// Class of its value.
-        class: Class,
+        /// What it knows.
+        knows: &'static str,
         /// What to change.
         mend: &'static str,
         /// The op that must not read it.
@@ -143,9 +143,9 @@ pub enum Error {
         /// The last op.
         got: String,
     },
-    /// Last convolution with the wrong number of features.
+    /// Last op with the wrong number of features.
     #[error(
-        "op `{name}` gives the logits and has `out` {got}, expected {expected} (channels times logits per channel)"
+        "op `{name}` gives the logits and has {got} features, expected {expected} (channels times logits per channel)"
     )]
     Logits {
         /// Name of the op.
@@ -253,9 +253,9 @@ pub enum Error {
         /// Output feature.
         to: usize,
         /// Drawing of the stored mask between these features.
-        stored: String,
+        stored: Box<str>,
         /// Drawing of the op's mask.
-        expected: String,
+        expected: Box<str>,
     },
     /// Invalid value in a tensor: not finite, or a negative variance.
     #[error("tensor `{name}` holds {got} at index {index}, expected {expected}")]
@@ -525,10 +525,8 @@ fn image_range(images: u32) -> String {
     }
 }
 
-fn leak(op: &str, class: Class, mend: &str, reader: &str) -> String {
-    let knows = if class == Class::Row { "its own row" } else { "the value at its own pixel" };
-    let read = if op == reader || reader == "the logits" { String::new() } else { format!(" (`{reader}` reads it)") };
-    format!("`{op}` knows {knows}; {mend}{read}")
+fn on_the_way(op: &str, reader: &str) -> String {
+    if op == reader || reader == "the logits" { String::new() } else { format!(" (`{reader}` depends on it)") }
 }
 
 fn label_range(classes: usize) -> String {

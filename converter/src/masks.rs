@@ -18,6 +18,8 @@ pub enum Tap {
     Closed,
     /// At the predicted pixel: open between some pairs of colour groups.
     Own(Mask),
+    /// At the predicted pixel, without a mask: open between all colour groups.
+    OwnOpen,
     /// At the predicted pixel, in a kernel without a tap there.
     Pixel,
 }
@@ -46,25 +48,22 @@ impl Kernel {
         Self { part, width, taps: (0..height * width).map(tap).collect(), dilation }
     }
 
-    /// Kernel of any convolution: the bounding box of its taps and the predicted pixel.
+    /// Kernel of any convolution: the bounding box of its taps and the predicted pixel, in steps of the dilation.
     fn of_conv(part: &'static str, conv: &Conv) -> Self {
-        if let Some(mask) = conv.centred_mask() {
-            return Self::convolution(part, conv.kernel, mask, conv.dilation);
-        }
-        let steps = Conv { dilation: 1, ..*conv };
-        let taps: Vec<Offset> = steps.taps().map(|(u, v)| steps.offset(u, v)).collect();
-        let kernel = Self::recurrence(part, &taps);
-        let own = |tap| match (tap, conv.mask) {
-            (Tap::Open, _) | (_, None) => tap,
-            (_, Some(mask)) => {
-                if tap == Tap::Pixel {
-                    Tap::Own(mask)
-                } else {
-                    tap
-                }
-            }
+        let [height, width] = conv.kernel.map(|side| side as isize);
+        let [above, left] = conv.anchor.map(|at| at as isize);
+        let (rows, columns) = (-above..height - above, -left..width - left);
+        let tap = |at: Offset| match (at, conv.mask) {
+            ((0, 0), mask) if rows.contains(&0) && columns.contains(&0) => mask.map_or(Tap::OwnOpen, Tap::Own),
+            ((0, 0), _) => Tap::Pixel,
+            ((row, column), _) if !rows.contains(&row) || !columns.contains(&column) => Tap::Closed,
+            (at, Some(_)) if at > (0, 0) => Tap::Closed,
+            _ => Tap::Open,
         };
-        Self { dilation: conv.dilation, taps: kernel.taps.into_iter().map(own).collect(), ..kernel }
+        let (top, bottom) = (rows.start.min(0), rows.end.max(1));
+        let (first, end) = (columns.start.min(0), columns.end.max(1));
+        let taps = (top..bottom).flat_map(|row| (first..end).map(move |column| (row, column))).map(tap).collect();
+        Self { part, width: (end - first) as usize, taps, dilation: conv.dilation }
     }
 
     /// Kernel over a map: the taps of the map, and the centre.
@@ -73,17 +72,15 @@ impl Kernel {
         let row = |(down, taps): (isize, usize)| {
             (0..taps).map(move |tap| (down / dilation.max(1) as isize, first + tap as isize))
         };
-        let mut taps: Vec<Offset> = conv.rows().flat_map(row).collect();
-        if conv.centre == 3 {
-            taps.push((0, 0));
-        }
+        let taps: Vec<Offset> = conv.rows().flat_map(row).collect();
         let kernel = Self::recurrence("", &taps);
-        let mask = match conv.centre {
-            1 => Some(Mask::A),
-            2 => Some(Mask::B),
-            _ => None,
+        let centre = match conv.centre {
+            0 => Tap::Pixel,
+            1 => Tap::Own(Mask::A),
+            2 => Tap::Own(Mask::B),
+            _ => Tap::OwnOpen,
         };
-        let own = |tap| if tap == Tap::Pixel { mask.map_or(tap, Tap::Own) } else { tap };
+        let own = |tap| if tap == Tap::Pixel { centre } else { tap };
         Self { dilation, taps: kernel.taps.into_iter().map(own).collect(), ..kernel }
     }
 
@@ -166,10 +163,11 @@ impl Layer {
             let mask = kernel.taps.iter().find_map(|tap| if let Tap::Own(mask) = tap { Some(*mask) } else { None });
             let dilation =
                 if kernel.dilation > 1 { format!(", every {}th pixel", kernel.dilation) } else { String::new() };
-            match mask {
-                Some(mask) => format!("{part}{}x{} mask {mask:?}{dilation}", kernel.height(), kernel.width),
-                None => format!("{part}{} open taps", kernel.taps.iter().filter(|tap| **tap == Tap::Open).count()),
+            if let Some(mask) = mask {
+                return format!("{part}{}x{} mask {mask:?}{dilation}", kernel.height(), kernel.width);
             }
+            let open = kernel.taps.iter().filter(|tap| matches!(tap, Tap::Open | Tap::OwnOpen)).count();
+            format!("{part}{open} open taps{dilation}")
         };
         self.kernels.iter().map(kernel).collect::<Vec<_>>().join("; ")
     }
@@ -224,7 +222,7 @@ const OWN: RGBColor = RGBColor(0, 190, 110);
 impl Tap {
     fn colour(self, groups: usize) -> RGBColor {
         match self {
-            Tap::Open => OPEN,
+            Tap::Open | Tap::OwnOpen => OPEN,
             // Open between some colour groups only; the matrix shows which.
             Tap::Own(_) if groups > 1 => HALF,
             Tap::Own(mask) if mask.centre_open(0, 0) => OPEN,
@@ -260,7 +258,7 @@ impl Kernel {
         for (n, tap) in self.taps.iter().enumerate() {
             let corner = (left + n % self.width * side, TOP + n / self.width * side);
             square(area, corner, side, tap.colour(groups))?;
-            if matches!(tap, Tap::Own(_) | Tap::Pixel) {
+            if matches!(tap, Tap::Own(_) | Tap::OwnOpen | Tap::Pixel) {
                 frame(area, corner, side)?;
             }
             if let Tap::Own(mask) = tap
@@ -308,7 +306,7 @@ mod tests {
     use crate::description::Description;
     use crate::quantize::{Numbers, quantize};
     use crate::testing::{GRAY, RGB, preset, random_model};
-    use pixelrnn::network::Architecture;
+    use pixelrnn::network::{Architecture, Features, Presence};
 
     #[test]
     fn taps_are_those_that_the_definition_opens() {
@@ -322,7 +320,7 @@ mod tests {
                 for (n, tap) in kernel.taps.iter().enumerate() {
                     for (from, to) in (0..3).flat_map(|from| (0..3).map(move |to| (from, to))) {
                         let open = match tap {
-                            Tap::Open => true,
+                            Tap::Open | Tap::OwnOpen => true,
                             Tap::Own(mask) => mask.centre_open(from, to),
                             Tap::Closed | Tap::Pixel => false,
                         };
@@ -337,6 +335,58 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn kernels_of_any_anchor_show_the_predicted_pixel() {
+        let conv = |kernel, anchor, mask| {
+            let features = Features::GRAY;
+            let (bias, class) = (Presence::Absent, Presence::Absent);
+            Kernel::of_conv(
+                "",
+                &Conv { mask, kernel, anchor, dilation: 1, inputs: features, outputs: features, bias, class },
+            )
+        };
+        let drawn = |kernel: Kernel| -> Vec<String> {
+            let square = |tap: &Tap| match tap {
+                Tap::Open => '#',
+                Tap::Closed => '.',
+                Tap::Own(Mask::A) => 'A',
+                Tap::Own(Mask::B) => 'B',
+                Tap::OwnOpen => 'O',
+                Tap::Pixel => 'x',
+            };
+            kernel.taps.chunks(kernel.width).map(|row| row.iter().map(square).collect()).collect()
+        };
+        // Rows above alone, own row too, both about the middle; left of the pixel; above and far to the left.
+        assert_eq!(drawn(conv([2, 3], [2, 1], None)), ["###", "###", ".x."]);
+        assert_eq!(drawn(conv([2, 3], [1, 1], None)), ["###", "#O#"]);
+        assert_eq!(drawn(conv([1, 2], [0, 2], None)), ["##x"]);
+        assert_eq!(drawn(conv([1, 1], [1, 2], None)), ["#..", "..x"]);
+        assert_eq!(drawn(conv([1, 1], [0, 0], None)), ["O"]);
+        // With a mask, centred and not.
+        assert_eq!(drawn(conv([3, 3], [1, 1], Some(Mask::A))), ["###", "#A.", "..."]);
+        assert_eq!(drawn(conv([1, 3], [0, 2], Some(Mask::B))), ["##B"]);
+        assert_eq!(drawn(conv([1, 3], [0, 0], Some(Mask::B))), ["B.."]);
+        // Rows below, of a value that is known before the image.
+        assert_eq!(drawn(conv([2, 1], [0, 0], None)), ["O", "#"]);
+        let summary = |kernel| Layer { name: "c".into(), kind: "conv", kernels: vec![kernel] }.summary();
+        assert_eq!(summary(conv([2, 3], [1, 1], None)), "6 open taps");
+        assert_eq!(summary(conv([1, 3], [0, 2], Some(Mask::B))), "1x3 mask B");
+    }
+
+    #[test]
+    fn an_open_centre_is_framed() {
+        let description = Description::from(preset(Architecture::GatedPixelCnn, RGB));
+        let layers = of_nodes(random_model(&description, 1).nodes());
+        let names = ["input.vertical", "input.link", "blocks.0.vertical", "blocks.0.horizontal"];
+        for name in names {
+            let layer = layers.iter().find(|layer| layer.name == name).unwrap();
+            let picture = layer.picture(3).unwrap();
+            assert!(picture.data.chunks(3).any(|pixel| *pixel == [0, 190, 110]), "{name}");
+        }
+        // Two stacks, the link and what follows it, in each of the input and two blocks, and the head.
+        assert_eq!(layers.len(), 3 * 4 + 2);
     }
 
     #[test]

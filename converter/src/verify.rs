@@ -3,11 +3,11 @@
 use crate::error::Error;
 use crate::fold::fold_batch_norms;
 use crate::memory;
+use crate::quantize::Slots;
 use crate::reference::{Map, Reference, StateRange, States};
 use crate::run::{engine_error, setup_error};
 use crate::trained::TrainedModel;
 use pixelrnn::arithmetic::Int8A16;
-use crate::quantize::Slots;
 use pixelrnn::blob::{DType, Destination, GraphOp, Instruction, NumberFormat, group_start};
 use pixelrnn::network::{Features, Output};
 use pixelrnn::{Engine, FromImage, Model, Observer, Registers};
@@ -128,7 +128,8 @@ impl<'m> Layers<'m> {
             if value > 0 {
                 let node = trained.nodes().get(value - 1);
                 let node = node.ok_or_else(|| odd("computes a value that the model does not have"))?;
-                let slots = if probe.dtype.is_none() { logit_slots(node.features) } else { layouts[node.output].clone() };
+                let slots =
+                    if probe.dtype.is_none() { logit_slots(node.features) } else { layouts[node.output].clone() };
                 if count != slots.len() {
                     return Err(odd("computes a different number of features"));
                 }
@@ -228,7 +229,8 @@ fn probe(model: &Model<'_>, instruction: Option<Instruction<'_>>, step: f64) -> 
         Instruction::Quantize(q) => q.zero_point,
         Instruction::Graph(GraphOp::Conv(c)) if c.destination()? == Destination::Activation => c.output_zero_point,
         Instruction::Graph(GraphOp::Load(l)) if l.dtype()? == DType::Activation => zero_point_of(model, l.map)?,
-        Instruction::Graph(_) | Instruction::MaskedConv(_)
+        Instruction::Graph(_)
+        | Instruction::MaskedConv(_)
         | Instruction::Elementwise(_)
         | Instruction::RowLstm(_)
         | Instruction::DiagonalLeft(_)

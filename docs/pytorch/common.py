@@ -1,4 +1,4 @@
-"""Shared by the three examples: masked convolution, images, training, export, comparison with `pixelrnn score`."""
+"""Shared by the four examples: masked convolution, images, training, export, comparison with `pixelrnn score`."""
 
 import argparse
 import gzip

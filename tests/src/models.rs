@@ -80,6 +80,15 @@ pub fn of(description: &Description, seed: u64) -> TrainedModel {
     TrainedModel::new(description.clone(), tensors).unwrap_or_else(|e| panic!("model {seed}: {e}"))
 }
 
+/// Like [`of`], with weights of usual sizes alone.
+///
+/// # Panics
+/// Panics if the description is invalid.
+pub fn with_usual_weights(description: &Description, seed: u64) -> TrainedModel {
+    let tensors = scaled_tensors(description, &mut Random::new(seed), (1.0, 1.0));
+    TrainedModel::new(description.clone(), tensors).unwrap_or_else(|e| panic!("model {seed}: {e}"))
+}
+
 fn image(random: &mut Random, size: Option<[usize; 2]>) -> Image {
     let any = [random.between(1, 6), random.between(1, 6)];
     let [height, width] = size.unwrap_or(any);
@@ -144,8 +153,12 @@ fn op_list(random: &mut Random, size: Option<[usize; 2]>) -> Description {
     for _ in 0..list.random.below(6) {
         ops.push(list.any(&mut features, 0));
     }
-    // A sum of skips must be read.
-    if list.skip_features.is_some() {
+    if let Some(count) = list.skip_features {
+        // The last value goes into the sum too, as each value is read.
+        if features != count {
+            ops.push(list.conv(Mask::B, count));
+        }
+        ops.push(OpKind::Skip { name: list.name() });
         ops.push(OpKind::SkipSum {});
     }
     let logits = image.channels * output.logits_per_channel(image.levels);
@@ -233,12 +246,21 @@ impl OpList<'_> {
 }
 
 pub(crate) fn tensors(description: &Description, random: &mut Random) -> BTreeMap<String, Tensor> {
-    let nodes = description.nodes().unwrap_or_else(|e| panic!("{e}\n{}", description.to_json()));
-    let (weights, biases) = match random.below(6) {
+    let sizes = match random.below(6) {
         0 => (random.choose(&[0.02, 20.0]), 1.0),
         1 => (1.0, random.choose(&[0.0, 100.0])),
         _ => (1.0, 1.0),
     };
+    scaled_tensors(description, random, sizes)
+}
+
+/// Random tensors, with factors of the size of weights and of biases.
+fn scaled_tensors(
+    description: &Description,
+    random: &mut Random,
+    (weights, biases): (f32, f32),
+) -> BTreeMap<String, Tensor> {
+    let nodes = description.nodes().unwrap_or_else(|e| panic!("{e}\n{}", description.to_json()));
     let mut tensors = BTreeMap::new();
     for node in nodes {
         node.tensors(description.classes, |spec| {

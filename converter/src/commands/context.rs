@@ -231,8 +231,11 @@ fn has_models_ending(path: &Path) -> bool {
 /// Masked layers of a model, and its number of colour groups.
 fn layers(path: Option<&Path>) -> Result<(Vec<Layer>, usize), Failure> {
     Ok(match &AnyModel::read_or(path, BuiltIn::Digits)? {
-        AnyModel::Blob(blob) => (masks::of_blob(&blob.model()?), blob.model()?.image().channels),
-        AnyModel::Trained(trained) => (masks::of_nodes(trained.nodes()), trained.description().image.channels),
+        AnyModel::Blob(blob) => (masks::of_blob(&blob.model()?), blob.model()?.groups()),
+        AnyModel::Trained(trained) => {
+            let groups = trained.nodes().last().map_or(1, |last| last.features.groups);
+            (masks::of_nodes(trained.nodes()), groups)
+        }
     })
 }
 

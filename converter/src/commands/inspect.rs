@@ -2,10 +2,12 @@
 
 use super::model::{AnyModel, BuiltIn, report_closed_weights};
 use super::{Failure, inspect_description};
-use pixelrnn::blob::{Destination, HEADER_BYTES, GraphOp, Instruction, Phase, SegmentRecord, Layout, NumberFormat, RECORD_BYTES, kind};
-use pixelrnn::network::{Image, Op, Output};
+use pixelrnn::blob::{
+    Destination, GraphOp, HEADER_BYTES, Instruction, Layout, NumberFormat, Phase, RECORD_BYTES, SegmentRecord, kind,
+};
+use pixelrnn::network::{Conv, Image, Op, Output};
 use pixelrnn::{Model, Plan};
-use pixelrnn_converter::TrainedModel;
+use pixelrnn_converter::{Error, TrainedModel};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,8 +16,8 @@ use std::path::PathBuf;
 pub struct Args {
     /// Blob (.prnn) or trained model (.safetensors) [default: built-in digits]
     model: Option<PathBuf>,
-    /// List the tensors that a description asks for, with their shapes: a JSON file of a preset or a list of ops, the value
-    /// of the key `pixelrnn` in a trained model's metadata; `-` is standard input
+    /// List the tensors that a description asks for, with their shapes, and its values, with their classes: a JSON file of a
+    /// preset or a list of ops, the value of the key `pixelrnn` in a trained model's metadata; `-` is standard input
     #[arg(long, value_name = "JSON", conflicts_with = "model")]
     describe: Option<PathBuf>,
     /// Print as JSON
@@ -28,6 +30,8 @@ struct Row {
     name: String,
     op: String,
     shape: String,
+    /// Class of the value, for a trained model.
+    class: Option<&'static str>,
     flash: usize,
     ram: usize,
     multiply_adds: usize,
@@ -45,37 +49,17 @@ impl Args {
             AnyModel::Blob(blob) => of_blob(&blob.model()?),
             AnyModel::Trained(trained) => {
                 report_closed_weights(&trained, self.model.as_deref());
-                of_trained(&trained)
+                of_trained(&trained)?
             }
         };
         if self.json {
-            let ops: Vec<Value> = rows
-                .iter()
-                .map(|r| {
-                    json!({"name": r.name, "op": r.op, "shape": r.shape, "flash_bytes": r.flash, "ram_bytes": r.ram,
-                           "multiply_adds": r.multiply_adds})
-                })
-                .collect();
             let mut all = totals;
-            all["ops"] = ops.into();
+            all["ops"] = rows.iter().map(Row::to_json).collect();
             writeln!(out, "{all}")?;
             return Ok(());
         }
         writeln!(out, "{title}")?;
-        let width = rows.iter().map(|r| r.name.len()).max().unwrap_or(0).max(4);
-        let shapes = rows.iter().map(|r| r.shape.len()).max().unwrap_or(0).max(5);
-        writeln!(
-            out,
-            "{:width$}  {:<15}  {:<shapes$}  {:>9}  {:>9}  {:>13}",
-            "name", "op", "shape", "flash", "RAM", "mul-adds/pixel"
-        )?;
-        for r in &rows {
-            writeln!(
-                out,
-                "{:width$}  {:<15}  {:<shapes$}  {:>9}  {:>9}  {:>13}",
-                r.name, r.op, r.shape, r.flash, r.ram, r.multiply_adds
-            )?;
-        }
+        print_table(&rows, &mut out)?;
         for key in ["layout", "identity"] {
             if let Some(text) = totals[key].as_str() {
                 writeln!(out, "{key:<16}{text:>24}")?;
@@ -86,6 +70,64 @@ impl Args {
         }
         Ok(())
     }
+}
+
+impl Row {
+    fn to_json(&self) -> Value {
+        let mut row = json!({"name": self.name, "op": self.op, "shape": self.shape, "flash_bytes": self.flash,
+                             "ram_bytes": self.ram, "multiply_adds": self.multiply_adds});
+        if let Some(class) = self.class {
+            row["class"] = class.into();
+        }
+        row
+    }
+}
+
+/// Prints the rows, with the classes of the values where they have one.
+fn print_table(rows: &[Row], out: &mut impl Write) -> std::io::Result<()> {
+    let width = rows.iter().map(|r| r.name.len()).max().unwrap_or(0).max(4);
+    let shapes = rows.iter().map(|r| r.shape.len()).max().unwrap_or(0).max(5);
+    let with_classes = rows.iter().any(|r| r.class.is_some());
+    let class =
+        |class: Option<&str>| if with_classes { format!("  {:<5}", class.unwrap_or("")) } else { String::new() };
+    writeln!(
+        out,
+        "{:width$}  {:<15}  {:<shapes$}{}  {:>9}  {:>9}  {:>13}",
+        "name",
+        "op",
+        "shape",
+        class(Some("class")),
+        "flash",
+        "RAM",
+        "mul-adds/pixel"
+    )?;
+    for r in rows {
+        writeln!(
+            out,
+            "{:width$}  {:<15}  {:<shapes$}{}  {:>9}  {:>9}  {:>13}",
+            r.name,
+            r.op,
+            r.shape,
+            class(r.class),
+            r.flash,
+            r.ram,
+            r.multiply_adds
+        )?;
+    }
+    Ok(())
+}
+
+/// Kernel, mask, anchor and dilation of a convolution, as far as they are not the default.
+pub(super) fn kernel_of(conv: &Conv) -> String {
+    let [height, width] = conv.kernel;
+    let mask = conv.mask.map_or(String::new(), |mask| format!(" {mask:?}"));
+    let anchor = if conv.anchor == Conv::centre(conv.kernel) {
+        String::new()
+    } else {
+        format!(" at {},{}", conv.anchor[0], conv.anchor[1])
+    };
+    let dilation = if conv.dilation > 1 { format!(" d{}", conv.dilation) } else { String::new() };
+    format!("{height}x{width}{anchor}{dilation}{mask}")
 }
 
 fn describe(image: &Image, output: Output, classes: usize) -> String {
@@ -114,17 +156,18 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
     let biases = |[bias, class_bias]: [u32; 2]| {
         (if bias == 0 { 0 } else { 4 }) + (if class_bias == 0 { 0 } else { 4 * model.classes() })
     };
+    let to = |destination: Option<Destination>| match destination {
+        Some(Destination::Activation) => narrow.to_string(),
+        Some(Destination::Residual) => wide.to_string(),
+        Some(Destination::Accumulate) => format!("+{wide}"),
+        Some(Destination::Logits) | None => "logits".to_string(),
+    };
     for instruction in model.instructions().flatten() {
         let name = notes.next().and_then(|n| n.splitn(3, ' ').nth(2)).unwrap_or("").to_string();
         let multiply_adds = instruction.multiply_adds(model.groups());
         let (shape, numbers) = match instruction {
             Instruction::MaskedConv(c) => {
-                let to = match c.destination() {
-                    Some(Destination::Activation) => narrow.to_string(),
-                    Some(Destination::Residual) => wide.to_string(),
-                    Some(Destination::Accumulate) => format!("+{wide}"),
-                    Some(Destination::Logits) | None => "logits".to_string(),
-                };
+                let to = to(c.destination());
                 let mask = if c.mask == 0 { 'A' } else { 'B' };
                 let dilation = if c.dilation > 1 { format!(" d{}", c.dilation) } else { String::new() };
                 let [height, width] = c.kernel;
@@ -137,12 +180,7 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
             Instruction::Elementwise(op) => (format!("{} {wide}", op.operands().count), 0),
             Instruction::Graph(op) => match op {
                 GraphOp::Conv(c) => {
-                    let to = match c.destination() {
-                        Some(Destination::Activation) => narrow.to_string(),
-                        Some(Destination::Residual) => wide.to_string(),
-                        Some(Destination::Accumulate) => format!("+{wide}"),
-                        Some(Destination::Logits) | None => "logits".to_string(),
-                    };
+                    let to = to(c.destination());
                     let taps = c.taps() + usize::from(c.centre > 0);
                     let plural = if taps == 1 { "" } else { "s" };
                     (
@@ -179,6 +217,7 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
             name,
             op: instruction.kind().into(),
             shape,
+            class: None,
             flash: RECORD_BYTES
                 + instruction.weights(image.channels, model.layout()) * weights.weight_bytes()
                 + numbers,
@@ -203,27 +242,25 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
     (format!("blob, {title}: {}", describe(&image, model.output(), model.classes())), rows, totals)
 }
 
-fn of_trained(trained: &TrainedModel) -> (String, Vec<Row>, Value) {
+fn of_trained(trained: &TrainedModel) -> Result<(String, Vec<Row>, Value), Error> {
     let description = trained.description();
     let mut rows = Vec::new();
     let mut parameters = 0;
-    for node in trained.nodes() {
+    for (node, name) in trained.nodes().iter().zip(description.value_names()?) {
         let mut count = 0;
         node.tensors(description.classes, |spec| {
             count += trained.tensors().get(spec.name.as_str()).map_or(0, |t| t.data.len());
         });
         parameters += count;
         let shape = match node.op {
-            Op::Conv(c) => {
-                let [height, width] = c.kernel;
-                format!("{height}x{width} {:?} {} -> {}", c.mask, c.inputs.count, c.outputs.count)
-            }
+            Op::Conv(conv) => format!("{} {} -> {}", kernel_of(&conv), conv.inputs.count, conv.outputs.count),
             _ => format!("{}", node.features.count),
         };
         rows.push(Row {
-            name: node.name.to_string(),
+            name,
             op: node.op.kind().into(),
             shape,
+            class: Some(node.class.name()),
             flash: 4 * count,
             ram: 0,
             multiply_adds: 0,
@@ -232,7 +269,7 @@ fn of_trained(trained: &TrainedModel) -> (String, Vec<Row>, Value) {
     let what = describe(&description.image, description.output, description.classes);
     let totals = json!({"kind": "trained model", "image": what, "parameters": parameters,
                         "float_bytes": 4 * parameters});
-    (format!("trained model, float weights: {what}"), rows, totals)
+    Ok((format!("trained model, float weights: {what}"), rows, totals))
 }
 
 /// When the ops of a segment run.

@@ -1,6 +1,8 @@
-//! `pixelrnn inspect --describe`: the tensors that a description asks for.
+//! `pixelrnn inspect --describe`: the tensors that a description asks for, and the classes of its values.
 
 use super::Failure;
+use super::inspect::kernel_of;
+use pixelrnn::network::{Node, Op};
 use pixelrnn_converter::{Description, Error, files};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -19,6 +21,14 @@ impl Tensor {
     }
 }
 
+/// A value of the network.
+struct Made {
+    name: String,
+    op: String,
+    features: usize,
+    class: &'static str,
+}
+
 /// Reads the JSON description in the file at `path`; `-` is standard input.
 pub fn read(path: &Path) -> Result<Description, Error> {
     let bytes = files::read(path)?;
@@ -28,9 +38,10 @@ pub fn read(path: &Path) -> Result<Description, Error> {
         .map_err(|e| e.in_file(files::display_name(path)))
 }
 
-/// Prints name, shape and presence of each tensor of `description`, and how many numbers they hold. `title` is the network in one line.
+/// Prints the values of `description` with their classes, and name, shape and presence of each tensor with the number of numbers.
+/// `title` is the network in one line.
 pub fn print(description: &Description, title: &str, as_json: bool) -> Result<(), Failure> {
-    let tensors = tensors(description)?;
+    let (tensors, values) = (tensors(description)?, values(description)?);
     let count = |required: bool| {
         let chosen = tensors.iter().filter(|tensor| tensor.required == required);
         chosen.map(Tensor::numbers).fold(0, usize::saturating_add)
@@ -40,8 +51,12 @@ pub fn print(description: &Description, title: &str, as_json: bool) -> Result<()
     if as_json {
         let list: Vec<Value> =
             tensors.iter().map(|t| json!({"name": t.name, "shape": t.shape, "required": t.required})).collect();
-        let all = json!({"kind": "description", "image": title, "tensors": list, "required_parameters": required,
-                         "optional_parameters": optional});
+        let made: Vec<Value> = values
+            .iter()
+            .map(|v| json!({"name": v.name, "op": v.op, "features": v.features, "class": v.class}))
+            .collect();
+        let all = json!({"kind": "description", "image": title, "values": made, "tensors": list,
+                         "required_parameters": required, "optional_parameters": optional});
         writeln!(out, "{all}")?;
         return Ok(());
     }
@@ -56,7 +71,32 @@ pub fn print(description: &Description, title: &str, as_json: bool) -> Result<()
     }
     writeln!(out, "{:<28}{required:>12}", "required parameters")?;
     writeln!(out, "{:<28}{optional:>12}", "optional parameters")?;
+    print_values(&values, &mut out)?;
     Ok(())
+}
+
+/// Prints each value with its op and its class.
+fn print_values(values: &[Made], out: &mut impl Write) -> std::io::Result<()> {
+    let names = values.iter().map(|value| value.name.len()).max().unwrap_or(0).max(5);
+    let ops = values.iter().map(|value| value.op.len()).max().unwrap_or(0).max(2);
+    writeln!(out, "{:names$}  {:<ops$}  {:>8}  class", "value", "op", "features")?;
+    for Made { name, op, features, class } in values {
+        writeln!(out, "{name:names$}  {op:<ops$}  {features:>8}  {class}")?;
+    }
+    Ok(())
+}
+
+/// All values, in the order of the ops.
+fn values(description: &Description) -> Result<Vec<Made>, Error> {
+    let op = |node: &Node| match &node.op {
+        Op::Conv(conv) => format!("{} {}", node.op.kind(), kernel_of(conv)),
+        op => op.kind().to_string(),
+    };
+    let made = |(node, name): (Node, String)| {
+        let (op, features, class) = (op(&node), node.features.count, node.class.name());
+        Made { name, op, features, class }
+    };
+    Ok(description.nodes()?.into_iter().zip(description.value_names()?).map(made).collect())
 }
 
 /// All tensors, in the order of the ops.

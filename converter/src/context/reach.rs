@@ -45,6 +45,17 @@ impl Places {
         moved
     }
 
+    /// The same places, in all groups of `features`.
+    fn of_any(&self, features: &Features) -> Self {
+        let mut any = Self::none(self.groups(), self.height, self.width);
+        for (_, row, column) in self.each() {
+            for group in groups(features) {
+                any.put(group, row as isize, column as isize);
+            }
+        }
+        any
+    }
+
     fn add(&mut self, other: &Self) {
         for (set, more) in self.set.iter_mut().zip(&other.set) {
             *set |= more;
@@ -78,25 +89,40 @@ fn groups(features: &Features) -> impl Iterator<Item = usize> + use<> {
 
 /// Values of an image, `[C, H, W]`, in the receptive field of the prediction at `target`.
 ///
-/// Follows the masks backwards from the target. [`super::Dependence`] finds these values or fewer.
+/// Follows the masks backwards from the target. [`super::Dependence`] finds these values or fewer. Without colour groups, one group
+/// stands for all channels.
 pub fn reach(nodes: &[Node], image: &Image, target: Position) -> Vec<bool> {
     let Image { height, width, channels, .. } = *image;
-    let mut needed = vec![Places::none(channels, height, width); nodes.len() + 1];
+    let count = nodes.last().map_or(1, |last| last.features.groups);
+    let mut needed = vec![Places::none(count, height, width); nodes.len() + 1];
     if let Some(last) = needed.last_mut() {
-        last.put(target.channel, target.row as isize, target.column as isize);
+        last.put(target.channel % count, target.row as isize, target.column as isize);
     }
     for node in nodes.iter().rev() {
         let wanted = needed[node.output].clone();
         for input in node.inputs.into_iter().take(node.op.arity()) {
             let read = match node.op {
                 Op::Shift { rows, columns } => wanted.moved(rows, columns),
-                _ if node.op.convolutions().is_empty() => wanted.clone(),
-                _ => through_op(node, &wanted),
+                _ if !node.op.convolutions().is_empty() => through_op(node, &wanted),
+                _ => match input.checked_sub(1).map(|n| &nodes[n].features) {
+                    Some(features) if mixes(node, features) => wanted.of_any(features),
+                    _ => wanted.clone(),
+                },
             };
             needed[input].add(&read);
         }
     }
-    needed.swap_remove(0).set
+    let read = needed.swap_remove(0).set;
+    if count == channels { read } else { read.repeat(channels) }
+}
+
+/// True if features of one group of an elementwise op's output read features of others.
+fn mixes(node: &Node, input: &Features) -> bool {
+    match node.op {
+        Op::Add { .. } | Op::Multiply | Op::DepthGate => node.features != *input,
+        Op::Gate | Op::Glu => input.slice(node.features.count, node.features.count) != Some(node.features),
+        _ => false,
+    }
 }
 
 /// Inputs that an op with convolutions reads for `wanted`: first through the recurrence of an LSTM, then through the

@@ -4,7 +4,7 @@ use crate::images::Range;
 use crate::quantize::{Numbers, quantize};
 use crate::testing::{Random, preset, random_model};
 use crate::trained::TrainedModel;
-use pixelrnn::network::Architecture;
+use pixelrnn::network::{Architecture, ColourGroups, Preset};
 
 const ALL: [Architecture; 3] = [Architecture::PixelCnn, Architecture::RowLstm, Architecture::DiagonalBilstm];
 const WIDE: Image = Image { height: 6, width: 7, channels: 1, levels: 2 };
@@ -106,6 +106,64 @@ fn what_is_found_is_what_the_masks_allow() {
                 );
             }
         }
+    }
+}
+
+/// A model of the ops over `image`, without activations that could lose a dependence.
+fn graph(image: &Image, groups: &str, ops: &str) -> TrainedModel {
+    let Image { height, width, channels, levels } = image;
+    let json = format!(
+        r#"{{"image": {{"height": {height}, "width": {width}, "channels": {channels}, "levels": {levels}}},
+            "output": "{}", "colour_groups": "{groups}", "ops": [{ops}]}}"#,
+        if *levels == 2 { "bernoulli" } else { "softmax" }
+    );
+    random_model(&Description::from_json(&json).unwrap(), 5)
+}
+
+#[test]
+fn what_is_found_in_a_graph_is_what_its_taps_allow() {
+    let stacks = r#"{"op": "ones", "as": "one"}, {"op": "concat", "in": ["image", "one"], "as": "both"},
+        {"op": "conv", "name": "v", "kernel": [2, 3], "out": 8, "parts": 2}, {"op": "shift", "rows": 1, "as": "v"},
+        {"op": "conv", "name": "u", "kernel": [2, 3], "anchor": [2, 2], "out": 7, "in": "image"},
+        {"op": "slice", "from": 1, "count": 6}, {"op": "glu", "as": "any"},
+        {"op": "masked_conv", "name": "h", "mask": "A", "kernel": [1, 3], "out": 6, "parts": 2, "in": "both", "as": "h"},
+        {"op": "conv", "name": "link", "kernel": [1, 1], "out": 6, "parts": 2, "in": "v", "as": "link"},
+        {"op": "add", "in": ["h", "link"]}, {"op": "gate", "as": "g"}, {"op": "add", "in": ["any", "g"]},
+        {"op": "masked_conv", "name": "out", "mask": "B", "kernel": [1, 1], "out": OUT}"#;
+    for (image, groups) in [(WIDE, "cyclic"), (COLOUR, "cyclic"), (COLOUR, "none")] {
+        let out = if image.levels == 2 { 1 } else { image.channels * image.levels };
+        let model = graph(&image, groups, &stacks.replace("OUT", &out.to_string()));
+        for channel in 0..image.channels {
+            for target in [at(0, 0, channel), at(1, 2, channel), at(3, 3, channel), at(2, 0, channel)] {
+                let reached = reach(model.nodes(), &image, target);
+                let found = measured(&model, target);
+                assert_eq!(found.noticed(), reached, "{groups} {target:?}");
+                // A pixel whose values are predicted at once does not count as known.
+                let own = usize::from(channel > 0 && groups != "none");
+                assert_eq!(found.ideal(), target.row * image.width + target.column + own);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_gated_network_has_no_blind_spot() {
+    for (image, groups) in
+        [(WIDE, ColourGroups::Cyclic), (COLOUR, ColourGroups::Contiguous), (COLOUR, ColourGroups::None)]
+    {
+        let preset = Preset { colour_groups: groups, kernel: 5, ..preset(Architecture::GatedPixelCnn, image) };
+        let model = random_model(&Description::from(preset), 3);
+        let target = at(3, 2, image.channels - 1);
+        let reached = reach(model.nodes(), &image, target);
+        // All pixels before the target, to the right above too, and of its own the colours before it.
+        let known = earlier(&image, target);
+        let own = target.row * image.width + target.column;
+        let expected = (0..image.values()).map(|place| {
+            let at_own = place % (image.height * image.width) == own;
+            known.contains(&place) && !(at_own && groups == ColourGroups::None)
+        });
+        assert_eq!(reached, expected.collect::<Vec<_>>());
+        assert!(measured(&model, target).noticed().iter().zip(&reached).all(|(found, allowed)| !found || *allowed));
     }
 }
 

@@ -4,21 +4,31 @@ use super::Description;
 use super::causality;
 use super::ops::{OpKind, OpSpec};
 use crate::error::Error;
-use pixelrnn::network::{Activation, Builder, Conv, ConvShape, NetworkError, Node, Value};
+use pixelrnn::network::{Activation, Builder, Class, Conv, ConvShape, NetworkError, Node, Value};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names that values of a list cannot have.
 const RESERVED: [&str; 2] = ["image", "condition"];
 
-/// Nodes of a network, and the name of the op of each for messages.
+/// Nodes of a network, and their names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Graph {
     pub(super) nodes: Vec<Node>,
+    /// Name of each node's op in messages; its position and kind, if it has none.
     pub(super) labels: Vec<String>,
+    /// Name of each node's op, or of its value; empty if it has none.
+    pub(super) names: Vec<String>,
+    /// Values that a `skip` makes.
+    pub(super) skips: BTreeSet<usize>,
 }
 
 impl Graph {
+    /// Class of a value.
+    pub(super) fn class(&self, value: usize) -> Class {
+        value.checked_sub(1).and_then(|n| self.nodes.get(n)).map_or(Class::Itself, |node| node.class)
+    }
+
     /// Label of the op that makes a value; `image` for the image.
     pub(super) fn label(&self, value: usize) -> &str {
         value.checked_sub(1).and_then(|n| self.labels.get(n)).map_or("image", String::as_str)
@@ -177,8 +187,12 @@ impl<F: FnMut(Node)> Reader<'_, F> {
     /// Records the name of what `op` made, and the op's label for each of its nodes.
     fn end(&mut self, op: &OpSpec, at: &str) -> Result<(), Error> {
         let mut graph = self.graph.borrow_mut();
-        let count = graph.nodes.len();
+        let (before, count) = (graph.labels.len(), graph.nodes.len());
         graph.labels.resize(count, op.label(at));
+        graph.names.resize(count, op.name().unwrap_or_default().to_string());
+        if matches!(op.kind, OpKind::Skip { .. }) {
+            graph.skips.extend(before + 1..=count);
+        }
         let Some(name) = &op.value else { return Ok(()) };
         let bad = if name.is_empty() {
             Some("is empty")
@@ -199,16 +213,20 @@ impl<F: FnMut(Node)> Reader<'_, F> {
     }
 
     fn refused(&self, op: &OpSpec, at: &str, source: NetworkError) -> Error {
-        if let NetworkError::Unknown { class } = source {
+        if let NetworkError::Unknown { .. } = source {
             let graph = self.graph.borrow();
-            return causality::lets_in(&graph, self.builder.x().id, class, &op.label(at));
+            return causality::lets_in(&graph, self.builder.x().id, &op.label(at));
         }
         Error::Op { op: at_op(op, at), source }
     }
 }
 
+/// Position of an op, its kind and, if it has one, its `name`, else its `as`.
 fn at_op(op: &OpSpec, at: &str) -> String {
-    format!("{at} ({})", op.kind.shown())
+    match (op.kind.name(), &op.value) {
+        (None, Some(value)) => format!("{at} ({} `{value}`)", op.kind.kind()),
+        _ => format!("{at} ({})", op.kind.shown()),
+    }
 }
 
 impl OpKind {

@@ -95,12 +95,12 @@ impl Description {
         Ok(self.graph()?.nodes)
     }
 
-    /// Name of the op of each node, for people: its `name`, else the name of its value, else its position and kind.
+    /// Name of the value of each node, for people: its op's `name`, else its `as`. Empty for a value without either.
     ///
     /// # Errors
     /// See [`Description::nodes`].
-    pub fn labels(&self) -> Result<Vec<String>, Error> {
-        Ok(self.graph()?.labels)
+    pub fn value_names(&self) -> Result<Vec<String>, Error> {
+        Ok(self.graph()?.names)
     }
 
     fn graph(&self) -> Result<Graph, Error> {
@@ -110,11 +110,8 @@ impl Description {
             NetworkSpec::Preset(preset) => {
                 let mut graph = Graph::default();
                 self.completed(preset).expand(|node| graph.nodes.push(node))?;
-                let label = |(n, node): (usize, &Node)| match node.name.as_str() {
-                    "" => format!("{n} ({})", node.op.kind()),
-                    name => name.to_string(),
-                };
-                graph.labels = graph.nodes.iter().enumerate().map(label).collect();
+                graph.names = graph.nodes.iter().map(|node| node.name.to_string()).collect();
+                graph.labels.clone_from(&graph.names);
                 graph
             }
             NetworkSpec::Ops(list) => graph::expand(self, list)?,

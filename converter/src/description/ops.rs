@@ -2,9 +2,10 @@
 
 use super::json::{MaskName, optional_mask};
 use pixelrnn::network::Mask;
-use serde::de::Error as _;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value as JsonValue};
+use std::fmt;
 
 /// One op of a list: what it does, what it reads, and the name of what it makes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -46,19 +47,50 @@ enum Names {
 impl<'de> Deserialize<'de> for OpSpec {
     /// Takes `in` and `as` out of the object; the rest is an [`OpKind`], whose unknown fields are errors.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let mut fields = Map::<String, JsonValue>::deserialize(from)?;
+        from.deserialize_map(Fields)
+    }
+}
+
+/// Reader of an op's object.
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = OpSpec;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with a key `op`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<OpSpec, A::Error> {
+        let (mut fields, mut branch) = (Map::<String, JsonValue>::new(), None);
+        while let Some(key) = from.next_key::<String>()? {
+            if fields.contains_key(&key) {
+                return Err(A::Error::custom(format!("duplicate field `{key}`")));
+            }
+            // The branch of a residual is read as ops at once, so that its errors name their place.
+            let value = if key == "ops" {
+                branch = Some(from.next_value::<Vec<OpSpec>>()?);
+                JsonValue::Array(Vec::new())
+            } else {
+                from.next_value()?
+            };
+            fields.insert(key, value);
+        }
         let inputs = match fields.remove("in") {
             None => Vec::new(),
-            Some(names) => match Names::deserialize(names).map_err(|e| D::Error::custom(format!("`in`: {e}")))? {
+            Some(names) => match Names::deserialize(names).map_err(|e| A::Error::custom(format!("`in`: {e}")))? {
                 Names::One(name) => vec![name],
-                Names::Several(names) if names.is_empty() => return Err(D::Error::custom("`in` is an empty list")),
+                Names::Several(names) if names.is_empty() => return Err(A::Error::custom("`in` is an empty list")),
                 Names::Several(names) => names,
             },
         };
         let value = fields.remove("as").map(String::deserialize).transpose();
-        let value = value.map_err(|e| D::Error::custom(format!("`as`: {e}")))?;
-        let kind = OpKind::deserialize(JsonValue::Object(fields)).map_err(D::Error::custom)?;
-        Ok(Self { kind, inputs, value })
+        let value = value.map_err(|e| A::Error::custom(format!("`as`: {e}")))?;
+        let mut kind = OpKind::deserialize(JsonValue::Object(fields)).map_err(A::Error::custom)?;
+        if let (OpKind::Residual { ops, .. }, Some(branch)) = (&mut kind, branch) {
+            *ops = branch;
+        }
+        Ok(OpSpec { kind, inputs, value })
     }
 }
 
@@ -320,7 +352,11 @@ impl OpKind {
 impl OpSpec {
     /// Name of the op in messages about its value: its `name`, else its `as`, else its position and kind.
     pub(super) fn label(&self, at: &str) -> String {
-        let name = self.kind.name().or(self.value.as_deref());
-        name.map_or_else(|| format!("{at} ({})", self.kind.kind()), str::to_string)
+        self.name().map_or_else(|| format!("{at} ({})", self.kind.kind()), str::to_string)
+    }
+
+    /// The op's `name`, else its `as`.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.kind.name().or(self.value.as_deref())
     }
 }

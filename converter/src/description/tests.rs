@@ -1,3 +1,6 @@
+mod graphs;
+mod leaks;
+
 use super::*;
 use crate::testing::{GRAY, preset};
 use pixelrnn::network::{Activation, Architecture, Mask, Op};
@@ -59,7 +62,8 @@ fn presets_and_their_defaults() {
 
 #[test]
 fn json_round_trips() {
-    for json in [PRESET, OPS] {
+    let gated = PRESET.replace("diagonal_bilstm", "gated_pixel_cnn");
+    for json in [PRESET, OPS, &gated] {
         let description = Description::from_json(json).unwrap();
         assert_eq!(Description::from_json(&description.to_json()).unwrap(), description);
     }
@@ -122,7 +126,14 @@ fn unknown_and_missing_keys_are_named() {
     refused(&PRESET.replacen('{', r#"{"hidden": 8,"#, 1), &["duplicate field `hidden`"]);
     refused(&with_ops(&INPUT.replace("\"out\"", "\"outs\"")), &["unknown field `outs`", "ops[0]"]);
     refused(&with_ops(&format!("{INPUT}, {{\"op\": \"relu\", \"slope\": 1}}")), &["unknown field `slope`", "ops[1]"]);
-    refused(&with_ops(r#"{"op": "conv", "name": "a"}"#), &["unknown variant `conv`", "masked_conv"]);
+    refused(&with_ops(r#"{"op": "conv", "name": "a"}"#), &["missing field `kernel`", "ops[0]"]);
+    refused(&with_ops(r#"{"op": "convolve", "name": "a"}"#), &["unknown variant `convolve`", "masked_conv"]);
+    refused(&with_ops(r#"{"name": "a"}"#), &["missing field `op`", "ops[0]"]);
+    refused(&with_ops(r#"["relu"]"#), &["expected an object with a key `op`", "ops[0]"]);
+    refused(&with_ops(&INPUT.replacen('{', r#"{"out": 6, "#, 1)), &["duplicate field `out`", "ops[0]"]);
+    let branch = r#"{"op": "residual", "ops": [{"op": "relu"}, {"op": "elu", "alpha": 1}]}"#;
+    refused(&with_ops(&format!("{INPUT}, {branch}")), &["unknown field `alpha`", "ops[1].ops[1]"]);
+    refused(&with_ops(r#"{"op": "relu", "ops": []}"#), &["unknown field `ops`", "ops[0]"]);
     refused(&OPS.replace("\"classes\"", "\"hidden\""), &["unknown field `hidden`"]);
     refused(&OPS.replace("\"shift\"", "\"offset\""), &["unknown field `offset`"]);
 }
@@ -160,7 +171,7 @@ fn functions_of_one_number_and_their_slope() {
 fn one_network_is_expected() {
     refused(r#"{"image": {}}"#, &["neither `architecture` nor `ops`"]);
     refused(&PRESET.replacen('{', r#"{"ops": [],"#, 1), &["both `architecture` and `ops`"]);
-    refused(r#"{"architecture": "gated_pixel_cnn", "hidden": 1}"#, &["`gated_pixel_cnn` is not supported yet"]);
+    refused(r#"{"architecture": "gated_pixel_cnn", "hidden": 1}"#, &["missing field `image`"]);
 }
 
 #[test]
@@ -187,30 +198,39 @@ fn numbers_out_of_range_are_named() {
 }
 
 #[test]
-fn values_must_not_see_themselves() {
-    refused(&with_ops(""), &["no ops"]);
-    refused(&with_ops(OUTPUT), &["first op is masked_conv `out` with mask B", "mask A"]);
-    refused(&with_ops(&format!("{{\"op\": \"relu\"}}, {INPUT}, {OUTPUT}")), &["first op is relu"]);
-    refused(&with_ops(&format!("{{\"op\": \"residual\", \"ops\": [{INPUT}]}}, {OUTPUT}")), &["first op is residual"]);
-    // A second mask A is stricter than necessary and leaks nothing.
-    let later = INPUT.replace("\"in\"", "\"later\"");
-    assert!(Description::from_json(&with_ops(&format!("{INPUT}, {later}, {OUTPUT}"))).is_ok());
-    // A value is unknown when it is predicted, even if a later mask A hides it again.
-    let first_b = INPUT.replace("\"A\"", "\"B\"");
-    let hidden = with_ops(&format!("{first_b}, {later}, {OUTPUT}"));
-    refused(&hidden, &["first op is masked_conv `in` with mask B", "mask A of `later` hides", "before it is known"]);
-    // A path around mask A lets a value see itself.
-    let around = with_ops(&format!("{first_b}, {{\"op\": \"residual\", \"ops\": [{later}]}}, {OUTPUT}"));
-    refused(&around, &["first op is masked_conv `in` with mask B", "lets a value see itself"]);
-    // One op may be both first and last.
-    assert!(Description::from_json(&with_ops(&OUTPUT.replace("\"B\"", "\"A\""))).is_ok());
-}
-
-#[test]
 fn the_last_op_gives_the_logits() {
-    refused(&with_ops(&format!("{INPUT}, {OUTPUT}, {{\"op\": \"relu\"}}")), &["ends in relu"]);
-    refused(&with_ops(&format!("{INPUT}, {{\"op\": \"residual\", \"ops\": []}}")), &["ends in residual"]);
-    refused(&with_ops(INPUT), &["op `in` gives the logits and has `out` 6, expected 4"]);
+    // Any op may, in a gray model.
+    for last in [r#"{"op": "relu"}"#, r#"{"op": "residual", "ops": []}"#, r#"{"op": "batch_norm", "name": "norm"}"#] {
+        assert!(Description::from_json(&with_ops(&format!("{INPUT}, {OUTPUT}, {last}"))).is_ok(), "{last}");
+    }
+    refused(
+        &with_ops(&format!("{INPUT}, {{\"op\": \"relu\"}}")),
+        &["op `ops[1] (relu)` gives the logits and has 6 features"],
+    );
+    refused(&with_ops(INPUT), &["op `in` gives the logits and has 6 features, expected 4"]);
+    refused(&with_ops(""), &["no ops"]);
+    // An op that makes no value of its own cannot.
+    refused(&with_ops(&format!("{INPUT}, {OUTPUT}, {{\"op\": \"skip\", \"name\": \"s\"}}")), &["ends in skip `s`"]);
+    refused(&with_ops(r#"{"op": "batch_norm", "name": "norm"}"#), &["ends in batch_norm `norm`"]);
+    // In a model with colour groups the outputs of the last convolution are channel-major.
+    let rgb = |ops: &str| with_ops(ops).replace("\"channels\": 1", "\"channels\": 3");
+    let output = OUTPUT.replace("\"out\": 4", "\"out\": 12");
+    for last in [r#"{"op": "relu"}"#, r#"{"op": "residual", "ops": []}"#] {
+        refused(&rgb(&format!("{INPUT}, {output}, {last}")), &["ends in re", "a convolution"]);
+    }
+    assert!(
+        Description::from_json(&rgb(&format!("{INPUT}, {output}, {{\"op\": \"batch_norm\", \"name\": \"n\"}}")))
+            .is_ok()
+    );
+    refused(
+        &rgb(&format!("{INPUT}, {}", output.replacen('{', r#"{"parts": 2, "#, 1))),
+        &["ops[1]", "`out`", "no `parts`"],
+    );
+    refused(&rgb(&format!("{INPUT}, {OUTPUT}")), &["op `out` gives the logits and has 4 features, expected 12"]);
+    // Without colour groups any op may.
+    let none =
+        rgb(&format!("{INPUT}, {output}, {{\"op\": \"relu\"}}")).replacen('{', r#"{"colour_groups": "none", "#, 1);
+    assert!(Description::from_json(&none).is_ok());
 }
 
 #[test]

@@ -89,10 +89,12 @@ pub(super) fn of_node(
     seed: usize,
 ) -> Vec<Inputs> {
     // Both directions of a Diagonal BiLSTM read the same inputs.
-    let input = node.op.convolutions().first().map(|(_, conv)| sample(x, &Taps::of_conv(conv, form, slots), images, seed));
+    let input =
+        node.op.convolutions().first().map(|(_, conv)| sample(x, &Taps::of_conv(conv, form, slots), images, seed));
     let recurrences = node.op.recurrences();
     let states = recurrences.iter().zip(hidden).map(|(recurrence, h)| {
-        let taps = Taps { away: recurrence.taps.to_vec(), features: sorted(node.features).into_iter().map(Some).collect() };
+        let taps =
+            Taps { away: recurrence.taps.to_vec(), features: sorted(node.features).into_iter().map(Some).collect() };
         sample(h, &taps, images, seed)
     });
     input.into_iter().chain(states).collect()

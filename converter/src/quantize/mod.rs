@@ -25,8 +25,8 @@ mod schedule;
 mod write;
 
 pub use calibrate::{Method, Observed, Seen, observe};
-pub(crate) use layout::Slots;
 pub use inputs::Inputs;
+pub(crate) use layout::Slots;
 pub use scale::Narrow;
 
 use crate::blob::Blob;
@@ -192,12 +192,7 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(
-        model: &'a TrainedModel,
-        numbers: Numbers<'a>,
-        steps: &[Step],
-        schedule: &Schedule,
-    ) -> Result<Self, Error> {
+    fn new(model: &'a TrainedModel, numbers: Numbers<'a>, steps: &[Step], schedule: &Schedule) -> Result<Self, Error> {
         let weights = numbers.weights();
         let layouts = layout::of_values(image_features(model), model.nodes())?;
         let (offsets, register_bytes) = place(model, schedule, weights, |v| layouts[v].len());

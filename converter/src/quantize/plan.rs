@@ -242,7 +242,8 @@ impl<'a> Uses<'a> {
         let fixed = onto > 0 && matches!(self.nodes[onto - 1].op, Op::Gate);
         // A value of a whole row is not computed with what is known at a pixel.
         let later = add.class > self.nodes[n].class && add.class == Class::Row;
-        let free = !fixed && !later && onto != 0 && onto < made && self.readers[onto].iter().all(|u| u <= &n || u == sum);
+        let free =
+            !fixed && !later && onto != 0 && onto < made && self.readers[onto].iter().all(|u| u <= &n || u == sum);
         free.then_some((onto, add.output))
     }
 }

@@ -501,7 +501,8 @@ impl Scheduler<'_> {
         let mut maps: BTreeMap<Held, Pixels> = kept.iter().map(|held| (*held, [1, 1])).collect();
         for (n, read) in self.reads.iter().enumerate().flat_map(|(n, reads)| reads.iter().map(move |read| (n, read))) {
             let Some(pixels) = maps.get_mut(&read.held) else { continue };
-            let of = self.producer.get(&read.held).map_or(Run { phase: Phase::Itself, ..Run::PIXEL }, |n| self.runs[*n]);
+            let of =
+                self.producer.get(&read.held).map_or(Run { phase: Phase::Itself, ..Run::PIXEL }, |n| self.runs[*n]);
             let own = self.runs[n];
             let (rows, first) = match read.taps {
                 Taps::Here => (0, 0),

@@ -6,8 +6,8 @@ use crate::description::Description;
 use crate::error::Error;
 use pixelrnn::Plan;
 use pixelrnn::blob::{
-    GraphOp, GraphRecord, HEADER_BYTES, Header, Instruction, KeepRecord, MAGIC, NumberFormat, RECORD_BYTES, Record, SegmentRecord,
-    VERSION, checksum,
+    GraphOp, GraphRecord, HEADER_BYTES, Header, Instruction, KeepRecord, MAGIC, NumberFormat, RECORD_BYTES, Record,
+    SegmentRecord, VERSION, checksum,
 };
 use pixelrnn::network::{ColourGroups, Image, Output};
 use sha2::{Digest, Sha256};
@@ -54,7 +54,16 @@ impl BlobWriter {
             ..bytemuck::Zeroable::zeroed()
         };
         let ungrouped = description.colour_groups == ColourGroups::None && image.channels > 1;
-        Self { header, weights, data: Vec::new(), records: Vec::with_capacity(ops), notes: String::new(), ops, maps: BTreeMap::new(), ungrouped }
+        Self {
+            header,
+            weights,
+            data: Vec::new(),
+            records: Vec::with_capacity(ops),
+            notes: String::new(),
+            ops,
+            maps: BTreeMap::new(),
+            ungrouped,
+        }
     }
 
     fn put(&mut self, bytes: &[u8]) -> u32 {

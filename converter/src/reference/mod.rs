@@ -30,7 +30,7 @@ use crate::trained::TrainedModel;
 use batch_norm::BatchNorm;
 use diagonal_bilstm::DiagonalBilstm;
 use masked_conv::MaskedConv;
-use pixelrnn::network::{Activation, Image, InputMap, NetworkError, Node, Op, Output, ValueId};
+use pixelrnn::network::{Activation, ColourGroups, Image, InputMap, NetworkError, Node, Op, Output, ValueId};
 use row_lstm::RowLstm;
 
 /// Maximum number of elements of all of a network's values for one image: 2 GiB of f64.
@@ -43,6 +43,7 @@ pub struct Reference {
     output: Output,
     input: InputMap,
     classes: usize,
+    at_once: bool,
     steps: Vec<Step>,
     /// Index of the last step that reads each value.
     last_read: Vec<usize>,
@@ -189,6 +190,7 @@ impl Reference {
             output: description.output,
             input: description.input,
             classes: description.classes,
+            at_once: description.colour_groups == ColourGroups::None,
             steps,
             last_read,
             values: pixels.saturating_mul(features + description.image.channels),
@@ -213,6 +215,11 @@ impl Reference {
     /// Distribution that the logits parametrize.
     pub fn output(&self) -> Output {
         self.output
+    }
+
+    /// True if all values of a pixel are predicted at once, without knowledge of each other.
+    pub fn at_once(&self) -> bool {
+        self.at_once
     }
 
     /// Evaluates the network on `image`, `[C, H, W]` levels, and returns all of its values: index 0 is the input, `n`

@@ -1,6 +1,7 @@
 //! Hand-computed cases, a second implementation of the definition, and causality.
 
 mod causality;
+mod classes;
 mod definition;
 
 use super::*;

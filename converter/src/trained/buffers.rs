@@ -88,8 +88,8 @@ impl StoredMask<'_> {
             mask: conv.mask.map_or("none", |mask| if mask == Mask::A { "A" } else { "B" }),
             from,
             to,
-            stored: picture(&stored),
-            expected: picture(&open),
+            stored: picture(&stored).into(),
+            expected: picture(&open).into(),
         })
     }
 

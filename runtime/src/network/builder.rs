@@ -1,4 +1,6 @@
 //! Builder of a network, node by node.
+// `Features` holds its pieces in place, as there is no allocator. A network is built once.
+#![allow(clippy::large_types_passed_by_value)]
 
 use super::class::Class;
 use super::error::NetworkError;

@@ -42,9 +42,7 @@ impl Class {
             (Self::Given, _, _) => Self::Given,
             (_, ..0, _) => Self::Above,
             (_, 1.., _) => return None,
-            (Self::Above, _, _) => Self::Above,
-            (Self::Row, _, _) => Self::Row,
-            (class, 0, 0) => class,
+            (class, 0, 0) | (class @ (Self::Above | Self::Row), 0, _) => class,
             (_, 0, ..0) => Self::Past,
             (_, 0, 1..) => Self::Row,
         })
@@ -67,10 +65,9 @@ impl Conv {
             if (rows, columns) == (0, 0) && matches!(input, Class::Past | Class::Itself) {
                 class = match self.mask {
                     Some(super::Mask::A) => Class::Past,
-                    Some(super::Mask::B) => input,
                     // All colours of the pixel go into each output.
                     None if self.inputs.groups > 1 => Class::Row,
-                    None => input,
+                    Some(super::Mask::B) | None => input,
                 };
             }
             largest = largest.max(class);

@@ -104,7 +104,7 @@ pub enum NetworkError {
     NestedTooDeep,
     /// A residual branch ends without a beginning, or begins without an end.
     NotInResidual,
-    /// The operands of a sum have different numbers of features.
+    /// The operands of an elementwise op have different numbers of features.
     ResidualShape {
         /// Features of the first operand.
         from: usize,
@@ -130,6 +130,7 @@ impl fmt::Display for NetworkError {
             Self::Range { what, got, expected } => write!(f, "`{what}` is {got}, expected {expected}"),
             Self::Conflict { what } => f.write_str(what),
             Self::TooManyFeatures { count } => write!(f, "{count} features, expected at most {MAX_FEATURES}"),
+            Self::UnevenGroups { count: 0 } => f.write_str("no features, expected at least 1"),
             Self::UnevenGroups { count } => {
                 write!(f, "{count} features do not divide into contiguous colour groups")
             }
@@ -159,7 +160,7 @@ impl fmt::Display for NetworkError {
             Self::NestedTooDeep => write!(f, "residual ops nest deeper than {MAX_NESTING}"),
             Self::NotInResidual => f.write_str("a residual branch begins without an end or ends without a beginning"),
             Self::ResidualShape { from, to } => {
-                write!(f, "a sum of a value with {from} features and one with {to}")
+                write!(f, "it combines a value with {from} features and one with {to}, expected as many in each")
             }
             Self::NoSkip => f.write_str("`skip_sum` without a `skip` before it"),
             Self::NotFinite { what } => write!(f, "`{what}` is not a finite number in its range"),

@@ -113,10 +113,8 @@ impl Features {
     /// Features of `self`, then those of `other`. `None` with more than [`MAX_PIECES`] pieces.
     pub fn concat(&self, other: &Self) -> Option<Self> {
         let mut pieces = [Piece::NONE; MAX_PIECES];
-        let mut length = 0;
-        for piece in self.pieces().chain(other.pieces()) {
-            *pieces.get_mut(length)? = piece;
-            length += 1;
+        for (n, piece) in self.pieces().chain(other.pieces()).enumerate() {
+            *pieces.get_mut(n)? = piece;
         }
         Some(Self { count: self.count + other.count, groups: self.groups, pieces }.merged())
     }

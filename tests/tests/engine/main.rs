@@ -14,5 +14,6 @@ mod masks_anywhere;
 mod numbers_equal_page;
 mod odd_models;
 mod properties;
+mod reference_causality;
 mod reference_equals_fixtures;
 mod state;

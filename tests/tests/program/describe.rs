@@ -1,5 +1,5 @@
 //! `pixelrnn inspect --describe` lists the tensors that a description asks for: those of the fixtures, and those that the models of
-//! `docs/pytorch/` have.
+//! `docs/pytorch/` have. With them stand the classes of all values, as for a trained model.
 //!
 //! The Python programs run on `src/torch_stub.py`, which stands in for PyTorch. Without Python their test says so and passes.
 
@@ -66,9 +66,75 @@ fn a_table_names_each_tensor_its_shape_and_its_presence() {
         &["last.bias", "[1]", "1", "optional"],
         &["required", "parameters", "88"],
         &["optional", "parameters", "5"],
+        &["value", "op", "features", "class"],
+        &["first", "masked_conv", "3x3", "A", "4", "past"],
+        &["relu", "4", "past"],
     ] {
         assert!(rows.iter().any(|line| line == row), "{row:?} is not in: {table}");
     }
+}
+
+/// A graph with a value of each class but `row`, and one that knows its row and is shifted down.
+const GRAPH: &str = r#"{"image": {"height": 5, "width": 6, "channels": 1, "levels": 2}, "output": "bernoulli",
+    "ops": [{"op": "ones", "as": "one"}, {"op": "concat", "in": ["image", "one"], "as": "both"},
+            {"op": "conv", "name": "vertical", "kernel": [2, 3], "out": 4}, {"op": "shift", "rows": 1, "as": "above"},
+            {"op": "conv", "name": "left", "kernel": [1, 2], "anchor": [0, 2], "dilation": 2, "out": 4, "in": "both", "as": "left"},
+            {"op": "add", "in": ["above", "left"]}, {"op": "gate"},
+            {"op": "masked_conv", "name": "out", "mask": "B", "kernel": [1, 1], "out": 1}]}"#;
+
+#[test]
+fn each_value_of_a_graph_is_listed_with_its_class() {
+    let listed = inspect(GRAPH).json();
+    let values = listed["values"].as_array().expect("a list of values");
+    let column = |key: &str| values.iter().map(|value| value[key].as_str().expect(key)).collect::<Vec<_>>();
+    assert_eq!(column("class"), ["given", "self", "row", "above", "past", "past", "past", "past"]);
+    assert_eq!(column("name"), ["one", "both", "vertical", "above", "left", "", "", "out"]);
+    let ops = ["ones", "concat", "conv 2x3", "shift", "conv 1x2 at 0,2 d2", "add", "gate", "masked_conv 1x1 B"];
+    assert_eq!(column("op"), ops);
+    let features: Vec<_> = values.iter().map(|value| value["features"].as_u64().unwrap()).collect();
+    assert_eq!(features, [1, 2, 4, 4, 4, 4, 2, 1]);
+}
+
+#[test]
+fn the_classes_of_a_trained_model_are_listed() {
+    let folder = Folder::new();
+    for Fixture { name, trained, .. } in fixtures::all() {
+        let path = fixtures::folder().join(format!("{name}.safetensors"));
+        folder.write("model.safetensors", &std::fs::read(path).unwrap());
+        let listed = folder.run("inspect model.safetensors --json").good().json();
+        let ops = listed["ops"].as_array().expect("a list of ops");
+        let classes: Vec<&str> = ops.iter().map(|op| op["class"].as_str().expect("a class")).collect();
+        let expected: Vec<&str> = trained.nodes().iter().map(|node| node.class.name()).collect();
+        assert_eq!(classes, expected, "{name}");
+    }
+    let table = String::from_utf8(folder.run("inspect model.safetensors").good().stdout).unwrap();
+    assert!(
+        table.lines().any(|line| line.split_whitespace().eq([
+            "name",
+            "op",
+            "shape",
+            "class",
+            "flash",
+            "RAM",
+            "mul-adds/pixel"
+        ])),
+        "{table}"
+    );
+}
+
+#[test]
+fn a_leak_is_an_error_that_names_the_op() {
+    let leaks = GRAPH.replace(r#"{"op": "shift", "rows": 1, "as": "above"}"#, r#"{"op": "relu", "as": "above"}"#);
+    let run = inspect(&leaks);
+    assert_eq!(run.status, Some(1));
+    assert!(run.stderr.contains("`both` knows the value at its own pixel"), "{}", run.stderr);
+    let leaks = leaks.replace(
+        r#"{"op": "concat", "in": ["image", "one"], "as": "both"}"#,
+        r#"{"op": "masked_conv", "name": "first", "mask": "A", "kernel": [3, 3], "out": 2, "as": "both"}"#,
+    );
+    let leaks = leaks.replace(r#"{"op": "ones", "as": "one"}, "#, "");
+    let run = inspect(&leaks);
+    assert!(run.stderr.contains("`vertical` knows its own row; shift it down by one"), "{}", run.stderr);
 }
 
 #[test]
@@ -118,7 +184,7 @@ fn the_models_in_pytorch_have_the_tensors_that_their_descriptions_ask_for() {
         println!("skipped: there is no python3 here");
         return;
     }
-    for program in ["pixel_cnn.py", "row_lstm.py", "diagonal_bilstm.py"] {
+    for program in ["pixel_cnn.py", "gated_pixel_cnn.py", "row_lstm.py", "diagonal_bilstm.py"] {
         let text = |option: &str| {
             let output = python(program, option);
             assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));

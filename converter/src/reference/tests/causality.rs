@@ -63,6 +63,25 @@ fn presets_are_causal_with_every_option() {
 }
 
 #[test]
+fn gated_presets_are_causal_with_every_option() {
+    for image in [GRAY, RGB] {
+        let plain = preset(Architecture::GatedPixelCnn, image);
+        let options = [
+            plain,
+            Preset { residual: false, ..plain },
+            Preset { skip: true, classes: 2, ..plain },
+            Preset { colour_groups: ColourGroups::Contiguous, ..plain },
+            Preset { hidden: 5, ..plain },
+            Preset { kernel: 5, input_kernel: 3, ..plain },
+        ];
+        for (n, option) in options.into_iter().enumerate() {
+            let label = (option.classes > 0).then_some(1);
+            check(&Description::from(option), label, &format!("gated {} option {n}", image.channels));
+        }
+    }
+}
+
+#[test]
 fn listed_ops_are_causal() {
     let image = r#"{"height": 4, "width": 5, "channels": 3, "levels": 3}"#;
     let ops = r#"{"op": "masked_conv", "name": "a", "mask": "A", "kernel": [5, 4], "out": 7},
