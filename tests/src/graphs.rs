@@ -197,9 +197,9 @@ impl<F: FnMut(Node)> Graph<'_, F> {
                 continue;
             }
             let last = match self.values[at].1.class {
-                Class::Row => self.apply(OpKind::Shift { rows: 1, columns: 0 }, &[Some(at)], |builder, _| {
-                    builder.shift(1, 0)
-                }),
+                Class::Row => {
+                    self.apply(OpKind::Shift { rows: 1, columns: 0 }, &[Some(at)], |builder, _| builder.shift(1, 0))
+                }
                 Class::Itself => self.conv(Some(at), ConvShape::masked(Mask::A, [1, 3], self.threes)),
                 Class::Given | Class::Above | Class::Past => Some(at),
             };
@@ -212,7 +212,14 @@ impl<F: FnMut(Node)> Graph<'_, F> {
         }
         let name = self.name();
         let shape = ConvShape::masked(Mask::B, [1, 1], logits);
-        let kind = OpKind::MaskedConv { name: name.clone(), mask: Mask::B, kernel: [1, 1], out: logits, dilation: 1, parts: 1 };
+        let kind = OpKind::MaskedConv {
+            name: name.clone(),
+            mask: Mask::B,
+            kernel: [1, 1],
+            out: logits,
+            dilation: 1,
+            parts: 1,
+        };
         self.apply(kind, &[Some(all)], |builder, _| builder.logits(&name, shape, output)).expect("the logits");
     }
 }

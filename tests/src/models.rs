@@ -241,7 +241,10 @@ impl OpList<'_> {
             ops.push(self.conv(Mask::B, start));
             *features = start;
         }
-        OpKind::Residual { ops: ops.into_iter().map(Into::into).collect(), scale: self.random.choose(&[1.0, 1.0, 0.5, -1.25, 0.0]) }
+        OpKind::Residual {
+            ops: ops.into_iter().map(Into::into).collect(),
+            scale: self.random.choose(&[1.0, 1.0, 0.5, -1.25, 0.0]),
+        }
     }
 }
 

@@ -166,9 +166,7 @@ impl<X: Quantized> Arithmetic for Integers<X> {
             Elementwise::Add(s) => fixed::add(a, b, [s.rescale_a, s.rescale_b], s.negate != 0),
             Elementwise::DepthGate(d) => fixed::depth_gate([a, b, t], [d.rescale_a, d.rescale_b, d.rescale_t]),
             Elementwise::Multiply(m) => fixed::multiply(a, b, m.multiplier),
-            Elementwise::Gate(g) => {
-                fixed::gated_tanh([a, b], [g.rescale_a, g.rescale_b], [g.fraction, g.fraction_b])
-            }
+            Elementwise::Gate(g) => fixed::gated_tanh([a, b], [g.rescale_a, g.rescale_b], [g.fraction, g.fraction_b]),
             Elementwise::Glu(g) => fixed::gated([a, b], g.rescale_b, g.fraction_b, g.multiplier),
         }
     }

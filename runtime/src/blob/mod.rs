@@ -27,9 +27,9 @@ pub use included::{assert_fits, image_values, state_words};
 pub use limits::{MAX_MULTIPLY_ADDS, MAX_STATE_BYTES};
 pub use model::Model;
 pub use plan::Plan;
-pub(crate) use record::{GRAPH, LSTM};
 #[doc(hidden)]
 pub use record::*;
+pub(crate) use record::{GRAPH, LSTM};
 
 /// Includes a blob at compile time, as a module with the blob and the size of its state.
 ///

@@ -117,7 +117,11 @@ const fn twice_sigmoid(x: i16, rescale: Rescale, fraction: u8) -> i32 {
 
 /// `tanh(a) · sigmoid(b)` in units of 2⁻¹⁵. `rescale_a` and `fraction` are as of [`tanh`], `rescale_b` and `fraction_b` as of [`sigmoid`].
 #[inline]
-pub const fn gated_tanh([a, b]: [i16; 2], [rescale_a, rescale_b]: [Rescale; 2], [fraction, fraction_b]: [u8; 2]) -> i32 {
+pub const fn gated_tanh(
+    [a, b]: [i16; 2],
+    [rescale_a, rescale_b]: [Rescale; 2],
+    [fraction, fraction_b]: [u8; 2],
+) -> i32 {
     let a = tanh_of(saturate16(rescale_a.apply(a as i32)), fraction);
     // At most 2³¹ in magnitude, and only if negative: no wrap.
     (a * twice_sigmoid(b, rescale_b, fraction_b) + (1 << 15)) >> 16

@@ -1,9 +1,9 @@
 //! Networks as graphs: the engine against the float reference, and all plans and executors against each other.
 
-use pixelrnn::blob::NumberFormat;
 use pixelrnn::batched::{Batch, PackedModel, Scorer};
-use pixelrnn::{Cost, FromImage, Sample, Temperature};
+use pixelrnn::blob::NumberFormat;
 use pixelrnn::network::{Architecture, ColourGroups, Image, Output, Preset};
+use pixelrnn::{Cost, FromImage, Sample, Temperature};
 use pixelrnn_converter::{Blob, Description, Reference, TrainedModel};
 use pixelrnn_tests::forward::{self, PLANS};
 use pixelrnn_tests::random::Random;

@@ -235,7 +235,10 @@ fn conv(model: &Raw<'_>, conv: &MapConvRecord, place: &Place) -> Checked {
     let destination = conv.destination().ok_or("destination")?;
     ensure(conv.centre <= 3, "centre")?;
     ensure(conv.logit_shift <= 16, "logit_shift")?;
-    ensure((1..=127).contains(&conv.dilation) && conv.above[1] <= 127 && conv.above[0] <= 127 && conv.below <= 127, "dilation")?;
+    ensure(
+        (1..=127).contains(&conv.dilation) && conv.above[1] <= 127 && conv.above[0] <= 127 && conv.below <= 127,
+        "dilation",
+    )?;
     ensure(conv.above[0] == 0 || conv.above[0] <= conv.anchor[0], "anchor")?;
     ensure(usize::from(conv.outputs) == logits(model) || destination != Destination::Logits, "outputs")?;
     if conv.taps() > 0 {

@@ -350,7 +350,9 @@ impl<'a> Elementwise<'a> {
             Self::Relu(r) => Operands { inputs: [r.input; 3], output: r.output, count: r.count, halves: false },
             Self::Elu(e) => Operands { inputs: [e.input; 3], output: e.output, count: e.count, halves: false },
             Self::LeakyRelu(l) => Operands { inputs: [l.input; 3], output: l.output, count: l.count, halves: false },
-            Self::Tanh(t) | Self::Sigmoid(t) => Operands { inputs: [t.input; 3], output: t.output, count: t.count, halves: false },
+            Self::Tanh(t) | Self::Sigmoid(t) => {
+                Operands { inputs: [t.input; 3], output: t.output, count: t.count, halves: false }
+            }
             Self::Add(s) => Operands { inputs: [s.a, s.b, s.b], output: s.output, count: s.count, halves: false },
             Self::DepthGate(d) => Operands { inputs: [d.a, d.b, d.t], output: d.output, count: d.count, halves: false },
             Self::Multiply(m) => Operands { inputs: [m.a, m.b, m.b], output: m.output, count: m.count, halves: false },

@@ -220,5 +220,8 @@ const _: () = assert!(
 
 /// True if the kind is one of this file.
 pub(crate) const fn is_graph_kind(kind: u8) -> bool {
-    matches!(kind, kind::GRAPH | kind::SEGMENT | kind::KEEP | kind::LOAD | kind::TABLE | kind::CONV | kind::JOIN | kind::LOGITS)
+    matches!(
+        kind,
+        kind::GRAPH | kind::SEGMENT | kind::KEEP | kind::LOAD | kind::TABLE | kind::CONV | kind::JOIN | kind::LOGITS
+    )
 }

@@ -343,7 +343,11 @@ impl Instruction<'_> {
     /// Offset and size in bytes of the op's other tables: cell bits and initial states of an LSTM.
     ///
     /// A table of a graph has `rows(classes, levels)` rows; `sizes` are the model's height, classes and levels.
-    pub const fn tables(self, [height, classes, levels]: [usize; 3], weights: NumberFormat) -> [Option<(u32, usize)>; 2] {
+    pub const fn tables(
+        self,
+        [height, classes, levels]: [usize; 3],
+        weights: NumberFormat,
+    ) -> [Option<(u32, usize)>; 2] {
         match self {
             Self::Graph(GraphOp::Table(table)) => {
                 let count = table.rows(classes, levels) * table.count as usize;

@@ -54,12 +54,7 @@ fn joined<A: Pack>(record: &ConvRecord) -> bool {
 }
 
 /// Weights of all colour groups.
-fn groups<A: Pack>(
-    model: &Model<'_>,
-    matrix: &MatrixDescriptor,
-    taps: &[Tap],
-    above: usize,
-) -> Option<Vec<Group<A>>> {
+fn groups<A: Pack>(model: &Model<'_>, matrix: &MatrixDescriptor, taps: &[Tap], above: usize) -> Option<Vec<Group<A>>> {
     let groups = model.groups();
     let group = |group: usize| {
         let open = matrix.open(groups, group);

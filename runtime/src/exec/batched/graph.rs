@@ -7,8 +7,8 @@ use super::row_cache::{RowCache, Shape};
 use super::step::{Scratch, Step};
 use crate::arithmetic::Arithmetic;
 use crate::blob::{
-    DType, GraphOp as Record, JoinRecord, KeepRecord, LoadRecord, LogitsRecord, Model, Phase, SegmentRecord, Span, TableIndex,
-    TableRecord, group_start,
+    DType, GraphOp as Record, JoinRecord, KeepRecord, LoadRecord, LogitsRecord, Model, Phase, SegmentRecord, Span,
+    TableIndex, TableRecord, group_start,
 };
 use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
@@ -67,7 +67,7 @@ pub(super) struct MapShape {
 pub(super) fn map_shapes(model: &Model<'_>) -> Vec<(usize, MapShape)> {
     let mut shapes: Vec<(usize, MapShape)> = Vec::new();
     let mut segment: Option<&SegmentRecord> = None;
-    let mut reads: Vec<(usize, isize, [isize; 2])> = Vec::new();
+    let mut reads: Vec<(usize, [isize; 2], [isize; 2])> = Vec::new();
     for (n, record) in model.records().iter().enumerate() {
         segment = record.segment().or(segment);
         let own = segment.map_or(0, |segment| segment.rows_ahead as isize);
@@ -78,22 +78,24 @@ pub(super) fn map_shapes(model: &Model<'_>) -> Vec<(usize, MapShape)> {
             }
             Some(crate::blob::Instruction::Graph(Record::Load(load))) => {
                 let column = -(load.columns as isize);
-                reads.push((load.map.into(), own - load.rows as isize, [column; 2]));
+                let rows = -(load.rows as isize);
+                reads.push((load.map.into(), [rows, own + rows], [column; 2]));
             }
             Some(crate::blob::Instruction::Graph(Record::Conv(conv))) => {
                 let (left, dilation) = (isize::from(conv.anchor[1]), isize::from(conv.dilation));
                 for (rows, taps) in conv.rows() {
                     let last = (taps as isize - 1 - left) * dilation;
-                    reads.push((conv.map.into(), own + rows, [-left * dilation, last]));
+                    reads.push((conv.map.into(), [rows, own + rows], [-left * dilation, last]));
                 }
             }
             _ => {}
         }
     }
-    for (map, rows, [first, last]) in reads {
+    // Before the first row, a segment runs for all rows up to the one that it is ahead of: it reads above the image as well.
+    for (map, [up, down], [first, last]) in reads {
         if let Some((_, shape)) = shapes.iter_mut().find(|(n, _)| *n == map) {
-            shape.above = shape.above.max((-rows).max(0).unsigned_abs());
-            shape.below = shape.below.max(rows.max(0).unsigned_abs());
+            shape.above = shape.above.max((-up).max(0).unsigned_abs());
+            shape.below = shape.below.max(down.max(0).unsigned_abs());
             shape.left = shape.left.max((-first).max(0).unsigned_abs());
             shape.right = shape.right.max(last.max(0).unsigned_abs());
         }

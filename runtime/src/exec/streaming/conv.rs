@@ -40,7 +40,13 @@ pub(super) fn conv<A: Arithmetic, K: Kernel>(
         fill(padding, A::zero(0));
     }
     let source = if gathered { None } else { Some(record.input) };
-    let output = Output { destination: record.destination().ok_or(Corrupt)?, at: record.output, zero_point: record.output_zero_point, clamp_min: record.output_clamp_min, logit_shift: record.logit_shift };
+    let output = Output {
+        destination: record.destination().ok_or(Corrupt)?,
+        at: record.output,
+        zero_point: record.output_zero_point,
+        clamp_min: record.output_clamp_min,
+        logit_shift: record.logit_shift,
+    };
     product::<A, K>(&matrix, context, source, length, output, scratch, kernel)?;
     let Scratch { registers, .. } = scratch;
     if !ring.is_empty() && record.input != 0 && group + 1 == groups {
@@ -85,9 +91,7 @@ pub(super) fn product<A: Arithmetic, K: Kernel>(
         sums.next(x, values, kernel)?;
         at = range.end;
         let store = match output.destination {
-            Destination::Activation => {
-                Store::Activation { zero_point: output.zero_point, clamp_min: output.clamp_min }
-            }
+            Destination::Activation => Store::Activation { zero_point: output.zero_point, clamp_min: output.clamp_min },
             Destination::Residual => Store::Residual,
             Destination::Accumulate => Store::Accumulate,
             Destination::Logits => {
@@ -106,12 +110,7 @@ pub(super) fn product<A: Arithmetic, K: Kernel>(
 
 /// Turns a value's scaled sums into logits, in place. Without colour groups, those of each channel by itself.
 #[inline(always)]
-pub(super) fn to_logits<A: Arithmetic, K: Kernel>(
-    shift: u8,
-    context: &PixelContext<'_>,
-    sums: &mut [u32],
-    kernel: K,
-) {
+pub(super) fn to_logits<A: Arithmetic, K: Kernel>(shift: u8, context: &PixelContext<'_>, sums: &mut [u32], kernel: K) {
     let (image, output) = (context.model.image(), context.model.output());
     if GRAPH && context.groups < image.channels {
         for sums in sums.chunks_exact_mut(output.logits_per_channel(image.levels).max(1)) {

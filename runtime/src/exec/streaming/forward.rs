@@ -63,13 +63,7 @@ pub(super) fn run<A: Arithmetic, K: Kernel, O: Observer>(
             Instruction::Elementwise(op) => elementwise::run(op, context, scratch, kernel)?,
             Instruction::RowLstm(record) => {
                 if LSTM {
-                    lstm::row(
-                        record,
-                        context,
-                        op_state.take(instruction, context).ok_or(Corrupt)?,
-                        scratch,
-                        kernel,
-                    )?;
+                    lstm::row(record, context, op_state.take(instruction, context).ok_or(Corrupt)?, scratch, kernel)?;
                 }
             }
             Instruction::DiagonalLeft(record) => {

@@ -11,8 +11,8 @@ use super::observer::Observer;
 use super::ring::Ring;
 use crate::arithmetic::Arithmetic;
 use crate::blob::{
-    DType, GraphOp, JoinRecord, KeepRecord, LoadRecord, LogitsRecord, MapConvRecord, Model, Phase, Plan, SegmentRecord, Span,
-    TableIndex, TableRecord,
+    DType, GraphOp, JoinRecord, KeepRecord, LoadRecord, LogitsRecord, MapConvRecord, Model, Phase, Plan, SegmentRecord,
+    Span, TableIndex, TableRecord,
 };
 use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;

@@ -194,7 +194,8 @@ impl<'m, 'b, K: Kernel> Engine<'m, 'b, K> {
             context.value = value;
             self.store::<A>(channel, value)?;
             if GRAPH && model.is_graph() && (groups == channels || channel + 1 == channels) {
-                graph::end_group::<A, K>(&context, self.state, &mut sums, self.kernel).map_err(|_| stopped::<A, _>())?;
+                graph::end_group::<A, K>(&context, self.state, &mut sums, self.kernel)
+                    .map_err(|_| stopped::<A, _>())?;
             }
         }
         end_pixel::<A, K>(&context, self.state, &mut sums, self.kernel).map_err(|_| stopped::<A, _>())?;

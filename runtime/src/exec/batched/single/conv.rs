@@ -82,17 +82,15 @@ impl<A: Pack> Conv<A> {
     fn past(&self) -> Vec<Past> {
         let left = self.taps.iter().skip(self.above);
         let features = isize::from(self.record.inputs.cast_signed());
-        left.map(|tap| Past {
-            back: tap.back * features,
-            count: tap.inputs.next_multiple_of(each_word::<A>()),
-        })
-        .collect()
+        left.map(|tap| Past { back: tap.back * features, count: tap.inputs.next_multiple_of(each_word::<A>()) })
+            .collect()
     }
 
     /// Inputs, a range of the registers, that the op must keep after its last group; `None` if it keeps none.
     pub(in crate::exec::batched) fn kept_inputs(&self) -> Option<Range<usize>> {
         let start = self.record.input as usize / size_of::<A::Input>();
-        (!self.taps.is_empty() && !self.first && self.map.is_none()).then(|| start..start + usize::from(self.record.inputs))
+        (!self.taps.is_empty() && !self.first && self.map.is_none())
+            .then(|| start..start + usize::from(self.record.inputs))
     }
 
     /// Computes a panel's initial sums of a row, over the rows above.
