@@ -18,6 +18,8 @@ fn main() -> ExitCode {
         ("random-pixelcnn-h64", Architecture::PixelCnn, 64),
         ("random-row-lstm-h64", Architecture::RowLstm, 64),
         ("random-diagonal-bilstm-h32", Architecture::DiagonalBilstm, 32),
+        ("random-gated-h16", Architecture::GatedPixelCnn, 16),
+        ("random-gated-h32", Architecture::GatedPixelCnn, 32),
     ] {
         subjects.push(Subject::random(name, architecture, hidden).expect("a preset converts"));
     }
@@ -34,7 +36,7 @@ fn main() -> ExitCode {
     println!("\ncode of the runtime: checks a blob and draws; thumbv7em-none-eabihf, without weights\n");
     println!("{:12} {:24} {:>12} {:>14}", "opt-level", "architectures", "code bytes", "table bytes");
     for level in ["3", "s"] {
-        for (features, what) in [(true, "all"), (false, "PixelCNN alone")] {
+        for (features, what) in [("lstm,graph", "all"), ("lstm", "PixelCNN and LSTMs"), ("", "PixelCNN alone")] {
             match size(level, features, &folder) {
                 Some([code, tables]) => println!("{level:12} {what:24} {code:>12} {tables:>14}"),
                 None => println!("{level:12} {what:24} does not build here: is there a target thumbv7em-none-eabihf?"),
@@ -74,7 +76,7 @@ fn count(machine: &Machine, subjects: &[Subject], folder: &Path) -> Result<(), S
 }
 
 /// Sizes of `.text` and `.rodata` of a program that contains only the engine.
-fn size(level: &str, lstm: bool, folder: &Path) -> Option<[u64; 2]> {
+fn size(level: &str, features: &str, folder: &Path) -> Option<[u64; 2]> {
     let machine = Machine::named("mps2-an386")?;
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build
@@ -83,10 +85,7 @@ fn size(level: &str, lstm: bool, folder: &Path) -> Option<[u64; 2]> {
         .current_dir(firmware())
         .env("PIXELRNN_BOARD", machine.name)
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", level);
-    build.arg("--no-default-features");
-    if lstm {
-        build.args(["--features", "lstm"]);
-    }
+    build.args(["--no-default-features", "--features", features]);
     if !build.status().is_ok_and(|status| status.success()) {
         return None;
     }

@@ -39,7 +39,7 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
-    /// All shipped models, plus a larger PixelCNN and LSTMs of the paper's size for digits with random weights.
+    /// All shipped models, plus a larger PixelCNN, LSTMs and gated PixelCNNs for digits with random weights.
     ///
     /// # Panics
     /// Panics if a shipped model cannot be read.
@@ -49,6 +49,8 @@ impl Subject {
             ("random-pixelcnn-h64", Architecture::PixelCnn, 64),
             ("random-row-lstm-h16", Architecture::RowLstm, 16),
             ("random-diagonal-bilstm-h16", Architecture::DiagonalBilstm, 16),
+            ("random-gated-h16", Architecture::GatedPixelCnn, 16),
+            ("random-gated-h32", Architecture::GatedPixelCnn, 32),
         ];
         for (name, architecture, hidden) in random {
             subjects.push(Self::random(name, architecture, hidden).expect("a preset converts"));
