@@ -47,8 +47,14 @@ impl TapOrder {
 }
 
 /// Packs the weights of a convolution. Each of `outputs` has all of `inputs` under each tap; under the centre only those that its
-/// mask opens.
-pub(super) fn pack(conv: &Conv, weight: &Tensor, order: &TapOrder, inputs: &Slots, outputs: Slots) -> Packed {
+/// mask opens. A feature has `each` outputs: one, or the four gates of a unit.
+pub(super) fn pack(
+    conv: &Conv,
+    weight: &Tensor,
+    order: &TapOrder,
+    inputs: &Slots,
+    (outputs, each): (Slots, usize),
+) -> Packed {
     let [height, width] = conv.kernel;
     let count = conv.inputs.count;
     let at = |o: usize, c: usize, u: usize, v: usize| {
@@ -62,7 +68,8 @@ pub(super) fn pack(conv: &Conv, weight: &Tensor, order: &TapOrder, inputs: &Slot
             row.extend(inputs.iter().map(|c| o.zip(*c).map_or(0.0, |(o, c)| at(o, c, *u, *v))));
         }
         if let [(u, v)] = centre {
-            let group = (0..groups).find(|g| slot < group_start(outputs.len(), groups, g + 1)).unwrap_or(0);
+            let features = outputs.len() / each;
+            let group = (0..groups).find(|g| slot / each < group_start(features, groups, g + 1)).unwrap_or(0);
             let open = match conv.mask {
                 Some(Mask::A) => group_start(inputs.len(), groups, group),
                 Some(Mask::B) => group_start(inputs.len(), groups, group + 1),
@@ -99,8 +106,10 @@ impl Lowering<'_> {
         let tensors = [self.model.tensor(node, "bias"), self.model.tensor(node, "class.weight")];
         let form = if self.graph { form(self.model, n, self.first) } else { Form::Masked };
         let order = TapOrder::new(&conv, form);
-        let outputs = if to == Target::Logits { self.logit_slots(&conv) } else { self.layouts[node.output].clone() };
-        let packed = pack(&conv, weight, &order, &self.layouts[from], outputs);
+        // Logits are channel-major: each group is contiguous already.
+        let logits = || sorted(conv.outputs).into_iter().map(Some).collect();
+        let outputs = if to == Target::Logits { logits() } else { self.layouts[node.output].clone() };
+        let packed = pack(&conv, weight, &order, &self.layouts[from], (outputs, 1));
 
         let (value, unit, [zero_point, clamp_min]) = match to {
             Target::Narrow(v) => {
@@ -215,7 +224,7 @@ impl Lowering<'_> {
         let count = features.count;
         let data = (0..count * count).map(|n| if n / count == n % count { 1.0 } else { 0.0 }).collect();
         let weight = Tensor { shape: vec![count, count, 1, 1], data };
-        let packed = pack(&conv, &weight, &TapOrder::new(&conv, Form::Masked), slots, slots.clone());
+        let packed = pack(&conv, &weight, &TapOrder::new(&conv, Form::Masked), slots, (slots.clone(), 1));
         let (input, unit) = (self.ranges.narrow[&0], self.ranges.wide[&0]);
         let (source, unit_of) = (Source { form: input, seen: None }, Unit { of: &|_| unit, coarsest: 0 });
         let linear = self.put_linear(blob, &packed, [None, None], source, unit_of, "image")?;
@@ -238,10 +247,5 @@ impl Lowering<'_> {
         blob.patch(record.length(features.groups, features.groups - 1));
         blob.op(record.into(), 0, unit, "image");
         Ok(())
-    }
-
-    /// Logits: channel-major, each group contiguous already.
-    fn logit_slots(&self, conv: &Conv) -> Slots {
-        sorted(conv.outputs).into_iter().map(Some).collect()
     }
 }

@@ -24,7 +24,7 @@ impl Lowering<'_> {
     }
 
     /// Writes the record that begins a segment.
-    pub(super) fn begin_segment(&self, run: Run, ops: usize, blob: &mut BlobWriter) {
+    pub(super) fn begin_segment(run: Run, ops: usize, blob: &mut BlobWriter) {
         let record = SegmentRecord {
             kind: kind::SEGMENT,
             phase: run.phase as u8,
@@ -150,16 +150,16 @@ impl Lowering<'_> {
         let (index, rows): (TableIndex, Vec<Vec<f32>>) = match of.op {
             Op::Embed { levels } => {
                 let (weight, count) = (tensor("weight"), of.features.count);
-                let row = |level: usize| self.in_slots(slots, |f| weight[level * count + f]);
+                let row = |level: usize| in_slots(slots, |f| weight[level * count + f]);
                 (TableIndex::Value, (0..levels).map(row).collect())
             }
             Op::ClassBias => {
                 let (weight, classes) = (tensor("class.weight"), self.model.description().classes);
-                let row = |class: usize| self.in_slots(slots, |f| weight[f * classes + class]);
+                let row = |class: usize| in_slots(slots, |f| weight[f * classes + class]);
                 (TableIndex::Label, (0..classes).map(row).collect())
             }
-            Op::Ones => (TableIndex::Only, vec![self.in_slots(slots, |_| 1.0)]),
-            _ => (TableIndex::Only, vec![self.in_slots(slots, |_| 0.0)]),
+            Op::Ones => (TableIndex::Only, vec![in_slots(slots, |_| 1.0)]),
+            _ => (TableIndex::Only, vec![in_slots(slots, |_| 0.0)]),
         };
         let numbers: Vec<f32> = rows.into_iter().flatten().collect();
         let step = if let Held::Wide(v) = to { self.ranges.wide[&v] } else { self.row_step(to.value()) };
@@ -178,10 +178,6 @@ impl Lowering<'_> {
             table,
             ..bytemuck::Zeroable::zeroed()
         })
-    }
-
-    fn in_slots(&self, slots: &Slots, of: impl Fn(usize) -> f32) -> Vec<f32> {
-        slots.iter().map(|slot| slot.map_or(0.0, &of)).collect()
     }
 
     pub(super) fn concat(&self, [a, b]: [ValueId; 2], to: ValueId) -> Result<Record, Error> {
@@ -279,4 +275,9 @@ impl Lowering<'_> {
 /// A multiplier for the high word of a product.
 fn high_word(factor: f64) -> i32 {
     factor.round().clamp(0.0, f64::from(i32::MAX)) as i32
+}
+
+/// Numbers of the features in the order of a layout, 0 for padding.
+fn in_slots(slots: &Slots, of: impl Fn(usize) -> f32) -> Vec<f32> {
+    slots.iter().map(|slot| slot.map_or(0.0, &of)).collect()
 }

@@ -147,7 +147,7 @@ impl Lowering<'_> {
         let inputs = &self.layouts[node.inputs[0]];
         let weight = required("input_to_state.weight")?;
         let rows = gates.iter().copied().map(Some).collect();
-        let x = conv::pack(input_to_state, weight, &order, inputs, rows);
+        let x = conv::pack(input_to_state, weight, &order, inputs, (rows, 4));
         let biases = [tensor("input_to_state.bias"), tensor("class.weight")];
         let seen = self.inputs.get(node.output - 1);
         let seen_by = |matrix: usize| seen.and_then(|inputs| inputs.get(matrix));

@@ -110,7 +110,7 @@ pub fn quantize(model: &TrainedModel, numbers: Numbers<'_>) -> Result<Blob, Erro
             segment = Some(item.segment);
             let ops = schedule.items.iter().filter(|other| other.segment == item.segment);
             let ops = ops.map(|item| item.step.ops(model)).sum();
-            lowering.begin_segment(schedule.segments[item.segment], ops, &mut blob);
+            Lowering::begin_segment(schedule.segments[item.segment], ops, &mut blob);
         }
         lowering.place = schedule.place(item.segment);
         lowering.lower(&item.step, &schedule, &mut blob)?;

@@ -137,11 +137,14 @@ impl Step {
             }
             Step::Lstm { node, .. } => vec![Held::Narrow(model.nodes()[node].inputs[0])],
             Step::DepthGate { a, b, t, .. } => vec![Held::Wide(a), Held::Wide(b), Held::Wide(t)],
-            Step::Quantize { from, .. } | Step::Activation { from, .. } => vec![Held::Wide(from)],
+            Step::Quantize { from, .. }
+            | Step::Activation { from, .. }
+            | Step::Gate { from, .. }
+            | Step::Slice { of: from, .. }
+            | Step::Logits { from } => vec![Held::Wide(from)],
             Step::Add { a, b, .. } | Step::Multiply { a, b, .. } | Step::Concat { a, b, .. } => {
                 vec![Held::Wide(a), Held::Wide(b)]
             }
-            Step::Gate { from, .. } | Step::Slice { of: from, .. } | Step::Logits { from } => vec![Held::Wide(from)],
             Step::Scale { from, to, .. } | Step::ClassBias { from, to } => vec![Held::Wide(from), Held::Row(to)],
             Step::Shift { from, .. } => vec![from],
             Step::Keep { held } => vec![held],
@@ -198,12 +201,19 @@ impl<'a> Uses<'a> {
             Op::Activation(Activation::Relu) => {
                 self.demand[a].wide |= made.wide || (made.narrow && self.only_relu(a).is_none());
             }
-            Op::Activation(_) => self.demand[a].wide = true,
-            Op::Add { .. } => [a, b].into_iter().for_each(|v| self.demand[v].wide = true),
+            Op::Activation(_)
+            | Op::Slice { .. }
+            | Op::Scale { .. }
+            | Op::Gate
+            | Op::Glu
+            | Op::ClassBias
+            | Op::Shift { rows: 0, columns: 0 } => self.demand[a].wide = true,
+            Op::Add { .. } | Op::Multiply | Op::Concat => {
+                for v in [a, b] {
+                    self.demand[v].wide = true;
+                }
+            }
             Op::DepthGate => [a, b, t].into_iter().for_each(|v| self.demand[v].wide = true),
-            Op::Multiply | Op::Concat => [a, b].into_iter().for_each(|v| self.demand[v].wide = true),
-            Op::Slice { .. } | Op::Scale { .. } | Op::Gate | Op::Glu | Op::ClassBias => self.demand[a].wide = true,
-            Op::Shift { rows: 0, columns: 0 } => self.demand[a].wide = true,
             Op::Shift { .. } => {
                 self.demand[a].wide |= made.wide;
                 self.demand[a].narrow |= made.narrow;
@@ -252,6 +262,7 @@ impl<'a> Uses<'a> {
 ///
 /// # Errors
 /// When the engine lacks an op.
+#[allow(clippy::too_many_lines)] // one arm an op
 pub(super) fn plan(nodes: &[Node], magnitudes: &Magnitudes) -> Result<Vec<Step>, Error> {
     let uses = Uses::new(nodes)?;
     let mut steps = Vec::new();

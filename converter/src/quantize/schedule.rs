@@ -4,6 +4,7 @@ use super::plan::{Held, Step, Target};
 use crate::trained::TrainedModel;
 use pixelrnn::blob::Phase;
 use pixelrnn::network::{Class, ColourGroups, Conv, Op};
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Segment of a graph.
@@ -21,7 +22,7 @@ impl Run {
     pub(super) const PIXEL: Self = Self { phase: Phase::Past, rows_ahead: 0, columns_ahead: 0, level: 0 };
 
     /// Order in which segments begin, other things being equal: those that are ahead first.
-    fn rank(self) -> (u8, std::cmp::Reverse<usize>, std::cmp::Reverse<usize>, usize) {
+    fn rank(self) -> (u8, Reverse<usize>, Reverse<usize>, usize) {
         let phase = match self.phase {
             Phase::Given => 0,
             Phase::Above => 1,
@@ -29,7 +30,7 @@ impl Run {
             Phase::Past => 3,
             Phase::Row => 4,
         };
-        (phase, std::cmp::Reverse(self.rows_ahead), std::cmp::Reverse(self.columns_ahead), self.level)
+        (phase, Reverse(self.rows_ahead), Reverse(self.columns_ahead), self.level)
     }
 }
 
@@ -169,13 +170,12 @@ pub(super) fn taps_in_row(conv: &Conv, form: Form, u: usize) -> usize {
     if conv.taps().next().is_none() {
         return 0;
     }
+    let masked = conv.mask.is_some();
     match u.cmp(&row) {
-        std::cmp::Ordering::Less => columns,
-        std::cmp::Ordering::Equal if form == Form::Centre => columns.min(column),
-        std::cmp::Ordering::Equal if conv.mask.is_some() => columns.min(column + 1),
-        std::cmp::Ordering::Equal => columns,
-        std::cmp::Ordering::Greater if conv.mask.is_some() || form == Form::Centre => 0,
-        std::cmp::Ordering::Greater => columns,
+        Ordering::Equal if form == Form::Centre => columns.min(column),
+        Ordering::Equal if masked => columns.min(column + 1),
+        Ordering::Greater if masked || form == Form::Centre => 0,
+        Ordering::Less | Ordering::Equal | Ordering::Greater => columns,
     }
 }
 
@@ -475,7 +475,7 @@ impl Scheduler<'_> {
                 schedule.items.push(Item { segment, step: Step::Keep { held } });
             }
         }
-        self.drop_empty(&mut schedule);
+        drop_empty(&mut schedule);
         schedule.maps = self.maps(&kept);
         schedule
     }
@@ -483,16 +483,6 @@ impl Scheduler<'_> {
     /// True for the row of a table that does not depend on the position: it is copied where it is read.
     fn is_anywhere(&self, step: &Step) -> bool {
         matches!(step, Step::Table { node, .. } if !matches!(self.model.nodes()[*node].op, Op::Embed { .. }))
-    }
-
-    /// Removes segments without ops: those of tables that are written elsewhere.
-    fn drop_empty(&self, schedule: &mut Schedule) {
-        let used: BTreeSet<usize> = schedule.items.iter().map(|item| item.segment).collect();
-        let new: BTreeMap<usize, usize> = used.iter().enumerate().map(|(new, old)| (*old, new)).collect();
-        schedule.segments = used.iter().map(|old| schedule.segments[*old]).collect();
-        for item in &mut schedule.items {
-            item.segment = new[&item.segment];
-        }
     }
 
     /// Pixels of each map: from the last one that is written when a reader runs back to the first that it reads.
@@ -517,5 +507,15 @@ impl Scheduler<'_> {
             }
         }
         maps
+    }
+}
+
+/// Removes segments without ops: those of tables that are written elsewhere.
+fn drop_empty(schedule: &mut Schedule) {
+    let used: BTreeSet<usize> = schedule.items.iter().map(|item| item.segment).collect();
+    let new: BTreeMap<usize, usize> = used.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+    schedule.segments = used.iter().map(|old| schedule.segments[*old]).collect();
+    for item in &mut schedule.items {
+        item.segment = new[&item.segment];
     }
 }

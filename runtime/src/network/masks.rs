@@ -13,7 +13,7 @@ pub enum ColourGroups {
 }
 
 /// Maximum number of pieces of a vector with assignments of their own; see [`Features::concat`].
-pub const MAX_PIECES: usize = 32;
+pub const MAX_PIECES: usize = 24;
 
 /// Consecutive features that are assigned to colour groups by one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -145,10 +145,11 @@ fn what_is_no_number_anywhere_in_a_blob_stops_the_engine() {
 fn constant_logits(blob: &Blob, logits: &[f32]) -> Blob {
     let mut bytes = blob.bytes().to_vec();
     let model = blob.model().unwrap();
-    let at = offset_at(&bytes, 44) + RECORD_BYTES * (model.instructions().len() - 1);
+    let at = offset_at(&bytes, 44) + RECORD_BYTES * (model.logits_op());
     let outputs = usize::from(u16_at(&bytes, at + 18));
     let (weights, bias) = (offset_at(&bytes, at + 24), offset_at(&bytes, at + 28));
-    let count = model.instructions().flatten().last().unwrap().weights(model.image().channels, model.layout());
+    let made = model.instructions().nth(model.logits_op()).flatten().unwrap();
+    let count = made.weights(model.groups(), model.layout());
     bytes[weights..weights + 4 * count].fill(0);
     for n in 0..outputs {
         mutate::word(&mut bytes, bias + 4 * n, logits[n % logits.len()].to_bits());
@@ -170,7 +171,7 @@ fn huge_logits_have_the_likelihoods_of_their_distances() {
     for fixture in fixtures::all() {
         let Some(blob) = fixture.blob_of(NumberFormat::F32) else { continue };
         let (model, label) = (blob.model().unwrap(), fixture.label(0));
-        let at = offset_at(blob.bytes(), 44) + RECORD_BYTES * (model.instructions().len() - 1);
+        let at = offset_at(blob.bytes(), 44) + RECORD_BYTES * (model.logits_op());
         if offset_at(blob.bytes(), at + 28) == 0 {
             continue;
         }

@@ -368,7 +368,7 @@ fn concat_and_slice_keep_each_features_group() {
         r#"{{"op": "conv", "name": "c", "mask": "B", "kernel": [1, 1], "out": 8, "parts": 2, "as": "p"}},
            {{"op": "concat", "in": [{inputs}], "as": "all"}}"#
     );
-    refused(&rgb(&ops), &["ops[2] (concat `all`)", "more than 32 ways"]);
+    refused(&rgb(&ops), &["ops[2] (concat `all`)", "more than 24 ways"]);
     assert!(Description::from_json(&gray(&ops)).is_ok());
 }
 

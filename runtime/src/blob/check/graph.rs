@@ -11,6 +11,7 @@ use crate::network::Image;
 use bytemuck::Zeroable;
 
 /// Place of an op in the graph. All ops of a blob without graph are in one segment of phase [`Phase::Past`].
+#[allow(clippy::struct_excessive_bools)] // answers to independent questions
 pub(super) struct Place {
     pub(super) segment: SegmentRecord,
     /// Phase of the segment.
@@ -304,7 +305,7 @@ fn isize_len(x: usize) -> isize {
 /// Segment of the record with index `op`, and the index of the segment's record.
 fn segment_of<'a>(model: &Raw<'a>, op: usize) -> Option<(&'a SegmentRecord, usize)> {
     let before = model.records().iter().enumerate().take(op);
-    before.filter_map(|(n, record)| Some((record.segment()?, n))).last()
+    before.rev().find_map(|(n, record)| Some((record.segment()?, n)))
 }
 
 /// Checks that a map has the values at `rows` and from the first to the last of `columns`, relative to the position of `place`, and
@@ -328,11 +329,9 @@ fn reads(
     // Rows down from the last row that is written.
     let rows_from_last = rows + own_below - below;
     let whole_row = match (phase, place.phase) {
-        (Phase::Given, Phase::Given | Phase::Above | Phase::Past | Phase::Itself | Phase::Row) => true,
-        (_, Phase::Given) => return Err("map"),
-        (Phase::Above | Phase::Past | Phase::Itself | Phase::Row, Phase::Row) => true,
-        (Phase::Above, Phase::Above | Phase::Past | Phase::Itself)
-        | (Phase::Past | Phase::Itself | Phase::Row, Phase::Above | Phase::Past | Phase::Itself) => false,
+        (Phase::Given, _) | (Phase::Above | Phase::Past | Phase::Itself | Phase::Row, Phase::Row) => true,
+        (Phase::Above | Phase::Past | Phase::Itself | Phase::Row, Phase::Given) => return Err("map"),
+        (Phase::Above | Phase::Past | Phase::Itself | Phase::Row, Phase::Above | Phase::Past | Phase::Itself) => false,
     };
     let Image { height, width, .. } = model.image();
     // Rows below the image are padding, and so are columns to the right of it.
@@ -347,7 +346,7 @@ fn reads(
                 (Phase::Above, Phase::Above) => all_columns || last + own_ahead <= ahead,
                 (Phase::Above, _) => all_columns || last <= ahead,
                 (Phase::Past | Phase::Itself, Phase::Past) => last < 0,
-                (Phase::Past, Phase::Itself) | (Phase::Itself, Phase::Itself) => last <= 0,
+                (Phase::Past | Phase::Itself, Phase::Itself) => last <= 0,
                 _ => false,
             });
     // At a pixel and after its colours, colour groups follow one another, and a map is written after the last.

@@ -365,13 +365,12 @@ impl<'a> Elementwise<'a> {
     /// Factors of the op; an op with fewer than three repeats one.
     pub(crate) const fn rescales(self) -> [Rescale; 3] {
         match self {
-            Self::Relu(_) => [Rescale::UNUSED; 3],
+            Self::Relu(_) | Self::Multiply(_) => [Rescale::UNUSED; 3],
             Self::Elu(e) => [e.exponent; 3],
             Self::LeakyRelu(l) => [l.positive, l.negative, l.negative],
             Self::Tanh(t) | Self::Sigmoid(t) => [t.rescale, t.back, t.back],
             Self::Add(s) => [s.rescale_a, s.rescale_b, s.rescale_b],
             Self::DepthGate(d) => [d.rescale_a, d.rescale_b, d.rescale_t],
-            Self::Multiply(_) => [Rescale::UNUSED; 3],
             Self::Gate(g) | Self::Glu(g) => [g.rescale_a, g.rescale_b, g.rescale_b],
         }
     }

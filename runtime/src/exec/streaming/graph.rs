@@ -11,8 +11,8 @@ use super::observer::Observer;
 use super::ring::Ring;
 use crate::arithmetic::Arithmetic;
 use crate::blob::{
-    DType, GraphOp, JoinRecord, KeepRecord, LoadRecord, LogitsRecord, MapConvRecord, Model, Phase, Plan, SegmentRecord,
-    Span, TableIndex, TableRecord,
+    DType, GraphOp, Instruction, JoinRecord, KeepRecord, LoadRecord, LogitsRecord, MapConvRecord, Model, Phase, Plan,
+    Record, SegmentRecord, Span, TableIndex, TableRecord,
 };
 use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
@@ -104,17 +104,13 @@ fn position<A: Arithmetic, K: Kernel, O: Observer>(
             let context = PixelContext { group, ..*context };
             run(op..op + 1, &context, op_state.from(at).ok_or(Corrupt)?, scratch, kernel, observer)?;
         }
-        let instruction = context.model.records().get(op).and_then(|record| record.instruction()).ok_or(Corrupt)?;
-        if record_has_state(instruction) {
+        let instruction = context.model.records().get(op).and_then(Record::instruction).ok_or(Corrupt)?;
+        // The state of a graph's own ops is in the maps.
+        if !matches!(instruction, Instruction::Graph(_)) {
             at += instruction.state_bytes(context.height, context.width, context.model.weights(), context.plan) / 4;
         }
     }
     Ok(())
-}
-
-/// True for ops whose state is not in a map.
-const fn record_has_state(instruction: crate::blob::Instruction<'_>) -> bool {
-    !matches!(instruction, crate::blob::Instruction::Graph(_))
 }
 
 /// Work after the value of a colour group is known, or all values without groups: ops that know it run.
@@ -218,13 +214,11 @@ fn load<T: Pod, A: Arithmetic>(
     let map = map::<T>(scratch.maps, of_map, context.plan).ok_or(Corrupt)?;
     let y = scratch.registers.get_mut(record.output, 0..usize::from(record.count)).ok_or(Corrupt)?;
     let row = context.row.checked_sub(record.rows.into());
-    match row.zip(context.column.checked_sub(record.columns.into())) {
-        Some((row, column)) => copy(y, map.get(row * context.width + column).ok_or(Corrupt)?),
-        None => {
-            fill(y, zero(of_map.zero_point));
-            Ok(())
-        }
+    if let Some((row, column)) = row.zip(context.column.checked_sub(record.columns.into())) {
+        return copy(y, map.get(row * context.width + column).ok_or(Corrupt)?);
     }
+    fill(y, zero(of_map.zero_point));
+    Ok(())
 }
 
 /// Convolution over a map: gathers its taps, row by row, and the centre, then computes the outputs block by block.

@@ -85,6 +85,7 @@ mod tests {
             column,
             groups: 1,
             group: 0,
+            value: 0,
         };
         let mut memory = [0; 6];
         let mut ring = Ring::new(&mut memory, 12, 2).unwrap();

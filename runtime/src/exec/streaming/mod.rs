@@ -278,13 +278,8 @@ fn logits_of<'l>(
         // One logit becomes two, in a place behind those of the channels.
         Output::Bernoulli => {
             let logit = *logits.get(channel).ok_or(Corrupt)?;
-            let two = logits.get_mut(channels..channels + levels);
-            two.map(|two| {
-                if let Some(first) = two.first_mut() {
-                    *first = logit;
-                }
-                two
-            })
+            *logits.get_mut(channels).ok_or(Corrupt)? = logit;
+            logits.get_mut(channels..channels + levels)
         }
     }
     .ok_or(Corrupt)
