@@ -39,7 +39,7 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
-    /// All shipped models, plus a larger PixelCNN, LSTMs and gated PixelCNNs for digits with random weights.
+    /// All shipped models, plus a larger `PixelCNN`, LSTMs and gated `PixelCNN`s for digits with random weights.
     ///
     /// # Panics
     /// Panics if a shipped model cannot be read.

@@ -145,10 +145,10 @@ impl<F: FnMut(Node)> Graph<'_, F> {
                 self.apply(OpKind::Multiply {}, &[a, b], |builder, of| builder.multiply(of[0], of[1]));
             }
             11 => {
-                self.apply(OpKind::Add {}, &[a, b], |builder, of| builder.add(of));
+                self.apply(OpKind::Add {}, &[a, b], Builder::add);
             }
             12 => {
-                self.apply(OpKind::Concat {}, &[a, b], |builder, of| builder.concat(of));
+                self.apply(OpKind::Concat {}, &[a, b], Builder::concat);
             }
             13 => {
                 let (from, count) = (self.random.below(features), self.random.between(1, features));
@@ -208,7 +208,7 @@ impl<F: FnMut(Node)> Graph<'_, F> {
         let mut all = parts[0];
         for part in &parts[1..] {
             let both = [Some(all), Some(*part)];
-            all = self.apply(OpKind::Concat {}, &both, |builder, of| builder.concat(of)).expect("a concatenation");
+            all = self.apply(OpKind::Concat {}, &both, Builder::concat).expect("a concatenation");
         }
         let name = self.name();
         let shape = ConvShape::masked(Mask::B, [1, 1], logits);

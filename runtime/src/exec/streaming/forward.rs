@@ -30,10 +30,22 @@ pub(super) fn forward<'b, A: Arithmetic, K: Kernel, O: Observer>(
     Ok(scratch.logits)
 }
 
+/// [`run`], out of line: a graph calls it for each segment.
+#[inline(never)]
+pub(super) fn run_segment<A: Arithmetic, K: Kernel, O: Observer>(
+    ops: Range<usize>,
+    context: &PixelContext<'_>,
+    op_state: OpState<'_>,
+    scratch: &mut Scratch<'_, A>,
+    kernel: K,
+    observer: &mut O,
+) -> Result<(), Corrupt> {
+    run(ops, context, op_state, scratch, kernel, observer)
+}
+
 /// Runs the ops of a range of records, with the state of the first of them on, for one colour of one pixel.
-#[cfg_attr(not(feature = "graph"), inline(always))]
-#[cfg_attr(feature = "graph", inline(never))]
-pub(super) fn run<A: Arithmetic, K: Kernel, O: Observer>(
+#[inline(always)]
+fn run<A: Arithmetic, K: Kernel, O: Observer>(
     ops: Range<usize>,
     context: &PixelContext<'_>,
     mut op_state: OpState<'_>,

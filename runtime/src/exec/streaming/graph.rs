@@ -3,7 +3,7 @@
 use super::context::{OpState, PixelContext, Scratch, split};
 use super::conv::{Output, product, to_logits};
 use super::elementwise::features;
-use super::forward::{end_ops, run};
+use super::forward::{end_ops, run_segment};
 use super::gemv::OUTPUT_BLOCK;
 use super::im2col::Im2Col;
 use super::memory::{copy, fill};
@@ -31,6 +31,7 @@ fn segments<'a>(model: &Model<'a>) -> impl Iterator<Item = (&'a SegmentRecord, P
 }
 
 /// Runs the ops of one colour of one pixel: before the first colour, the segments that run ahead of the pixel.
+#[inline(never)]
 pub(super) fn pixel<A: Arithmetic, K: Kernel, O: Observer>(
     context: &PixelContext<'_>,
     op_state: &mut OpState<'_>,
@@ -47,7 +48,7 @@ pub(super) fn pixel<A: Arithmetic, K: Kernel, O: Observer>(
         observer.position(context.row, context.column);
     }
     for (segment, _, ops) in segments(&context.model).filter(|(_, phase, _)| *phase == Phase::Past) {
-        run(ops, context, op_state.from(state(segment, context)).ok_or(Corrupt)?, scratch, kernel, observer)?;
+        run_segment(ops, context, op_state.from(state(segment, context)).ok_or(Corrupt)?, scratch, kernel, observer)?;
     }
     Ok(())
 }
@@ -97,12 +98,12 @@ fn position<A: Arithmetic, K: Kernel, O: Observer>(
     observer.position(context.row, context.column);
     let mut at = state(segment, context);
     if context.groups == 1 {
-        return run(ops.clone(), context, op_state.from(at).ok_or(Corrupt)?, scratch, kernel, observer);
+        return run_segment(ops.clone(), context, op_state.from(at).ok_or(Corrupt)?, scratch, kernel, observer);
     }
     for op in ops.clone() {
         for group in 0..context.groups {
             let context = PixelContext { group, ..*context };
-            run(op..op + 1, &context, op_state.from(at).ok_or(Corrupt)?, scratch, kernel, observer)?;
+            run_segment(op..op + 1, &context, op_state.from(at).ok_or(Corrupt)?, scratch, kernel, observer)?;
         }
         let instruction = context.model.records().get(op).and_then(Record::instruction).ok_or(Corrupt)?;
         // The state of a graph's own ops is in the maps.
@@ -114,6 +115,7 @@ fn position<A: Arithmetic, K: Kernel, O: Observer>(
 }
 
 /// Work after the value of a colour group is known, or all values without groups: ops that know it run.
+#[inline(never)]
 pub(super) fn end_group<A: Arithmetic, K: Kernel>(
     context: &PixelContext<'_>,
     state_words: &mut [u32],
@@ -123,12 +125,13 @@ pub(super) fn end_group<A: Arithmetic, K: Kernel>(
     let (mut scratch, mut op_state) = split::<A>(&context.model, context.plan, state_words, sums).ok_or(Corrupt)?;
     for (segment, _, ops) in segments(&context.model).filter(|(_, phase, _)| *phase == Phase::Itself) {
         let op_state = op_state.from(state(segment, context)).ok_or(Corrupt)?;
-        run(ops, context, op_state, &mut scratch, kernel, &mut ())?;
+        run_segment(ops, context, op_state, &mut scratch, kernel, &mut ())?;
     }
     Ok(())
 }
 
 /// Work after all values of a pixel are known: image values are kept, and after a row ops that know it run.
+#[inline(never)]
 pub(super) fn end_pixel<A: Arithmetic, K: Kernel>(
     context: &PixelContext<'_>,
     op_state: &mut OpState<'_>,
