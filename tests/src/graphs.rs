@@ -1,10 +1,11 @@
 //! Random graphs: ops of every kind between values of every class.
 
-use crate::models::{converted, tensors};
+use crate::models::{self, converted, tensors};
 use crate::random::Random;
 use pixelrnn::blob::NumberFormat;
 use pixelrnn::network::{
-    Activation, Builder, Class, ColourGroups, Conv, ConvShape, Image, InputMap, Mask, NetworkError, Node, Output, Value,
+    Activation, Architecture, Builder, Class, ColourGroups, Conv, ConvShape, Image, InputMap, Mask, NetworkError, Node,
+    Output, Preset, Value,
 };
 use pixelrnn_converter::{Blob, Description, NetworkSpec, OpKind, OpSpec, TrainedModel};
 
@@ -25,6 +26,42 @@ pub fn random(seed: u64) -> TrainedModel {
 /// Panics if conversion fails for a reason that a graph cannot give.
 pub fn random_blob(seed: u64, weights: NumberFormat) -> Option<(TrainedModel, Blob)> {
     converted(random(seed), seed, weights)
+}
+
+/// A gated `PixelCNN`, determined by its seed: gray or colour, with and without colour groups, classes and skips.
+///
+/// # Panics
+/// Panics if the preset is invalid, which is a bug in this function.
+pub fn gated(seed: u64) -> TrainedModel {
+    let mut random = Random::new(seed);
+    let channels = if seed.is_multiple_of(3) { 3 } else { 1 };
+    let levels = random.choose(&[2, 4]);
+    let preset = Preset {
+        architecture: Architecture::GatedPixelCnn,
+        image: Image { height: random.between(1, 7), width: random.between(1, 9), channels, levels },
+        hidden: random.between(1, 7),
+        layers: random.between(0, 4),
+        input_kernel: random.choose(&[3, 5, 7]),
+        kernel: random.choose(&[1, 3, 5]),
+        head: random.between(1, 6),
+        output: if levels == 2 { Output::Bernoulli } else { Output::Softmax },
+        residual: !random.once_in(3),
+        skip: false,
+        depth_gate: false,
+        initial_state: false,
+        classes: random.choose(&[0, 3]),
+        colour_groups: if random.once_in(4) { ColourGroups::None } else { ColourGroups::Cyclic },
+    };
+    let description = Description::from(Preset { skip: preset.layers > 0 && random.once_in(2), ..preset });
+    models::of(&description, seed)
+}
+
+/// Blob of [`gated`]; see [`random_blob`].
+///
+/// # Panics
+/// See [`random_blob`].
+pub fn gated_blob(seed: u64, weights: NumberFormat) -> Option<(TrainedModel, Blob)> {
+    converted(gated(seed), seed, weights)
 }
 
 struct Graph<'r, F> {

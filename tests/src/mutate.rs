@@ -10,6 +10,187 @@ use pixelrnn::blob::RECORD_BYTES;
 use pixelrnn::{BlobError, Model};
 use pixelrnn_converter::Blob;
 
+mod graph;
+
+pub use graph::{placed, roomy, structure};
+
+/// Fields of a record of `kind` except its weights and tables: name, offset and bytes.
+pub fn fields(kind: u8) -> Vec<(&'static str, usize, usize)> {
+    let listed: &[_] = match kind {
+        1 => &[
+            ("destination", 1, 1),
+            ("mask", 2, 1),
+            ("left_shift", 3, 1),
+            ("kernel", 4, 1),
+            ("kernel", 5, 1),
+            ("dilation", 6, 1),
+            ("input_zero_point", 7, 1),
+            ("input", 8, 4),
+            ("output", 12, 4),
+            ("inputs", 16, 2),
+            ("outputs", 18, 2),
+            ("output_zero_point", 20, 1),
+            ("output_clamp_min", 21, 1),
+            ("logit_shift", 22, 1),
+            ("weights", 24, 4),
+            ("bias", 28, 4),
+            ("multipliers", 32, 4),
+            ("class_bias", 36, 4),
+        ],
+        2 => &[
+            ("zero_point", 1, 1),
+            ("clamp_min", 2, 1),
+            ("input", 4, 4),
+            ("output", 8, 4),
+            ("count", 12, 2),
+            ("rescale", 16, 4),
+        ],
+        3 => &[("input", 4, 4), ("output", 8, 4), ("count", 12, 2)],
+        4 => &[("input", 4, 4), ("output", 8, 4), ("count", 12, 2), ("exponent", 16, 4), ("back", 20, 4)],
+        5 => &[
+            ("negate", 1, 1),
+            ("a", 4, 4),
+            ("b", 8, 4),
+            ("output", 12, 4),
+            ("count", 16, 2),
+            ("rescale_a", 20, 4),
+            ("rescale_b", 24, 4),
+        ],
+        6 => &[
+            ("a", 4, 4),
+            ("b", 8, 4),
+            ("t", 12, 4),
+            ("output", 16, 4),
+            ("count", 20, 2),
+            ("rescale_a", 24, 4),
+            ("rescale_b", 28, 4),
+            ("rescale_t", 32, 4),
+        ],
+        7..=9 => &[
+            ("left_shift_x", 2, 1),
+            ("left_shift_h", 3, 1),
+            ("kernel", 4, 1),
+            ("input_zero_point", 5, 1),
+            ("input", 8, 4),
+            ("output", 12, 4),
+            ("inputs", 16, 2),
+            ("hidden", 18, 2),
+            ("to_hidden", 20, 4),
+            ("to_output", 24, 4),
+            ("weights_x", 28, 4),
+            ("bias", 32, 4),
+            ("multipliers_x", 36, 4),
+            ("weights_h", 40, 4),
+            ("multipliers_h", 44, 4),
+            ("class_bias", 48, 4),
+            ("initial", 52, 4),
+            ("cell_bits", 56, 4),
+            ("initial_to_hidden", 60, 4),
+        ],
+        10 | 11 => &[
+            ("fraction", 1, 1),
+            ("input", 4, 4),
+            ("output", 8, 4),
+            ("count", 12, 2),
+            ("rescale", 16, 4),
+            ("back", 20, 4),
+        ],
+        12 => &[
+            ("negate", 1, 1),
+            ("input", 4, 4),
+            ("output", 8, 4),
+            ("count", 12, 2),
+            ("positive", 16, 4),
+            ("negative", 20, 4),
+        ],
+        13 => &[("ungrouped", 1, 1), ("map_bytes", 4, 4), ("map_bytes", 8, 4)],
+        14 => &[
+            ("phase", 1, 1),
+            ("ops", 2, 2),
+            ("columns_ahead", 4, 2),
+            ("rows_ahead", 6, 2),
+            ("state", 8, 4),
+            ("state", 12, 4),
+        ],
+        15 => &[
+            ("dtype", 1, 1),
+            ("zero_point", 2, 1),
+            ("input", 4, 4),
+            ("count", 8, 2),
+            ("pixels", 12, 4),
+            ("pixels", 16, 4),
+            ("at", 20, 4),
+            ("at", 24, 4),
+        ],
+        16 => {
+            &[("map", 2, 2), ("output", 4, 4), ("rows", 8, 2), ("columns", 10, 2), ("dtype", 12, 1), ("count", 14, 2)]
+        }
+        17 => &[
+            ("destination", 1, 1),
+            ("centre", 2, 1),
+            ("left_shift", 3, 1),
+            ("above", 4, 1),
+            ("above", 5, 1),
+            ("dilation", 6, 1),
+            ("input_zero_point", 7, 1),
+            ("input", 8, 4),
+            ("output", 12, 4),
+            ("inputs", 16, 2),
+            ("outputs", 18, 2),
+            ("output_zero_point", 20, 1),
+            ("output_clamp_min", 21, 1),
+            ("logit_shift", 22, 1),
+            ("own", 23, 1),
+            ("weights", 24, 4),
+            ("bias", 28, 4),
+            ("multipliers", 32, 4),
+            ("class_bias", 36, 4),
+            ("anchor", 40, 1),
+            ("anchor", 41, 1),
+            ("map", 42, 2),
+            ("below", 44, 1),
+        ],
+        18 => &[("index", 1, 1), ("count", 2, 2), ("output", 4, 4), ("table", 8, 4)],
+        19 => &[
+            ("count", 2, 2),
+            ("input", 4, 4),
+            ("input", 8, 4),
+            ("counts", 12, 2),
+            ("counts", 14, 2),
+            ("output", 16, 4),
+            ("rescale", 20, 4),
+            ("rescale", 24, 4),
+        ],
+        20 => &[("a", 4, 4), ("b", 8, 4), ("output", 12, 4), ("count", 16, 2), ("multiplier", 20, 4)],
+        21 | 22 => &[
+            ("fraction", 1, 1),
+            ("fraction_b", 2, 1),
+            ("input", 4, 4),
+            ("output", 8, 4),
+            ("count", 12, 2),
+            ("rescale_a", 16, 4),
+            ("rescale_b", 20, 4),
+            ("multiplier", 24, 4),
+        ],
+        23 => &[("logit_shift", 1, 1), ("count", 2, 2), ("input", 4, 4), ("rescale", 8, 4)],
+        _ => &[],
+    };
+    let mut fields = [&[("kind", 0, 1)], listed].concat();
+    if kind == 19 {
+        fields.extend((28..52).step_by(2).map(|at| ("spans", at, 2)));
+    }
+    fields
+}
+
+/// Writes `value` into the field of `bytes` bytes at `at`, and updates the checksum.
+///
+/// # Panics
+/// Panics if the field is outside.
+pub fn field(blob: &mut [u8], at: usize, bytes: usize, value: u32) {
+    blob[at..at + bytes].copy_from_slice(&value.to_le_bytes()[..bytes]);
+    seal(blob);
+}
+
 /// Replaces constants of `blob` at random by random and extreme values, and updates the checksum. The network structure
 /// is unchanged.
 ///
@@ -36,9 +217,12 @@ pub fn register(blob: &mut [u8], random: &mut Random) -> (usize, u8) {
     let op = random.below(header.op_count);
     let at = header.ops + 64 * op;
     let fields: &[usize] = match blob[at] {
-        2..=4 => &[4, 8],
-        5 => &[4, 8, 12],
+        2..=4 | 10..=12 | 21 | 22 => &[4, 8],
+        5 | 20 => &[4, 8, 12],
         6 => &[4, 8, 12, 16],
+        15 | 16 | 18 | 23 => &[4],
+        19 => &[4, 8, 16],
+        13 | 14 => return (op, blob[at]),
         _ => &[8, 12],
     };
     let field = at + random.choose(fields);
@@ -57,7 +241,8 @@ pub fn offset(blob: &mut [u8], random: &mut Random) {
     let header = Header::parse(blob).expect("a blob");
     let at = header.ops + 64 * random.below(header.op_count);
     let fields: &[usize] = match blob[at] {
-        1 => &[24, 28, 32, 36],
+        1 | 17 => &[24, 28, 32, 36],
+        18 => &[8],
         7..=9 => &[28, 32, 36, 40, 44, 48, 52, 56],
         _ => &[],
     };
@@ -116,7 +301,7 @@ pub fn with_biases(blob: &[u8], random: &mut Random) -> (Vec<u8>, usize) {
             continue;
         }
         let features = usize::from(u16_at(blob, at + 18));
-        let count = if blob[at] == 1 { features } else { 4 * features };
+        let count = if (7..=9).contains(&blob[at]) { 4 * features } else { features };
         let (table, biases) = (bytes.len() as u32, (0..count).map(|_| random.bits() as u32).collect::<Vec<_>>());
         bytes[bias..bias + 4].copy_from_slice(&table.to_le_bytes());
         for n in 0..count * header.classes {
@@ -187,7 +372,7 @@ pub fn without_class_biases(blob: &[u8]) -> Vec<u8> {
 /// Offsets of the fields that point to the biases and class biases. `None` for ops without biases.
 fn bias_fields(blob: &[u8], at: usize) -> Option<[usize; 2]> {
     match blob[at] {
-        1 => Some([at + 28, at + 36]),
+        1 | 17 => Some([at + 28, at + 36]),
         7..=9 => Some([at + 32, at + 48]),
         _ => None,
     }
@@ -248,6 +433,7 @@ impl Mutator<'_> {
     fn op(&mut self, at: usize, header: &Header) {
         match self.blob[at] {
             1 => self.masked_conv(at, header),
+            17 => self.conv(at, header),
             2 => {
                 self.byte(at + 1, i8::MIN, i8::MAX);
                 self.byte(at + 2, i8::MIN, i8::MAX);
@@ -268,29 +454,105 @@ impl Mutator<'_> {
                 }
             }
             7..=9 => self.lstm(at, header),
+            10 | 11 => {
+                self.byte(at + 1, 7, 14);
+                self.rescale(at + 16);
+                self.rescale(at + 20);
+            }
+            12 => {
+                self.byte(at + 1, 0, 1);
+                self.rescale(at + 16);
+                self.rescale(at + 20);
+            }
+            15 => self.map(at, header),
+            18 => {
+                let rows = match self.blob[at + 1] {
+                    0 => 1,
+                    1 => header.classes,
+                    _ => header.levels,
+                };
+                let table = offset_at(self.blob, at + 8);
+                for byte in 0..2 * rows * usize::from(u16_at(self.blob, at + 2)) {
+                    self.byte(table + byte, i8::MIN, i8::MAX);
+                }
+            }
+            19 => {
+                self.rescale(at + 20);
+                self.rescale(at + 24);
+            }
+            20 => self.multiplier(at + 20),
+            21 | 22 => {
+                self.byte(at + 1, 7, 14);
+                self.byte(at + 2, 7, 14);
+                self.rescale(at + 16);
+                self.rescale(at + 20);
+                self.multiplier(at + 24);
+            }
+            23 => {
+                self.byte(at + 1, 0, 16);
+                self.rescale(at + 8);
+            }
             _ => {}
         }
     }
 
+    /// A multiplier that is not negative.
+    fn multiplier(&mut self, at: usize) {
+        self.word(at);
+        self.blob[at + 3] &= 0x7f;
+    }
+
+    /// Zero point of a map, the same in the convolutions that read it.
+    fn map(&mut self, at: usize, header: &Header) {
+        let map = (at - header.ops) / RECORD_BYTES;
+        self.byte(at + 2, i8::MIN, i8::MAX);
+        for op in 0..header.op_count {
+            let conv = header.ops + RECORD_BYTES * op;
+            if self.blob[conv] == 17 && usize::from(u16_at(self.blob, conv + 42)) == map {
+                self.blob[conv + 7] = self.blob[at + 2];
+            }
+        }
+    }
+
+    /// Constants of a convolution over a map.
+    fn conv(&mut self, at: usize, header: &Header) {
+        let record = self.blob[at..at + 64].to_vec();
+        let [rows, columns, own, below] = [4, 5, 23, 44].map(|field: usize| usize::from(record[field]));
+        let inputs = usize::from(u16_at(&record, 16));
+        let taps = (rows + below) * columns + own;
+        let open = |g: usize| match record[2] {
+            0 => 0,
+            1 => header.start(inputs, g),
+            2 => header.start(inputs, g + 1),
+            _ => inputs,
+        };
+        self.product(at, &record, header, |g| taps * inputs + open(g));
+    }
+
     fn masked_conv(&mut self, at: usize, header: &Header) {
         let record = self.blob[at..at + 64].to_vec();
-        let (inputs, outputs) = (usize::from(u16_at(&record, 16)), usize::from(u16_at(&record, 18)));
-        self.byte(at + 3, 0, 31);
+        let inputs = usize::from(u16_at(&record, 16));
         self.byte(at + 7, i8::MIN, i8::MAX);
+        let [kh, kw] = [record[4], record[5]].map(usize::from);
+        let past = ((kh / 2) * kw + kw / 2) * inputs;
+        self.product(at, &record, header, |g| past + header.start(inputs, if record[2] == 1 { g + 1 } else { g }));
+    }
+
+    /// Constants of a convolution whose group `g` has `length(g)` inputs.
+    fn product(&mut self, at: usize, record: &[u8], header: &Header, length: impl Fn(usize) -> usize) {
+        let outputs = usize::from(u16_at(record, 18));
+        self.byte(at + 3, 0, 31);
         self.byte(at + 20, i8::MIN, i8::MAX);
         self.byte(at + 21, i8::MIN, i8::MAX);
         self.byte(at + 22, 0, 16);
-        let [kh, kw] = [record[4], record[5]].map(usize::from);
-        let past = ((kh / 2) * kw + kw / 2) * inputs;
-        let own = |g: usize| header.start(inputs, if record[2] == 1 { g + 1 } else { g });
         let of_group = |g: usize| header.start(outputs, g + 1) - header.start(outputs, g);
-        let weights: usize = (0..header.channels).map(|g| of_group(g) * (past + own(g))).sum();
+        let weights: usize = (0..header.groups).map(|g| of_group(g) * length(g)).sum();
         for n in 0..weights {
-            self.byte(offset_at(&record, 24) + n, i8::MIN, i8::MAX);
+            self.byte(offset_at(record, 24) + n, i8::MIN, i8::MAX);
         }
-        self.words(offset_at(&record, 28), outputs);
-        self.words(offset_at(&record, 32), outputs);
-        self.words(offset_at(&record, 36), outputs * header.classes);
+        self.words(offset_at(record, 28), outputs);
+        self.words(offset_at(record, 32), outputs);
+        self.words(offset_at(record, 36), outputs * header.classes);
     }
 
     fn lstm(&mut self, at: usize, header: &Header) {
@@ -310,7 +572,7 @@ impl Mutator<'_> {
         let kernel = usize::from(record[4]);
         let units = |g: usize| header.start(hidden, g + 1) - header.start(hidden, g);
         let weights: usize =
-            (0..header.channels).map(|g| 4 * units(g) * (kernel / 2 * inputs + header.start(inputs, g + 1))).sum();
+            (0..header.groups).map(|g| 4 * units(g) * (kernel / 2 * inputs + header.start(inputs, g + 1))).sum();
         for n in 0..weights {
             self.byte(offset_at(&record, 28) + n, i8::MIN, i8::MAX);
         }

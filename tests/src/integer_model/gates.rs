@@ -26,6 +26,11 @@ pub fn sigmoid(z: i16) -> i64 {
     (32768 + tanh(z, 7)) >> 1
 }
 
+/// `1 + tanh(z / 2)`, twice the sigmoid, with `z` in units of 2^-(e+4).
+pub fn twice_sigmoid(z: i16, e: u32) -> i64 {
+    32768 + tanh(z, e)
+}
+
 /// Gate input `z`: saturated sum of the requantized products with x and h.
 pub fn pre_activation(x: i32, h: i32) -> i16 {
     sat16(wrap32(i64::from(x) + i64::from(h)).into())

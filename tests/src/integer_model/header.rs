@@ -1,6 +1,7 @@
 //! Section 1 of the specification: the header.
 
 use super::bytes::{blob_checksum, i8_at, offset_at, u8_at, u16_at, u32_at};
+use std::ops::Range;
 
 /// Output distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,8 @@ pub struct Header {
     pub width: usize,
     /// Number of channels, 1 or 3.
     pub channels: usize,
+    /// Number of colour groups: that of the channels, or 1.
+    pub groups: usize,
     /// Output distribution.
     pub output: Output,
     /// Levels per channel, L.
@@ -108,7 +111,7 @@ impl Header {
         }
         expect("length", offset_at(blob, 8), blob.len())?;
         expect("checksum", u32_at(blob, 12) as usize, blob_checksum(blob) as usize)?;
-        let header = Self {
+        let mut header = Self {
             layout: u8_at(blob, 6),
             activations: if u8_at(blob, 7) == 3 { Activations::SIXTEEN } else { Activations::EIGHT },
             length: offset_at(blob, 8),
@@ -118,6 +121,7 @@ impl Header {
             height: u16_at(blob, 28).into(),
             width: u16_at(blob, 30).into(),
             channels: u8_at(blob, 32).into(),
+            groups: u8_at(blob, 32).into(),
             output: match u8_at(blob, 33) {
                 0 => Output::Softmax,
                 1 => Output::Bernoulli,
@@ -147,6 +151,10 @@ impl Header {
         for (name, bytes) in [("register_bytes", header.register_bytes), ("im2col_bytes", header.im2col_bytes)] {
             expect(name, bytes % 4, 0)?;
         }
+        // A graph may be without colour groups.
+        if header.op_count > 0 && u8_at(blob, header.ops) == 13 && u8_at(blob, header.ops + 1) == 1 {
+            header.groups = 1;
+        }
         Ok(header)
     }
 
@@ -160,6 +168,23 @@ impl Header {
         self.height * self.width
     }
 
+    /// Record of op `op`.
+    pub fn record<'b>(&self, blob: &'b [u8], op: usize) -> &'b [u8] {
+        &blob[self.ops + 64 * op..][..64]
+    }
+
+    /// Pixels of a row.
+    pub fn pixels_of(&self, row: usize) -> Range<usize> {
+        row * self.width..(row + 1) * self.width
+    }
+
+    /// Pixel `down` rows below and `right` columns to the right of `pixel`; `None` outside the image.
+    pub fn away(&self, pixel: usize, down: isize, right: isize) -> Option<usize> {
+        let row = (pixel / self.width).checked_add_signed(down).filter(|row| *row < self.height)?;
+        let column = (pixel % self.width).checked_add_signed(right).filter(|column| *column < self.width)?;
+        Some(row * self.width + column)
+    }
+
     /// Values per image.
     pub fn values(&self) -> usize {
         self.channels * self.pixels()
@@ -167,7 +192,7 @@ impl Header {
 
     /// Section 2: first feature of group `g` among `count` features, which are sorted by group.
     pub fn start(&self, count: usize, g: usize) -> usize {
-        if self.channels == 1 { g * count } else { g * (count / 3) + g.min(count % 3) }
+        if self.groups == 1 { g * count } else { g * (count / 3) + g.min(count % 3) }
     }
 
     /// Stored weights of a row with `n` inputs, with padding.
@@ -194,6 +219,6 @@ impl Header {
     /// # Panics
     /// Panics if `f >= count`.
     pub fn group(&self, count: usize, f: usize) -> usize {
-        (0..self.channels).find(|g| f < self.start(count, g + 1)).expect("a feature below the count")
+        (0..self.groups).find(|g| f < self.start(count, g + 1)).expect("a feature below the count")
     }
 }

@@ -14,8 +14,12 @@ pub fn sat16(x: i64) -> i16 {
 
 /// `(wrap32(s · 2^left_shift) · m + 2³¹) >> 32`.
 pub fn requantize(s: i32, left_shift: u8, m: i32) -> i32 {
-    let shifted = wrap32(i64::from(s) << left_shift);
-    ((i64::from(shifted) * i64::from(m) + (1 << 31)) >> 32) as i32
+    high_word(wrap32(i64::from(s) << left_shift).into(), m.into()) as i32
+}
+
+/// `(x · m + 2³¹) >> 32`.
+pub fn high_word(x: i64, m: i64) -> i64 {
+    (x * m + (1 << 31)) >> 32
 }
 
 /// `x · m / 2^n`, rounded.

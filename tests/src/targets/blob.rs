@@ -3,6 +3,7 @@
 use super::put;
 use crate::forward::PLANS;
 use crate::integer_model::bytes::blob_checksum;
+use pixelrnn::blob::{GraphOp, Instruction};
 use pixelrnn::kernels::Native;
 use pixelrnn::{Engine, Model, Pixel, Plan, Sample, StepError, Temperature};
 use pixelrnn_converter::Blob;
@@ -12,6 +13,9 @@ const PIXELS: usize = 20;
 
 /// Largest state in words that is run.
 const WORDS: usize = 1 << 18;
+
+/// Most multiply-adds of ops that a graph runs before its first pixel.
+const MULTIPLY_ADDS: usize = 1 << 28;
 
 pub fn run(bytes: &[u8]) {
     draws_the_same(bytes);
@@ -30,7 +34,8 @@ fn draws_the_same(bytes: &[u8]) {
     let mut drawn = Vec::new();
     for plan in PLANS {
         // Limits the image width, as a whole row is slow to compute.
-        if model.state_words_for(plan) <= WORDS && (plan == Plan::Pixel || model.image().width <= 64) {
+        let slow = (plan == Plan::Row && model.image().width > 64) || ahead(model) > MULTIPLY_ADDS;
+        if model.state_words_for(plan) <= WORDS && !slow {
             drawn.extend([0, 0x3131_7171].map(|fill| pixels(model, plan, fill)));
         }
     }
@@ -41,6 +46,16 @@ fn draws_the_same(bytes: &[u8]) {
         let same = a[..both] == b[..both] && (a.len() == b.len() || *a_stops || *b_stops);
         assert!(same, "what stood in the buffer, or the plan, makes a difference: {a:?} and {b:?}");
     }
+}
+
+/// Bound of the multiply-adds before the first pixel: whole rows, as many as a segment is ahead.
+fn ahead(model: Model<'_>) -> usize {
+    let rows = model.instructions().flatten().map(|op| match op {
+        Instruction::Graph(GraphOp::Segment(segment)) => 1 + usize::from(segment.rows_ahead),
+        _ => 0,
+    });
+    let each = model.multiply_adds() + model.instructions().len();
+    rows.max().unwrap_or(0) * model.image().width * each
 }
 
 /// Samples the first pixels with a buffer full of `fill`. The flag tells if a non-finite sum stopped the engine.

@@ -3,11 +3,11 @@
 use pixelrnn::blob::{Layout, NumberFormat};
 use pixelrnn::network::{Image, Output};
 use pixelrnn::{Model, Plan};
-use pixelrnn_converter::Blob;
 use pixelrnn_converter::layout::arrange;
+use pixelrnn_converter::{Blob, Description, TrainedModel};
 use pixelrnn_tests::integer_model::IntegerModel;
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{fixtures, forward, golden, models, mutate};
+use pixelrnn_tests::{fixtures, forward, golden, graphs, models, mutate};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::path::Path;
@@ -83,12 +83,15 @@ fn check_random(seed: u64, model: Model<'_>) {
     check_samples(&name, model, label, &[(seed, random.choose(&[10, 900, 1000, 3000]))]);
 }
 
+/// Function that makes a blob from a seed.
+type Make = fn(u64, NumberFormat) -> Option<(TrainedModel, Blob)>;
+
 /// Random models with one weight format. At least a fifth must be convertible.
-fn random_models_of(weights: NumberFormat, seeds: Range<u64>) {
+fn random_models_of(make: Make, weights: NumberFormat, seeds: Range<u64>) {
     let tried = seeds.end - seeds.start;
     let ran: usize = seeds
         .into_par_iter()
-        .map(|seed| match models::random_blob_of(seed, weights) {
+        .map(|seed| match make(seed, weights) {
             Some((_, blob)) => {
                 check_random(seed, blob.model().unwrap());
                 1
@@ -102,12 +105,66 @@ fn random_models_of(weights: NumberFormat, seeds: Range<u64>) {
 
 #[test]
 fn random_models() {
-    random_models_of(NumberFormat::I8, 0..300);
+    random_models_of(models::random_blob_of, NumberFormat::I8, 0..300);
 }
 
 #[test]
 fn random_models_with_16_bit_activations() {
-    random_models_of(NumberFormat::I8A16, 300..500);
+    random_models_of(models::random_blob_of, NumberFormat::I8A16, 300..500);
+}
+
+#[test]
+fn random_graphs() {
+    random_models_of(graphs::random_blob, NumberFormat::I8, 0..400);
+    random_models_of(graphs::random_blob, NumberFormat::I8A16, 400..500);
+}
+
+/// Checks a described graph in all number formats of integers, with random weights.
+fn check_graph(json: &str) {
+    let description = Description::from_json(json).unwrap_or_else(|e| panic!("{e}: {json}"));
+    for (seed, weights) in (0..8).zip([NumberFormat::I8, NumberFormat::I8A16].into_iter().cycle()) {
+        let trained = models::of(&description, seed);
+        let (_, blob) = models::converted(trained, seed, weights).expect("a graph that the engine has");
+        check_random(seed, blob.model().unwrap());
+    }
+}
+
+/// Values before the image, of rows that are one below another: a map must keep all rows of the first pixel.
+#[test]
+fn given_values_of_rows_below() {
+    check_graph(
+        r#"{"image":{"height":4,"width":3,"channels":1,"levels":2},"output":"bernoulli","ops":[
+            {"op":"ones","as":"one"},
+            {"op":"conv","name":"a","in":"one","kernel":[3,3],"out":2,"as":"a"},
+            {"op":"conv","name":"b","in":"a","kernel":[1,3],"out":2,"as":"b"},
+            {"op":"conv","name":"c","in":"b","kernel":[3,1],"out":2,"as":"c"},
+            {"op":"masked_conv","name":"m","in":"image","mask":"A","kernel":[3,3],"out":2,"as":"m"},
+            {"op":"concat","in":["c","m"]},
+            {"op":"masked_conv","name":"l","mask":"B","kernel":[1,1],"out":1}]}"#,
+    );
+}
+
+/// A residual that a value after each colour reads, and that a later convolution adds to in place.
+#[test]
+fn a_sum_in_place_beside_a_reader_after_the_colour() {
+    check_graph(
+        r#"{"image":{"height":3,"width":3,"channels":3,"levels":2},"output":"bernoulli","ops":[
+            {"op":"masked_conv","name":"x","in":"image","mask":"A","kernel":[3,3],"out":3,"as":"x"},
+            {"op":"masked_conv","name":"w","in":"image","mask":"B","kernel":[1,1],"out":3,"as":"w"},
+            {"op":"add","in":["x","w"],"as":"s"},
+            {"op":"masked_conv","name":"r","in":"image","mask":"A","kernel":[1,3],"out":3,"as":"r"},
+            {"op":"masked_conv","name":"n","in":"r","mask":"B","kernel":[1,1],"out":3,"as":"n"},
+            {"op":"add","in":["x","n"],"as":"y"},
+            {"op":"masked_conv","name":"p","in":"s","mask":"A","kernel":[1,3],"out":3,"as":"p"},
+            {"op":"concat","in":["y","p"]},
+            {"op":"masked_conv","name":"l","mask":"B","kernel":[1,1],"out":3}]}"#,
+    );
+}
+
+#[test]
+fn gated_presets() {
+    random_models_of(graphs::gated_blob, NumberFormat::I8, 0..40);
+    random_models_of(graphs::gated_blob, NumberFormat::I8A16, 40..60);
 }
 
 #[test]

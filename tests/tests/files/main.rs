@@ -7,3 +7,4 @@ mod interrupted_writes;
 mod old_formats;
 mod round_trips;
 mod unsound_blobs;
+mod unsound_blobs_graph;

@@ -32,8 +32,8 @@ impl Add {
 }
 
 impl Op for Add {
-    fn apply(&self, image: &mut Image<'_>) {
-        for pixel in 0..image.registers.pixels() {
+    fn row(&self, image: &mut Image<'_>, row: usize) {
+        for pixel in image.header.pixels_of(row) {
             for f in 0..self.count {
                 let a = self.rescale_a.apply(image.registers.wide(pixel, self.a, f).into());
                 let b = self.rescale_b.apply(image.registers.wide(pixel, self.b, f).into());

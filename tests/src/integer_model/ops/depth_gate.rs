@@ -35,8 +35,8 @@ impl DepthGate {
 }
 
 impl Op for DepthGate {
-    fn apply(&self, image: &mut Image<'_>) {
-        for pixel in 0..image.registers.pixels() {
+    fn row(&self, image: &mut Image<'_>, row: usize) {
+        for pixel in image.header.pixels_of(row) {
             for f in 0..self.count {
                 let values = [self.a, self.b, self.t].map(|r| image.registers.wide(pixel, r, f));
                 let rescale = [self.rescale_a, self.rescale_b, self.rescale_t];

@@ -1,7 +1,7 @@
 //! Kind 4: ELU, `x` if `x > 0`, otherwise `exp(x) - 1`.
 
 use super::super::bytes::{i32_at, offset_at, u16_at};
-use super::super::numbers::{Rescale, exp2_neg, sat16};
+use super::super::numbers::{Rescale, exp2_neg, high_word, sat16};
 use super::{Image, Op};
 
 /// ELU on a residual vector.
@@ -28,15 +28,15 @@ impl Elu {
 }
 
 impl Op for Elu {
-    fn apply(&self, image: &mut Image<'_>) {
-        for pixel in 0..image.registers.pixels() {
+    fn row(&self, image: &mut Image<'_>, row: usize) {
+        for pixel in image.header.pixels_of(row) {
             for f in 0..self.count {
                 let x = image.registers.wide(pixel, self.input, f);
                 let y = if x > 0 {
                     x
                 } else {
                     let exp = exp2_neg(self.exponent.apply(-i64::from(x)));
-                    sat16(((exp - (1 << 30)) * self.back + (1 << 31)) >> 32)
+                    sat16(high_word(exp - (1 << 30), self.back))
                 };
                 image.registers.set_wide(pixel, self.output, f, y);
             }

@@ -30,8 +30,8 @@ impl LeakyRelu {
 }
 
 impl Op for LeakyRelu {
-    fn apply(&self, image: &mut Image<'_>) {
-        for pixel in 0..image.registers.pixels() {
+    fn row(&self, image: &mut Image<'_>, row: usize) {
+        for pixel in image.header.pixels_of(row) {
             for f in 0..self.count {
                 let x = i64::from(image.registers.wide(pixel, self.input, f));
                 let below = self.negative.apply(x);

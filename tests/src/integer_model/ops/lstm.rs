@@ -25,6 +25,7 @@ struct State {
 /// An LSTM layer with its weights.
 #[derive(Debug)]
 pub struct Lstm {
+    op: usize,
     kind: Kind,
     /// `b` of each unit.
     cell_bits: Vec<u8>,
@@ -53,8 +54,9 @@ pub struct Lstm {
 }
 
 impl Lstm {
-    /// Parses the record and the data it points to.
-    pub fn parse(blob: &[u8], record: &[u8], header: &Header) -> Self {
+    /// Parses record `op` and the data it points to.
+    pub fn parse(blob: &[u8], op: usize, header: &Header) -> Self {
+        let record = header.record(blob, op);
         let hidden = usize::from(u16_at(record, 18));
         let gates = |at: usize| i32_list(blob, offset_at(record, at), 4 * hidden);
         let kind = match u8_at(record, 0) {
@@ -63,6 +65,7 @@ impl Lstm {
             _ => Kind::Right,
         };
         let mut lstm = Self {
+            op,
             kind,
             cell_bits: (0..hidden).map(|u| u8_at(blob, offset_at(record, 56) + u)).collect(),
             left_shift_x: u8_at(record, 2),
@@ -85,7 +88,7 @@ impl Lstm {
             initial: Vec::new(),
         };
         let mut x = offset_at(record, 28);
-        for g in 0..header.channels {
+        for g in 0..header.groups {
             let count = 4 * (header.start(hidden, g + 1) - header.start(hidden, g));
             let length = lstm.x_length(header, g);
             lstm.weights_x.extend(header.matrix(blob, x, count, length));
@@ -146,9 +149,17 @@ impl Lstm {
         gathered
     }
 
+    /// State of a pixel where the op has run: `H`, then `C`.
+    fn state(&self, image: &Image<'_>, row: usize, column: usize) -> State {
+        let kept = &image.kept[self.op][row * image.header.width + column];
+        let (h, c) = kept.split_at(self.hidden);
+        State { h: h.to_vec(), c: c.to_vec(), initial: false }
+    }
+
     /// States read by the product with h, in order, and the state with the previous cell.
-    fn before(&self, states: &[Vec<State>], row: usize, column: usize, width: usize) -> (Vec<State>, State) {
-        let above = |j: usize| row.checked_sub(1).map(|i| states[i][j].clone());
+    fn before(&self, image: &Image<'_>, row: usize, column: usize) -> (Vec<State>, State) {
+        let width = image.header.width;
+        let above = |j: usize| row.checked_sub(1).map(|i| self.state(image, i, j));
         match self.kind {
             Kind::Row => {
                 let at = |v: usize| match (column + v).checked_sub(self.kernel / 2) {
@@ -160,7 +171,7 @@ impl Lstm {
             Kind::Left | Kind::Right => {
                 let beside = if self.kind == Kind::Left { column.checked_sub(1) } else { Some(column + 1) };
                 let beside = match beside {
-                    Some(j) if j < width => states[row][j].clone(),
+                    Some(j) if j < width => self.state(image, row, j),
                     _ => self.initial[row].clone(),
                 };
                 (vec![above(column).unwrap_or_else(|| self.zero()), beside.clone()], beside)
@@ -168,7 +179,7 @@ impl Lstm {
         }
     }
 
-    /// State of a pixel.
+    /// New state from its inputs.
     fn step(&self, x: &[i16], h: &[i16], cells: &[i16], label: Option<usize>) -> State {
         let dot = |weights: &[i8], input: &[i16]| -> i64 {
             // `zip` truncates the input to the group's prefix.
@@ -191,37 +202,26 @@ impl Lstm {
         }
         state
     }
-
-    /// States of all pixels, `[row][column]`.
-    fn states(&self, image: &Image<'_>) -> Vec<Vec<State>> {
-        let (height, width) = (image.header.height, image.header.width);
-        let mut states = vec![vec![self.zero(); width]; height];
-        for row in 0..height {
-            for n in 0..width {
-                let column = if self.kind == Kind::Right { width - 1 - n } else { n };
-                let (read, cell) = self.before(&states, row, column, width);
-                let h: Vec<i16> = read.iter().flat_map(|state| self.narrow(state, image.header.activations)).collect();
-                states[row][column] = self.step(&self.gather_x(image, row, column), &h, &cell.c, image.label);
-            }
-        }
-        states
-    }
 }
 
 impl Op for Lstm {
-    fn apply(&self, image: &mut Image<'_>) {
-        let states = self.states(image);
+    fn row(&self, image: &mut Image<'_>, row: usize) {
         let width = image.header.width;
-        for pixel in 0..image.header.pixels() {
-            let (row, column) = (pixel / width, pixel % width);
+        for n in 0..width {
+            let column = if self.kind == Kind::Right { width - 1 - n } else { n };
+            let (read, cell) = self.before(image, row, column);
+            let h: Vec<i16> = read.iter().flat_map(|state| self.narrow(state, image.header.activations)).collect();
+            let State { h, c, .. } = self.step(&self.gather_x(image, row, column), &h, &cell.c, image.label);
+            image.kept[self.op][row * width + column] = [h, c].concat();
+        }
+        for column in 0..width {
+            let pixel = row * width + column;
             for u in 0..self.hidden {
-                let rescaled = |state: &State| self.to_output.apply(state.h[u].into());
+                let rescaled = |row: usize| self.to_output.apply(self.state(image, row, column).h[u].into());
                 let value = match (self.kind, row) {
                     (Kind::Right, 0) => continue,
-                    (Kind::Right, _) => {
-                        i64::from(image.registers.wide(pixel, self.output, u)) + rescaled(&states[row - 1][column])
-                    }
-                    _ => rescaled(&states[row][column]),
+                    (Kind::Right, _) => i64::from(image.registers.wide(pixel, self.output, u)) + rescaled(row - 1),
+                    _ => rescaled(row),
                 };
                 image.registers.set_wide(pixel, self.output, u, sat16(value));
             }
@@ -240,7 +240,6 @@ impl Op for Lstm {
     }
 
     fn im2col_bytes(&self, header: &Header) -> usize {
-        (header.row(self.x_length(header, header.channels - 1)) + header.row(self.h_length()))
-            * header.activations.bytes
+        (header.row(self.x_length(header, header.groups - 1)) + header.row(self.h_length())) * header.activations.bytes
     }
 }

@@ -30,8 +30,8 @@ impl Quantize {
 }
 
 impl Op for Quantize {
-    fn apply(&self, image: &mut Image<'_>) {
-        for pixel in 0..image.registers.pixels() {
+    fn row(&self, image: &mut Image<'_>, row: usize) {
+        for pixel in image.header.pixels_of(row) {
             for f in 0..self.count {
                 let x = i64::from(image.registers.wide(pixel, self.input, f));
                 let q = image.header.activations.clamp(self.rescale.apply(x), self.zero_point, self.clamp_min);

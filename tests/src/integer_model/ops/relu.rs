@@ -19,8 +19,8 @@ impl Relu {
 }
 
 impl Op for Relu {
-    fn apply(&self, image: &mut Image<'_>) {
-        for pixel in 0..image.registers.pixels() {
+    fn row(&self, image: &mut Image<'_>, row: usize) {
+        for pixel in image.header.pixels_of(row) {
             for f in 0..self.count {
                 let x = image.registers.wide(pixel, self.input, f);
                 image.registers.set_wide(pixel, self.output, f, x.max(0));

@@ -33,8 +33,8 @@ impl Tanh {
 }
 
 impl Op for Tanh {
-    fn apply(&self, image: &mut Image<'_>) {
-        for pixel in 0..image.registers.pixels() {
+    fn row(&self, image: &mut Image<'_>, row: usize) {
+        for pixel in image.header.pixels_of(row) {
             for f in 0..self.count {
                 let x = image.registers.wide(pixel, self.input, f);
                 let t = tanh(sat16(self.rescale.apply(x.into())), self.fraction);
