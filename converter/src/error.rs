@@ -108,7 +108,7 @@ pub enum Error {
     /// Features of a colour model that the engine cannot lay out.
     #[error(
         "op `{op}` combines features whose colours come in different orders, which the engine cannot lay out: numbers of features \
-         that divide by 3 always fit"
+         that divide by 3, and slices from multiples of 3 on, always fit"
     )]
     Colours {
         /// Name of the op.

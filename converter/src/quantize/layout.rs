@@ -1,6 +1,7 @@
 //! Order of each value's features in the engine: sorted by colour group, and padded where groups must be equal.
 
 use crate::error::Error;
+use pixelrnn::blob::group_start;
 use pixelrnn::network::{Features, Node, Op, ValueId};
 use std::collections::BTreeMap;
 
@@ -29,8 +30,22 @@ pub(super) fn of_values(image: Features, nodes: &[Node]) -> Result<Vec<Slots>, E
         if !node.op.recurrences().is_empty() && slots[node.output] != units {
             return Err(refused(node));
         }
+        // A mask opens the centre by the colours of a value's own features, the engine by their places.
+        let masked = node.op.convolutions().iter().any(|(_, conv)| conv.mask.is_some());
+        let features = |v: ValueId| if v == 0 { image } else { nodes[v - 1].features };
+        let own = |v: ValueId| in_groups(&slots[v], &features(v));
+        if masked && !(own(node.inputs[0]) && own(node.output)) {
+            return Err(refused(node));
+        }
     }
     Ok(slots)
+}
+
+/// True if each feature lies in the engine's place of its own group.
+fn in_groups(slots: &Slots, features: &Features) -> bool {
+    let start = |group: usize| group_start(slots.len(), features.groups, group);
+    let lies = |slot: usize, f: usize| (start(features.group(f))..start(features.group(f) + 1)).contains(&slot);
+    slots.iter().enumerate().all(|(slot, f)| f.is_none_or(|f| lies(slot, f)))
 }
 
 fn refused(node: &Node) -> Error {
