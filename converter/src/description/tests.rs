@@ -1,5 +1,8 @@
+mod colours;
+mod gated;
 mod graphs;
 mod leaks;
+mod lists;
 
 use super::*;
 use crate::testing::{GRAY, preset};
