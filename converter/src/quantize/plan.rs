@@ -252,8 +252,10 @@ impl<'a> Uses<'a> {
         let fixed = onto > 0 && matches!(self.nodes[onto - 1].op, Op::Gate);
         // A value of a whole row is not computed with what is known at a pixel.
         let later = add.class > self.nodes[n].class && add.class == Class::Row;
-        let free =
-            !fixed && !later && onto != 0 && onto < made && self.readers[onto].iter().all(|u| u <= &n || u == sum);
+        // Another that is read after the colour of the pixel is read from its register then.
+        let read_later = self.readers[onto].iter().any(|u| self.nodes[*u].class > add.class);
+        let kept = fixed || later || read_later;
+        let free = !kept && onto != 0 && onto < made && self.readers[onto].iter().all(|u| u <= &n || u == sum);
         free.then_some((onto, add.output))
     }
 }

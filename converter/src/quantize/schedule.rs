@@ -499,7 +499,9 @@ impl Scheduler<'_> {
                 Taps::Map { rows, columns: [first, _] } => (rows, first),
             };
             let rows_from_last = rows + own.rows_ahead as isize - of.rows_ahead as isize;
-            let back = (-rows_from_last).max(0).unsigned_abs() * width + (-first).max(0).unsigned_abs();
+            // Before the first row, segments run for all rows up to the one that they are ahead of.
+            let at_first = of.rows_ahead as isize - rows.max(0);
+            let back = (-rows_from_last).max(at_first).max(0).unsigned_abs() * width + (-first).max(0).unsigned_abs();
             for (by_row, pixels) in [false, true].into_iter().zip(pixels) {
                 let whole = of.phase == Phase::Given || own.phase == Phase::Row || (by_row && of.phase == Phase::Above);
                 let lead = if whole { width - 1 } else { of.columns_ahead };

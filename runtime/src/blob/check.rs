@@ -108,12 +108,20 @@ fn flow(model: &Raw<'_>, op: usize, instruction: Instruction<'_>, place: &Place)
     let vectors = instruction.vectors();
     let mut sound = vectors.inputs.map(|input| place.reads_image && input == Some(image));
     let mut clash = vectors.output.is_some_and(|output| overlap(model, output, image));
-    let mut together = true;
+    let (mut together, mut other_phase) = (true, false);
     for (at, earlier) in model.records().iter().enumerate().take(op) {
         if let Some(segment) = earlier.segment() {
             together = place.shares_registers(at, segment);
+            other_phase = segment.phase != place.segment.phase;
         }
         let Some(instruction) = earlier.instruction() else { continue };
+        // A change in place must not come before an op of another phase that reads what is changed.
+        if place.grouped
+            && other_phase
+            && let Some(output) = vectors.output
+        {
+            clash |= instruction.vectors().inputs.iter().flatten().any(|input| overlap(model, output, *input));
+        }
         let Some(earlier) = instruction.vectors().output else { continue };
         for (n, (input, sound)) in vectors.inputs.iter().zip(&mut sound).enumerate() {
             // The last write counts.

@@ -1,11 +1,11 @@
 //! Checks of a graph: its segments, and that each map has the values that are read from it.
 
-use super::{Checked, array, bytes, ensure, logits, matrix, within_limit};
+use super::{Checked, array, bytes, ensure, logits, matrix, overlap, within_limit};
 use crate::blob::plan::Plan;
 use crate::blob::raw::Raw;
 use crate::blob::record::{
     DType, Destination, GraphOp, GraphRecord, Instruction, JoinRecord, KeepRecord, LoadRecord, MapConvRecord, Phase,
-    SegmentRecord, TableIndex, TableRecord, group_start,
+    SegmentRecord, TableIndex, TableRecord, Vector, group_start,
 };
 use crate::network::Image;
 use bytemuck::Zeroable;
@@ -23,7 +23,7 @@ pub(super) struct Place {
     /// True if the op may read the image's register.
     pub(super) reads_image: bool,
     /// True in a model with colour groups.
-    grouped: bool,
+    pub(super) grouped: bool,
     /// True if the op reads, under mask A, what is known after an earlier colour of the pixel.
     earlier_colours: bool,
     /// True if the op reads features of all colour groups at once, in a phase that computes them one after the other.
@@ -252,11 +252,19 @@ fn conv(model: &Raw<'_>, conv: &MapConvRecord, place: &Place) -> Checked {
             reads(model, conv.map, keep, place, rows, columns)?;
         }
         // The batched executor reads the centre from the map.
-        let kept = keep.input == conv.input && usize::from(conv.map) < place.op;
+        let kept = keep.input == conv.input && is_unchanged(model, usize::from(conv.map), place.op, keep);
         ensure(conv.centre == 0 || kept, "map")?;
     }
     let im2col = matrix(model, ["inputs", "weights", "multipliers"], &conv.matrix())?;
     ensure(im2col <= model.header().im2col_bytes as usize, "im2col_bytes")
+}
+
+/// True if the vector that op `from` keeps is still in its register when op `to` runs.
+fn is_unchanged(model: &Raw<'_>, from: usize, to: usize, keep: &KeepRecord) -> bool {
+    let Some(kept) = keep.dtype().map(|kind| Vector { at: keep.input, count: keep.count, kind }) else { return false };
+    let between = model.records().get(from..to).unwrap_or_default();
+    let mut written = between.iter().filter_map(|record| record.instruction()?.vectors().output);
+    from < to && !written.any(|output| overlap(model, output, kept))
 }
 
 fn table(model: &Raw<'_>, table: &TableRecord, place: &Place) -> Checked {
@@ -357,7 +365,9 @@ fn reads(
     for plan in PLANS {
         let by_row = whole_row || (phase == Phase::Above && plan == Plan::Row);
         let lead = if by_row { width - 1 } else { usize::from(segment.columns_ahead) };
-        let back = (-rows_from_last).max(0).unsigned_abs() * width + (-first).max(0).unsigned_abs();
+        // Before the first row, segments run for all rows up to the one that they are ahead of.
+        let at_first = below - rows.max(0);
+        let back = (-rows_from_last).max(at_first).max(0).unsigned_abs() * width + (-first).max(0).unsigned_abs();
         ensure(keep.pixels(plan) >= (back + lead + 1).min(height * width), "pixels")?;
     }
     Ok(())
