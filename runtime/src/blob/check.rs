@@ -36,8 +36,11 @@ pub(super) fn ops(model: &Raw<'_>) -> Result<(), BlobError> {
             Some(feature) => BlobError::Feature { feature },
             None => BlobError::Op { op, field: "kind" },
         })?;
-        let checked = places.next(op, instruction).and_then(|place| self::op(model, op, instruction, &place));
-        checked.map_err(|field| BlobError::Op { op, field })?;
+        let place = places.next(op, instruction);
+        let checked = place.and_then(|place| self::op(model, op, instruction, &place));
+        // Sizes are computed of checked fields alone.
+        let counted = checked.and_then(|()| places.count(op, instruction));
+        counted.map_err(|field| BlobError::Op { op, field })?;
         needed += instruction.state_bytes(height, width, model.weights(), Plan::Pixel) as u64;
         // Left out on devices to save code; a watchdog limits the time of a pixel there.
         if cfg!(feature = "std") {

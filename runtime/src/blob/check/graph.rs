@@ -87,9 +87,7 @@ impl<'r, 'a> Places<'r, 'a> {
             }
         }
         let first = op == self.start + usize::from(self.graph.is_some());
-        let place = self.place(op, instruction, first)?;
-        self.count(op, instruction)?;
-        Ok(place)
+        self.place(op, instruction, first)
     }
 
     fn begin(&mut self, op: usize, segment: &SegmentRecord) -> Checked {
@@ -111,6 +109,8 @@ impl<'r, 'a> Places<'r, 'a> {
         let hides = conv.is_some_and(|c| c.mask == 0 && c.input == 0 && usize::from(c.inputs) == image);
         if self.graph.is_none() {
             ensure(op != 0 || hides, "input")?;
+            let last = op + 1 == self.model.records().len();
+            ensure(last == (destination(instruction) == Some(Destination::Logits)), "destination")?;
             return Ok(Place {
                 segment: self.segment,
                 phase: self.phase,
@@ -132,7 +132,7 @@ impl<'r, 'a> Places<'r, 'a> {
         let reads_image = match self.phase {
             // The engine keeps the image for such a convolution after the pixel.
             Phase::Past => (first && hides) || map_conv.is_some_and(|conv| conv.centre == 1),
-            Phase::Itself => conv.is_none_or(|conv| conv.past_taps() == 0),
+            Phase::Itself => conv.is_none_or(|conv| conv.kernel == [1, 1]),
             Phase::Given | Phase::Above | Phase::Row => false,
         };
         let all_groups = past && self.model.groups() > 1 && map_conv.is_some_and(|conv| conv.centre == 3);
@@ -149,8 +149,8 @@ impl<'r, 'a> Places<'r, 'a> {
         })
     }
 
-    /// Adds up state, and notes the ops that `finish` needs.
-    fn count(&mut self, op: usize, instruction: Instruction<'_>) -> Checked {
+    /// Adds up the state of a checked op, and notes the ops that `finish` needs.
+    pub(super) fn count(&mut self, op: usize, instruction: Instruction<'_>) -> Checked {
         let Image { height, width, .. } = self.model.image();
         let keep = if let Instruction::Graph(GraphOp::Keep(keep)) = instruction { Some(keep) } else { None };
         if let Some(keep) = keep {
@@ -165,22 +165,12 @@ impl<'r, 'a> Places<'r, 'a> {
             let bytes = instruction.state_bytes(height, width, self.model.weights(), plan) as u64;
             *if keep.is_some() { maps } else { states } += bytes;
         }
-        let destination = match instruction {
-            Instruction::MaskedConv(conv) => conv.destination(),
-            Instruction::Graph(GraphOp::Conv(conv)) => conv.destination(),
-            Instruction::Graph(GraphOp::Logits(_)) => Some(Destination::Logits),
-            _ => None,
-        };
+        let destination = destination(instruction);
         if destination == Some(Destination::Logits) {
             ensure(self.logits.is_none() && self.phase == Phase::Past, "destination")?;
             self.logits = Some(op);
         }
         if self.phase == Phase::Past {
-            if self.graph.is_none() {
-                // Named at the op, not at the end.
-                let last = op + 1 == self.model.records().len();
-                ensure(last == (destination == Some(Destination::Logits)), "destination")?;
-            }
             self.last_past = op;
         }
         Ok(())
@@ -194,6 +184,21 @@ impl<'r, 'a> Places<'r, 'a> {
             Some(graph) => ensure(graph.map_bytes.map(u64::from) == self.maps, "map_bytes"),
             None => Ok(()),
         }
+    }
+}
+
+/// Destination of a convolution, or of the op that makes logits of a residual.
+fn destination(instruction: Instruction<'_>) -> Option<Destination> {
+    match instruction {
+        Instruction::MaskedConv(conv) => conv.destination(),
+        Instruction::Graph(GraphOp::Conv(conv)) => conv.destination(),
+        Instruction::Graph(GraphOp::Logits(_)) => Some(Destination::Logits),
+        Instruction::Quantize(_)
+        | Instruction::Elementwise(_)
+        | Instruction::RowLstm(_)
+        | Instruction::DiagonalLeft(_)
+        | Instruction::DiagonalRight(_)
+        | Instruction::Graph(_) => None,
     }
 }
 
