@@ -129,13 +129,14 @@ impl<'r, 'a> Places<'r, 'a> {
         );
         let past = self.phase == Phase::Past;
         ensure(past || !lstm, "kind")?;
+        let by_group = self.model.groups() > 1 && matches!(self.phase, Phase::Past | Phase::Itself);
+        let all_groups = by_group && map_conv.is_some_and(|conv| conv.centre == 3);
         let reads_image = match self.phase {
             // The engine keeps the image for such a convolution after the pixel.
             Phase::Past => (first && hides) || map_conv.is_some_and(|conv| conv.centre == 1),
-            Phase::Itself => conv.is_none_or(|conv| conv.kernel == [1, 1]),
+            Phase::Itself => !all_groups && conv.is_none_or(|conv| conv.kernel == [1, 1]),
             Phase::Given | Phase::Above | Phase::Row => false,
         };
-        let all_groups = past && self.model.groups() > 1 && map_conv.is_some_and(|conv| conv.centre == 3);
         let earlier_colours = past && self.model.groups() > 1 && map_conv.is_some_and(|conv| conv.centre == 1);
         Ok(Place {
             segment: self.segment,
@@ -350,7 +351,9 @@ fn reads(
     // Rows below the image are padding, and so are columns to the right of it.
     let (all_rows, all_columns) = (below + 1 == isize_len(height), ahead + 1 == isize_len(width));
     let rows_from_last = if phase == Phase::Given && all_rows { rows_from_last.min(0) } else { rows_from_last };
-    let written = rows_from_last < 0
+    // Rows that are ahead come before the first row at once: the order of the segments counts for them.
+    let in_order = earlier || same || rows + own_below < 0;
+    let written = (rows_from_last < 0 && in_order)
         || (rows_from_last == 0
             && earlier
             && match (phase, place.phase) {
