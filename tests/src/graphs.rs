@@ -258,5 +258,10 @@ impl<F: FnMut(Node)> Graph<'_, F> {
             parts: 1,
         };
         self.apply(kind, &[Some(all)], |builder, _| builder.logits(&name, shape, output)).expect("the logits");
+        // Without colour groups, another op may make the logits.
+        if self.builder.x().features.groups == 1 && self.values.len().is_multiple_of(3) {
+            let kind = [OpKind::Scale { factor: 1.5 }, OpKind::Tanh {}][self.values.len() % 2].clone();
+            self.ops.push(OpSpec { kind, inputs: Vec::new(), value: None });
+        }
     }
 }

@@ -229,6 +229,7 @@ fn matrix(model: &Raw<'_>, names: [&'static str; 3], matrix: &MatrixDescriptor) 
         array(model, multipliers, matrix.multipliers, sums, 4)?;
     }
     if matrix.class_bias != 0 {
+        ensure(model.classes() > 0, "class_bias")?;
         let count = sums.checked_mul(model.classes()).ok_or("class_bias")?;
         array(model, "class_bias", matrix.class_bias, count, 4)?;
     }

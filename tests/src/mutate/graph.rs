@@ -185,6 +185,7 @@ pub fn roomy(blob: &[u8]) -> Vec<u8> {
     for (field, is) in [(20, header.register_bytes), (24, header.im2col_bytes)] {
         bytes[field..field + 4].copy_from_slice(&(is as u32 + ROOM).to_le_bytes());
     }
+    seal(&mut bytes);
     placed(&bytes)
 }
 

@@ -59,6 +59,16 @@ fn batched(model: Model<'_>, label: Option<usize>, image: &[u8], cost: Cost) {
     }
 }
 
+/// [`outcome`]; if only the places of what the ops keep are wrong, with other places. Checks that come later are reached so.
+fn placed_outcome(bytes: &[u8]) -> Result<(), BlobError> {
+    match outcome(bytes) {
+        Err(BlobError::State { .. } | BlobError::Op { field: "state" | "at" | "map_bytes", .. }) => {
+            outcome(&mutate::placed(bytes))
+        }
+        other => other,
+    }
+}
+
 /// Changes of blobs that do harm, by what was changed.
 #[derive(Default)]
 struct Harm(Mutex<Vec<String>>);
@@ -66,7 +76,7 @@ struct Harm(Mutex<Vec<String>>);
 impl Harm {
     /// Runs a changed blob. Returns true if it was accepted; fails for a refusal that names no field.
     fn run(&self, bytes: &[u8], what: impl Fn() -> String) -> bool {
-        match catch_unwind(|| outcome(bytes)) {
+        match catch_unwind(|| placed_outcome(bytes)) {
             Ok(Ok(())) => return true,
             Ok(Err(
                 BlobError::Op { .. } | BlobError::State { .. } | BlobError::Work { .. } | BlobError::Header { .. },
@@ -141,10 +151,6 @@ fn each_field_of_each_record_is_refused_or_harmless() {
                         mutate::field(&mut changed, record + at, bytes, value);
                         let what = || format!("graph {seed}, op {op} of kind {}: `{name}` is {value}", blob[record]);
                         accepted += usize::from(harm.run(&changed, what));
-                        let placed = mutate::placed(&changed);
-                        if placed != changed {
-                            accepted += usize::from(harm.run(&placed, || format!("{}, placed", what())));
-                        }
                     }
                 }
             }
@@ -195,4 +201,39 @@ fn registers_and_offsets_of_graphs_are_refused_or_harmless() {
         .sum();
     println!("{accepted} changed blobs were accepted");
     harm.none();
+}
+
+#[test]
+#[ignore = "debug"]
+fn show() {
+    let env = |name: &str| std::env::var(name).unwrap();
+    let [seed, round] = ["SEED", "ROUND"].map(|name| env(name).parse::<u64>().unwrap());
+    let mode = env("MODE");
+    let weights = if mode == "s" && seed % 5 == 0 { NumberFormat::I8A16 } else { NumberFormat::I8 };
+    let blob = graph(seed, weights).unwrap();
+    let print = |bytes: &[u8]| {
+        let blob = Blob::new(bytes);
+        let model = Model::new(blob.bytes()).unwrap();
+        eprintln!("{:?} groups {} {:?}", model.image(), model.groups(), model.header().register_bytes);
+        for (n, op) in model.instructions().enumerate() {
+            let text = format!("{:?}", op.unwrap());
+            let text = text.split(" reserved").next().unwrap().replace("pad: 0, ", "").replace("pad2: 0, ", "");
+            eprintln!("{n:3} {text}");
+        }
+    };
+    print(blob.bytes());
+    let mut random = Random::new(seed << 16 | round);
+    let changed = if mode == "s" {
+        mutate::structure(blob.bytes(), &mut random)
+    } else {
+        let mut bytes = blob.bytes().to_vec();
+        if round % 2 == 0 {
+            eprintln!("{:?}", mutate::register(&mut bytes, &mut random));
+        } else {
+            mutate::offset(&mut bytes, &mut random);
+        }
+        bytes
+    };
+    print(&changed);
+    outcome(&changed).unwrap();
 }

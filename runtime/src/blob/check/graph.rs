@@ -108,6 +108,7 @@ impl<'r, 'a> Places<'r, 'a> {
         let conv = if let Instruction::MaskedConv(conv) = instruction { Some(conv) } else { None };
         let hides = conv.is_some_and(|c| c.mask == 0 && c.input == 0 && usize::from(c.inputs) == image);
         if self.graph.is_none() {
+            ensure(!matches!(instruction, Instruction::Graph(_)), "kind")?;
             ensure(op != 0 || hides, "input")?;
             let last = op + 1 == self.model.records().len();
             ensure(last == (destination(instruction) == Some(Destination::Logits)), "destination")?;
@@ -241,6 +242,7 @@ fn load(model: &Raw<'_>, load: &LoadRecord, place: &Place) -> Checked {
 fn conv(model: &Raw<'_>, conv: &MapConvRecord, place: &Place) -> Checked {
     let destination = conv.destination().ok_or("destination")?;
     ensure(conv.centre <= 3, "centre")?;
+    ensure(conv.centre != 0 || conv.input == 0, "input")?;
     ensure(conv.logit_shift <= 16, "logit_shift")?;
     ensure(
         (1..=127).contains(&conv.dilation) && conv.above[1] <= 127 && conv.above[0] <= 127 && conv.below <= 127,
