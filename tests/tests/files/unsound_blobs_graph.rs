@@ -173,7 +173,8 @@ fn graphs_of_another_structure_are_refused_or_harmless() {
                 let changed = mutate::structure(blob.bytes(), &mut Random::new(seed << 16 | round));
                 harm.run(&changed, || format!("graph {seed}, round {round}"))
             };
-            Some((0..100).filter(|round| run(*round)).count())
+            let rounds = std::env::var("ROUNDS").map_or(100, |r| r.parse().unwrap());
+            Some((0..rounds).filter(|round| run(*round)).count())
         })
         .sum();
     println!("{accepted} changed blobs were accepted");
@@ -196,7 +197,8 @@ fn registers_and_offsets_of_graphs_are_refused_or_harmless() {
                 }
                 harm.run(&bytes, || format!("graph {seed}, round {round}"))
             };
-            Some((0..20).filter(|round| run(*round)).count())
+            let rounds = std::env::var("ROUNDS").map_or(20, |r| r.parse().unwrap());
+            Some((0..rounds).filter(|round| run(*round)).count())
         })
         .sum();
     println!("{accepted} changed blobs were accepted");
