@@ -31,9 +31,12 @@ impl Keep {
 impl Op for Keep {
     fn row(&self, image: &mut Image<'_>, row: usize) {
         for pixel in image.header.pixels_of(row) {
-            let value = |f| match self.wide {
-                true => image.registers.wide(pixel, self.input, f),
-                false => image.registers.narrow(pixel, self.input, f),
+            let value = |f| {
+                if self.wide {
+                    image.registers.wide(pixel, self.input, f)
+                } else {
+                    image.registers.narrow(pixel, self.input, f)
+                }
             };
             image.kept[self.op][pixel] = (0..self.count).map(value).collect();
         }

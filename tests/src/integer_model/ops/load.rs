@@ -37,9 +37,10 @@ impl Op for Load {
         for pixel in image.header.pixels_of(row) {
             let value = image.kept_at(self.map, pixel, -self.rows, -self.columns).unwrap_or(&self.padding).to_vec();
             for (f, x) in value.into_iter().enumerate() {
-                match self.wide {
-                    true => image.registers.set_wide(pixel, self.output, f, x),
-                    false => image.registers.set_narrow(pixel, self.output, f, x),
+                if self.wide {
+                    image.registers.set_wide(pixel, self.output, f, x);
+                } else {
+                    image.registers.set_narrow(pixel, self.output, f, x);
                 }
             }
         }
