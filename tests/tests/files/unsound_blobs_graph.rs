@@ -190,7 +190,7 @@ fn registers_and_offsets_of_graphs_are_refused_or_harmless() {
             let blob = graph(seed, NumberFormat::I8)?;
             let run = |round: u64| {
                 let (mut bytes, mut random) = (blob.bytes().to_vec(), Random::new(seed << 16 | round));
-                if round % 2 == 0 {
+                if round.is_multiple_of(2) {
                     mutate::register(&mut bytes, &mut random);
                 } else {
                     mutate::offset(&mut bytes, &mut random);
