@@ -179,12 +179,18 @@ fn fixtures_with_16_bit_activations() {
 
 #[test]
 fn numbers_that_no_converter_would_choose() {
+    numbers_of(models::random_blob_of);
+    numbers_of(graphs::random_blob);
+}
+
+/// Blobs with constants replaced at random. At least a fifth must be accepted.
+fn numbers_of(make: Make) {
     let tried = 300;
     let ran: usize = (0..tried)
         .into_par_iter()
         .map(|seed| {
             let weights = if seed % 3 == 0 { NumberFormat::I8A16 } else { NumberFormat::I8 };
-            let Some((_, blob)) = models::random_blob_of(seed, weights) else { return 0 };
+            let Some((_, blob)) = make(seed, weights) else { return 0 };
             let mut bytes = blob.bytes().to_vec();
             mutate::constants(&mut bytes, &mut Random::new(seed));
             let blob = Blob::new(&bytes);

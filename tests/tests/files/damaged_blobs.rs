@@ -4,10 +4,12 @@ use pixelrnn_converter::Blob;
 use pixelrnn_tests::{golden, targets};
 use rayon::prelude::*;
 
-/// Two small blobs: a `PixelCNN` with one channel, and a class-conditional Row LSTM in colour.
-fn blobs() -> [Vec<u8>; 2] {
-    ["pixel_cnn_gray", "row_lstm_rgb_classes"]
-        .map(|name| std::fs::read(golden::folder().join(format!("{name}.prnn"))).unwrap())
+/// Small blobs: a `PixelCNN` with one channel, a class-conditional Row LSTM in colour, and a graph in colour with all phases.
+fn blobs() -> [Vec<u8>; 3] {
+    let golden = golden::folder();
+    let [cnn, lstm] = ["pixel_cnn_gray.prnn", "row_lstm_rgb_classes.prnn"].map(|name| golden.join(name));
+    let graph = targets::named("blob").folder().join("graph_rgb_phases.prnn");
+    [cnn, lstm, graph].map(|path| std::fs::read(path).unwrap())
 }
 
 fn refused_and_harmless(damaged: &[u8], what: &str) {

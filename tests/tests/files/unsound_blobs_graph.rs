@@ -2,14 +2,14 @@
 
 use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::blob::{NumberFormat, RECORD_BYTES};
-use pixelrnn::{BlobError, Cost, Model, Sample, Temperature};
-use pixelrnn_converter::Blob;
+use pixelrnn::{BlobError, Cost, FromImage, Model, Plan, Sample, StepError, Temperature};
+use pixelrnn_converter::{Blob, Description};
 use pixelrnn_tests::forward::{self, PLANS};
 use pixelrnn_tests::integer_model::IntegerModel;
-use pixelrnn_tests::integer_model::bytes::{u8_at, u16_at, u32_at};
+use pixelrnn_tests::integer_model::bytes::{offset_at, u8_at, u16_at, u32_at};
 use pixelrnn_tests::integer_model::header::Header;
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{graphs, mutate, targets};
+use pixelrnn_tests::{graphs, models, mutate, targets};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::panic::catch_unwind;
@@ -161,6 +161,112 @@ fn each_field_of_each_record_is_refused_or_harmless() {
     harm.none();
 }
 
+/// Value outside of any blob and registers.
+const OUTSIDE: u32 = 0x7fff_fff0;
+
+/// Kind, offset and bytes of a field, a value out of range, and the name in the error.
+type Refused = (u8, usize, usize, u32, &'static str);
+
+const REFUSED: &[Refused] = &[
+    (13, 1, 1, 2, "ungrouped"),
+    (13, 4, 4, OUTSIDE, "map_bytes"),
+    (13, 8, 4, OUTSIDE, "map_bytes"),
+    (14, 1, 1, 5, "phase"),
+    (14, 2, 2, 0, "ops"),
+    (14, 4, 2, 0xffff, "columns_ahead"),
+    (14, 6, 2, 0xffff, "rows_ahead"),
+    (14, 8, 4, OUTSIDE, "state"),
+    (14, 12, 4, OUTSIDE, "state"),
+    (15, 1, 1, 2, "dtype"),
+    (15, 4, 4, OUTSIDE, "input"),
+    (15, 8, 2, 0, "input"),
+    (15, 12, 4, 0, "pixels"),
+    (15, 16, 4, OUTSIDE, "pixels"),
+    (15, 20, 4, OUTSIDE, "at"),
+    (15, 24, 4, OUTSIDE, "at"),
+    (16, 2, 2, 0, "map"),
+    (16, 4, 4, OUTSIDE, "output"),
+    (16, 12, 1, 2, "dtype"),
+    (16, 14, 2, 0, "output"),
+    (17, 1, 1, 4, "destination"),
+    (17, 3, 1, 32, "left_shift"),
+    (17, 4, 1, 128, "dilation"),
+    (17, 5, 1, 128, "dilation"),
+    (17, 6, 1, 0, "dilation"),
+    (17, 6, 1, 128, "dilation"),
+    (17, 44, 1, 128, "dilation"),
+    (17, 8, 4, OUTSIDE, "input"),
+    (17, 18, 2, 0, "output"),
+    (17, 22, 1, 17, "logit_shift"),
+    (17, 24, 4, OUTSIDE, "weights"),
+    (17, 28, 4, OUTSIDE, "bias"),
+    (17, 32, 4, OUTSIDE, "multipliers"),
+    (17, 36, 4, OUTSIDE, "class_bias"),
+    (17, 42, 2, 0, "map"),
+    (18, 1, 1, 3, "index"),
+    (18, 2, 2, 0, "output"),
+    (18, 4, 4, OUTSIDE, "output"),
+    (18, 8, 4, OUTSIDE, "table"),
+    (19, 2, 2, 0, "output"),
+    (19, 4, 4, OUTSIDE, "input"),
+    (19, 12, 2, 0, "input"),
+    (19, 16, 4, OUTSIDE, "output"),
+    (19, 20, 4, 0, "rescale"),
+    (19, 30, 2, 0xffff, "spans"),
+    (19, 42, 2, 0xffff, "spans"),
+    (20, 4, 4, OUTSIDE, "a"),
+    (20, 8, 4, OUTSIDE, "b"),
+    (20, 12, 4, OUTSIDE, "output"),
+    (20, 20, 4, u32::MAX, "multiplier"),
+    (21, 1, 1, 6, "fraction"),
+    (21, 1, 1, 15, "fraction"),
+    (21, 2, 1, 15, "fraction_b"),
+    (21, 4, 4, OUTSIDE, "input"),
+    (21, 8, 4, OUTSIDE, "output"),
+    (21, 16, 4, 0, "rescale"),
+    (22, 2, 1, 6, "fraction_b"),
+    (22, 20, 4, 0, "rescale"),
+    (22, 24, 4, u32::MAX, "multiplier"),
+    (23, 1, 1, 17, "logit_shift"),
+    (23, 2, 2, 0, "input"),
+    (23, 4, 4, OUTSIDE, "input"),
+    (23, 8, 4, 0, "rescale"),
+];
+
+/// True if a `conv` has taps, from a map.
+fn has_taps(record: &[u8]) -> bool {
+    (record[4] > 0 || record[44] > 0) && record[5] > 0 || record[23] > 0
+}
+
+#[test]
+fn a_field_of_a_graph_out_of_range_is_named() {
+    let mut named = BTreeSet::new();
+    for (seed, blob) in small() {
+        let blob = mutate::roomy(blob.bytes());
+        let header = Header::parse(&blob).unwrap();
+        for op in 0..header.op_count {
+            let record = header.record(&blob, op);
+            for (n, (kind, at, bytes, value, field)) in REFUSED.iter().copied().enumerate() {
+                // Without taps there is no map.
+                if kind != record[0] || (field == "map" && kind == 17 && !has_taps(record)) {
+                    continue;
+                }
+                let mut changed = blob.clone();
+                mutate::field(&mut changed, header.ops + RECORD_BYTES * op + at, bytes, value);
+                let error = Model::new(Blob::new(&changed).bytes()).err();
+                // An earlier op may read the map of a segment or `keep` that is wrong.
+                let refused = matches!(error, Some(BlobError::Op { op: at, .. }) if at <= op);
+                assert!(refused, "graph {seed}, op {op}: {value} at {at} of kind {kind}: {error:?}");
+                if error == Some(BlobError::Op { op, field }) {
+                    named.insert(n);
+                }
+            }
+        }
+    }
+    let missing: Vec<_> = (0..REFUSED.len()).filter(|n| !named.contains(n)).map(|n| REFUSED[n]).collect();
+    assert!(missing.is_empty(), "never named: {missing:?}");
+}
+
 #[test]
 fn graphs_of_another_structure_are_refused_or_harmless() {
     let harm = Harm::default();
@@ -173,8 +279,7 @@ fn graphs_of_another_structure_are_refused_or_harmless() {
                 let changed = mutate::structure(blob.bytes(), &mut Random::new(seed << 16 | round));
                 harm.run(&changed, || format!("graph {seed}, round {round}"))
             };
-            let rounds = std::env::var("ROUNDS").map_or(100, |r| r.parse().unwrap());
-            Some((0..rounds).filter(|round| run(*round)).count())
+            Some((0..100).filter(|round| run(*round)).count())
         })
         .sum();
     println!("{accepted} changed blobs were accepted");
@@ -197,45 +302,35 @@ fn registers_and_offsets_of_graphs_are_refused_or_harmless() {
                 }
                 harm.run(&bytes, || format!("graph {seed}, round {round}"))
             };
-            let rounds = std::env::var("ROUNDS").map_or(20, |r| r.parse().unwrap());
-            Some((0..rounds).filter(|round| run(*round)).count())
+            Some((0..20).filter(|round| run(*round)).count())
         })
         .sum();
     println!("{accepted} changed blobs were accepted");
     harm.none();
 }
 
+/// No likelihood comes from an overflow, also where no weighted sum makes the logits.
 #[test]
-#[ignore = "debug"]
-fn show() {
-    let env = |name: &str| std::env::var(name).unwrap();
-    let [seed, round] = ["SEED", "ROUND"].map(|name| env(name).parse::<u64>().unwrap());
-    let mode = env("MODE");
-    let weights = if mode == "s" && seed % 5 == 0 { NumberFormat::I8A16 } else { NumberFormat::I8 };
-    let blob = graph(seed, weights).unwrap();
-    let print = |bytes: &[u8]| {
-        let blob = Blob::new(bytes);
-        let model = Model::new(blob.bytes()).unwrap();
-        eprintln!("{:?} groups {} {:?}", model.image(), model.groups(), model.header().register_bytes);
-        for (n, op) in model.instructions().enumerate() {
-            let text = format!("{:?}", op.unwrap());
-            let text = text.split(" reserved").next().unwrap().replace("pad: 0, ", "").replace("pad2: 0, ", "");
-            eprintln!("{n:3} {text}");
+fn logits_that_are_not_finite_stop_the_engine() {
+    let description = Description::from_json(
+        r#"{"image":{"height":2,"width":2,"channels":1,"levels":2},"output":"softmax","ops":[
+            {"op":"masked_conv","name":"a","mask":"A","kernel":[3,3],"out":2},
+            {"op":"scale","factor":2},
+            {"op":"scale","factor":2}]}"#,
+    )
+    .unwrap();
+    let (_, blob) = models::converted(models::of(&description, 1), 1, NumberFormat::F32).unwrap();
+    let mut bytes = blob.bytes().to_vec();
+    let (ops, count) = (offset_at(&bytes, 44), usize::from(u16_at(&bytes, 38)));
+    for op in (0..count).map(|op| ops + RECORD_BYTES * op) {
+        if bytes[op] == 5 {
+            mutate::field(&mut bytes, op + 20, 4, 1e30_f32.to_bits());
         }
-    };
-    print(blob.bytes());
-    let mut random = Random::new(seed << 16 | round);
-    let changed = if mode == "s" {
-        mutate::structure(blob.bytes(), &mut random)
-    } else {
-        let mut bytes = blob.bytes().to_vec();
-        if round % 2 == 0 {
-            eprintln!("{:?}", mutate::register(&mut bytes, &mut random));
-        } else {
-            mutate::offset(&mut bytes, &mut random);
-        }
-        bytes
-    };
-    print(&changed);
-    outcome(&changed).unwrap();
+    }
+    let blob = Blob::new(&bytes);
+    let model = blob.model().unwrap();
+    let mut state = vec![0; model.state_words()];
+    let mut engine = forward::engine(model, &mut state, Plan::Pixel);
+    let mut image = FromImage::new(&[1; 4], model.image());
+    assert_eq!(engine.run(None, &mut image, &mut [0; 4]), Err(StepError::NotFinite));
 }

@@ -316,7 +316,8 @@ fn logits<A: Arithmetic, K: Kernel>(
     let x = scratch.registers.get::<A::Residual>(record.input, 0..count).ok_or(Corrupt)?;
     let logits = scratch.logits.get_mut(..count).ok_or(Corrupt)?;
     for (logit, x) in logits.iter_mut().zip(x) {
-        *logit = bytemuck::cast(A::quantize(*x, record.rescale));
+        let sum = A::quantize(*x, record.rescale);
+        *logit = if A::finite(&[sum]) { bytemuck::cast(sum) } else { return Err(Corrupt) };
     }
     to_logits::<A, K>(record.logit_shift, context, logits, kernel);
     Ok(())
