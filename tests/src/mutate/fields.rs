@@ -1,6 +1,7 @@
 //! Fields of all records.
 
 /// Fields of a record of `kind` except its weights and tables: name, offset and bytes.
+#[allow(clippy::too_many_lines)] // a list
 pub fn fields(kind: u8) -> Vec<(&'static str, usize, usize)> {
     let listed: &[_] = match kind {
         1 => &[
