@@ -2,12 +2,12 @@
 
 use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::blob::NumberFormat;
-use pixelrnn::network::{Architecture, ColourGroups, Image, Output, Preset};
+use pixelrnn::network::Image;
 use pixelrnn::{Cost, FromImage, Sample, Temperature};
-use pixelrnn_converter::{Blob, Description, Reference, TrainedModel};
+use pixelrnn_converter::{Blob, Reference, TrainedModel};
 use pixelrnn_tests::forward::{self, PLANS};
+use pixelrnn_tests::graphs;
 use pixelrnn_tests::random::Random;
-use pixelrnn_tests::{graphs, models};
 
 /// One step of an engine's logits in nats.
 const UNIT: f64 = std::f64::consts::LN_2 / 65536.0;
@@ -29,42 +29,18 @@ fn worst(trained: &TrainedModel, blob: &Blob, image: &[u8], label: Option<usize>
     (got.iter().zip(&expected).map(|(got, expected)| (got - expected).abs()).fold(0.0, f64::max), largest)
 }
 
-/// Presets of the gated PixelCNN: gray and colour, kernels, classes, skips.
-fn presets() -> impl Iterator<Item = TrainedModel> {
-    (0..24).map(|seed| {
-        let mut random = Random::new(seed);
-        let channels = if seed % 3 == 0 { 3 } else { 1 };
-        let levels = random.choose(&[2, 4]);
-        let preset = Preset {
-            architecture: Architecture::GatedPixelCnn,
-            image: Image { height: random.between(1, 7), width: random.between(1, 9), channels, levels },
-            hidden: random.between(1, 7),
-            layers: random.between(0, 4),
-            input_kernel: random.choose(&[3, 5, 7]),
-            kernel: random.choose(&[1, 3, 5]),
-            head: random.between(1, 6),
-            output: if levels == 2 { Output::Bernoulli } else { Output::Softmax },
-            residual: !random.once_in(3),
-            skip: false,
-            depth_gate: false,
-            initial_state: false,
-            classes: random.choose(&[0, 3]),
-            colour_groups: if random.once_in(4) { ColourGroups::None } else { ColourGroups::Cyclic },
-        };
-        let preset = Preset { skip: preset.layers > 0 && random.once_in(2), ..preset };
-        models::of(&Description::from(preset), seed)
-    })
-}
+/// First number of the presets among the graphs.
+const PRESETS: u64 = 1000;
 
-/// Random graphs and presets, with their blobs.
+/// Random graphs and presets of the gated PixelCNN, with their blobs.
 fn blobs(weights: NumberFormat) -> impl Iterator<Item = (u64, TrainedModel, Blob)> {
     let random = (0..400).filter_map(move |seed| {
         let (trained, blob) = graphs::random_blob(seed, weights)?;
         Some((seed, trained, blob))
     });
-    let presets = presets().zip(1000..).filter_map(move |(trained, seed)| {
-        let (trained, blob) = models::converted(trained, seed, weights)?;
-        Some((seed, trained, blob))
+    let presets = (0..24).filter_map(move |seed| {
+        let (trained, blob) = graphs::gated_blob(seed, weights)?;
+        Some((PRESETS + seed, trained, blob))
     });
     random.chain(presets)
 }
@@ -114,7 +90,7 @@ fn a_dirty_buffer_gives_the_same_bytes() {
 #[test]
 fn presets_in_8_bits_are_near_their_floats() {
     let (mut exact, mut rounded) = (0.0, 0.0);
-    for (seed, trained, blob) in blobs(NumberFormat::I8).filter(|(seed, ..)| *seed >= 1000) {
+    for (seed, trained, blob) in blobs(NumberFormat::I8).filter(|(seed, ..)| *seed >= PRESETS) {
         let (_, label, _) = case(&trained, seed);
         let pass = forward::sample(blob.model().unwrap(), seed, 1000, label);
         exact += Reference::new(&trained).nats(&pass.image, label).unwrap();
