@@ -4,7 +4,7 @@ use crate::blob::Blob;
 use crate::error::Error;
 use crate::fold::fold_batch_norms;
 use crate::images::{ImageSet, Label, Range};
-use crate::quantize::{Activations, Method, Numbers, Observed, observe, quantize};
+use crate::quantize::{Activations, Method, Numbers, Observed, observe, one_scale, quantize};
 use crate::reference::Reference;
 use crate::run::{Scorer, sample};
 use crate::trained::TrainedModel;
@@ -128,6 +128,7 @@ impl<'a> Calibrated<'a> {
         method: Method,
         progress: impl Fn() + Sync,
     ) -> Result<Self, Error> {
+        one_scale(trained)?;
         let trained = fold_batch_norms(trained)?;
         let reference = Reference::new(&trained);
         let (set, labels) = match calibration {
@@ -264,6 +265,7 @@ pub fn convert(
 /// # Errors
 /// When the engine lacks an op.
 pub fn float_blob(trained: &TrainedModel) -> Result<Blob, Error> {
+    one_scale(trained)?;
     let folded = fold_batch_norms(trained)?;
     quantize(&folded, Numbers::F32)
 }

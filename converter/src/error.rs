@@ -36,6 +36,61 @@ pub enum Error {
         /// " when unpacked", or empty.
         unpacked: &'static str,
     },
+    /// Invalid scale of a model of several.
+    #[error("`scales[{scale}]`: {source}")]
+    Scale {
+        /// Its number, from 0 for the smallest image.
+        scale: usize,
+        /// The problem.
+        source: Box<Error>,
+    },
+    /// Wrong number of scales.
+    #[error("{got} scales, expected 2 to {most}; a model of one is written without `scales`")]
+    Scales {
+        /// Number of scales.
+        got: usize,
+        /// Maximum.
+        most: usize,
+    },
+    /// Missing or misplaced `upsample`.
+    #[error("{0}")]
+    Upsample(&'static str),
+    /// Images of neighbouring scales whose sides do not divide.
+    #[error(
+        "{}x{} pixels after {}x{}, expected the height and the width to be the same whole number of times as large, 2 or more",
+        large[0], large[1], small[0], small[1]
+    )]
+    ScaleSize {
+        /// Height and width of the smaller image.
+        small: [usize; 2],
+        /// Height and width of the larger image.
+        large: [usize; 2],
+    },
+    /// A setting that all scales share differs.
+    #[error("its `{what}` differs from the scale before, expected the same in all")]
+    ScalesDiffer {
+        /// Name of the setting.
+        what: &'static str,
+    },
+    /// Conditioning map of the wrong size.
+    #[error("`upsample` makes a map of {}x{}, expected {}x{}", got[0], got[1], expected[0], expected[1])]
+    UpsampleSize {
+        /// Height and width of the map.
+        got: [usize; 2],
+        /// Height and width of the image.
+        expected: [usize; 2],
+    },
+    /// Op that cannot stand in `upsample`.
+    #[error("{op}: {what}")]
+    UpsampleOp {
+        /// Position and name of the op.
+        op: String,
+        /// The reason.
+        what: &'static str,
+    },
+    /// Model of several scales where only one is supported.
+    #[error("the model has {0} scales; a blob has one")]
+    BlobOfScales(usize),
     /// Failed memory allocation.
     #[error("there is not enough memory for {what}")]
     Memory {

@@ -34,13 +34,15 @@ pub struct Score {
     pub at_floor: usize,
     /// Logits in nats, `[C, L or 1, H, W]`. Empty unless requested.
     pub logits: Vec<f32>,
+    /// Nats of each scale, from the smallest image to the largest. Empty in a model of one scale.
+    pub by_scale: Vec<f64>,
 }
 
 impl Score {
     /// Score of an image, from its cost.
     fn of(cost: Cost, at_floor: usize) -> Self {
         let nats = cost.nats();
-        Self { nats, floored: nats, at_floor, logits: Vec::new() }
+        Self { nats, floored: nats, at_floor, logits: Vec::new(), by_scale: Vec::new() }
     }
 }
 
@@ -70,15 +72,17 @@ impl Scorer<'_> {
         match self {
             Self::Engine(model) => score_engine(*model, image, label, logits),
             Self::Reference(reference) => {
-                let map = reference.logits(image, label)?;
-                let each = likelihood::values_nats(&map, image, reference.image(), reference.output());
+                let (scales, map) = reference.nats_with_logits(image, label)?;
+                let sum = |nats: &Vec<f64>| nats.iter().sum::<f64>();
+                let by_scale = if scales.len() > 1 { scales.iter().map(sum).collect() } else { Vec::new() };
+                let each = scales.concat();
                 let nats: f64 = each.iter().sum();
                 if !nats.is_finite() {
                     return Err(Error::InfiniteLikelihood);
                 }
                 let (at_floor, floored) = likelihood::floored(&each);
                 let logits = if logits { map.data.iter().map(|x| *x as f32).collect() } else { Vec::new() };
-                Ok(Score { nats, floored, at_floor, logits })
+                Ok(Score { nats, floored, at_floor, logits, by_scale })
             }
         }
     }

@@ -7,7 +7,7 @@ mod similar;
 
 pub use closed::ClosedWeights;
 
-use crate::description::Description;
+use crate::description::{Description, ScaleNodes};
 use crate::error::Error;
 use crate::files;
 use crate::memory;
@@ -39,25 +39,60 @@ pub struct Tensor {
 pub struct TrainedModel {
     description: Description,
     nodes: Vec<Node>,
+    /// Nodes that make the conditioning map from the smaller image.
+    upsample: Vec<Node>,
+    /// Those of this scale, without its prefix.
     tensors: BTreeMap<String, Tensor>,
+    /// Model of the smaller image.
+    small: Option<Box<TrainedModel>>,
 }
 
 impl TrainedModel {
-    /// Combines a description with its tensors.
+    /// Combines a description with its tensors. In a model of several scales those of entry n begin with `scales.n.`.
     ///
     /// # Errors
     /// When the description is invalid (see [`Description::nodes`]), when tensors are missing, left over or of the
     /// wrong shape, and when a value is not finite or a `running_var` is negative.
-    pub fn new(description: Description, tensors: BTreeMap<String, Tensor>) -> Result<Self, Error> {
-        let nodes = description.nodes()?;
-        check_shapes(&description, &nodes, |name| tensors.get(name).map(|t| t.shape.as_slice()), tensors.keys())?;
+    pub fn new(description: Description, mut tensors: BTreeMap<String, Tensor>) -> Result<Self, Error> {
+        let all = description.nodes_of_scales()?;
+        check_shapes(&all, |name| tensors.get(name).map(|t| t.shape.as_slice()), tensors.keys())?;
         for (name, tensor) in &tensors {
             check_numbers(name, tensor)?;
         }
-        for node in nodes.iter().filter(|node| matches!(node.op, Op::BatchNorm { .. })) {
-            check_variance(&tensors, &node.tensor_name("running_var"))?;
+        for ScaleNodes { prefix, nodes, .. } in &all {
+            for node in nodes.iter().filter(|node| matches!(node.op, Op::BatchNorm { .. })) {
+                check_variance(&tensors, &format!("{prefix}{}", node.tensor_name("running_var")))?;
+            }
         }
-        Ok(Self { description, nodes, tensors })
+        let count = all.len();
+        if count == 1 {
+            return Self::of_scale(description, tensors, None);
+        }
+        let mut model = None;
+        for (scale, description) in description.scales().into_iter().enumerate() {
+            let prefix = &all[scale].prefix;
+            let mut own = BTreeMap::new();
+            let mut others = BTreeMap::new();
+            for (name, tensor) in std::mem::take(&mut tensors) {
+                match name.strip_prefix(prefix) {
+                    Some(short) => own.insert(short.to_string(), tensor),
+                    None => others.insert(name, tensor),
+                };
+            }
+            tensors = others;
+            model = Some(Self::of_scale(description.clone(), own, model.map(Box::new))?);
+        }
+        model.ok_or(Error::NoNetwork)
+    }
+
+    /// Model whose tensors are checked.
+    fn of_scale(
+        description: Description,
+        tensors: BTreeMap<String, Tensor>,
+        small: Option<Box<TrainedModel>>,
+    ) -> Result<Self, Error> {
+        let (nodes, upsample) = (description.nodes()?, description.upsample_nodes()?);
+        Ok(Self { description, nodes, upsample, tensors, small })
     }
 
     /// Reads the `.safetensors` file at `path`. `-` is standard input.
@@ -92,14 +127,14 @@ impl TrainedModel {
             .map_err(|e| foreign::recognize(bytes, path).unwrap_or_else(|| damaged(e)))?;
         let json = metadata.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)).ok_or(Error::NoMetadata)?;
         let description = Description::from_json(json)?;
-        let nodes = description.nodes()?;
+        let all = description.nodes_of_scales()?;
         let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
 
         // Shapes are checked before any conversion.
         let mut views: BTreeMap<String, TensorView> =
             file.iter().map(|(name, view)| (name.to_string(), view)).collect();
-        let masks = buffers::take(&nodes, &mut views);
-        check_shapes(&description, &nodes, |name| views.get(name).map(TensorView::shape), views.keys())?;
+        let masks: Vec<_> = all.iter().flat_map(|scale| buffers::take(scale, &mut views)).collect();
+        check_shapes(&all, |name| views.get(name).map(TensorView::shape), views.keys())?;
         masks.iter().try_for_each(buffers::StoredMask::check)?;
         // Fails early if the memory for the conversion is not available.
         let numbers = views.values().map(|view| view.shape().iter().product::<usize>());
@@ -118,10 +153,10 @@ impl TrainedModel {
     /// When the format cannot represent the model.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         let unsound = |e: safetensors::SafeTensorError| Error::Safetensors(e.to_string());
-        let raw: Vec<(&str, &Tensor, Vec<u8>)> = self
-            .tensors
+        let all = self.all_tensors();
+        let raw: Vec<(&str, &Tensor, Vec<u8>)> = all
             .iter()
-            .map(|(name, tensor)| (name.as_str(), tensor, tensor.data.iter().flat_map(|x| x.to_le_bytes()).collect()))
+            .map(|(name, tensor)| (name.as_str(), *tensor, tensor.data.iter().flat_map(|x| x.to_le_bytes()).collect()))
             .collect();
         let views = raw
             .iter()
@@ -153,9 +188,39 @@ impl TrainedModel {
         &self.nodes
     }
 
-    /// All tensors by full name.
+    /// Nodes that make the conditioning map from the smaller image, in topological order. Empty without one.
+    pub fn upsample_nodes(&self) -> &[Node] {
+        &self.upsample
+    }
+
+    /// Model of the next smaller image, in a model of several scales.
+    pub fn small(&self) -> Option<&TrainedModel> {
+        self.small.as_deref()
+    }
+
+    /// The scales, from the smallest image to the largest; a model of one scale is its only one.
+    pub fn scales(&self) -> Vec<&TrainedModel> {
+        let mut scales = vec![self];
+        while let Some(small) = scales.last().and_then(|scale| scale.small()) {
+            scales.push(small);
+        }
+        scales.reverse();
+        scales
+    }
+
+    /// Tensors of this scale by name, without the prefix that a file of several scales has.
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.tensors
+    }
+
+    /// Tensors of all scales by their names in a file.
+    pub fn all_tensors(&self) -> Vec<(String, &Tensor)> {
+        let scales = self.scales();
+        let named = scales.iter().enumerate().flat_map(|(scale, model)| {
+            let prefix = if scales.len() > 1 { format!("scales.{scale}.") } else { String::new() };
+            model.tensors.iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
+        });
+        named.collect()
     }
 
     /// Tensor `suffix` of `node`, such as `"weight"` or `"left.initial.h"`. `None` if it is optional and absent.
@@ -190,29 +255,26 @@ pub fn masked_weight(conv: &Conv, weight: &Tensor) -> Vec<f32> {
 
 /// Compares the names and shapes of the tensors in a file with the description's.
 fn check_shapes<'a>(
-    description: &Description,
-    nodes: &[Node],
+    scales: &[ScaleNodes],
     shape_of: impl Fn(&str) -> Option<&'a [usize]>,
     there: impl Iterator<Item = &'a String>,
 ) -> Result<(), Error> {
     let mut missing: Vec<(String, Vec<usize>)> = Vec::new();
     let mut wrong = None;
     let mut known = BTreeSet::new();
-    for node in nodes {
-        node.tensors(description.classes, |spec| {
-            match shape_of(&spec.name) {
+    for (scale, node) in scales.iter().flat_map(|scale| scale.nodes.iter().map(move |node| (scale, node))) {
+        node.tensors(scale.classes, |spec| {
+            let name = format!("{}{}", scale.prefix, spec.name);
+            match shape_of(&name) {
                 Some(got) if *got == *spec.shape => {}
                 Some(got) => {
-                    wrong.get_or_insert_with(|| Error::Shape {
-                        name: spec.name.to_string(),
-                        got: got.to_vec(),
-                        expected: spec.shape.to_vec(),
-                    });
+                    let (name, got, expected) = (name.clone(), got.to_vec(), spec.shape.to_vec());
+                    wrong.get_or_insert(Error::Shape { name, got, expected });
                 }
-                None if spec.required => missing.push((spec.name.to_string(), spec.shape.to_vec())),
+                None if spec.required => missing.push((name.clone(), spec.shape.to_vec())),
                 None => {}
             }
-            known.insert(spec.name.to_string());
+            known.insert(name);
         });
     }
     let left_over: Vec<String> = there.filter(|name| !known.contains(*name)).cloned().collect();

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::fold::fold_batch_norms;
 use crate::memory;
-use crate::quantize::Slots;
+use crate::quantize::{Slots, one_scale};
 use crate::reference::{Map, Reference, StateRange, States};
 use crate::run::{engine_error, setup_error};
 use crate::trained::TrainedModel;
@@ -106,6 +106,7 @@ impl<'m> Layers<'m> {
     /// # Errors
     /// When the blob was not made from a model with this description.
     pub fn new(trained: &TrainedModel, model: Model<'m>) -> Result<Self, Error> {
+        one_scale(trained)?;
         let trained = &*fold_batch_norms(trained)?;
         let description = trained.description();
         if description.image != model.image() || description.output != model.output() {

@@ -93,7 +93,15 @@ fn description(random: &mut Random) -> Description {
     graph.end(image.channels * output.logits_per_channel(image.levels), output);
     let ops = graph.ops;
     let input = if random.once_in(2) { InputMap::unit(image.levels) } else { InputMap { scale: 0.5, shift: -1.0 } };
-    Description { image, output, input, classes, colour_groups: groups, network: NetworkSpec::Ops(ops) }
+    Description {
+        image,
+        output,
+        input,
+        classes,
+        colour_groups: groups,
+        network: NetworkSpec::Ops(ops),
+        conditioning: None,
+    }
 }
 
 impl<F: FnMut(Node)> Graph<'_, F> {
@@ -213,10 +221,12 @@ impl<F: FnMut(Node)> Graph<'_, F> {
             _ => {
                 let (name, hidden, kernel) = (self.name(), self.threes * self.random.between(1, 2), 3);
                 if self.random.once_in(2) {
-                    let kind = OpKind::RowLstm { name: name.clone(), hidden, kernel, initial_state: false };
+                    let kind =
+                        OpKind::RowLstm { name: name.clone(), hidden, kernel, initial_state: false, condition: None };
                     self.apply(kind, &[a], |builder, _| builder.row_lstm(&name, hidden, kernel, false));
                 } else {
-                    let kind = OpKind::DiagonalBilstm { name: name.clone(), hidden, initial_state: true };
+                    let kind =
+                        OpKind::DiagonalBilstm { name: name.clone(), hidden, initial_state: true, condition: None };
                     self.apply(kind, &[a], |builder, _| builder.diagonal_bilstm(&name, hidden, true));
                 }
             }

@@ -170,6 +170,7 @@ fn op_list(random: &mut Random, size: Option<[usize; 2]>) -> Description {
         classes: random.choose(&[0, 0, 1, 4]),
         colour_groups: if contiguous { ColourGroups::Contiguous } else { ColourGroups::Cyclic },
         network: NetworkSpec::Ops(ops.into_iter().map(Into::into).collect()),
+        conditioning: None,
     }
 }
 
@@ -217,11 +218,11 @@ impl OpList<'_> {
             5 => {
                 *features = self.any_features();
                 let (name, kernel) = (self.name(), self.random.between(1, 4));
-                OpKind::RowLstm { name, hidden: *features, kernel, initial_state }
+                OpKind::RowLstm { name, hidden: *features, kernel, initial_state, condition: None }
             }
             6 => {
                 *features = self.any_features();
-                OpKind::DiagonalBilstm { name: self.name(), hidden: *features, initial_state }
+                OpKind::DiagonalBilstm { name: self.name(), hidden: *features, initial_state, condition: None }
             }
             7..=9 if depth < 3 => self.residual(features, depth),
             _ => {

@@ -83,6 +83,9 @@ impl Network {
     pub fn new(description: &Description) -> Result<Self, Error> {
         let Description { image, output, input, classes, .. } = *description;
         let nodes = description.nodes().map_err(|e| Error::usage(e.to_string()))?;
+        if description.conditioning.is_some() {
+            return Err(Error::other("a model of several scales cannot be trained"));
+        }
         let mut readers = vec![0_usize; nodes.len() + 1];
         let mut last_use = vec![0; nodes.len() + 1];
         for (at, node) in nodes.iter().enumerate() {
@@ -231,7 +234,7 @@ impl Network {
             Op::ClassBias => ops::class_bias(context, x(0), tensors.next([node.features.count, self.classes])),
             Op::Embed { levels } => ops::embed(context, tensors.next([*levels, node.features.count])),
             Op::Ones => ops::ones(context),
-            Op::BatchNorm { .. } => unreachable!("refused by `new`"),
+            Op::ConvTranspose(_) | Op::Condition | Op::BatchNorm { .. } => unreachable!("refused by `new`"),
             Op::RowLstm(lstm) => ops::row_lstm(context, x(0), tensors.row(lstm), lstm, convolution()),
             Op::DiagonalBilstm(lstm) => {
                 let directions = [tensors.direction(lstm), tensors.direction(lstm)];

@@ -143,7 +143,9 @@ impl Args {
         let dependence = Dependence::measure(scorer, &set, target, self.label, || bar.inc(1))?;
         bar.finish_and_clear();
         let allowed = match &any {
+            // Through its smaller image, a model of several scales reads pixels in all directions.
             AnyModel::Blob(_) => None,
+            AnyModel::Trained(trained) if trained.small().is_some() => None,
             AnyModel::Trained(trained) => Some(pixels_of(&image, &context::reach(trained.nodes(), &image, target))),
         };
         let panel = Panel { title: path.map_or_else(|| "built-in digits".to_string(), title), dependence };

@@ -7,6 +7,7 @@ use pixelrnn::blob::{
 };
 use pixelrnn::network::{Conv, Image, Op, Output};
 use pixelrnn::{Model, Plan};
+use pixelrnn_converter::description::ScaleNodes;
 use pixelrnn_converter::{Error, TrainedModel};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -243,17 +244,38 @@ fn of_blob(model: &Model<'_>) -> (String, Vec<Row>, Value) {
 }
 
 fn of_trained(trained: &TrainedModel) -> Result<(String, Vec<Row>, Value), Error> {
-    let description = trained.description();
-    let mut rows = Vec::new();
+    let (scales, description) = (trained.scales(), trained.description());
+    let (mut rows, mut parameters) = (Vec::new(), 0);
+    for (scale, nodes) in scales.iter().zip(description.nodes_of_scales()?) {
+        parameters += rows_of_scale(scale, nodes, &mut rows);
+    }
+    let mut what = describe(&description.image, description.output, description.classes);
+    if scales.len() > 1 {
+        let sizes = description.scales();
+        let sizes: Vec<_> = sizes.iter().map(|scale| format!("{}x{}", scale.image.height, scale.image.width)).collect();
+        what = format!("{what}, {} scales: {}", scales.len(), sizes.join(", "));
+    }
+    let totals = json!({"kind": "trained model", "image": what, "parameters": parameters,
+                        "float_bytes": 4 * parameters});
+    Ok((format!("trained model, float weights: {what}"), rows, totals))
+}
+
+/// Adds the ops of a scale to `rows` and returns its number of weights.
+fn rows_of_scale(trained: &TrainedModel, scale: ScaleNodes, rows: &mut Vec<Row>) -> usize {
     let mut parameters = 0;
-    for (node, name) in trained.nodes().iter().zip(description.value_names()?) {
+    for (node, name) in scale.nodes.iter().zip(scale.names) {
+        let name = if name.is_empty() { name } else { format!("{}{name}", scale.prefix) };
         let mut count = 0;
-        node.tensors(description.classes, |spec| {
+        node.tensors(scale.classes, |spec| {
             count += trained.tensors().get(spec.name.as_str()).map_or(0, |t| t.data.len());
         });
         parameters += count;
         let shape = match node.op {
             Op::Conv(conv) => format!("{} {} -> {}", kernel_of(&conv), conv.inputs.count, conv.outputs.count),
+            Op::ConvTranspose(conv) => format!(
+                "{0}x{0} stride {1}, {2} -> {3}",
+                conv.kernel, conv.stride, conv.inputs.count, conv.outputs.count
+            ),
             _ => format!("{}", node.features.count),
         };
         rows.push(Row {
@@ -266,10 +288,7 @@ fn of_trained(trained: &TrainedModel) -> Result<(String, Vec<Row>, Value), Error
             multiply_adds: 0,
         });
     }
-    let what = describe(&description.image, description.output, description.classes);
-    let totals = json!({"kind": "trained model", "image": what, "parameters": parameters,
-                        "float_bytes": 4 * parameters});
-    Ok((format!("trained model, float weights: {what}"), rows, totals))
+    parameters
 }
 
 /// When the ops of a segment run.

@@ -3,6 +3,7 @@
 use super::Failure;
 use super::inspect::kernel_of;
 use pixelrnn::network::{Node, Op};
+use pixelrnn_converter::description::ScaleNodes;
 use pixelrnn_converter::{Description, Error, files};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -92,20 +93,26 @@ fn values(description: &Description) -> Result<Vec<Made>, Error> {
         Op::Conv(conv) => format!("{} {}", node.op.kind(), kernel_of(conv)),
         op => op.kind().to_string(),
     };
-    let made = |(node, name): (Node, String)| {
-        let (op, features, class) = (op(&node), node.features.count, node.class.name());
-        Made { name, op, features, class }
+    let of_scale = |scale: ScaleNodes| {
+        let prefix = scale.prefix;
+        scale.nodes.into_iter().zip(scale.names).map(move |(node, name)| {
+            let name = if name.is_empty() { name } else { format!("{prefix}{name}") };
+            Made { name, op: op(&node), features: node.features.count, class: node.class.name() }
+        })
     };
-    Ok(description.nodes()?.into_iter().zip(description.value_names()?).map(made).collect())
+    Ok(description.nodes_of_scales()?.into_iter().flat_map(of_scale).collect())
 }
 
 /// All tensors, in the order of the ops.
 fn tensors(description: &Description) -> Result<Vec<Tensor>, Error> {
     let mut tensors = Vec::new();
-    for node in description.nodes()? {
-        node.tensors(description.classes, |spec| {
-            tensors.push(Tensor { name: spec.name.to_string(), shape: spec.shape.to_vec(), required: spec.required });
-        });
+    for scale in description.nodes_of_scales()? {
+        for node in &scale.nodes {
+            node.tensors(scale.classes, |spec| {
+                let name = format!("{}{}", scale.prefix, spec.name);
+                tensors.push(Tensor { name, shape: spec.shape.to_vec(), required: spec.required });
+            });
+        }
     }
     Ok(tensors)
 }

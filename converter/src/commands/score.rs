@@ -3,7 +3,7 @@
 use super::input::read_images;
 use super::model::{self, AnyModel, BuiltIn};
 use super::{Failure, output, progress};
-use pixelrnn_converter::images::npy;
+use pixelrnn_converter::images::{ImageSet, Range, npy};
 use pixelrnn_converter::reference::likelihood::bits_per_dim;
 use pixelrnn_converter::roc::Comparison;
 use pixelrnn_converter::run::{Score, Scorer, logits_shape};
@@ -35,6 +35,9 @@ pub struct Args {
     /// per value
     #[arg(long, value_name = "FILE")]
     logits: Option<PathBuf>,
+    /// Scale whose logits are written, in a model of several: from 0 for the smallest image; the largest by default
+    #[arg(long, value_name = "N", requires = "logits")]
+    scale: Option<usize>,
     /// Other images to distinguish from the first ones by their nats. Prints the area under the ROC curve: the
     /// probability that one of these costs more than one of the first. 1 is perfect separation, 0.5 is chance
     #[arg(long, value_name = "IMAGES")]
@@ -80,8 +83,10 @@ impl Args {
         let (labels_of_other, levels_in) = (self.against_labels.as_deref(), self.against_levels_in);
         let read_other = |path| read_images(path, self.count, labels_of_other, &image, classes, levels_in);
         let other = self.against.as_deref().map(read_other).transpose()?;
+        let coarse = self.scale.map(|scale| of_scale(&scorer, &set, scale)).transpose()?;
         let bar = progress::bar("scoring", set.count + other.as_ref().map_or(0, |(set, _)| set.count));
-        let scores = scorer.score_all(&set, labels.as_deref(), self.logits.is_some(), || bar.inc(1))?;
+        let whole = self.logits.is_some() && coarse.is_none();
+        let scores = scorer.score_all(&set, labels.as_deref(), whole, || bar.inc(1))?;
         let compared = other.map(|(other, labels)| {
             let others = nats(&scorer.score_all(&other, labels.as_deref(), false, || bar.inc(1))?);
             Ok::<_, Error>((mean(&others), others.len(), Comparison::new(&nats(&scores), &others)?))
@@ -98,8 +103,12 @@ impl Args {
             npy::write(path, &[nats.len()], &nats)?;
         }
         if let Some(path) = &self.logits {
+            let of_coarse = coarse
+                .map(|(scorer, set)| Ok::<_, Error>((scorer, scorer.score_all(&set, labels.as_deref(), true, || ())?)));
+            let of_coarse = of_coarse.transpose()?;
+            let (scorer, scores) = of_coarse.as_ref().map_or((&scorer, &scores), |(scorer, scores)| (scorer, scores));
             let logits: Vec<f32> = scores.iter().flat_map(|s| s.logits.iter().copied()).collect();
-            npy::write(path, &logits_shape(&scorer, set.count), &logits)?;
+            npy::write(path, &logits_shape(scorer, set.count), &logits)?;
         }
         if let (Some(plot), Some(path), Some((_, _, compared))) = (&self.plot, &self.against, &compared) {
             // File names only: the legend has no room for folders.
@@ -112,10 +121,16 @@ impl Args {
         }
         let bits = |nats| bits_per_dim(nats, &image);
         let own = mean(&nats);
+        let scales: Vec<f64> = (0..scores.first().map_or(0, |score| score.by_scale.len()))
+            .map(|scale| mean(&scores.iter().map(|score| score.by_scale[scale]).collect::<Vec<_>>()))
+            .collect();
         let mut out = std::io::stdout();
         if self.json {
             let mut all = json!({"images": set.count, "nats": own, "bits_per_dim": bits(own), "run_by": kind,
                                  "values_at_floor": at_floor});
+            if !scales.is_empty() {
+                all["nats_by_scale"] = scales.into();
+            }
             if let Some((mean, count, compared)) = compared {
                 all["against"] = json!({"images": count, "nats": mean, "bits_per_dim": bits(mean)});
                 all["auc"] = compared.area().into();
@@ -124,6 +139,10 @@ impl Args {
             return Ok(());
         }
         writeln!(out, "{} images, {own:.4} nats an image, {:.5} bits/dim ({kind})", set.count, bits(own))?;
+        if !scales.is_empty() {
+            let scales: Vec<_> = scales.iter().map(|nats| format!("{nats:.4}")).collect();
+            writeln!(out, "nats by scale, from the smallest image: {}", scales.join(", "))?;
+        }
         if at_floor > 0 {
             let all = set.count * image.values();
             writeln!(
@@ -138,6 +157,27 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// One scale of a trained model, and its images.
+fn of_scale<'s>(scorer: &Scorer<'s>, set: &ImageSet, scale: usize) -> Result<(Scorer<'s>, ImageSet), Failure> {
+    let count = match scorer {
+        Scorer::Reference(reference) => reference.scales().len(),
+        Scorer::Engine(_) => 1,
+    };
+    let Some(above) = count.checked_sub(scale + 1) else {
+        return Err(Failure::Usage(format!("--scale: {scale}, expected 0 to {}", count - 1)));
+    };
+    let Scorer::Reference(reference) = scorer else { return Ok((*scorer, set.clone())) };
+    let (mut reference, mut set) = (*reference, set.clone());
+    for _ in 0..above {
+        let Some(smaller) = reference.smaller() else { break };
+        let image = smaller.image();
+        let data = set.iter().filter_map(|image| reference.smaller_image(image)).flatten().collect();
+        set = ImageSet::new([image.channels, image.height, image.width], data, Range::Levels)?;
+        reference = smaller;
+    }
+    Ok((Scorer::Reference(reference), set))
 }
 
 fn nats(scores: &[Score]) -> Vec<f64> {

@@ -4,7 +4,7 @@ use super::Description;
 use super::causality;
 use super::ops::{OpKind, OpSpec};
 use crate::error::Error;
-use pixelrnn::network::{Activation, Builder, Class, Conv, ConvShape, NetworkError, Node, Value};
+use pixelrnn::network::{Activation, Builder, Class, Conv, ConvShape, Image, NetworkError, Node, Value};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,24 +35,44 @@ impl Graph {
     }
 }
 
-/// Expands `list` to nodes.
-pub(super) fn expand(description: &Description, list: &[OpSpec]) -> Result<Graph, Error> {
+/// Expands `list` to nodes, with a conditioning map of `features` features; 0: without one.
+pub(super) fn expand(description: &Description, list: &[OpSpec], features: usize) -> Result<Graph, Error> {
     if list.is_empty() {
         return Err(NetworkError::Empty.into());
     }
     let graph = RefCell::new(Graph::default());
-    let builder = Builder::new(description.image, description.colour_groups, description.classes, |node| {
-        graph.borrow_mut().nodes.push(node);
-    });
-    let mut reader = Reader { description, graph: &graph, builder, values: BTreeMap::new(), names: BTreeSet::new() };
-    reader.list(list)?;
+    let emit = |node| graph.borrow_mut().nodes.push(node);
+    let builder = Builder::new(description.image, description.colour_groups, description.classes, emit);
+    let mut reader = Reader::new(&graph, builder.conditioned(features), false);
+    reader.list(list, description)?;
     let Reader { builder, .. } = reader;
     builder.finish()?;
     Ok(graph.into_inner())
 }
 
+/// Expands the `upsample` of the scale after the one of `image` to nodes.
+pub(super) fn expand_upsampling(image: Image, list: &[OpSpec]) -> Result<Graph, Error> {
+    let empty = || Error::Upsample("`upsample` has no ops, and the map has the size of the larger image");
+    let graph = RefCell::new(Graph::default());
+    let builder = Builder::upsampling(image, |node| graph.borrow_mut().nodes.push(node));
+    let mut reader = Reader::new(&graph, builder, true);
+    for (n, op) in list.iter().enumerate() {
+        reader.op(op, &format!("upsample[{n}]"))?;
+    }
+    let x = reader.builder.x().id;
+    if x == 0 || x != graph.borrow().nodes.len() {
+        return Err(empty());
+    }
+    let Reader { builder, .. } = reader;
+    builder.finish()?;
+    let graph = graph.into_inner();
+    causality::check_read(&graph)?;
+    Ok(graph)
+}
+
 struct Reader<'d, F> {
-    description: &'d Description,
+    /// True for the list that makes a conditioning map.
+    upsamples: bool,
     graph: &'d RefCell<Graph>,
     builder: Builder<F>,
     /// Values by the names that are seen here.
@@ -61,19 +81,23 @@ struct Reader<'d, F> {
     names: BTreeSet<String>,
 }
 
-impl<F: FnMut(Node)> Reader<'_, F> {
-    fn list(&mut self, list: &[OpSpec]) -> Result<(), Error> {
+impl<'d, F: FnMut(Node)> Reader<'d, F> {
+    fn new(graph: &'d RefCell<Graph>, builder: Builder<F>, upsamples: bool) -> Self {
+        Self { upsamples, graph, builder, values: BTreeMap::new(), names: BTreeSet::new() }
+    }
+
+    fn list(&mut self, list: &[OpSpec], description: &Description) -> Result<(), Error> {
         // `batch_norm` may follow the op that makes the logits.
         let last = list.iter().rposition(|op| !matches!(op.kind, OpKind::BatchNorm { .. }));
         for (n, op) in list.iter().enumerate() {
             let at = format!("ops[{n}]");
             if Some(n) == last {
-                self.last(op, &at)?;
+                self.last(op, &at, description)?;
             } else {
                 self.op(op, &at)?;
             }
         }
-        let (x, expected) = (self.builder.x(), self.description.logits());
+        let (x, expected) = (self.builder.x(), description.logits());
         // An op that makes no value of its own cannot be the last.
         let made = self.graph.borrow().nodes.len();
         if let Some(op) = list.last().filter(|_| x.id != made || last.is_none()) {
@@ -87,7 +111,7 @@ impl<F: FnMut(Node)> Reader<'_, F> {
     }
 
     /// The op that makes the logits. In a model with colour groups it is a convolution, whose outputs are channel-major.
-    fn last(&mut self, op: &OpSpec, at: &str) -> Result<(), Error> {
+    fn last(&mut self, op: &OpSpec, at: &str, description: &Description) -> Result<(), Error> {
         let Some((name, shape)) = op.kind.conv() else {
             if self.builder.image().features.groups > 1 {
                 return Err(Error::LastOp { got: op.kind.shown() });
@@ -95,18 +119,21 @@ impl<F: FnMut(Node)> Reader<'_, F> {
             return self.op(op, at);
         };
         self.begin(op, at)?;
-        let expected = self.description.logits();
+        let expected = description.logits();
         if shape.out != expected {
             return Err(Error::Logits { name: name.into(), got: shape.out, expected });
         }
-        let output = self.description.output;
-        self.builder.logits(name, shape, output).map_err(|source| self.refused(op, at, source))?;
+        self.builder.logits(name, shape, description.output).map_err(|source| self.refused(op, at, source))?;
         self.end(op, at)
     }
 
     fn op(&mut self, op: &OpSpec, at: &str) -> Result<(), Error> {
+        if self.upsamples {
+            check_upsampling(op, at)?;
+        }
         let latest = self.builder.x();
         let inputs = self.begin(op, at)?;
+        let condition = self.condition(op, at)?;
         let builder = &mut self.builder;
         let done = match &op.kind {
             OpKind::Conv { .. } | OpKind::MaskedConv { .. } => match op.kind.conv() {
@@ -119,11 +146,14 @@ impl<F: FnMut(Node)> Reader<'_, F> {
             OpKind::Tanh {} => builder.activation(Activation::Tanh),
             OpKind::Sigmoid {} => builder.activation(Activation::Sigmoid),
             OpKind::BatchNorm { name, eps } => builder.batch_norm(name, *eps),
-            OpKind::RowLstm { name, hidden, kernel, initial_state } => {
-                builder.row_lstm(name, *hidden, *kernel, *initial_state)
+            OpKind::ConvTranspose { name, kernel, stride, out } => {
+                builder.conv_transpose(name, [kernel[0], *stride, *out])
             }
-            OpKind::DiagonalBilstm { name, hidden, initial_state } => {
-                builder.diagonal_bilstm(name, *hidden, *initial_state)
+            OpKind::RowLstm { name, hidden, kernel, initial_state, condition: _ } => {
+                builder.conditioned_row_lstm(name, [*hidden, *kernel], *initial_state, condition)
+            }
+            OpKind::DiagonalBilstm { name, hidden, initial_state, condition: _ } => {
+                builder.conditioned_diagonal_bilstm(name, *hidden, *initial_state, condition)
             }
             OpKind::Residual { ops, scale } => {
                 builder.begin_residual().map_err(|source| self.refused(op, at, source))?;
@@ -166,8 +196,7 @@ impl<F: FnMut(Node)> Reader<'_, F> {
         }
         let mut inputs = Vec::new();
         for name in &op.inputs {
-            let value = if name == "image" { Some(self.builder.image()) } else { self.values.get(name).copied() };
-            inputs.push(value.ok_or_else(|| Error::NoValue { op: at_op(op, at), name: name.clone() })?);
+            inputs.push(self.value(name, op, at)?);
         }
         let (expected, right) = match op.kind {
             OpKind::Add {} | OpKind::Concat {} => ("2 or more", inputs.len() >= 2),
@@ -182,6 +211,33 @@ impl<F: FnMut(Node)> Reader<'_, F> {
             self.builder.set_x(*x);
         }
         Ok(inputs)
+    }
+
+    /// The value of a name.
+    fn value(&mut self, name: &str, op: &OpSpec, at: &str) -> Result<Value, Error> {
+        match name {
+            "image" => Ok(self.builder.image()),
+            "condition" => {
+                let value = self.builder.condition().map_err(|source| self.refused(op, at, source))?;
+                let mut graph = self.graph.borrow_mut();
+                let count = graph.nodes.len();
+                graph.labels.resize(count, "condition".into());
+                graph.names.resize(count, "condition".into());
+                Ok(value)
+            }
+            name => {
+                let value = self.values.get(name).copied();
+                value.ok_or_else(|| Error::NoValue { op: at_op(op, at), name: name.to_string() })
+            }
+        }
+    }
+
+    /// The condition of a recurrent layer.
+    fn condition(&mut self, op: &OpSpec, at: &str) -> Result<Option<Value>, Error> {
+        let (OpKind::RowLstm { condition, .. } | OpKind::DiagonalBilstm { condition, .. }) = &op.kind else {
+            return Ok(None);
+        };
+        condition.as_deref().map(|name| self.value(name, op, at)).transpose()
     }
 
     /// Records the name of what `op` made, and the op's label for each of its nodes.
@@ -219,6 +275,21 @@ impl<F: FnMut(Node)> Reader<'_, F> {
         }
         Error::Op { op: at_op(op, at), source }
     }
+}
+
+/// Refuses the ops that cannot stand in `upsample`.
+fn check_upsampling(op: &OpSpec, at: &str) -> Result<(), Error> {
+    let what = match &op.kind {
+        OpKind::RowLstm { .. } | OpKind::DiagonalBilstm { .. } => "an LSTM cannot stand in `upsample`",
+        OpKind::ClassBias { .. } => "`class_bias` cannot stand in `upsample`",
+        OpKind::MaskedConv { .. } | OpKind::Conv { mask: Some(_), .. } => {
+            "a mask cannot stand in `upsample`: the smaller image is known"
+        }
+        OpKind::Skip { .. } | OpKind::SkipSum {} => "`skip` cannot stand in `upsample`; use `add`",
+        OpKind::ConvTranspose { kernel: [h, w], .. } if h != w => "the kernel of a `conv_transpose` is a square",
+        _ => return Ok(()),
+    };
+    Err(Error::UpsampleOp { op: at_op(op, at), what })
 }
 
 /// Position of an op, its kind and, if it has one, its `name`, else its `as`.

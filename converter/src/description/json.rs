@@ -3,11 +3,12 @@
 //! Presets and lists of ops are separate types, selected by a look at the keys. Each type then rejects unknown keys by
 //! name.
 
-use super::{Description, NetworkSpec, OpSpec};
+use super::{Conditioning, Description, MAX_SCALES, NetworkSpec, OpSpec};
 use crate::error::Error;
 use pixelrnn::network::{Architecture, ColourGroups, Image, InputMap, Mask, Output, Preset};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Mask")]
@@ -121,6 +122,8 @@ struct PresetFile {
     classes: usize,
     #[serde(default, with = "ColourGroupsName")]
     colour_groups: ColourGroups,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    upsample: Option<Vec<OpSpec>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -137,6 +140,15 @@ struct OpsFile {
     #[serde(default, with = "ColourGroupsName")]
     colour_groups: ColourGroups,
     ops: Vec<OpSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    upsample: Option<Vec<OpSpec>>,
+}
+
+/// Models of one scale each, from the smallest image to the largest.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScalesFile {
+    scales: Vec<Box<RawValue>>,
 }
 
 fn yes() -> bool {
@@ -148,9 +160,22 @@ fn yes() -> bool {
 struct Form {
     architecture: Option<IgnoredAny>,
     ops: Option<IgnoredAny>,
+    scales: Option<IgnoredAny>,
 }
 
 pub(super) fn read(text: &str) -> Result<Description, Error> {
+    let form: Form = parse(text)?;
+    if form.scales.is_some() {
+        return read_scales(&parse::<ScalesFile>(text)?.scales);
+    }
+    match read_one(text)? {
+        (description, None) => Ok(description),
+        (_, Some(_)) => Err(Error::Upsample("`upsample` belongs to an entry of `scales`")),
+    }
+}
+
+/// Reads a model of one scale, and its `upsample`.
+fn read_one(text: &str) -> Result<(Description, Option<Vec<OpSpec>>), Error> {
     let form: Form = parse(text)?;
     match (form.architecture, form.ops) {
         (None, None) => Err(Error::NoNetwork),
@@ -158,6 +183,30 @@ pub(super) fn read(text: &str) -> Result<Description, Error> {
         (Some(_), None) => parse::<PresetFile>(text).map(PresetFile::description),
         (None, Some(_)) => parse::<OpsFile>(text).map(OpsFile::description),
     }
+}
+
+fn read_scales(entries: &[Box<RawValue>]) -> Result<Description, Error> {
+    if !(2..=MAX_SCALES).contains(&entries.len()) {
+        return Err(Error::Scales { got: entries.len(), most: MAX_SCALES });
+    }
+    let mut smaller: Option<Description> = None;
+    for (scale, entry) in entries.iter().enumerate() {
+        let within = |source| Error::Scale { scale, source: Box::new(source) };
+        let (mut description, upsample) = read_one(entry.get()).map_err(within)?;
+        description.conditioning = match (smaller.take(), upsample) {
+            (None, None) => None,
+            (Some(small), Some(upsample)) => Some(Box::new(Conditioning { small, upsample })),
+            (None, Some(_)) => {
+                return Err(within(Error::Upsample("the first scale has no `upsample`, as there is no smaller image")));
+            }
+            (Some(_), None) => {
+                return Err(within(Error::Upsample("missing field `upsample`, which all scales but the first have")));
+            }
+        };
+        description.nodes().map_err(within)?;
+        smaller = Some(description);
+    }
+    smaller.ok_or(Error::NoNetwork)
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
@@ -176,11 +225,24 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Error> {
 }
 
 pub(super) fn write(description: &Description) -> String {
+    if description.conditioning.is_none() {
+        return write_one(description);
+    }
+    let raw = |scale: &&Description| RawValue::from_string(write_one(scale)).expect("it was written as JSON");
+    let scales = description.scales().iter().map(raw).collect();
+    serde_json::to_string(&ScalesFile { scales }).expect("a list of JSON texts has a JSON form")
+}
+
+fn write_one(description: &Description) -> String {
     let text = match &description.network {
         NetworkSpec::Preset(preset) => serde_json::to_string(&PresetFile::of(description, preset)),
         NetworkSpec::Ops(ops) => serde_json::to_string(&OpsFile::of(description, ops)),
     };
     text.expect("numbers, strings and lists always have a JSON form")
+}
+
+fn upsample_of(description: &Description) -> Option<Vec<OpSpec>> {
+    description.conditioning.as_deref().map(|conditioning| conditioning.upsample.clone())
 }
 
 impl PresetFile {
@@ -201,10 +263,11 @@ impl PresetFile {
             initial_state: preset.initial_state,
             classes: description.classes,
             colour_groups: description.colour_groups,
+            upsample: upsample_of(description),
         }
     }
 
-    fn description(self) -> Description {
+    fn description(self) -> (Description, Option<Vec<OpSpec>>) {
         let preset = Preset {
             architecture: self.architecture,
             image: self.image,
@@ -222,7 +285,7 @@ impl PresetFile {
             colour_groups: self.colour_groups,
         };
         let input = InputFields::map(self.input.as_ref(), self.image.levels);
-        Description { input, ..Description::from(preset) }
+        (Description { input, ..Description::from(preset) }, self.upsample)
     }
 }
 
@@ -235,17 +298,20 @@ impl OpsFile {
             classes: description.classes,
             colour_groups: description.colour_groups,
             ops: ops.to_vec(),
+            upsample: upsample_of(description),
         }
     }
 
-    fn description(self) -> Description {
-        Description {
+    fn description(self) -> (Description, Option<Vec<OpSpec>>) {
+        let description = Description {
             image: self.image,
             output: self.output,
             input: InputFields::map(self.input.as_ref(), self.image.levels),
             classes: self.classes,
             colour_groups: self.colour_groups,
             network: NetworkSpec::Ops(self.ops),
-        }
+            conditioning: None,
+        };
+        (description, self.upsample)
     }
 }

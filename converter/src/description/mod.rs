@@ -4,8 +4,10 @@ mod causality;
 mod graph;
 mod json;
 mod ops;
+mod scales;
 
 pub use ops::{OpKind, OpSpec};
+pub use scales::{Conditioning, MAX_SCALES, ScaleNodes};
 
 use crate::error::Error;
 use graph::Graph;
@@ -39,6 +41,8 @@ pub struct Description {
     pub colour_groups: ColourGroups,
     /// The network.
     pub network: NetworkSpec,
+    /// The smaller image that is drawn first, in a model of several scales.
+    pub conditioning: Option<Box<Conditioning>>,
 }
 
 /// A network, as a preset or as a list of ops.
@@ -61,6 +65,7 @@ impl From<Preset> for Description {
             classes: preset.classes,
             colour_groups: preset.colour_groups,
             network: NetworkSpec::Preset(preset),
+            conditioning: None,
         }
     }
 }
@@ -106,17 +111,19 @@ impl Description {
     fn graph(&self) -> Result<Graph, Error> {
         check_image(&self.image, self.output)?;
         self.check_numbers()?;
+        let upsample = self.upsample_graph()?;
+        let features = upsample.nodes.last().map_or(0, |node| node.features.count);
         let graph = match &self.network {
             NetworkSpec::Preset(preset) => {
                 let mut graph = Graph::default();
-                self.completed(preset).expand(|node| graph.nodes.push(node))?;
+                self.completed(preset).expand_conditioned(features, |node| graph.nodes.push(node))?;
                 graph.names = graph.nodes.iter().map(|node| node.name.to_string()).collect();
                 graph.labels.clone_from(&graph.names);
                 graph
             }
-            NetworkSpec::Ops(list) => graph::expand(self, list)?,
+            NetworkSpec::Ops(list) => graph::expand(self, list, features)?,
         };
-        self.check_names(&graph.nodes)?;
+        self.check_names(upsample.nodes.iter().chain(&graph.nodes))?;
         causality::check(&graph)?;
         causality::check_read(&graph)?;
         Ok(graph)
@@ -144,7 +151,7 @@ impl Description {
     }
 
     /// Rejects duplicate names of ops and of tensors: two ops must not share a tensor.
-    fn check_names(&self, nodes: &[Node]) -> Result<(), Error> {
+    fn check_names<'n>(&self, nodes: impl Iterator<Item = &'n Node>) -> Result<(), Error> {
         let mut ops = BTreeSet::new();
         let mut tensors = BTreeSet::new();
         for node in nodes {

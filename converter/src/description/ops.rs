@@ -137,6 +137,17 @@ pub enum OpKind {
         #[serde(default = "one", skip_serializing_if = "is_one")]
         parts: usize,
     },
+    /// Transposed convolution of a smaller scale's image, in `upsample` alone.
+    ConvTranspose {
+        /// Prefix of its tensor names.
+        name: String,
+        /// Kernel height and width, which are equal.
+        kernel: [usize; 2],
+        /// Factor between the sides of the maps.
+        stride: usize,
+        /// Output features.
+        out: usize,
+    },
     /// `max(x, 0)`.
     Relu {},
     /// `x` where `x > 0`, else `exp(x) - 1`.
@@ -169,6 +180,9 @@ pub enum OpKind {
         /// True when the initial state is learned.
         #[serde(default, skip_serializing_if = "is_false")]
         initial_state: bool,
+        /// Name of a value of class given, a 1x1 convolution of which is added to the gates.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        condition: Option<String>,
     },
     /// Diagonal `BiLSTM`: the left map plus the right map moved down one row.
     DiagonalBilstm {
@@ -179,6 +193,9 @@ pub enum OpKind {
         /// True when the initial states are learned.
         #[serde(default, skip_serializing_if = "is_false")]
         initial_state: bool,
+        /// Name of a value of class given, a 1x1 convolution of which is added to the gates of each direction.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        condition: Option<String>,
     },
     /// `scale * x + ops(x)`.
     Residual {
@@ -277,6 +294,7 @@ impl OpKind {
         match self {
             Self::Conv { .. } => "conv",
             Self::MaskedConv { .. } => "masked_conv",
+            Self::ConvTranspose { .. } => "conv_transpose",
             Self::Relu {} => "relu",
             Self::Elu {} => "elu",
             Self::LeakyRelu { .. } => "leaky_relu",
@@ -307,6 +325,7 @@ impl OpKind {
         match self {
             Self::Conv { name, .. }
             | Self::MaskedConv { name, .. }
+            | Self::ConvTranspose { name, .. }
             | Self::ClassBias { name }
             | Self::Embed { name, .. }
             | Self::BatchNorm { name, .. }

@@ -45,7 +45,10 @@ pub(super) fn of_values(model: &TrainedModel) -> Vec<Vec<Interval>> {
             }
             Op::Embed { levels } => of_embedding(model.tensor(node, "weight"), levels, node.features.count),
             Op::Ones => vec![(1.0, 1.0)],
-            Op::BatchNorm { .. } => vec![(f64::NEG_INFINITY, f64::INFINITY); node.features.count],
+            // Models of several scales are refused before.
+            Op::ConvTranspose(_) | Op::Condition | Op::BatchNorm { .. } => {
+                vec![(f64::NEG_INFINITY, f64::INFINITY); node.features.count]
+            }
         };
         values.push(made);
     }

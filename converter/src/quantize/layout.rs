@@ -75,6 +75,8 @@ impl<'n> Ties<'n> {
                 | Op::ClassBias
                 | Op::BatchNorm { .. } => &node.inputs[..node.op.arity()],
                 Op::Conv(_)
+                | Op::ConvTranspose(_)
+                | Op::Condition
                 | Op::RowLstm(_)
                 | Op::DiagonalBilstm(_)
                 | Op::Concat

@@ -85,6 +85,7 @@ impl Numbers<'_> {
 /// # Errors
 /// When the engine lacks an op of the model, or a value does not fit the blob's number format.
 pub fn quantize(model: &TrainedModel, numbers: Numbers<'_>) -> Result<Blob, Error> {
+    one_scale(model)?;
     let magnitudes = match numbers {
         Numbers::Int8 { seen, .. } => seen.values.iter().map(Seen::most).collect(),
         Numbers::F16 | Numbers::F32 => Vec::new(),
@@ -118,6 +119,17 @@ pub fn quantize(model: &TrainedModel, numbers: Numbers<'_>) -> Result<Blob, Erro
     blob.finish(lowering.register_bytes)
 }
 
+/// Refuses a model of several scales.
+///
+/// # Errors
+/// [`Error::BlobOfScales`].
+pub fn one_scale(model: &TrainedModel) -> Result<(), Error> {
+    match model.scales().len() {
+        1 => Ok(()),
+        scales => Err(Error::BlobOfScales(scales)),
+    }
+}
+
 /// True for a network that needs no graph: a chain of the paper's ops, whose first op alone reads the image.
 fn is_chain(model: &TrainedModel) -> bool {
     let nodes = model.nodes();
@@ -135,7 +147,9 @@ fn is_chain(model: &TrainedModel) -> bool {
         | Op::DiagonalBilstm(_)
         | Op::Add { .. }
         | Op::DepthGate => true,
-        Op::Multiply
+        Op::ConvTranspose(_)
+        | Op::Condition
+        | Op::Multiply
         | Op::Concat
         | Op::Slice { .. }
         | Op::Scale { .. }

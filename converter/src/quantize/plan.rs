@@ -219,7 +219,9 @@ impl<'a> Uses<'a> {
                 self.demand[a].narrow |= made.narrow;
             }
             Op::Embed { .. } | Op::Ones => {}
-            Op::BatchNorm { .. } => return Err(Error::NotInEngine { op: node.op.kind() }),
+            Op::ConvTranspose(_) | Op::Condition | Op::BatchNorm { .. } => {
+                return Err(Error::NotInEngine { op: node.op.kind() });
+            }
         }
         // These ops write residuals only; an activation is narrowed from one.
         let moved = matches!(node.op, Op::Shift { rows, columns } if rows + columns > 0);
@@ -369,7 +371,7 @@ pub(super) fn plan(nodes: &[Node], magnitudes: &Magnitudes) -> Result<Vec<Step>,
                     steps.push(Step::Shift { from: Held::Narrow(a), to: Held::Narrow(to), rows, columns });
                 }
             }
-            Op::BatchNorm { .. } => {}
+            Op::ConvTranspose(_) | Op::Condition | Op::BatchNorm { .. } => {}
         }
         let narrowed = matches!(
             node.op,

@@ -4,6 +4,7 @@
 //! `right` is its mirror image.
 
 use super::cell::{self, StateRange, States};
+use super::condition::Condition;
 use super::masked_conv::{MaskedConv, add_scaled};
 use super::{Map, Weights};
 use pixelrnn::network::DiagonalBilstm as Definition;
@@ -18,6 +19,7 @@ pub(super) struct DiagonalBilstm {
 struct Direction {
     mirrored: bool,
     input_to_state: MaskedConv,
+    condition: Option<Condition>,
     /// State-to-state weights for the row above and for the adjacent column, `[h, 4h]` each. Input-major: one input's
     /// contributions to all gates are contiguous.
     above: Vec<f64>,
@@ -32,9 +34,9 @@ impl DiagonalBilstm {
         Self { left: Direction::new(lstm, weights, "left"), right: Direction::new(lstm, weights, "right") }
     }
 
-    pub(super) fn apply(&self, x: &Map, label: Option<usize>, states: &mut States) -> Map {
-        let (left, left_range) = self.left.apply(x, label);
-        let (right, right_range) = self.right.apply(x, label);
+    pub(super) fn apply(&self, x: &Map, condition: &Map, label: Option<usize>, states: &mut States) -> Map {
+        let (left, left_range) = self.left.apply(x, condition, label);
+        let (right, right_range) = self.right.apply(x, condition, label);
         let mut out = left.clone();
         for c in 0..out.channels {
             for i in 1..out.height {
@@ -62,6 +64,7 @@ impl Direction {
         Self {
             mirrored: side == "right",
             input_to_state: MaskedConv::new(&lstm.input_to_state, weights, &format!("{side}.input_to_state.")),
+            condition: Condition::new(lstm.condition, weights, &format!("{side}.")),
             above: tap(0).map(|n| state[n]).collect(),
             beside: tap(1).map(|n| state[n]).collect(),
             hidden,
@@ -69,8 +72,11 @@ impl Direction {
         }
     }
 
-    fn apply(&self, x: &Map, label: Option<usize>) -> (Map, StateRange) {
-        let gates = self.input_to_state.apply(x, label);
+    fn apply(&self, x: &Map, condition: &Map, label: Option<usize>) -> (Map, StateRange) {
+        let mut gates = self.input_to_state.apply(x, label);
+        if let Some(conv) = &self.condition {
+            conv.add_to(&mut gates, condition);
+        }
         let (hidden, width) = (self.hidden, x.width);
         let mut out = Map::zeros(hidden, x.height, width);
         let mut range = StateRange::new(hidden);

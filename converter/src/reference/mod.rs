@@ -9,6 +9,8 @@ mod batch_norm;
 mod cell;
 mod class_bias;
 mod concat;
+mod condition;
+mod conv_transpose;
 mod depth_gate;
 mod diagonal_bilstm;
 mod embed;
@@ -19,6 +21,7 @@ mod masked_conv;
 mod multiply;
 mod ones;
 mod row_lstm;
+mod scales;
 mod shift;
 mod slice;
 
@@ -28,6 +31,7 @@ pub use map::Map;
 use crate::error::Error;
 use crate::trained::TrainedModel;
 use batch_norm::BatchNorm;
+use conv_transpose::ConvTranspose;
 use diagonal_bilstm::DiagonalBilstm;
 use masked_conv::MaskedConv;
 use pixelrnn::network::{Activation, ColourGroups, Image, InputMap, NetworkError, Node, Op, Output, ValueId};
@@ -37,6 +41,8 @@ use row_lstm::RowLstm;
 pub const MAX_VALUES: usize = 1 << 28;
 
 /// A trained network, ready to be evaluated. Cheap to share between threads.
+///
+/// A model of several scales is its largest one, with the smaller one that conditions it.
 #[derive(Clone, Debug)]
 pub struct Reference {
     image: Image,
@@ -44,13 +50,29 @@ pub struct Reference {
     input: InputMap,
     classes: usize,
     at_once: bool,
-    steps: Vec<Step>,
-    /// Index of the last step that reads each value.
-    last_read: Vec<usize>,
+    network: Network,
+    smaller: Option<Box<Smaller>>,
     /// Elements of all values together.
     values: usize,
     /// True if a tap reads rows below, of a value that is known before the image.
     reads_below: bool,
+}
+
+/// The smaller scale, and the network that makes a conditioning map of its image.
+#[derive(Clone, Debug)]
+struct Smaller {
+    reference: Reference,
+    upsample: Network,
+    /// Input map of the larger scale, which `upsample` reads the smaller image through.
+    input: InputMap,
+}
+
+/// Ops with their weights, in topological order.
+#[derive(Clone, Debug)]
+struct Network {
+    steps: Vec<Step>,
+    /// Index of the last step that reads each value.
+    last_read: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -94,14 +116,17 @@ enum Kernel {
         levels: usize,
     },
     Ones,
+    ConvTranspose(ConvTranspose),
+    Condition,
 }
 
-/// What is known of the image besides its map: its levels and its label.
+/// What is known of the image besides its map: its levels, its label and the conditioning map.
 #[derive(Clone, Copy)]
 struct Given<'i> {
     image: &'i [u8],
     label: Option<usize>,
     size: [usize; 2],
+    condition: Option<&'i Map>,
 }
 
 impl Kernel {
@@ -125,6 +150,8 @@ impl Kernel {
             Op::ClassBias => Self::ClassBias(weights.required("class.weight")),
             Op::Embed { levels } => Self::Embed { weight: weights.required("weight"), levels: *levels },
             Op::Ones => Self::Ones,
+            Op::ConvTranspose(conv) => Self::ConvTranspose(ConvTranspose::new(conv, &weights)),
+            Op::Condition => Self::Condition,
         }
     }
 
@@ -134,8 +161,8 @@ impl Kernel {
             Self::MaskedConv(conv) => conv.apply(a, label),
             Self::BatchNorm(norm) => norm.apply(a),
             Self::Activation(activation) => a.map(|x| activation::real(*activation, x)),
-            Self::RowLstm(lstm) => lstm.apply(a, label, states),
-            Self::DiagonalBilstm(lstm) => lstm.apply(a, label, states),
+            Self::RowLstm(lstm) => lstm.apply(a, b, label, states),
+            Self::DiagonalBilstm(lstm) => lstm.apply(a, b, label, states),
             Self::Add { scale } => add::apply(*scale, a, b),
             Self::DepthGate => depth_gate::apply(a, b, t),
             Self::Multiply => multiply::apply(a, b),
@@ -148,6 +175,8 @@ impl Kernel {
             Self::ClassBias(weight) => class_bias::apply(weight, a, label),
             Self::Embed { weight, levels } => embed::apply(weight, *levels, given.image, given.size),
             Self::Ones => ones::apply(given.size),
+            Self::ConvTranspose(conv) => conv.apply(a),
+            Self::Condition => given.condition.expect("a model with a conditioning map makes it").clone(),
         }
     }
 }
@@ -174,27 +203,29 @@ impl Reference {
     pub fn new(model: &TrainedModel) -> Self {
         let description = model.description();
         let nodes = model.nodes();
-        let steps: Vec<Step> =
-            nodes.iter().map(|node| Step { kernel: Kernel::new(model, node), inputs: node.inputs }).collect();
-        let mut last_read = vec![0; steps.len() + 1];
-        for (n, step) in steps.iter().enumerate() {
-            for &value in &step.inputs {
-                last_read[value] = n;
-            }
-        }
-        last_read[steps.len()] = usize::MAX;
+        let smaller = model.small().map(|small| {
+            let reference = Reference::new(small);
+            let upsample = Network::new(model, model.upsample_nodes());
+            Box::new(Smaller { reference, upsample, input: description.input })
+        });
         let pixels = description.image.height * description.image.width;
         let features: usize = nodes.iter().map(|node| node.features.count + scratch(node)).sum();
+        let coarse = smaller.as_ref().map_or(0, |smaller| {
+            let Image { height, width, .. } = *smaller.reference.image();
+            let of = |node: &Node| node.features.count * node.magnification.pow(2) * height * width;
+            model.upsample_nodes().iter().map(of).fold(0, usize::saturating_add)
+        });
         Self {
             image: description.image,
             output: description.output,
             input: description.input,
             classes: description.classes,
             at_once: description.colour_groups == ColourGroups::None,
-            steps,
-            last_read,
-            values: pixels.saturating_mul(features + description.image.channels),
-            reads_below: nodes.iter().any(reads_below),
+            network: Network::new(model, nodes),
+            values: pixels.saturating_mul(features + description.image.channels).saturating_add(coarse),
+            // Rows of the smaller image are not known when the rows of this one are cropped.
+            reads_below: smaller.is_some() || nodes.iter().any(reads_below),
+            smaller,
         }
     }
 
@@ -237,28 +268,27 @@ impl Reference {
     /// # Errors
     /// See [`Reference::run`].
     pub fn run_with_states(&self, image: &[u8], label: Option<usize>) -> Result<(Vec<Map>, Vec<States>), Error> {
-        let mut states = vec![States::default(); self.steps.len() + 1];
+        let mut states = vec![States::default(); self.network.steps.len() + 1];
         let values = self.evaluate(image, label, true, &mut states)?;
         Ok((values.into_iter().flatten().collect(), states))
     }
 
-    /// The logits for `image`, `[C·L, H, W]` for softmax, `[C, H, W]` for bernoulli.
+    /// The logits for `image`, `[C·L, H, W]` for softmax, `[C, H, W]` for bernoulli. Those of the largest scale, known pixels included.
     ///
     /// # Errors
     /// See [`Reference::run`].
     pub fn logits(&self, image: &[u8], label: Option<usize>) -> Result<Map, Error> {
-        let mut states = vec![States::default(); self.steps.len() + 1];
+        let mut states = vec![States::default(); self.network.steps.len() + 1];
         let mut values = self.evaluate(image, label, false, &mut states)?;
         Ok(values.pop().flatten().ok_or(NetworkError::Empty)?)
     }
 
-    /// Negative log-likelihood of `image` in nats.
+    /// Negative log-likelihood of `image` in nats, summed over all scales.
     ///
     /// # Errors
     /// See [`Reference::run`].
     pub fn nats(&self, image: &[u8], label: Option<usize>) -> Result<f64, Error> {
-        let logits = self.logits(image, label)?;
-        Ok(likelihood::image_nats(&logits, image, &self.image, self.output))
+        Ok(self.values_nats(image, label)?.iter().flatten().sum())
     }
 
     fn evaluate(
@@ -269,35 +299,10 @@ impl Reference {
         states: &mut [States],
     ) -> Result<Vec<Option<Map>>, Error> {
         self.check(image, label)?;
-        let given = Given { image, label, size: [self.image.height, self.image.width] };
-        let mut values = vec![Some(self.read(image))];
-        for (n, step) in self.steps.iter().enumerate() {
-            let inputs = step.inputs.map(|v| values[v].as_ref().expect("a value lives until it is last read"));
-            let made = step.kernel.apply(inputs, given, &mut states[n + 1]);
-            values.push(Some(made));
-            if !keep {
-                states[n + 1].hidden.clear();
-                for value in step.inputs.into_iter().filter(|&v| self.last_read[v] == n) {
-                    values[value] = None;
-                }
-            }
-        }
-        Ok(values)
-    }
-
-    /// The network's input for `image`: levels through the input map.
-    fn read(&self, image: &[u8]) -> Map {
-        let InputMap { scale, shift } = self.input;
-        // The default scale is exactly 1 / (levels - 1), not the nearest f32.
-        let default = self.input == InputMap::unit(self.image.levels);
-        let scale = if default { 1.0 / (self.image.levels - 1) as f64 } else { f64::from(scale) };
-        let shift = f64::from(shift);
-        Map {
-            channels: self.image.channels,
-            height: self.image.height,
-            width: self.image.width,
-            data: image.iter().map(|&value| f64::from(value) * scale + shift).collect(),
-        }
+        let condition = self.condition(image);
+        let size = [self.image.height, self.image.width];
+        let given = Given { image, label, size, condition: condition.as_ref() };
+        Ok(self.network.evaluate(read(&self.image, &self.input, image), given, keep, states))
     }
 
     fn check(&self, image: &[u8], label: Option<usize>) -> Result<(), Error> {
@@ -316,6 +321,53 @@ impl Reference {
             None if self.classes > 0 => Err(Error::NoLabel { classes: self.classes }),
             _ => Ok(()),
         }
+    }
+}
+
+impl Network {
+    fn new(model: &TrainedModel, nodes: &[Node]) -> Self {
+        let steps: Vec<Step> =
+            nodes.iter().map(|node| Step { kernel: Kernel::new(model, node), inputs: node.inputs }).collect();
+        let mut last_read = vec![0; steps.len() + 1];
+        for (n, step) in steps.iter().enumerate() {
+            for &value in &step.inputs {
+                last_read[value] = n;
+            }
+        }
+        last_read[steps.len()] = usize::MAX;
+        Self { steps, last_read }
+    }
+
+    /// All values: index 0 is `input`, `n` the output of step `n`. Without `keep`, those that nothing reads later are dropped.
+    fn evaluate(&self, input: Map, given: Given<'_>, keep: bool, states: &mut [States]) -> Vec<Option<Map>> {
+        let mut values = vec![Some(input)];
+        for (n, step) in self.steps.iter().enumerate() {
+            let inputs = step.inputs.map(|v| values[v].as_ref().expect("a value lives until it is last read"));
+            let made = step.kernel.apply(inputs, given, &mut states[n + 1]);
+            values.push(Some(made));
+            if !keep {
+                states[n + 1].hidden.clear();
+                for value in step.inputs.into_iter().filter(|&v| self.last_read[v] == n) {
+                    values[value] = None;
+                }
+            }
+        }
+        values
+    }
+}
+
+/// A network's input for `image`: levels through the input map.
+fn read(size: &Image, input: &InputMap, image: &[u8]) -> Map {
+    let InputMap { scale, shift } = *input;
+    // The default scale is exactly 1 / (levels - 1), not the nearest f32.
+    let default = *input == InputMap::unit(size.levels);
+    let scale = if default { 1.0 / (size.levels - 1) as f64 } else { f64::from(scale) };
+    let shift = f64::from(shift);
+    Map {
+        channels: size.channels,
+        height: size.height,
+        width: size.width,
+        data: image.iter().map(|&value| f64::from(value) * scale + shift).collect(),
     }
 }
 

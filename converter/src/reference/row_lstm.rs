@@ -1,6 +1,7 @@
 //! Row LSTM: `z[i, j] = input_to_state(x)[i, j] + state_to_state(h[i-1])[j]`, `c` from `(i-1, j)`.
 
 use super::cell::{self, StateRange, States};
+use super::condition::Condition;
 use super::masked_conv::{MaskedConv, add_scaled};
 use super::{Map, Weights};
 use pixelrnn::network::RowLstm as Definition;
@@ -8,6 +9,7 @@ use pixelrnn::network::RowLstm as Definition;
 #[derive(Clone, Debug)]
 pub(super) struct RowLstm {
     input_to_state: MaskedConv,
+    condition: Option<Condition>,
     /// `[4h, h, k]`.
     state_to_state: Vec<f64>,
     kernel: usize,
@@ -20,6 +22,7 @@ impl RowLstm {
     pub(super) fn new(lstm: &Definition, weights: &Weights) -> Self {
         Self {
             input_to_state: MaskedConv::new(&lstm.input_to_state, weights, "input_to_state."),
+            condition: Condition::new(lstm.condition, weights, ""),
             state_to_state: weights.required("state_to_state.weight"),
             kernel: lstm.kernel,
             hidden: lstm.hidden.count,
@@ -27,8 +30,11 @@ impl RowLstm {
         }
     }
 
-    pub(super) fn apply(&self, x: &Map, label: Option<usize>, states: &mut States) -> Map {
-        let gates = self.input_to_state.apply(x, label);
+    pub(super) fn apply(&self, x: &Map, condition: &Map, label: Option<usize>, states: &mut States) -> Map {
+        let mut gates = self.input_to_state.apply(x, label);
+        if let Some(conv) = &self.condition {
+            conv.add_to(&mut gates, condition);
+        }
         let (hidden, width) = (self.hidden, x.width);
         let mut out = Map::zeros(hidden, x.height, width);
         // States of the previous row, `[h, W]`.

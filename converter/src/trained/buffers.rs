@@ -1,6 +1,7 @@
 //! Buffers in the state dict of a `PyTorch` module: masks, and counters of batch normalization.
 
 use super::closed::each_tap;
+use crate::description::ScaleNodes;
 use crate::error::Error;
 use half::{bf16, f16};
 use pixelrnn::network::{Conv, Mask, Node, Op};
@@ -18,17 +19,18 @@ pub(super) struct StoredMask<'a> {
     view: TensorView<'a>,
 }
 
-/// Removes the buffers of `nodes` from `tensors`. Returns the masks, to be compared after the shapes of the weights are
+/// Removes the buffers of a scale from `tensors`. Returns the masks, to be compared after the shapes of the weights are
 /// checked: the comparison takes time in proportion to the weights.
-pub(super) fn take<'a>(nodes: &[Node], tensors: &mut BTreeMap<String, TensorView<'a>>) -> Vec<StoredMask<'a>> {
+pub(super) fn take<'a>(scale: &ScaleNodes, tensors: &mut BTreeMap<String, TensorView<'a>>) -> Vec<StoredMask<'a>> {
     let mut masks = Vec::new();
-    for node in nodes {
+    let full = |node: &Node, suffix: &str| format!("{}{}", scale.prefix, node.tensor_name(suffix));
+    for node in &scale.nodes {
         if matches!(node.op, Op::BatchNorm { .. }) {
             // Number of batches seen in training; unused in inference.
-            tensors.remove(node.tensor_name("num_batches_tracked").as_str());
+            tensors.remove(&full(node, "num_batches_tracked"));
         }
         for (prefix, conv) in node.op.convolutions() {
-            let name = node.tensor_name(&format!("{prefix}mask")).to_string();
+            let name = full(node, &format!("{prefix}mask"));
             if let Some(view) = tensors.remove(&name) {
                 masks.push(StoredMask { name, op: node.name.to_string(), conv, view });
             }

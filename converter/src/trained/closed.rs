@@ -53,7 +53,9 @@ pub(super) fn each_tap(conv: &Conv, mut visit: impl FnMut(usize, [usize; 4])) {
 
 pub(super) fn find(model: &TrainedModel) -> Option<ClosedWeights> {
     let mut found = ClosedWeights { count: 0, largest: 0.0, ops: Vec::new() };
-    for node in model.nodes() {
+    for (model, node) in
+        model.scales().into_iter().flat_map(|scale| scale.nodes().iter().map(move |node| (scale, node)))
+    {
         let before = found.count;
         for (prefix, conv) in node.op.convolutions() {
             let Some(weight) = model.tensor(node, &format!("{prefix}weight")) else { continue };

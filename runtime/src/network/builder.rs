@@ -7,7 +7,7 @@ use super::error::NetworkError;
 use super::image::{Image, Output};
 use super::list::Name;
 use super::masks::{ColourGroups, Features, Mask};
-use super::ops::{Activation, Conv, DiagonalBilstm, Node, Op, Presence, RowLstm, ValueId};
+use super::ops::{Activation, Conv, ConvTranspose, DiagonalBilstm, Node, Op, Presence, RowLstm, ValueId};
 use super::taps::MAX_KERNEL;
 use heapless::Vec;
 
@@ -32,6 +32,8 @@ pub struct Value {
     pub features: Features,
     /// Its class: what it may depend on.
     pub class: Class,
+    /// Its height and width, in heights and widths of the image.
+    pub magnification: usize,
 }
 
 /// Shape of a convolution.
@@ -88,6 +90,11 @@ pub struct Builder<F> {
     emit: F,
     made: ValueId,
     x: Value,
+    /// Features of the conditioning map; 0: there is none.
+    condition_features: usize,
+    condition: Option<Value>,
+    /// True in the network that makes a conditioning map: its image is known before the larger one.
+    upsamples: bool,
     residuals: Vec<Value, MAX_NESTING>,
     skip_sum: Option<Value>,
 }
@@ -96,7 +103,33 @@ impl<F: FnMut(Node)> Builder<F> {
     /// Empty network over `image`; nodes go to `emit`. x is the image.
     pub fn new(image: Image, order: ColourGroups, classes: usize, emit: F) -> Self {
         let x = image_value(&image, order);
-        Self { image, classes, order, emit, made: 0, x, residuals: Vec::new(), skip_sum: None }
+        Self {
+            image,
+            classes,
+            order,
+            emit,
+            made: 0,
+            x,
+            condition_features: 0,
+            condition: None,
+            upsamples: false,
+            residuals: Vec::new(),
+            skip_sum: None,
+        }
+    }
+
+    /// Empty network over the smaller `image` of two scales, which is known. Its last value is the conditioning map of the larger one;
+    /// no feature belongs to a colour.
+    pub fn upsampling(image: Image, emit: F) -> Self {
+        let mut builder = Self { upsamples: true, ..Self::new(image, ColourGroups::None, 0, emit) };
+        builder.x = builder.image();
+        builder
+    }
+
+    /// The same network, with a conditioning map of `features` features; 0: without one.
+    #[must_use]
+    pub fn conditioned(self, features: usize) -> Self {
+        Self { condition_features: features, ..self }
     }
 
     /// The latest value.
@@ -111,7 +144,26 @@ impl<F: FnMut(Node)> Builder<F> {
 
     /// The image.
     pub fn image(&self) -> Value {
-        image_value(&self.image, self.order)
+        let class = if self.upsamples { Class::Given } else { Class::Itself };
+        Value { class, ..image_value(&self.image, self.order) }
+    }
+
+    /// The conditioning map, dealt to colours as the outputs of a convolution.
+    ///
+    /// # Errors
+    /// The network has none, or its features do not divide into contiguous groups.
+    pub fn condition(&mut self) -> Result<Value, NetworkError> {
+        if let Some(condition) = self.condition {
+            return Ok(condition);
+        }
+        if self.condition_features == 0 {
+            return Err(NetworkError::Conflict { what: "`condition` is a value of all scales but the first" });
+        }
+        let features = self.dealt(self.condition_features, 1)?;
+        let image = self.image();
+        let condition = self.push("condition", Op::Condition, [image; 3], (features, Class::Given))?;
+        self.condition = Some(condition);
+        Ok(condition)
     }
 
     fn dealt(&self, count: usize, parts: usize) -> Result<Features, NetworkError> {
@@ -131,10 +183,18 @@ impl<F: FnMut(Node)> Builder<F> {
             return Err(NetworkError::NameTooLong);
         }
         let (features, class) = made;
+        let magnification = match op {
+            Op::ConvTranspose(conv) => inputs[0].magnification.saturating_mul(conv.stride),
+            Op::Ones | Op::Condition => 1,
+            _ => inputs[0].magnification,
+        };
+        if let Some(other) = inputs[..op.arity()].iter().find(|input| input.magnification != inputs[0].magnification) {
+            return Err(NetworkError::Magnification { got: other.magnification, expected: inputs[0].magnification });
+        }
         self.made += 1;
         let inputs = inputs.map(|value| value.id);
-        (self.emit)(Node { name: owned, op, inputs, output: self.made, features, class });
-        Ok(Value { id: self.made, features, class })
+        (self.emit)(Node { name: owned, op, inputs, output: self.made, magnification, features, class });
+        Ok(Value { id: self.made, features, class, magnification })
     }
 
     /// Applies an op that keeps the class of x.
@@ -186,6 +246,42 @@ impl<F: FnMut(Node)> Builder<F> {
         let outputs = self.dealt(shape.out, shape.parts)?;
         let conv = self.preset(self.of_shape(shape, outputs)?, class);
         self.apply_conv(name, conv)
+    }
+
+    /// Adds to x a 1x1 convolution of the conditioning map, if there is one, without bias and mask; `parts` as in [`ConvShape`].
+    pub(super) fn preset_condition(&mut self, name: &str, parts: usize) -> Result<(), NetworkError> {
+        if self.condition_features == 0 {
+            return Ok(());
+        }
+        let x = self.x;
+        self.x = self.condition()?;
+        let out = x.features.count;
+        let shape = ConvShape { mask: None, kernel: [1, 1], anchor: [0, 0], dilation: 1, out, parts };
+        let conv = self.of_shape(shape, self.dealt(out, parts)?)?;
+        self.apply_conv(name, Conv { bias: Presence::Absent, class: Presence::Absent, ..conv })?;
+        let condition = self.x;
+        self.x = x;
+        self.add(&[x, condition])
+    }
+
+    /// Transposed convolution of the known image of a smaller scale.
+    ///
+    /// # Errors
+    /// The network does not make a conditioning map; the kernel is smaller than the stride, their difference is odd, or one of them
+    /// is out of range; the number of features is out of range; or the name is too long.
+    pub fn conv_transpose(&mut self, name: &str, [kernel, stride, out]: [usize; 3]) -> Result<(), NetworkError> {
+        if !self.upsamples {
+            return Err(NetworkError::Conflict { what: "`conv_transpose` stands in `upsample` alone" });
+        }
+        if !(1..=MAX_KERNEL).contains(&kernel) || stride == 0 {
+            return Err(NetworkError::Kernel { kernel: [kernel; 2], dilation: 1 });
+        }
+        if kernel < stride || !(kernel - stride).is_multiple_of(2) {
+            return Err(NetworkError::Stride { kernel, stride });
+        }
+        let (x, outputs) = (self.x, self.dealt(out, 1)?);
+        let op = Op::ConvTranspose(ConvTranspose { kernel, stride, inputs: x.features, outputs });
+        self.apply(name, op, outputs)
     }
 
     fn preset(&self, conv: Conv, class: bool) -> Conv {
@@ -249,8 +345,22 @@ impl<F: FnMut(Node)> Builder<F> {
     /// # Errors
     /// The kernel or the number of features is out of range, or the name is too long.
     pub fn row_lstm(&mut self, name: &str, hidden: usize, kernel: usize, initial: bool) -> Result<(), NetworkError> {
+        self.conditioned_row_lstm(name, [hidden, kernel], initial, None)
+    }
+
+    /// Row LSTM of `[hidden, kernel]`, with a 1x1 convolution of `condition` added to its gates.
+    ///
+    /// # Errors
+    /// Same as [`Builder::row_lstm`]; `condition` is not given.
+    pub fn conditioned_row_lstm(
+        &mut self,
+        name: &str,
+        [hidden, kernel]: [usize; 2],
+        initial: bool,
+        condition: Option<Value>,
+    ) -> Result<(), NetworkError> {
         let gates = self.gates(hidden, kernel)?;
-        self.apply_row_lstm(name, gates, initial)
+        self.apply_row_lstm(name, gates, initial, condition)
     }
 
     /// Diagonal BiLSTM.
@@ -258,8 +368,22 @@ impl<F: FnMut(Node)> Builder<F> {
     /// # Errors
     /// The number of features is out of range, or the name is too long.
     pub fn diagonal_bilstm(&mut self, name: &str, hidden: usize, initial: bool) -> Result<(), NetworkError> {
+        self.conditioned_diagonal_bilstm(name, hidden, initial, None)
+    }
+
+    /// Diagonal BiLSTM, with a 1x1 convolution of `condition` added to the gates of each direction.
+    ///
+    /// # Errors
+    /// Same as [`Builder::diagonal_bilstm`]; `condition` is not given.
+    pub fn conditioned_diagonal_bilstm(
+        &mut self,
+        name: &str,
+        hidden: usize,
+        initial: bool,
+        condition: Option<Value>,
+    ) -> Result<(), NetworkError> {
         let gates = self.gates(hidden, 1)?;
-        self.apply_diagonal_bilstm(name, gates, initial)
+        self.apply_diagonal_bilstm(name, gates, initial, condition)
     }
 
     pub(super) fn preset_row_lstm(
@@ -269,13 +393,19 @@ impl<F: FnMut(Node)> Builder<F> {
         k: usize,
         initial: bool,
     ) -> Result<(), NetworkError> {
+        let condition = self.preset_lstm_condition()?;
         let gates = self.preset(self.gates(h, k)?, true);
-        self.apply_row_lstm(name, gates, initial)
+        self.apply_row_lstm(name, gates, initial, condition)
     }
 
     pub(super) fn preset_diagonal_bilstm(&mut self, name: &str, h: usize, initial: bool) -> Result<(), NetworkError> {
+        let condition = self.preset_lstm_condition()?;
         let gates = self.preset(self.gates(h, 1)?, true);
-        self.apply_diagonal_bilstm(name, gates, initial)
+        self.apply_diagonal_bilstm(name, gates, initial, condition)
+    }
+
+    fn preset_lstm_condition(&mut self) -> Result<Option<Value>, NetworkError> {
+        if self.condition_features == 0 { Ok(None) } else { self.condition().map(Some) }
     }
 
     /// `input_to_state`: convolution from x to the four gates.
@@ -287,23 +417,47 @@ impl<F: FnMut(Node)> Builder<F> {
         self.of_shape(ConvShape::masked(Mask::B, [1, kernel], gates.count), gates)
     }
 
-    fn apply_lstm(&mut self, name: &str, op: Op, hidden: Features) -> Result<(), NetworkError> {
+    fn apply_lstm(
+        &mut self,
+        name: &str,
+        op: Op,
+        hidden: Features,
+        condition: Option<Value>,
+    ) -> Result<(), NetworkError> {
         let x = self.x;
-        self.x = self.push(name, op, [x; 3], (hidden, Class::Past))?;
+        let given = condition.unwrap_or(x);
+        if condition.is_some() && given.class > Class::Given {
+            return Err(NetworkError::NotGiven { class: given.class });
+        }
+        self.x = self.push(name, op, [x, given, given], (hidden, Class::Past))?;
         Ok(())
     }
 
-    fn apply_row_lstm(&mut self, name: &str, gates: Conv, initial_state: bool) -> Result<(), NetworkError> {
+    fn apply_row_lstm(
+        &mut self,
+        name: &str,
+        gates: Conv,
+        initial_state: bool,
+        condition: Option<Value>,
+    ) -> Result<(), NetworkError> {
         let hidden = self.dealt(gates.outputs.count / 4, 1)?;
-        let lstm = RowLstm { input_to_state: gates, kernel: gates.kernel[1], hidden, initial_state };
-        self.apply_lstm(name, Op::RowLstm(lstm), hidden)
+        let features = condition.map(|value| value.features);
+        let lstm =
+            RowLstm { input_to_state: gates, kernel: gates.kernel[1], hidden, initial_state, condition: features };
+        self.apply_lstm(name, Op::RowLstm(lstm), hidden, condition)
     }
 
-    fn apply_diagonal_bilstm(&mut self, name: &str, gates: Conv, initial: bool) -> Result<(), NetworkError> {
+    fn apply_diagonal_bilstm(
+        &mut self,
+        name: &str,
+        gates: Conv,
+        initial_state: bool,
+        condition: Option<Value>,
+    ) -> Result<(), NetworkError> {
         let hidden = self.dealt(gates.outputs.count / 4, 1)?;
-        let height = self.image.height;
-        let lstm = DiagonalBilstm { input_to_state: gates, hidden, height, initial_state: initial };
-        self.apply_lstm(name, Op::DiagonalBilstm(lstm), hidden)
+        let (height, features) = (self.image.height, condition.map(|value| value.features));
+        let lstm = DiagonalBilstm { input_to_state: gates, hidden, height, initial_state, condition: features };
+        self.apply_lstm(name, Op::DiagonalBilstm(lstm), hidden, condition)
     }
 
     /// Begins a residual branch, up to [`Builder::end_residual`].
@@ -548,7 +702,7 @@ fn image_value(image: &Image, order: ColourGroups) -> Value {
     let features = Features::dealt(image.channels, groups(image, order), 1, ColourGroups::Cyclic);
     // An image without channels is refused by `check_image`; until then it has one.
     let features = features.unwrap_or(Features::GRAY);
-    Value { id: 0, features, class: Class::Itself }
+    Value { id: 0, features, class: Class::Itself, magnification: 1 }
 }
 
 /// Features of an elementwise op of two values: a value that is known before its row begins fits any group.

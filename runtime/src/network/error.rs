@@ -98,6 +98,25 @@ pub enum NetworkError {
         /// Class of the value.
         class: Class,
     },
+    /// A condition of a recurrent layer is not known before the image.
+    NotGiven {
+        /// Class of the value.
+        class: Class,
+    },
+    /// The kernel of a transposed convolution does not fit its stride.
+    Stride {
+        /// Side of the kernel.
+        kernel: usize,
+        /// Stride.
+        stride: usize,
+    },
+    /// An op combines maps of different sizes.
+    Magnification {
+        /// Size of the one, in sizes of the image.
+        got: usize,
+        /// Size of the other.
+        expected: usize,
+    },
     /// An op's name is too long.
     NameTooLong,
     /// Residual branches nest too deep.
@@ -155,6 +174,19 @@ impl fmt::Display for NetworkError {
             Self::Future => f.write_str("it reads rows below, which are not known yet"),
             Self::Unknown { class } => {
                 write!(f, "a recurrent layer reads values of class `past` or less, and this one is of class `{class}`")
+            }
+            Self::NotGiven { class } => {
+                write!(
+                    f,
+                    "the `condition` of a recurrent layer is of class `given`, and this one is of class `{class}`"
+                )
+            }
+            Self::Stride { kernel, stride } => write!(
+                f,
+                "kernel {kernel}x{kernel} with stride {stride}, expected a kernel of at least the stride and an even difference"
+            ),
+            Self::Magnification { got, expected } => {
+                write!(f, "it combines a map of {got} times the small image's side and one of {expected} times")
             }
             Self::NameTooLong => write!(f, "an op's name has more than {MAX_NAME} bytes"),
             Self::NestedTooDeep => write!(f, "residual ops nest deeper than {MAX_NESTING}"),

@@ -23,6 +23,6 @@ pub use error::NetworkError;
 pub use image::{Image, InputMap, MAX_LEVELS, Output};
 pub use list::{IntoIter, List, Name};
 pub use masks::{ColourGroups, Features, MAX_PIECES, Mask};
-pub use ops::{Activation, Conv, DiagonalBilstm, Node, Op, Presence, RowLstm, Shape, ValueId};
+pub use ops::{Activation, Conv, ConvTranspose, DiagonalBilstm, Node, Op, Presence, RowLstm, Shape, ValueId};
 pub use presets::{Architecture, Preset, check_image};
 pub use tensors::TensorSpec;

@@ -25,6 +25,8 @@ pub struct Node {
     pub inputs: [ValueId; 3],
     /// Value that this node makes.
     pub output: ValueId,
+    /// Height and width of the output, in heights and widths of the network's image: more than 1 after a transposed convolution.
+    pub magnification: usize,
     /// Features of the output.
     pub features: Features,
     /// Class of the output: what it may depend on.
@@ -65,6 +67,29 @@ pub struct Conv {
     pub class: Presence,
 }
 
+/// Transposed convolution with a square kernel, as `PyTorch`'s `ConvTranspose2d` with padding `(kernel - stride) / 2`.
+///
+/// `y[o, i, j] = bias[o] + Σ weight[c, o, u, v] · x[c, r, s]` over all taps with `i = r·stride + u - padding` and
+/// `j = s·stride + v - padding`. The output has `stride` times the input's side.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConvTranspose {
+    /// Side of the kernel, at least `stride`; the difference is even.
+    pub kernel: usize,
+    /// Factor between the sides of the maps.
+    pub stride: usize,
+    /// Features read.
+    pub inputs: Features,
+    /// Features written.
+    pub outputs: Features,
+}
+
+impl ConvTranspose {
+    /// Rows and columns that the kernel reaches over the border.
+    pub const fn padding(&self) -> usize {
+        (self.kernel - self.stride) / 2
+    }
+}
+
 /// Row LSTM: recurrence from top to bottom, with all columns of a row in parallel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowLstm {
@@ -76,6 +101,9 @@ pub struct RowLstm {
     pub hidden: Features,
     /// True with tensors `initial.h` and `initial.c`, `[hidden]`.
     pub initial_state: bool,
+    /// Features of a second input, of class given, with a tensor `condition.weight`, `[4·hidden, features, 1, 1]`: a 1x1
+    /// convolution, without bias and mask, added to the gates.
+    pub condition: Option<Features>,
 }
 
 /// Diagonal BiLSTM: `left[i, j] + right[i - 1, j]`.
@@ -89,6 +117,9 @@ pub struct DiagonalBilstm {
     pub height: usize,
     /// True with tensors `initial.h` and `initial.c`, `[height, hidden]`, per direction.
     pub initial_state: bool,
+    /// Features of a second input, of class given, with a tensor `condition.weight` per direction; see
+    /// [`RowLstm::condition`].
+    pub condition: Option<Features>,
 }
 
 /// Activation function, applied to each feature.
@@ -127,6 +158,8 @@ impl Activation {
 pub enum Op {
     /// Convolution, masked or not.
     Conv(Conv),
+    /// Transposed convolution, in the network that makes a conditioning map.
+    ConvTranspose(ConvTranspose),
     /// `(x - running_mean) / sqrt(running_var + eps) * weight + bias`, per feature.
     BatchNorm {
         /// Constant added to the variance.
@@ -179,14 +212,19 @@ pub enum Op {
     },
     /// One feature that is 1 at each pixel. Reads nothing.
     Ones,
+    /// The conditioning map. Reads nothing.
+    Condition,
 }
 
 impl Op {
     /// Number of inputs.
     pub const fn arity(&self) -> usize {
         match self {
-            Op::Ones => 0,
+            Op::Ones | Op::Condition => 0,
+            Op::RowLstm(RowLstm { condition: Some(_), .. })
+            | Op::DiagonalBilstm(DiagonalBilstm { condition: Some(_), .. }) => 2,
             Op::Conv(_)
+            | Op::ConvTranspose(_)
             | Op::BatchNorm { .. }
             | Op::Activation(_)
             | Op::RowLstm(_)
@@ -229,6 +267,8 @@ impl Op {
             Op::ClassBias => "class_bias",
             Op::Embed { .. } => "embed",
             Op::Ones => "ones",
+            Op::Condition => "condition",
+            Op::ConvTranspose(_) => "conv_transpose",
         }
     }
 
@@ -242,29 +282,7 @@ impl Op {
                 let conv = lstm.input_to_state;
                 [("left.input_to_state.", conv), ("right.input_to_state.", conv)].into_iter().collect()
             }
-            Op::BatchNorm { .. }
-            | Op::Activation(_)
-            | Op::Add { .. }
-            | Op::DepthGate
-            | Op::Multiply
-            | Op::Concat
-            | Op::Slice { .. }
-            | Op::Scale { .. }
-            | Op::Gate
-            | Op::Glu
-            | Op::Shift { .. }
-            | Op::ClassBias
-            | Op::Embed { .. }
-            | Op::Ones => List::new(),
-        }
-    }
-
-    /// Recurrent connections of an LSTM, one per direction; none for other ops.
-    pub fn recurrences(&self) -> List<Recurrence, 2> {
-        match self {
-            Op::RowLstm(lstm) => [taps::row_lstm(lstm.kernel)].into_iter().collect(),
-            Op::DiagonalBilstm(_) => [taps::diagonal_left(), taps::diagonal_right()].into_iter().collect(),
-            Op::Conv(_)
+            Op::ConvTranspose(_)
             | Op::BatchNorm { .. }
             | Op::Activation(_)
             | Op::Add { .. }
@@ -278,7 +296,33 @@ impl Op {
             | Op::Shift { .. }
             | Op::ClassBias
             | Op::Embed { .. }
-            | Op::Ones => List::new(),
+            | Op::Ones
+            | Op::Condition => List::new(),
+        }
+    }
+
+    /// Recurrent connections of an LSTM, one per direction; none for other ops.
+    pub fn recurrences(&self) -> List<Recurrence, 2> {
+        match self {
+            Op::RowLstm(lstm) => [taps::row_lstm(lstm.kernel)].into_iter().collect(),
+            Op::DiagonalBilstm(_) => [taps::diagonal_left(), taps::diagonal_right()].into_iter().collect(),
+            Op::Conv(_)
+            | Op::ConvTranspose(_)
+            | Op::BatchNorm { .. }
+            | Op::Activation(_)
+            | Op::Add { .. }
+            | Op::DepthGate
+            | Op::Multiply
+            | Op::Concat
+            | Op::Slice { .. }
+            | Op::Scale { .. }
+            | Op::Gate
+            | Op::Glu
+            | Op::Shift { .. }
+            | Op::ClassBias
+            | Op::Embed { .. }
+            | Op::Ones
+            | Op::Condition => List::new(),
         }
     }
 }

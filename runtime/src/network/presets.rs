@@ -121,8 +121,17 @@ impl Preset {
     /// # Errors
     /// Same errors as [`Preset::check`]; [`NetworkError::UnevenGroups`] if features do not divide into contiguous groups.
     pub fn expand(&self, emit: impl FnMut(Node)) -> Result<(), NetworkError> {
+        self.expand_conditioned(0, emit)
+    }
+
+    /// [`Preset::expand`] with a conditioning map of `features` features, in the larger of two scales: a 1x1 convolution of it, without
+    /// bias, is added where classes are.
+    ///
+    /// # Errors
+    /// See [`Preset::expand`].
+    pub fn expand_conditioned(&self, features: usize, emit: impl FnMut(Node)) -> Result<(), NetworkError> {
         self.check()?;
-        let mut net = Builder::new(self.image, self.colour_groups, self.classes, emit);
+        let mut net = Builder::new(self.image, self.colour_groups, self.classes, emit).conditioned(features);
         if self.architecture == Architecture::GatedPixelCnn {
             self.gated(&mut net)?;
         } else {
@@ -151,6 +160,7 @@ impl Preset {
             Architecture::PixelCnn => {
                 net.activation(Activation::Relu)?;
                 net.preset_conv(&name(".reduce"), ConvShape::masked(Mask::B, [1, 1], self.hidden), true)?;
+                net.preset_condition(&name(".reduce.condition"), 1)?;
                 net.activation(Activation::Relu)?;
                 net.preset_conv(&name(".conv"), ConvShape::masked(Mask::B, [self.kernel; 2], self.hidden), false)?;
                 net.activation(Activation::Relu)?;
@@ -242,9 +252,11 @@ impl Preset {
         let p = self.hidden;
         net.set_x(v);
         net.preset_conv(&name("vertical"), vertical, true)?;
+        net.preset_condition(&name("vertical.condition"), 2)?;
         let above = net.x();
         net.set_x(h);
         net.preset_conv(&name("horizontal"), horizontal, true)?;
+        net.preset_condition(&name("horizontal.condition"), 2)?;
         let left = net.x();
         net.set_x(above);
         if !last {

@@ -34,6 +34,10 @@ impl Node {
                 put("bias", &[conv.outputs.count], conv.bias);
                 put("class.weight", &[conv.outputs.count, classes], conv.class);
             }
+            Op::ConvTranspose(conv) => {
+                put("weight", &[conv.inputs.count, conv.outputs.count, conv.kernel, conv.kernel], required);
+                put("bias", &[conv.outputs.count], Presence::Optional);
+            }
             Op::BatchNorm { .. } => {
                 for suffix in ["weight", "bias", "running_mean", "running_var"] {
                     put(suffix, &[self.features.count], required);
@@ -45,6 +49,9 @@ impl Node {
                 put("input_to_state.bias", &[4 * h], i2s.bias);
                 put("state_to_state.weight", &[4 * h, h, 1, lstm.kernel], required);
                 put("class.weight", &[4 * h, classes], i2s.class);
+                if let Some(condition) = lstm.condition {
+                    put("condition.weight", &[4 * h, condition.count, 1, 1], required);
+                }
                 if lstm.initial_state {
                     put("initial.h", &[h], required);
                     put("initial.c", &[h], required);
@@ -62,6 +69,9 @@ impl Node {
                     put(".input_to_state.bias", &[4 * h], i2s.bias);
                     put(".state_to_state.weight", &[4 * h, h, 2, 1], required);
                     put(".class.weight", &[4 * h, classes], i2s.class);
+                    if let Some(condition) = lstm.condition {
+                        put(".condition.weight", &[4 * h, condition.count, 1, 1], required);
+                    }
                     if lstm.initial_state {
                         put(".initial.h", &[lstm.height, h], required);
                         put(".initial.c", &[lstm.height, h], required);
@@ -80,7 +90,8 @@ impl Node {
             | Op::Gate
             | Op::Glu
             | Op::Shift { .. }
-            | Op::Ones => {}
+            | Op::Ones
+            | Op::Condition => {}
         }
     }
 
