@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::files::MAX_BYTES;
 use crate::images::{ImageSet, Label, Range, check_labels};
 use crate::memory;
-use crate::run::{batch_size, engine_error, packed, setup_error};
+use crate::run::{batch_size, engine_error, packed, setup_error, with_size};
 use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::coder::container::{
     BlockError, BlockReader, ContainerError, HEADER_BYTES, Header, MAX_IMAGES, SMALL_SEGMENT, read_block,
@@ -119,6 +119,17 @@ pub struct Decompressed {
     pub names: Option<Vec<String>>,
 }
 
+/// `model` for the images of a file with this header, which may have another size than the model's own.
+fn resized<'m>(model: Model<'m>, header: &Header) -> Result<Model<'m>, Error> {
+    let model = if header.identity == model.identity() {
+        with_size(model, [header.image.height, header.image.width])?
+    } else {
+        model
+    };
+    header.check(&model).map_err(Error::Compressed)?;
+    Ok(model)
+}
+
 /// Parses the header of a compressed file.
 ///
 /// # Errors
@@ -140,7 +151,7 @@ pub fn header(bytes: &[u8]) -> Result<Header, Error> {
 /// When the file is damaged, too large, or was made with another model.
 pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) -> Result<Decompressed, Error> {
     let header = header(bytes)?;
-    header.check(&model).map_err(Error::Compressed)?;
+    let model = resized(model, &header)?;
     let (blocks, rest) = blocks(&bytes[HEADER_BYTES..], header.images).map_err(Error::Compressed)?;
     let names = names::read(rest, header.images as usize)?;
     let shape = model.image();

@@ -353,6 +353,24 @@ pub enum Error {
         /// Channels, rows and columns of the model.
         expected: [usize; 3],
     },
+    /// Images of a size that the model cannot take.
+    #[error("images of {}x{} pixels, where the model's own have {}x{}: {source}", got[0], got[1], expected[0], expected[1])]
+    Resize {
+        /// Rows and columns of the images.
+        got: [usize; 2],
+        /// Rows and columns of the model's own images.
+        expected: [usize; 2],
+        /// The reason.
+        source: pixelrnn::SizeError,
+    },
+    /// Images of a size that does not divide into those of the smaller scales.
+    #[error("images of {}x{} pixels, expected sides that divide by {factor}, as the model's scales do", got[0], got[1])]
+    ResizeScales {
+        /// Rows and columns of the images.
+        got: [usize; 2],
+        /// Factor between two scales.
+        factor: usize,
+    },
     /// Flat images with another number of pixels than the model's.
     #[error("{}", flat_size(*count, *got, *expected))]
     FlatSize {

@@ -46,12 +46,36 @@ impl Score {
     }
 }
 
+/// `model` for images of `height` rows and `width` columns.
+///
+/// # Errors
+/// [`Error::Resize`] when the model takes images of its own size alone.
+pub fn with_size(model: Model<'_>, [height, width]: [usize; 2]) -> Result<Model<'_>, Error> {
+    let Image { height: rows, width: columns, .. } = model.image();
+    model.with_size(height, width).map_err(|source| Error::Resize {
+        got: [height, width],
+        expected: [rows, columns],
+        source,
+    })
+}
+
 impl Scorer<'_> {
     /// Image dimensions of the model.
     pub fn image(&self) -> Image {
         match self {
             Self::Engine(model) => model.image(),
             Self::Reference(reference) => *reference.image(),
+        }
+    }
+
+    /// Checks that the model takes images of `height` rows and `width` columns.
+    ///
+    /// # Errors
+    /// [`Error::Resize`] and [`Error::ResizeScales`] when it does not.
+    pub fn check_size(&self, size: [usize; 2]) -> Result<(), Error> {
+        match self {
+            Self::Engine(model) => with_size(*model, size).map(drop),
+            Self::Reference(reference) => reference.with_size(size[0], size[1]).map(drop),
         }
     }
 
@@ -220,7 +244,7 @@ const MAX_MEMORY: u64 = 1 << 28;
 pub(crate) fn packed(model: Model<'_>) -> Option<PackedModel<'_>> {
     let columns = model.image().width.max(MAX_BATCH) as u64;
     // State plus accumulators per column of the batch, one accumulator per register byte.
-    let per_column = u64::from(model.header().state_bytes) + 4 * u64::from(model.header().register_bytes);
+    let per_column = 4 * model.state_words() as u64 + 4 * u64::from(model.header().register_bytes);
     let fits = per_column * columns <= MAX_MEMORY;
     fits.then(|| PackedModel::new(model)).flatten()
 }

@@ -94,7 +94,7 @@ pub mod network;
 mod source;
 pub mod target;
 
-pub use blob::{BlobError, Model, Plan};
+pub use blob::{BlobError, Model, Plan, SizeError};
 pub use distribution::{Distribution, TOTAL, TOTAL_BITS, Temperature};
 #[cfg(feature = "std")]
 pub use exec::batched;

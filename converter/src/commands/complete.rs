@@ -6,7 +6,7 @@ use super::{Failure, input, output, progress};
 use pixelrnn::Temperature;
 use pixelrnn_converter::complete::{Completion, complete};
 use pixelrnn_converter::picture::{Strips, Terminal};
-use pixelrnn_converter::{Error, files};
+use pixelrnn_converter::{Error, files, run};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -64,11 +64,6 @@ impl Args {
         let labelled = self.label.is_some() || self.labels.is_some();
         let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::for_labels(labelled))?;
         let model = blob.model()?;
-        let image = model.image();
-        let rows = self.rows.unwrap_or(image.height / 2);
-        if rows > image.height {
-            return Err(Failure::Usage(format!("--rows: {rows}, expected at most the model's {}", image.height)));
-        }
         let classes = model.classes();
         if let Some(label) = self.label.filter(|label| *label >= classes) {
             return Err(Failure::Usage(format!("--label: {}", Error::Label { got: label, classes })));
@@ -76,8 +71,18 @@ impl Args {
         model::require_labels("--label or --labels", labelled, classes)?;
         // A single label replaces the file of labels.
         let in_file = if self.label.is_some() { 0 } else { classes };
-        let (set, labels) =
-            input::read_images(&self.images, None, self.labels.as_deref(), &image, in_file, self.levels_in)?;
+        let resize = |size| run::with_size(model, size).map(drop);
+        let (labels, levels_in) = (self.labels.as_deref(), self.levels_in);
+        let input = input::Input { labels, count: None, levels_in, resize: Some(&resize) };
+        let read = input.read(&self.images, &model.image(), in_file)?;
+        read.report_notice(&self.images);
+        let (set, labels) = (read.set, read.labels);
+        let model = run::with_size(model, [set.height, set.width])?;
+        let image = model.image();
+        let rows = self.rows.unwrap_or(image.height / 2);
+        if rows > image.height {
+            return Err(Failure::Usage(format!("--rows: {rows}, expected at most the images' {}", image.height)));
+        }
         let label = |n: usize| self.label.or(labels.as_ref().and_then(|labels| labels.get(n)).map(|l| usize::from(*l)));
 
         let numbers = set.spread(self.count as usize);

@@ -4,7 +4,7 @@ use super::model::{self, BuiltIn};
 use super::{Failure, input, output, progress};
 use pixelrnn_converter::compress::{self, names};
 use pixelrnn_converter::images::Notice;
-use pixelrnn_converter::{Error, files};
+use pixelrnn_converter::{Error, files, run};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -59,14 +59,17 @@ impl Args {
                 "pixelrnn: the model uses floats, which differ between machines in the last bits: another machine may not decompress the file"
             );
         }
-        let image = model.image();
         if self.bare && self.labels.is_none() {
             model::check_label(self.label, model.classes())?;
         }
         // A single label replaces the file of labels.
         let in_file = if self.label.is_some() { 0 } else { model.classes() };
-        let input = input::Input { labels: self.labels.as_deref(), count: self.count, levels_in: self.levels_in };
-        let read = input.read(&self.images, &image, in_file)?;
+        let resize = |size| run::with_size(model, size).map(drop);
+        let (labels, count, levels_in) = (self.labels.as_deref(), self.count, self.levels_in);
+        let input = input::Input { labels, count, levels_in, resize: Some(&resize) };
+        let read = input.read(&self.images, &model.image(), in_file)?;
+        let model = run::with_size(model, [read.set.height, read.set.width])?;
+        let image = model.image();
         if let Some(Notice::Quantized { levels, changed, values }) = read.notice
             && changed > 0
             && !self.quantize

@@ -2,12 +2,13 @@
 
 use super::model::{self, BuiltIn};
 use super::output::{Images, check_ending};
+use super::sample::size;
 use super::{Failure, progress};
 use pixelrnn::Model;
 use pixelrnn_converter::compress;
 use pixelrnn_converter::images::{Label, npy};
 use pixelrnn_converter::picture::{Layout, Picture};
-use pixelrnn_converter::{Error, ImageSet, files};
+use pixelrnn_converter::{Error, ImageSet, files, run};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,9 @@ pub struct Args {
     /// Class of that image, for a model with classes
     #[arg(long, value_name = "K", requires = "bare")]
     label: Option<usize>,
+    /// Size of that image, such as 64x128: rows and columns [default: the model's]
+    #[arg(long, value_name = "HxW", requires = "bare", value_parser = size)]
+    size: Option<[usize; 2]>,
 }
 
 impl Args {
@@ -72,6 +76,7 @@ impl Args {
     fn restore_bare(&self, bytes: &[u8]) -> Result<(), Failure> {
         let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::for_labels(self.label.is_some()))?;
         let model = blob.model()?;
+        let model = self.size.map_or(Ok(model), |size| run::with_size(model, size))?;
         model::check_label(self.label, model.classes())?;
         let set = compress::decompress_bare(model, bytes, self.label)
             .map_err(|e| e.in_file(files::display_name(&self.file)))?;

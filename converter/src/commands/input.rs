@@ -14,6 +14,8 @@ pub struct Input<'a> {
     pub count: Option<u64>,
     /// Levels of the values, if given.
     pub levels_in: Option<u16>,
+    /// Checks that the model takes images of other rows and columns than its own. `None`: it takes no others.
+    pub resize: Option<&'a dyn Fn([usize; 2]) -> Result<(), Error>>,
 }
 
 /// Images that fit the model.
@@ -54,7 +56,20 @@ impl Input<'_> {
             eprintln!("pixelrnn: {name}: {skipped}");
         }
         set.range = range.unwrap_or(set.range);
-        let (set, notice) = set.fit(image).map_err(|e| e.in_file(&name))?;
+        let mut image = *image;
+        let (size, own) = ([set.height, set.width], [image.height, image.width]);
+        if let Some(resize) = self.resize
+            && !set.flat
+            && size != own
+        {
+            resize(size).map_err(|e| e.in_file(&name))?;
+            [image.height, image.width] = size;
+        }
+        let (set, notice) = set.fit(&image).map_err(|e| e.in_file(&name))?;
+        if size != own && !set.flat && [set.height, set.width] != own {
+            let ([height, width], [rows, columns]) = (size, own);
+            eprintln!("pixelrnn: {name}: images of {height}x{width} pixels; the model was made for {rows}x{columns}");
+        }
         if set.count == 0 {
             return Err(Error::NoImages.in_file(name).into());
         }
@@ -89,7 +104,7 @@ pub fn read_images(
     classes: usize,
     levels_in: Option<u16>,
 ) -> Result<(ImageSet, Option<Vec<Label>>), Failure> {
-    let read = Input { labels, count, levels_in }.read(path, image, classes)?;
+    let read = Input { labels, count, levels_in, resize: None }.read(path, image, classes)?;
     read.report_notice(path);
     Ok((read.set, read.labels))
 }

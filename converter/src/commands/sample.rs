@@ -34,6 +34,9 @@ pub struct Args {
     /// Class to sample, for a model with classes, such as the built-in digits 0 to 9
     #[arg(long, value_name = "K")]
     label: Option<usize>,
+    /// Size of the images, such as 64x128: rows and columns [default: the model's]
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    size: Option<[usize; 2]>,
     /// Output file: PNG grid, or .npy with the levels; `-` is standard output (PNG)
     #[arg(short, long, value_name = "FILE", default_value = "samples.png")]
     output: PathBuf,
@@ -44,6 +47,15 @@ pub fn temperature(text: &str) -> Result<Temperature, String> {
     let milli = (number * 1000.0).round();
     let milli = if (0.0..=1e9).contains(&milli) { milli as u32 } else { 0 };
     Temperature::from_milli(milli).ok_or_else(|| "expected a number from 0.01 to 100".to_string())
+}
+
+/// Rows and columns, of a text such as `64x128`.
+pub fn size(text: &str) -> Result<[usize; 2], String> {
+    let sides = text.split_once('x').map(|(height, width)| (height.parse(), width.parse()));
+    match sides {
+        Some((Ok(height), Ok(width))) => Ok([height, width]),
+        _ => Err("expected rows and columns, such as 64x128".into()),
+    }
 }
 
 /// Like [`temperature`], with a hint at `--argmax` for 0.
@@ -61,6 +73,7 @@ impl Args {
         output::check_ending("--output", Some(&self.output), &["png", "npy"])?;
         let blob = model::read_blob_or(self.model.as_deref(), BuiltIn::for_labels(self.label.is_some()))?;
         let model = blob.model()?;
+        let model = self.size.map_or(Ok(model), |size| run::with_size(model, size))?;
         model::check_label(self.label, model.classes())?;
         let set = if self.argmax {
             let count = self.count.unwrap_or(1) as usize;

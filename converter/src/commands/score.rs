@@ -1,13 +1,13 @@
 //! `pixelrnn score`.
 
-use super::input::read_images;
+use super::input::{Input, read_images};
 use super::model::{self, AnyModel, BuiltIn};
 use super::{Failure, output, progress};
 use pixelrnn_converter::images::{ImageSet, Range, npy};
 use pixelrnn_converter::reference::likelihood::bits_per_dim;
 use pixelrnn_converter::roc::Comparison;
 use pixelrnn_converter::run::{Score, Scorer, logits_shape};
-use pixelrnn_converter::{Error, Reference, files};
+use pixelrnn_converter::{Error, Reference, files, run};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -62,8 +62,8 @@ impl Args {
         output::check_ending("--logits", self.logits.as_deref(), &["npy"])?;
         output::check_ending("--plot", self.plot.as_deref(), &["png"])?;
         let any = AnyModel::read_or(self.model.as_deref(), BuiltIn::for_labels(self.labels.is_some()))?;
-        let reference;
-        let (scorer, classes, kind) = match &any {
+        let mut reference;
+        let (mut scorer, classes, kind) = match &any {
             AnyModel::Blob(blob) => {
                 let model = blob.model()?;
                 (Scorer::Engine(model), model.classes(), super::engine_name(model.weights()))
@@ -73,9 +73,20 @@ impl Args {
                 (Scorer::Reference(&reference), trained.description().classes, "float reference")
             }
         };
+        let resize = |size| scorer.check_size(size);
+        let (labels, count, levels_in) = (self.labels.as_deref(), self.count, self.levels_in);
+        let input = Input { labels, count, levels_in, resize: Some(&resize) };
+        let read = input.read(&self.images, &scorer.image(), classes)?;
+        read.report_notice(&self.images);
+        let (set, labels) = (read.set, read.labels);
+        scorer = match scorer {
+            Scorer::Engine(model) => Scorer::Engine(run::with_size(model, [set.height, set.width])?),
+            Scorer::Reference(own) => {
+                reference = own.with_size(set.height, set.width)?;
+                Scorer::Reference(&reference)
+            }
+        };
         let image = scorer.image();
-        let (set, labels) =
-            read_images(&self.images, self.count, self.labels.as_deref(), &image, classes, self.levels_in)?;
         if self.against.is_some() {
             model::require_labels("--against-labels", self.against_labels.is_some(), classes)?;
         }

@@ -1,6 +1,6 @@
 //! Random access to one image of a compressed file.
 
-use super::{block_error, blocks, header};
+use super::{block_error, blocks, header, resized};
 use crate::error::Error;
 use crate::images::{ImageSet, Range};
 use crate::memory;
@@ -34,7 +34,7 @@ pub fn decompress_one(
     progress: impl Fn(usize, usize),
 ) -> Result<OneImage, Error> {
     let header = header(bytes)?;
-    header.check(&model).map_err(Error::Compressed)?;
+    let model = resized(model, &header)?;
     let (blocks, _) = blocks(&bytes[HEADER_BYTES..], header.images).map_err(Error::Compressed)?;
     let mut within = number as usize;
     let block = blocks.iter().find(|block| {

@@ -34,6 +34,11 @@ impl DiagonalBilstm {
         Self { left: Direction::new(lstm, weights, "left"), right: Direction::new(lstm, weights, "right") }
     }
 
+    /// True if the initial states, of which each row has its own, are learned.
+    pub(super) const fn has_initial_states(&self) -> bool {
+        self.left.initial.is_some()
+    }
+
     pub(super) fn apply(&self, x: &Map, condition: &Map, label: Option<usize>, states: &mut States) -> Map {
         let (left, left_range) = self.left.apply(x, condition, label);
         let (right, right_range) = self.right.apply(x, condition, label);

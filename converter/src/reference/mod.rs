@@ -34,7 +34,10 @@ use batch_norm::BatchNorm;
 use conv_transpose::ConvTranspose;
 use diagonal_bilstm::DiagonalBilstm;
 use masked_conv::MaskedConv;
-use pixelrnn::network::{Activation, ColourGroups, Image, InputMap, NetworkError, Node, Op, Output, ValueId};
+use pixelrnn::SizeError;
+use pixelrnn::network::{
+    Activation, ColourGroups, Image, InputMap, NetworkError, Node, Op, Output, ValueId, check_image,
+};
 use row_lstm::RowLstm;
 
 /// Maximum number of elements of all of a network's values for one image: 2 GiB of f64.
@@ -181,6 +184,16 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// True if each row of the image has an initial state of its own.
+    const fn has_states_by_row(&self) -> bool {
+        match self {
+            Self::DiagonalBilstm(lstm) => lstm.has_initial_states(),
+            _ => false,
+        }
+    }
+}
+
 /// Tensors of one node.
 struct Weights<'a> {
     model: &'a TrainedModel,
@@ -236,6 +249,32 @@ impl Reference {
         let rows = if self.reads_below { self.image.height } else { rows.min(self.image.height) };
         let image = Image { height: rows, ..self.image };
         Self { image, values: self.values / self.image.height * rows, ..self.clone() }
+    }
+
+    /// The same network for images of another size. A model of several scales needs sides that divide as its own do.
+    ///
+    /// # Errors
+    /// [`Error::Resize`] for a size out of range, and for another height with initial states by row; [`Error::ResizeScales`].
+    pub fn with_size(&self, height: usize, width: usize) -> Result<Self, Error> {
+        let (own, got) = (self.image, [height, width]);
+        let refused = |source| Error::Resize { got, expected: [own.height, own.width], source };
+        let image = Image { height, width, ..own };
+        check_image(&image, self.output).map_err(|_| refused(SizeError::Range { height, width }))?;
+        if height != own.height && self.network.steps.iter().any(|step| step.kernel.has_states_by_row()) {
+            return Err(refused(SizeError::InitialStates { rows: own.height }));
+        }
+        let smaller = self.smaller.as_deref().zip(self.factor()).map(|(smaller, factor)| {
+            if !height.is_multiple_of(factor) || !width.is_multiple_of(factor) {
+                return Err(Error::ResizeScales { got, factor });
+            }
+            let reference = smaller.reference.with_size(height / factor, width / factor)?;
+            Ok(Box::new(Smaller { reference, ..smaller.clone() }))
+        });
+        // All values are in proportion to the pixels.
+        let pixels = own.height * own.width;
+        let values = (self.values / pixels).saturating_add(usize::from(!self.values.is_multiple_of(pixels)));
+        let values = values.saturating_mul(height * width);
+        Ok(Self { image, values, smaller: smaller.transpose()?, ..self.clone() })
     }
 
     /// Dimensions of the images.

@@ -27,6 +27,15 @@ fn ensure(right: bool, field: &'static str) -> Checked {
 
 /// Checks all ops, the declared size of the state, and the limit on multiply-adds per pixel.
 pub(super) fn ops(model: &Raw<'_>) -> Result<(), BlobError> {
+    let (needed, declared) = (state(model)?, model.header().state_bytes);
+    if u64::from(declared) != needed || declared > MAX_STATE_BYTES {
+        return Err(BlobError::State { declared, needed });
+    }
+    Ok(())
+}
+
+/// Checks all ops and the limit on multiply-adds per pixel, and returns the bytes of the state.
+pub(super) fn state(model: &Raw<'_>) -> Result<u64, BlobError> {
     let Image { height, width, .. } = model.image();
     let mut multiply_adds = 0;
     let mut needed = model.op_state_start();
@@ -48,14 +57,10 @@ pub(super) fn ops(model: &Raw<'_>) -> Result<(), BlobError> {
         }
     }
     places.finish().map_err(|field| BlobError::Op { op: 0, field })?;
-    let declared = model.header().state_bytes;
-    if u64::from(declared) != needed || declared > MAX_STATE_BYTES {
-        return Err(BlobError::State { declared, needed });
-    }
     if multiply_adds > u64::from(MAX_MULTIPLY_ADDS) {
         return Err(BlobError::Work { multiply_adds });
     }
-    Ok(())
+    Ok(needed)
 }
 
 /// Checks one op, after all ops before it.

@@ -92,3 +92,46 @@ impl fmt::Display for BlobError {
 }
 
 impl core::error::Error for BlobError {}
+
+/// Error of a model that cannot take images of another size; see [`Model::with_size`](super::Model::with_size).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SizeError {
+    /// The height or the width is not 1 to 4096.
+    Range {
+        /// Rows asked for.
+        height: usize,
+        /// Columns asked for.
+        width: usize,
+    },
+    /// The model is a graph.
+    Graph,
+    /// The model has an initial state for each row.
+    InitialStates {
+        /// Rows of the model's images.
+        rows: usize,
+    },
+    /// The state of such images is larger than an engine takes.
+    State,
+}
+
+impl fmt::Display for SizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Range { height, width } => {
+                write!(f, "expected sides of 1 to 4096, not {height}x{width}")
+            }
+            Self::Graph => f.write_str("the model is a graph, whose blob is made for images of one size"),
+            Self::InitialStates { rows } => {
+                write!(
+                    f,
+                    "the model has an initial state for each of its {rows} rows, and takes images of no other height"
+                )
+            }
+            Self::State => f.write_str("the state of such images is larger than an engine takes"),
+        }
+    }
+}
+
+impl core::error::Error for SizeError {}

@@ -16,7 +16,7 @@ mod plan;
 mod raw;
 mod record;
 
-pub use error::BlobError;
+pub use error::{BlobError, SizeError};
 pub use format::{Layout, NumberFormat};
 #[doc(hidden)]
 pub use header::CRC32;

@@ -2,13 +2,14 @@
 
 use super::bytes::slice;
 use super::check;
-use super::error::BlobError;
+use super::error::{BlobError, SizeError};
 use super::format::{Layout, NumberFormat};
 use super::header::Header;
+use super::limits::MAX_STATE_BYTES;
 use super::plan::Plan;
 use super::raw::Raw;
 use super::record::{Destination, GRAPH, GraphOp, Instruction, LSTM, LstmRecord, Record};
-use crate::network::{Image, Output};
+use crate::network::{Image, Output, check_image};
 use bytemuck::Pod;
 use core::ops::Range;
 
@@ -33,6 +34,50 @@ impl<'a> Model<'a> {
         let raw = Raw::read(blob)?;
         check::ops(&raw)?;
         Ok(Self { raw })
+    }
+
+    /// The same model for images of another size, which its layers do not care about: convolutions and LSTMs slide over images of any
+    /// size. The state grows with the width; see [`Model::state_words`]. The identity stays.
+    ///
+    /// ```
+    /// use pixelrnn::{Argmax, Engine, SizeError};
+    ///
+    /// # pixelrnn::include_model!(mod digits = "../../testdata/mnist-pixelcnn.prnn");
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let model = digits::model()?.with_size(7, 40)?;
+    /// let mut state = vec![0; model.state_words()];
+    /// let mut engine = Engine::new(model, &mut state)?;
+    /// assert_eq!(engine.pixels(&mut Argmax).count(), 7 * 40);
+    /// assert_eq!(digits::model()?.with_size(0, 40).unwrap_err(), SizeError::Range { height: 0, width: 40 });
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// A size out of range; a graph, whose maps are laid out for one size; a Diagonal BiLSTM with initial states, of which there is one a
+    /// row; a state beyond the limit.
+    pub fn with_size(&self, height: usize, width: usize) -> Result<Self, SizeError> {
+        let own = self.image();
+        if (own.height, own.width) == (height, width) {
+            return Ok(*self);
+        }
+        let range = SizeError::Range { height, width };
+        check_image(&Image { height, width, ..own }, self.output()).map_err(|_| range)?;
+        let side = |side: usize| u16::try_from(side).map_err(|_| range);
+        let raw = self.raw.resized([side(height)?, side(width)?]);
+        if self.is_graph() {
+            return Err(SizeError::Graph);
+        }
+        let by_row = |op: Instruction<'_>| match op {
+            Instruction::DiagonalLeft(lstm) | Instruction::DiagonalRight(lstm) => lstm.initial != 0,
+            _ => false,
+        };
+        if height != own.height && self.instructions().flatten().any(by_row) {
+            return Err(SizeError::InitialStates { rows: own.height });
+        }
+        let needed = check::state(&raw).map_err(|_| SizeError::State)?;
+        let needed = u32::try_from(needed).ok().filter(|needed| *needed <= MAX_STATE_BYTES).ok_or(SizeError::State)?;
+        Ok(Self { raw: raw.with_state_bytes(needed) })
     }
 
     /// Identity of the model, the same for all layouts of its weights. Compressed files store it.
@@ -115,7 +160,7 @@ impl<'a> Model<'a> {
 
     /// State that an engine needs, in 32-bit words.
     pub const fn state_words(&self) -> usize {
-        (self.header().state_bytes as usize).div_ceil(4)
+        (self.raw.state_bytes() as usize).div_ceil(4)
     }
 
     /// State that an engine needs under `plan`, in 32-bit words.

@@ -15,6 +15,9 @@ pub(super) struct Raw<'a> {
     blob: &'a [u8],
     header: &'a Header,
     records: &'a [Record],
+    /// Height and width of the images: the header's, or others.
+    size: [u16; 2],
+    state_bytes: u32,
     output: Output,
     weights: NumberFormat,
     layout: Layout,
@@ -33,7 +36,23 @@ impl<'a> Raw<'a> {
         let formats = header.formats()?;
         header.check(blob, formats)?;
         let Formats { output, weights, layout } = formats;
-        Ok(Self { blob, header, records, output, weights, layout })
+        let (size, state_bytes) = ([header.height, header.width], header.state_bytes);
+        Ok(Self { blob, header, records, size, state_bytes, output, weights, layout })
+    }
+
+    /// The same blob for images of another size. Nothing is checked yet, and the bytes of state are not known.
+    pub(super) const fn resized(self, size: [u16; 2]) -> Self {
+        Self { size, ..self }
+    }
+
+    /// Sets the bytes of state after a change of the size.
+    pub(super) const fn with_state_bytes(self, state_bytes: u32) -> Self {
+        Self { state_bytes, ..self }
+    }
+
+    /// Bytes of state that an engine needs.
+    pub(super) const fn state_bytes(&self) -> u32 {
+        self.state_bytes
     }
 
     /// Bytes of state before the state of the ops: registers, logits, im2col buffer.
@@ -66,7 +85,8 @@ impl<'a> Raw<'a> {
 
     /// Size and levels of the model's images.
     pub(super) const fn image(&self) -> Image {
-        self.header.image()
+        let [height, width] = self.size;
+        Image { height: height as usize, width: width as usize, ..self.header.image() }
     }
 
     /// Distribution over a value's levels.
