@@ -66,12 +66,12 @@ impl Input<'_> {
             [image.height, image.width] = size;
         }
         let (set, notice) = set.fit(&image).map_err(|e| e.in_file(&name))?;
-        if size != own && !set.flat && [set.height, set.width] != own {
-            let ([height, width], [rows, columns]) = (size, own);
-            eprintln!("pixelrnn: {name}: images of {height}x{width} pixels; the model was made for {rows}x{columns}");
-        }
         if set.count == 0 {
             return Err(Error::NoImages.in_file(name).into());
+        }
+        if [set.height, set.width] != own {
+            let ([height, width], [rows, columns]) = (size, own);
+            eprintln!("pixelrnn: {name}: images of {height}x{width} pixels; the model was made for {rows}x{columns}");
         }
         let labels = self.read_labels(&names, set.count, classes)?;
         let count = self.count.map_or(set.count, |n| usize::try_from(n).unwrap_or(usize::MAX));

@@ -37,7 +37,7 @@ impl SymbolSource for Recorder<'_> {
     }
 }
 
-fn check(name: &str, model: Model<'_>, seed: u64) {
+pub(crate) fn check(name: &str, model: Model<'_>, seed: u64) {
     let packed = PackedModel::new(model).unwrap_or_else(|| panic!("{name}: weights can be packed"));
     let mut random = Random::new(seed);
     let label = (model.classes() > 0).then(|| random.below(model.classes()));

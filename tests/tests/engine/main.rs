@@ -16,4 +16,5 @@ mod odd_models;
 mod properties;
 mod reference_causality;
 mod reference_equals_fixtures;
+mod sizes;
 mod state;

@@ -9,4 +9,5 @@ mod images;
 mod little_memory;
 mod models;
 mod results;
+mod sizes;
 mod tutorials;
