@@ -16,7 +16,7 @@ use crate::memory;
 use crate::run::{batch_size, engine_error, packed, setup_error, with_size};
 use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::coder::container::{
-    BlockError, BlockReader, ContainerError, HEADER_BYTES, Header, MAX_IMAGES, SMALL_SEGMENT, read_block,
+    BlockError, BlockReader, ContainerError, HEADER_BYTES, Header, MAGIC, MAX_IMAGES, SMALL_SEGMENT, read_block,
     read_together, write_block, write_block_by_rows,
 };
 use pixelrnn::network::Image;
@@ -84,6 +84,27 @@ pub fn compress(
     Ok(Compressed { bytes, bits: blocks.iter().map(|(_, cost)| *cost).sum::<Cost>().bits() })
 }
 
+/// Compresses sets of images of different sizes, a part of the file each, in order. `labels` are those of all images.
+///
+/// # Errors
+/// See [`compress`]; when the model cannot take a size.
+pub fn compress_sets(
+    model: Model<'_>,
+    sets: &[ImageSet],
+    labels: Option<&[Label]>,
+    progress: impl Fn() + Sync,
+) -> Result<Compressed, Error> {
+    let (mut bytes, mut bits, mut first) = (Vec::new(), 0.0, 0);
+    for set in sets {
+        let own = labels.and_then(|labels| labels.get(first..first + set.count));
+        let part = compress(with_size(model, [set.height, set.width])?, set, own, &progress)?;
+        bytes.extend(part.bytes);
+        bits += part.bits;
+        first += set.count;
+    }
+    Ok(Compressed { bytes, bits })
+}
+
 /// Compresses one block and returns its cost.
 fn compress_block<'i, const SEGMENT: usize>(
     model: Model<'_>,
@@ -136,46 +157,109 @@ fn resized<'m>(model: Model<'m>, header: &Header) -> Result<Model<'m>, Error> {
 /// When the bytes do not start with a valid header.
 pub fn header(bytes: &[u8]) -> Result<Header, Error> {
     let Some(first) = bytes.first_chunk::<HEADER_BYTES>() else {
-        let magic = bytes.starts_with(&pixelrnn::coder::container::MAGIC);
+        let magic = bytes.starts_with(&MAGIC);
         return Err(Error::Compressed(if magic { ContainerError::Truncated } else { ContainerError::Magic }));
     };
     Header::parse(first).map_err(Error::Compressed)
 }
 
-/// Decompresses all images of the compressed file `bytes`. `progress` is called once per image.
+/// Decompresses all images of the compressed file `bytes`, which all have one size. `progress` is called once per image.
 ///
 /// Before any decoding, checks that the blocks are complete, match the number of images in the header, and decompress to at
 /// most [`MAX_BYTES`].
 ///
 /// # Errors
-/// When the file is damaged, too large, or was made with another model.
+/// When the file is damaged, too large, has images of several sizes, or was made with another model.
 pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) -> Result<Decompressed, Error> {
-    let header = header(bytes)?;
-    let model = resized(model, &header)?;
-    let (blocks, rest) = blocks(&bytes[HEADER_BYTES..], header.images).map_err(Error::Compressed)?;
-    let names = names::read(rest, header.images as usize)?;
-    let shape = model.image();
-    let values = u64::from(header.images).saturating_mul(shape.values() as u64);
+    let mut all = decompress_sets(model, bytes, progress)?;
+    match all.sets.pop() {
+        Some(set) if all.sets.is_empty() => Ok(Decompressed { set, labels: all.labels, names: all.names }),
+        _ => Err(Error::SeveralSizes),
+    }
+}
+
+/// Content of a compressed file whose images may have different sizes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecompressedSets {
+    /// The images, as levels: a set for each part of the file, in order.
+    pub sets: Vec<ImageSet>,
+    /// Labels of all images, for a model with classes.
+    pub labels: Option<Vec<Label>>,
+    /// File names of all images, if stored.
+    pub names: Option<Vec<String>>,
+}
+
+/// [`decompress`] of a file whose images may have different sizes.
+///
+/// # Errors
+/// When the file is damaged, too large, or was made with another model.
+pub fn decompress_sets(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) -> Result<DecompressedSets, Error> {
+    let (parts, rest) = parts(bytes)?;
+    let mut models = Vec::with_capacity(parts.len());
+    let (mut images, mut values) = (0_u64, 0_u64);
+    for part in &parts {
+        let model = resized(model, &part.header)?;
+        images += u64::from(part.header.images);
+        values = values.saturating_add(u64::from(part.header.images).saturating_mul(model.image().values() as u64));
+        models.push(model);
+    }
+    let images = usize::try_from(images).map_err(|_| Error::Memory { what: memory::IMAGES })?;
+    let names = names::read(rest, images)?;
     if values > MAX_BYTES {
         return Err(Error::TooLarge { limit: MAX_BYTES, unpacked: " when unpacked" });
     }
+    let (mut sets, mut labels) = (Vec::with_capacity(parts.len()), Vec::new());
+    for (part, model) in parts.iter().zip(models) {
+        let (set, own) = decompress_part(model, part, &progress)?;
+        sets.push(set);
+        labels.extend(own);
+    }
+    Ok(DecompressedSets { sets, labels: (model.classes() > 0).then_some(labels), names })
+}
+
+/// Images of one size in a compressed file.
+struct Part<'b> {
+    header: Header,
+    blocks: Vec<Block<'b>>,
+}
+
+/// Parts of a compressed file, and what follows the last one.
+fn parts(bytes: &[u8]) -> Result<(Vec<Part<'_>>, &[u8]), Error> {
+    let (mut parts, mut rest) = (Vec::new(), bytes);
+    while parts.is_empty() || rest.starts_with(&MAGIC) {
+        let header = header(rest)?;
+        let (blocks, after) = blocks(&rest[HEADER_BYTES..], header.images).map_err(Error::Compressed)?;
+        parts.push(Part { header, blocks });
+        rest = after;
+    }
+    Ok((parts, rest))
+}
+
+/// Decodes the images of a part with the model for their size, and their labels.
+fn decompress_part(
+    model: Model<'_>,
+    part: &Part<'_>,
+    progress: &(impl Fn() + Sync),
+) -> Result<(ImageSet, Vec<Label>), Error> {
+    let Part { header, blocks } = part;
+    let shape = model.image();
+    let values = header.images as usize * shape.values();
     // Blocks are decoded in batches, except with classes: labels differ between blocks.
     let packed = packed(model);
     let together = if model.classes() > 0 { 1 } else { batch_size(blocks.len()) };
     let restored = blocks.par_chunks(together).map(|blocks| match &packed {
-        Some(packed) => decompress_batch(packed, blocks, &progress),
-        None => blocks.iter().map(|block| decompress_block(model, block, &progress)).collect(),
+        Some(packed) => decompress_batch(packed, blocks, progress),
+        None => blocks.iter().map(|block| decompress_block(model, block, progress)).collect(),
     });
     let restored = restored.collect::<Result<Vec<_>, Error>>()?;
-    let mut data = memory::room_for(values as usize, memory::IMAGES)?;
+    let mut data = memory::room_for(values, memory::IMAGES)?;
     let mut labels = Vec::new();
     for block in restored.into_iter().flatten() {
         data.extend(block.values);
         labels.extend(block.labels);
     }
     let set = ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)?;
-    let set = ImageSet { planes: header.planes, ..set };
-    Ok(Decompressed { set, labels: (model.classes() > 0).then_some(labels), names })
+    Ok((ImageSet { planes: header.planes, ..set }, labels))
 }
 
 /// A block of a compressed file.

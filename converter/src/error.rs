@@ -108,6 +108,9 @@ pub enum Error {
     /// Invalid compressed file.
     #[error(transparent)]
     Compressed(#[from] pixelrnn::coder::container::ContainerError),
+    /// Images of several sizes where one set is expected.
+    #[error("its images have several sizes; decompress it to a folder")]
+    SeveralSizes,
     /// Bytes that decode to no image.
     #[error(
         "not a code of any image with this model and label: it is damaged, or was made with another model or label"

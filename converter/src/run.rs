@@ -111,6 +111,33 @@ impl Scorer<'_> {
         }
     }
 
+    /// [`Scorer::score_all`] of sets of different sizes, in order. `labels` are those of all images.
+    ///
+    /// # Errors
+    /// See [`Scorer::score`] and [`Scorer::check_size`].
+    pub fn score_sets(
+        &self,
+        sets: &[ImageSet],
+        labels: Option<&[Label]>,
+        logits: bool,
+        progress: impl Fn() + Sync,
+    ) -> Result<Vec<Score>, Error> {
+        let mut scores = Vec::new();
+        for set in sets {
+            let labels = labels.and_then(|labels| labels.get(scores.len()..scores.len() + set.count));
+            let resized;
+            let scorer = match self {
+                Self::Engine(model) => Scorer::Engine(with_size(*model, [set.height, set.width])?),
+                Self::Reference(reference) => {
+                    resized = reference.with_size(set.height, set.width)?;
+                    Scorer::Reference(&resized)
+                }
+            };
+            scores.extend(scorer.score_all(set, labels, logits, &progress)?);
+        }
+        Ok(scores)
+    }
+
     /// Scores all images of a set that fits the model. `progress` is called once per image, for batched images at the
     /// end of their batch.
     ///
@@ -371,10 +398,4 @@ pub(crate) fn setup_error(error: SetupError) -> Error {
         SetupError::Label { classes, got: None } => Error::NoLabel { classes },
         other => Error::Engine(other.to_string()),
     }
-}
-
-/// Shape of the logits of `count` images: `[N, C, L or 1, H, W]`.
-pub fn logits_shape(scorer: &Scorer<'_>, count: usize) -> [usize; 5] {
-    let image = scorer.image();
-    [count, image.channels, scorer.logits_per_channel(), image.height, image.width]
 }

@@ -75,7 +75,7 @@ impl Args {
         let (labels, levels_in) = (self.labels.as_deref(), self.levels_in);
         let input = input::Input { labels, count: None, levels_in, resize: Some(&resize) };
         let read = input.read(&self.images, &model.image(), in_file)?;
-        read.report_notice(&self.images);
+        input::report_notice(read.notice.as_ref(), &self.images);
         let (set, labels) = (read.set, read.labels);
         let model = run::with_size(model, [set.height, set.width])?;
         let image = model.image();

@@ -67,37 +67,39 @@ impl Args {
         let resize = |size| run::with_size(model, size).map(drop);
         let (labels, count, levels_in) = (self.labels.as_deref(), self.count, self.levels_in);
         let input = input::Input { labels, count, levels_in, resize: Some(&resize) };
-        let read = input.read(&self.images, &model.image(), in_file)?;
-        let model = run::with_size(model, [read.set.height, read.set.width])?;
-        let image = model.image();
+        let read = input.read_sets(&self.images, &model.image(), in_file)?;
         if let Some(Notice::Quantized { levels, changed, values }) = read.notice
             && changed > 0
             && !self.quantize
         {
             return Err(Error::Lossy { changed, values, levels }.in_file(files::display_name(&self.images)).into());
         }
-        read.report_notice(&self.images);
-        let (set, labels) = (read.set, read.labels);
-        let bar = progress::bar("compressing", set.count);
-        let mut compressed = if self.bare {
-            self.one_image(set.count)?;
-            let label = self.label.or(labels.and_then(|labels| labels.first().map(|label| usize::from(*label))));
-            compress::compress_bare(model, set.image(0), label)?
-        } else {
-            compress::compress(model, &set, labels.as_deref(), || bar.inc(1))?
+        input::report_notice(read.notice.as_ref(), &self.images);
+        let (sets, labels) = (read.sets, read.labels);
+        let count: usize = sets.iter().map(|set| set.count).sum();
+        let bar = progress::bar("compressing", count);
+        let mut compressed = match sets.as_slice() {
+            [set, ..] if self.bare => {
+                self.one_image(count)?;
+                let label = self.label.or(labels.and_then(|labels| labels.first().map(|label| usize::from(*label))));
+                compress::compress_bare(run::with_size(model, [set.height, set.width])?, set.image(0), label)?
+            }
+            sets => compress::compress_sets(model, sets, labels.as_deref(), || bar.inc(1))?,
         };
         bar.finish_and_clear();
         if let Some(why) = names::add(&read.names, &mut compressed.bytes) {
             eprintln!("pixelrnn: {}: file names are not stored: {why}", files::display_name(&self.images));
         }
         files::write_output(&self.output, |out| out.write_all(&compressed.bytes))?;
-        let (bytes, count) = (compressed.bytes.len(), set.count);
-        warn_growth(bytes, compressed.bits, compress::packed_bytes(&set, image.levels));
+        let bytes = compressed.bytes.len();
+        let levels = model.image().levels;
+        warn_growth(bytes, compressed.bits, sets.iter().map(|set| compress::packed_bytes(set, levels)).sum());
         if self.output.as_path() == Path::new("-") {
             return Ok(());
         }
         let each = bytes as f64 / count as f64;
-        let bits_per_dim = 8.0 * each / image.values() as f64;
+        let values: usize = sets.iter().map(|set| set.data.len()).sum();
+        let bits_per_dim = 8.0 * bytes as f64 / values as f64;
         let mut out = std::io::stdout();
         if self.json {
             let result =

@@ -61,14 +61,22 @@ impl Args {
             return self.restore_one(model, &bytes, number);
         }
         let bar = progress::bar("decompressing", header.images as usize);
-        let restored = compress::decompress(model, &bytes, || bar.inc(1)).map_err(named)?;
+        let restored = compress::decompress_sets(model, &bytes, || bar.inc(1)).map_err(named)?;
         bar.finish_and_clear();
-        write_images(&restored.set, restored.names.as_deref(), model.image().levels, &self.output, format)?;
+        if restored.sets.len() > 1 && !matches!(format, Images::Folder) {
+            return Err(named(Error::SeveralSizes).into());
+        }
+        let images: usize = restored.sets.iter().map(|set| set.count).sum();
+        let (mut before, names) = (0, restored.names.as_deref());
+        for set in &restored.sets {
+            write_images(set, names, model.image().levels, &self.output, format, [before, images])?;
+            before += set.count;
+        }
         if let (Some(path), Some(labels)) = (&self.labels, &restored.labels) {
             write_labels(path, labels, model.classes())?;
         }
         if self.output.as_path() != Path::new("-") {
-            writeln!(std::io::stdout(), "{}: {} images", files::display_name(&self.output), restored.set.count)?;
+            writeln!(std::io::stdout(), "{}: {images} images", files::display_name(&self.output))?;
         }
         Ok(())
     }
@@ -80,7 +88,7 @@ impl Args {
         model::check_label(self.label, model.classes())?;
         let set = compress::decompress_bare(model, bytes, self.label)
             .map_err(|e| e.in_file(files::display_name(&self.file)))?;
-        write_images(&set, None, model.image().levels, &self.output, Images::of(&self.output, 1)?)?;
+        write_images(&set, None, model.image().levels, &self.output, Images::of(&self.output, 1)?, [0, 1])?;
         self.report("one image, with no checksum to verify it")
     }
 
@@ -95,7 +103,7 @@ impl Args {
             Error::NoSuchImage { .. } => Failure::Usage(format!("--image: {error}")),
             other => other.in_file(files::display_name(&self.file)).into(),
         })?;
-        write_images(&one.set, None, model.image().levels, &self.output, Images::of(&self.output, 1)?)?;
+        write_images(&one.set, None, model.image().levels, &self.output, Images::of(&self.output, 1)?, [0, 1])?;
         if let (Some(path), Some(label)) = (&self.labels, one.label) {
             write_labels(path, &[label as Label], model.classes())?;
         }
@@ -124,12 +132,14 @@ fn write_labels(path: &Path, labels: &[Label], classes: usize) -> Result<(), Err
     npy::write(path, &[labels.len()], &labels.iter().map(|label| *label as u8).collect::<Vec<_>>())
 }
 
+/// Writes a set of images, of which `before` come before it out of `images` in all. `names` are those of all images.
 fn write_images(
     set: &ImageSet,
     names: Option<&[String]>,
     levels: usize,
     path: &Path,
     format: Images,
+    [before, images]: [usize; 2],
 ) -> Result<(), Failure> {
     let picture = |set: &ImageSet| Picture::grid(set, levels, Layout { columns: 1, scale: 1, gutter: 0 });
     match format {
@@ -141,8 +151,8 @@ fn write_images(
                 file: files::display_name(path),
                 source,
             })?;
-            let digits = set.count.saturating_sub(1).to_string().len();
-            for (n, image) in set.iter().enumerate() {
+            let digits = images.saturating_sub(1).to_string().len();
+            for (n, image) in (before..).zip(set.iter()) {
                 let one = ImageSet::new([set.channels, set.height, set.width], image.to_vec(), set.range)?;
                 let name = names.and_then(|names| names.get(n).cloned());
                 let name = name.unwrap_or_else(|| format!("{n:0digits$}.png"));

@@ -1,13 +1,12 @@
 //! `pixelrnn score`.
 
-use super::input::{Input, read_images};
+use super::input::{Input, report_notice};
 use super::model::{self, AnyModel, BuiltIn};
 use super::{Failure, output, progress};
 use pixelrnn_converter::images::{ImageSet, Range, npy};
-use pixelrnn_converter::reference::likelihood::bits_per_dim;
 use pixelrnn_converter::roc::Comparison;
-use pixelrnn_converter::run::{Score, Scorer, logits_shape};
-use pixelrnn_converter::{Error, Reference, files, run};
+use pixelrnn_converter::run::{Score, Scorer};
+use pixelrnn_converter::{Error, Reference, files};
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -62,8 +61,8 @@ impl Args {
         output::check_ending("--logits", self.logits.as_deref(), &["npy"])?;
         output::check_ending("--plot", self.plot.as_deref(), &["png"])?;
         let any = AnyModel::read_or(self.model.as_deref(), BuiltIn::for_labels(self.labels.is_some()))?;
-        let mut reference;
-        let (mut scorer, classes, kind) = match &any {
+        let reference;
+        let (scorer, classes, kind) = match &any {
             AnyModel::Blob(blob) => {
                 let model = blob.model()?;
                 (Scorer::Engine(model), model.classes(), super::engine_name(model.weights()))
@@ -73,34 +72,34 @@ impl Args {
                 (Scorer::Reference(&reference), trained.description().classes, "float reference")
             }
         };
-        let resize = |size| scorer.check_size(size);
-        let (labels, count, levels_in) = (self.labels.as_deref(), self.count, self.levels_in);
-        let input = Input { labels, count, levels_in, resize: Some(&resize) };
-        let read = input.read(&self.images, &scorer.image(), classes)?;
-        read.report_notice(&self.images);
-        let (set, labels) = (read.set, read.labels);
-        scorer = match scorer {
-            Scorer::Engine(model) => Scorer::Engine(run::with_size(model, [set.height, set.width])?),
-            Scorer::Reference(own) => {
-                reference = own.with_size(set.height, set.width)?;
-                Scorer::Reference(&reference)
-            }
-        };
         let image = scorer.image();
+        let resize = |size| scorer.check_size(size);
+        let read_sets = |path: &Path, labels, levels_in| {
+            let input = Input { labels, count: self.count, levels_in, resize: Some(&resize) };
+            let read = input.read_sets(path, &image, classes)?;
+            report_notice(read.notice.as_ref(), path);
+            Ok::<_, Failure>((read.sets, read.labels))
+        };
+        let (sets, labels) = read_sets(&self.images, self.labels.as_deref(), self.levels_in)?;
+        if self.logits.is_some() && sets.len() > 1 {
+            let name = files::display_name(&self.images);
+            return Err(Failure::Usage(format!("--logits: {name} has images of several sizes")));
+        }
         if self.against.is_some() {
             model::require_labels("--against-labels", self.against_labels.is_some(), classes)?;
         }
         // Read all inputs first: a bad file must fail before the work starts.
-        let (labels_of_other, levels_in) = (self.against_labels.as_deref(), self.against_levels_in);
-        let read_other = |path| read_images(path, self.count, labels_of_other, &image, classes, levels_in);
+        let read_other = |path| read_sets(path, self.against_labels.as_deref(), self.against_levels_in);
         let other = self.against.as_deref().map(read_other).transpose()?;
-        let coarse = self.scale.map(|scale| of_scale(&scorer, &set, scale)).transpose()?;
-        let bar = progress::bar("scoring", set.count + other.as_ref().map_or(0, |(set, _)| set.count));
+        let coarse = self.scale.map(|scale| of_scale(&scorer, &sets, scale)).transpose()?.flatten();
+        let number = |sets: &[ImageSet]| sets.iter().map(|set| set.count).sum::<usize>();
+        let count = number(&sets);
+        let bar = progress::bar("scoring", count + other.as_ref().map_or(0, |(sets, _)| number(sets)));
         let whole = self.logits.is_some() && coarse.is_none();
-        let scores = scorer.score_all(&set, labels.as_deref(), whole, || bar.inc(1))?;
+        let scores = scorer.score_sets(&sets, labels.as_deref(), whole, || bar.inc(1))?;
         let compared = other.map(|(other, labels)| {
-            let others = nats(&scorer.score_all(&other, labels.as_deref(), false, || bar.inc(1))?);
-            Ok::<_, Error>((mean(&others), others.len(), Comparison::new(&nats(&scores), &others)?))
+            let others = nats(&scorer.score_sets(&other, labels.as_deref(), false, || bar.inc(1))?);
+            Ok::<_, Error>((mean(&others), others.len(), values(&other), Comparison::new(&nats(&scores), &others)?))
         });
         let compared = compared.transpose()?;
         bar.finish_and_clear();
@@ -114,14 +113,16 @@ impl Args {
             npy::write(path, &[nats.len()], &nats)?;
         }
         if let Some(path) = &self.logits {
-            let of_coarse = coarse
-                .map(|(scorer, set)| Ok::<_, Error>((scorer, scorer.score_all(&set, labels.as_deref(), true, || ())?)));
-            let of_coarse = of_coarse.transpose()?;
-            let (scorer, scores) = of_coarse.as_ref().map_or((&scorer, &scores), |(scorer, scores)| (scorer, scores));
+            let of_coarse = coarse.map(|(reference, set)| {
+                let scores = Scorer::Reference(&reference).score_all(&set, labels.as_deref(), true, || ())?;
+                Ok::<_, Error>((scores, [set.height, set.width]))
+            });
+            let own = sets.first().map_or([0; 2], |set| [set.height, set.width]);
+            let (scores, [height, width]) = of_coarse.transpose()?.unwrap_or((scores.clone(), own));
             let logits: Vec<f32> = scores.iter().flat_map(|s| s.logits.iter().copied()).collect();
-            npy::write(path, &logits_shape(scorer, set.count), &logits)?;
+            npy::write(path, &[count, image.channels, scorer.logits_per_channel(), height, width], &logits)?;
         }
-        if let (Some(plot), Some(path), Some((_, _, compared))) = (&self.plot, &self.against, &compared) {
+        if let (Some(plot), Some(path), Some((_, _, _, compared))) = (&self.plot, &self.against, &compared) {
             // File names only: the legend has no room for folders.
             let names = [&self.images, path].map(|path| {
                 path.file_name().map_or_else(|| files::display_name(path), |name| files::display_name(Path::new(name)))
@@ -130,48 +131,51 @@ impl Args {
                 compared.picture([&names[0], &names[1]]).map_err(|e| e.in_file(plot.display().to_string()))?;
             picture.write_png(plot)?;
         }
-        let bits = |nats| bits_per_dim(nats, &image);
+        let bits =
+            |nats: f64, count: usize, values: usize| nats * count as f64 / (values as f64 * std::f64::consts::LN_2);
         let own = mean(&nats);
         let scales: Vec<f64> = (0..scores.first().map_or(0, |score| score.by_scale.len()))
             .map(|scale| mean(&scores.iter().map(|score| score.by_scale[scale]).collect::<Vec<_>>()))
             .collect();
         let mut out = std::io::stdout();
         if self.json {
-            let mut all = json!({"images": set.count, "nats": own, "bits_per_dim": bits(own), "run_by": kind,
+            let mut all = json!({"images": count, "nats": own, "bits_per_dim": bits(own, count, values(&sets)), "run_by": kind,
                                  "values_at_floor": at_floor});
             if !scales.is_empty() {
                 all["nats_by_scale"] = scales.into();
             }
-            if let Some((mean, count, compared)) = compared {
-                all["against"] = json!({"images": count, "nats": mean, "bits_per_dim": bits(mean)});
+            if let Some((mean, count, values, compared)) = compared {
+                all["against"] = json!({"images": count, "nats": mean, "bits_per_dim": bits(mean, count, values)});
                 all["auc"] = compared.area().into();
             }
             writeln!(out, "{all}")?;
             return Ok(());
         }
-        writeln!(out, "{} images, {own:.4} nats an image, {:.5} bits/dim ({kind})", set.count, bits(own))?;
+        let own_bits = bits(own, count, values(&sets));
+        writeln!(out, "{count} images, {own:.4} nats an image, {own_bits:.5} bits/dim ({kind})")?;
         if !scales.is_empty() {
             let scales: Vec<_> = scales.iter().map(|nats| format!("{nats:.4}")).collect();
             writeln!(out, "nats by scale, from the smallest image: {}", scales.join(", "))?;
         }
         if at_floor > 0 {
-            let all = set.count * image.values();
+            let all = values(&sets);
             writeln!(
                 out,
                 "{at_floor} of {all} values have {}the least probability of a blob, 2^-24 (16.6355 nats)",
                 if kind == "float reference" { "less than or " } else { "" }
             )?;
         }
-        if let Some((mean, count, compared)) = compared {
-            writeln!(out, "{count} other images, {mean:.4} nats an image, {:.5} bits/dim", bits(mean))?;
+        if let Some((mean, count, values, compared)) = compared {
+            let bits = bits(mean, count, values);
+            writeln!(out, "{count} other images, {mean:.4} nats an image, {bits:.5} bits/dim")?;
             writeln!(out, "area under the ROC curve: {:.5}", compared.area())?;
         }
         Ok(())
     }
 }
 
-/// One scale of a trained model, and its images.
-fn of_scale<'s>(scorer: &Scorer<'s>, set: &ImageSet, scale: usize) -> Result<(Scorer<'s>, ImageSet), Failure> {
+/// A smaller scale of a trained model, and its images; `None` for the largest.
+fn of_scale(scorer: &Scorer<'_>, sets: &[ImageSet], scale: usize) -> Result<Option<(Reference, ImageSet)>, Failure> {
     let count = match scorer {
         Scorer::Reference(reference) => reference.scales().len(),
         Scorer::Engine(_) => 1,
@@ -179,8 +183,9 @@ fn of_scale<'s>(scorer: &Scorer<'s>, set: &ImageSet, scale: usize) -> Result<(Sc
     let Some(above) = count.checked_sub(scale + 1) else {
         return Err(Failure::Usage(format!("--scale: {scale}, expected 0 to {}", count - 1)));
     };
-    let Scorer::Reference(reference) = scorer else { return Ok((*scorer, set.clone())) };
-    let (mut reference, mut set) = (*reference, set.clone());
+    let (Scorer::Reference(reference), Some(set), 1..) = (scorer, sets.first(), above) else { return Ok(None) };
+    let resized = reference.with_size(set.height, set.width)?;
+    let (mut reference, mut set) = (&resized, set.clone());
     for _ in 0..above {
         let Some(smaller) = reference.smaller() else { break };
         let image = smaller.image();
@@ -188,7 +193,12 @@ fn of_scale<'s>(scorer: &Scorer<'s>, set: &ImageSet, scale: usize) -> Result<(Sc
         set = ImageSet::new([image.channels, image.height, image.width], data, Range::Levels)?;
         reference = smaller;
     }
-    Ok((Scorer::Reference(reference), set))
+    Ok(Some((reference.clone(), set)))
+}
+
+/// Values of all images.
+fn values(sets: &[ImageSet]) -> usize {
+    sets.iter().map(|set| set.data.len()).sum()
 }
 
 fn nats(scores: &[Score]) -> Vec<f64> {

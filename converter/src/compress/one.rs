@@ -1,12 +1,12 @@
 //! Random access to one image of a compressed file.
 
-use super::{block_error, blocks, header, resized};
+use super::{Block, Part, block_error, parts, resized};
 use crate::error::Error;
 use crate::images::{ImageSet, Range};
 use crate::memory;
 use crate::run::{packed, setup_error};
 use pixelrnn::batched::Batch;
-use pixelrnn::coder::container::{BlockReader, HEADER_BYTES, MAX_IMAGES, read_together};
+use pixelrnn::coder::container::{BlockReader, MAX_IMAGES, read_together};
 use pixelrnn::{Engine, Model};
 
 /// A single image of a compressed file.
@@ -33,16 +33,22 @@ pub fn decompress_one(
     number: u32,
     progress: impl Fn(usize, usize),
 ) -> Result<OneImage, Error> {
-    let header = header(bytes)?;
-    let model = resized(model, &header)?;
-    let (blocks, _) = blocks(&bytes[HEADER_BYTES..], header.images).map_err(Error::Compressed)?;
+    let (parts, _) = parts(bytes)?;
     let mut within = number as usize;
-    let block = blocks.iter().find(|block| {
-        let here = within < block.images;
-        within -= if here { 0 } else { block.images };
-        here
-    });
-    let block = block.ok_or(Error::NoSuchImage { got: number, images: header.images })?;
+    let mut found: Option<(&Part<'_>, &Block<'_>)> = None;
+    for (part, block) in parts.iter().flat_map(|part| part.blocks.iter().map(move |block| (part, block))) {
+        if within < block.images {
+            found = Some((part, block));
+            break;
+        }
+        within -= block.images;
+    }
+    let images = parts.iter().fold(0_u32, |images, part| images.saturating_add(part.header.images));
+    // The model of the file is checked before the number of the image.
+    let first = parts.first().map(|part| &part.header).map(|header| resized(model, header)).transpose()?;
+    let (part, block) = found.ok_or(Error::NoSuchImage { got: number, images })?;
+    let header = &part.header;
+    let model = if parts.len() == 1 { first.unwrap_or(model) } else { resized(model, header)? };
     let (needed, last) = (within + 1, within + 1 == block.images);
     let shape = model.image();
     let mut data = memory::zeros(shape.values(), memory::IMAGES)?;

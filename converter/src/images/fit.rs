@@ -81,6 +81,39 @@ impl ImageSet {
         Ok((self, notice))
     }
 
+    /// [`ImageSet::fit`] of images of several sizes, whose values are interpreted by all of them together. `image` has the model's
+    /// channels and levels; rows and columns may be any.
+    ///
+    /// # Errors
+    /// See [`ImageSet::fit`].
+    pub fn fit_all(mut sets: Vec<Self>, image: &Image) -> Result<(Vec<Self>, Option<Notice>), Error> {
+        for set in &mut sets {
+            if image.channels == 1 {
+                set.drop_equal_channels();
+            }
+            if set.channels != image.channels {
+                let got = [set.channels, set.height, set.width];
+                return Err(Error::ImageSize { got, expected: [image.channels, set.height, set.width] });
+            }
+        }
+        let Some(&Self { range, origin, .. }) = sets.first() else { return Ok((sets, None)) };
+        // One image of all values: their places do not matter.
+        let bytes = sets.iter().any(|set| set.range == Range::Bytes);
+        let range = if bytes { Range::Bytes } else { range };
+        let data: Vec<u8> = sets.iter_mut().flat_map(|set| std::mem::take(&mut set.data)).collect();
+        let size = Image { height: 1, width: data.len(), channels: 1, levels: image.levels };
+        let all = Self { origin, ..Self::new([1, 1, data.len()], data, range)? };
+        let (all, notice) = all.fit(&size)?;
+        let mut rest = all.data.as_slice();
+        for set in &mut sets {
+            let (own, after) = rest.split_at(set.count * set.values());
+            set.data = own.to_vec();
+            rest = after;
+            (set.range, set.origin) = (all.range, all.origin);
+        }
+        Ok((sets, notice))
+    }
+
     /// True for levels, false for 0 to 255.
     fn are_levels(&self, levels: usize) -> Result<bool, Error> {
         match self.range {

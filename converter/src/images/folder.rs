@@ -1,6 +1,6 @@
 //! Folders of PNG files.
 
-use super::{ImageSet, Loaded, Origin, Range, png};
+use super::{ImageSet, Loaded, LoadedSets, Origin, Range, png};
 use crate::error::Error;
 use crate::files::{self, MAX_BYTES};
 use crate::memory;
@@ -36,23 +36,43 @@ fn plural((count, what): (usize, &str)) -> String {
     }
 }
 
-/// Reads all `.png` files of a folder, in natural order of their names.
+/// Reads all `.png` files of a folder, in natural order of their names. All have one size.
 pub(super) fn read(folder: &Path) -> Result<Loaded, Error> {
+    let LoadedSets { mut sets, names, skipped } = read_as(folder, false)?;
+    let set = sets.pop().ok_or_else(|| Error::EmptyFolder.in_file(files::display_name(folder)))?;
+    Ok(Loaded { set, names, skipped })
+}
+
+/// Reads all `.png` files of a folder, in natural order of their names, into a set for each run of one size.
+pub(super) fn read_sizes(folder: &Path) -> Result<LoadedSets, Error> {
+    read_as(folder, true)
+}
+
+fn read_as(folder: &Path, any_size: bool) -> Result<LoadedSets, Error> {
     let (paths, skipped) = pictures(folder)?;
-    let mut all: Option<ImageSet> = None;
+    let mut sets: Vec<ImageSet> = Vec::new();
     let mut names = Vec::with_capacity(paths.len());
+    let mut bytes_in_all = 0;
     for path in paths {
         let bytes = files::read(&path)?;
         let named = |e: Error| e.in_file(files::display_name(&path));
         let next = png::image(&bytes).map_err(named)?;
-        match &mut all {
-            None => all = Some(next),
-            Some(all) => append(all, next).map_err(named)?,
+        bytes_in_all += next.data.len() as u64;
+        if bytes_in_all > MAX_BYTES {
+            return Err(named(Error::TooLarge { limit: MAX_BYTES, unpacked: " when unpacked" }));
+        }
+        match sets.last_mut() {
+            Some(last) if !any_size || (last.height, last.width) == (next.height, next.width) => {
+                append(last, next).map_err(named)?;
+            }
+            _ => sets.push(next),
         }
         names.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
     }
-    let set = all.ok_or_else(|| Error::EmptyFolder.in_file(files::display_name(folder)))?;
-    Ok(Loaded { set, names, skipped: (skipped != Skipped::default()).then_some(skipped) })
+    if sets.is_empty() {
+        return Err(Error::EmptyFolder.in_file(files::display_name(folder)));
+    }
+    Ok(LoadedSets { sets, names, skipped: (skipped != Skipped::default()).then_some(skipped) })
 }
 
 fn append(all: &mut ImageSet, mut next: ImageSet) -> Result<(), Error> {
@@ -65,9 +85,6 @@ fn append(all: &mut ImageSet, mut next: ImageSet) -> Result<(), Error> {
     let expected = [all.channels, all.height, all.width];
     if got != expected {
         return Err(Error::ImageSize { got, expected });
-    }
-    if (all.data.len() + next.data.len()) as u64 > MAX_BYTES {
-        return Err(Error::TooLarge { limit: MAX_BYTES, unpacked: " when unpacked" });
     }
     all.data.try_reserve(next.data.len()).map_err(|_| Error::Memory { what: memory::IMAGES })?;
     all.data.extend_from_slice(&next.data);

@@ -83,6 +83,31 @@ pub struct Loaded {
     pub skipped: Option<Skipped>,
 }
 
+/// Sets as read, one for each run of images of one size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedSets {
+    /// The images, in order.
+    pub sets: Vec<ImageSet>,
+    /// File name of each image of a folder. Empty for other sources.
+    pub names: Vec<String>,
+    /// Skipped entries of a folder.
+    pub skipped: Option<Skipped>,
+}
+
+impl LoadedSets {
+    /// [`Loaded::read`] of images whose sizes may differ: those of a folder.
+    ///
+    /// # Errors
+    /// See [`Loaded::read`].
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        if path.is_dir() {
+            return folder::read_sizes(path);
+        }
+        let Loaded { set, names, skipped } = Loaded::read(path)?;
+        Ok(Self { sets: vec![set], names, skipped })
+    }
+}
+
 impl Loaded {
     /// Reads images from the file or folder at `path`. `FILE.npz:NAME` selects one of several arrays.
     ///
