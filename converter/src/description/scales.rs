@@ -112,6 +112,6 @@ impl Description {
         if self.classes != small.classes {
             return different("classes");
         }
-        if self.output != small.output { different("output") } else { Ok(()) }
+        if self.output == small.output { Ok(()) } else { different("output") }
     }
 }

@@ -90,7 +90,7 @@ enum Kernel {
     MaskedConv(MaskedConv),
     BatchNorm(BatchNorm),
     Activation(Activation),
-    RowLstm(RowLstm),
+    RowLstm(Box<RowLstm>),
     DiagonalBilstm(Box<DiagonalBilstm>),
     Add {
         scale: f64,
@@ -119,7 +119,7 @@ enum Kernel {
         levels: usize,
     },
     Ones,
-    ConvTranspose(ConvTranspose),
+    ConvTranspose(Box<ConvTranspose>),
     Condition,
 }
 
@@ -139,7 +139,7 @@ impl Kernel {
             Op::Conv(conv) => Self::MaskedConv(MaskedConv::new(conv, &weights, "")),
             Op::BatchNorm { eps } => Self::BatchNorm(BatchNorm::new(*eps, &weights)),
             Op::Activation(activation) => Self::Activation(*activation),
-            Op::RowLstm(lstm) => Self::RowLstm(RowLstm::new(lstm, &weights)),
+            Op::RowLstm(lstm) => Self::RowLstm(Box::new(RowLstm::new(lstm, &weights))),
             Op::DiagonalBilstm(lstm) => Self::DiagonalBilstm(Box::new(DiagonalBilstm::new(lstm, &weights))),
             Op::Add { scale } => Self::Add { scale: f64::from(*scale) },
             Op::DepthGate => Self::DepthGate,
@@ -153,7 +153,7 @@ impl Kernel {
             Op::ClassBias => Self::ClassBias(weights.required("class.weight")),
             Op::Embed { levels } => Self::Embed { weight: weights.required("weight"), levels: *levels },
             Op::Ones => Self::Ones,
-            Op::ConvTranspose(conv) => Self::ConvTranspose(ConvTranspose::new(conv, &weights)),
+            Op::ConvTranspose(conv) => Self::ConvTranspose(Box::new(ConvTranspose::new(conv, &weights))),
             Op::Condition => Self::Condition,
         }
     }
@@ -341,7 +341,7 @@ impl Reference {
         let condition = self.condition(image);
         let size = [self.image.height, self.image.width];
         let given = Given { image, label, size, condition: condition.as_ref() };
-        Ok(self.network.evaluate(read(&self.image, &self.input, image), given, keep, states))
+        Ok(self.network.evaluate(read(&self.image, self.input, image), given, keep, states))
     }
 
     fn check(&self, image: &[u8], label: Option<usize>) -> Result<(), Error> {
@@ -396,10 +396,10 @@ impl Network {
 }
 
 /// A network's input for `image`: levels through the input map.
-fn read(size: &Image, input: &InputMap, image: &[u8]) -> Map {
-    let InputMap { scale, shift } = *input;
+fn read(size: &Image, input: InputMap, image: &[u8]) -> Map {
+    let InputMap { scale, shift } = input;
     // The default scale is exactly 1 / (levels - 1), not the nearest f32.
-    let default = *input == InputMap::unit(size.levels);
+    let default = input == InputMap::unit(size.levels);
     let scale = if default { 1.0 / (size.levels - 1) as f64 } else { f64::from(scale) };
     let shift = f64::from(shift);
     Map {

@@ -39,7 +39,7 @@ impl Reference {
         let size = *smaller.reference.image();
         let given = Given { image: &small, label: None, size: [size.height, size.width], condition: None };
         let mut states = vec![States::default(); smaller.upsample.steps.len() + 1];
-        let input = read(&size, &smaller.input, &small);
+        let input = read(&size, smaller.input, &small);
         smaller.upsample.evaluate(input, given, false, &mut states).pop().flatten()
     }
 

@@ -115,7 +115,7 @@ fn logits_and_values_agree() {
             let reference = Reference::new(&random_model(&Description::from(options), seed));
             let pixels = Random(seed).image(&image);
             let mut values = reference.run(&pixels, None).unwrap();
-            assert_eq!(values.len(), reference.steps.len() + 1);
+            assert_eq!(values.len(), reference.network.steps.len() + 1);
             assert_eq!(values.pop().unwrap(), reference.logits(&pixels, None).unwrap());
         }
     }

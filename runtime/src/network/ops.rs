@@ -221,14 +221,13 @@ impl Op {
     pub const fn arity(&self) -> usize {
         match self {
             Op::Ones | Op::Condition => 0,
-            Op::RowLstm(RowLstm { condition: Some(_), .. })
-            | Op::DiagonalBilstm(DiagonalBilstm { condition: Some(_), .. }) => 2,
+            Op::RowLstm(RowLstm { condition, .. }) | Op::DiagonalBilstm(DiagonalBilstm { condition, .. }) => {
+                1 + condition.is_some() as usize
+            }
             Op::Conv(_)
             | Op::ConvTranspose(_)
             | Op::BatchNorm { .. }
             | Op::Activation(_)
-            | Op::RowLstm(_)
-            | Op::DiagonalBilstm(_)
             | Op::Slice { .. }
             | Op::Scale { .. }
             | Op::Gate
