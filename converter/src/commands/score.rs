@@ -131,46 +131,81 @@ impl Args {
                 compared.picture([&names[0], &names[1]]).map_err(|e| e.in_file(plot.display().to_string()))?;
             picture.write_png(plot)?;
         }
-        let bits =
-            |nats: f64, count: usize, values: usize| nats * count as f64 / (values as f64 * std::f64::consts::LN_2);
-        let own = mean(&nats);
-        let scales: Vec<f64> = (0..scores.first().map_or(0, |score| score.by_scale.len()))
+        let scales = (0..scores.first().map_or(0, |score| score.by_scale.len()))
             .map(|scale| mean(&scores.iter().map(|score| score.by_scale[scale]).collect::<Vec<_>>()))
             .collect();
-        let mut out = std::io::stdout();
-        if self.json {
-            let mut all = json!({"images": count, "nats": own, "bits_per_dim": bits(own, count, values(&sets)), "run_by": kind,
-                                 "values_at_floor": at_floor});
-            if !scales.is_empty() {
-                all["nats_by_scale"] = scales.into();
-            }
-            if let Some((mean, count, values, compared)) = compared {
-                all["against"] = json!({"images": count, "nats": mean, "bits_per_dim": bits(mean, count, values)});
-                all["auc"] = compared.area().into();
-            }
-            writeln!(out, "{all}")?;
-            return Ok(());
+        let compared =
+            compared.map(|(mean, count, values, compared)| (Mean { count, values, nats: mean }, compared.area()));
+        let own = Mean { count, values: values(&sets), nats: mean(&nats) };
+        let summary = Summary { own, kind, scales, at_floor, compared };
+        let text = if self.json { summary.to_json() } else { summary.to_text() };
+        writeln!(std::io::stdout(), "{text}")?;
+        Ok(())
+    }
+}
+
+/// Mean likelihood of images.
+struct Mean {
+    count: usize,
+    /// Values of all images.
+    values: usize,
+    /// Nats an image.
+    nats: f64,
+}
+
+impl Mean {
+    fn bits_per_dim(&self) -> f64 {
+        self.nats * self.count as f64 / (self.values as f64 * std::f64::consts::LN_2)
+    }
+}
+
+/// The result.
+struct Summary {
+    own: Mean,
+    /// Executor.
+    kind: &'static str,
+    /// Nats of each scale, from the smallest image; empty in a model of one.
+    scales: Vec<f64>,
+    at_floor: usize,
+    /// Other images, and the area under the ROC curve.
+    compared: Option<(Mean, f64)>,
+}
+
+impl Summary {
+    fn to_json(&self) -> String {
+        let Self { own, kind, scales, at_floor, compared } = self;
+        let mut all = json!({"images": own.count, "nats": own.nats, "bits_per_dim": own.bits_per_dim(), "run_by": kind,
+                             "values_at_floor": at_floor});
+        if !scales.is_empty() {
+            all["nats_by_scale"] = scales.clone().into();
         }
-        let own_bits = bits(own, count, values(&sets));
-        writeln!(out, "{count} images, {own:.4} nats an image, {own_bits:.5} bits/dim ({kind})")?;
+        if let Some((other, area)) = compared {
+            all["against"] = json!({"images": other.count, "nats": other.nats, "bits_per_dim": other.bits_per_dim()});
+            all["auc"] = (*area).into();
+        }
+        all.to_string()
+    }
+
+    fn to_text(&self) -> String {
+        let Self { own, kind, scales, at_floor, compared } = self;
+        let (Mean { count, values, nats }, bits) = (own, own.bits_per_dim());
+        let mut lines = vec![format!("{count} images, {nats:.4} nats an image, {bits:.5} bits/dim ({kind})")];
         if !scales.is_empty() {
             let scales: Vec<_> = scales.iter().map(|nats| format!("{nats:.4}")).collect();
-            writeln!(out, "nats by scale, from the smallest image: {}", scales.join(", "))?;
+            lines.push(format!("nats by scale, from the smallest image: {}", scales.join(", ")));
         }
-        if at_floor > 0 {
-            let all = values(&sets);
-            writeln!(
-                out,
-                "{at_floor} of {all} values have {}the least probability of a blob, 2^-24 (16.6355 nats)",
-                if kind == "float reference" { "less than or " } else { "" }
-            )?;
+        if *at_floor > 0 {
+            let least = if *kind == "float reference" { "less than or " } else { "" };
+            lines.push(format!(
+                "{at_floor} of {values} values have {least}the least probability of a blob, 2^-24 (16.6355 nats)"
+            ));
         }
-        if let Some((mean, count, values, compared)) = compared {
-            let bits = bits(mean, count, values);
-            writeln!(out, "{count} other images, {mean:.4} nats an image, {bits:.5} bits/dim")?;
-            writeln!(out, "area under the ROC curve: {:.5}", compared.area())?;
+        if let Some((other, area)) = compared {
+            let bits = other.bits_per_dim();
+            lines.push(format!("{} other images, {:.4} nats an image, {bits:.5} bits/dim", other.count, other.nats));
+            lines.push(format!("area under the ROC curve: {area:.5}"));
         }
-        Ok(())
+        lines.join("\n")
     }
 }
 
