@@ -1,6 +1,6 @@
 //! Integer number formats: 8-bit weights, 32-bit sums, 16-bit residuals. Only the activation differs; see [`Quantized`].
 
-use super::Arithmetic;
+use super::{Arithmetic, elementwise};
 use crate::blob::{Elementwise, Layout};
 use crate::fixed::{self, Rescale, lstm, requantize, saturate16};
 use crate::kernels::{Gemv, Kernel, OUTPUT_TILE, map_two};
@@ -168,6 +168,17 @@ impl<X: Quantized> Arithmetic for Integers<X> {
             Elementwise::Multiply(m) => fixed::multiply(a, b, m.multiplier),
             Elementwise::Gate(g) => fixed::gated_tanh([a, b], [g.rescale_a, g.rescale_b], [g.fraction, g.fraction_b]),
             Elementwise::Glu(g) => fixed::gated([a, b], g.rescale_b, g.fraction_b, g.multiplier),
+        }
+    }
+
+    #[inline(always)]
+    fn elementwise_all<K: Kernel>(kernel: K, op: Elementwise<'_>, inputs: [&[i16]; 3], values: &mut [i32]) {
+        // Bare metal has one small loop for all ops.
+        if !K::VECTORS || cfg!(target_os = "none") || !elementwise::vectors(kernel, op, inputs, values) {
+            let [a, b, t] = inputs;
+            for (((v, a), b), t) in values.iter_mut().zip(a).zip(b).zip(t) {
+                *v = Self::elementwise(op, [*a, *b, *t]);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "a16")]
 mod a16;
+mod elementwise;
 #[cfg(feature = "float")]
 mod float;
 mod int8;
@@ -124,6 +125,18 @@ pub trait Arithmetic {
     fn quantize(x: Self::Residual, rescale: Rescale) -> Self::Sum;
     /// Elementwise op on the residuals `a`, `b`, `t` of one feature; an op with fewer inputs ignores the last ones.
     fn elementwise(op: Elementwise<'_>, values: [Self::Residual; 3]) -> Self::Sum;
+    /// [`Arithmetic::elementwise`] of each feature.
+    #[inline(always)]
+    fn elementwise_all<K: Kernel>(
+        _kernel: K,
+        op: Elementwise<'_>,
+        [a, b, t]: [&[Self::Residual]; 3],
+        values: &mut [Self::Sum],
+    ) {
+        for (((v, a), b), t) in values.iter_mut().zip(a).zip(b).zip(t) {
+            *v = Self::elementwise(op, [*a, *b, *t]);
+        }
+    }
 
     /// Pre-activation of a gate: its scaled `input_to_state` sum plus its scaled `state_to_state` sum.
     fn gate(x: Self::Sum, h: Self::Sum) -> Self::Residual;

@@ -5,7 +5,6 @@
 
 #[cfg(feature = "std")]
 pub mod batched;
-mod elementwise;
 mod error;
 mod pixel;
 mod split;

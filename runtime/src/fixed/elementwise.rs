@@ -73,16 +73,28 @@ const fn tanh_of(z: i16, fraction: u8) -> i32 {
     lstm::tanh_of(z, fraction as u32)
 }
 
+/// Argument of a look-up in the `tanh` table: `x` rescaled, saturating.
+#[inline(always)]
+pub const fn argument(x: i16, rescale: Rescale) -> i16 {
+    saturate16(rescale.apply(x as i32))
+}
+
 /// Hyperbolic tangent: `rescale` leads to units of `2^-(fraction + 5)`, `back` from units of 2⁻¹⁵ to the scale of the result.
 #[inline]
 pub const fn tanh(x: i16, rescale: Rescale, fraction: u8, back: Rescale) -> i32 {
-    back.apply(tanh_of(saturate16(rescale.apply(x as i32)), fraction))
+    back.apply(tanh_of(argument(x, rescale), fraction))
 }
 
 /// `1 / (1 + exp(-x))` as `(1 + tanh(x / 2)) / 2`: `rescale` leads to units of `2^-(fraction + 4)`, `back` as of [`tanh`].
 #[inline]
 pub const fn sigmoid(x: i16, rescale: Rescale, fraction: u8, back: Rescale) -> i32 {
-    back.apply((32_768 + tanh_of(saturate16(rescale.apply(x as i32)), fraction)) >> 1)
+    sigmoid_from(tanh_of(argument(x, rescale), fraction), back)
+}
+
+/// [`sigmoid`] from the `tanh` of half its argument.
+#[inline(always)]
+pub const fn sigmoid_from(tanh: i32, back: Rescale) -> i32 {
+    back.apply((32_768 + tanh) >> 1)
 }
 
 /// `±a + b`, each rescaled to the scale of the sum.
@@ -95,9 +107,17 @@ pub const fn add(a: i16, b: i16, [rescale_a, rescale_b]: [Rescale; 2], negate: b
 /// `a + sigmoid(t) · b`, with `a` and `b` rescaled to the scale of the sum and `t` to units of 2⁻¹¹.
 #[inline]
 pub const fn depth_gate([a, b, t]: [i16; 3], [rescale_a, rescale_b, rescale_t]: [Rescale; 3]) -> i32 {
-    let t = saturate16(rescale_t.apply(t as i32));
+    depth_gate_from([a, b], tanh_of(argument(t, rescale_t), DEPTH_GATE_FRACTION), [rescale_a, rescale_b])
+}
+
+/// Fraction of a depth gate's look-up: its argument is in units of 2⁻¹².
+pub const DEPTH_GATE_FRACTION: u8 = 7;
+
+/// [`depth_gate`] from `a`, `b` and `tanh(t / 2)`.
+#[inline]
+pub const fn depth_gate_from([a, b]: [i16; 2], tanh_t: i32, [rescale_a, rescale_b]: [Rescale; 2]) -> i32 {
     // Gate before rescale: `b` rescaled may exceed 16 bits if the gate is nearly closed.
-    let sigmoid = (32_768 + tanh_of(t, 7)) >> 1;
+    let sigmoid = (32_768 + tanh_t) >> 1;
     let gated = (sigmoid * b as i32) as i64 * rescale_b.multiplier as i64;
     let shift = (rescale_b.shift as u32 & 31) + 15;
     rescale_a.apply(a as i32).wrapping_add(((gated + (1 << (shift - 1))) >> shift) as i32)
@@ -109,12 +129,6 @@ pub const fn multiply(a: i16, b: i16, multiplier: i32) -> i32 {
     mul_high(a as i32 * b as i32, multiplier)
 }
 
-/// `1 + tanh(x / 2)`, twice the sigmoid, in units of 2⁻¹⁵; `rescale` and `fraction` as of [`sigmoid`].
-#[inline(always)]
-const fn twice_sigmoid(x: i16, rescale: Rescale, fraction: u8) -> i32 {
-    32_768 + tanh_of(saturate16(rescale.apply(x as i32)), fraction)
-}
-
 /// `tanh(a) · sigmoid(b)` in units of 2⁻¹⁵. `rescale_a` and `fraction` are as of [`tanh`], `rescale_b` and `fraction_b` as of [`sigmoid`].
 #[inline]
 pub const fn gated_tanh(
@@ -122,15 +136,27 @@ pub const fn gated_tanh(
     [rescale_a, rescale_b]: [Rescale; 2],
     [fraction, fraction_b]: [u8; 2],
 ) -> i32 {
-    let a = tanh_of(saturate16(rescale_a.apply(a as i32)), fraction);
-    // At most 2³¹ in magnitude, and only if negative: no wrap.
-    (a * twice_sigmoid(b, rescale_b, fraction_b) + (1 << 15)) >> 16
+    let (a, b) = (tanh_of(argument(a, rescale_a), fraction), tanh_of(argument(b, rescale_b), fraction_b));
+    gated_tanh_from(a, b)
+}
+
+/// [`gated_tanh`] from `tanh(a)` and `tanh(b / 2)`.
+#[inline(always)]
+pub const fn gated_tanh_from(tanh_a: i32, tanh_b: i32) -> i32 {
+    // 1 + tanh(b / 2) is twice the sigmoid. The product is at most 2³¹ in magnitude, and only if negative: no wrap.
+    (tanh_a * (32_768 + tanh_b) + (1 << 15)) >> 16
 }
 
 /// `a · sigmoid(b)`: `multiplier` is the input scale to output scale, times 2¹⁶.
 #[inline]
 pub const fn gated([a, b]: [i16; 2], rescale_b: Rescale, fraction_b: u8, multiplier: i32) -> i32 {
-    mul_high(a as i32 * twice_sigmoid(b, rescale_b, fraction_b), multiplier)
+    gated_from(a, tanh_of(argument(b, rescale_b), fraction_b), multiplier)
+}
+
+/// [`gated`] from `a` and `tanh(b / 2)`.
+#[inline(always)]
+pub const fn gated_from(a: i16, tanh_b: i32, multiplier: i32) -> i32 {
+    mul_high(a as i32 * (32_768 + tanh_b), multiplier)
 }
 
 /// Gate pre-activation: the requantized sums over the input and over the state, added, saturating.

@@ -148,6 +148,7 @@ impl Default for Host {
 
 impl Kernel for Host {
     const VECTORS: bool = true;
+    const LOOKUPS: bool = cfg!(target_arch = "x86_64");
 
     #[inline(always)]
     fn gemv_row_major(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
@@ -209,6 +210,11 @@ impl Kernel for Host {
     #[inline(always)]
     fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         with_kernel!(self, kernel => kernel.cells(gates, before, cell_bits, c, h));
+    }
+
+    #[inline(always)]
+    fn tanhs(self, z: &mut [i16], fraction: u32) {
+        with_kernel!(self, kernel => kernel.tanhs(z, fraction));
     }
 }
 

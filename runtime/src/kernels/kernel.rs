@@ -360,6 +360,19 @@ pub trait Kernel: Copy {
         }
     }
 
+    /// Set if [`Kernel::tanhs`] is faster than a look-up for each number.
+    #[doc(hidden)]
+    const LOOKUPS: bool = false;
+
+    /// `tanh` of each number, in place, by [`lstm::tanh_of`]; `fraction` is 7 to 14.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn tanhs(self, z: &mut [i16], fraction: u32) {
+        for z in z {
+            *z = lstm::tanh_of(*z, fraction) as i16;
+        }
+    }
+
     /// [`Kernel::cells`] with each gate the saturated sum of two requantized accumulators, over the input and over the state;
     /// at most [`OUTPUT_TILE`] of each.
     #[doc(hidden)]

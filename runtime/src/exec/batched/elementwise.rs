@@ -6,7 +6,6 @@ use super::row_cache::features;
 use super::step::{Scratch, Step};
 use crate::arithmetic::Arithmetic;
 use crate::blob::{Elementwise, Operands, QuantizeRecord, group_start};
-use crate::exec::elementwise::elementwise;
 use crate::exec::error::Corrupt;
 use crate::fixed::Rescale;
 use crate::kernels::{Kernel, map, map_within};
@@ -76,7 +75,8 @@ pub(super) fn quantize<A: Pack, K: Kernel>(
 }
 
 /// Runs an elementwise op at all columns of the batch.
-#[inline(always)]
+// One copy for all callers: with its variants by op and kernel it is large.
+#[inline(never)]
 pub(super) fn run<A: Pack, K: Kernel>(
     op: Elementwise<'_>,
     step: &Step,
@@ -92,7 +92,7 @@ pub(super) fn run<A: Pack, K: Kernel>(
     for span in spans(0..step.batch_columns(), count, features(count, step)) {
         let values = sums.get_mut(..span.len()).ok_or(Corrupt)?;
         let [a, b, t] = inputs.map(|at| registers.get::<i16>(at, count)?.get(span.clone()));
-        elementwise::<A>(op, [a.ok_or(Corrupt)?, b.ok_or(Corrupt)?, t.ok_or(Corrupt)?], values);
+        A::elementwise_all(kernel, op, [a.ok_or(Corrupt)?, b.ok_or(Corrupt)?, t.ok_or(Corrupt)?], values);
         map(
             kernel,
             values,
@@ -104,7 +104,10 @@ pub(super) fn run<A: Pack, K: Kernel>(
     Ok(())
 }
 
-/// Runs an elementwise op of the halves of a register, column by column and group by group.
+/// Features of the halves that one call of [`Arithmetic::elementwise_all`] takes.
+const TILE: usize = 256;
+
+/// Runs an elementwise op of the halves of a register, group by group; several columns at once where they fit.
 #[inline(always)]
 fn halved<A: Pack, K: Kernel>(
     op: Elementwise<'_>,
@@ -115,23 +118,45 @@ fn halved<A: Pack, K: Kernel>(
     let Scratch { registers, sums, .. } = scratch;
     let operands = op.operands();
     let (count, input) = (usize::from(operands.count), operands.inputs[0]);
-    for column in 0..step.batch_columns() {
-        for index in step.groups.clone() {
-            let group = group_start(count, step.all_groups, index)..group_start(count, step.all_groups, index + 1);
-            let [a, b, _] = operands.ranges(&group, group.clone());
+    let mut halves = [[0; TILE]; 2];
+    for index in step.groups.clone() {
+        let group = group_start(count, step.all_groups, index)..group_start(count, step.all_groups, index + 1);
+        let each = group.len().max(1);
+        let tile = (TILE / each).max(1);
+        for first in (0..step.batch_columns()).step_by(tile) {
+            let columns = first..(first + tile).min(step.batch_columns());
             let x = registers.get::<i16>(input, 2 * count).ok_or(Corrupt)?;
-            let x = x.get(2 * count * column..2 * count * (column + 1)).ok_or(Corrupt)?;
-            let (a, b) = (x.get(a).ok_or(Corrupt)?, x.get(b).ok_or(Corrupt)?);
-            let values = sums.get_mut(..a.len()).ok_or(Corrupt)?;
-            elementwise::<A>(op, [a, b, b], values);
+            let ranges = operands.ranges(&group, group.clone());
+            let values = sums.get_mut(..columns.len() * each).ok_or(Corrupt)?;
+            let of_column = |column: usize, half: usize| {
+                let of = ranges.get(half)?;
+                x.get(2 * count * column + of.start..2 * count * column + of.end)
+            };
+            if columns.len() == 1 {
+                let [a, b] = [0, 1].map(|half| of_column(first, half).ok_or(Corrupt));
+                A::elementwise_all(kernel, op, [a?, b?, b?], values);
+            } else {
+                for (half, buffer) in halves.iter_mut().enumerate() {
+                    for (column, to) in columns.clone().zip(buffer.chunks_exact_mut(each)) {
+                        to.copy_from_slice(of_column(column, half).ok_or(Corrupt)?);
+                    }
+                }
+                let [a, b] = halves.each_ref().map(|half| half.get(..values.len()).ok_or(Corrupt));
+                A::elementwise_all(kernel, op, [a?, b?, b?], values);
+            }
             let y = registers.get_mut(operands.output, count).ok_or(Corrupt)?;
-            map(
-                kernel,
-                values,
-                y.get_mut(count * column + group.start..count * column + group.end).ok_or(Corrupt)?,
-                #[inline(always)]
-                |v, y| *y = <A as Arithmetic>::residual(v),
-            );
+            let mut done = 0;
+            for span in spans(columns, count, group.clone()) {
+                let values = values.get(done..done + span.len()).ok_or(Corrupt)?;
+                done += span.len();
+                map(
+                    kernel,
+                    values,
+                    y.get_mut(span).ok_or(Corrupt)?,
+                    #[inline(always)]
+                    |v, y| *y = <A as Arithmetic>::residual(v),
+                );
+            }
         }
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! Ops that only graphs have, at all columns of the batch.
 
+use super::conv::Conv;
 use super::elementwise;
+use super::lstm::{self, Lstm};
 use super::ops::{Op, OpState};
 use super::pack::{Pack, each_word};
 use super::row_cache::{RowCache, Shape};
@@ -11,7 +13,7 @@ use crate::blob::{
     TableIndex, TableRecord, group_start,
 };
 use crate::exec::error::Corrupt;
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, map};
 use crate::network::Image;
 use bytemuck::Pod;
 
@@ -155,7 +157,34 @@ pub(super) fn op<A: Pack, K: Kernel>(
     kernel: K,
 ) -> Result<(), Corrupt> {
     match op {
-        Op::Conv(conv) => match conv.map {
+        Op::Conv(conv) => run_conv(n, conv, op_states, step, scratch, kernel),
+        Op::Lstm(lstm) => match op_states.get_mut(n) {
+            Some(OpState::Lstm(state)) => run_lstm(lstm, step, state, scratch, kernel),
+            _ => Err(Corrupt),
+        },
+        Op::Quantize(record) => elementwise::quantize::<A, K>(record, step, scratch, kernel),
+        Op::Elementwise(record) => {
+            elementwise::run::<A, K>(record.elementwise().ok_or(Corrupt)?, step, scratch, kernel)
+        }
+        Op::Graph(op) => graph_op(n, op, op_states, step, scratch, kernel),
+    }
+}
+
+// The two large ops stand outside the executor's loops: inlined there, with a copy for each loop and kernel, they take minutes to
+// compile.
+
+#[inline(never)]
+fn run_conv<A: Pack, K: Kernel>(
+    n: usize,
+    conv: &Conv<A>,
+    op_states: &mut [OpState<A>],
+    step: &Step,
+    scratch: &mut Scratch,
+    kernel: K,
+) -> Result<(), Corrupt> {
+    kernel.run(
+        #[inline(always)]
+        || match conv.map {
             Some(map) => {
                 let rows = op_states.get(map).ok_or(Corrupt)?.rows();
                 conv.run_over(step, rows, scratch, kernel)
@@ -165,24 +194,30 @@ pub(super) fn op<A: Pack, K: Kernel>(
                 _ => Err(Corrupt),
             },
         },
-        Op::Lstm(lstm) => match op_states.get_mut(n) {
-            Some(OpState::Lstm(state)) => lstm.run(step, state, scratch, kernel),
-            _ => Err(Corrupt),
-        },
-        Op::Quantize(record) => elementwise::quantize::<A, K>(record, step, scratch, kernel),
-        Op::Elementwise(record) => {
-            elementwise::run::<A, K>(record.elementwise().ok_or(Corrupt)?, step, scratch, kernel)
-        }
-        Op::Graph(op) => graph_op(n, op, op_states, step, scratch),
-    }
+    )
 }
 
-fn graph_op<A: Pack>(
+#[inline(never)]
+fn run_lstm<A: Pack, K: Kernel>(
+    lstm: &Lstm<A>,
+    step: &Step,
+    state: &mut lstm::State<A>,
+    scratch: &mut Scratch,
+    kernel: K,
+) -> Result<(), Corrupt> {
+    kernel.run(
+        #[inline(always)]
+        || lstm.run(step, state, scratch, kernel),
+    )
+}
+
+fn graph_op<A: Pack, K: Kernel>(
     n: usize,
     op: &GraphOp,
     op_states: &mut [OpState<A>],
     step: &Step,
     scratch: &mut Scratch,
+    kernel: K,
 ) -> Result<(), Corrupt> {
     match op {
         GraphOp::Structure => Ok(()),
@@ -203,7 +238,7 @@ fn graph_op<A: Pack>(
             OpState::Conv(_) | OpState::Lstm(_) | OpState::Nothing => Err(Corrupt),
         },
         GraphOp::Table(table) => table.run(step, scratch),
-        GraphOp::Join(record) => join::<A>(record, step, scratch),
+        GraphOp::Join(record) => join::<A, K>(record, step, scratch, kernel),
         GraphOp::Logits(record) => logits::<A>(record, step, scratch),
     }
 }
@@ -237,25 +272,42 @@ impl Table {
     }
 }
 
-fn join<A: Pack>(record: &JoinRecord, step: &Step, scratch: &mut Scratch) -> Result<(), Corrupt> {
+fn join<A: Pack, K: Kernel>(record: &JoinRecord, step: &Step, scratch: &mut Scratch, kernel: K) -> Result<(), Corrupt> {
     let count = usize::from(record.count);
-    let registers = &mut scratch.registers;
+    let Scratch { registers, sums, .. } = scratch;
     for column in 0..step.batch_columns() {
         for group in step.groups.clone() {
-            let mut at = column * count + group_start(count, step.all_groups, group);
+            let start = column * count + group_start(count, step.all_groups, group);
             let end = column * count + group_start(count, step.all_groups, group + 1);
+            // An output may lie where an input does: a group is read before it is written.
+            let values = sums.get_mut(..end - start).ok_or(Corrupt)?;
+            let mut rest = &mut *values;
             for n in 0..2 {
                 let Span { from, count: taken } = *record.spans[n].get(group).ok_or(Corrupt)?;
                 let inputs = usize::from(record.counts[n]);
-                for element in 0..usize::from(taken) {
-                    let x = registers.get::<i16>(record.inputs[n], inputs).ok_or(Corrupt)?;
-                    let x = *x.get(column * inputs + usize::from(from) + element).ok_or(Corrupt)?;
-                    let y = registers.get_mut::<i16>(record.output, count).ok_or(Corrupt)?;
-                    *y.get_mut(at).ok_or(Corrupt)? = <A as Arithmetic>::output(x, record.rescale[n], 0);
-                    at += 1;
-                }
+                let first = column * inputs + usize::from(from);
+                let x = registers.get::<i16>(record.inputs[n], inputs).ok_or(Corrupt)?;
+                let x = x.get(first..first + usize::from(taken)).ok_or(Corrupt)?;
+                let (to, others) = rest.split_at_mut_checked(x.len()).ok_or(Corrupt)?;
+                map(
+                    kernel,
+                    x,
+                    to,
+                    #[inline(always)]
+                    |x, v| *v = <A as Arithmetic>::output(x, record.rescale[n], 0).into(),
+                );
+                rest = others;
             }
-            registers.get_mut::<i16>(record.output, count).ok_or(Corrupt)?.get_mut(at..end).ok_or(Corrupt)?.fill(0);
+            rest.fill(0);
+            let y =
+                registers.get_mut::<i16>(record.output, count).ok_or(Corrupt)?.get_mut(start..end).ok_or(Corrupt)?;
+            map(
+                kernel,
+                values,
+                y,
+                #[inline(always)]
+                |v, y| *y = v as i16,
+            );
         }
     }
     Ok(())

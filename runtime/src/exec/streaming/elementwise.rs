@@ -5,7 +5,6 @@ use super::gemv::{OUTPUT_BLOCK, Store, opaque};
 use super::registers::bytes;
 use crate::arithmetic::Arithmetic;
 use crate::blob::{Elementwise, Operands, QuantizeRecord, group_start};
-use crate::exec::elementwise::elementwise;
 use crate::exec::error::Corrupt;
 use crate::kernels::Kernel;
 use core::ops::Range;
@@ -30,7 +29,7 @@ pub(super) fn run<A: Arithmetic, K: Kernel>(
         let values = sums.get_mut(..range.len()).ok_or(Corrupt)?;
         let read = |at, range| registers.get::<A::Residual>(at, range).ok_or(Corrupt);
         let [of_a, of_b, of_t] = operands.ranges(&group, range.clone());
-        elementwise::<A>(op, [read(a, of_a)?, read(b, of_b)?, read(t, of_t)?], values);
+        A::elementwise_all(kernel, op, [read(a, of_a)?, read(b, of_b)?, read(t, of_t)?], values);
         Store::Residual.put::<A, K>(registers, output, range, values, kernel)?;
     }
     Ok(())

@@ -24,6 +24,7 @@ impl Avx2 {
 // SAFETY of the methods: an `Avx2` exists only on a CPU with AVX2.
 impl Kernel for Avx2 {
     const VECTORS: bool = true;
+    const LOOKUPS: bool = true;
 
     simd_methods!("avx2", Ymm, panel::Avx8, panel::Avx16);
 
@@ -31,6 +32,20 @@ impl Kernel for Avx2 {
     fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         // SAFETY: `self` proves that the CPU has AVX2.
         unsafe { cells(gates, before, cell_bits, c, h) }
+    }
+
+    #[inline(always)]
+    fn tanhs(self, z: &mut [i16], fraction: u32) {
+        // SAFETY: `self` proves that the CPU has AVX2.
+        unsafe { tanhs(z, fraction) }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn tanhs(z: &mut [i16], fraction: u32) {
+    let done = cell_avx2::tanhs(z, fraction);
+    if let Some(z) = z.get_mut(done..) {
+        Portable.tanhs(z, fraction);
     }
 }
 

@@ -47,6 +47,7 @@ impl Avx512Vnni {
 // SAFETY of the methods: an `Avx512Vnni` exists only on a CPU with AVX-512 F, BW, VL and VNNI.
 impl Kernel for Avx512Vnni {
     const VECTORS: bool = true;
+    const LOOKUPS: bool = true;
 
     simd_methods!("avx512f,avx512bw,avx512vl,avx512vnni", Zmm, panel::Vnni8, panel::Vnni16);
 
@@ -61,6 +62,12 @@ impl Kernel for Avx512Vnni {
     fn cells(self, gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i16], h: &mut [i16]) {
         // SAFETY: `self` proves that the CPU has AVX-512 F, BW, VL and VNNI.
         unsafe { cells(gates, before, cell_bits, c, h) }
+    }
+
+    #[inline(always)]
+    fn tanhs(self, z: &mut [i16], fraction: u32) {
+        // SAFETY: `self` proves that the CPU has AVX-512 F, BW, VL and VNNI.
+        unsafe { cell_avx512::tanhs(z, fraction) }
     }
 }
 

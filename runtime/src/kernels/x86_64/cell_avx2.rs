@@ -27,6 +27,21 @@ pub(super) fn cells(gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i1
     units
 }
 
+/// `tanh`, in place, of all numbers that fill whole vectors; returns how many.
+#[target_feature(enable = "avx2")]
+pub(super) fn tanhs(z: &mut [i16], fraction: u32) -> usize {
+    let fraction = _mm256_set1_epi32(fraction.cast_signed());
+    let (vectors, _) = z.as_chunks_mut::<UNITS>();
+    for vector in vectors.iter_mut() {
+        // SAFETY: a chunk holds [`UNITS`] elements, 16 bytes.
+        unsafe {
+            let z = _mm256_cvtepi16_epi32(_mm_loadu_si128(vector.as_ptr().cast()));
+            store(vector.as_mut_ptr(), tanh_of(z, fraction));
+        }
+    }
+    vectors.len() * UNITS
+}
+
 /// Loads the gates o, f, i, g of [`UNITS`] units as pairs of 16 bits: `(o, f)` in the first vector, `(i, g)` in the second.
 ///
 /// # Safety

@@ -59,6 +59,19 @@ pub(super) fn cells(gates: &[i16], before: &[i16], cell_bits: &[u8], c: &mut [i1
     }
 }
 
+/// `tanh` of each number, in place.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) fn tanhs(z: &mut [i16], fraction: u32) {
+    let fraction = _mm512_set1_epi16(fraction as i16);
+    for part in z.chunks_mut(UNITS) {
+        // SAFETY: the part holds as many elements as it says, at most a vector.
+        unsafe {
+            let z = load(part.as_ptr(), part.len());
+            store(part.as_mut_ptr(), part.len(), tanh_of(z, fraction));
+        }
+    }
+}
+
 /// Mask of the first `count` lanes of a partial vector.
 #[inline(always)]
 const fn mask(count: usize) -> u32 {
