@@ -22,7 +22,7 @@ pub struct Fixture {
     pub labels: Option<Vec<Label>>,
     /// Values and shape `[N, C, L or 1, H, W]`.
     pub logits: (Vec<usize>, Vec<f32>),
-    /// Negative log-likelihood of each image in nats.
+    /// Negative log-likelihood of each image in nats, `[N]`; `[N, scales]` of a model of several scales.
     pub nats: Vec<f64>,
 }
 
@@ -47,9 +47,22 @@ pub fn folder() -> PathBuf {
 /// # Panics
 /// Panics if one cannot be read, as they are part of the source.
 pub fn all() -> Vec<Fixture> {
-    let text = std::fs::read_to_string(folder().join("cases.json")).expect("cases.json");
+    listed(&folder())
+}
+
+/// All models of several scales, in `scales/`.
+///
+/// # Panics
+/// Panics if one cannot be read, as they are part of the source.
+pub fn of_scales() -> Vec<Fixture> {
+    listed(&folder().join("scales"))
+}
+
+/// The cases that a folder lists.
+fn listed(folder: &Path) -> Vec<Fixture> {
+    let text = std::fs::read_to_string(folder.join("cases.json")).expect("cases.json");
     let Cases { cases } = serde_json::from_str(&text).expect("cases.json");
-    cases.into_iter().map(Case::read).collect()
+    cases.into_iter().map(|case| case.read(folder)).collect()
 }
 
 /// The fixture `name`.
@@ -58,12 +71,12 @@ pub fn all() -> Vec<Fixture> {
 /// Panics if it does not exist.
 pub fn named(name: &str) -> Fixture {
     let labels = folder().join(format!("{name}.labels.npy")).exists();
-    Case { name: name.into(), labels }.read()
+    Case { name: name.into(), labels }.read(&folder())
 }
 
 impl Case {
-    fn read(self) -> Fixture {
-        let path = |ending: &str| folder().join(format!("{}.{ending}", self.name));
+    fn read(self, folder: &Path) -> Fixture {
+        let path = |ending: &str| folder.join(format!("{}.{ending}", self.name));
         let read = || -> Result<_, Error> {
             let trained = TrainedModel::read(&path("safetensors"))?;
             let images = ImageSet::read(&path("images.npy"))?;

@@ -3,6 +3,7 @@ mod gated;
 mod graphs;
 mod leaks;
 mod lists;
+mod scales;
 
 use super::*;
 use crate::testing::{GRAY, preset};

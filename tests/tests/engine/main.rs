@@ -16,5 +16,6 @@ mod odd_models;
 mod properties;
 mod reference_causality;
 mod reference_equals_fixtures;
+mod reference_of_scales;
 mod sizes;
 mod state;
