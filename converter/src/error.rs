@@ -247,6 +247,9 @@ pub enum Error {
         /// Suggested fix.
         fix: String,
     },
+    /// Failure to take a model from a file of another program.
+    #[error(transparent)]
+    Import(#[from] crate::import::ImportError),
     /// Metadata without a description.
     #[error("the metadata has no key `pixelrnn`, expected the model's description there")]
     NoMetadata,

@@ -1,8 +1,8 @@
 //! Trained models: network description and float weights in `.safetensors` files.
 
-mod buffers;
+pub(crate) mod buffers;
 mod closed;
-mod foreign;
+pub(crate) mod foreign;
 mod similar;
 
 pub use closed::ClosedWeights;
@@ -251,6 +251,12 @@ pub fn masked_weight(conv: &Conv, weight: &Tensor) -> Vec<f32> {
         }
     });
     masked
+}
+
+/// True if the metadata of a `.safetensors` file have a description.
+pub(crate) fn has_description(bytes: &[u8]) -> bool {
+    let read = SafeTensors::read_metadata(bytes);
+    read.is_ok_and(|(_, header)| header.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(METADATA_KEY)))
 }
 
 /// Compares the names and shapes of the tensors in a file with the description's.

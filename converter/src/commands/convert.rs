@@ -1,5 +1,6 @@
 //! `pixelrnn convert`.
 
+use super::describe::Describe;
 use super::input::read_images;
 use super::model::{AnyModel, report_closed_weights};
 use super::{Failure, progress};
@@ -15,8 +16,10 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Trained model (.safetensors), or a blob to rearrange for another target
+    /// Trained model (.safetensors), a checkpoint with --describe, or a blob to rearrange for another target
     model: PathBuf,
+    #[command(flatten)]
+    describe: Describe,
     /// Calibration images for the ranges of the activations, similar to the training images [default: samples of the
     /// model]
     #[arg(long, value_name = "IMAGES")]
@@ -127,7 +130,7 @@ fn percentile(text: &str) -> Result<f64, String> {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let trained = match AnyModel::read(&self.model)? {
+        let trained = match AnyModel::read_described(&self.model, &self.describe)? {
             AnyModel::Blob(blob) => return self.arrange(&blob),
             AnyModel::Trained(trained) => *trained,
         };

@@ -1,5 +1,6 @@
 //! `pixelrnn inspect`.
 
+use super::describe::{Describe, Part};
 use super::model::{AnyModel, BuiltIn, report_closed_weights};
 use super::{Failure, inspect_description};
 use pixelrnn::blob::{
@@ -18,9 +19,12 @@ pub struct Args {
     /// Blob (.prnn) or trained model (.safetensors) [default: built-in digits]
     model: Option<PathBuf>,
     /// List the tensors that a description asks for, with their shapes, and its values, with their classes: a JSON file of a
-    /// preset or a list of ops, the value of the key `pixelrnn` in a trained model's metadata; `-` is standard input
-    #[arg(long, value_name = "JSON", conflicts_with = "model")]
+    /// preset or a list of ops, the value of the key `pixelrnn` in a trained model's metadata; `-` is standard input. With a
+    /// model that is a checkpoint, the description of its network
+    #[arg(long, value_name = "JSON")]
     describe: Option<PathBuf>,
+    #[command(flatten)]
+    part: Part,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -40,19 +44,21 @@ struct Row {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        if let Some(path) = &self.describe {
+        if let (Some(path), None) = (&self.describe, &self.model) {
             let description = inspect_description::read(path)?;
             let title = describe(&description.image, description.output, description.classes);
             return inspect_description::print(&description, &title, self.json);
         }
         let mut out = std::io::stdout();
-        let (title, rows, totals) = match AnyModel::read_or(self.model.as_deref(), BuiltIn::Digits)? {
-            AnyModel::Blob(blob) => of_blob(&blob.model()?),
-            AnyModel::Trained(trained) => {
-                report_closed_weights(&trained, self.model.as_deref());
-                of_trained(&trained)?
-            }
-        };
+        let describe = Describe { describe: self.describe, part: self.part };
+        let (title, rows, totals) =
+            match AnyModel::read_described_or(self.model.as_deref(), &describe, BuiltIn::Digits)? {
+                AnyModel::Blob(blob) => of_blob(&blob.model()?),
+                AnyModel::Trained(trained) => {
+                    report_closed_weights(&trained, self.model.as_deref());
+                    of_trained(&trained)?
+                }
+            };
         if self.json {
             let mut all = totals;
             all["ops"] = rows.iter().map(Row::to_json).collect();

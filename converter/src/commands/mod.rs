@@ -5,6 +5,8 @@ mod compress;
 mod context;
 mod convert;
 mod decompress;
+mod describe;
+mod import;
 mod input;
 mod inspect;
 mod inspect_description;
@@ -42,6 +44,7 @@ enum Command {
     Score(score::Args),
     /// Convert a trained model (.safetensors) to a blob (.prnn)
     Convert(convert::Args),
+    Import(import::Args),
     /// Compress images without loss
     Compress(compress::Args),
     /// Decompress images, bit-exactly
@@ -61,6 +64,7 @@ impl Cli {
             Command::Context(args) => args.run(),
             Command::Score(args) => args.run(),
             Command::Convert(args) => args.run(),
+            Command::Import(args) => args.run(),
             Command::Compress(args) => args.run(),
             Command::Decompress(args) => args.run(),
             Command::Verify(args) => args.run(),

@@ -1,7 +1,9 @@
 //! Selection and reading of models.
 
 use super::Failure;
+use super::describe::Describe;
 use pixelrnn::blob::MAGIC;
+use pixelrnn_converter::import::{self, Options};
 use pixelrnn_converter::{Blob, Error, TrainedModel, files};
 use std::path::Path;
 
@@ -60,7 +62,29 @@ impl AnyModel {
             blob.model().map_err(named)?;
             Ok(Self::Blob(blob))
         } else {
-            Ok(Self::Trained(Box::new(TrainedModel::from_file(&bytes, path)?)))
+            let imported = import::from_bytes(bytes, Some(path), Options::default()).map_err(named)?;
+            report_notes(&imported.notes, path);
+            Ok(Self::Trained(Box::new(imported.model)))
+        }
+    }
+
+    /// [`AnyModel::read`], with the description of a checkpoint.
+    pub fn read_described(path: &Path, describe: &Describe) -> Result<Self, Error> {
+        let options = describe.options()?;
+        if options.is_empty() {
+            return Self::read(path);
+        }
+        let imported = import::read(path, options)?;
+        report_notes(&imported.notes, path);
+        Ok(Self::Trained(Box::new(imported.model)))
+    }
+
+    /// [`AnyModel::read_or`], with the description of a checkpoint.
+    pub fn read_described_or(path: Option<&Path>, describe: &Describe, built_in: BuiltIn) -> Result<Self, Failure> {
+        match path {
+            Some(path) => Ok(Self::read_described(path, describe)?),
+            None if describe.is_empty() => Ok(Self::read_or(None, built_in)?),
+            None => Err(Failure::Usage("--describe: name the model that it describes".into())),
         }
     }
 
@@ -79,8 +103,8 @@ pub fn read_blob(path: &Path) -> Result<Blob, Failure> {
 }
 
 /// Reads a trained model and its blob, in this order.
-pub fn read_pair(trained: &Path, blob: &Path) -> Result<(TrainedModel, Blob), Failure> {
-    match AnyModel::read(trained)? {
+pub fn read_pair(trained: &Path, describe: &Describe, blob: &Path) -> Result<(TrainedModel, Blob), Failure> {
+    match AnyModel::read_described(trained, describe)? {
         AnyModel::Trained(model) => Ok((*model, read_blob(blob)?)),
         AnyModel::Blob(_) => Err(match AnyModel::read(blob)? {
             AnyModel::Trained(_) => {
@@ -89,6 +113,13 @@ pub fn read_pair(trained: &Path, blob: &Path) -> Result<(TrainedModel, Blob), Fa
             AnyModel::Blob(_) => Error::NoTrained.in_file(files::display_name(trained)),
         }
         .into()),
+    }
+}
+
+/// Reports the choices made in reading a checkpoint on standard error.
+pub fn report_notes(notes: &[String], path: &Path) {
+    for note in notes {
+        eprintln!("pixelrnn: {}: {note}", files::display_name(path));
     }
 }
 

@@ -1,5 +1,6 @@
 //! `pixelrnn score`.
 
+use super::describe::Describe;
 use super::input::{Input, report_notice};
 use super::model::{self, AnyModel, BuiltIn};
 use super::{Failure, output, progress};
@@ -18,6 +19,8 @@ pub struct Args {
     /// Blob (.prnn), run by the integer engine, or trained model (.safetensors), run by the float reference
     #[arg(short, long, value_name = "MODEL")]
     model: Option<PathBuf>,
+    #[command(flatten)]
+    describe: Describe,
     /// Labels of the images, for a model with classes: .npy or IDX; for a folder also lines `name,label`
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -60,7 +63,11 @@ impl Args {
         output::check_ending("--nats", self.nats.as_deref(), &["npy"])?;
         output::check_ending("--logits", self.logits.as_deref(), &["npy"])?;
         output::check_ending("--plot", self.plot.as_deref(), &["png"])?;
-        let any = AnyModel::read_or(self.model.as_deref(), BuiltIn::for_labels(self.labels.is_some()))?;
+        let any = AnyModel::read_described_or(
+            self.model.as_deref(),
+            &self.describe,
+            BuiltIn::for_labels(self.labels.is_some()),
+        )?;
         let reference;
         let (scorer, classes, kind) = match &any {
             AnyModel::Blob(blob) => {

@@ -1,5 +1,6 @@
 //! `pixelrnn verify`.
 
+use super::describe::Describe;
 use super::input::read_images;
 use super::{Failure, engine_name, model, progress};
 use pixelrnn::network::Output;
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 pub struct Args {
     /// Trained model (.safetensors)
     trained: PathBuf,
+    #[command(flatten)]
+    describe: Describe,
     /// Blob made from it (.prnn)
     blob: PathBuf,
     /// Images to compare on
@@ -39,7 +42,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let (trained, blob) = model::read_pair(&self.trained, &self.blob)?;
+        let (trained, blob) = model::read_pair(&self.trained, &self.describe, &self.blob)?;
         let engine = blob.model()?;
         let image = trained.description().image;
         let classes = trained.description().classes;

@@ -69,6 +69,28 @@ fn read(bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>, Kind), Error> {
     Ok((shape, bytes, number.kind))
 }
 
+/// An array of any type, as the file has it.
+pub(crate) struct Raw<'a> {
+    /// Type code of `NumPy`, such as `<f4`.
+    pub descr: &'a str,
+    /// True if the elements are column-major.
+    pub fortran: bool,
+    /// Size of each dimension.
+    pub shape: Vec<usize>,
+    /// The elements, unchecked.
+    pub data: &'a [u8],
+}
+
+/// Splits a file into its header and its elements.
+///
+/// # Errors
+/// When the bytes are no `.npy` file, and when the header is damaged.
+pub(crate) fn raw(bytes: &[u8]) -> Result<Raw<'_>, Error> {
+    let (header, data) = split(bytes)?;
+    let Header { descr, fortran, shape } = Header::parse(header)?;
+    Ok(Raw { descr, fortran, shape, data })
+}
+
 /// Splits a file of version 1, 2 or 3 into header text and data.
 fn split(bytes: &[u8]) -> Result<(&str, &[u8]), Error> {
     let short = || bad("the header is cut short".to_string());

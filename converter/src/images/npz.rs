@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::files::MAX_BYTES;
 use flate2::read::DeflateDecoder;
-use rawzip::{CompressionMethod, ZipArchive};
+use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipSliceArchive};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -65,6 +65,37 @@ pub fn array(bytes: &[u8], name: Option<&str>) -> Result<Vec<u8>, Error> {
         (_, Some(found)) => found,
         (None, None) => return Err(bad("no arrays in it".to_string())),
     };
+    unpack(&archive, wayfinder, method, MAX_BYTES)
+}
+
+/// Extracts all `.npy` files with their names, up to 1 GiB in all.
+///
+/// # Errors
+/// When the archive or an array is damaged, and when the arrays are too large.
+pub(crate) fn arrays(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    let damaged = |e: rawzip::Error| bad(e.to_string());
+    let archive = ZipArchive::from_slice(bytes).map_err(damaged)?;
+    let mut entries = archive.entries();
+    let (mut arrays, mut room) = (Vec::new(), MAX_BYTES);
+    while let Some(entry) = entries.next_entry().map_err(damaged)? {
+        let path = entry.file_path();
+        let full = String::from_utf8_lossy(path.as_ref()).into_owned();
+        let Some(name) = full.strip_suffix(".npy") else { return Err(bad(format!("`{full}` is no array"))) };
+        let array = unpack(&archive, entry.wayfinder(), entry.compression_method(), room)?;
+        room -= array.len() as u64;
+        arrays.push((name.to_string(), array));
+    }
+    Ok(arrays)
+}
+
+/// Extracts one entry of at most `limit` bytes.
+fn unpack(
+    archive: &ZipSliceArchive<&[u8]>,
+    wayfinder: ZipArchiveEntryWayfinder,
+    method: CompressionMethod,
+    limit: u64,
+) -> Result<Vec<u8>, Error> {
+    let damaged = |e: rawzip::Error| bad(e.to_string());
     let entry = archive.get_entry(wayfinder).map_err(damaged)?;
     let data: Box<dyn Read> = match method {
         CompressionMethod::STORE => Box::new(entry.data()),
@@ -72,9 +103,9 @@ pub fn array(bytes: &[u8], name: Option<&str>) -> Result<Vec<u8>, Error> {
         other => return Err(bad(format!("an array compressed by method {other}, expected stored or deflated"))),
     };
     let mut array = Vec::new();
-    let read = entry.verifying_reader(data).take(MAX_BYTES + 1).read_to_end(&mut array);
+    let read = entry.verifying_reader(data).take(limit + 1).read_to_end(&mut array);
     read.map_err(|e| bad(format!("a damaged or truncated array ({e})")))?;
-    if array.len() as u64 > MAX_BYTES {
+    if array.len() as u64 > limit {
         return Err(Error::TooLarge { limit: MAX_BYTES, unpacked: " when unpacked" });
     }
     Ok(array)

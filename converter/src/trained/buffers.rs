@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 const SHOWN: usize = 15;
 
 /// A stored mask with its convolution.
-pub(super) struct StoredMask<'a> {
+pub(crate) struct StoredMask<'a> {
     name: String,
     op: String,
     conv: Conv,
@@ -39,12 +39,17 @@ pub(super) fn take<'a>(scale: &ScaleNodes, tensors: &mut BTreeMap<String, Tensor
     masks
 }
 
-impl StoredMask<'_> {
+impl<'a> StoredMask<'a> {
+    /// The mask in the tensor `name`, of the convolution `conv` of `op`.
+    pub(crate) fn new(name: String, op: String, conv: &Conv, view: TensorView<'a>) -> Self {
+        Self { name, op, conv: *conv, view }
+    }
+
     /// Compares the mask with the op's. Any shape that broadcasts to the weight's is accepted, as in `PyTorch`.
     ///
     /// # Errors
     /// When the shape, the type or a value is invalid, and when the masks differ.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let (conv, shape) = (&self.conv, self.view.shape());
         let full = [conv.outputs.count, conv.inputs.count, conv.kernel[0], conv.kernel[1]];
         let missing = full.len().checked_sub(shape.len());

@@ -41,7 +41,7 @@ enum Kind {
 }
 
 /// Error for a file of a recognized kind other than `.safetensors`. `path` is its name, if known.
-pub(super) fn recognize(bytes: &[u8], path: Option<&Path>) -> Option<Error> {
+pub(crate) fn recognize(bytes: &[u8], path: Option<&Path>) -> Option<Error> {
     // Start of a safetensors header: a damaged file, which the reader explains.
     if bytes.get(8) == Some(&b'{') {
         return None;
@@ -50,6 +50,18 @@ pub(super) fn recognize(bytes: &[u8], path: Option<&Path>) -> Option<Error> {
     let kind = by_bytes(bytes, &name).or_else(|| by_name(&name))?;
     let (is, fix) = kind.describe(if name.is_empty() { "FILE" } else { &name });
     Some(Error::NotSafetensors { is, fix })
+}
+
+/// True for a `PyTorch` checkpoint or another pickle with tensors, false for an archive of `NumPy` arrays.
+pub(crate) fn archive_of_tensors(bytes: &[u8]) -> Option<bool> {
+    /// Place of the magic in the header of a tar file, the container of the oldest checkpoints.
+    const TAR: std::ops::Range<usize> = 257..262;
+    match by_bytes(bytes, "") {
+        Some(Kind::TorchZip | Kind::TorchLegacy | Kind::Pickle) => Some(true),
+        Some(Kind::Npz) => Some(false),
+        _ if bytes.get(TAR) == Some(b"ustar") => Some(true),
+        _ => None,
+    }
 }
 
 fn by_bytes(bytes: &[u8], name: &str) -> Option<Kind> {
@@ -140,7 +152,14 @@ impl Kind {
                  `state[\"state_dict\"]`"
             )
         };
-        let loaded = || torch(&format!("torch.load({name:?}, map_location=\"cpu\", weights_only=True)"));
+        let import = format!(
+            "`pixelrnn import {name} --describe network.json -o model.safetensors` converts it, and without `--describe` lists \
+             the tensors and suggests a description (docs/import.md)"
+        );
+        let loaded = || {
+            let load = torch(&format!("torch.load({name:?}, map_location=\"cpu\", weights_only=True)"));
+            format!("{import}; or {load}")
+        };
         match self {
             Self::TorchZip => ("a PyTorch file (zip)", loaded()),
             Self::TorchLegacy => ("a PyTorch file (legacy pickle)", loaded()),
@@ -162,7 +181,8 @@ impl Kind {
                 ("a NumPy array (.npy)", arrays("numpy as np", &format!("{{\"first.weight\": np.load({name:?}), …}}")))
             }
             Self::Npz => {
-                ("an archive of NumPy arrays (.npz)", arrays("numpy as np", &format!("dict(np.load({name:?}))")))
+                let convert = arrays("numpy as np", &format!("dict(np.load({name:?}))"));
+                ("an archive of NumPy arrays (.npz)", format!("{import}; or {convert}"))
             }
             Self::Onnx => (
                 "an ONNX graph",

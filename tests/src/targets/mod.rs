@@ -7,6 +7,7 @@
 mod blob;
 mod container;
 mod images;
+mod import;
 pub mod protocol;
 mod trained_model;
 
@@ -23,10 +24,11 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target { name: "blob", run: blob::run },
     Target { name: "container", run: container::run },
     Target { name: "images", run: images::run },
+    Target { name: "import", run: import::run },
     Target { name: "protocol", run: protocol::run },
     Target { name: "trained_model", run: trained_model::run },
 ];

@@ -68,6 +68,11 @@ fn no_file_of_images_does_harm() {
 }
 
 #[test]
+fn no_checkpoint_does_harm() {
+    runs("import", 2000);
+}
+
+#[test]
 fn no_dialogue_does_harm() {
     runs("protocol", 1000);
 }

@@ -3,6 +3,7 @@
 mod coding;
 mod damaged_blobs;
 mod fuzz_targets;
+mod imports;
 mod interrupted_writes;
 mod old_formats;
 mod round_trips;

@@ -6,6 +6,7 @@ mod convert;
 mod describe;
 mod failures;
 mod images;
+mod imports;
 mod little_memory;
 mod models;
 mod results;
