@@ -31,9 +31,9 @@ int main(void) {
     const int32_t label = MODEL_CLASSES > 0 ? 0 : PIXELRNN_NO_LABEL;
     pixelrnn_engine engine;
     pixelrnn_source source;
-    pixelrnn_status status;
+    pixelrnn_pixel pixel;
     uint64_t drawn = 0, scored = 0, completed = 0, spent = 0;
-    int32_t found = 0;
+    int32_t found = 0, status;
     uint32_t crc = 0;
 #define TRY(call) if ((status = (call)) != PIXELRNN_OK) return printf("%s\n", pixelrnn_error_string(status)), 1
     TRY(pixelrnn_engine_init(&engine, model_blob, MODEL_BYTES, state, MODEL_STATE_WORDS, NULL));
@@ -51,8 +51,10 @@ int main(void) {
     if (crc32(0, restored, sizeof restored) != crc || found != label || spent != scored) return puts("not restored"), 1;
 
     TRY(pixelrnn_source_complete(&source, image, sizeof image, MODEL_HEIGHT / 2, 8, PIXELRNN_TEMPERATURE_ONE));
-    TRY(pixelrnn_engine_run(&engine, label, &source, image, sizeof image, &completed));
-    crc = crc32(crc, image, sizeof image);
+    TRY(pixelrnn_engine_restart(&engine, label));
+    for (; (status = pixelrnn_engine_step(&engine, &source, &pixel)) == PIXELRNN_OK; completed += pixel.cost)
+        crc = crc32(crc, pixel.values, MODEL_CHANNELS); /* one pixel a call: in between, do other work */
+    if (status != PIXELRNN_DONE) return printf("%s\n", pixelrnn_error_string(status)), 1;
     printf("crc=%08" PRIx32 " cost=%" PRIu64 "\n", crc, drawn + scored + completed);
     return 0;
 }

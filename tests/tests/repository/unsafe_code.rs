@@ -46,7 +46,9 @@ fn sources(folder: &Path, all: &mut Vec<(String, String)>) {
 
 fn all_sources() -> Vec<(String, String)> {
     let mut all = Vec::new();
-    for folder in ["runtime", "converter", "client", "trainer", "firmware-example", "tests", "benches", "fuzz", "bindings/c"] {
+    for folder in
+        ["runtime", "converter", "client", "trainer", "firmware-example", "tests", "benches", "fuzz", "bindings/c"]
+    {
         sources(&root().join(folder), &mut all);
     }
     assert!(all.len() > 150, "only {} sources", all.len());
