@@ -96,8 +96,8 @@ impl<'a> Distribution<'a> {
     }
 
     /// Distribution of given frequencies, which sum to [`TOTAL`].
-    #[cfg(feature = "std")]
-    pub(crate) const fn of(frequencies: &'a [u32]) -> Self {
+    #[doc(hidden)] // for bindings, which pass predictions through another language
+    pub const fn of(frequencies: &'a [u32]) -> Self {
         Self { frequencies }
     }
 

@@ -39,10 +39,12 @@ pub(super) fn gemv_tiled<X: Copy + Into<i32>>(
     sums: &mut [i32],
     order: impl Fn([i8; Layout::INPUTS]) -> [i8; Layout::INPUTS],
 ) {
-    let mut rest = weights;
-    for (sums, bias) in sums.chunks_mut(Layout::OUTPUTS).zip(bias.chunks(Layout::OUTPUTS)) {
-        let outputs = sums.len().min(bias.len());
-        let Some(block) = rest.split_off(..outputs * x.len()) else { return };
+    let (mut rest, mut biases, mut left) = (weights, bias, sums);
+    // Zipped chunks divide by their length, which the optimizer proves to be no panic only where it inlines them.
+    loop {
+        let outputs = left.len().min(biases.len()).min(Layout::OUTPUTS);
+        let (Some(sums), Some(bias)) = (left.split_off_mut(..outputs), biases.split_off(..outputs)) else { return };
+        let Some(block) = rest.split_off(..outputs * x.len()).filter(|_| outputs > 0) else { return };
         let (block, _) = block.as_chunks::<{ Layout::INPUTS }>();
         for (output, (sum, bias)) in sums.iter_mut().zip(bias).enumerate() {
             *sum = *bias;
