@@ -1,81 +1,13 @@
-//! Selection and reading of models.
+//! Models given to commands.
 
 use super::Failure;
-use pixelrnn::blob::MAGIC;
+pub use pixelrnn_converter::any::{AnyModel, BuiltIn};
 use pixelrnn_converter::{Blob, Error, TrainedModel, files};
 use std::path::Path;
 
-pixelrnn::include_model!(
-    /// Built-in model without classes.
-    mod digits = "../../models/mnist-pixelcnn.prnn"
-);
-
-pixelrnn::include_model!(
-    /// Built-in model with classes.
-    mod labelled_digits = "../../models/mnist-class-pixelcnn.prnn"
-);
-
-/// The built-in models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BuiltIn {
-    /// Digits, without classes.
-    Digits,
-    /// Digits with their classes.
-    LabelledDigits,
-}
-
-impl BuiltIn {
-    /// The built-in model for a command with or without labels.
-    pub fn for_labels(given: bool) -> Self {
-        if given { Self::LabelledDigits } else { Self::Digits }
-    }
-
-    /// The built-in model with this `identity`, else the digits without classes.
-    pub fn of_identity(identity: u64) -> Self {
-        let is_it = |built_in: &Self| built_in.blob().model().is_ok_and(|model| model.identity() == identity);
-        [Self::Digits, Self::LabelledDigits].into_iter().find(is_it).unwrap_or(Self::Digits)
-    }
-
-    fn blob(self) -> Blob {
-        Blob::new(match self {
-            Self::Digits => digits::BLOB,
-            Self::LabelledDigits => labelled_digits::BLOB,
-        })
-    }
-}
-
-/// A blob or a trained model.
-pub enum AnyModel {
-    Blob(Blob),
-    Trained(Box<TrainedModel>),
-}
-
-impl AnyModel {
-    /// Reads a model from the file at `path`, with its kind detected by content.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = files::read(path)?;
-        let named = |e: Error| e.in_file(files::display_name(path));
-        if bytes.starts_with(&MAGIC) {
-            let blob = Blob::copy(&bytes).map_err(named)?;
-            blob.model().map_err(named)?;
-            Ok(Self::Blob(blob))
-        } else {
-            Ok(Self::Trained(Box::new(TrainedModel::from_file(&bytes, path)?)))
-        }
-    }
-
-    /// Reads a model from `path`, or returns the built-in one.
-    pub fn read_or(path: Option<&Path>, built_in: BuiltIn) -> Result<Self, Error> {
-        path.map_or_else(|| Ok(Self::Blob(built_in.blob())), Self::read)
-    }
-}
-
 /// Reads a blob. The error for a trained model suggests `convert`.
 pub fn read_blob(path: &Path) -> Result<Blob, Failure> {
-    match AnyModel::read(path)? {
-        AnyModel::Blob(blob) => Ok(blob),
-        AnyModel::Trained(_) => Err(Error::NotABlob.in_file(files::display_name(path)).into()),
-    }
+    AnyModel::read(path)?.into_blob().map_err(|e| e.in_file(files::display_name(path)).into())
 }
 
 /// Reads a trained model and its blob, in this order.
