@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::files::MAX_BYTES;
 use crate::images::{ImageSet, Label, Range, check_labels};
 use crate::memory;
+use crate::progress::Progress;
 use crate::run::{batch_size, engine_error, packed, setup_error, with_size};
 use pixelrnn::batched::{Batch, PackedModel, Scorer};
 use pixelrnn::coder::container::{
@@ -45,7 +46,7 @@ pub fn compress(
     model: Model<'_>,
     set: &ImageSet,
     labels: Option<&[Label]>,
-    progress: impl Fn() + Sync,
+    progress: impl Progress,
 ) -> Result<Compressed, Error> {
     let shape = model.image();
     let (got, expected) = ([set.channels, set.height, set.width], [shape.channels, shape.height, shape.width]);
@@ -65,15 +66,19 @@ pub fn compress(
     let blocks: Vec<(Vec<u8>, Cost)> = (0..set.count.div_ceil(each))
         .into_par_iter()
         .map(|block| {
+            progress.check()?;
             let members = (block * each..set.count.min((block + 1) * each)).map(|n| {
-                progress();
-                (labels.map(|labels| usize::from(labels[n])), set.image(n))
+                progress.done();
+                // Writing cannot be stopped: an image that does not fit ends it.
+                let image = if progress.check().is_ok() { set.image(n) } else { &[] };
+                (labels.map(|labels| usize::from(labels[n])), image)
             });
-            if members.len() == 1 {
+            let written = if members.len() == 1 {
                 compress_block::<SMALL_SEGMENT>(model, packed.as_ref(), members)
             } else {
                 compress_block::<SEGMENT>(model, packed.as_ref(), members)
-            }
+            };
+            progress.check().and(written)
         })
         .collect::<Result<_, Error>>()?;
     let header = Header { planes: set.planes && set.channels == 1, ..Header::new(&model, images) };
@@ -92,12 +97,12 @@ pub fn compress_sets(
     model: Model<'_>,
     sets: &[ImageSet],
     labels: Option<&[Label]>,
-    progress: impl Fn() + Sync,
+    progress: impl Progress,
 ) -> Result<Compressed, Error> {
     let (mut bytes, mut bits, mut first) = (Vec::new(), 0.0, 0);
     for set in sets {
         let own = labels.and_then(|labels| labels.get(first..first + set.count));
-        let part = compress(with_size(model, [set.height, set.width])?, set, own, &progress)?;
+        let part = compress(with_size(model, [set.height, set.width])?, set, own, progress)?;
         bytes.extend(part.bytes);
         bits += part.bits;
         first += set.count;
@@ -170,7 +175,7 @@ pub fn header(bytes: &[u8]) -> Result<Header, Error> {
 ///
 /// # Errors
 /// When the file is damaged, too large, has images of several sizes, or was made with another model.
-pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) -> Result<Decompressed, Error> {
+pub fn decompress(model: Model<'_>, bytes: &[u8], progress: impl Progress) -> Result<Decompressed, Error> {
     let mut all = decompress_sets(model, bytes, progress)?;
     match all.sets.pop() {
         Some(set) if all.sets.is_empty() => Ok(Decompressed { set, labels: all.labels, names: all.names }),
@@ -193,7 +198,7 @@ pub struct DecompressedSets {
 ///
 /// # Errors
 /// When the file is damaged, too large, or was made with another model.
-pub fn decompress_sets(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Sync) -> Result<DecompressedSets, Error> {
+pub fn decompress_sets(model: Model<'_>, bytes: &[u8], progress: impl Progress) -> Result<DecompressedSets, Error> {
     let (parts, rest) = parts(bytes)?;
     let mut models = Vec::with_capacity(parts.len());
     let (mut images, mut values) = (0_u64, 0_u64);
@@ -210,7 +215,7 @@ pub fn decompress_sets(model: Model<'_>, bytes: &[u8], progress: impl Fn() + Syn
     }
     let (mut sets, mut labels) = (Vec::with_capacity(parts.len()), Vec::new());
     for (part, model) in parts.iter().zip(models) {
-        let (set, own) = decompress_part(model, part, &progress)?;
+        let (set, own) = decompress_part(model, part, progress)?;
         sets.push(set);
         labels.extend(own);
     }
@@ -239,7 +244,7 @@ fn parts(bytes: &[u8]) -> Result<(Vec<Part<'_>>, &[u8]), Error> {
 fn decompress_part(
     model: Model<'_>,
     part: &Part<'_>,
-    progress: &(impl Fn() + Sync),
+    progress: impl Progress,
 ) -> Result<(ImageSet, Vec<Label>), Error> {
     let Part { header, blocks } = part;
     let shape = model.image();
@@ -249,7 +254,13 @@ fn decompress_part(
     let together = if model.classes() > 0 { 1 } else { batch_size(blocks.len()) };
     let restored = blocks.par_chunks(together).map(|blocks| match &packed {
         Some(packed) => decompress_batch(packed, blocks, progress),
-        None => blocks.iter().map(|block| decompress_block(model, block, progress)).collect(),
+        None => blocks
+            .iter()
+            .map(|block| {
+                progress.check()?;
+                decompress_block(model, block, progress)
+            })
+            .collect(),
     });
     let restored = restored.collect::<Result<Vec<_>, Error>>()?;
     let mut data = memory::room_for(values, memory::IMAGES)?;
@@ -287,7 +298,7 @@ impl Restored {
 fn decompress_batch(
     packed: &PackedModel<'_>,
     blocks: &[Block<'_>],
-    progress: &(impl Fn() + Sync),
+    progress: impl Progress,
 ) -> Result<Vec<Restored>, Error> {
     let shape = packed.model().image();
     let values = shape.values();
@@ -299,6 +310,7 @@ fn decompress_batch(
     let mut out = memory::zeros(blocks.len() * values, memory::IMAGES)?;
     let mut batch = Batch::new(packed, blocks.len()).map_err(setup_error)?;
     for image in 0.. {
+        progress.check()?;
         let left = order.partition_point(|n| blocks[*n].images > image);
         // Finished at once, so a damaged block is detected before more work is done.
         for (mut reader, mut source) in open.drain(left..) {
@@ -315,14 +327,14 @@ fn decompress_batch(
         for (n, out) in order.iter().zip(out.chunks_exact(values)) {
             restored[*n].values.extend_from_slice(out);
             restored[*n].labels.extend(label.map(|label| label as Label));
-            progress();
+            progress.done();
         }
     }
     Ok(restored)
 }
 
 /// Decodes a block pixel by pixel.
-fn decompress_block(model: Model<'_>, block: &Block<'_>, progress: &(impl Fn() + Sync)) -> Result<Restored, Error> {
+fn decompress_block(model: Model<'_>, block: &Block<'_>, progress: impl Progress) -> Result<Restored, Error> {
     let Image { height, width, channels, .. } = model.image();
     let values = channels * height * width;
     let mut state = memory::zeros(model.state_words(), memory::STATE)?;
@@ -331,7 +343,7 @@ fn decompress_block(model: Model<'_>, block: &Block<'_>, progress: &(impl Fn() +
     read_block(&mut engine, MAX_IMAGES, block.bytes, |image, label, pixel| {
         let start = image as usize * values;
         if (pixel.row, pixel.column) == (0, 0) {
-            progress();
+            progress.done();
             restored.values.resize(start + values, 0);
             restored.labels.extend(label.map(|label| label as Label));
         }

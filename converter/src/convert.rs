@@ -3,14 +3,14 @@
 use crate::blob::Blob;
 use crate::error::Error;
 use crate::fold::fold_batch_norms;
-use crate::images::{ImageSet, Label, Range};
+use crate::images::{ImageSet, Label};
+use crate::progress::Progress;
 use crate::quantize::{Activations, Method, Numbers, Observed, observe, one_scale, quantize};
 use crate::reference::Reference;
-use crate::run::{Scorer, sample};
+use crate::run::{Scorer, sample, sample_labelled};
 use crate::trained::TrainedModel;
 use pixelrnn::Temperature;
 use pixelrnn::blob::NumberFormat;
-use rayon::prelude::*;
 use std::borrow::Cow;
 
 /// Calibration images.
@@ -126,7 +126,7 @@ impl<'a> Calibrated<'a> {
         trained: &'a TrainedModel,
         calibration: &Calibration,
         method: Method,
-        progress: impl Fn() + Sync,
+        progress: impl Progress,
     ) -> Result<Self, Error> {
         one_scale(trained)?;
         let trained = fold_batch_norms(trained)?;
@@ -134,9 +134,9 @@ impl<'a> Calibrated<'a> {
         let (set, labels) = match calibration {
             Calibration::Images { set, labels, count } => spread(set, labels.as_deref(), *count),
             // Sampled from the float model: samples of an integer blob would reflect that blob's clamping.
-            Calibration::OwnSamples { count } => own_samples(&trained, *count, &progress)?,
+            Calibration::OwnSamples { count } => own_samples(&trained, *count, progress)?,
         };
-        let seen = observe(&trained, &reference, &set.iter().collect::<Vec<_>>(), labels.as_deref(), &progress)?;
+        let seen = observe(&trained, &reference, &set.iter().collect::<Vec<_>>(), labels.as_deref(), progress)?;
         let float_nats = nats(Scorer::Reference(&reference), &set, labels.as_deref())?;
         Ok(Self { trained, set, labels, seen, method, float_nats })
     }
@@ -255,7 +255,7 @@ pub fn convert(
     calibration: &Calibration,
     weights: NumberFormat,
     method: Method,
-    progress: impl Fn() + Sync,
+    progress: impl Progress,
 ) -> Result<Converted, Error> {
     Calibrated::new(trained, calibration, method, progress)?.convert(weights)
 }
@@ -291,18 +291,15 @@ fn spread(set: &ImageSet, labels: Option<&[Label]>, count: usize) -> (ImageSet, 
 fn own_samples(
     trained: &TrainedModel,
     count: usize,
-    progress: impl Fn() + Sync,
+    progress: impl Progress,
 ) -> Result<(ImageSet, Option<Vec<Label>>), Error> {
     let blob = quantize(trained, Numbers::F32)?;
     let (model, classes) = (blob.model()?, trained.description().classes);
     if classes == 0 {
         return Ok((sample(model, count, 0, Temperature::ONE, None, progress)?, None));
     }
-    let image = model.image();
     let labels: Vec<Label> = (0..count).map(|n| (n % classes) as Label).collect();
-    let draw = |n: usize| Ok(sample(model, 1, n as u64, Temperature::ONE, Some(n % classes), &progress)?.data);
-    let images = (0..count).into_par_iter().map(draw).collect::<Result<Vec<_>, Error>>()?;
-    let set = ImageSet::new([image.channels, image.height, image.width], images.concat(), Range::Levels)?;
+    let set = sample_labelled(model, &labels, 0, Temperature::ONE, progress)?;
     Ok((set, Some(labels)))
 }
 

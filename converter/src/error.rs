@@ -397,6 +397,14 @@ pub enum Error {
         /// Levels of the model.
         levels: usize,
     },
+    /// Number of levels that images cannot have.
+    #[error("{got}, expected the model's {own}{}", if *own == 256 { "" } else { " or 256" })]
+    LevelsIn {
+        /// Number given.
+        got: usize,
+        /// Levels of the model.
+        own: usize,
+    },
     /// Lossy quantization where lossless compression was requested.
     #[error(
         "{changed} of {values} values are not among the shades of the model's {levels} levels and would change: use \
@@ -545,6 +553,9 @@ pub enum Error {
     /// Failed drawing.
     #[error("the picture cannot be drawn: {0}")]
     Drawing(String),
+    /// Work that its watcher stopped.
+    #[error("stopped")]
+    Stopped,
     /// Error of the engine.
     #[error("the engine stopped: {0}")]
     Engine(String),

@@ -22,6 +22,7 @@
 //! ```
 
 pub mod agreement;
+pub mod any;
 pub mod blob;
 pub mod complete;
 pub mod compress;
@@ -45,6 +46,7 @@ pub mod run;
 pub mod trained;
 pub mod verify;
 
+pub use any::{AnyModel, BuiltIn};
 pub use blob::Blob;
 pub use description::{Description, NetworkSpec, OpKind, OpSpec};
 pub use error::Error;

@@ -1,7 +1,30 @@
-//! Progress bars, shared by all programs. Shown on terminals only.
+//! Progress of work on many images: what watches it, and bars on terminals.
 
+use crate::error::Error;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::borrow::Cow;
+
+/// Watches work on many images, from all of its threads.
+///
+/// A closure counts the images. Another type can stop the work as well.
+pub trait Progress: Copy + Sync {
+    /// An image is done. Images that are worked on together are all done at their end.
+    fn done(&self);
+
+    /// Called before each piece of work: an image, a batch or a block.
+    ///
+    /// # Errors
+    /// The work stops with this error, such as [`Error::Stopped`].
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl<F: Fn() + Copy + Sync> Progress for F {
+    fn done(&self) {
+        self();
+    }
+}
 
 /// Name, bar, images done and in total, time left, optional message.
 const TEMPLATE: &str = "{prefix} {wide_bar} {pos}/{len} images, {eta} left{msg}";

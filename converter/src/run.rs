@@ -1,15 +1,21 @@
 //! Scoring and sampling of whole image sets on all threads, by a blob or by the float reference.
 
+mod draw;
+
+pub(crate) use draw::generate;
+pub use draw::{argmax, sample, sample_labelled};
+
 use crate::error::Error;
-use crate::images::{ImageSet, Label, Range};
+use crate::images::{ImageSet, Label};
 use crate::memory;
+use crate::progress::Progress;
 use crate::reference::{Reference, likelihood};
 use pixelrnn::batched::{Batch, PackedModel, Scorer as RowScorer};
 use pixelrnn::blob::Instruction;
 use pixelrnn::network::Image;
 use pixelrnn::{
-    Argmax, Cost, Distribution, Engine, FromImage, Model, Observer, Position, Registers, Sample, SetupError, StepError,
-    SymbolSource, Temperature,
+    Cost, Distribution, Engine, FromImage, Model, Observer, Position, Registers, SetupError, StepError, SymbolSource,
+    Temperature,
 };
 use rayon::prelude::*;
 use std::fmt;
@@ -120,7 +126,7 @@ impl Scorer<'_> {
         sets: &[ImageSet],
         labels: Option<&[Label]>,
         logits: bool,
-        progress: impl Fn() + Sync,
+        progress: impl Progress,
     ) -> Result<Vec<Score>, Error> {
         let mut scores = Vec::new();
         for set in sets {
@@ -133,7 +139,7 @@ impl Scorer<'_> {
                     Scorer::Reference(&resized)
                 }
             };
-            scores.extend(scorer.score_all(set, labels, logits, &progress)?);
+            scores.extend(scorer.score_all(set, labels, logits, progress)?);
         }
         Ok(scores)
     }
@@ -148,7 +154,7 @@ impl Scorer<'_> {
         set: &ImageSet,
         labels: Option<&[Label]>,
         logits: bool,
-        progress: impl Fn() + Sync,
+        progress: impl Progress,
     ) -> Result<Vec<Score>, Error> {
         let label_of = |n: usize| labels.and_then(|l| l.get(n)).map(|l| usize::from(*l));
         if let Self::Engine(model) = self
@@ -162,11 +168,12 @@ impl Scorer<'_> {
             return (0..set.count)
                 .into_par_iter()
                 .map_init(start, |scorer, n| {
+                    progress.check()?;
                     let scorer = scorer.as_mut().map_err(|error| Error::Engine(error.to_string()))?;
                     let (image, shape) = (set.image(n), model.image());
                     let mut source = Floor::new(FromImage::new(image, shape));
                     let cost = scorer.visit(label_of(n), image, &mut source).map_err(engine_error)?;
-                    progress();
+                    progress.done();
                     Ok(Score::of(cost, source.values))
                 })
                 .collect();
@@ -174,8 +181,9 @@ impl Scorer<'_> {
         (0..set.count)
             .into_par_iter()
             .map(|n| {
+                progress.check()?;
                 let score = self.score(set.image(n), label_of(n), logits)?;
-                progress();
+                progress.done();
                 Ok(score)
             })
             .collect()
@@ -301,86 +309,22 @@ fn run_batch<S: SymbolSource<Error: fmt::Display>>(
 }
 
 /// Scores the images of a set in batches.
-fn score_batches(packed: &PackedModel<'_>, set: &ImageSet, progress: impl Fn() + Sync) -> Result<Vec<Score>, Error> {
+fn score_batches(packed: &PackedModel<'_>, set: &ImageSet, progress: impl Progress) -> Result<Vec<Score>, Error> {
     let (shape, size) = (packed.model().image(), batch_size(set.count));
     let batches = (0..set.count).step_by(size).collect::<Vec<_>>();
     let scores = batches.into_par_iter().map(|first| {
+        progress.check()?;
         let numbers = first..set.count.min(first + size);
         let mut out = memory::zeros(numbers.len() * shape.values(), memory::IMAGES)?;
         let mut sources: Vec<_> = numbers.map(|n| Floor::new(FromImage::new(set.image(n), shape))).collect();
         let costs = run_batch(packed, None, &mut sources, &mut out)?;
         let scores = costs.into_iter().zip(sources).map(|(cost, source)| {
-            progress();
+            progress.done();
             Score::of(cost, source.values)
         });
         Ok::<_, Error>(scores.collect::<Vec<_>>())
     });
     Ok(scores.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
-}
-
-/// Samples `count` images. Image `n` has the seed `seed + n`, whatever the count. `progress` is called once per image,
-/// at the end of its batch.
-///
-/// # Errors
-/// When the label does not fit the model.
-pub fn sample(
-    model: Model<'_>,
-    count: usize,
-    seed: u64,
-    temperature: Temperature,
-    label: Option<usize>,
-    progress: impl Fn() + Sync,
-) -> Result<ImageSet, Error> {
-    let shape = model.image();
-    let mut data = memory::zeros(count.saturating_mul(shape.values()), memory::IMAGES)?;
-    let packed = packed(model);
-    let size = if packed.is_some() { batch_size(count) } else { 1 };
-    data.par_chunks_mut(size * shape.values()).enumerate().try_for_each(|(batch, out)| {
-        let source = |n: usize| Sample::seeded(seed.wrapping_add((batch * size + n) as u64), temperature);
-        generate(model, packed.as_ref(), label, source, out)?;
-        out.chunks_exact(shape.values()).for_each(|_| progress());
-        Ok::<(), Error>(())
-    })?;
-    ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
-}
-
-/// Greedy image: each value is the most probable one given the values before it. One image per label.
-///
-/// # Errors
-/// When the label does not fit the model.
-pub fn argmax(model: Model<'_>, label: Option<usize>) -> Result<ImageSet, Error> {
-    let shape = model.image();
-    let mut data = memory::zeros(shape.values(), memory::IMAGES)?;
-    generate(model, packed(model).as_ref(), label, |_| Argmax, &mut data)?;
-    ImageSet::new([shape.channels, shape.height, shape.width], data, Range::Levels)
-}
-
-/// Generates the images of `out`, each from its own source; in batches if the weights are packed.
-///
-/// # Errors
-/// When the label does not fit the model, and when a source fails.
-pub(crate) fn generate<S: SymbolSource<Error: fmt::Display>>(
-    model: Model<'_>,
-    packed: Option<&PackedModel<'_>>,
-    label: Option<usize>,
-    source: impl Fn(usize) -> S,
-    out: &mut [u8],
-) -> Result<(), Error> {
-    let values = model.image().values();
-    if let Some(packed) = packed {
-        for (batch, out) in out.chunks_mut(MAX_BATCH * values).enumerate() {
-            let images = out.len() / values;
-            let mut sources: Vec<S> = (0..images).map(|n| source(batch * MAX_BATCH + n)).collect();
-            run_batch(packed, label, &mut sources, out)?;
-        }
-        return Ok(());
-    }
-    let mut state = memory::zeros(model.state_words(), memory::STATE)?;
-    let mut engine = Engine::new(model, &mut state).map_err(setup_error)?;
-    for (n, out) in out.chunks_exact_mut(values).enumerate() {
-        engine.run(label, &mut source(n), out).map_err(engine_error)?;
-    }
-    Ok(())
 }
 
 /// Converts an error during an image.

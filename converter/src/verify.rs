@@ -1,5 +1,9 @@
 //! Comparison of a blob with the float reference: likelihoods, and errors layer by layer.
 
+mod whole;
+
+pub use whole::{Verified, verify};
+
 use crate::error::Error;
 use crate::fold::fold_batch_norms;
 use crate::memory;
@@ -140,6 +144,11 @@ impl<'m> Layers<'m> {
             errors.push(LayerError { name, value, ..LayerError::default() });
         }
         Ok(Self { reference: Reference::new(trained), model, probes, errors })
+    }
+
+    /// The blob.
+    pub const fn model(&self) -> Model<'m> {
+        self.model
     }
 
     /// Accumulates the errors on one image, `[C, H, W]`.

@@ -1,6 +1,6 @@
 //! `pixelrnn context`.
 
-use super::model::{AnyModel, BuiltIn};
+use super::model::{self, AnyModel, BuiltIn};
 use super::{Failure, input, output, progress};
 use pixelrnn::network::Image;
 use pixelrnn::{Position, Temperature};
@@ -113,7 +113,7 @@ impl Args {
     }
 
     fn measure(&self, path: Option<&Path>) -> Result<Measured, Failure> {
-        let any = AnyModel::read_or(path, BuiltIn::for_labels(self.label.is_some()))?;
+        let any = model::read_or(path, BuiltIn::for_labels(self.label.is_some()))?;
         let reference;
         let (scorer, classes, run_by) = match &any {
             AnyModel::Blob(blob) => {
@@ -232,7 +232,7 @@ fn has_models_ending(path: &Path) -> bool {
 
 /// Masked layers of a model, and its number of colour groups.
 fn layers(path: Option<&Path>) -> Result<(Vec<Layer>, usize), Failure> {
-    Ok(match &AnyModel::read_or(path, BuiltIn::Digits)? {
+    Ok(match &model::read_or(path, BuiltIn::Digits)? {
         AnyModel::Blob(blob) => (masks::of_blob(&blob.model()?), blob.model()?.groups()),
         AnyModel::Trained(trained) => {
             let groups = trained.nodes().last().map_or(1, |last| last.features.groups);

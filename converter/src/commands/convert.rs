@@ -2,7 +2,7 @@
 
 use super::describe::Describe;
 use super::input::read_images;
-use super::model::{AnyModel, report_closed_weights};
+use super::model::{self, AnyModel, report_closed_weights};
 use super::{Failure, progress};
 use pixelrnn::blob::{Layout, NumberFormat};
 use pixelrnn_converter::convert::{Calibrated, Calibration, Converted};
@@ -130,7 +130,7 @@ fn percentile(text: &str) -> Result<f64, String> {
 
 impl Args {
     pub fn run(self) -> Result<(), Failure> {
-        let trained = match AnyModel::read_described(&self.model, &self.describe)? {
+        let trained = match model::read_described(&self.model, &self.describe)? {
             AnyModel::Blob(blob) => return self.arrange(&blob),
             AnyModel::Trained(trained) => *trained,
         };

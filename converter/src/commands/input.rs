@@ -2,7 +2,9 @@
 
 use super::{Failure, model};
 use pixelrnn::network::Image;
-use pixelrnn_converter::images::{Label, Labels, Loaded, LoadedSets, Notice, Range, check_labels};
+use pixelrnn_converter::images::{
+    Fitted, Label, Labels, Loaded, LoadedSets, Notice, Resize, check_labels, fit_sets, range_of,
+};
 use pixelrnn_converter::{Error, ImageSet, files};
 use std::path::Path;
 
@@ -15,7 +17,7 @@ pub struct Input<'a> {
     /// Levels of the values, if given.
     pub levels_in: Option<u16>,
     /// Checks that the model takes images of other rows and columns than its own. `None`: it takes no others.
-    pub resize: Option<&'a dyn Fn([usize; 2]) -> Result<(), Error>>,
+    pub resize: Option<Resize<'a>>,
 }
 
 /// Images that fit the model.
@@ -61,38 +63,16 @@ impl Input<'_> {
     }
 
     fn fit(&self, path: &Path, loaded: LoadedSets, image: &Image, classes: usize) -> Result<ReadSets, Failure> {
-        let range = match self.levels_in.map(usize::from) {
-            None => None,
-            Some(levels) if levels == image.levels => Some(Range::Levels),
-            Some(256) => Some(Range::Bytes),
-            Some(levels) => {
-                let own = image.levels;
-                let also = if own == 256 { "" } else { " or 256" };
-                return Err(Failure::Usage(format!("--levels-in: {levels}, expected the model's {own}{also}")));
-            }
-        };
+        let range = self.levels_in.map(|levels| range_of(usize::from(levels), image)).transpose();
+        let range = range.map_err(|error| Failure::Usage(format!("--levels-in: {error}")))?;
         let name = files::display_name(path);
-        let LoadedSets { mut sets, mut names, skipped } = loaded;
+        let LoadedSets { sets, mut names, skipped } = loaded;
         if let Some(skipped) = skipped {
             eprintln!("pixelrnn: {name}: {skipped}");
         }
-        for set in &mut sets {
-            set.range = range.unwrap_or(set.range);
-        }
-        let sizes = self.check_sizes(&sets, image).map_err(|e| e.in_file(&name))?;
-        let (sets, notice) = match <[ImageSet; 1]>::try_from(sets) {
-            Ok([set]) => {
-                let [height, width] = if set.flat { [image.height, image.width] } else { [set.height, set.width] };
-                let image = if self.resize.is_some() { Image { height, width, ..*image } } else { *image };
-                set.fit(&image).map(|(set, notice)| (vec![set], notice))
-            }
-            Err(sets) => ImageSet::fit_all(sets, image),
-        }
-        .map_err(|e| e.in_file(&name))?;
+        let fitted = fit_sets(sets, range, image, self.resize).map_err(|e| e.in_file(&name))?;
+        let Fitted { sets, notice, sizes } = fitted;
         let count = sets.iter().map(|set| set.count).sum();
-        if count == 0 {
-            return Err(Error::NoImages.in_file(name).into());
-        }
         match sizes.as_slice() {
             [] => {}
             [[height, width]] => eprintln!(
@@ -115,20 +95,6 @@ impl Input<'_> {
             (set.count > 0).then_some(set)
         });
         Ok(ReadSets { sets: kept.collect(), labels, names, notice })
-    }
-
-    /// Sizes other than the model's, each once, which the model can take.
-    fn check_sizes(&self, sets: &[ImageSet], image: &Image) -> Result<Vec<[usize; 2]>, Error> {
-        let Some(resize) = self.resize else { return Ok(Vec::new()) };
-        let mut sizes = Vec::new();
-        for set in sets.iter().filter(|set| !set.flat) {
-            let size = [set.height, set.width];
-            if size != [image.height, image.width] && !sizes.contains(&size) {
-                resize(size)?;
-                sizes.push(size);
-            }
-        }
-        Ok(sizes)
     }
 
     fn read_labels(&self, names: &[String], count: usize, classes: usize) -> Result<Option<Vec<Label>>, Failure> {

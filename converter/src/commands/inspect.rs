@@ -1,7 +1,7 @@
 //! `pixelrnn inspect`.
 
 use super::describe::{Describe, Part};
-use super::model::{AnyModel, BuiltIn, report_closed_weights};
+use super::model::{self, AnyModel, BuiltIn, report_closed_weights};
 use super::{Failure, inspect_description};
 use pixelrnn::blob::{
     Destination, GraphOp, HEADER_BYTES, Instruction, Layout, NumberFormat, Phase, RECORD_BYTES, SegmentRecord, kind,
@@ -51,14 +51,13 @@ impl Args {
         }
         let mut out = std::io::stdout();
         let describe = Describe { describe: self.describe, part: self.part };
-        let (title, rows, totals) =
-            match AnyModel::read_described_or(self.model.as_deref(), &describe, BuiltIn::Digits)? {
-                AnyModel::Blob(blob) => of_blob(&blob.model()?),
-                AnyModel::Trained(trained) => {
-                    report_closed_weights(&trained, self.model.as_deref());
-                    of_trained(&trained)?
-                }
-            };
+        let (title, rows, totals) = match model::read_described_or(self.model.as_deref(), &describe, BuiltIn::Digits)? {
+            AnyModel::Blob(blob) => of_blob(&blob.model()?),
+            AnyModel::Trained(trained) => {
+                report_closed_weights(&trained, self.model.as_deref());
+                of_trained(&trained)?
+            }
+        };
         if self.json {
             let mut all = totals;
             all["ops"] = rows.iter().map(Row::to_json).collect();

@@ -1,112 +1,47 @@
-//! Selection and reading of models.
+//! Models given to commands.
 
 use super::Failure;
 use super::describe::Describe;
-use pixelrnn::blob::MAGIC;
-use pixelrnn_converter::import::{self, Options};
+pub use pixelrnn_converter::any::{AnyModel, BuiltIn};
+use pixelrnn_converter::import::Options;
 use pixelrnn_converter::{Blob, Error, TrainedModel, files};
 use std::path::Path;
 
-pixelrnn::include_model!(
-    /// Built-in model without classes.
-    mod digits = "../../models/mnist-pixelcnn.prnn"
-);
-
-pixelrnn::include_model!(
-    /// Built-in model with classes.
-    mod labelled_digits = "../../models/mnist-class-pixelcnn.prnn"
-);
-
-/// The built-in models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BuiltIn {
-    /// Digits, without classes.
-    Digits,
-    /// Digits with their classes.
-    LabelledDigits,
+fn read_with(path: &Path, options: Options) -> Result<AnyModel, Error> {
+    let (model, notes) = AnyModel::read_with(path, options)?;
+    report_notes(&notes, path);
+    Ok(model)
 }
 
-impl BuiltIn {
-    /// The built-in model for a command with or without labels.
-    pub fn for_labels(given: bool) -> Self {
-        if given { Self::LabelledDigits } else { Self::Digits }
-    }
+/// Reads a model, with the description of a checkpoint; its kind is detected by content.
+pub fn read_described(path: &Path, describe: &Describe) -> Result<AnyModel, Error> {
+    read_with(path, describe.options()?)
+}
 
-    /// The built-in model with this `identity`, else the digits without classes.
-    pub fn of_identity(identity: u64) -> Self {
-        let is_it = |built_in: &Self| built_in.blob().model().is_ok_and(|model| model.identity() == identity);
-        [Self::Digits, Self::LabelledDigits].into_iter().find(is_it).unwrap_or(Self::Digits)
-    }
-
-    fn blob(self) -> Blob {
-        Blob::new(match self {
-            Self::Digits => digits::BLOB,
-            Self::LabelledDigits => labelled_digits::BLOB,
-        })
+/// [`read_described`], or the built-in model.
+pub fn read_described_or(path: Option<&Path>, describe: &Describe, built_in: BuiltIn) -> Result<AnyModel, Failure> {
+    match path {
+        Some(path) => Ok(read_described(path, describe)?),
+        None if describe.is_empty() => Ok(AnyModel::Blob(built_in.blob())),
+        None => Err(Failure::Usage("--describe: name the model that it describes".into())),
     }
 }
 
-/// A blob or a trained model.
-pub enum AnyModel {
-    Blob(Blob),
-    Trained(Box<TrainedModel>),
-}
-
-impl AnyModel {
-    /// Reads a model from the file at `path`, with its kind detected by content.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = files::read(path)?;
-        let named = |e: Error| e.in_file(files::display_name(path));
-        if bytes.starts_with(&MAGIC) {
-            let blob = Blob::copy(&bytes).map_err(named)?;
-            blob.model().map_err(named)?;
-            Ok(Self::Blob(blob))
-        } else {
-            let imported = import::from_bytes(bytes, Some(path), Options::default()).map_err(named)?;
-            report_notes(&imported.notes, path);
-            Ok(Self::Trained(Box::new(imported.model)))
-        }
-    }
-
-    /// [`AnyModel::read`], with the description of a checkpoint.
-    pub fn read_described(path: &Path, describe: &Describe) -> Result<Self, Error> {
-        let options = describe.options()?;
-        if options.is_empty() {
-            return Self::read(path);
-        }
-        let imported = import::read(path, options)?;
-        report_notes(&imported.notes, path);
-        Ok(Self::Trained(Box::new(imported.model)))
-    }
-
-    /// [`AnyModel::read_or`], with the description of a checkpoint.
-    pub fn read_described_or(path: Option<&Path>, describe: &Describe, built_in: BuiltIn) -> Result<Self, Failure> {
-        match path {
-            Some(path) => Ok(Self::read_described(path, describe)?),
-            None if describe.is_empty() => Ok(Self::read_or(None, built_in)?),
-            None => Err(Failure::Usage("--describe: name the model that it describes".into())),
-        }
-    }
-
-    /// Reads a model from `path`, or returns the built-in one.
-    pub fn read_or(path: Option<&Path>, built_in: BuiltIn) -> Result<Self, Error> {
-        path.map_or_else(|| Ok(Self::Blob(built_in.blob())), Self::read)
-    }
+/// Reads a model, or returns the built-in one.
+pub fn read_or(path: Option<&Path>, built_in: BuiltIn) -> Result<AnyModel, Error> {
+    path.map_or_else(|| Ok(AnyModel::Blob(built_in.blob())), |path| read_with(path, Options::default()))
 }
 
 /// Reads a blob. The error for a trained model suggests `convert`.
 pub fn read_blob(path: &Path) -> Result<Blob, Failure> {
-    match AnyModel::read(path)? {
-        AnyModel::Blob(blob) => Ok(blob),
-        AnyModel::Trained(_) => Err(Error::NotABlob.in_file(files::display_name(path)).into()),
-    }
+    read_with(path, Options::default())?.into_blob().map_err(|e| e.in_file(files::display_name(path)).into())
 }
 
 /// Reads a trained model and its blob, in this order.
 pub fn read_pair(trained: &Path, describe: &Describe, blob: &Path) -> Result<(TrainedModel, Blob), Failure> {
-    match AnyModel::read_described(trained, describe)? {
+    match read_described(trained, describe)? {
         AnyModel::Trained(model) => Ok((*model, read_blob(blob)?)),
-        AnyModel::Blob(_) => Err(match AnyModel::read(blob)? {
+        AnyModel::Blob(_) => Err(match read_with(blob, Options::default())? {
             AnyModel::Trained(_) => {
                 Error::Swapped { trained: files::display_name(blob), blob: files::display_name(trained) }
             }

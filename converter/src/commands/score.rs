@@ -63,7 +63,7 @@ impl Args {
         output::check_ending("--nats", self.nats.as_deref(), &["npy"])?;
         output::check_ending("--logits", self.logits.as_deref(), &["npy"])?;
         output::check_ending("--plot", self.plot.as_deref(), &["png"])?;
-        let any = AnyModel::read_described_or(
+        let any = model::read_described_or(
             self.model.as_deref(),
             &self.describe,
             BuiltIn::for_labels(self.labels.is_some()),

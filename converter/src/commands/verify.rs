@@ -3,12 +3,10 @@
 use super::describe::Describe;
 use super::input::read_images;
 use super::{Failure, engine_name, model, progress};
-use pixelrnn::network::Output;
-use pixelrnn_converter::agreement::{self, Agreement};
+use pixelrnn_converter::agreement::Agreement;
+use pixelrnn_converter::files;
 use pixelrnn_converter::reference::likelihood::bits_per_dim;
-use pixelrnn_converter::run::Scorer;
-use pixelrnn_converter::verify::{LayerError, Layers};
-use pixelrnn_converter::{Error, Reference, files};
+use pixelrnn_converter::verify::{Layers, Verified, verify};
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
@@ -46,34 +44,19 @@ impl Args {
         let engine = blob.model()?;
         let image = trained.description().image;
         let classes = trained.description().classes;
-        let mut layers = Layers::new(&trained, engine).map_err(|e| e.in_file(files::display_name(&self.blob)))?;
+        let layers = Layers::new(&trained, engine).map_err(|e| e.in_file(files::display_name(&self.blob)))?;
         let (set, labels) =
             read_images(&self.images, self.count, self.labels.as_deref(), &image, classes, self.levels_in)?;
-        let label = |n: usize| labels.as_ref().map(|l| usize::from(l[n]));
-
         let bar = progress::bar("comparing", set.count);
-        let reference = Reference::new(&trained);
-        let each = run_both(&reference, engine, &set, &label, &bar)?;
+        let done = verify(&trained, layers, &set, labels.as_deref(), self.layer_images as usize, || bar.inc(1))?;
         bar.finish_and_clear();
-        let step = (set.count / (self.layer_images as usize).min(set.count)).max(1);
-        let mut some = Vec::new();
-        for n in (0..set.count).step_by(step) {
-            layers.add(set.image(n), label(n))?;
-            some.push((set.image(n), label(n)));
-        }
-        let kernels = agreement::of_kernels(engine, &some)?;
-
-        let count = set.count as f64;
-        let float = each.iter().map(|b| b.float).sum::<f64>() / count;
-        let quantized = each.iter().map(|b| b.quantized).sum::<f64>() / count;
-        let apart = each.iter().map(|b| (b.float - b.quantized).abs()).sum::<f64>() / count;
-        let worst_image = each.iter().map(|b| (b.float - b.quantized).abs()).fold(0.0, f64::max);
-        let worst_logit = each.iter().map(|b| b.worst_logit).fold(0.0, f64::max);
-        let at_floor: usize = each.iter().map(|b| b.at_floor).sum();
+        let Verified {
+            float_nats: float, quantized_nats: quantized, apart, worst_image, worst_logit, at_floor, ..
+        } = done;
+        let (kernels, layers) = (&done.kernels, &done.layers);
         let mut out = std::io::stdout();
         if self.json {
             let rows: Vec<_> = layers
-                .errors
                 .iter()
                 .map(|l| {
                     let measured = |x: f64| l.is_measured().then_some(x);
@@ -93,7 +76,7 @@ impl Args {
                            .collect::<Vec<_>>(),
                        "values_at_floor": at_floor, "layers": rows})
             )?;
-            return verdict(&kernels, &layers.errors);
+            return Ok(done.verdict()?);
         }
         let bits = |nats| bits_per_dim(nats, &image);
         writeln!(out, "{} images", set.count)?;
@@ -116,10 +99,10 @@ impl Args {
                 "  least probability {at_floor} of {all} values have 2^-24 or less by the reference, which counts as 2^-24"
             )?;
         }
-        writeln!(out, "  kernels           {}", agreement_line(&kernels))?;
-        let width = layers.errors.iter().map(|l| l.name.len()).max().unwrap_or(0).max(5);
+        writeln!(out, "  kernels           {}", agreement_line(kernels))?;
+        let width = layers.iter().map(|l| l.name.len()).max().unwrap_or(0).max(5);
         writeln!(out, "\n{:width$}  relative error  worst error  at an end of its range", "layer")?;
-        for l in &layers.errors {
+        for l in layers {
             if l.is_measured() {
                 let (relative, saturated) = (100.0 * l.relative(), 100.0 * l.saturation());
                 write!(out, "{:width$}  {relative:12.3} %  {:11.4}  {saturated:12.4} %", l.name, l.worst)?;
@@ -136,18 +119,7 @@ impl Args {
             }
             writeln!(out)?;
         }
-        verdict(&kernels, &layers.errors)
-    }
-}
-
-/// Fails if kernels disagree or an op's values are not finite.
-fn verdict(kernels: &[Agreement], layers: &[LayerError]) -> Result<(), Failure> {
-    if let Some(kernel) = kernels.iter().find(|k| k.equal < k.images) {
-        return Err(Error::KernelsDiffer { kernel: kernel.kernel }.into());
-    }
-    match layers.iter().find(|layer| !layer.is_finite()) {
-        Some(layer) => Err(Error::LayerNotFinite { op: layer.name.clone() }.into()),
-        None => Ok(()),
+        Ok(done.verdict()?)
     }
 }
 
@@ -159,63 +131,4 @@ fn agreement_line(kernels: &[Agreement]) -> String {
         [] => format!("{}: the same likelihoods, {images} images", names.join(", ")),
         ref wrong => format!("{} DIFFER from portable, of {images} images", wrong.join(", ")),
     }
-}
-
-/// Results for one image by reference and engine.
-struct Both {
-    float: f64,
-    quantized: f64,
-    worst_logit: f64,
-    at_floor: usize,
-}
-
-/// Magnitude in nats at which logits are clamped: beyond it, a blob is as certain as it can be.
-const SURE: f64 = 17.0;
-
-/// Largest relevant difference between logits `[C, L or 1, H, W]`, each clamped at [`SURE`]. Softmax logits are taken
-/// relative to the largest.
-fn worst_logit(float: &[f32], blob: &[f32], model: pixelrnn::Model<'_>) -> f64 {
-    let image = model.image();
-    let (each, pixels) = (model.output().logits_per_channel(image.levels), image.height * image.width);
-    let mut worst = 0f64;
-    for (float, blob) in float.chunks_exact(each * pixels).zip(blob.chunks_exact(each * pixels)) {
-        for pixel in 0..pixels {
-            let of = |logits: &[f32], level: usize| f64::from(logits[level * pixels + pixel]);
-            let top = |logits: &[f32]| match model.output() {
-                Output::Bernoulli => 0.0,
-                Output::Softmax => (0..each).map(|level| of(logits, level)).fold(f64::NEG_INFINITY, f64::max),
-            };
-            let (float_top, blob_top) = (top(float), top(blob));
-            for level in 0..each {
-                let float = (of(float, level) - float_top).clamp(-SURE, SURE);
-                worst = worst.max((float - (of(blob, level) - blob_top).clamp(-SURE, SURE)).abs());
-            }
-        }
-    }
-    worst
-}
-
-fn run_both(
-    reference: &Reference,
-    engine: pixelrnn::Model<'_>,
-    set: &pixelrnn_converter::ImageSet,
-    label: &(impl Fn(usize) -> Option<usize> + Sync),
-    bar: &indicatif::ProgressBar,
-) -> Result<Vec<Both>, Failure> {
-    use rayon::prelude::*;
-    let both: Result<Vec<Both>, pixelrnn_converter::Error> = (0..set.count)
-        .into_par_iter()
-        .map(|n| {
-            let float = Scorer::Reference(reference).score(set.image(n), label(n), true)?;
-            let quantized = Scorer::Engine(engine).score(set.image(n), label(n), true)?;
-            bar.inc(1);
-            Ok(Both {
-                float: float.floored,
-                quantized: quantized.nats,
-                worst_logit: worst_logit(&float.logits, &quantized.logits, engine),
-                at_floor: float.at_floor,
-            })
-        })
-        .collect();
-    Ok(both?)
 }

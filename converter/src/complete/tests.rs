@@ -80,3 +80,45 @@ fn the_picture_has_the_kept_part_the_completions_and_the_original() {
     // Number of completions that fit into a terminal.
     assert_eq!([0, 24, 25, 30, 31, 80].map(|columns| strips.fit(columns)), [1, 1, 1, 1, 2, 3]);
 }
+
+#[test]
+fn known_values_stay_wherever_they_are() {
+    for image in [GRAY, RGB] {
+        let (blob, set) = (blob(image), images(&image, 2));
+        let model = blob.model().unwrap();
+        let known: Vec<bool> = (0..set.values()).map(|n| n % 3 == 0).collect();
+        let done = complete_known(model, &set, &known, |_| None, &HOW, || ()).unwrap();
+        assert_eq!(done.count, 6);
+        for (n, completed) in done.iter().enumerate() {
+            let given = set.image(n / 3);
+            assert!((0..given.len()).all(|at| !known[at] || completed[at] == given[at]));
+        }
+        // The upper rows of every channel are what `complete` keeps.
+        let pixels = image.height * image.width;
+        let upper: Vec<bool> = (0..2 * set.values()).map(|n| n % pixels < HOW.rows * image.width).collect();
+        let by_mask = complete_known(model, &set, &upper, |_| None, &HOW, || ()).unwrap();
+        assert_eq!(by_mask, complete(model, &set, &[0, 1], |_| None, &HOW, || ()).unwrap());
+        assert!(complete_known(model, &set, &upper[1..], |_| None, &HOW, || ()).is_err());
+    }
+}
+
+#[test]
+fn a_watcher_stops_the_work() {
+    #[derive(Clone, Copy)]
+    struct Stop;
+    impl Progress for Stop {
+        fn done(&self) {}
+        fn check(&self) -> Result<(), Error> {
+            Err(Error::Stopped)
+        }
+    }
+    let (blob, set) = (blob(GRAY), images(&GRAY, 2));
+    let model = blob.model().unwrap();
+    let stopped = |result: Result<(), Error>| assert!(matches!(result, Err(Error::Stopped)), "{result:?}");
+    stopped(complete(model, &set, &[0, 1], |_| None, &HOW, Stop).map(drop));
+    stopped(crate::run::sample(model, 3, 0, Temperature::ONE, None, Stop).map(drop));
+    stopped(crate::run::Scorer::Engine(model).score_all(&set, None, false, Stop).map(drop));
+    stopped(crate::compress::compress(model, &set, None, Stop).map(drop));
+    let bytes = crate::compress::compress(model, &set, None, || ()).unwrap().bytes;
+    stopped(crate::compress::decompress(model, &bytes, Stop).map(drop));
+}

@@ -8,6 +8,7 @@ mod class;
 mod fit;
 mod folder;
 mod idx;
+mod input;
 mod labels;
 pub mod npy;
 pub mod npz;
@@ -17,6 +18,7 @@ mod png;
 pub use fit::{Notice, level_to_byte};
 pub(crate) use fit::{flat_size, reading};
 pub use folder::Skipped;
+pub use input::{Fitted, Resize, fit_sets, range_of};
 pub use labels::Labels;
 
 use crate::error::Error;

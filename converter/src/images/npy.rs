@@ -20,10 +20,35 @@ pub(super) fn is_npy(bytes: &[u8]) -> bool {
 
 pub(super) fn images(bytes: &[u8]) -> Result<ImageSet, Error> {
     let (shape, data, kind) = read(bytes)?;
+    images_of(&shape, data, kind, bad)
+}
+
+/// Images in an array in memory: `data` of `NumPy`'s type `descr`, such as `<i8`, row-major. See [`ImageSet::from_bytes`] for
+/// the shapes and types of a file.
+///
+/// # Errors
+/// When the shape or the type is none of images, and when a value is no whole number from 0 to 255.
+pub fn images_in_memory(descr: &str, shape: &[usize], data: &[u8]) -> Result<ImageSet, Error> {
+    let bad = |what: String| Error::Format { format: "images", what };
+    let (data, kind) = convert(descr, shape, data, bad)?;
+    images_of(shape, data, kind, bad)
+}
+
+/// Labels in an array in memory, as [`images_in_memory`].
+///
+/// # Errors
+/// When the shape is not `[N]`, the type no integer, or a value out of range.
+pub fn labels_in_memory(descr: &str, shape: &[usize], data: &[u8]) -> Result<Vec<Label>, Error> {
+    let bad = |what: String| Error::Format { format: "labels", what };
+    let [_] = shape else { return Err(bad(format!("an array of shape {shape:?}, expected [N]"))) };
+    class::from_numbers(descr, data).map_err(bad)
+}
+
+fn images_of(shape: &[usize], data: Vec<u8>, kind: Kind, bad: impl Fn(String) -> Error) -> Result<ImageSet, Error> {
     let size = match *shape {
         [_, n] => [1, 1, n],
         [_, h, w] => [1, h, w],
-        [_, _, _, _] => channels_first(&shape).map_err(bad)?,
+        [_, _, _, _] => channels_first(shape).map_err(bad)?,
         _ => return Err(bad(format!("an array of shape {shape:?}, expected [N, C, H, W], [N, H, W] or [N, H·W]"))),
     };
     // Booleans, and floats of only 0 and 1, are ambiguous: two levels, or black and white.
@@ -57,6 +82,13 @@ pub fn read_u8(bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>), Error> {
 fn read(bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>, Kind), Error> {
     let (header, data) = split(bytes)?;
     let Header { descr, fortran, shape } = Header::parse(header)?;
+    let (bytes, kind) = convert(descr, &shape, data, bad)?;
+    let bytes = if fortran { to_row_major(&shape, &bytes)? } else { bytes };
+    Ok((shape, bytes, kind))
+}
+
+/// Converts numbers of type `descr`, as many as `shape` says, to one byte each.
+fn convert(descr: &str, shape: &[usize], data: &[u8], bad: impl Fn(String) -> Error) -> Result<(Vec<u8>, Kind), Error> {
     let Some(number) = NumberType::from_descr(descr) else {
         return Err(bad(format!("numbers of type `{descr}`, expected {KNOWN}")));
     };
@@ -64,9 +96,7 @@ fn read(bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>, Kind), Error> {
     if expected != Some(data.len()) {
         return Err(bad(format!("{} bytes of data, expected those of its shape {shape:?}", data.len())));
     }
-    let bytes = number.to_bytes(data, bad)?;
-    let bytes = if fortran { to_row_major(&shape, &bytes)? } else { bytes };
-    Ok((shape, bytes, number.kind))
+    Ok((number.to_bytes(data, bad)?, number.kind))
 }
 
 /// An array of any type, as the file has it.

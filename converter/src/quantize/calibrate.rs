@@ -3,6 +3,7 @@
 use super::inputs::{self, Inputs};
 use crate::error::Error;
 use crate::images::Label;
+use crate::progress::Progress;
 use crate::reference::{Reference, StateRange};
 use crate::trained::TrainedModel;
 use pixelrnn::network::Node;
@@ -124,16 +125,17 @@ pub fn observe(
     reference: &Reference,
     images: &[&[u8]],
     labels: Option<&[Label]>,
-    progress: impl Fn() + Sync,
+    progress: impl Progress,
 ) -> Result<Observed, Error> {
     let (layouts, forms) = super::shapes(model)?;
     let runs: Vec<Observed> = images
         .par_iter()
         .enumerate()
         .map(|(n, image)| {
+            progress.check()?;
             let label = labels.and_then(|l| l.get(n)).map(|l| usize::from(*l));
             let (maps, states) = reference.run_with_states(image, label)?;
-            progress();
+            progress.done();
             let lost = |node: &&Node| maps[node.output].data.iter().any(|x| !x.is_finite());
             if let Some(node) = model.nodes().iter().find(lost) {
                 let op = if node.name.is_empty() { node.op.kind().into() } else { node.name.to_string() };
