@@ -32,6 +32,7 @@ pub mod error;
 pub mod files;
 pub mod fold;
 pub mod images;
+pub mod import;
 pub mod layout;
 pub mod masks;
 pub mod memory;

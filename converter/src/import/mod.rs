@@ -1,0 +1,3 @@
+//! Networks that other tools trained: readers of their files.
+
+pub mod onnx;
