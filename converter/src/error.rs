@@ -131,6 +131,10 @@ pub enum Error {
     #[error("the gzip data is damaged or cut short ({0})")]
     Gzip(io::Error),
 
+    /// A network that cannot be read from an ONNX file.
+    #[error(transparent)]
+    Onnx(#[from] crate::import::onnx::OnnxError),
+
     /// Malformed JSON in the description.
     #[error("the description is not valid: {0}")]
     Json(String),

@@ -1,10 +1,10 @@
 //! `pixelrnn import`.
 
 use super::Failure;
-use super::describe::Describe;
+use super::describe::{Describe, Graph};
 use super::model::{report_closed_weights, report_notes};
 use super::output;
-use pixelrnn_converter::import::{self, Imported, Listing};
+use pixelrnn_converter::import::{self, Imported, Listing, Options};
 use pixelrnn_converter::{Error, files};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -20,6 +20,8 @@ pub struct Args {
     file: PathBuf,
     #[command(flatten)]
     describe: Describe,
+    #[command(flatten)]
+    graph: Graph,
     /// Output file; `-` is standard output [default: the file's name with .safetensors]. Without --describe, a name that ends
     /// in .json receives the description that is suggested
     #[arg(short, long, value_name = "FILE")]
@@ -36,7 +38,7 @@ impl Args {
             return self.list(bytes);
         }
         output::check_ending("--output", self.output.as_deref(), &["safetensors"])?;
-        let options = self.describe.options()?;
+        let options = Options { onnx: self.graph.options(), ..self.describe.options()? };
         let named = |e: Error| e.in_file(files::display_name(&self.file));
         let imported = import::from_bytes(bytes, Some(&self.file), options).map_err(named)?;
         let output = self.output.clone().unwrap_or_else(|| self.file.with_extension("safetensors"));

@@ -370,7 +370,7 @@ impl OpKind {
 
 impl OpSpec {
     /// Name of the op in messages about its value: its `name`, else its `as`, else its position and kind.
-    pub(super) fn label(&self, at: &str) -> String {
+    pub(crate) fn label(&self, at: &str) -> String {
         self.name().map_or_else(|| format!("{at} ({})", self.kind.kind()), str::to_string)
     }
 

@@ -58,6 +58,12 @@ pub enum ImportError {
         /// Kind of file.
         is: &'static str,
     },
+    /// Choices for an ONNX graph, for another file.
+    #[error("{is} is no ONNX graph: leave out `--image`, `--levels`, `--reads` and `--logit-order`")]
+    NoGraph {
+        /// Kind of file.
+        is: &'static str,
+    },
     /// No tensor has a name that begins with the key.
     #[error("no tensor is below the key `{key}`, expected one of {}", list(keys))]
     NoSuchKey {

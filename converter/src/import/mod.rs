@@ -35,11 +35,18 @@ pub struct Options {
     pub key: Option<String>,
     /// Beginnings of the names of tensors to leave out.
     pub drop: Vec<String>,
+    /// What an ONNX graph may leave open.
+    pub onnx: onnx::Options,
 }
 
 impl Options {
     /// True if no choice was made.
     pub fn is_empty(&self) -> bool {
+        self.is_for_graphs() && self.onnx == onnx::Options::default()
+    }
+
+    /// True if no choice was made that is for files of tensors.
+    fn is_for_graphs(&self) -> bool {
         self.description.is_none() && self.key.is_none() && self.drop.is_empty()
     }
 }
@@ -103,18 +110,23 @@ pub fn read(path: &Path, options: Options) -> Result<Imported, Error> {
     from_bytes(bytes, Some(path), options).map_err(|e| e.in_file(files::display_name(path)))
 }
 
-/// Reads a model of any kind from untrusted bytes. `path` is the name of the file, if it has one; an ONNX graph is read from there.
+/// Reads a model of any kind from untrusted bytes. `path` is the name of the file, if it has one; files with the data of an ONNX graph
+/// lie beside it.
 ///
 /// # Errors
 /// When the file is damaged or of an unknown kind, when a checkpoint comes without a description, and when its tensors are not those
-/// of the network; see [`ImportError`] and [`TrainedModel::new`].
+/// of the network; see [`ImportError`], [`onnx::OnnxError`] and [`TrainedModel::new`].
 pub fn from_bytes(bytes: Vec<u8>, path: Option<&Path>, options: Options) -> Result<Imported, Error> {
     let kind = Kind::of(&bytes, path);
-    if let (Some(Kind::Onnx), Some(path)) = (kind, path) {
-        if !options.is_empty() {
+    if kind == Some(Kind::Onnx) {
+        if !options.is_for_graphs() {
             return Err(ImportError::OwnDescription { is: "an ONNX graph" }.into());
         }
-        return Ok(Imported { model: onnx::read(path)?, notes: Vec::new() });
+        let onnx::Imported { model, notes } = onnx::from_bytes(&bytes, path.map(onnx::folder_of), &options.onnx)?;
+        return Ok(Imported { model, notes });
+    }
+    if options.onnx != onnx::Options::default() {
+        return Err(ImportError::NoGraph { is: kind.map_or("the file", Kind::name) }.into());
     }
     let Some(description) = options.description else {
         if options.key.is_some() || !options.drop.is_empty() {
