@@ -60,7 +60,7 @@ pub struct Inputs<'a, X> {
 }
 
 /// Shape of a product, checked against the lengths of all its slices.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128")))]
 #[derive(Clone, Copy, Debug)]
 pub(in crate::kernels) struct Shape {
     /// Vectors of [`LANES`] outputs.
@@ -68,7 +68,7 @@ pub(in crate::kernels) struct Shape {
     pub(in crate::kernels) columns: usize,
 }
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", all(target_arch = "wasm32", target_feature = "simd128")))]
 impl Shape {
     /// `None` if any access of the product would be out of bounds. Weights take [`WORD`] bytes per word and output.
     pub(in crate::kernels) fn new<X>(

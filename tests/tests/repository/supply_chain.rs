@@ -95,7 +95,7 @@ fn no_dependency_asks_for_a_newer_compiler_than_is_promised() {
 
 #[test]
 fn all_crates_come_from_one_registry_or_from_here() {
-    for lock in ["Cargo.lock", "firmware-example/Cargo.lock", "fuzz/Cargo.lock"] {
+    for lock in ["Cargo.lock", "firmware-example/Cargo.lock", "fuzz/Cargo.lock", "bindings/web/Cargo.lock"] {
         let text = std::fs::read_to_string(root().join(lock)).unwrap();
         let sources: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("source = ")).collect();
         assert_eq!(sources, BTreeSet::from(["\"registry+https://github.com/rust-lang/crates.io-index\""]), "{lock}");

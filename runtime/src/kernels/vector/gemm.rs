@@ -10,6 +10,8 @@ use crate::kernels::gemm::{Accumulators, Inputs, LANES, PanelWeights, Shape, WOR
 pub(in crate::kernels) trait Lanes {
     /// Registers per [`LANES`] accumulators.
     const PARTS: usize;
+    /// True where a tile has to fit in 16 registers.
+    const FEW_REGISTERS: bool = false;
     /// One register of [`LANES`]` / PARTS` accumulators.
     type Accumulators: Copy;
     /// One word of inputs, broadcast to all outputs.
@@ -47,6 +49,7 @@ pub(in crate::kernels) unsafe fn gemm<L: Lanes, W, X>(
             (4, 1) => all::<L, X, 4, 6, 1>(weights.as_ptr().cast(), inputs, bias, shape, sums),
             (3, 1) => all::<L, X, 3, 8, 1>(weights.as_ptr().cast(), inputs, bias, shape, sums),
             (2, 1) => all::<L, X, 2, 12, 2>(weights.as_ptr().cast(), inputs, bias, shape, sums),
+            (_, 4) if L::FEW_REGISTERS => all::<L, X, 2, 2, 1>(weights.as_ptr().cast(), inputs, bias, shape, sums),
             (_, 4) => all::<L, X, 4, 4, 1>(weights.as_ptr().cast(), inputs, bias, shape, sums),
             _ => all::<L, X, 1, 4, 4>(weights.as_ptr().cast(), inputs, bias, shape, sums),
         }
@@ -77,7 +80,7 @@ unsafe fn all<L: Lanes, X, const REGISTERS: usize, const COLUMNS: usize, const S
                 tile.run::<L, REGISTERS, COLUMNS, 1>(column);
                 column += COLUMNS;
             }
-            while column + 4 <= shape.columns {
+            while COLUMNS > 4 && column + 4 <= shape.columns {
                 tile.run::<L, REGISTERS, 4, 1>(column);
                 column += 4;
             }

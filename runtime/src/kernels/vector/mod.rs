@@ -3,7 +3,7 @@
 //! Several rows, or blocks of four outputs in [`Layout::Tiled`], form a *register tile* and share each load of inputs. The
 //! final, partial vector of inputs is padded with zeros, so weights read past the end of a row contribute nothing.
 
-#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), feature = "std"))]
+#[cfg(feature = "std")]
 pub(super) mod gemm;
 
 use super::{Kernel, Portable};

@@ -1,6 +1,10 @@
 //! WebAssembly `simd128`: byte products are exact in 16 bits, and adjacent ones are added to 32-bit accumulators.
 
+#[cfg(feature = "std")]
+use super::gemm;
 use crate::kernels::Kernel;
+#[cfg(feature = "std")]
+use crate::kernels::gemm::{Accumulators, Inputs, PanelWeights};
 use crate::kernels::vector::{self, Vector};
 use core::arch::wasm32::*;
 
@@ -21,6 +25,44 @@ impl Kernel for Simd128 {
     fn gemv_tiled(self, bias: &[i32], weights: &[i8], x: &[i8], sums: &mut [i32]) {
         // SAFETY: this file is compiled only with `simd128` enabled for the whole module.
         unsafe { vector::gemv_tiled::<V128, 4>(bias, weights, x, sums) }
+    }
+
+    #[cfg(feature = "std")]
+    #[inline(never)]
+    fn gemm_u8i8(self, weights: &[i8], inputs: &Inputs<'_, u8>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+        // SAFETY: this file is compiled only with `simd128` enabled for the whole module.
+        unsafe { vector::gemm::gemm::<gemm::Wide8, _, _>(weights, inputs, bias, vectors, sums) }
+    }
+
+    #[cfg(all(feature = "std", feature = "a16"))]
+    #[inline(never)]
+    fn gemm_i16i16(self, weights: &[i16], inputs: &Inputs<'_, i16>, bias: &[i32], vectors: usize, sums: &mut [i32]) {
+        // SAFETY: this file is compiled only with `simd128` enabled for the whole module.
+        unsafe { vector::gemm::gemm::<gemm::Wide16, _, _>(weights, inputs, bias, vectors, sums) }
+    }
+
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    fn gemv_accumulate_u8i8<const V: usize>(
+        self,
+        weights: &[PanelWeights<i8, 4, V>],
+        x: &[[u8; 4]],
+        sums: Accumulators<V>,
+    ) -> Accumulators<V> {
+        // SAFETY: this file is compiled only with `simd128` enabled for the whole module.
+        unsafe { vector::gemm::gemv_accumulate::<gemm::Wide8, _, _, 4, V>(weights, x, sums) }
+    }
+
+    #[cfg(all(feature = "std", feature = "a16"))]
+    #[inline(always)]
+    fn gemv_accumulate_i16i16<const V: usize>(
+        self,
+        weights: &[PanelWeights<i16, 2, V>],
+        x: &[[i16; 2]],
+        sums: Accumulators<V>,
+    ) -> Accumulators<V> {
+        // SAFETY: this file is compiled only with `simd128` enabled for the whole module.
+        unsafe { vector::gemm::gemv_accumulate::<gemm::Wide16, _, _, 2, V>(weights, x, sums) }
     }
 }
 
