@@ -8,6 +8,7 @@ mod blob;
 mod container;
 mod images;
 mod import;
+mod onnx;
 pub mod protocol;
 mod trained_model;
 
@@ -24,11 +25,12 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "blob", run: blob::run },
     Target { name: "container", run: container::run },
     Target { name: "images", run: images::run },
     Target { name: "import", run: import::run },
+    Target { name: "onnx", run: onnx::run },
     Target { name: "protocol", run: protocol::run },
     Target { name: "trained_model", run: trained_model::run },
 ];

@@ -73,6 +73,11 @@ fn no_checkpoint_does_harm() {
 }
 
 #[test]
+fn no_onnx_graph_does_harm() {
+    runs("onnx", 1000);
+}
+
+#[test]
 fn no_dialogue_does_harm() {
     runs("protocol", 1000);
 }

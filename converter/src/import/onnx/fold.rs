@@ -1,5 +1,6 @@
 //! Evaluation of nodes whose inputs are all constants: what stands between stored tensors and the ops that use them.
 
+use super::arrays::{broadcast, concat, expand, pad, range, take, tile, transpose, triangle};
 use super::constant::{Constant, Data, count};
 use super::node::Node;
 use super::shapes;
@@ -37,14 +38,11 @@ pub(super) fn evaluate(node: &Node<'_>, inputs: &[Option<Constant>]) -> Result<O
             let [test, yes, no] = [expand(test, &shape)?, expand(yes, &shape)?, expand(no, &shape)?];
             let test = test.to_floats();
             let pick = |n: usize| test.get(n).is_some_and(|x| *x != 0.0);
-            let data = match (&yes.data, &no.data) {
-                (Data::Int(a), Data::Int(b)) => {
-                    Data::Int(a.iter().zip(b).enumerate().map(|(n, (a, b))| if pick(n) { *a } else { *b }).collect())
-                }
-                _ => {
-                    let (a, b) = (yes.to_floats(), no.to_floats());
-                    Data::Float(a.iter().zip(&b).enumerate().map(|(n, (a, b))| if pick(n) { *a } else { *b }).collect())
-                }
+            let data = if let (Data::Int(a), Data::Int(b)) = (&yes.data, &no.data) {
+                Data::Int(a.iter().zip(b).enumerate().map(|(n, (a, b))| if pick(n) { *a } else { *b }).collect())
+            } else {
+                let (a, b) = (yes.to_floats(), no.to_floats());
+                Data::Float(a.iter().zip(&b).enumerate().map(|(n, (a, b))| if pick(n) { *a } else { *b }).collect())
             };
             one(Constant { shape, data })
         }
@@ -144,75 +142,19 @@ fn unary(op: &str, x: &Constant) -> Constant {
     Constant { shape: x.shape.clone(), data }
 }
 
-/// Shape that two shapes are broadcast to.
-pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
-    let rank = a.len().max(b.len());
-    let side = |shape: &[usize], n: usize| (n + shape.len()).checked_sub(rank).map_or(1, |n| shape[n]);
-    let both = |n| match (side(a, n), side(b, n)) {
-        (a, b) if a == b || b == 1 => Ok(a),
-        (1, b) => Ok(b),
-        _ => Err(format!("shapes {a:?} and {b:?} do not go together")),
-    };
-    (0..rank).map(both).collect()
-}
-
-/// Copies of `x` that fill `shape`, which `x` is broadcast to.
-fn expand(x: &Constant, shape: &[usize]) -> Result<Constant, String> {
-    if x.shape == shape {
-        return Ok(x.clone());
-    }
-    let size = count(shape).ok_or_else(|| format!("shape {shape:?} is too large"))?;
-    let mut strides = vec![0; shape.len()];
-    let mut stride = 1;
-    for (n, side) in x.shape.iter().enumerate().rev() {
-        let at = n + shape.len() - x.shape.len();
-        if *side != 1 {
-            strides[at] = stride;
-        }
-        stride *= side;
-    }
-    Ok(picked(x, shape.to_vec(), size, &strides, 0))
-}
-
-/// Elements of `x` at the sum of index times stride, plus `from`.
-fn picked(x: &Constant, shape: Vec<usize>, size: usize, strides: &[usize], from: usize) -> Constant {
-    let mut places = Vec::with_capacity(size);
-    let mut index = vec![0; shape.len()];
-    let mut place = from;
-    for _ in 0..size {
-        places.push(place);
-        for n in (0..shape.len()).rev() {
-            index[n] += 1;
-            place += strides[n];
-            if index[n] < shape[n] {
-                break;
-            }
-            place -= strides[n] * shape[n];
-            index[n] = 0;
-        }
-    }
-    let data = match &x.data {
-        Data::Float(data) => Data::Float(places.iter().map(|n| data[*n]).collect()),
-        Data::Int(data) => Data::Int(places.iter().map(|n| data[*n]).collect()),
-    };
-    Constant { shape, data }
-}
-
 fn binary(op: &str, a: &Constant, b: &Constant) -> Result<Constant, String> {
     let shape = broadcast(&a.shape, &b.shape)?;
     let (a, b) = (expand(a, &shape)?, expand(b, &shape)?);
-    let data = match (&a.data, &b.data) {
-        (Data::Int(a), Data::Int(b)) => Data::Int(
-            a.iter().zip(b).map(|(a, b)| of_ints(op, *a, *b)).collect::<Option<_>>().ok_or("integers out of range")?,
-        ),
-        _ => {
-            let (a, b) = (a.to_floats(), b.to_floats());
-            let all = a.iter().zip(&b).map(|(a, b)| of_floats(op, *a, *b));
-            if matches!(op, "Equal" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual") {
-                Data::Int(all.map(|x| x as i64).collect())
-            } else {
-                Data::Float(all.collect())
-            }
+    let data = if let (Data::Int(a), Data::Int(b)) = (&a.data, &b.data) {
+        let all = a.iter().zip(b).map(|(a, b)| of_ints(op, *a, *b));
+        Data::Int(all.collect::<Option<_>>().ok_or("integers out of range")?)
+    } else {
+        let (a, b) = (a.to_floats(), b.to_floats());
+        let all = a.iter().zip(&b).map(|(a, b)| of_floats(op, *a, *b));
+        if matches!(op, "Equal" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual") {
+            Data::Int(all.map(|x| x as i64).collect())
+        } else {
+            Data::Float(all.collect())
         }
     };
     Ok(Constant { shape, data })
@@ -261,31 +203,6 @@ fn of_floats(op: &str, a: f32, b: f32) -> f32 {
     }
 }
 
-pub(super) fn transpose(x: &Constant, order: &[usize]) -> Constant {
-    let mut own = vec![1; x.shape.len()];
-    for n in (1..x.shape.len()).rev() {
-        own[n - 1] = own[n] * x.shape[n];
-    }
-    let shape: Vec<usize> = order.iter().map(|n| x.shape[*n]).collect();
-    let strides: Vec<usize> = order.iter().map(|n| own[*n]).collect();
-    picked(x, shape, x.len(), &strides, 0)
-}
-
-/// The entries of an axis that `indices` name.
-pub(super) fn take(x: &Constant, axis: usize, indices: &[usize]) -> Constant {
-    let inner: usize = x.shape[axis + 1..].iter().product();
-    let outer: usize = x.shape[..axis].iter().product();
-    let side = x.shape[axis];
-    let mut shape = x.shape.clone();
-    shape[axis] = indices.len();
-    let places = || (0..outer).flat_map(|o| indices.iter().map(move |i| (o * side + i) * inner));
-    let data = match &x.data {
-        Data::Float(data) => Data::Float(places().flat_map(|at| &data[at..at + inner]).copied().collect()),
-        Data::Int(data) => Data::Int(places().flat_map(|at| &data[at..at + inner]).copied().collect()),
-    };
-    Constant { shape, data }
-}
-
 fn gather(node: &Node<'_>, x: &Constant, indices: &Constant) -> Result<Constant, String> {
     let axis = shapes::axis(node.int("axis", 0), x.shape.len())?;
     let wanted = indices.as_ints().ok_or("its indices are no integers")?;
@@ -300,99 +217,6 @@ fn gather(node: &Node<'_>, x: &Constant, indices: &Constant) -> Result<Constant,
     }
     let taken = take(x, axis, &places);
     Ok(Constant { shape, data: taken.data })
-}
-
-fn concat(all: &[&Constant], axis: i64) -> Result<Constant, String> {
-    let first = all.first().ok_or("it has no inputs")?;
-    let axis = shapes::axis(axis, first.shape.len())?;
-    let rest = |x: &Constant| {
-        let mut shape = x.shape.clone();
-        shape[axis] = 0;
-        shape
-    };
-    if all.iter().any(|x| x.shape.len() != first.shape.len() || rest(x) != rest(first)) {
-        return Err("its inputs have shapes that do not go together".into());
-    }
-    let mut shape = first.shape.clone();
-    shape[axis] = all.iter().map(|x| x.shape[axis]).sum();
-    if count(&shape).is_none() {
-        return Err(format!("shape {shape:?} is too large"));
-    }
-    let outer: usize = shape[..axis].iter().product();
-    let part = |x: &Constant| x.shape[axis..].iter().product::<usize>();
-    let data = if all.iter().all(|x| x.as_ints().is_some()) {
-        let mut data = Vec::new();
-        for o in 0..outer {
-            for x in all {
-                data.extend(&x.as_ints().unwrap_or_default()[o * part(x)..(o + 1) * part(x)]);
-            }
-        }
-        Data::Int(data)
-    } else {
-        let floats: Vec<(usize, Vec<f32>)> = all.iter().map(|x| (part(x), x.to_floats())).collect();
-        let mut data = Vec::new();
-        for o in 0..outer {
-            for (part, x) in &floats {
-                data.extend(&x[o * part..(o + 1) * part]);
-            }
-        }
-        Data::Float(data)
-    };
-    Ok(Constant { shape, data })
-}
-
-fn tile(x: &Constant, times: &[usize]) -> Result<Constant, String> {
-    if times.len() != x.shape.len() {
-        return Err("it repeats another number of axes than there are".into());
-    }
-    let mut tiled = x.clone();
-    for (axis, times) in times.iter().enumerate() {
-        let side = x.shape[axis];
-        let mut shape = tiled.shape.clone();
-        shape[axis] = side.saturating_mul(*times);
-        if count(&shape).is_none() {
-            return Err(format!("shape {shape:?} is too large"));
-        }
-        tiled = take(&tiled, axis, &(0..side * times).map(|n| n % side).collect::<Vec<_>>());
-    }
-    Ok(tiled)
-}
-
-fn range(ends: &[i64]) -> Result<Constant, String> {
-    let [start, end, step] = ends else { return Err("it needs a start, an end and a step".into()) };
-    let (start, end, step) = (i128::from(*start), i128::from(*end), i128::from(*step));
-    if step == 0 {
-        return Err("its step is 0".into());
-    }
-    let length = ((end - start + step - step.signum()) / step).max(0);
-    let length = usize::try_from(length).ok().filter(|n| count(&[*n]).is_some()).ok_or("it is too long")?;
-    Ok(Constant::ints((0..length).map(|n| (start + n as i128 * step) as i64).collect()))
-}
-
-/// `x` with `[before, after]` elements of `value` added to each axis; negative numbers take away.
-fn pad(x: &Constant, sides: &[[i64; 2]], value: f32) -> Result<Constant, String> {
-    let mut padded = x.clone();
-    for (axis, [before, after]) in sides.iter().enumerate() {
-        let side = x.shape[axis];
-        let ends = (before.checked_neg(), i64::try_from(side).ok().and_then(|side| side.checked_add(*after)));
-        let (Some(from), Some(to)) = ends else { return Err("it pads too much".into()) };
-        let new = usize::try_from(to.saturating_sub(from)).unwrap_or(0);
-        let mut shape = padded.shape.clone();
-        shape[axis] = new;
-        let size = count(&shape).ok_or_else(|| format!("shape {shape:?} is too large"))?;
-        let (outer, inner): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
-        let place = |n: usize| {
-            let (o, at, i) = (n / inner / new, n / inner % new, n % inner);
-            let at = usize::try_from(from + at as i64).ok().filter(|at| *at < side)?;
-            (o < outer).then_some((o * side + at) * inner + i)
-        };
-        let data = match &padded.data {
-            Data::Float(data) => Data::Float((0..size).map(|n| place(n).map_or(value, |at| data[at])).collect()),
-            Data::Int(data) => Data::Int((0..size).map(|n| place(n).map_or(value as i64, |at| data[at])).collect()),
-        };
-        padded = Constant { shape, data };
-    }
-    Ok(padded)
 }
 
 fn reduce(node: &Node<'_>, x: &Constant, axes: Option<&Constant>) -> Result<Constant, String> {
@@ -430,20 +254,4 @@ fn reduce(node: &Node<'_>, x: &Constant, axes: Option<&Constant>) -> Result<Cons
         _ => Data::Float(floats),
     };
     Ok(Constant { shape: shape.collect(), data })
-}
-
-fn triangle(x: &Constant, k: i64, upper: bool) -> Result<Constant, String> {
-    let [.., rows, columns] = x.shape.as_slice() else { return Err("it needs rows and columns".into()) };
-    let (rows, columns) = (*rows, *columns);
-    let stays = |n: usize| {
-        let distance = (n % columns) as i64 - (n / columns % rows) as i64;
-        if upper { distance >= k } else { distance <= k }
-    };
-    let data = match &x.data {
-        Data::Float(data) => {
-            Data::Float(data.iter().enumerate().map(|(n, x)| if stays(n) { *x } else { 0.0 }).collect())
-        }
-        Data::Int(data) => Data::Int(data.iter().enumerate().map(|(n, x)| if stays(n) { *x } else { 0 }).collect()),
-    };
-    Ok(Constant { shape: x.shape.clone(), data })
 }

@@ -1,5 +1,6 @@
 //! Values that the label alone decides: a table with one row for each class, in the place of the batch.
 
+use super::arrays;
 use super::constant::Constant;
 use super::error::OnnxError;
 use super::fold;
@@ -106,7 +107,7 @@ fn of_batch(walk: &Walk<'_>, node: &Node<'_>, table: &Constant, to: Option<&Cons
     let held = Constant::ints(to.to_vec());
     if node.op() == "Expand" {
         // A map is added to it, so that its numbers are the same at each pixel anyway.
-        let grown = fold::broadcast(&one, &shapes::sides(&held)?)?;
+        let grown = arrays::broadcast(&one, &shapes::sides(&held)?)?;
         let mut shape = vec![1; grown.len() - one.len()];
         shape.extend(&table.shape);
         return if shape.len() == table.shape.len() {

@@ -24,6 +24,16 @@ pub(super) fn layer<'g>(
     }
 }
 
+/// Name of a layer by its weights, or by its biases: exporters number weights that they have multiplied by a mask.
+fn name_of(walk: &Walk<'_>, node: &Node<'_>, weights: usize) -> String {
+    const SUFFIXES: [&str; 5] =
+        [".weight", ".weight_orig", ".weight_v", ".parametrizations.weight.original1", ".kernel"];
+    let origin = |n: usize| node.input(n).map_or_else(String::new, |name| walk.origin(name));
+    let (weights, biases) = (origin(weights), origin(2));
+    let stem = SUFFIXES.iter().find_map(|suffix| weights.strip_suffix(suffix)).or_else(|| biases.strip_suffix(".bias"));
+    stem.map_or_else(String::new, str::to_string)
+}
+
 /// Constant input `n` as floats.
 fn floats(node: &Node<'_>, constants: &[Option<Constant>], n: usize, what: &str) -> Result<Constant, OnnxError> {
     constants.get(n).and_then(Option::as_ref).cloned().ok_or_else(|| {
@@ -106,7 +116,7 @@ fn conv<'g>(
     if bias.as_ref().is_some_and(|bias| bias.len() != out) {
         return Err(node.refused(format!("its biases are not {out}")));
     }
-    let name = node.input(1).map_or_else(String::new, |name| walk.origin(name));
+    let name = name_of(walk, node, 1);
     let kernel = Kernel {
         shape,
         weight: dense,
@@ -135,8 +145,8 @@ fn conv<'g>(
 /// The expression of a convolution; zeros that a `Pad` puts before it become its own.
 fn convolved(walk: &mut Walk<'_>, node: &Node<'_>, mut x: Id, mut kernel: Kernel, size: [usize; 2]) -> Id {
     while let Kind::Pad { x: inner, before } = walk.expression(x).kind {
-        for n in 0..2 {
-            kernel.before[n] += before[n] as i64;
+        for (all, before) in kernel.before.iter_mut().zip(before) {
+            *all += before as i64;
         }
         x = inner;
     }
@@ -226,7 +236,7 @@ fn product<'g>(
     } else {
         None
     };
-    let name = node.input(matrix).map_or_else(String::new, |name| walk.origin(name));
+    let name = name_of(walk, node, matrix);
     let kernel = Kernel { shape: [out, inner, 1, 1], weight: dense, bias, dilation: [1, 1], before: [0, 0], name };
     let size = walk.expression(held.id).size;
     let id = walk.push(Some(node), Kind::Conv { x: held.id, kernel }, out, (size, size.map(|side| 0..side)));
@@ -258,7 +268,7 @@ fn norm<'g>(
             return Err(node.refused(format!("{} numbers for {features} features", tensor.len())));
         }
     }
-    let name = node.input(1).map_or_else(String::new, |name| walk.origin(name));
+    let name = name_of(walk, node, 1);
     let norm = Norm { tensors, eps: node.float("epsilon", 1e-5), name };
     let id = walk.push_like(node, Kind::Norm { x: held.id, norm }, held.id, features, false);
     Ok(Held { id, axes: held.axes })

@@ -138,7 +138,7 @@ pub(super) fn arrange(program: &mut Program, output: Value, order: &[usize], end
         bias: None,
         dilation: [1, 1],
         before: [0, 0],
-        name: "logits.weight".into(),
+        name: "logits".into(),
     };
     let node = program.step(output).and_then(|step| step.node);
     let op = Op::Conv { kernel: Box::new(kernel), anchor: [0, 0], dilation: 1 };

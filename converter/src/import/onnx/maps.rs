@@ -30,7 +30,7 @@ pub(super) struct Kernel {
     pub(super) dilation: [usize; 2],
     /// Zeros before the first row and column.
     pub(super) before: [i64; 2],
-    /// Name of the weights in the file.
+    /// Name of the weights in the file, else of the biases; empty if neither is one that a person gave.
     pub(super) name: String,
 }
 

@@ -11,6 +11,7 @@
 //! # Ok::<(), pixelrnn_converter::Error>(())
 //! ```
 
+mod arrays;
 mod constant;
 mod error;
 mod fold;

@@ -53,7 +53,7 @@ pub(super) fn moved<'g>(
         }
         "Expand" => {
             let Some(to) = second else { return Err(refused("its shape is not known when the graph is read".into())) };
-            let to = super::fold::broadcast(&shape, &shapes::sides(to).map_err(refused)?).map_err(refused)?;
+            let to = super::arrays::broadcast(&shape, &shapes::sides(to).map_err(refused)?).map_err(refused)?;
             if to.iter().product::<usize>() != shape.iter().product::<usize>() {
                 return Err(refused(format!(
                     "it repeats a map of shape {shape:?} to {to:?}, which has no counterpart"
@@ -76,7 +76,7 @@ pub(super) fn moved<'g>(
             }
             Ok(all)
         }
-        "Gather" => one(gather(walk, node, held, second)?),
+        "Gather" => one(gather(walk, node, &held, second)?),
         _ => {
             let pads = shapes::pads(node, shape.len(), constants).map_err(refused)?;
             one(pad(walk, node, held, &pads)?)
@@ -142,7 +142,7 @@ fn crop(walk: &mut Walk<'_>, node: &Node<'_>, x: Id, n: usize, from: usize, coun
 }
 
 /// An embedding of the image's levels, or entries of an axis.
-fn gather<'g>(walk: &mut Walk<'g>, node: &Node<'g>, held: Held, second: Option<&Constant>) -> Result<Held, OnnxError> {
+fn gather<'g>(walk: &mut Walk<'g>, node: &Node<'g>, held: &Held, second: Option<&Constant>) -> Result<Held, OnnxError> {
     let Some(indices) = second else { return Err(node.refused("it takes what the image names from another map")) };
     let shape = held.shape();
     let axis = shapes::axis(node.int("axis", 0), shape.len()).map_err(|what| node.refused(what))?;
@@ -153,7 +153,7 @@ fn gather<'g>(walk: &mut Walk<'g>, node: &Node<'g>, held: Held, second: Option<&
     if !run || places.is_empty() || indices.shape.len() > 1 {
         return Err(node.refused("it takes entries that are not a run, which has no counterpart"));
     }
-    let mut taken = cut(walk, node, &held, Cut { axis, from: places[0], count: places.len(), step: 1 })?;
+    let mut taken = cut(walk, node, held, Cut { axis, from: places[0], count: places.len(), step: 1 })?;
     if indices.shape.is_empty() {
         taken.axes.remove(axis);
     }
@@ -239,7 +239,7 @@ fn concat<'g>(walk: &mut Walk<'g>, node: &Node<'g>, inputs: &[Option<Known>]) ->
     let Some(first) = maps.first() else { return Err(node.refused("it has no inputs")) };
     let rank = first.axes.len();
     let axis = shapes::axis(node.int("axis", 0), rank).map_err(|what| node.refused(what))?;
-    if let ([Atom::Row(_)] | [Atom::Column(_)], [one]) = (first.axes[axis].as_slice(), maps.as_slice()) {
+    if let ([Atom::Row(_) | Atom::Column(_)], [one]) = (first.axes[axis].as_slice(), maps.as_slice()) {
         return border(walk, node, inputs, (*one).clone(), axis);
     }
     let mut parts = Vec::new();

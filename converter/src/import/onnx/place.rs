@@ -50,9 +50,9 @@ impl<'a, 'g> Placer<'a, 'g> {
                 }
             }
         }
-        for id in 0..output {
+        for (id, needed) in needed.iter().enumerate().take(output) {
             // What is not as large as the image is placed by whoever reads it. An error here is one of a place that nobody may need.
-            if needed[id] && self.expressions[id].size == self.image {
+            if *needed && self.expressions[id].size == self.image {
                 let _ = self.place(id, [0, 0]);
             }
         }
@@ -202,22 +202,27 @@ impl<'a, 'g> Placer<'a, 'g> {
                 return Err(self.refused(id, "it is moved out of the image"));
             }
         }
-        let base = self.whole(id, start, by)?;
+        let base = self.whole(id, start)?;
         Ok(self.push(id, Op::Shift { by }, vec![base], features))
     }
 
-    /// The map from `start` on, of which the last `spare` rows and columns are not needed.
-    fn whole(&mut self, id: Id, start: [i64; 2], spare: [usize; 2]) -> Result<Value, OnnxError> {
+    /// The map from `start` on, of which the last rows and columns may be any.
+    fn whole(&mut self, id: Id, start: [i64; 2]) -> Result<Value, OnnxError> {
         let expression = &self.expressions[id];
         let short = (0..2).any(|n| start[n] + self.image[n] as i64 > expression.size[n] as i64);
         // A crop of the last rows is the map before the crop.
         if let (true, Kind::Crop { x, from }) = (short, &expression.kind) {
             let (x, from) = (*x, *from);
-            return self.whole(x, [start[0] + from[0] as i64, start[1] + from[1] as i64], spare);
+            if let Some(n) =
+                (0..2).find(|n| from[*n] > 0 && start[*n] + self.image[*n] as i64 > expression.size[*n] as i64)
+            {
+                return Err(self.missing(id, n, start));
+            }
+            return self.whole(x, [start[0] + from[0] as i64, start[1] + from[1] as i64]);
         }
         if let (true, Kind::Function { x, function }) = (short, &expression.kind) {
             let (x, function, features) = (*x, *function, expression.features);
-            let x = self.whole(x, start, spare)?;
+            let x = self.whole(x, start)?;
             return Ok(self.push(id, Op::Function(function), vec![x], features));
         }
         self.place(id, start)
@@ -267,20 +272,18 @@ impl<'a, 'g> Placer<'a, 'g> {
     fn uniform(&mut self, id: Id, numbers: &[f32]) -> Value {
         let one = self.push(id, Op::Ones, Vec::new(), 1);
         let each: Vec<Value> = numbers.iter().map(|x| self.affine(id, one, &[*x], &[0.0])).collect();
-        match each.as_slice() {
-            [only] => *only,
-            _ => {
-                let features = each.len();
-                self.push(id, Op::Concat, each, features)
-            }
+        if let [only] = each.as_slice() {
+            return *only;
         }
+        let features = each.len();
+        self.push(id, Op::Concat, each, features)
     }
 
     /// A convolution read from `at` on: the distance goes into its anchor.
     fn conv(&mut self, id: Id, x: Id, kernel: &Kernel, at: [i64; 2]) -> Result<Value, OnnxError> {
         let inner = &self.expressions[x];
         let mut start = [0; 2];
-        for n in 0..2 {
+        for (n, start) in start.iter_mut().enumerate() {
             let support = &inner.support[n];
             let size = self.image[n];
             if support.len() > size {
@@ -292,7 +295,7 @@ impl<'a, 'g> Placer<'a, 'g> {
             // The image's rows must hold all of the tensor that is not 0, and be there.
             let (low, high) = (support.end as i64 - size as i64, support.start as i64);
             let last = inner.size[n] as i64 - size as i64;
-            start[n] = 0_i64.clamp(low, high).min(last.max(low));
+            *start = 0_i64.clamp(low, high).min(last.max(low));
         }
         let value = self.place(x, start)?;
         // Rows from the pixel to the kernel's first.

@@ -52,7 +52,6 @@ pub(super) fn pointwise<'g>(
         "Neg" => return Ok(Some(affine(walk, node, Walk::held(node, inputs, 0)?, None, -1.0, 0.0))),
         "Softmax" | "LogSoftmax" => return softmax(walk, node, Walk::held(node, inputs, 0)?).map(Some),
         "Add" | "Sub" | "Mul" | "Div" | "Sum" => return arithmetic(walk, node, inputs).map(Some),
-        "Gather" => return Ok(None),
         _ => return Ok(None),
     };
     Ok(Some(apply(walk, node, Walk::held(node, inputs, 0)?, function)))
@@ -133,6 +132,7 @@ fn raised(held: Held, rank: usize) -> Held {
 fn two_maps(walk: &mut Walk<'_>, node: &Node<'_>, a: Held, b: Held) -> Result<Held, OnnxError> {
     let rank = a.axes.len().max(b.axes.len());
     let (a, b) = (raised(a, rank), raised(b, rank));
+    let (a, b) = (repeated(walk, node, a.clone(), &b), repeated(walk, node, b, &a));
     let (x, y) = (walk.expression(a.id).clone(), walk.expression(b.id).clone());
     if a.axes != b.axes || x.features != y.features || x.size != y.size {
         return Err(node.refused(format!(
@@ -159,6 +159,20 @@ fn two_maps(walk: &mut Walk<'_>, node: &Node<'_>, a: Held, b: Held) -> Result<He
     let kind = if product { Kind::Multiply(a.id, second) } else { Kind::Add(a.id, second) };
     let id = walk.push(Some(node), kind, x.features, (x.size, support));
     Ok(Held { id, axes: a.axes })
+}
+
+/// A map of one feature as often as `other` has features, where their tensors go together so.
+fn repeated(walk: &mut Walk<'_>, node: &Node<'_>, held: Held, other: &Held) -> Held {
+    let features = walk.expression(other.id).features;
+    let axis = other.feature_axis(features, 0).filter(|_| features > 1 && walk.expression(held.id).features == 1);
+    let Some(axis) = axis else { return held };
+    let mut axes = held.axes.clone();
+    axes[axis].clone_from(&other.axes[axis]);
+    if axes != other.axes || !held.axes[axis].is_empty() {
+        return held;
+    }
+    let id = walk.push_like(node, Kind::Concat(vec![held.id; features]), held.id, features, true);
+    Held { id, axes }
 }
 
 /// Number for each feature of a constant that is the same at each pixel.
@@ -266,7 +280,7 @@ fn class_bias(walk: &mut Walk<'_>, node: &Node<'_>, held: Held, table: &Constant
     let features = walk.expression(held.id).features;
     let mut columns = vec![0.0; features * classes];
     for class in 0..classes {
-        let row = super::fold::take(table, 0, &[class]);
+        let row = super::arrays::take(table, 0, &[class]);
         for (f, x) in per_feature(walk, node, &held, &row)?.into_iter().enumerate() {
             columns[f * classes + class] = x;
         }

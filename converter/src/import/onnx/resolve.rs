@@ -286,11 +286,7 @@ struct Names(BTreeSet<String>);
 impl Names {
     /// A name of the tensor that the op is made of, else of the node, else of the kind of op.
     fn unused(&mut self, tensor: &str, node: Option<Node<'_>>, kind: &str) -> String {
-        let suffixes = [".weight", ".weight_orig", ".weight_v", ".parametrizations.weight.original1", ".kernel"];
-        let stem = suffixes.iter().find_map(|suffix| tensor.strip_suffix(suffix));
-        // Exporters name folded tensors by number.
-        let stem =
-            stem.or(Some(tensor)).filter(|stem| !stem.is_empty() && !stem.contains("::") && !stem.starts_with("val_"));
+        let stem = Some(tensor.strip_suffix(".weight").unwrap_or(tensor)).filter(|stem| !stem.is_empty());
         let path = node.map_or("", |node| node.proto.name.as_str()).trim_matches('/');
         let path = path.rsplit_once('/').map(|(path, _)| path.replace('/', "."));
         let base = stem.map(str::to_string).or(path).unwrap_or_else(|| kind.to_string());

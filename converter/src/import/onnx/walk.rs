@@ -4,10 +4,10 @@ use super::constant::{self, Constant};
 use super::error::OnnxError;
 use super::fold;
 use super::input;
-use super::maps::{Expression, Held, Id, Kind};
+use super::maps::{Atom, Expression, Held, Id, Kind};
 use super::node::Node;
 use super::proto;
-use super::{Options, layers, moves, pointwise};
+use super::{Options, layers, moves, pointwise, shapes};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -131,7 +131,7 @@ impl<'g> Walk<'g> {
                 (name, None) => return Err(node.refused(format!("no node before it makes its input `{name}`"))),
             });
         }
-        let made = self.evaluate(node, inputs)?;
+        let made = self.evaluate(node, &inputs)?;
         if let ([Known::Constant(_)], [to]) = (made.as_slice(), node.proto.outputs.as_slice()) {
             // A mask that is multiplied in, or a transpose, leaves the tensor its name.
             let mut names = node.proto.inputs.iter().filter_map(|name| self.names.get(name.as_str()).copied());
@@ -149,13 +149,13 @@ impl<'g> Walk<'g> {
         Ok(())
     }
 
-    fn evaluate(&mut self, node: &Node<'g>, inputs: Vec<Option<Known>>) -> Result<Vec<Known>, OnnxError> {
+    fn evaluate(&mut self, node: &Node<'g>, inputs: &[Option<Known>]) -> Result<Vec<Known>, OnnxError> {
         if node.op() == "Constant" {
             return Ok(vec![Known::Constant(node.constant()?)]);
         }
         let mut constants = Vec::with_capacity(inputs.len());
         let (mut maps, mut labels) = (false, false);
-        for input in &inputs {
+        for input in inputs {
             constants.push(match input {
                 Some(Known::Constant(constant)) => Some(constant.clone()),
                 Some(Known::Map(_)) => {
@@ -170,10 +170,10 @@ impl<'g> Walk<'g> {
             });
         }
         if maps {
-            return self.map(node, &inputs, &constants);
+            return self.map(node, inputs, &constants);
         }
         if labels {
-            return super::label::evaluate(self, node, &inputs, &constants);
+            return super::label::evaluate(self, node, inputs, &constants);
         }
         let folded = fold::evaluate(node, &constants).map_err(|what| node.refused(what))?;
         let made = folded.ok_or_else(|| node.refused(unknown(node.op())))?;
@@ -207,6 +207,11 @@ impl<'g> Walk<'g> {
             }
             _ => match pointwise::pointwise(self, node, inputs, constants)? {
                 Some(held) => Ok(vec![Known::Map(held)]),
+                None if pools(node, inputs, constants) => Err(OnnxError::Leak {
+                    node: node.label(),
+                    knows: "all pixels, later ones as well".into(),
+                    mend: "leave it out: nothing may be taken over rows or columns".into(),
+                }),
                 None => Err(node.refused(unknown(node.op()))),
             },
         }
@@ -271,6 +276,20 @@ impl Kind {
     }
 }
 
+/// True if a node takes the pixels of a map together.
+fn pools(node: &Node<'_>, inputs: &[Option<Known>], constants: &[Option<Constant>]) -> bool {
+    let op = node.op();
+    if matches!(op, "GlobalAveragePool" | "GlobalMaxPool" | "InstanceNormalization" | "GroupNormalization") {
+        return true;
+    }
+    let Some(Some(Known::Map(held))) = inputs.first() else { return false };
+    let pixels = |axis: &Vec<Atom>| axis.iter().any(|atom| matches!(atom, Atom::Row(_) | Atom::Column(_)));
+    let given = constants.get(1).and_then(Option::as_ref).and_then(Constant::as_ints).or_else(|| node.ints("axes"));
+    let axes = given.map_or_else(|| (0..held.axes.len() as i64).collect(), <[i64]>::to_vec);
+    let taken = |n: &i64| shapes::axis(*n, held.axes.len()).is_ok_and(|n| pixels(&held.axes[n]));
+    op.starts_with("Reduce") && axes.iter().any(taken)
+}
+
 /// Sentence for an operator without counterpart.
 fn unknown(op: &str) -> String {
     let help = match op {
@@ -278,15 +297,8 @@ fn unknown(op: &str) -> String {
             "a recurrent layer runs in an order that the graph does not tell: give the checkpoint with a description that has `row_lstm` or `diagonal_bilstm`"
         }
         "If" => "a choice at run time has no counterpart: export the branch that is used alone",
-        "InstanceNormalization"
-        | "GroupNormalization"
-        | "LayerNormalization"
-        | "LpNormalization"
-        | "MeanVarianceNormalization" => {
-            "it normalizes with what it reads, over the image later pixels as well: train with BatchNormalization, or without"
-        }
-        "GlobalAveragePool" | "GlobalMaxPool" | "ReduceMean" | "ReduceSum" | "ReduceMax" => {
-            "it takes all pixels together, later ones as well"
+        "LayerNormalization" | "LpNormalization" | "MeanVarianceNormalization" => {
+            "it normalizes with what it reads: train with BatchNormalization, or without"
         }
         "MaxPool" | "AveragePool" | "Resize" | "Upsample" | "DepthToSpace" | "SpaceToDepth" => {
             "maps keep the image's size here"
