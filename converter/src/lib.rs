@@ -23,6 +23,7 @@
 
 pub mod agreement;
 pub mod blob;
+pub mod boards;
 pub mod complete;
 pub mod compress;
 pub mod context;

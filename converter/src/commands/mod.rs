@@ -7,6 +7,7 @@ mod convert;
 mod decompress;
 mod input;
 mod inspect;
+mod inspect_boards;
 mod inspect_description;
 mod model;
 mod output;
