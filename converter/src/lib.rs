@@ -24,6 +24,7 @@
 pub mod agreement;
 pub mod any;
 pub mod blob;
+pub mod boards;
 pub mod complete;
 pub mod compress;
 pub mod context;

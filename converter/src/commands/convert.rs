@@ -5,6 +5,7 @@ use super::input::read_images;
 use super::model::{self, AnyModel, report_closed_weights};
 use super::{Failure, progress};
 use pixelrnn::blob::{Layout, NumberFormat};
+use pixelrnn_build::emit_c;
 use pixelrnn_converter::convert::{Calibrated, Calibration, Converted};
 use pixelrnn_converter::layout::{arrange, for_dsp};
 use pixelrnn_converter::quantize::Method;
@@ -54,7 +55,11 @@ pub struct Args {
     /// with `pixelrnn_build::model` gets the right layout from either
     #[arg(long, value_enum, default_value_t = Target::Any)]
     target: Target,
-    /// Output file; `-` is standard output [default: the model's name with .prnn]
+    /// Form of the output. `c`: C sources, the file `-o NAME.c` with an array of constants and `NAME.h` beside it with the sizes as
+    /// macros; NAME is a name in C. Choose the target as well, since no build script lays the weights out
+    #[arg(long, value_enum, default_value_t = Emit::Blob)]
+    emit: Emit,
+    /// Output file; `-` is standard output [default: the model's name with .prnn, or with .c]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Print the result as JSON
@@ -71,10 +76,69 @@ enum Ranges {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Target {
-    /// Row-major: hosts, Cortex-M0 and M3, Cortex-M55 with MVE
+    /// Row-major: hosts, Cortex-M0 and M3, Cortex-M55 with MVE, RISC-V. The names of cores are `cortex-m0`, `cortex-m0plus`, `cortex-m3`,
+    /// `cortex-m55`, `cortex-m85` and `riscv32`
+    #[value(aliases = ["cortex-m0", "cortex-m0plus", "cortex-m3", "cortex-m55", "cortex-m85", "riscv32"])]
     Any,
-    /// Tiled 4x4: Cortex-M4, M7 and M33 with the DSP extension; a few bytes more
+    /// Tiled 4x4: Cortex-M4, M7 and M33 with the DSP extension; a few bytes more. The names of cores are `cortex-m4`, `cortex-m7` and
+    /// `cortex-m33`
+    #[value(aliases = ["cortex-m4", "cortex-m7", "cortex-m33"])]
     Dsp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Emit {
+    /// Blob (.prnn)
+    Blob,
+    /// C sources (.c and .h)
+    C,
+}
+
+impl Emit {
+    /// Ending of the output file.
+    const fn ending(self) -> &'static str {
+        match self {
+            Self::Blob => "prnn",
+            Self::C => "c",
+        }
+    }
+
+    /// Checks the name of the output file, before any work.
+    fn check(self, output: &Path) -> Result<(), Failure> {
+        match self {
+            Self::Blob => Ok(()),
+            Self::C => c_name(output).map(drop),
+        }
+    }
+
+    /// Writes `blob` to `output`.
+    fn write(self, blob: &Blob, output: &Path) -> Result<(), Failure> {
+        match self {
+            Self::Blob => files::write_output(output, |out| out.write_all(blob.bytes()))?,
+            Self::C => {
+                let sources = emit_c::sources(&blob.model()?, &c_name(output)?);
+                let header = output.with_extension("h");
+                for (path, text) in [(output, sources.source), (&header, sources.header)] {
+                    files::write_output(path, |out| out.write_all(text.as_bytes()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Name in C of the sources at `output`.
+fn c_name(output: &Path) -> Result<String, Failure> {
+    let stem = output.file_stem().unwrap_or_default().to_string_lossy();
+    if output.extension().is_none_or(|ending| ending != "c") {
+        let got = output.display();
+        return Err(Failure::Usage(format!("--emit c writes two files: expected --output NAME.c, not {got}")));
+    }
+    // The source includes its header by this name.
+    emit_c::name(&stem).filter(|name| *name == stem).ok_or_else(|| {
+        let like = emit_c::name(&stem).map_or(String::new(), |name| format!(", such as {name}.c"));
+        Failure::Usage(format!("--emit c: `{stem}` is no name in C; give --output a file that is{like}"))
+    })
 }
 
 impl Target {
@@ -134,6 +198,8 @@ impl Args {
             AnyModel::Blob(blob) => return self.arrange(&blob),
             AnyModel::Trained(trained) => *trained,
         };
+        let output = self.output.clone().unwrap_or_else(|| self.model.with_extension(self.emit.ending()));
+        self.emit.check(&output)?;
         let description = trained.description();
         let (image, classes) = (description.image, description.classes);
         let floats = self.weights != WeightsArg::I8;
@@ -169,8 +235,7 @@ impl Args {
             let (apart, float) = (converted.apart, converted.float_nats);
             return Err(Error::TooMuchLost { apart, float, most: 100.0 * most }.into());
         }
-        let output = self.output.unwrap_or_else(|| self.model.with_extension("prnn"));
-        files::write_output(&output, |out| out.write_all(converted.blob.bytes()))?;
+        self.emit.write(&converted.blob, &output)?;
         for note in &converted.notes {
             eprintln!("pixelrnn: {note}");
         }
@@ -255,11 +320,16 @@ impl Args {
         if self.calibrate.is_some() || self.weights != WeightsArg::I8 || self.activations != ActivationsArg::Auto {
             return Err(Error::NotTrained.in_file(name).into());
         }
-        let Some(output) = &self.output else {
-            return Err(Failure::Usage(format!("{name} is a blob already: give another file with --output")));
+        let output = match (&self.output, self.emit) {
+            (Some(output), _) => output,
+            (None, Emit::C) => &self.model.with_extension("c"),
+            (None, Emit::Blob) => {
+                return Err(Failure::Usage(format!("{name} is a blob already: give another file with --output")));
+            }
         };
+        self.emit.check(output)?;
         let arranged = self.target.arrange(blob).map_err(|e| e.in_file(name))?;
-        files::write_output(output, |out| out.write_all(arranged.bytes()))?;
+        self.emit.write(&arranged, output)?;
         if output.as_path() == Path::new("-") {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use super::describe::{Describe, Part};
 use super::model::{self, AnyModel, BuiltIn, report_closed_weights};
-use super::{Failure, inspect_description};
+use super::{Failure, inspect_boards, inspect_description};
 use pixelrnn::blob::{
     Destination, GraphOp, HEADER_BYTES, Instruction, Layout, NumberFormat, Phase, RECORD_BYTES, SegmentRecord, kind,
 };
@@ -25,6 +25,12 @@ pub struct Args {
     describe: Option<PathBuf>,
     #[command(flatten)]
     part: Part,
+    /// Print what a blob takes of a board: flash, RAM, stack and instructions an image, and if it fits. `--fits` lists the names
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["describe", "fits"])]
+    board: Option<String>,
+    /// Print what a blob takes of each board
+    #[arg(long, conflicts_with = "describe")]
+    fits: bool,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -48,6 +54,9 @@ impl Args {
             let description = inspect_description::read(path)?;
             let title = describe(&description.image, description.output, description.classes);
             return inspect_description::print(&description, &title, self.json);
+        }
+        if self.board.is_some() || self.fits {
+            return inspect_boards::print(self.model.as_deref(), self.board.as_deref(), self.json);
         }
         let mut out = std::io::stdout();
         let describe = Describe { describe: self.describe, part: self.part };

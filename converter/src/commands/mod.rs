@@ -9,6 +9,7 @@ mod describe;
 mod import;
 mod input;
 mod inspect;
+mod inspect_boards;
 mod inspect_description;
 mod model;
 mod output;
