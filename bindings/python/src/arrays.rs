@@ -101,7 +101,9 @@ pub(crate) fn images(
         vec![npy::images_in_memory(&raw.descr, &raw.shape, &raw.data).map_err(raise)?]
     };
     let Fitted { mut sets, notice, sizes } = fit_sets(sets, range, image, resize).map_err(raise)?;
-    let Some(set) = sets.pop().filter(|_| sets.is_empty()) else { return Err(raise(Error::SeveralSizes)) };
+    let Some(set) = sets.pop().filter(|_| sets.is_empty()) else {
+        return refuse("images of several sizes, expected one: give those of each size alone");
+    };
     if !sizes.is_empty() {
         let (h, w) = (set.height, set.width);
         warn(

@@ -100,6 +100,7 @@ pub(crate) fn logits<'py>(
 #[pymethods]
 impl Model {
     #[new]
+    #[pyo3(signature = (source, /))]
     fn of(source: &Bound<'_, PyAny>) -> PyResult<Self> {
         Ok(Self { blob: any_model(source)?.into_blob().map_err(raise)? })
     }

@@ -56,6 +56,7 @@ impl Reference {
 #[pymethods]
 impl Reference {
     #[new]
+    #[pyo3(signature = (source, /))]
     fn of(source: &Bound<'_, PyAny>) -> PyResult<Self> {
         Ok(Self::new(any_model(source)?.into_trained().map_err(raise)?))
     }

@@ -76,6 +76,7 @@ fn documents() -> Vec<PathBuf> {
     let mut folders = vec![
         root(),
         root().join("docs/pytorch"),
+        root().join("bindings/python"),
         root().join("tests/fixtures"),
         root().join("firmware-example/boards"),
     ];

@@ -78,7 +78,7 @@ fn each_published_crate_has_both_licences() {
 #[test]
 fn manifests_of_published_crates_are_complete_and_no_other_crate_is_published() {
     let mut published = BTreeSet::new();
-    for package in [".", "firmware-example", "fuzz", "bindings/c"].into_iter().flat_map(packages) {
+    for package in [".", "bindings/c", "bindings/python", "firmware-example", "fuzz"].into_iter().flat_map(packages) {
         let name = package["name"].as_str().unwrap();
         // `publish = false` is an empty list of registries.
         if package["publish"].as_array().is_some_and(Vec::is_empty) {
