@@ -7,6 +7,7 @@ use crate::error::Error;
 use pytorch_reader::{DType, PytorchReader};
 use safetensors::tensor::Dtype;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Name of the format in messages.
 pub(super) const FORMAT: &str = "a PyTorch checkpoint";
@@ -23,7 +24,7 @@ const SEARCHED: usize = 1 << 22;
 /// When the file is damaged or truncated, has sizes that exceed it, is too large or nested too deep, or has no tensors.
 pub(super) fn read(bytes: Vec<u8>) -> Result<Contents, Error> {
     let order = order_of_names(&bytes);
-    let reader = PytorchReader::from_bytes(bytes, None).map_err(|e| damaged(e.to_string()))?;
+    let reader = PytorchReader::from_bytes(without_zip64(bytes), None).map_err(|e| damaged(e.to_string()))?;
     let mut tensors: Vec<(String, Stored)> = reader
         .into_tensors()
         .into_iter()
@@ -51,6 +52,35 @@ pub(super) fn read(bytes: Vec<u8>) -> Result<Contents, Error> {
     };
     tensors.sort_by_cached_key(|(name, _)| (place(name), natural(name)));
     Ok(Contents { is: FORMAT, tensors })
+}
+
+/// Removes the records of the ZIP64 format that `torch.save` writes into each archive, where the plain record says the same.
+///
+/// The reader of archives takes the directory to end where the plain record begins. With 76 bytes of ZIP64 records between them it
+/// begins at the second entry if the first has 76 bytes, that is, if the archive was saved under a name of 21 characters.
+fn without_zip64(mut bytes: Vec<u8>) -> Vec<u8> {
+    if let Some(records) = zip64_records(&bytes) {
+        bytes.drain(records);
+    }
+    bytes
+}
+
+/// Range of the ZIP64 records, if an archive without comment has them after its directory and does not need them.
+fn zip64_records(bytes: &[u8]) -> Option<Range<usize>> {
+    const END: [u8; 4] = *b"PK\x05\x06";
+    const LOCATOR: [u8; 4] = *b"PK\x06\x07";
+    const RECORD: [u8; 4] = *b"PK\x06\x06";
+    let number = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    let starts = |at: usize, signature: [u8; 4]| bytes.get(at..).is_some_and(|rest| rest.starts_with(&signature));
+    let end = bytes.len().checked_sub(22).filter(|end| starts(*end, END))?;
+    let locator = end.checked_sub(20).filter(|locator| starts(*locator, LOCATOR))?;
+    let record = locator.checked_sub(56).filter(|record| starts(*record, RECORD))?;
+    // What does not fit the plain record is all ones there.
+    let (size, start) = (number(end + 12)?, number(end + 16)?);
+    let entries = u16::from_le_bytes(*bytes.get(end + 10..)?.first_chunk()?);
+    let fits = entries != u16::MAX && size != u32::MAX && start != u32::MAX;
+    let follows = (start as usize).checked_add(size as usize) == Some(record);
+    (fits && follows).then_some(record..end)
 }
 
 /// Place of each short string of the pickle: an opcode, the length in one or four bytes, the string. Other bytes that look alike do no
