@@ -12,7 +12,7 @@ create_exception!(
 );
 
 /// Options of the command line that messages name, and what Python calls them.
-const SPELLINGS: [(&str, &str); 14] = [
+const SPELLINGS: [(&str, &str); 24] = [
     ("`--levels-in ", "`levels_in="),
     ("use --quantize", "give `quantize=True`"),
     ("leave out `--bare`", "leave out `bare=True`"),
@@ -27,6 +27,16 @@ const SPELLINGS: [(&str, &str); 14] = [
     ("only --target applies", "only `target=` applies"),
     ("`pixelrnn convert`", "`pixelrnn.convert`"),
     (": nothing was written", ""),
+    ("`--describe network.json`", "`describe=`"),
+    ("`pixelrnn import FILE` lists", "the command line's `pixelrnn import FILE` lists"),
+    ("`--describe`, `--key` and `--drop`", "`describe=`, `key=` and `drop=`"),
+    ("`--image`, `--levels`, `--reads` and `--logit-order`", "`image=`, `levels=`, `reads=` and `logit_order=`"),
+    ("`--drop ", "`drop="),
+    ("with `--drop`", "with `drop=`"),
+    ("with `--key`", "with `key=`"),
+    ("`--image HEIGHTxWIDTH`", "`image=(height, width)`"),
+    ("`--logit-order channel-major` or `level-major`", "`logit_order=\"channel-major\"` or `\"level-major\"`"),
+    ("`--reads levels` or `unit`", "`reads=\"levels\"` or `\"unit\"`"),
 ];
 
 /// A message with the options that it names spelled as in Python.

@@ -1,28 +1,28 @@
 //! Class `Reference`: a trained model, run in floating point.
 
 use crate::arrays::{Labels, images, tensors};
-use crate::error::raise;
+use crate::error::{in_python, raise, refuse};
 use crate::image::Image;
 use crate::model;
-use crate::source::{any_model, path};
+use crate::source::{description, path, trained};
 use crate::work::run;
 use numpy::PyArrayDyn;
+use pixelrnn_converter::import::{self, Imported, Options, onnx};
 use pixelrnn_converter::run::{Score, Scorer};
-use pixelrnn_converter::trained::METADATA_KEY;
 use pixelrnn_converter::{Error, ImageSet, TrainedModel, files};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::PyBytes;
 use safetensors::tensor::TensorView;
-use std::collections::HashMap;
 
 /// A trained model (`.safetensors`) in floating point: slow, and what a blob is measured by.
 ///
-/// `Reference(source)` reads a path or bytes.
+/// `Reference(source)` reads a path or bytes: a trained model, an ONNX graph, or a checkpoint with its description.
 #[pyclass(module = "pixelrnn", frozen)]
 #[derive(Debug)]
 pub(crate) struct Reference {
     trained: TrainedModel,
-    reference: pixelrnn_converter::Reference,
+    network: pixelrnn_converter::Reference,
+    notes: Vec<String>,
 }
 
 impl Reference {
@@ -30,8 +30,9 @@ impl Reference {
         &self.trained
     }
 
-    fn new(trained: TrainedModel) -> Self {
-        Self { reference: pixelrnn_converter::Reference::new(&trained), trained }
+    fn imported(Imported { model, notes }: Imported) -> Self {
+        let notes = notes.iter().map(|note| in_python(note)).collect();
+        Self { network: pixelrnn_converter::Reference::new(&model), trained: model, notes }
     }
 
     fn scores(
@@ -42,10 +43,10 @@ impl Reference {
         logits: bool,
     ) -> PyResult<(ImageSet, Vec<Score>)> {
         let (py, classes) = (object.py(), self.trained.description().classes);
-        let resize = |[height, width]: [usize; 2]| self.reference.with_size(height, width).map(drop);
-        let set = images(object, self.reference.image(), levels_in, Some(&resize))?.warn(py)?;
+        let resize = |[height, width]: [usize; 2]| self.network.with_size(height, width).map(drop);
+        let set = images(object, self.network.image(), levels_in, Some(&resize))?.warn(py)?;
         let labels = Labels::each(labels, set.count, classes)?;
-        let resized = self.reference.with_size(set.height, set.width).map_err(raise)?;
+        let resized = self.network.with_size(set.height, set.width).map_err(raise)?;
         run(py, |watch| {
             let scores = Scorer::Reference(&resized).score_all(&set, labels.as_deref(), logits, watch)?;
             Ok((set, scores))
@@ -53,38 +54,75 @@ impl Reference {
     }
 }
 
+/// Values that a graph reads.
+fn input_range(reads: Option<&str>) -> PyResult<Option<onnx::InputRange>> {
+    match reads {
+        None => Ok(None),
+        Some("levels") => Ok(Some(onnx::InputRange::Levels)),
+        Some("unit") => Ok(Some(onnx::InputRange::Unit)),
+        Some(other) => refuse(format!("reads: {other:?}, expected \"levels\" or \"unit\"")),
+    }
+}
+
+/// Order of a graph's logits.
+fn logit_order(order: Option<&str>) -> PyResult<Option<onnx::LogitOrder>> {
+    match order {
+        None => Ok(None),
+        Some("channel-major") => Ok(Some(onnx::LogitOrder::ChannelMajor)),
+        Some("level-major") => Ok(Some(onnx::LogitOrder::LevelMajor)),
+        Some(other) => refuse(format!("logit_order: {other:?}, expected \"channel-major\" or \"level-major\"")),
+    }
+}
+
 #[pymethods]
 impl Reference {
     #[new]
-    #[pyo3(signature = (source, /))]
-    fn of(source: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self::new(any_model(source)?.into_trained().map_err(raise)?))
+    #[pyo3(signature = (source, /, *, describe = None, key = None, drop = Vec::new(), image = None, levels = None,
+                        reads = None, logit_order = None))]
+    #[allow(clippy::too_many_arguments)]
+    fn of(
+        source: &Bound<'_, PyAny>,
+        describe: Option<&Bound<'_, PyAny>>,
+        key: Option<String>,
+        drop: Vec<String>,
+        image: Option<(usize, usize)>,
+        levels: Option<usize>,
+        reads: Option<&str>,
+        logit_order: Option<&str>,
+    ) -> PyResult<Self> {
+        let description = describe.map(description).transpose()?;
+        let image = image.map(|(height, width)| [height, width]);
+        let onnx = onnx::Options { image, levels, input: input_range(reads)?, logits: self::logit_order(logit_order)? };
+        let options = Options { description, key, drop, onnx };
+        Ok(Self::imported(trained(source, options)?))
     }
 
     /// A model of a description, as a dict or as JSON, and its tensors by name: a state dict, of arrays or of tensors of `PyTorch`.
     #[staticmethod]
     fn from_tensors(description: &Bound<'_, PyAny>, tensors: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let json: String = if description.is_instance_of::<PyString>() {
-            description.extract()?
-        } else {
-            description.py().import("json")?.call_method1("dumps", (description,))?.extract()?
-        };
+        let description = self::description(description)?;
         let tensors = self::tensors(tensors)?;
         let unsound = |e: safetensors::SafeTensorError| raise(Error::Safetensors(e.to_string()));
         let views = tensors.iter().map(|(name, (dtype, shape, data))| {
             Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), data).map_err(unsound)?))
         });
         let views = views.collect::<PyResult<Vec<_>>>()?;
-        let metadata = HashMap::from([(METADATA_KEY.to_string(), json)]);
-        // Through the file format: what a file may hold besides weights, such as masks, is the same here.
-        let bytes = safetensors::serialize(views, Some(metadata)).map_err(unsound)?;
-        Ok(Self::new(TrainedModel::from_bytes(&bytes).map_err(raise)?))
+        // By way of a file: what may stand there besides weights, such as masks, may stand here.
+        let bytes = safetensors::serialize(views, None).map_err(unsound)?;
+        let options = Options { description: Some(description), ..Options::default() };
+        Ok(Self::imported(import::from_bytes(bytes, None, options).map_err(raise)?))
+    }
+
+    /// Sentences about what was taken for granted when the model was read from a file of another program.
+    #[getter]
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
     }
 
     /// Dimensions of the images.
     #[getter]
     fn image(&self) -> Image {
-        (*self.reference.image()).into()
+        (*self.network.image()).into()
     }
 
     /// Number of classes; 0 for a model that takes no labels.
@@ -122,7 +160,7 @@ impl Reference {
         levels_in: Option<usize>,
     ) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
         let (set, scores) = self.scores(images, labels, levels_in, true)?;
-        model::logits(py, &set, scores, Scorer::Reference(&self.reference).logits_per_channel())
+        model::logits(py, &set, scores, Scorer::Reference(&self.network).logits_per_channel())
     }
 
     /// Writes the model to a `.safetensors` file.
@@ -140,7 +178,7 @@ impl Reference {
     }
 
     fn __repr__(&self) -> String {
-        let pixelrnn::network::Image { height, width, channels, levels } = *self.reference.image();
+        let pixelrnn::network::Image { height, width, channels, levels } = *self.network.image();
         let weights: usize = self.trained.all_tensors().iter().map(|(_, tensor)| tensor.data.len()).sum();
         let classes = self.classes();
         format!(

@@ -3,7 +3,9 @@
 use crate::error::raise;
 use crate::model::Model;
 use crate::reference::Reference;
-use pixelrnn_converter::AnyModel;
+use pixelrnn::blob::MAGIC;
+use pixelrnn_converter::import::{self, Imported, Options};
+use pixelrnn_converter::{AnyModel, Description, Error, files};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
@@ -55,6 +57,44 @@ pub(crate) fn any_model(of: &Bound<'_, PyAny>) -> PyResult<AnyModel> {
         return AnyModel::read(&path(of)?).map_err(raise);
     }
     Err(PyTypeError::new_err(format!("expected a path, bytes, Model or Reference, got {}", type_name(of))))
+}
+
+/// A trained model of any file that the command line imports.
+pub(crate) fn trained(of: &Bound<'_, PyAny>, options: Options) -> PyResult<Imported> {
+    if let Ok(reference) = of.cast::<Reference>() {
+        let model = reference.get().trained().clone();
+        return Ok(Imported { model, notes: Vec::new() });
+    }
+    let (model, notes) = if let Some(bytes) = copied(of)? {
+        if bytes.starts_with(&MAGIC) {
+            return Err(raise(Error::NoTrained));
+        }
+        return import::from_bytes(bytes, None, options).map_err(raise);
+    } else if is_path(of)? {
+        AnyModel::read_with(&path(of)?, options).map_err(raise)?
+    } else {
+        (any_model(of)?, Vec::new())
+    };
+    Ok(Imported { model: model.into_trained().map_err(raise)?, notes })
+}
+
+/// A description: a dict, JSON, or the path of a file of it.
+pub(crate) fn description(of: &Bound<'_, PyAny>) -> PyResult<Description> {
+    let json: String = if is_path(of)? {
+        match of.extract::<String>() {
+            Ok(text) if text.trim_start().starts_with('{') => text,
+            _ => {
+                let path = path(of)?;
+                let named = |e: Error| raise(e.in_file(files::display_name(&path)));
+                let bytes = files::read(&path).map_err(named)?;
+                let json = String::from_utf8(bytes).map_err(|e| named(Error::Json(e.to_string())))?;
+                return Description::from_json(&json).map_err(named);
+            }
+        }
+    } else {
+        of.py().import("json")?.call_method1("dumps", (of,))?.extract()?
+    };
+    Description::from_json(&json).map_err(raise)
 }
 
 /// Name of an object's type, for messages.

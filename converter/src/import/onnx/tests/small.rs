@@ -97,7 +97,7 @@ fn levels_or_units_follow_from_the_first_factor() {
     assert_eq!(map(&graph(2.0, 1), &options), InputMap { scale: 2.0 / 3.0, shift: 0.0 });
     assert_eq!(map(&graph(0.5, 1), &options), InputMap { scale: 0.5, shift: 0.0 });
     assert_eq!(map(&graph(2.0, 7), &options), InputMap { scale: 2.0, shift: 0.0 });
-    assert!(message(&graph(0.01, 1)).contains("`--input levels` or `unit`"));
+    assert!(message(&graph(0.01, 1)).contains("`--reads levels` or `unit`"));
     let levels = Options { input: Some(InputRange::Levels), ..options };
     assert_eq!(map(&graph(0.01, 1), &levels), InputMap { scale: 0.01, shift: 0.0 });
     assert_eq!(read(&graph(2.0, 1), &options).unwrap().notes.len(), 1);
@@ -106,7 +106,7 @@ fn levels_or_units_follow_from_the_first_factor() {
 #[test]
 fn logits_of_three_channels_need_an_order_where_nothing_tells() {
     let graph = model(vec![conv("y")], vec![past(12, 3)], end("x", &[1, 3, 4, 4], 1));
-    assert!(message(&graph).contains("`--logits channel-major` or `level-major`"), "{}", message(&graph));
+    assert!(message(&graph).contains("`--logit-order channel-major` or `level-major`"), "{}", message(&graph));
     let order = |order| Options { logits: Some(order), ..Options::default() };
     let major = read(&graph, &order(LogitOrder::ChannelMajor)).unwrap().model;
     let minor = read(&graph, &order(LogitOrder::LevelMajor)).unwrap().model;
