@@ -55,7 +55,7 @@ let context;
 /** @type {Uint8Array | undefined} */
 let file;
 
-const worker = new Worker(URL.createObjectURL(new Blob([by("worker-source").textContent], { type: "text/javascript" })), { type: "module" });
+const worker = new Worker(URL.createObjectURL(new Blob([by("worker-source").textContent], { type: "text/javascript" })));
 
 /** @param {keyof typeof turns} type @param {object} request */
 function ask(type, request) {
@@ -183,7 +183,6 @@ function frame(now) {
 
 /** @type {Record<string, (answer: any) => void>} */
 const answers = {
-    module: () => {},
     model({ turn, name, info }) {
         if (turn !== turns.model) return;
         begin(name, info);

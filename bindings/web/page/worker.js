@@ -10,10 +10,12 @@ import { png } from "./png.js";
 /** Milliseconds of work between two looks at the requests. */
 const SLICE = 12;
 
-/** @type {WebAssembly.Module | undefined} */
+/** @type {Promise<WebAssembly.Module> | undefined} */
 let compiled;
 /** @type {Model | undefined} */
 let model;
+/** Number of the last request of a model. */
+let latest = 0;
 /** The unfinished work of each kind, a generator whose steps are short. @type {Map<string, Iterator<void>>} */
 const work = new Map();
 let awake = false;
@@ -64,9 +66,11 @@ function bytesOfBase64(text) {
 
 /** @param {any} request */
 async function loadModel({ turn, name, bytes, base64 }) {
+    latest = turn;
     const blob = bytes ?? bytesOfBase64(base64);
     if (compiled === undefined) throw new Error("the module is not compiled");
-    const loaded = await Model.instantiate(compiled, blob);
+    const loaded = await Model.instantiate(await compiled, blob);
+    if (turn < latest) return loaded.free();
     for (const steps of work.values()) steps.return?.();
     work.clear();
     model?.free();
@@ -139,8 +143,7 @@ function* context({ turn, values, row, column, label }) {
 onmessage = async ({ data }) => {
     try {
         if (data.type === "module") {
-            compiled = await WebAssembly.compile(bytesOfBase64(data.base64));
-            postMessage({ type: "module", simd: data.simd });
+            compiled = WebAssembly.compile(bytesOfBase64(data.base64));
         } else if (data.type === "model") {
             await loadModel(data);
         } else if (data.type === "complete") {
