@@ -171,7 +171,7 @@ pub fn from_bytes(bytes: &[u8], folder: Option<&Path>, options: &Options) -> Res
                 return Ok(Imported { model, notes });
             }
             _ => {
-                let what = "it does not tell whether the logits are [C, L] or [L, C]: give their order (`--logits channel-major` or `level-major`)";
+                let what = "it does not tell whether the logits are [C, L] or [L, C]: give their order (`--logit-order channel-major` or `level-major`)";
                 let name = walked.output_name.to_string();
                 return Err(OnnxError::End { end: "output", name, what: what.into() }.into());
             }
@@ -251,7 +251,7 @@ fn range(
         return Ok(identity);
     }
     let what = format!(
-        "the graph multiplies it by {scale}, which tells neither levels from 0 to {steps} nor values from 0 to 1: say which (`--input levels` or `unit`)"
+        "the graph multiplies it by {scale}, which tells neither levels from 0 to {steps} nor values from 0 to 1: say which (`--reads levels` or `unit`)"
     );
     Err(OnnxError::End { end: "input", name: name.to_string(), what })
 }
@@ -272,7 +272,7 @@ fn check_embeddings(walked: &Walked<'_>, output: usize, range: InputMap, levels:
         let index = |level: usize| (level as f32 * range.scale + range.shift) * scale + shift;
         if (0..levels).any(|level| (index(level) - level as f32).abs() > 1e-3) {
             return Err(refused(format!(
-                "it looks up level 1 by {}: say what the input holds (`--input levels` or `unit`)",
+                "it looks up level 1 by {}: say what the input holds (`--reads levels` or `unit`)",
                 index(1)
             )));
         }
