@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Most elements of one constant.
-pub(super) const MAX_ELEMENTS: usize = 1 << 27;
+pub(super) const MAX_ELEMENTS: usize = 1 << 26;
 
 /// Most dimensions of a tensor.
 const MAX_RANK: usize = 12;
@@ -139,14 +139,10 @@ fn decode(tensor: &proto::Tensor, raw: Option<&[u8]>) -> Option<Data> {
     })
 }
 
-/// Elements of `N` bytes each; bytes that are left over count as one more, so that the number of elements is found wrong.
+/// Elements of `N` bytes each; none if bytes are left over, so that the number of elements is found wrong.
 fn each<const N: usize, T>(raw: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
     let (chunks, rest) = raw.as_chunks::<N>();
-    let mut all: Vec<T> = chunks.iter().map(|chunk| read(*chunk)).collect();
-    if !rest.is_empty() {
-        all.push(read([0; N]));
-    }
-    all
+    if rest.is_empty() { chunks.iter().map(|chunk| read(*chunk)).collect() } else { Vec::new() }
 }
 
 /// Bytes of a tensor in a file beside the graph's.

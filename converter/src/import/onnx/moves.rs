@@ -265,6 +265,9 @@ fn join(walk: &mut Walk<'_>, node: &Node<'_>, parts: &[Held], axis: usize) -> Re
             shapes.join(", ")
         ))
     };
+    if let [only] = parts {
+        return Ok(only.clone());
+    }
     let Some(first) = parts.first() else { return Err(refused()) };
     let size = walk.expression(first.id).size;
     let mut others = first.axes.clone();

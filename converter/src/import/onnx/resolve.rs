@@ -8,7 +8,9 @@ use super::masks::{self, Dealing, Masked};
 use super::node::Node;
 use crate::error::Error;
 use crate::{Description, NetworkSpec, OpKind, OpSpec, Tensor, TrainedModel};
-use pixelrnn::network::{Activation, Builder, ColourGroups, Conv, ConvShape, Image, InputMap, NetworkError, Value};
+use pixelrnn::network::{
+    Activation, Builder, Class, ColourGroups, Conv, ConvShape, Image, InputMap, NetworkError, Value,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Longest name of an op.
@@ -43,8 +45,9 @@ pub(super) fn resolve(
     let mut ops = Vec::new();
     let mut names = Names::default();
     let mut tensors = BTreeMap::new();
+    // First convolution whose centre tap mixes colours as no mask has it; ops after it may fail for that.
+    let mut mixes = None;
     for (n, step) in program.steps.iter().enumerate() {
-        let fail = |source| Failure { step: n, error: network_error(program, nodes, n, source).into() };
         let dealing = if n + 1 == program.steps.len() && builder.image().features.groups > 1 {
             Dealing::Logits
         } else {
@@ -56,8 +59,18 @@ pub(super) fn resolve(
         let mut context = Context { nodes, names: &mut names, tensors: &mut tensors, classes: frame.classes };
         let kind = context.op(step, &values, dealing);
         let inputs: Vec<Value> = step.inputs.iter().map(|x| values[*x]).collect();
-        build(&mut builder, &kind, &inputs, dealing, logits).map_err(fail)?;
-        values.push(builder.x());
+        build(&mut builder, &kind, &inputs, dealing, logits).map_err(|source| match mixes {
+            Some(step) => Failure { step, error: leak(program, nodes, step, "", "").into() },
+            None => Failure { step: n, error: network_error(program, nodes, n, source).into() },
+        })?;
+        let made = builder.x();
+        if let (Op::Conv { kernel, anchor, .. }, Some(x)) = (&step.op, inputs.first())
+            && (made.features.groups > 1 && made.class == Class::Row && x.class < Class::Row)
+            && masks::mixes_colours(kernel, *anchor)
+        {
+            mixes.get_or_insert(n);
+        }
+        values.push(made);
         ops.push(OpSpec { kind, inputs: Vec::new(), value: None });
     }
     link(program, &mut ops);

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::path::Path;
 
 /// Most elements of all constants that nodes make.
-const BUDGET: usize = 1 << 27;
+const BUDGET: usize = 1 << 26;
 
 /// Most nodes of a graph.
 const MAX_NODES: usize = 100_000;
