@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Turn a PyTorch checkpoint, an .npz archive or an ONNX graph into a trained model (.safetensors)
+/// Turn a checkpoint or an ONNX graph into a trained model
 ///
-/// A checkpoint holds tensors alone and needs a description of the network, whose names are those of the tensors. Without
-/// one, the tensors are listed, with a description that their names and shapes suggest. Nothing in a pickle is executed.
+/// The trained model is a .safetensors file. A checkpoint (.pt, .pth, .ckpt, .npz) holds tensors alone and needs a description
+/// of the network, whose names are those of the tensors. Without one, the tensors are listed, with a description that their
+/// names and shapes suggest. Nothing in a pickle is executed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Checkpoint (.pt, .pth, .ckpt), archive of arrays (.npz), ONNX graph (.onnx) or .safetensors

@@ -96,7 +96,8 @@ impl Kind {
 pub fn is_tensors_alone(bytes: &[u8], path: &Path) -> bool {
     match Kind::of(bytes, Some(path)) {
         Some(Kind::Torch | Kind::Npz) => true,
-        Some(Kind::SafeTensors) => !has_description(bytes),
+        // A damaged file is none: its reader says what is wrong.
+        Some(Kind::SafeTensors) => SafeTensors::read_metadata(bytes).is_ok() && !has_description(bytes),
         Some(Kind::Onnx) | None => false,
     }
 }

@@ -166,7 +166,11 @@ fn a_wrong_description_is_an_error_that_names_the_file_and_the_key() {
         assert!(run.stdout.is_empty(), "{key}");
     }
     assert_eq!(folder.run("inspect --describe missing.json").status, Some(1));
-    assert_eq!(folder.run("inspect model.prnn --describe network.json").status, Some(2));
+    folder.write("network.json", good.to_string().as_bytes());
+    folder.fixture("pixel_cnn_depth_gate_classes");
+    let run = folder.run("inspect model.prnn --describe network.json");
+    assert_eq!(run.status, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("model.prnn") && run.stderr.contains("this is a blob"), "{}", run.stderr);
     assert_eq!(folder.run("inspect --describe").status, Some(2));
 }
 

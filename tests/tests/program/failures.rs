@@ -8,7 +8,7 @@ use pixelrnn_tests::program::{Folder, Run, SAME_THREADS, run};
 use std::path::Path;
 
 /// Commands with the file type of each input, marked by `BAD`.
-const READS: [(&str, Kind); 27] = [
+const READS: [(&str, Kind); 28] = [
     ("sample --model BAD --label 0 -n 1 --output out", Kind::Blob),
     ("score images.npy --model BAD --labels labels.npy --nats out", Kind::Blob),
     ("score images.npy --model BAD --labels labels.npy --nats out", Kind::Trained),
@@ -42,6 +42,7 @@ const READS: [(&str, Kind); 27] = [
     ("decompress images.prnz -m BAD -o out.npy", Kind::Blob),
     ("inspect BAD", Kind::Blob),
     ("inspect BAD", Kind::Trained),
+    ("import BAD --output out.safetensors", Kind::Trained),
 ];
 
 const MODEL: &str = "pixel_cnn_depth_gate_classes";
@@ -96,7 +97,7 @@ fn bad_files_are_refused_by_name() {
         // The command must succeed with the good file; otherwise its failure would prove nothing.
         folder.write("bad-file", &good);
         run_in_a_gibibyte(&folder, &line.replace("BAD", "bad-file")).good();
-        let out = if line.contains("out.npy") { "out.npy" } else { "out" };
+        let out = ["out.npy", "out.safetensors"].into_iter().find(|out| line.contains(out)).unwrap_or("out");
         for old in [None, Some(b"precious")] {
             for (what, bytes) in bad_files::of(kind, &good) {
                 let _ = std::fs::remove_file(folder.path(out));

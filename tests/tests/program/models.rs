@@ -111,7 +111,7 @@ fn files_of_other_kinds_are_refused_with_the_line_that_converts_them() {
     for (name, bytes, is, fix) in [
         ("model.pth", zip, "a PyTorch file (zip)", "torch.load(\"model.pth\""),
         ("weights.npy", b"\x93NUMPY\x01\0v\0{".to_vec(), "a NumPy array", "np.load(\"weights.npy\")"),
-        ("model.onnx", b"\x08\x08\x12\x07pytorch".to_vec(), "an ONNX graph", "onnx.load(\"model.onnx\")"),
+        ("model.onnx", b"\x08\x08\x12\x07pytorch".to_vec(), "not an ONNX file", "it holds no graph"),
         ("model.h5", b"\x89HDF\r\n\x1a\n".to_vec(), "an HDF5 file", "save_file("),
     ] {
         folder.write(name, &bytes);

@@ -81,10 +81,12 @@ fn names_of_values_are_checked() {
     refused(&gray(r#"{"op": "skip", "name": "s", "as": "t"}"#), &["ops[1] (skip `s`)", "`t`", "makes no value"]);
     // Names of values and of ops are separate.
     assert_eq!(nodes(&gray(r#"{"op": "conv", "name": "x", "kernel": [1, 1], "out": 6, "as": "in"}"#)).len(), 3);
-    for name in ["y", "later", "condition", "", "in"] {
+    for name in ["y", "later", "", "in"] {
         let ops = format!(r#"{{"op": "tanh", "in": "{name}"}}, {{"op": "relu", "as": "later"}}"#);
         refused(&gray(&ops), &["ops[1] (tanh)", &format!("reads `{name}`")]);
     }
+    let condition = r#"{"op": "tanh", "in": "condition"}"#;
+    refused(&gray(condition), &["ops[1] (tanh)", "`condition` is a value of all scales but the first"]);
     refused(&gray(r#"{"op": "relu", "in": "r", "as": "r"}"#), &["ops[1] (relu `r`) reads `r`"]);
     refused(&gray(r#"{"op": "relu", "in": []}"#), &["ops[1]", "`in` is an empty list"]);
     refused(&gray(r#"{"op": "relu", "in": 3}"#), &["ops[1]", "`in`", "a value's name or a list of names"]);

@@ -284,6 +284,10 @@ fn join<A: Pack, K: Kernel>(record: &JoinRecord, step: &Step, scratch: &mut Scra
             let mut rest = &mut *values;
             for n in 0..2 {
                 let Span { from, count: taken } = *record.spans[n].get(group).ok_or(Corrupt)?;
+                if taken == 0 {
+                    // An input that gives nothing may lie anywhere.
+                    continue;
+                }
                 let inputs = usize::from(record.counts[n]);
                 let first = column * inputs + usize::from(from);
                 let x = registers.get::<i16>(record.inputs[n], inputs).ok_or(Corrupt)?;
