@@ -253,10 +253,10 @@ pub fn masked_weight(conv: &Conv, weight: &Tensor) -> Vec<f32> {
     masked
 }
 
-/// True if the metadata of a `.safetensors` file have a description.
-pub(crate) fn has_description(bytes: &[u8]) -> bool {
-    let read = SafeTensors::read_metadata(bytes);
-    read.is_ok_and(|(_, header)| header.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(METADATA_KEY)))
+/// True if the metadata of a `.safetensors` file have a description; `None` if its header is damaged.
+pub(crate) fn has_description(bytes: &[u8]) -> Option<bool> {
+    let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
+    Some(header.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(METADATA_KEY)))
 }
 
 /// Compares the names and shapes of the tensors in a file with the description's.

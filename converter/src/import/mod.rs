@@ -97,7 +97,7 @@ pub fn is_tensors_alone(bytes: &[u8], path: &Path) -> bool {
     match Kind::of(bytes, Some(path)) {
         Some(Kind::Torch | Kind::Npz) => true,
         // A damaged file is none: its reader says what is wrong.
-        Some(Kind::SafeTensors) => SafeTensors::read_metadata(bytes).is_ok() && !has_description(bytes),
+        Some(Kind::SafeTensors) => has_description(bytes) == Some(false),
         Some(Kind::Onnx) | None => false,
     }
 }
@@ -137,7 +137,7 @@ pub fn from_bytes(bytes: Vec<u8>, path: Option<&Path>, options: Options) -> Resu
             path.map_or_else(|| TrainedModel::from_bytes(&bytes), |path| TrainedModel::from_file(&bytes, path))?;
         return Ok(Imported { model, notes: Vec::new() });
     };
-    if kind == Some(Kind::SafeTensors) && has_description(&bytes) {
+    if kind == Some(Kind::SafeTensors) && has_description(&bytes) == Some(true) {
         return Err(ImportError::OwnDescription { is: "a trained model with metadata" }.into());
     }
     let mut contents = contents(bytes, kind, path)?;

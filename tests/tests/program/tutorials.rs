@@ -84,8 +84,8 @@ fn the_page_of_the_command_line_has_all_options_of_all_commands() {
         let heading = format!("\n## pixelrnn {command}\n");
         let (_, section) = page.split_once(&heading).unwrap_or_else(|| panic!("no section for {command}"));
         let section = section.split("\n## ").next().unwrap();
-        // The first column of the table: other columns name options of other commands as well.
         let section = section.replace(r"\|", "/");
+        // The first column of the table: other columns name options of other commands as well.
         let rows = section.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
         let listed: String = rows.collect();
         let printed = help(&format!("{command} --help"));
